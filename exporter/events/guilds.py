@@ -1,0 +1,238 @@
+"""Guilds: what the bot sees, from the first sync on, and how it changes.
+
+A dispatch of a guild means different things by what went before: the first one after identify is a sync, one
+after an outage a return, any other an invitation of the bot. The pipeline's directory remembers and tells
+them apart. Channels and threads are read whatever is switched on: names and thread parents are needed to
+understand everything else.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from exporter.events.facts import (
+    ChannelGone,
+    ChannelSeen,
+    GuildChanged,
+    GuildGone,
+    GuildSeen,
+    SessionStarted,
+)
+from exporter.events.payload import MemberOf, Snowflake, clean, clean_or_none, unix_ms
+from exporter.events.spec import EventSpec, Family, Field, Gauge, Reader
+from exporter.events.voice import VoicePayload
+from exporter.model import Priority
+
+THREAD_TYPES = frozenset({10, 11, 12})
+"""Announcement, public and private threads. Discord docs, Resources › Channel › Channel Types."""
+
+MEMBERS = Gauge(
+    name="members",
+    help="Members of the guild.",
+    metric="discord_guild_members",
+    measurement="discord_guild",
+    field="members",
+)
+BOOSTS = Gauge(
+    name="boosts",
+    help="Boosts the guild has.",
+    metric="discord_guild_boosts",
+    measurement="discord_guild",
+    field="boosts",
+)
+
+
+class ChannelPayload(msgspec.Struct):
+    """A channel or thread. Discord docs, Resources › Channel."""
+
+    id: Snowflake
+    type: int = 0
+    name: str | None = None
+    parent_id: Snowflake | None = None
+    guild_id: Snowflake = 0
+
+    def fact(self, guild_id: int) -> ChannelSeen:
+        """The channel as a fact."""
+        return ChannelSeen(guild_id, self.id, clean(self.name or "", 100), self.type, self.parent_id or 0)
+
+
+class ThreadList(msgspec.Struct):
+    """Discord docs, Gateway Events › Thread List Sync."""
+
+    guild_id: Snowflake
+    threads: list[ChannelPayload]
+
+
+class GuildCore(msgspec.Struct):
+    """What GUILD_CREATE and GUILD_UPDATE share. Discord docs, Resources › Guild."""
+
+    id: Snowflake
+    name: str = ""
+    icon: str | None = None
+    owner_id: Snowflake | None = None
+    features: list[str] = []
+    premium_tier: int = 0
+    premium_subscription_count: int | None = None
+    afk_channel_id: Snowflake | None = None
+
+
+class GuildCreate(GuildCore):
+    """Discord docs, Gateway Events › Guild Create."""
+
+    unavailable: bool = False
+    member_count: int = 0
+    joined_at: dt.datetime | None = None
+    channels: list[ChannelPayload] = []
+    threads: list[ChannelPayload] = []
+    voice_states: list[VoicePayload] = []
+    members: list[MemberOf] = []
+
+
+class GuildStub(msgspec.Struct):
+    """Discord docs, Resources › Guild › Unavailable Guild."""
+
+    id: Snowflake
+    unavailable: bool = False
+
+
+class Ready(msgspec.Struct):
+    """Discord docs, Gateway Events › Ready."""
+
+    guilds: list[GuildStub] = []
+
+
+def read_ready(ready: Ready, received_at: int) -> tuple[SessionStarted, ...]:
+    """A new session and the guilds it is about to be sent."""
+    return (SessionStarted(tuple(guild.id for guild in ready.guilds), received_at),)
+
+
+def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildSeen | GuildGone, ...]:
+    """The whole guild, or that it is still away."""
+    if guild.unavailable:
+        return (GuildGone(guild.id, received_at, unavailable=True),)
+    bots = {member.user.id for member in guild.members if member.user and member.user.bot}
+    return (
+        GuildSeen(
+            guild.id,
+            received_at,
+            clean(guild.name, 100),
+            clean_or_none(guild.icon),
+            guild.owner_id or 0,
+            guild.member_count,
+            tuple(clean(feature, 64) for feature in guild.features),
+            guild.premium_tier,
+            guild.premium_subscription_count or 0,
+            unix_ms(guild.joined_at),
+            guild.afk_channel_id or 0,
+            tuple(channel.fact(guild.id) for channel in (*guild.channels, *guild.threads)),
+            tuple(
+                state.fact(guild.id, received_at, bot=state.user_id in bots)
+                for state in guild.voice_states
+                if state.channel_id
+            ),
+        ),
+    )
+
+
+def read_update(guild: GuildCore, received_at: int) -> tuple[GuildChanged, ...]:
+    """The guild's settings as they are now."""
+    return (
+        GuildChanged(
+            guild.id,
+            received_at,
+            clean(guild.name, 100),
+            clean_or_none(guild.icon),
+            guild.owner_id or 0,
+            tuple(clean(feature, 64) for feature in guild.features),
+            guild.premium_tier,
+            guild.premium_subscription_count or 0,
+            guild.afk_channel_id or 0,
+        ),
+    )
+
+
+def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildGone, ...]:
+    """Removed, or in an outage."""
+    return (GuildGone(guild.id, received_at, guild.unavailable),)
+
+
+def read_channel(channel: ChannelPayload, _received_at: int) -> tuple[ChannelSeen, ...]:
+    """A channel or thread made or changed."""
+    return (channel.fact(channel.guild_id),) if channel.guild_id else ()
+
+
+def read_channel_gone(channel: ChannelPayload, _received_at: int) -> tuple[ChannelGone, ...]:
+    """A channel or thread removed."""
+    return (ChannelGone(channel.guild_id, channel.id),) if channel.guild_id else ()
+
+
+def read_threads(threads: ThreadList, _received_at: int) -> tuple[ChannelSeen, ...]:
+    """Threads the bot has just been given sight of."""
+    return tuple(thread.fact(threads.guild_id) for thread in threads.threads)
+
+
+_CHANNEL = Reader(ChannelPayload, read_channel)
+_CHANNEL_GONE = Reader(ChannelPayload, read_channel_gone)
+
+_GUILD_FIELDS = (
+    Field("name", "Name."),
+    Field("icon", "Hash of the icon."),
+    Field("owner_id", "Who owns it.", personal=True),
+    Field("member_count", "Members at that moment."),
+    Field("features", "Discord's features, such as COMMUNITY."),
+    Field("premium_tier", "Boost level, 0 to 3."),
+    Field("premium_subscription_count", "Boosts."),
+    Field("joined_at", "When the bot joined, ms since the epoch."),
+)
+
+
+def _declare(kind: str, help_: str, *fields: Field, gauges: tuple[Gauge, ...] = ()) -> EventSpec:
+    return EventSpec(
+        type=kind,
+        family="guilds",
+        help=help_,
+        priority=Priority.CRITICAL,
+        intents=("guilds",),
+        gauges=gauges,
+        table="guild_events",
+        fields=fields,
+    )
+
+
+FAMILY = Family(
+    "guilds",
+    "The guilds the bot sees.",
+    (
+        _declare(
+            "GUILD_SYNC",
+            "A guild as it was found when a session started.",
+            *_GUILD_FIELDS,
+            Field("channels", "Channels: id, name, type, parent."),
+            gauges=(MEMBERS, BOOSTS),
+        ),
+        _declare("GUILD_CREATE", "The bot was added to a guild.", *_GUILD_FIELDS),
+        _declare("GUILD_DELETE", "The bot was removed from a guild; an outage is not a removal."),
+        _declare(
+            "GUILD_UPDATE",
+            "A guild's settings changed.",
+            *_GUILD_FIELDS,
+            Field("changes", "Only what changed: old and new value by field."),
+        ),
+    ),
+    core={
+        "READY": Reader(Ready, read_ready),
+        "GUILD_CREATE": Reader(GuildCreate, read_create),
+        "GUILD_UPDATE": Reader(GuildCore, read_update),
+        "GUILD_DELETE": Reader(GuildStub, read_delete),
+        "CHANNEL_CREATE": _CHANNEL,
+        "CHANNEL_UPDATE": _CHANNEL,
+        "CHANNEL_DELETE": _CHANNEL_GONE,
+        "THREAD_CREATE": _CHANNEL,
+        "THREAD_UPDATE": _CHANNEL,
+        "THREAD_DELETE": _CHANNEL_GONE,
+        "THREAD_LIST_SYNC": Reader(ThreadList, read_threads),
+    },
+    core_intents=("guilds",),
+)

@@ -1,0 +1,137 @@
+"""Membership: who came, who went. Why somebody went is found by attribution (``moderation``)."""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from exporter.events.facts import Action, Count, MemberMoved, Person, Record
+from exporter.events.messages import CLOCK_SPREAD_MS
+from exporter.events.payload import Snowflake, User, clean, snowflake_ms, unix_ms
+from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
+from exporter.model import Priority
+
+LEAVE_REASONS = ("leave", "kick", "ban", "prune")
+
+JOINS = Measure(
+    name="member_joins",
+    help="Members who joined.",
+    metric="discord_member_joins",
+    measurement="discord_guild",
+    field="joins",
+    columns={"": "joins"},
+)
+LEAVES = Measure(
+    name="member_leaves",
+    help="Members who went, by why.",
+    metric="discord_member_leaves",
+    measurement="discord_guild",
+    field="leaves",
+    label="reason",
+    values=LEAVE_REASONS,
+    columns=dict.fromkeys(LEAVE_REASONS, "leaves"),
+)
+
+
+class MemberAdd(msgspec.Struct):
+    """Discord docs, Gateway Events › Guild Member Add."""
+
+    guild_id: Snowflake
+    user: User
+    joined_at: dt.datetime | None = None
+
+
+class MemberRemove(msgspec.Struct):
+    """Discord docs, Gateway Events › Guild Member Remove."""
+
+    guild_id: Snowflake
+    user: User
+
+
+def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | MemberMoved, ...]:
+    """One join, identified by member and moment: a member joins once at a time."""
+    at = unix_ms(member.joined_at)
+    if abs(received_at - at) > CLOCK_SPREAD_MS:
+        at = received_at
+    user = member.user
+    return (
+        Record(
+            "GUILD_MEMBER_ADD",
+            member.guild_id,
+            at,
+            f"join:{member.guild_id}:{user.id}:{at}",
+            {
+                "event": "join",
+                "user_id": user.id,
+                "username": clean(user.username),
+                "bot": user.bot,
+                "account_created_at": snowflake_ms(user.id),
+            },
+            person=user.id,
+        ),
+        Count(JOINS.slot, member.guild_id, at),
+        MemberMoved(member.guild_id, 1),
+    )
+
+
+def read_remove(member: MemberRemove, received_at: int) -> tuple[Action | MemberMoved, ...]:
+    """One departure of a reason not known yet."""
+    user = member.user
+    return (
+        Action(
+            "GUILD_MEMBER_REMOVE",
+            "leave",
+            member.guild_id,
+            received_at,
+            Person(user.id, clean(user.username), user.bot),
+        ),
+        MemberMoved(member.guild_id, -1),
+    )
+
+
+FAMILY = Family(
+    "members",
+    "Who joins and who goes.",
+    (
+        EventSpec(
+            type="GUILD_MEMBER_ADD",
+            family="members",
+            help="Somebody joined.",
+            priority=Priority.CRITICAL,
+            reads={"GUILD_MEMBER_ADD": Reader(MemberAdd, read_add)},
+            intents=("guild_members",),
+            measures=(JOINS,),
+            table="member_events",
+            fields=(
+                Field("event", "`join`"),
+                Field("user_id", "Who joined.", personal=True),
+                Field("username", "Name at that moment.", personal=True),
+                Field("bot", "Whether it is a bot."),
+                Field("account_created_at", "When the account was made, ms since the epoch."),
+            ),
+        ),
+        EventSpec(
+            type="GUILD_MEMBER_REMOVE",
+            family="members",
+            help="Somebody left, was kicked, banned or pruned.",
+            priority=Priority.CRITICAL,
+            reads={"GUILD_MEMBER_REMOVE": Reader(MemberRemove, read_remove)},
+            intents=("guild_members",),
+            permissions=("view_audit_log",),
+            blind_without={"view_audit_log": "kicks look like leaves"},
+            measures=(LEAVES,),
+            table="member_events",
+            fields=(
+                Field("event", "`leave`"),
+                Field("user_id", "Who went.", personal=True),
+                Field("username", "Name at that moment.", personal=True),
+                Field("bot", "Whether it is a bot."),
+                Field("reason", "`leave`, `kick`, `ban` or `prune`."),
+                Field("moderator_id", "Who kicked, banned or pruned, if anybody.", personal=True),
+                Field("moderator_username", "That person's name, where known.", personal=True),
+                Field("audit_entry_id", "The audit-log entry that says so."),
+            ),
+        ),
+    ),
+)

@@ -1,0 +1,79 @@
+"""The types payloads are decoded into, and the cleaning of what people can write.
+
+Ids arrive as strings of digits; the decoder (``strict=False``) turns them into integers and refuses what does
+not fit 63 bits, the width of the stores' columns. Text is freed of what no store should see: control
+characters, which could start a second line, and direction marks, which could disguise one.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import re
+from typing import Annotated
+
+import msgspec
+
+Snowflake = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+"""An id. Discord docs, Reference › Snowflakes."""
+
+DISCORD_EPOCH_MS = 1_420_070_400_000
+"""The first second of 2015, from which snowflakes count. Discord docs, Reference › Snowflakes."""
+
+MAX_TEXT = 512
+"""An audit-log reason has at most 512 characters, a name at most 100: more is not from Discord."""
+
+_UNCLEAN = re.compile(
+    "[\x00-\x1f\x7f-\x9f"  # C0 and C1 control characters
+    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks, embeddings, overrides and isolates
+    "\u2028\u2029"  # line and paragraph separator
+    "\ud800-\udfff"  # lone surrogates, which no store can encode
+    "\ufeff\ufffe\uffff]+"  # byte-order mark and non-characters
+)
+
+
+def clean(text: str, limit: int = MAX_TEXT) -> str:
+    """The text without what could disguise or break a line, cut to ``limit`` characters."""
+    if text.isascii() and text.isprintable() and len(text) <= limit:
+        return text
+    return _UNCLEAN.sub(" ", text)[:limit]
+
+
+def clean_or_none(text: str | None, limit: int = MAX_TEXT) -> str | None:
+    """Like ``clean``; nothing stays nothing."""
+    return None if text is None else clean(text, limit)
+
+
+def snowflake_ms(snowflake: int) -> int:
+    """When the id was made, in ms since the Unix epoch. Discord docs, Reference › Snowflakes."""
+    return (snowflake >> 22) + DISCORD_EPOCH_MS
+
+
+def unix_ms(moment: dt.datetime | None) -> int:
+    """Milliseconds since the Unix epoch; 0 for no moment."""
+    return 0 if moment is None else round(moment.timestamp() * 1000)
+
+
+class User(msgspec.Struct):
+    """A user, as far as names go. Discord docs, Resources › User."""
+
+    id: Snowflake
+    username: str = ""
+    bot: bool = False
+
+
+class MemberOf(msgspec.Struct):
+    """A guild member where only the user is of interest."""
+
+    user: User | None = None
+
+
+class Emoji(msgspec.Struct):
+    """An emoji as reactions carry it: custom ones have an id. Discord docs, Resources › Emoji."""
+
+    id: Snowflake | None = None
+    name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is counted by: the id of a custom emoji, else its text."""
+        return str(self.id) if self.id else clean(self.name or "", 32)

@@ -1,0 +1,150 @@
+"""How an event is declared. Everything else about it is derived from the declaration.
+
+From an ``EventSpec`` and its measures follow the YAML switch, the intents to ask for, the permissions an
+invite link carries, the Prometheus family, the Influx measurement, the SQL table and columns, the place in
+the spool, the reference page and the contract tests.
+
+Invariants, checked when the catalogue is built: types, measures and metrics are unique; every dispatch name
+is one Discord documents; members never become a Prometheus label.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import enum
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import msgspec
+
+from exporter.events.facts import Fact, Slot
+from exporter.model import Priority
+
+
+class Dimension(enum.StrEnum):
+    """What a measure is kept by, besides the guild."""
+
+    CHANNEL = "channel"
+    MEMBER = "member"
+    EMOJI = "emoji"
+
+
+class Unit(enum.Enum):
+    """What one step of an amount means; amounts are integers so that sums are exact."""
+
+    COUNT = 1
+    MILLISECONDS = 1000
+    """Exposed as seconds, the base unit of Prometheus."""
+
+    def expose(self, amount: int) -> int | float:
+        """The amount in the unit people query."""
+        return amount if self is Unit.COUNT else amount / self.value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measure:
+    """A quantity counted from facts.
+
+    ``metric`` is the Prometheus family without ``_total``, or None where Prometheus does not get it.
+    ``label`` splits the measure by the bounded set ``values``. ``measurement`` and ``field`` name it in
+    InfluxDB, where the label becomes a tag. ``columns`` maps label values to columns of the ``*_daily``
+    tables; members' columns may differ, ``member_columns``.
+    """
+
+    name: str
+    help: str
+    metric: str | None
+    measurement: str
+    field: str
+    label: str | None = None
+    values: tuple[str, ...] = ("",)
+    by: frozenset[Dimension] = frozenset()
+    unit: Unit = Unit.COUNT
+    columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    member_columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    slots: dict[str, Slot] = dataclasses.field(init=False)
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "slots", {value: Slot(self.name, value) for value in self.values})
+
+    def __getitem__(self, value: str) -> Slot:
+        """The slot that counts ``value`` of this measure."""
+        return self.slots[value]
+
+    @property
+    def slot(self) -> Slot:
+        """The only slot of a measure without a label."""
+        return self.slots[""]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gauge:
+    """A state of a guild that is sampled, not counted; named like a measure."""
+
+    name: str
+    help: str
+    metric: str
+    measurement: str
+    field: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Reader:
+    """How one kind of dispatch is understood.
+
+    ``payload`` names the few fields that are needed; the decoder skips the rest. ``read`` is pure and total:
+    payload and time of receipt in, facts out.
+    """
+
+    payload: type[msgspec.Struct]
+    read: Callable[[Any, int], Iterable[Fact]]  # each reads its own payload type
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """A field of an event's data, for the reference page; ``personal`` marks what identifies a person."""
+
+    name: str
+    help: str
+    personal: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class EventSpec:
+    """One event type.
+
+    ``reads`` maps dispatch names of the gateway to readers; what several types read is parsed once.
+    ``intents`` and ``permissions`` use Discord's own names in snake_case. ``blind_without`` says per
+    permission what is lost without it. ``table`` is the SQL table its entries go to; keys of the data
+    that are columns fill them, the rest goes to ``details``.
+    """
+
+    type: str
+    family: str
+    help: str
+    priority: Priority
+    reads: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
+    intents: tuple[str, ...] = ()
+    permissions: tuple[str, ...] = ()
+    blind_without: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    default: bool = True
+    measures: tuple[Measure, ...] = ()
+    gauges: tuple[Gauge, ...] = ()
+    table: str | None = None
+    fields: tuple[Field, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """What one file of this package declares; found by its name ``FAMILY``.
+
+    ``core`` is read whatever is switched on, since other events cannot be understood without it;
+    ``core_intents`` are what it needs.
+    """
+
+    name: str
+    help: str
+    events: tuple[EventSpec, ...]
+    core: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
+    core_intents: tuple[str, ...] = ()

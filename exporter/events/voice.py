@@ -1,0 +1,136 @@
+"""Voice: time spent, by channel, member and state; joins, moves and finished sessions.
+
+A dispatch says where a member is now. Time follows from two of them, so the pipeline, which remembers, turns
+states into time; this file declares what is counted and how a state is read.
+"""
+
+from __future__ import annotations
+
+import msgspec
+
+from exporter.events.facts import VoiceState
+from exporter.events.payload import MemberOf, Snowflake
+from exporter.events.spec import Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
+from exporter.model import Priority
+
+STATES = ("active", "alone", "muted", "deafened", "afk", "bot")
+"""What a second in voice can be. The first that applies, from the end: a bot is never a person, the AFK
+channel never activity, a deafened member is taken as away, a muted one as listening, and whoever is the only
+person in a channel is alone."""
+
+SECONDS = Measure(
+    name="voice_seconds",
+    help="Time members spent in voice channels, by state.",
+    metric="discord_voice_seconds",
+    measurement="discord_voice",
+    field="seconds",
+    label="state",
+    values=STATES,
+    by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
+    unit=Unit.MILLISECONDS,
+    columns=dict.fromkeys(STATES, "voice_seconds") | {"bot": "bot_voice_seconds"},
+    member_columns=dict.fromkeys(STATES[:-1], "voice_seconds"),
+)
+JOINS = Measure(
+    name="voice_joins",
+    help="Times somebody entered voice.",
+    metric="discord_voice_joins",
+    measurement="discord_voice",
+    field="joins",
+    by=frozenset({Dimension.CHANNEL}),
+)
+SESSIONS = Measure(
+    name="voice_sessions",
+    help="Voice sessions that ended, from entering voice to leaving it.",
+    metric="discord_voice_sessions",
+    measurement="discord_voice",
+    field="sessions",
+    by=frozenset({Dimension.MEMBER}),
+    columns={"": "voice_sessions"},
+    member_columns={"": "voice_sessions"},
+)
+MOVES = Measure(
+    name="voice_moves",
+    help="Times somebody changed from one voice channel to another.",
+    metric="discord_voice_moves",
+    measurement="discord_voice",
+    field="moves",
+    by=frozenset({Dimension.CHANNEL}),
+)
+MEMBERS = Gauge(
+    name="voice_members",
+    help="Members in voice channels now, bots apart.",
+    metric="discord_voice_members",
+    measurement="discord_guild",
+    field="voice_members",
+)
+
+
+class VoicePayload(msgspec.Struct):
+    """Discord docs, Resources › Voice › Voice State; in GUILD_CREATE without ``guild_id`` and ``member``."""
+
+    user_id: Snowflake
+    channel_id: Snowflake | None = None
+    guild_id: Snowflake = 0
+    member: MemberOf | None = None
+    self_mute: bool = False
+    self_deaf: bool = False
+    mute: bool = False
+    deaf: bool = False
+    suppress: bool = False
+    self_stream: bool = False
+    self_video: bool = False
+
+    def fact(self, guild_id: int, at: int, *, bot: bool) -> VoiceState:
+        """The state as a fact."""
+        return VoiceState(
+            guild_id,
+            self.user_id,
+            self.channel_id or 0,
+            at,
+            bot=bot,
+            self_mute=self.self_mute,
+            self_deaf=self.self_deaf,
+            mute=self.mute,
+            deaf=self.deaf,
+            suppress=self.suppress,
+            stream=self.self_stream,
+            video=self.self_video,
+        )
+
+
+def read_state(state: VoicePayload, received_at: int) -> tuple[VoiceState, ...]:
+    """Where the member is now."""
+    if not state.guild_id:
+        return ()
+    user = state.member.user if state.member else None
+    return (state.fact(state.guild_id, received_at, bot=bool(user and user.bot)),)
+
+
+_READER = Reader(VoicePayload, read_state)
+
+
+def _declare(kind: str, help_: str, *measures: Measure, gauges: tuple[Gauge, ...] = ()) -> EventSpec:
+    return EventSpec(
+        type=kind,
+        family="voice",
+        help=help_,
+        priority=Priority.SLOW,
+        reads={"VOICE_STATE_UPDATE": _READER},
+        intents=("guild_voice_states",),
+        permissions=("view_channel",),
+        blind_without={"view_channel": "voice channels the bot cannot see"},
+        measures=measures,
+        gauges=gauges,
+    )
+
+
+FAMILY = Family(
+    "voice",
+    "How long people really talk, and where.",
+    (
+        _declare("VOICE_CHANNEL_JOIN", "Somebody entered voice.", SECONDS, JOINS, gauges=(MEMBERS,)),
+        _declare("VOICE_CHANNEL_LEAVE", "Somebody left voice.", SECONDS, SESSIONS),
+        _declare("VOICE_CHANNEL_MOVE", "Somebody changed the voice channel.", SECONDS, MOVES),
+    ),
+)

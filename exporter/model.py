@@ -1,0 +1,101 @@
+"""The values that flow between stages, in the order in which they come into being.
+
+    frame ──decode──▶ Fact ──aggregate / attribute──▶ Entry ──spool──▶ Batch ──sink──▶ Verdict
+
+Invariants: values are immutable; ids are Discord snowflakes as ``int`` with 0 for "none"; every time is
+an ``int`` of milliseconds since the Unix epoch in UTC; ``Entry.data`` holds only what JSON can hold.
+This module imports nothing of the project, so that every stage may import it.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import msgspec
+
+if TYPE_CHECKING:
+    Json: TypeAlias = bool | int | float | str | Sequence["Json"] | Mapping[str, "Json"] | None
+    """What an entry may carry; text is free of NUL and lone surrogates, numbers are finite."""
+else:
+    # msgspec reads annotations at run time and does not follow a recursive alias.
+    Json = Any
+
+
+class Priority(enum.IntEnum):
+    """How long an entry may wait before it is committed; also its lane in the spool.
+
+    Order is kept within a lane only: a ban never waits behind a backlog of counters.
+    """
+
+    CRITICAL = 0
+    IMPORTANT = 1
+    SLOW = 2
+
+
+class Entry(msgspec.Struct, frozen=True):
+    """What is spooled and delivered: an exact occurrence, or the snapshot of a window.
+
+    ``key`` is the occurrence's identity for ever and everywhere. A later entry with the same key and
+    ``amends`` set knows more about the same occurrence: stores merge it (a null never overwrites), and nothing is
+    counted again.
+    """
+
+    type: str
+    guild_id: int
+    at: int
+    key: str
+    priority: Priority
+    data: Mapping[str, Json]
+    amends: bool = False
+
+
+class Row(msgspec.Struct, frozen=True):
+    """An entry at its place in the spool; positions rise and are never used twice."""
+
+    position: int
+    entry: Entry
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Rows of one lane, in order. ``source`` names the spool they come from, for ever unique to it."""
+
+    source: str
+    lane: Priority
+    rows: tuple[Row, ...]
+
+
+class Outcome(enum.Enum):
+    """What became of a batch at the far end."""
+
+    STORED = "stored"
+    """All rows are stored durably, but for those listed as rejected."""
+    SPLIT = "split"
+    """Nothing may be assumed stored: a row is bad or the batch too large. Deliver smaller parts;
+    a batch of one row that is answered so is rejected. Delivering a stored row again is harmless."""
+    RETRY = "retry"
+    """The far end is away or overloaded; keep everything and come back."""
+    BLOCKED = "blocked"
+    """Nothing gets better without a person: credentials, a missing bucket, a full disk over there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """A sink's answer to one batch.
+
+    ``rejected`` holds (position, reason) of rows the far end will never take; ``reason`` is short and from
+    a bounded set, since it becomes a label; ``detail`` is for the log; ``retry_after`` is in seconds and a
+    lower bound.
+    """
+
+    outcome: Outcome
+    rejected: tuple[tuple[int, str], ...] = ()
+    reason: str = ""
+    detail: str = ""
+    retry_after: float | None = None
+
+
+STORED = Verdict(Outcome.STORED)

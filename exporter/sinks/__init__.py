@@ -1,0 +1,1 @@
+"""Delivery: one file or package for each destination, one runner for all."""

@@ -1,0 +1,48 @@
+"""The contract between the runner and a destination.
+
+A sink delivers one batch at a time and says what became of it. It never retries, sleeps, splits, reorders or
+logs a payload: the runner does that for all sinks. ``deliver`` never raises for anything the far end does;
+an exception from it is a defect, which the runner treats as ``RETRY``.
+
+Delivering the same row twice must leave one effect: rows carry (source, position), which never repeats.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from exporter.model import Batch, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """Whether a destination can be used now, in words for ``check``."""
+
+    ok: bool
+    detail: str
+
+
+class Sink(Protocol):
+    """A destination."""
+
+    @property
+    def name(self) -> str:
+        """Names the cursor in the spool and the label ``sink``; stable for ever."""
+        ...
+
+    async def open(self) -> None:
+        """Take what it needs (pools, sessions). Does not wait for the far end to be there."""
+        ...
+
+    async def deliver(self, batch: Batch) -> Verdict:
+        """Store the batch; returns only after the store's own commit, or with why it could not."""
+        ...
+
+    async def close(self) -> None:
+        """Give everything back; safe before ``open`` and twice."""
+        ...
+
+    async def probe(self) -> Probe:
+        """Try to reach the destination without changing it."""
+        ...

@@ -1,0 +1,1 @@
+"""The disk stage: entries are acknowledged once they are committed here."""
