@@ -1,8 +1,9 @@
 """The seam between the protocol half of the simulator and its world.
 
-The world knows what happens and never how it is sent; the protocol knows how a frame is sent and never what is
-in it. A payload crosses the seam as JSON text, encoded once however many sessions receive it. What a session may
-not see (an intent it did not ask for, a permission the bot lacks) is withheld, which is not the same as lost.
+The world knows what happens and never how it is sent; the protocol knows how a frame is sent and never what
+is in it. A payload crosses the seam as JSON text, encoded once however many sessions receive it. What a
+session may not see (an intent it did not ask for, a permission the bot lacks) is withheld, which is not
+lost.
 """
 
 from __future__ import annotations
@@ -71,11 +72,11 @@ class WorldView(Protocol):
         """Whether the bot holds a permission, by Discord's name (``view_audit_log``), in the guild."""
         ...
 
-    def set_permission(self, guild_id: int | None, permission: str, granted: bool) -> None:  # noqa: FBT001 - the value itself
+    def set_permission(self, guild_id: int | None, permission: str, granted: bool) -> None:  # noqa: FBT001 - the value
         """Grant or withdraw a permission in one guild, or in all of them for None."""
         ...
 
-    def set_outage(self, guild_id: int, unavailable: bool) -> None:  # noqa: FBT001 - the value itself
+    def set_outage(self, guild_id: int, unavailable: bool) -> None:  # noqa: FBT001 - the value
         """Begin or end an outage; the world publishes GUILD_DELETE ``unavailable`` or GUILD_CREATE."""
         ...
 
