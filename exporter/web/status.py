@@ -1,0 +1,93 @@
+"""The state of the program at one moment, as the page and ``/readyz`` tell it.
+
+Built anew for each request from what the stages know; nothing here is kept.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class ShardStatus:
+    """One shard; ``latency`` is the heartbeat's round trip in seconds, None before the first."""
+
+    shard: int
+    connected: bool
+    latency: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """One destination.
+
+    ``pending`` counts entries waiting in the spool, ``oldest_age`` is the age in seconds of the oldest of
+    them (None if none waits). ``last_error`` is why the last delivery failed, empty after a good one.
+    """
+
+    name: str
+    up: bool
+    pending: int = 0
+    oldest_age: float | None = None
+    last_error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class SpoolStatus:
+    """The durable queue; ``error`` says why nothing can be committed now, empty while it can."""
+
+    spooled: int = 0
+    bytes: int = 0
+    error: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Blind:
+    """A feature that works in part only; ``missing`` names the permission or intent it lacks."""
+
+    feature: str
+    missing: str
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Reason:
+    """Why the program is not ready; ``part`` is one of ``discord``, ``sink`` and ``spool``."""
+
+    part: str
+    name: str
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """The whole state; ``started_at`` is in milliseconds since the epoch."""
+
+    started_at: int
+    connected: bool = False
+    shards: tuple[ShardStatus, ...] = ()
+    sinks: tuple[SinkStatus, ...] = ()
+    spool: SpoolStatus = SpoolStatus()
+    blind: tuple[Blind, ...] = ()
+
+    def obstacles(self) -> tuple[Reason, ...]:
+        """What keeps the program from being ready; empty when it is.
+
+        A blind feature is no obstacle: it does what it can, and only a person can grant it more.
+        """
+        found: list[Reason] = []
+        if not self.connected:
+            found.append(Reason("discord", "gateway", "not connected yet"))
+        found.extend(
+            Reason("discord", f"shard {shard.shard}", "not connected")
+            for shard in self.shards
+            if self.connected and not shard.connected
+        )
+        found.extend(
+            Reason("sink", sink.name, sink.last_error or "deliveries fail")
+            for sink in self.sinks
+            if not sink.up
+        )
+        if self.spool.error:
+            found.append(Reason("spool", "spool", self.spool.error))
+        return tuple(found)
