@@ -1,8 +1,8 @@
 """The HTTP server. It starts before Discord is connected and outlives every trouble of the other stages.
 
-Invariants: only ``POST /-/flush`` changes anything, and only this machine may ask for it; every answer carries
-the security headers; no answer carries the text of an exception; scrapes never pile up, since more than
-``SCRAPE_LIMIT`` at once are turned away.
+Invariants: only ``POST /-/flush`` changes anything, and only this machine may ask for it; every answer
+carries the security headers; no answer carries the text of an exception; scrapes never pile up, since more
+than ``SCRAPE_LIMIT`` at once are turned away.
 """
 
 from __future__ import annotations
@@ -47,7 +47,7 @@ _HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", hdrs.ORIGIN)
-"""A request with one of these comes through a proxy or a web page: the peer is loopback, the author is not."""
+"""A request with one of these comes through a proxy or a web page: its peer is loopback, its author not."""
 
 
 class Exposition(Protocol):

@@ -1,0 +1,1 @@
+"""The configuration: ``config.yaml``, the environment and secret files become one frozen value."""

@@ -1,0 +1,127 @@
+"""``${VAR}``, ``${VAR:-default}`` and ``<key>_file``, resolved on parsed values.
+
+Parsed values only: a variable with a colon or a line break stays one text and can never become YAML. A
+reference that resolves to nothing leaves its setting at the default. Secrets must come this way; one
+written into the file is refused, because such files end up in repositories.
+"""
+
+from __future__ import annotations
+
+import pathlib
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+
+from exporter.config.document import Path
+
+_REFERENCE = re.compile(r"\$(?P<escape>\$)?\{(?P<body>[^}]*)\}")
+_BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)
+_WHOLE = re.compile(r"\$\{[A-Za-z_][A-Za-z0-9_]*(?::-)?\}")
+_SUFFIX = "_file"
+_MAX_SECRET_BYTES = 64 * 1024
+
+Complain = Callable[[Path, str, str], None]
+"""Takes path, what is wrong and advice."""
+
+
+@dataclass(slots=True)
+class Resolver:
+    """Resolves one document. ``used`` maps what was put in to the reference, to take it out of messages."""
+
+    environ: Mapping[str, str]
+    is_secret: Callable[[Path], bool]
+    complain: Complain
+    base: pathlib.Path
+    used: dict[str, str] = field(default_factory=dict)
+
+    def mapping(self, data: Mapping[str, object], path: Path = ()) -> dict[str, object]:
+        """The mapping with every reference replaced; what cannot be resolved is left out and reported."""
+        resolved: dict[str, object] = {}
+        for key, value in data.items():
+            target = key.removesuffix(_SUFFIX)
+            if target != key and self.is_secret((*path, target)):
+                if target in data:
+                    self.complain(
+                        (*path, key),
+                        f"is given together with {target}",
+                        f"keep only one of {target} and {key}",
+                    )
+                elif (content := self._file((*path, key), value)) is not None:
+                    resolved[target] = content
+                continue
+            found = self._value(value, (*path, key))
+            if found is not _ABSENT:
+                resolved[key] = found
+        return resolved
+
+    def _value(self, value: object, path: Path) -> object:
+        if isinstance(value, dict):
+            return self.mapping(value, path)
+        if isinstance(value, list):
+            items = (self._value(item, (*path, place)) for place, item in enumerate(value))
+            return [item for item in items if item is not _ABSENT]
+        if self.is_secret(path) and value is not None and not _WHOLE.fullmatch(str(value).strip()):
+            key = path[-1]
+            self.complain(
+                path,
+                "is a secret written into the file",
+                f"write {key}: ${{{str(key).upper()}}} and set that variable, or use {key}{_SUFFIX}",
+            )
+            return _ABSENT
+        return self._text(value, path) if isinstance(value, str) and "${" in value else value
+
+    def _text(self, text: str, path: Path) -> object:
+        missing = False
+
+        def replace(match: re.Match[str]) -> str:
+            nonlocal missing
+            if match["escape"]:
+                return match[0][1:]
+            body = _BODY.fullmatch(match["body"])
+            if body is None:
+                missing = True
+                self.complain(
+                    path, f"has a reference {match[0]} nobody can read", "write ${NAME} or ${NAME:-x}"
+                )
+                return ""
+            value = self.environ.get(body["name"], "")
+            if value:
+                self.used[value] = match[0]
+                return value
+            if body["default"] is None:
+                missing = True
+                self.complain(
+                    path,
+                    f"the environment has no variable {body['name']}",
+                    f"set it, or write ${{{body['name']}:-default}}",
+                )
+            return body["default"] or ""
+
+        resolved = _REFERENCE.sub(replace, text)
+        return _ABSENT if missing or not resolved else resolved
+
+    def _file(self, path: Path, value: object) -> str | None:
+        name = self._text(value, path) if isinstance(value, str) else None
+        if not isinstance(name, str):
+            if not isinstance(value, str):
+                self.complain(path, "must be the name of a file", "write for instance /run/secrets/name")
+            return None
+        file = self.base / name
+        try:
+            content = file.read_bytes()[:_MAX_SECRET_BYTES].decode().strip()
+        except (OSError, UnicodeDecodeError) as error:
+            reason = error.strerror if isinstance(error, OSError) else "not text"
+            self.complain(path, f"cannot read {name} ({reason})", "check the path and its permissions")
+            return None
+        if not content:
+            self.complain(path, f"{name} is empty", "put the secret into it")
+            return None
+        self.used[content] = f"<content of {name}>"
+        return content
+
+
+class _Absent:
+    """Marks a setting that is as if it had not been written."""
+
+
+_ABSENT = _Absent()

@@ -1,0 +1,174 @@
+"""Structured logs: lines for a person at a terminal, JSON for everything else.
+
+Library code logs with the standard ``logging``; this module decides what becomes of it. Invariants: one event
+is one line; no secret passes; disnake and the drivers never log below INFO, since what they print there is
+payloads and statements; the same warning again and again is written a few times a minute and then counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+import traceback
+from collections import OrderedDict
+from collections.abc import MutableMapping
+from typing import Annotated, Any, Final, Literal, TextIO
+
+import structlog
+from pydantic import Field
+
+from exporter.clock import Clock, SystemClock
+from exporter.redaction import Redactor, one_line
+from exporter.settings import Section
+
+CLAMPED: Final = ("disnake", "aiohttp", "aiosqlite", "sqlalchemy", "asyncpg", "influxdb_client", "asyncio")
+REPEAT_WINDOW_S: Final = 60.0
+REPEAT_LIMIT: Final = 5
+"""Lines of one warning per window: enough to see a pattern, too few to fill a disk."""
+MAX_REMEMBERED: Final = 512
+"""Warnings told apart; a message is known by its template, so there are far fewer."""
+MAX_FRAMES: Final = 12
+"""Frames of a traceback on a console line, the innermost."""
+
+
+class LogConfig(Section):
+    """What is logged, and how it is written."""
+
+    level: Annotated[
+        Literal["debug", "info", "warning", "error"],
+        Field(description="The least serious lines that are written."),
+    ] = "info"
+    format: Annotated[
+        Literal["auto", "console", "json"],
+        Field(description="auto: console on a terminal, JSON lines otherwise."),
+    ] = "auto"
+
+
+def configure(
+    config: LogConfig,
+    redactor: Redactor,
+    *,
+    stream: TextIO | None = None,
+    clock: Clock | None = None,
+) -> logging.Handler:
+    """Send everything logged to ``stream`` (stderr by default); returns the handler, for tests."""
+    stream = stream or sys.stderr
+    console = config.format == "console" or (config.format == "auto" and stream.isatty())
+    handler = logging.StreamHandler(stream)
+    handler.setFormatter(_Formatter(redactor, console=console, colors=console and stream.isatty()))
+    handler.addFilter(_is_wanted)
+    handler.addFilter(RepeatFilter(clock or SystemClock()))
+    root = logging.getLogger()
+    for former in tuple(root.handlers):
+        root.removeHandler(former)
+    root.addHandler(handler)
+    root.setLevel(config.level.upper())
+    logging.captureWarnings(capture=True)
+    return handler
+
+
+def _is_wanted(record: logging.LogRecord) -> bool:
+    return record.levelno >= logging.INFO or record.name.partition(".")[0] not in CLAMPED
+
+
+class RepeatFilter(logging.Filter):
+    """Lets a warning through ``REPEAT_LIMIT`` times per window; the next one says how many were held back.
+
+    Errors always pass: each one means a loss or a person who is needed.
+    """
+
+    def __init__(self, clock: Clock) -> None:
+        super().__init__()
+        self._clock = clock
+        self._seen: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        """Whether the record is written."""
+        if record.levelno != logging.WARNING:
+            return True
+        key = (record.name, str(record.msg))
+        now = self._clock.monotonic()
+        entry = self._seen.get(key)
+        if entry is None or now - entry[0] >= REPEAT_WINDOW_S:
+            if entry is not None and entry[1] > REPEAT_LIMIT:
+                record.repeated = int(entry[1]) - REPEAT_LIMIT
+            self._seen[key] = [now, 1]
+            self._seen.move_to_end(key)
+            if len(self._seen) > MAX_REMEMBERED:
+                self._seen.popitem(last=False)
+            return True
+        entry[1] += 1
+        return entry[1] <= REPEAT_LIMIT
+
+
+class _Formatter(structlog.stdlib.ProcessorFormatter):
+    """Renders a record and then, whatever the renderer did, masks secrets once more on the finished line."""
+
+    def __init__(self, redactor: Redactor, *, console: bool, colors: bool) -> None:
+        renderer: structlog.typing.Processor = (
+            structlog.dev.ConsoleRenderer(colors=colors, pad_event_to=0)
+            if console
+            else structlog.processors.JSONRenderer(ensure_ascii=False, sort_keys=False)
+        )
+        super().__init__(
+            processors=[
+                structlog.stdlib.ProcessorFormatter.remove_processors_meta,
+                _flatten_exception(full=not console),
+                _redact(redactor),
+                renderer,
+            ],
+            foreign_pre_chain=[
+                structlog.stdlib.ExtraAdder(),
+                structlog.stdlib.add_log_level,
+                structlog.stdlib.add_logger_name,
+                structlog.processors.TimeStamper(fmt="iso", utc=True),
+            ],
+            keep_exc_info=False,
+        )
+        self._redactor = redactor
+
+    def format(self, record: logging.LogRecord) -> str:
+        return self._redactor(super().format(record))
+
+
+def _flatten_exception(*, full: bool) -> structlog.typing.Processor:
+    def flatten(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        info = event.pop("exc_info", None)
+        event.pop("stack_info", None)
+        if info is True:
+            info = sys.exc_info()
+        error = info[1] if isinstance(info, tuple) else info
+        if isinstance(error, BaseException):
+            event["error"] = describe(error)
+            if full:
+                event["traceback"] = "".join(traceback.format_exception(error))
+        return event
+
+    return flatten
+
+
+def describe(error: BaseException) -> str:
+    """An exception on one line: what it is, and where, the innermost frame first."""
+    frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
+    places = [
+        f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames)
+    ]
+    head = f"{type(error).__name__}: {error}" if str(error) else type(error).__name__
+    return " < ".join((head, *places))
+
+
+def _redact(redactor: Redactor) -> structlog.typing.Processor:
+    def clean(value: object) -> object:
+        if isinstance(value, bool | int | float) or value is None:
+            return value
+        return one_line(redactor(value if isinstance(value, str) else repr(value)))
+
+    def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
+        # JSON writes a line break as two characters, so a traceback may keep its own.
+        long = str(event.pop("traceback", ""))
+        cleaned = {one_line(str(key)): clean(value) for key, value in event.items()}
+        if long:
+            cleaned["traceback"] = "\n".join(one_line(line) for line in redactor(long).splitlines())
+        return cleaned
+
+    return redact
