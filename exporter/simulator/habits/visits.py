@@ -1,0 +1,105 @@
+"""People come and go, by themselves or because a moderator shows them the door."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from exporter.simulator.deeds import members
+
+if TYPE_CHECKING:
+    from exporter.simulator.guild import Guild
+    from exporter.simulator.habits.scene import Scene
+
+_BURST = range(3, 15)
+"""People who come at about the same time, as after a link was shared."""
+
+_PRUNED = 5
+"""Members removed by one prune."""
+
+_TOO_FEW = 6
+"""Guilds this small lose nobody, or soon nobody would be left to talk."""
+
+
+def arrive(scene: Scene) -> bool:
+    """Somebody joins; sometimes many do within seconds."""
+    guild = scene.guild()
+    if guild is None:
+        return False
+    if scene.chance(0.05):
+        for _ in range(scene.rng.choice(_BURST)):
+            scene.agenda.after(scene.rng.uniform(0, 3), lambda: _arrive(scene, guild))
+    return _arrive(scene, guild)
+
+
+def _arrive(scene: Scene, guild: Guild) -> bool:
+    if not guild.open:
+        return False
+    user_id = scene.rng.choice(guild.former) if guild.former and scene.chance(0.3) else 0
+    user_id = user_id or scene.world.population.newcomer(scene.rng)
+    if guild.has(user_id) or user_id in guild.bans:
+        return False
+    members.join(scene.world, guild, user_id)
+    return True
+
+
+def depart(scene: Scene) -> bool:
+    """Somebody leaves of their own accord."""
+    found = _somebody_to_go(scene)
+    if found is None:
+        return False
+    members.leave(scene.world, *found)
+    return True
+
+
+def kick(scene: Scene) -> bool:
+    """A moderator kicks somebody."""
+    found = _somebody_to_go(scene)
+    if found is None:
+        return False
+    guild, user_id = found
+    members.kick(scene.world, guild, user_id, scene.sentence(guild))
+    return True
+
+
+def ban(scene: Scene) -> bool:
+    """A moderator bans a member, or somebody who left, or somebody who was never there."""
+    found = _somebody_to_go(scene)
+    if found is None:
+        return False
+    guild, user_id = found
+    if scene.chance(0.2):
+        user_id = scene.world.population.newcomer(scene.rng)
+    if user_id in guild.bans or guild.stays(user_id) or user_id in guild.bots:
+        return False
+    members.ban(scene.world, guild, user_id, scene.sentence(guild))
+    return True
+
+
+def unban(scene: Scene) -> bool:
+    """A moderator forgives."""
+    guild = scene.guild()
+    if guild is None or not guild.bans:
+        return False
+    user_id = scene.rng.choice(list(guild.bans))
+    members.unban(scene.world, guild, user_id, scene.sentence(guild))
+    return True
+
+
+def prune(scene: Scene) -> bool:
+    """A moderator removes a few members who did not say anything."""
+    guild = scene.guild()
+    if guild is None or len(guild.members) < 4 * _PRUNED:
+        return False
+    idle = [user_id for user_id in guild.members[-2 * _PRUNED :] if not guild.stays(user_id)][:_PRUNED]
+    if not idle:
+        return False
+    members.prune(scene.world, guild, idle, guild.owner_id)
+    return True
+
+
+def _somebody_to_go(scene: Scene) -> tuple[Guild, int] | None:
+    guild = scene.guild()
+    if guild is None or len(guild.members) < _TOO_FEW:
+        return None
+    user_id = scene.bystander(guild)
+    return None if user_id is None else (guild, user_id)

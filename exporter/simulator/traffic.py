@@ -1,0 +1,100 @@
+"""Who does what next: a table of weighted habits.
+
+To add an activity, write a habit and give it a line in ``EVERYDAY``. A scenario is another table. Invariant:
+the order of actions depends on the seed, the world's shape and the rate alone; a step takes ``1 / rate``
+seconds of simulated time however long it takes on the machine.
+"""
+
+from __future__ import annotations
+
+import bisect
+import itertools
+import random
+from collections.abc import Callable
+from typing import TYPE_CHECKING, TypeAlias
+
+from exporter.simulator.deeds.guilds import end_outage
+from exporter.simulator.habits import chat, feedback, house, visits, voice
+from exporter.simulator.habits.scene import Scene
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from exporter.simulator.world import World
+
+Habit: TypeAlias = Callable[[Scene], bool]
+
+EVERYDAY: Mapping[Habit, float] = {
+    chat.talk: 600,
+    chat.bot_speaks: 40,
+    chat.webhook_posts: 20,
+    chat.edit: 30,
+    chat.take_back: 12,
+    chat.clean_up: 5,
+    chat.sweep: 0.6,
+    chat.pin: 1,
+    chat.open_thread: 2,
+    feedback.react: 130,
+    feedback.unreact: 15,
+    feedback.clear: 1,
+    feedback.clear_emoji: 1,
+    voice.come_in: 25,
+    voice.move: 8,
+    voice.switch: 30,
+    voice.silence: 1.5,
+    visits.arrive: 8,
+    visits.depart: 6,
+    visits.kick: 1.5,
+    visits.ban: 3,
+    visits.unban: 1.5,
+    visits.prune: 0.05,
+    house.redecorate: 0.5,
+    house.boost: 0.6,
+    house.hand_over: 0.03,
+    house.appear: 0.15,
+    house.disappear: 0.12,
+    house.fail: 0.2,
+}
+"""What people do on an ordinary day, with how often it happens among 1,000 actions."""
+
+_TRIES = 8
+"""Draws before a step is given up because nobody finds anything to do, as in an outage of everything."""
+
+
+class Traffic:
+    """Draws one action after another.
+
+    Args:
+        world: where they happen.
+        rate: actions per second; 0 draws nothing.
+        habits: weights by habit.
+    """
+
+    def __init__(self, world: World, *, rate: float, habits: Mapping[Habit, float] = EVERYDAY) -> None:
+        self.world = world
+        self.scene = Scene(world, random.Random(f"{world.shape.seed}/traffic"))
+        self.rate = rate
+        self.steps = 0
+        self._habits = tuple(habits)
+        self._weights = tuple(itertools.accumulate(habits.values()))
+
+    def step(self) -> None:
+        """Do what is due on the agenda or, if nothing is, something new."""
+        agenda = self.scene.agenda
+        self.steps += 1
+        agenda.now = self.steps / self.rate
+        if (deed := agenda.pop_due()) is not None:
+            deed()
+            return
+        for _ in range(_TRIES):
+            draw = self.scene.rng.random() * self._weights[-1]
+            if self._habits[bisect.bisect(self._weights, draw)](self.scene):
+                return
+
+    def finish(self) -> None:
+        """Come to rest: outages end, every audit entry is told of, everybody leaves voice."""
+        world = self.world
+        self.scene.agenda.settle_all()
+        for guild in tuple(world.guilds.values()):
+            end_outage(world, guild)
+        voice.send_everybody_home(self.scene)
