@@ -1,0 +1,1 @@
+"""InfluxDB 2: counters as points, written through the line protocol."""
