@@ -49,6 +49,14 @@ SESSIONS = Measure(
     columns={"": "voice_sessions"},
     member_columns={"": "voice_sessions"},
 )
+SESSION_TIME = Measure(
+    name="voice_session_seconds",
+    help="Length of voice sessions that ended; with their number it gives the average.",
+    metric="discord_voice_session_seconds",
+    measurement="discord_voice",
+    field="session_seconds",
+    unit=Unit.MILLISECONDS,
+)
 MOVES = Measure(
     name="voice_moves",
     help="Times somebody changed from one voice channel to another.",
@@ -130,7 +138,7 @@ FAMILY = Family(
     "How long people really talk, and where.",
     (
         _declare("VOICE_CHANNEL_JOIN", "Somebody entered voice.", SECONDS, JOINS, gauges=(MEMBERS,)),
-        _declare("VOICE_CHANNEL_LEAVE", "Somebody left voice.", SECONDS, SESSIONS),
+        _declare("VOICE_CHANNEL_LEAVE", "Somebody left voice.", SECONDS, SESSIONS, SESSION_TIME),
         _declare("VOICE_CHANNEL_MOVE", "Somebody changed the voice channel.", SECONDS, MOVES),
     ),
 )

@@ -1,0 +1,251 @@
+"""Counts become windows. The hot path adds to one dictionary; everything else happens when it is folded.
+
+``add`` books an amount on the window its time falls in. ``fold``, about once a second and before each
+scrape, moves what was added into the running totals that Prometheus is shown, into the open windows and into
+the journal. ``close`` takes a window's cells out for a snapshot. What arrives for a window already closed
+opens it again and leaves with the next ``close``: a delta like any other, so sums never depend on
+punctuality.
+
+The journal is the list of these steps since the last snapshot that replaced them; played back in order it
+gives the same open windows. Its parts and the snapshots are committed together, so none is applied twice.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+from exporter.events.catalogue import Catalogue
+from exporter.events.facts import Count, Slot
+from exporter.pipeline.journal import Added, Cells, Closed, Step
+
+MAX_ONCE = 50_000
+"""Occurrences remembered to recognise a repeated one. Discord repeats an edit within seconds, when
+it resolves an embed; at 1,000 edits a second this reaches back most of a minute."""
+
+Cell: TypeAlias = tuple[Slot, int, int, str]
+"""Slot, channel, user, emoji."""
+
+
+@dataclass(slots=True)
+class Activity:
+    """What a guild did in one window."""
+
+    cells: dict[Cell, int] = field(default_factory=dict)
+    seen: dict[int, tuple[int, int]] = field(default_factory=dict)
+    """First and last activity by member, ms."""
+
+
+Window: TypeAlias = dict[int, Activity]
+"""A window's activity by guild."""
+
+
+class Kind:
+    """One kind of snapshot: its length, and its open windows by their start."""
+
+    __slots__ = ("length_ms", "name", "windows")
+
+    def __init__(self, name: str, length_ms: int) -> None:
+        self.name = name
+        self.length_ms = length_ms
+        self.windows: dict[int, Window] = {}
+
+    def start_of(self, at: int) -> int:
+        """The start of the window a moment falls in."""
+        return at - at % self.length_ms
+
+    def activity(self, start: int, guild_id: int) -> Activity:
+        """A guild's part of a window, made when first needed."""
+        window = self.windows.get(start)
+        if window is None:
+            window = self.windows[start] = {}
+        activity = window.get(guild_id)
+        if activity is None:
+            activity = window[guild_id] = Activity()
+        return activity
+
+
+class Aggregate:
+    """All counters of the process.
+
+    ``totals`` holds the running sums since the start by slot and guild, ``channel_totals`` by slot and
+    (guild, channel); both are read by the exposition.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, kinds: Iterable[Kind], parents: dict[int, int], *, channels: bool
+    ) -> None:
+        self._slots = {slot for measure in catalogue.measures.values() for slot in measure.slots.values()}
+        self._by_name = {(slot.measure, slot.value): slot for slot in self._slots}
+        self._parents = parents
+        self._channels = channels
+        self.kinds = tuple(kinds)
+        self._step_ms = min((kind.length_ms for kind in self.kinds), default=60_000)
+        self._pending: dict[int, dict[tuple[Slot, int, int, int, str], int]] = {}
+        self._seen: dict[tuple[int, int], list[int]] = {}
+        self._once: dict[tuple[int, int], None] = {}
+        self._steps: list[Step] = []
+        self.totals: dict[Slot, dict[int, int]] = {slot: {} for slot in self._slots}
+        self.channel_totals: dict[Slot, dict[tuple[int, int], int]] = {}
+
+    def add(self, count: Count) -> None:
+        """Book one count. A thread's activity is its parent's."""
+        if count.slot not in self._slots:
+            return
+        if count.once is not None and self._repeats(count.once):
+            return
+        at = count.at
+        channel = count.channel_id
+        key = (
+            count.slot,
+            count.guild_id,
+            self._parents.get(channel, channel),
+            count.user_id,
+            count.emoji,
+        )
+        start = at - at % self._step_ms
+        cells = self._pending.get(start)
+        if cells is None:
+            cells = self._pending[start] = {}
+        cells[key] = cells.get(key, 0) + count.amount
+        if count.user_id:
+            member = (count.guild_id, count.user_id)
+            seen = self._seen.get(member)
+            if seen is None:
+                self._seen[member] = [at, at]
+            else:
+                seen[1] = at
+
+    def _repeats(self, occurrence: tuple[int, int]) -> bool:
+        if occurrence in self._once:
+            return True
+        if len(self._once) >= MAX_ONCE:
+            del self._once[next(iter(self._once))]
+        self._once[occurrence] = None
+        return False
+
+    def fold(self) -> None:
+        """Move what was added since the last fold to the totals, the open windows and the journal."""
+        if not self._pending:
+            return
+        for start, cells in self._pending.items():
+            self._total(cells)
+            self._open(start, cells)
+        for (guild_id, user_id), (first, last) in self._seen.items():
+            self._sight(guild_id, user_id, first, last)
+        if self.kinds:
+            seen = [(guild, user, first, last) for (guild, user), (first, last) in self._seen.items()]
+            self._steps.append(
+                Added(
+                    [
+                        (start, slot.measure, slot.value, guild, channel, user, emoji, amount)
+                        for start, cells in self._pending.items()
+                        for (slot, guild, channel, user, emoji), amount in cells.items()
+                    ],
+                    seen,
+                )
+            )
+        self._pending = {}
+        self._seen = {}
+
+    def _total(self, cells: dict[tuple[Slot, int, int, int, str], int]) -> None:
+        totals = self.totals
+        for (slot, guild_id, channel_id, _user, _emoji), amount in cells.items():
+            guilds = totals[slot]
+            guilds[guild_id] = guilds.get(guild_id, 0) + amount
+            if self._channels and channel_id:
+                channels = self.channel_totals.setdefault(slot, {})
+                place = (guild_id, channel_id)
+                channels[place] = channels.get(place, 0) + amount
+
+    def _open(self, start: int, cells: dict[tuple[Slot, int, int, int, str], int]) -> None:
+        for kind in self.kinds:
+            begin = kind.start_of(start)
+            for (slot, guild_id, channel_id, user_id, emoji), amount in cells.items():
+                kept = kind.activity(begin, guild_id).cells
+                cell = (slot, channel_id, user_id, emoji)
+                kept[cell] = kept.get(cell, 0) + amount
+
+    def _sight(self, guild_id: int, user_id: int, first: int, last: int) -> None:
+        for kind in self.kinds:
+            seen = kind.activity(kind.start_of(last), guild_id).seen
+            before = seen.get(user_id)
+            seen[user_id] = (first, last) if before is None else (min(first, before[0]), max(last, before[1]))
+
+    def close(self, kind: Kind, start: int, guild_ids: Iterable[int]) -> list[tuple[int, Activity]]:
+        """Take guilds out of a window.
+
+        The snapshots made of them must be committed together with a ``Closed`` step that names them.
+        """
+        window = kind.windows.get(start)
+        if window is None:
+            return []
+        closed = [(guild_id, window.pop(guild_id)) for guild_id in guild_ids if guild_id in window]
+        if not window:
+            del kind.windows[start]
+        return closed
+
+    def reopen(self, kind: Kind, start: int, closed: Iterable[tuple[int, Activity]]) -> None:
+        """Put guilds back into a window: the snapshots made of them could not be committed."""
+        for guild_id, activity in closed:
+            kept = kind.activity(start, guild_id)
+            for cell, amount in activity.cells.items():
+                kept.cells[cell] = kept.cells.get(cell, 0) + amount
+            for user_id, (first, last) in activity.seen.items():
+                before = kept.seen.get(user_id, (first, last))
+                kept.seen[user_id] = (min(first, before[0]), max(last, before[1]))
+
+    def put_back(self, steps: Iterable[Step]) -> None:
+        """Take back steps that could not be committed."""
+        self._steps[:0] = steps
+
+    def take_steps(self) -> list[Step]:
+        """The journal's steps since the last call; whoever takes them commits them."""
+        steps, self._steps = self._steps, []
+        return steps
+
+    def replay(self, steps: Iterable[Step]) -> None:
+        """Rebuild the open windows of a process that ended without closing them; totals start anew."""
+        kinds = {kind.name: kind for kind in self.kinds}
+        for step in steps:
+            if isinstance(step, Closed):
+                kind = kinds.get(step.kind)
+                window = kind.windows.get(step.start) if kind else None
+                if kind is None or window is None:
+                    continue
+                for guild_id in step.guild_ids:
+                    window.pop(guild_id, None)
+                if not window:
+                    del kind.windows[step.start]
+            elif isinstance(step, Added):
+                for start, cells in self._known(step.cells).items():
+                    self._open(start, cells)
+                for guild_id, user_id, first, last in step.seen:
+                    self._sight(guild_id, user_id, first, last)
+
+    def _known(self, cells: Cells) -> dict[int, dict[tuple[Slot, int, int, int, str], int]]:
+        known: dict[int, dict[tuple[Slot, int, int, int, str], int]] = {}
+        for start, measure, value, guild_id, channel_id, user_id, emoji, amount in cells:
+            slot = self._by_name.get((measure, value))
+            if slot is not None:
+                known.setdefault(start, {})[slot, guild_id, channel_id, user_id, emoji] = amount
+        return known
+
+    def cell_count(self) -> int:
+        """Distinct counters held in open windows."""
+        return sum(
+            len(activity.cells)
+            for kind in self.kinds
+            for window in kind.windows.values()
+            for activity in window.values()
+        )
+
+    def windows_of(self, steps: Iterable[Step]) -> set[tuple[str, int]]:
+        """The windows that steps added to: while one of them is open, the steps are needed."""
+        starts = {cell[0] for step in steps if isinstance(step, Added) for cell in step.cells}
+        return {(kind.name, kind.start_of(start)) for kind in self.kinds for start in starts}
+
+    def open_windows(self) -> set[tuple[str, int]]:
+        """Kind and start of every window that holds something."""
+        return {(kind.name, start) for kind in self.kinds for start in kind.windows}

@@ -1,0 +1,199 @@
+"""Who did it and why: actions and audit-log entries that speak of the same thing are brought together.
+
+Discord sends both, in either order, or only one. Whatever comes first is recorded at once; the other one, if
+it comes within the window, amends the record under the same key. So a critical entry never waits, one real
+action is one row, and it is counted once, when it is first learnt.
+
+A departure is provisional for the length of the window: it is recorded as a leave and becomes a kick or a ban
+if something says so. It is counted when that is decided.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TypeVar
+
+from exporter.events.facts import Action, AuditEntry, Count, Record
+from exporter.events.members import LEAVES
+from exporter.events.moderation import ACTIONS, AUDIT_BAN, AUDIT_KICK, AUDIT_UNBAN
+from exporter.model import Json
+
+WINDOW_MS = 10_000
+"""How far apart an action and its audit-log entry may arrive. They come within a second of each other as a
+rule; ten cover a slow day at Discord, and stay short of the same person being removed twice."""
+
+MAX_WAITING = 50_000
+"""Actions and entries that wait for their other half; the oldest is settled early beyond this."""
+
+_AUDITED = {AUDIT_BAN: "ban", AUDIT_UNBAN: "unban", AUDIT_KICK: "kick"}
+_TYPES = {
+    "ban": "GUILD_BAN_ADD",
+    "unban": "GUILD_BAN_REMOVE",
+    "kick": "GUILD_AUDIT_LOG_ENTRY_CREATE",
+}
+_DEPARTS = ("ban", "kick")
+
+_Place = TypeVar("_Place", bound=tuple[object, ...])
+
+
+@dataclass(slots=True)
+class Departure:
+    """A departure recorded as a leave, not counted yet."""
+
+    action: Action
+    key: str
+    deadline: int
+
+
+@dataclass(slots=True)
+class Known:
+    """What has been recorded of one action, waiting for what else is said of it."""
+
+    key: str
+    deadline: int
+    audited: AuditEntry | None
+    named: bool
+    departure: Departure | None = None
+
+
+class Attribution:
+    """The actions of the last seconds.
+
+    ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
+    ``name_of`` knows people's names.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[Record, bool], None],
+        count: Callable[[Count], None],
+        name_of: Callable[[int], str | None],
+    ) -> None:
+        self._record = record
+        self._count = count
+        self._name_of = name_of
+        self._known: dict[tuple[int, str, int], Known] = {}
+        self._departures: dict[tuple[int, int], Departure] = {}
+
+    def act(self, action: Action, now: int) -> None:
+        """Take what a dispatch says was done to somebody."""
+        if action.action == "leave":
+            self._depart(action, now)
+            return
+        place = (action.guild_id, action.action, action.target.user_id)
+        named: dict[str, Json] = {"target_username": action.target.name}
+        known = self._known.get(place)
+        if known is not None and not known.named:
+            known.named = True
+            self._amend(action.type, action.guild_id, action.at, known.key, named, place[2])
+            return
+        key = f"{action.action}:{action.guild_id}:{place[2]}:{action.at}"
+        data: dict[str, Json] = {"action": action.action, "target_user_id": place[2], **named}
+        self._record(Record(action.type, action.guild_id, action.at, key, data, place[2]), False)
+        self._count(Count(ACTIONS[action.action], action.guild_id, action.at))
+        self._learn(place, Known(key, now + WINDOW_MS, None, named=True))
+
+    def audit(self, entry: AuditEntry, now: int) -> None:
+        """Take an audit-log entry."""
+        action = _AUDITED.get(entry.action_type)
+        if action is None or not entry.target_id:
+            return
+        place = (entry.guild_id, action, entry.target_id)
+        kind = _TYPES[action]
+        told: dict[str, Json] = {
+            "moderator_id": entry.actor_id or None,
+            "moderator_username": self._name_of(entry.actor_id),
+            "reason": entry.reason,
+            "audit_entry_id": entry.entry_id,
+        }
+        known = self._known.get(place)
+        if known is not None and known.audited is None:
+            known.audited = entry
+            self._amend(kind, entry.guild_id, entry.at, known.key, told, entry.target_id)
+            if known.departure is not None:
+                self._blame(known.departure, action, entry)
+        else:
+            key = f"audit:{entry.entry_id}"
+            data: dict[str, Json] = {
+                "action": action,
+                "target_user_id": entry.target_id,
+                "target_username": self._name_of(entry.target_id),
+                **told,
+            }
+            self._record(Record(kind, entry.guild_id, entry.at, key, data, entry.target_id), False)
+            self._count(Count(ACTIONS[action], entry.guild_id, entry.at))
+            self._learn(place, Known(key, now + WINDOW_MS, entry, named=False))
+
+    def settle(self, now: int, *, all_of_them: bool = False) -> None:
+        """Decide what has waited long enough; dictionaries are in order of deadline."""
+        for place in _due(self._departures, now, all_of_them=all_of_them):
+            self._decide(self._departures.pop(place), "leave")
+        for known in _due(self._known, now, all_of_them=all_of_them):
+            del self._known[known]
+
+    def _depart(self, action: Action, now: int) -> None:
+        user_id = action.target.user_id
+        key = f"leave:{action.guild_id}:{user_id}:{action.at}"
+        departure = Departure(action, key, now + WINDOW_MS)
+        data: dict[str, Json] = {
+            "event": "leave",
+            "user_id": user_id,
+            "username": action.target.name,
+            "bot": action.target.bot,
+            "reason": "leave",
+        }
+        self._record(Record(action.type, action.guild_id, action.at, key, data, user_id), False)
+        for cause in _DEPARTS:
+            known = self._known.get((action.guild_id, cause, user_id))
+            if known is not None and known.departure is None:
+                self._explain(departure, known, cause)
+                return
+        if len(self._departures) >= MAX_WAITING:
+            self._decide(self._departures.pop(next(iter(self._departures))), "leave")
+        self._departures[action.guild_id, user_id] = departure
+
+    def _learn(self, place: tuple[int, str, int], known: Known) -> None:
+        self._known.pop(place, None)
+        if len(self._known) >= MAX_WAITING:
+            del self._known[next(iter(self._known))]
+        self._known[place] = known
+        guild_id, action, user_id = place
+        if action in _DEPARTS:
+            departure = self._departures.pop((guild_id, user_id), None)
+            if departure is not None:
+                self._explain(departure, known, action)
+
+    def _explain(self, departure: Departure, known: Known, cause: str) -> None:
+        """A departure has its cause, and with it its actor if that is known."""
+        known.departure = departure
+        self._blame(departure, cause, known.audited)
+        self._decide(departure, cause)
+
+    def _decide(self, departure: Departure, reason: str) -> None:
+        action = departure.action
+        self._count(Count(LEAVES[reason], action.guild_id, action.at))
+
+    def _blame(self, departure: Departure, cause: str, entry: AuditEntry | None) -> None:
+        told: dict[str, Json] = {"reason": cause}
+        if entry is not None:
+            told["moderator_id"] = entry.actor_id or None
+            told["moderator_username"] = self._name_of(entry.actor_id)
+            told["audit_entry_id"] = entry.entry_id
+        action = departure.action
+        person = action.target.user_id
+        self._amend(action.type, action.guild_id, action.at, departure.key, told, person)
+
+    def _amend(self, kind: str, guild_id: int, at: int, key: str, told: dict[str, Json], person: int) -> None:
+        self._record(Record(kind, guild_id, at, key, told, person), True)
+
+
+def _due(
+    waiting: dict[_Place, Known] | dict[_Place, Departure], now: int, *, all_of_them: bool
+) -> list[_Place]:
+    due: list[_Place] = []
+    for place, item in waiting.items():
+        if not all_of_them and item.deadline > now:
+            break
+        due.append(place)
+    return due

@@ -1,0 +1,166 @@
+"""Entries wait here, briefly, to be committed in groups.
+
+Each entry has a deadline by its class; the first one due takes all that wait along, since one commit costs
+what a hundred entries cost. One commit is in flight at a time; what comes meanwhile forms the next group, so a
+slow disk makes larger groups and not a longer queue. If the disk takes nothing, entries are kept and retried;
+beyond ``max_pending`` the lowest class is shed first, and counted.
+
+Conservation: offered = spooled + shed + waiting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+
+from exporter.clock import Clock
+from exporter.errors import SpoolError
+from exporter.model import Entry, Priority
+from exporter.pipeline.config import BatchingConfig
+from exporter.spool.ports import SpoolWriter
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+RETRY_SECONDS = 1.0
+"""Pause after a commit the disk refused: short, since memory fills meanwhile."""
+
+MAX_GROUP = 5_000
+"""Entries in one commit; keeps the writer's transaction, and with it the wait of a ban behind it, short."""
+
+
+class Committer:
+    """The only writer of the spool."""
+
+    def __init__(
+        self, spool: SpoolWriter, config: BatchingConfig, clock: Clock, telemetry: Telemetry
+    ) -> None:
+        self._spool = spool
+        self._config = config
+        self._clock = clock
+        self._telemetry = telemetry
+        self._waiting: dict[Priority, list[Entry]] = {priority: [] for priority in Priority}
+        self._gathered: dict[str, int] = {}
+        self._due: float | None = None
+        self._wake = asyncio.Event()
+        self._turn = asyncio.Lock()
+        self._in_flight = 0
+        self._failing = False
+
+    @property
+    def waiting(self) -> int:
+        """Entries that are in memory only."""
+        return sum(map(len, self._waiting.values())) + self._in_flight
+
+    def offer(self, entry: Entry) -> None:
+        """Take an entry; never blocks."""
+        self._telemetry.offered.add(entry.type)
+        if self.waiting >= self._config.max_pending:
+            self._shed()
+        self._waiting[entry.priority].append(entry)
+        batch = self._config.of(entry.type, entry.priority)
+        gathered = self._gathered[entry.type] = self._gathered.get(entry.type, 0) + 1
+        due = self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait)
+        if self._due is None or due < self._due:
+            self._due = due
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Commit what is due, until cancelled."""
+        while True:
+            await self._wait_due()
+            if not await self._commit_waiting():
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def commit(self, entries: Sequence[Entry], journal: bytes | None, forget: int) -> int | None:
+        """Commit entries and journal together; returns the part's number, None if the disk refused.
+
+        What is refused is not kept here: whoever calls still has it.
+        """
+        async with self._turn:
+            number = await self._append(entries, journal, forget)
+        if number is not None:
+            for entry in entries:
+                self._telemetry.offered.add(entry.type)
+        return number
+
+    async def drain(self) -> bool:
+        """Commit everything that waits; False if the disk refuses it."""
+        while self.waiting:
+            if not await self._commit_waiting():
+                return False
+        return True
+
+    async def _wait_due(self) -> None:
+        while True:
+            self._wake.clear()
+            if self._due is None:
+                await self._wake.wait()
+                continue
+            pause = self._due - self._clock.monotonic()
+            if pause <= 0:
+                return
+            try:
+                async with asyncio.timeout(pause):
+                    await self._wake.wait()
+            except TimeoutError:
+                return
+
+    async def _commit_waiting(self) -> bool:
+        async with self._turn:
+            group = self._take_group()
+            if not group:
+                return True
+            self._in_flight = len(group)
+            try:
+                committed = await self._append(group, None, 0)
+            finally:
+                self._in_flight = 0
+            if committed is None:
+                self._put_back(group)
+                return False
+            return True
+
+    def _take_group(self) -> list[Entry]:
+        group: list[Entry] = []
+        for priority, waiting in self._waiting.items():
+            room = MAX_GROUP - len(group)
+            group += waiting[:room]
+            self._waiting[priority] = waiting[room:]
+        left = any(self._waiting.values())
+        self._due = self._clock.monotonic() if left else None
+        self._gathered.clear()
+        return group
+
+    def _put_back(self, group: Sequence[Entry]) -> None:
+        for priority in Priority:
+            mine = [entry for entry in group if entry.priority is priority]
+            self._waiting[priority] = mine + self._waiting[priority]
+        self._due = self._clock.monotonic()
+
+    async def _append(self, entries: Sequence[Entry], journal: bytes | None, forget: int) -> int | None:
+        started = self._clock.monotonic()
+        try:
+            number = await self._spool.append(entries, journal=journal, forget=forget)
+        except SpoolError as error:
+            if not self._failing:
+                log.warning("the spool takes nothing (%s); %d entries wait in memory", error, self.waiting)
+            self._failing = True
+            return None
+        if self._failing:
+            log.info("the spool takes entries again")
+            self._failing = False
+        self._telemetry.commit_seconds.observe(self._clock.monotonic() - started)
+        return number
+
+    def _shed(self) -> None:
+        for priority in reversed(Priority):
+            if self._waiting[priority]:
+                if not self._telemetry.dropped.get("memory_full"):
+                    log.error(
+                        "memory for unsaved entries is full: entries are being lost, lowest class first"
+                    )
+                del self._waiting[priority][0]
+                self._telemetry.dropped.add("memory_full")
+                return

@@ -1,0 +1,224 @@
+"""What is known of each guild now: its settings, member count, channel names and thread parents.
+
+The directory tells apart what Discord sends in one form: a guild that is there when a session starts (sync),
+one that comes back from an outage (return) and one the bot was added to (create). An outage never removes
+a guild, so its gauges do not dip.
+
+Memory is the concern at 50,000 guilds: a guild is one slotted object, its channel names one packed blob that
+is opened only to name a snapshot's top channels, and people's names a cache with a bound.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import msgspec
+
+from exporter.events.facts import (
+    ChannelGone,
+    ChannelSeen,
+    GuildChanged,
+    GuildGone,
+    GuildSeen,
+    MemberMoved,
+    Record,
+    SessionStarted,
+)
+from exporter.events.guilds import THREAD_TYPES
+from exporter.model import Json
+
+MAX_NAMES = 100_000
+"""People whose names are remembered, for tops and moderators; about 15 MB."""
+
+MAX_THREADS = 500_000
+"""Threads whose parent is remembered; Discord archives idle ones, a guild has at most 1,000 active."""
+
+_NAMES = msgspec.msgpack.Decoder(dict[int, str])
+
+
+class Presence(enum.Enum):
+    """Whether a guild can be seen at the moment."""
+
+    EXPECTED = "expected"
+    HERE = "here"
+    OUTAGE = "outage"
+
+
+@dataclass(slots=True)
+class Guild:
+    """One guild as it is known now."""
+
+    guild_id: int
+    presence: Presence
+    name: str = ""
+    icon: str | None = None
+    owner_id: int = 0
+    member_count: int = 0
+    features: tuple[str, ...] = ()
+    premium_tier: int = 0
+    premium_subscription_count: int = 0
+    joined_at: int = 0
+    afk_channel_id: int = 0
+    channel_names: bytes = b"\x80"
+    known: bool = False
+
+    def describe(self) -> dict[str, Json]:
+        """The settings as an entry's data."""
+        return {
+            "name": self.name,
+            "icon": self.icon,
+            "owner_id": self.owner_id,
+            "member_count": self.member_count,
+            "features": list(self.features),
+            "premium_tier": self.premium_tier,
+            "premium_subscription_count": self.premium_subscription_count,
+            "joined_at": self.joined_at,
+        }
+
+
+_CHANGEABLE = (
+    "name",
+    "icon",
+    "owner_id",
+    "features",
+    "premium_tier",
+    "premium_subscription_count",
+)
+
+
+class Directory:
+    """Every guild seen, and the names of what is in them."""
+
+    def __init__(self) -> None:
+        self.guilds: dict[int, Guild] = {}
+        self.parents: dict[int, int] = {}
+        self.people: dict[int, str] = {}
+
+    def start_session(self, fact: SessionStarted) -> None:
+        """Expect the guilds that a new session is about to be sent."""
+        for guild_id in fact.guild_ids:
+            guild = self.guilds.get(guild_id)
+            if guild is None:
+                self.guilds[guild_id] = Guild(guild_id, Presence.EXPECTED)
+            elif guild.presence is Presence.HERE:
+                guild.presence = Presence.EXPECTED
+
+    def see_guild(self, fact: GuildSeen) -> Iterator[Record]:
+        """Take a guild whole; yields what that means, nothing for a return from an outage."""
+        guild = self.guilds.get(fact.guild_id)
+        invited = guild is None
+        returned = guild is not None and guild.presence is Presence.OUTAGE and guild.known
+        if guild is None:
+            guild = self.guilds[fact.guild_id] = Guild(fact.guild_id, Presence.HERE)
+        changes = self._apply(guild, fact) if guild.known else {}
+        if not guild.known:
+            self._apply(guild, fact)
+        guild.presence = Presence.HERE
+        guild.known = True
+        guild.member_count = fact.member_count
+        guild.joined_at = fact.joined_at
+        names: dict[int, str] = {}
+        for channel in fact.channels:
+            self._see_parent(channel)
+            if channel.kind not in THREAD_TYPES:
+                names[channel.channel_id] = channel.name
+        guild.channel_names = msgspec.msgpack.encode(names)
+        if invited:
+            data = guild.describe()
+            yield Record(
+                "GUILD_CREATE", guild.guild_id, fact.at, f"guild:{guild.guild_id}:{fact.joined_at}", data
+            )
+        if changes:
+            yield self._changed(guild, fact.at, changes)
+        if not returned:
+            listed: list[Json] = [
+                [channel.channel_id, channel.name, channel.kind, channel.parent_id]
+                for channel in fact.channels
+            ]
+            data = guild.describe() | {"channels": listed}
+            yield Record("GUILD_SYNC", guild.guild_id, fact.at, f"sync:{guild.guild_id}:{fact.at}", data)
+
+    def change_guild(self, fact: GuildChanged) -> Iterator[Record]:
+        """Take a guild's new settings; yields the change, nothing if nothing changed."""
+        guild = self.guilds.get(fact.guild_id)
+        if guild is None or not guild.known:
+            return
+        if changes := self._apply(guild, fact):
+            yield self._changed(guild, fact.at, changes)
+
+    def lose_guild(self, fact: GuildGone) -> Iterator[Record]:
+        """Remember an outage, or forget a guild the bot was removed from."""
+        guild = self.guilds.get(fact.guild_id)
+        if fact.unavailable:
+            if guild is None:
+                guild = self.guilds[fact.guild_id] = Guild(fact.guild_id, Presence.OUTAGE)
+            guild.presence = Presence.OUTAGE
+            return
+        if guild is None:
+            return
+        del self.guilds[fact.guild_id]
+        for channel_id in _NAMES.decode(guild.channel_names):
+            self.parents.pop(channel_id, None)
+        key = f"gone:{fact.guild_id}:{fact.at}"
+        yield Record("GUILD_DELETE", fact.guild_id, fact.at, key, {"name": guild.name})
+
+    def see_channel(self, fact: ChannelSeen) -> None:
+        """Take a channel's name, or a thread's parent."""
+        self._see_parent(fact)
+        guild = self.guilds.get(fact.guild_id)
+        if guild is not None and fact.kind not in THREAD_TYPES:
+            names = _NAMES.decode(guild.channel_names)
+            names[fact.channel_id] = fact.name
+            guild.channel_names = msgspec.msgpack.encode(names)
+
+    def lose_channel(self, fact: ChannelGone) -> None:
+        """Forget a channel or thread."""
+        self.parents.pop(fact.channel_id, None)
+        guild = self.guilds.get(fact.guild_id)
+        if guild is not None:
+            names = _NAMES.decode(guild.channel_names)
+            if names.pop(fact.channel_id, None) is not None:
+                guild.channel_names = msgspec.msgpack.encode(names)
+
+    def move_member(self, fact: MemberMoved) -> None:
+        """Keep the member count true between syncs."""
+        guild = self.guilds.get(fact.guild_id)
+        if guild is not None:
+            guild.member_count = max(0, guild.member_count + fact.delta)
+
+    def name_person(self, user_id: int, name: str) -> None:
+        """Remember a name; when the cache is full the half seen first is forgotten."""
+        if len(self.people) >= MAX_NAMES and user_id not in self.people:
+            for known in list(self.people)[: MAX_NAMES // 2]:
+                del self.people[known]
+        self.people[user_id] = name
+
+    def channel_names(self, guild_id: int) -> dict[int, str]:
+        """The names of a guild's channels."""
+        guild = self.guilds.get(guild_id)
+        return {} if guild is None else _NAMES.decode(guild.channel_names)
+
+    def _see_parent(self, channel: ChannelSeen) -> None:
+        if channel.kind in THREAD_TYPES and channel.parent_id and len(self.parents) < MAX_THREADS:
+            self.parents[channel.channel_id] = channel.parent_id
+
+    @staticmethod
+    def _apply(guild: Guild, fact: GuildSeen | GuildChanged) -> dict[str, Json]:
+        changes: dict[str, Json] = {}
+        for attribute in _CHANGEABLE:
+            old, new = getattr(guild, attribute), getattr(fact, attribute)
+            if old != new:
+                changes[attribute] = {
+                    "old": list(old) if isinstance(old, tuple) else old,
+                    "new": list(new) if isinstance(new, tuple) else new,
+                }
+                setattr(guild, attribute, new)
+        guild.afk_channel_id = fact.afk_channel_id
+        return changes
+
+    @staticmethod
+    def _changed(guild: Guild, at: int, changes: dict[str, Json]) -> Record:
+        data = guild.describe() | {"changes": changes}
+        return Record("GUILD_UPDATE", guild.guild_id, at, f"update:{guild.guild_id}:{at}", data)

@@ -1,0 +1,76 @@
+"""Dispatches come in here: decoded into what is needed, read into facts, each taken where it belongs.
+
+``accept`` never raises and never waits: whatever is in a payload, it is counted as accepted or as rejected
+with a reason. Conservation: received = accepted + rejected, by type.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Iterable, Mapping
+from typing import Any
+
+import msgspec
+
+from exporter.events.catalogue import Catalogue
+from exporter.events.facts import Count, Fact
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+Route = Callable[[Any], None]
+"""Takes facts of the one type it is routed for."""
+
+
+class Intake:
+    """The readers of what is switched on, and the routes of what they read."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        routes: Mapping[type, Route],
+        telemetry: Telemetry,
+    ) -> None:
+        self._readers = {
+            dispatch: tuple(
+                (msgspec.json.Decoder(reader.payload, strict=False).decode, reader.read) for reader in readers
+            )
+            for dispatch, readers in catalogue.readers.items()
+        }
+        self._routes = dict(routes)
+        self._count: Route = routes[Count]
+        self._received = telemetry.received.values
+        self._accepted = telemetry.accepted.values
+        self._rejected = telemetry.rejected
+        self._defects: set[str] = set()
+
+    def accept(self, name: str, body: bytes | msgspec.Raw, _shard: int, received_at: int) -> None:
+        """Take one dispatch: its name, the JSON of its data, and when it was received in ms."""
+        readers = self._readers.get(name)
+        if readers is None:
+            return
+        label = (name,)
+        self._received[label] = self._received.get(label, 0) + 1
+        try:
+            for decode, read in readers:
+                self._take(read(decode(body), received_at))
+        except msgspec.ValidationError:
+            self._rejected.add(name, "shape")
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            self._rejected.add(name, "json")
+        except RecursionError:
+            self._rejected.add(name, "depth")
+        except Exception:
+            self._rejected.add(name, "defect")
+            if name not in self._defects:
+                self._defects.add(name)
+                log.exception("a %s could not be used; counted, not logged again", name)
+        else:
+            self._accepted[label] = self._accepted.get(label, 0) + 1
+
+    def _take(self, facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            if type(fact) is Count:
+                self._count(fact)
+            else:
+                self._routes[type(fact)](fact)

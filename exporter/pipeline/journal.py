@@ -1,0 +1,70 @@
+"""What the journal is made of: the steps that lead from committed snapshots to the state in memory.
+
+A part holds the steps since the part before, then the voice sessions as they stand. Played back in order,
+parts give the open windows and sessions at the moment the last one was committed.
+"""
+
+from __future__ import annotations
+
+from typing import TypeAlias
+
+import msgspec
+
+Cells: TypeAlias = list[tuple[int, str, str, int, int, int, str, int]]
+"""Start of the smallest window, measure, label value, guild, channel, user, emoji, amount."""
+
+
+class Added(msgspec.Struct, frozen=True, tag="added", array_like=True):
+    """Amounts were added; ``seen`` lists guild, user, first and last activity in ms."""
+
+    cells: Cells
+    seen: list[tuple[int, int, int, int]]
+
+
+class Closed(msgspec.Struct, frozen=True, tag="closed", array_like=True):
+    """Guilds left a window as snapshots, committed with the part this step is in."""
+
+    kind: str
+    start: int
+    guild_ids: list[int]
+
+
+Step: TypeAlias = Added | Closed
+
+
+class SavedSession(msgspec.Struct, frozen=True, array_like=True):
+    """A member in voice: where, since when, booked until when, in what state."""
+
+    guild_id: int
+    user_id: int
+    channel_id: int
+    since: int
+    booked_until: int
+    muted: bool
+    deafened: bool
+    bot: bool
+
+
+class Part(msgspec.Struct, frozen=True, array_like=True):
+    """One committed part."""
+
+    steps: list[Step]
+    sessions: list[SavedSession]
+
+
+_ENCODER = msgspec.msgpack.Encoder()
+_DECODER = msgspec.msgpack.Decoder(Part)
+
+
+def encode_part(part: Part) -> bytes:
+    """The part as bytes."""
+    return _ENCODER.encode(part)
+
+
+def decode_part(body: bytes) -> Part:
+    """The part back from bytes.
+
+    Raises:
+        msgspec.DecodeError: the bytes are not a part written by ``encode_part``.
+    """
+    return _DECODER.decode(body)

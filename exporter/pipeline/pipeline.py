@@ -1,0 +1,285 @@
+"""The memory stage put together: facts in, entries committed, totals and states for the exposition.
+
+Everything here runs on the event loop and nothing in ``accept`` waits. ``run`` is the stage's heartbeat: once
+a second it folds counts, books voice time, settles departures and closes windows that have ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping
+
+from exporter.clock import Clock
+from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
+from exporter.events.catalogue import Catalogue
+from exporter.events.facts import (
+    Action,
+    AuditEntry,
+    ChannelGone,
+    ChannelSeen,
+    Count,
+    GuildChanged,
+    GuildGone,
+    GuildSeen,
+    MemberMoved,
+    Record,
+    SessionStarted,
+    Slot,
+    VoiceState,
+)
+from exporter.model import Entry, Json
+from exporter.pipeline.aggregate import Activity, Aggregate, Kind
+from exporter.pipeline.attribution import Attribution
+from exporter.pipeline.commit import Committer
+from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.pipeline.directory import Directory, Guild
+from exporter.pipeline.intake import Intake, Route
+from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
+from exporter.pipeline.voice import VoiceLedger
+from exporter.pipeline.windows import Windows
+from exporter.spool.ports import SpoolWriter
+from exporter.telemetry import Telemetry
+
+TICK_SECONDS = 1.0
+"""How often the stage looks after itself. It is the resolution of every interval below it."""
+
+VOICE_BOOKING_MS = 5_000
+"""How often time in progress is booked: a scrape is never staler than this, and 100,000 open sessions cost
+2 % of a core."""
+
+
+class Pipeline:
+    """The stage. ``accept`` is the source's side, ``totals`` and its neighbours are the exposition's."""
+
+    def __init__(
+        self,
+        catalogue: Catalogue,
+        metrics: MetricsConfig,
+        batching: BatchingConfig,
+        privacy: PrivacyConfig,
+        spool: SpoolWriter,
+        clock: Clock,
+        telemetry: Telemetry,
+        *,
+        channels: bool = False,
+    ) -> None:
+        self._catalogue = catalogue
+        self._metrics = metrics
+        self._batching = batching
+        self._opt_out = privacy.opt_out
+        self._spool = spool
+        self._clock = clock
+        self._telemetry = telemetry
+        self.directory = Directory()
+        window_ms = round(metrics.snapshot_interval * 1000)
+        lengths = {
+            METRICS_SNAPSHOT: window_ms,
+            MEMBER_ACTIVITY_SNAPSHOT: round(metrics.member_activity_interval * 1000),
+        }
+        kinds = [Kind(name, length) for name, length in lengths.items() if name in catalogue.events]
+        self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
+        self.voice = VoiceLedger(self._count, window_ms, self._afk_channel)
+        self._attribution = Attribution(self._record_person, self._count, self.directory.people.get)
+        self._committer = Committer(spool, batching, clock, telemetry)
+        self._windows = Windows(
+            self._aggregate,
+            self._committer,
+            clock,
+            {METRICS_SNAPSHOT: self._metrics_entry, MEMBER_ACTIVITY_SNAPSHOT: self._activity_entry},
+            self.voice.save,
+            spool.source,
+        )
+        self._newcomers: dict[int, dict[int, int]] = {}
+        self._voice_booked = 0
+        self._saved = clock.monotonic()
+        self._intake = Intake(catalogue, self._routes(), telemetry)
+        self.accept = self._intake.accept
+
+    # ------------------------------------------------------------------ life
+
+    async def start(self) -> None:
+        """Take up the open windows and voice sessions of the process before."""
+        self.voice.restore(self._windows.restore(await self._spool.journal()))
+
+    async def run(self) -> None:
+        """Look after the stage until cancelled."""
+        async with asyncio.TaskGroup() as tasks:
+            tasks.create_task(self._committer.run())
+            tasks.create_task(self._tick())
+
+    async def flush(self) -> bool:
+        """Close every window now, as deltas, and commit all there is; False if the disk refuses."""
+        self._attribution.settle(self._clock.now_ms(), all_of_them=True)
+        self._book(force=True)
+        closed = await self._windows.close(everything=True)
+        return await self._committer.drain() and closed
+
+    async def stop(self) -> bool:
+        """Save everything, so that the next process goes on where this one stops."""
+        self._attribution.settle(self._clock.now_ms(), all_of_them=True)
+        self._book(force=True)
+        await self._windows.close()
+        await self._windows.save()
+        return await self._committer.drain()
+
+    async def _tick(self) -> None:
+        loop = asyncio.get_running_loop()
+        while True:
+            woken = loop.time() + TICK_SECONDS
+            await asyncio.sleep(TICK_SECONDS)
+            self._telemetry.loop_lag.observe(max(0.0, loop.time() - woken))
+            await self.tick()
+
+    async def tick(self) -> None:
+        """One look after the stage."""
+        self._attribution.settle(self._clock.now_ms())
+        self._book()
+        full = self._aggregate.cell_count() > self._batching.max_cells
+        await self._windows.close(everything=full)
+        if self._clock.monotonic() - self._saved >= self._batching.journal_interval:
+            self._saved = self._clock.monotonic()
+            await self._windows.save()
+        self._telemetry.unspooled.set(self._committer.waiting)
+
+    # ------------------------------------------------------------------ what the exposition reads
+
+    def refresh(self) -> None:
+        """Bring totals up to date; before each scrape."""
+        self._book()
+
+    @property
+    def totals(self) -> Mapping[Slot, Mapping[int, int]]:
+        """Running sums by slot and guild."""
+        return self._aggregate.totals
+
+    @property
+    def channel_totals(self) -> Mapping[Slot, Mapping[tuple[int, int], int]]:
+        """Running sums by slot and (guild, channel); empty unless kept by channel."""
+        return self._aggregate.channel_totals
+
+    def guilds(self) -> Iterable[Guild]:
+        """The guilds seen whole so far, those in an outage among them."""
+        return (guild for guild in self.directory.guilds.values() if guild.known)
+
+    def gauges(self, guild: Guild) -> dict[str, Json]:
+        """A guild's states by gauge, as far as they are switched on."""
+        states: dict[str, Json] = {
+            "members": guild.member_count,
+            "boosts": guild.premium_subscription_count,
+            "voice_members": self.voice.members(guild.guild_id),
+        }
+        return {name: states[name] for name in self._catalogue.gauges}
+
+    # ------------------------------------------------------------------ routes
+
+    def _routes(self) -> dict[type, Route]:
+        return {
+            Count: self._count,
+            Record: self._record_whole,
+            Action: self._act,
+            AuditEntry: self._audit,
+            VoiceState: self._speak,
+            SessionStarted: self._start_session,
+            ChannelSeen: self.directory.see_channel,
+            ChannelGone: self.directory.lose_channel,
+            GuildSeen: self._see_guild,
+            GuildChanged: self._change_guild,
+            GuildGone: self._lose_guild,
+            MemberMoved: self.directory.move_member,
+        }
+
+    def _count(self, count: Count) -> None:
+        if count.user_id:
+            if count.user_id in self._opt_out:
+                return
+            if count.name:
+                self.directory.name_person(count.user_id, count.name)
+        self._aggregate.add(count)
+
+    def _record_whole(self, record: Record) -> None:
+        self._record_person(record, False)
+
+    def _record_person(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the second half of one callback
+        event = self._catalogue.events.get(record.type)
+        if event is None or record.person in self._opt_out:
+            return
+        if record.type == "GUILD_MEMBER_ADD":
+            self._newcomers.setdefault(record.guild_id, {})[record.person] = record.at
+        self._committer.offer(
+            Entry(
+                record.type,
+                record.guild_id,
+                record.at,
+                record.key,
+                event.priority,
+                record.data,
+                amends,
+            )
+        )
+
+    def _act(self, action: Action) -> None:
+        if action.target.user_id not in self._opt_out:
+            self._attribution.act(action, self._clock.now_ms())
+
+    def _audit(self, entry: AuditEntry) -> None:
+        if entry.target_id not in self._opt_out:
+            self._attribution.audit(entry, self._clock.now_ms())
+
+    def _speak(self, state: VoiceState) -> None:
+        if state.user_id not in self._opt_out:
+            self.voice.apply(state)
+
+    def _start_session(self, fact: SessionStarted) -> None:
+        self.directory.start_session(fact)
+        self.voice.doubt(fact.guild_ids)
+
+    def _see_guild(self, fact: GuildSeen) -> None:
+        for record in self.directory.see_guild(fact):
+            self._record_whole(record)
+        states = [state for state in fact.voice_states if state.user_id not in self._opt_out]
+        self.voice.reconcile(fact.guild_id, states, fact.at)
+
+    def _change_guild(self, fact: GuildChanged) -> None:
+        for record in self.directory.change_guild(fact):
+            self._record_whole(record)
+
+    def _lose_guild(self, fact: GuildGone) -> None:
+        for record in self.directory.lose_guild(fact):
+            self._record_whole(record)
+        if fact.unavailable:
+            self.voice.doubt((fact.guild_id,))
+        else:
+            self.voice.forget(fact.guild_id, fact.at)
+
+    def _afk_channel(self, guild_id: int) -> int:
+        guild = self.directory.guilds.get(guild_id)
+        return guild.afk_channel_id if guild else 0
+
+    # ------------------------------------------------------------------ windows
+
+    def _book(self, *, force: bool = False) -> None:
+        now = self._clock.now_ms()
+        if force or abs(now - self._voice_booked) >= VOICE_BOOKING_MS:
+            self._voice_booked = now
+            self.voice.book(now)
+        self._aggregate.fold()
+
+    def _metrics_entry(self, guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:
+        guild = self.directory.guilds.get(guild_id)
+        gauges = self.gauges(guild) if guild and guild.known else {}
+        peak, channel_peaks = self.voice.take_peaks(guild_id)
+        around = Surroundings(
+            gauges,
+            peak,
+            channel_peaks,
+            self.directory.channel_names(guild_id),
+            self.directory.people,
+        )
+        return metrics_entry(guild_id, period, key, activity, around, self._metrics)
+
+    def _activity_entry(self, guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:
+        joined = self._newcomers.get(guild_id, {})
+        new = [user for user, at in joined.items() if period[0] <= at < period[1]]
+        for user in [user for user, at in joined.items() if at < period[1]]:
+            del joined[user]
+        return activity_entry(guild_id, period, key, activity, self.directory.people, new)
