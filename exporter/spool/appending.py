@@ -1,0 +1,72 @@
+"""One ``append`` as work for the writer: encoding happens in its thread, so that the event loop never waits for it."""
+
+from __future__ import annotations
+
+import sqlite3
+from dataclasses import dataclass, field
+from zlib import crc32
+
+from exporter.clock import Clock
+from exporter.model import Entry, Priority
+from exporter.spool import books
+from exporter.spool.codec import Packed, RefusedError, pack
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What was committed: the journal part's number, the last position of each lane, and what was left out."""
+
+    journal: int
+    tips: dict[Priority, int]
+    refused: tuple[tuple[str, str, str], ...]
+    """(type, reason, detail) of each entry that can never be spooled."""
+
+
+@dataclass(slots=True)
+class Append:
+    """Entries and journal of one call. Entries are encoded once, however often the transaction is tried."""
+
+    entries: tuple[Entry, ...]
+    max_bytes: int
+    clock: Clock
+    journal: bytes | None
+    forget: int
+    size: int = 4_096
+    _lanes: dict[Priority, list[Packed]] | None = None
+    _refused: list[tuple[str, str, str]] = field(default_factory=list)
+
+    @property
+    def weight(self) -> int:
+        """Entries to be written."""
+        return len(self.entries)
+
+    def __call__(self, connection: sqlite3.Connection) -> Appended:
+        """Write them.
+
+        Raises:
+            sqlite3.Error: the transaction is to be rolled back.
+        """
+        if self._lanes is None:
+            self._lanes = self._pack()
+        part = self.journal
+        number = books.write_journal(connection, part, crc32(part or b""), self.forget)
+        tips = books.append(connection, self._lanes, self.clock.now_ms()) if self._lanes else {}
+        return Appended(number, tips, tuple(self._refused))
+
+    def _pack(self) -> dict[Priority, list[Packed]]:
+        lanes: dict[Priority, list[Packed]] = {}
+        size = len(self.journal or b"")
+        for entry in self.entries:
+            try:
+                row = pack(entry, self.max_bytes)
+            except RefusedError as error:
+                self._refused.append((entry.type, error.reason, str(error)))
+                continue
+            lanes.setdefault(entry.priority, []).append(row)
+            size += len(row.body) + ROW_OVERHEAD
+        self.size += size
+        return lanes
+
+
+ROW_OVERHEAD = 96
+"""Columns beside the body and SQLite's own bytes for a row, about."""

@@ -1,0 +1,36 @@
+"""The section ``spool`` of the configuration: how much disk, and how long what no sink takes is kept."""
+
+from __future__ import annotations
+
+from pydantic import Field
+
+from exporter.settings import Duration, Section, Size
+
+KIB = 1024
+MIB = 1024 * KIB
+
+
+class SpoolConfig(Section):
+    """Bounds of the spool; sizes in bytes, durations in seconds."""
+
+    max_bytes: Size = Field(
+        default=512 * MIB,
+        ge=MIB,
+        description="Largest size of the spool file. When it is reached the oldest unsent counters go first.",
+    )
+    max_entry_bytes: Size = Field(
+        default=MIB,
+        ge=KIB,
+        description="A single entry larger than this is refused and counted as dropped.",
+    )
+    reserve: Size = Field(
+        default=4 * MIB,
+        description="Disk held back and given up when the volume is full, so that unsent entries can still drain.",
+    )
+    dead_max_rows: int = Field(
+        default=10_000, ge=1, description="Entries a sink refused that are kept to be looked at or replayed."
+    )
+    dead_max_bytes: Size = Field(
+        default=16 * MIB, ge=KIB, description="Largest size of those entries together."
+    )
+    dead_max_age: Duration = Field(default=7 * 86_400.0, description="How long those entries are kept.")

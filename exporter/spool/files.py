@@ -1,0 +1,112 @@
+"""The spool's directory: who may read it, who owns it now, and what is set aside in it.
+
+Invariants: the directory is readable by its owner only (0700) and so are the files (0600); one process at a
+time holds ``spool.lock``; a damaged file is never deleted by the step that found it, and at most ``KEPT`` of
+them stay.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+
+from exporter.errors import SpoolError
+
+KEPT: Final = 3
+"""Damaged files kept: enough to look at the first one after a bad night, without filling the disk."""
+
+_SIDE_FILES: Final = ("-wal", "-shm")
+
+
+class Directory:
+    """The spool's own directory; nothing else should live in it."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.database = path / "spool.db"
+        self.rebuilt = path / "spool.db.new"
+        self.ballast = path / "spool.reserve"
+        self._lock_path = path / "spool.lock"
+        self._lock: int | None = None
+
+    @property
+    def wal(self) -> Path:
+        """The write-ahead log beside the database."""
+        return self.database.with_name(self.database.name + "-wal")
+
+    def claim(self) -> None:
+        """Make the directory and take it for this process.
+
+        Raises:
+            SpoolError: it cannot be made or written, or another process uses it.
+        """
+        try:
+            self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            self.path.chmod(0o700)
+            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            msg = (
+                f"the spool directory {self.path} cannot be used: {error.strerror}; "
+                "give this user a writable directory of its own in spool.path"
+            )
+            raise SpoolError(msg) from error
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            os.close(lock)
+            msg = (
+                f"the spool {self.path} is in use by another process; "
+                "stop it, or give each process a directory of its own"
+            )
+            raise SpoolError(msg) from error
+        self._lock = lock
+
+    def release(self) -> None:
+        """Let another process take the directory; safe twice."""
+        if self._lock is not None:
+            os.close(self._lock)
+            self._lock = None
+
+    def touch(self, path: Path) -> None:
+        """Make an empty file that only its owner may read; SQLite gives its side files the same mode."""
+        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        path.chmod(0o600)
+
+    def discard(self, path: Path) -> None:
+        """Delete a database and its side files, as far as they exist."""
+        for suffix in ("", *_SIDE_FILES):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    def set_aside(self, now_ms: int) -> Path:
+        """Rename the damaged database and its log out of the way; returns its new path."""
+        stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside = self.database.with_name(f"{self.database.name}.damaged-{stamp}")
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = self.database.with_name(f"{self.database.name}.damaged-{stamp}-{number}")
+        # The log goes first: beside the rebuilt database it would be taken for its own.
+        for suffix in (*_SIDE_FILES, ""):
+            with contextlib.suppress(FileNotFoundError):
+                self.database.with_name(self.database.name + suffix).rename(
+                    aside.with_name(aside.name + suffix)
+                )
+        self._prune()
+        return aside
+
+    def damaged(self) -> list[Path]:
+        """The damaged databases kept, oldest first."""
+        found = [
+            path
+            for path in self.path.glob(f"{self.database.name}.damaged-*")
+            if not path.name.endswith(_SIDE_FILES)
+        ]
+        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name))
+
+    def _prune(self) -> None:
+        for path in self.damaged()[:-KEPT]:
+            self.discard(path)

@@ -1,0 +1,314 @@
+"""The spool: what ``append`` has returned for is on the disk and stays there until every sink has passed it.
+
+The event loop never touches the file. One thread owns the connection that writes, another one that reads; both
+answer through futures. See ``exporter.spool.ports`` for what the stages on either side may ask.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import sqlite3
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+from typing import TypeVar
+from zlib import crc32
+
+from exporter.clock import Clock
+from exporter.errors import SpoolError
+from exporter.model import Batch, Entry, Priority
+from exporter.spool import books, dead
+from exporter.spool.appending import Append, Appended
+from exporter.spool.config import SpoolConfig
+from exporter.spool.database import connect_reader, spool_error
+from exporter.spool.dead import DeadLetter
+from exporter.spool.files import Directory
+from exporter.spool.jobs import Step
+from exporter.spool.opening import mark_clean, open_database
+from exporter.spool.pages import Page, read_page
+from exporter.spool.ports import JournalPart, SinkTally, SpoolTally
+from exporter.spool.room import Room
+from exporter.spool.writer import Writer
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+T = TypeVar("T")
+
+
+class Spool:
+    """Both sides of the ports over one SQLite file. Made by ``Spool.open``."""
+
+    def __init__(self, directory: Directory, config: SpoolConfig, clock: Clock, telemetry: Telemetry) -> None:
+        self._directory = directory
+        self._config = config
+        self._clock = clock
+        self._telemetry = telemetry
+        self._readers = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
+        self._source = ""
+        self._tips: dict[Priority, int] = {}
+        self._grown = {lane: asyncio.Event() for lane in Priority}
+        self._refused: set[tuple[str, str]] = set()
+        self._closed = False
+
+    @classmethod
+    async def open(cls, path: Path, config: SpoolConfig, clock: Clock, telemetry: Telemetry) -> Spool:
+        """Open the spool in ``path``, a directory of its own, making what is missing.
+
+        A damaged file is kept beside the new one and what can be read of it is taken over.
+
+        Raises:
+            SchemaError: it was written by a newer version; the file is untouched.
+            SpoolError: the directory cannot be used, or another process uses it.
+        """
+        spool = cls(Directory(path), config, clock, telemetry)
+        try:
+            await asyncio.get_running_loop().run_in_executor(spool._readers, spool._open)
+        except BaseException:
+            spool._readers.shutdown()
+            spool._directory.release()
+            raise
+        return spool
+
+    @property
+    def source(self) -> str:
+        """The spool's own name, made once with the file and unique to it."""
+        return self._source
+
+    async def register(self, sinks: Sequence[str]) -> None:
+        """Name the sinks that entries are kept for; once at start, before any of them reads.
+
+        A new one starts at the oldest entry still kept. Entries are no longer kept for one that is not named.
+
+        Raises:
+            SpoolError: it could not be written.
+        """
+        names = tuple(sinks)
+        await self._writer.run(Step(lambda connection: self._register(connection, names)))
+
+    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+        """Commit entries and journal in one transaction; returns the number of the journal part written (0 if none).
+
+        An entry that can never be spooled (``RefusedError``) is left out, counted as dropped and logged: it must not
+        hold up the others for ever. A caller that is cancelled cannot know whether the commit was made.
+
+        Raises:
+            SpoolError: nothing was committed (disk full, file system read-only …).
+        """
+        if not entries and journal is None and not forget:
+            return 0
+        began = self._clock.monotonic()
+        work = Append(tuple(entries), self._config.max_entry_bytes, self._clock, journal, forget)
+        appended = await self._writer.run(work, self._announce)
+        self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
+        return appended.journal
+
+    async def journal(self) -> list[JournalPart]:
+        """The parts not forgotten, oldest first; a damaged one is left out and logged.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        rows: list[tuple[int, int, bytes]] = await self._read(
+            lambda connection: connection.execute(
+                "SELECT number, crc, body FROM journal ORDER BY number"
+            ).fetchall()
+        )
+        parts = [JournalPart(number, body) for number, crc, body in rows if crc32(body) == crc]
+        if len(parts) < len(rows):
+            log.error("spool: %d parts of the journal are damaged and left out", len(rows) - len(parts))
+        return parts
+
+    async def read(self, sink: str, lane: Priority, *, max_rows: int, max_bytes: int) -> Batch | None:
+        """The next rows behind the cursor, in order; ``None`` if there are none.
+
+        Holds one row at least, even one above ``max_bytes``. Damaged rows on the way become dead letters.
+
+        Raises:
+            SpoolError: the sink is not registered, or the file cannot be read.
+        """
+
+        def read(connection: sqlite3.Connection) -> Page:
+            after = books.cursor_of(connection, sink, lane)
+            return read_page(connection, sink, lane, after, max_rows=max_rows, max_bytes=max_bytes)
+
+        while True:
+            page = await self._read(read)
+            if page.damaged:
+                await self._quarantine(lane, page.damaged)
+            if page.rows:
+                return Batch(self._source, lane, page.rows)
+            if not page.damaged:
+                return None
+
+    def tip(self, lane: Priority) -> int:
+        """The position of the last entry committed to the lane; 0 before the first."""
+        return self._tips[lane]
+
+    async def wait(self, lane: Priority, after: int) -> None:
+        """Return once the lane holds an entry with a position above ``after``.
+
+        Raises:
+            SpoolError: the spool was closed.
+        """
+        while self._tips[lane] <= after:
+            if self._closed:
+                msg = f"the spool {self._directory.path} is closed"
+                raise SpoolError(msg)
+            await self._grown[lane].wait()
+
+    async def advance(
+        self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
+    ) -> None:
+        """Move the cursor to ``position`` and keep the dead rows (position, reason) in the dead-letter table.
+
+        Raises:
+            SpoolError: nothing was changed.
+        """
+        buried = tuple(dead)
+        await self._writer.run(
+            Step(lambda connection: self._advance(connection, sink, lane, position, buried))
+        )
+
+    async def tally(self) -> SpoolTally:
+        """The books, exact at one moment.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        spooled, sinks = await self._read(books.tally)
+        tallies: dict[str, SinkTally] = dict(sinks)
+        sizes = [
+            path.stat().st_size if path.exists() else 0
+            for path in (self._directory.database, self._directory.wal)
+        ]
+        return SpoolTally(spooled=spooled, bytes=sizes[0], wal_bytes=sizes[1], sinks=tallies)
+
+    async def dead(self, *, sink: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        """Dead letters with an id above ``after``, oldest first.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        return await self._read(partial(dead.listing, sink=sink, after=after, limit=limit))
+
+    async def replay(self, ids: Sequence[int]) -> int:
+        """Put dead letters back behind their lane for the sink that refused them; returns how many.
+
+        Damaged ones, and those of a sink that is not registered, stay.
+
+        Raises:
+            SpoolError: nothing was changed.
+        """
+        now = self._clock.now_ms()
+        numbers = tuple(ids)
+        replayed = await self._writer.run(
+            Step(lambda connection: dead.replay(connection, numbers, now)),
+            lambda result: self._grow(result.tips),
+        )
+        return replayed.count
+
+    async def tidy(self) -> None:
+        """Do now what is done in an idle moment: delete passed rows, age out dead letters, empty the log.
+
+        Raises:
+            SpoolError: some of it could not be done.
+        """
+        await self._writer.tidy()
+
+    async def close(self) -> None:
+        """Commit what waits, write the log back and let the directory go; safe twice."""
+        if self._closed:
+            return
+        self._closed = True
+        for event in self._grown.values():
+            event.set()
+        await asyncio.get_running_loop().run_in_executor(self._readers, self._close)
+        self._readers.shutdown()
+
+    def _open(self) -> None:
+        self._directory.claim()
+        connection = open_database(self._directory, self._clock)
+        try:
+            self._reader = connect_reader(self._directory.database)
+            self._room = Room(connection, self._directory, self._config, self._clock)
+            self._room.take_reserve()
+            self._tips = books.tips(connection)
+            (self._source,) = connection.execute("SELECT value FROM meta WHERE name = 'source'").fetchone()
+        except sqlite3.Error as error:
+            connection.close()
+            raise spool_error(self._directory.database, "opening", error) from error
+        self._connection = connection
+        self._writer = Writer(connection, self._room, self._directory.database, self._clock)
+
+    def _close(self) -> None:
+        self._writer.close()
+        self._reader.close()
+        try:
+            mark_clean(self._connection, clean=True)
+            self._room.empty_log()
+        except sqlite3.Error as error:
+            log.warning("spool: the log was not written back, the next start does it: %s", error)
+        self._connection.close()
+        self._directory.release()
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        if self._closed:
+            msg = f"the spool {self._directory.path} is closed"
+            raise SpoolError(msg)
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, work)
+
+    def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Run ``work`` on one moment of the file; short, since the log cannot be cut meanwhile."""
+        try:
+            self._reader.execute("BEGIN")
+            try:
+                return work(self._reader)
+            finally:
+                if self._reader.in_transaction:
+                    self._reader.execute("ROLLBACK")
+        except sqlite3.Error as error:
+            raise spool_error(self._directory.database, "reading", error) from error
+
+    def _register(self, connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
+        books.register(connection, sinks)
+        self._room.cursor_moved()
+
+    def _advance(
+        self,
+        connection: sqlite3.Connection,
+        sink: str,
+        lane: Priority,
+        position: int,
+        buried: Sequence[tuple[int, str]],
+    ) -> None:
+        now = self._clock.now_ms()
+        books.advance(connection, sink, lane, position, buried, now)
+        self._room.cursor_moved()
+        if buried:
+            dead.trim(connection, self._config, now)
+
+    async def _quarantine(self, lane: Priority, positions: Sequence[int]) -> None:
+        now = self._clock.now_ms()
+        await self._writer.run(Step(lambda connection: dead.quarantine(connection, lane, positions, now)))
+        log.error(
+            "spool: %d damaged %s entries were moved to the dead letters",
+            len(positions),
+            lane.name.lower(),
+        )
+
+    def _announce(self, appended: Appended) -> None:
+        for kind, reason, detail in appended.refused:
+            self._telemetry.dropped.add(reason)
+            if (kind, reason) not in self._refused:
+                self._refused.add((kind, reason))
+                log.error("spool: an entry of type %s cannot be kept (%s): %s", kind, reason, detail)
+        self._grow(appended.tips)
+
+    def _grow(self, tips: dict[Priority, int]) -> None:
+        for lane, position in tips.items():
+            self._tips[lane] = max(position, self._tips[lane])
+            self._grown[lane].set()
+            self._grown[lane] = asyncio.Event()
