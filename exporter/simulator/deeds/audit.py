@@ -63,15 +63,29 @@ def enter(
 
 
 def tell(world: World, guild: Guild, entry: AuditEntry, line: int, delay: float = 0.0) -> None:
-    """Tell of an entry now, or ``delay`` simulated seconds later."""
+    """Tell of an entry now, or ``delay`` simulated seconds later.
+
+    The entry has a ledger line of its own, because a bot may see the deed and miss its entry, or the reverse;
+    ``line`` is the deed's, or 0.
+    """
 
     def publish() -> None:
+        told = world.record(
+            "AUDIT_LOG_ENTRY",
+            guild,
+            world.now(),
+            audit_entry_id=str(entry.id),
+            action_type=int(entry.action),
+            user_id=str(entry.user_id),
+            of=line or None,
+            visible=VIEW_AUDIT_LOG in guild.permissions,
+        )
         world.tell(
             "GUILD_AUDIT_LOG_ENTRY_CREATE",
             guild,
             {**audit_object(entry), "guild_id": str(guild.id)},
             Intent.GUILD_MODERATION,
-            line,
+            told,
             permissions=_NEEDS,
         )
 

@@ -1,0 +1,1 @@
+"""The simulator's ledger against what the stores hold, number by number."""

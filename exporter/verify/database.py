@@ -1,0 +1,120 @@
+"""Reading the SQL store with plain SELECTs, as a dashboard or a person would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import sqlalchemy as sa
+
+from exporter.verify.quantities import Key, ModerationRow, Observed, Quantity, Scope
+
+if TYPE_CHECKING:
+    from sqlalchemy.ext.asyncio import AsyncEngine
+
+_Column: TypeAlias = sa.ColumnElement[Any]
+
+_DAILY: tuple[tuple[str, str | None, Scope], ...] = (
+    ("guild_daily", None, Scope.GUILD),
+    ("channel_daily", "channel_id", Scope.CHANNEL),
+    ("member_daily", "user_id", Scope.MEMBER),
+)
+
+_COLUMNS: Mapping[Scope, tuple[str, ...]] = {
+    Scope.GUILD: (
+        "messages",
+        "bot_messages",
+        "webhook_messages",
+        "system_messages",
+        "message_edits",
+        "message_deletes",
+        "reactions",
+        "reactions_removed",
+        "voice_seconds",
+        "voice_sessions",
+        "joins",
+        "leaves",
+    ),
+    Scope.CHANNEL: (
+        "messages",
+        "bot_messages",
+        "webhook_messages",
+        "system_messages",
+        "message_edits",
+        "message_deletes",
+        "reactions",
+        "reactions_removed",
+        "voice_seconds",
+    ),
+    Scope.MEMBER: ("messages", "voice_seconds", "voice_sessions", "reactions_given", "reactions_received"),
+}
+"""Columns that are compared where the table has them."""
+
+
+def read_sql(connection: sa.Connection, store: str = "sql") -> Observed:
+    """What the tables of an open connection say.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the tables are missing or cannot be read.
+    """
+    amounts: dict[Quantity, dict[Key, float]] = {}
+    for table, column, scope in _DAILY:
+        amounts |= _read_daily(connection, table, column, scope)
+    amounts |= _read_member_events(connection)
+    return Observed(store, amounts, rows=_read_moderation(connection))
+
+
+async def read_database(engine: AsyncEngine, store: str = "sql") -> Observed:
+    """What the tables behind an engine say; raises like ``read_sql``."""
+    async with engine.connect() as connection:
+        return await connection.run_sync(read_sql, store)
+
+
+def _read_daily(
+    connection: sa.Connection, table: str, column: str | None, scope: Scope
+) -> dict[Quantity, dict[Key, float]]:
+    there = {found["name"] for found in sa.inspect(connection).get_columns(table)}
+    names = [name for name in _COLUMNS[scope] if name in there]
+    keys = _columns("guild_id", *([column] if column else []))
+    sums: list[_Column] = [sa.func.sum(each).label(each.name) for each in _columns(*names)]
+    statement = sa.select(*keys, *sums).select_from(sa.table(table)).group_by(*keys)
+    amounts: dict[Quantity, dict[Key, float]] = {Quantity(name, scope): {} for name in names}
+    for row in connection.execute(statement):
+        key = tuple(int(part) for part in row[: len(keys)])
+        for name, value in zip(names, row[len(keys) :], strict=True):
+            amounts[Quantity(name, scope)][key] = float(value or 0)
+    return amounts
+
+
+def _read_member_events(connection: sa.Connection) -> dict[Quantity, dict[Key, float]]:
+    columns = _columns("guild_id", "user_id", "event", "reason")
+    counted: list[_Column] = [*columns, sa.func.count()]
+    statement = sa.select(*counted).select_from(sa.table("member_events")).group_by(*columns)
+    names = ("joins", "leaves", *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")))
+    amounts: dict[Quantity, dict[Key, float]] = {Quantity(name, Scope.MEMBER): {} for name in names}
+    for guild_id, user_id, event, reason, count in connection.execute(statement).tuples():
+        for name in ("joins",) if event == "join" else ("leaves", f"leaves: {reason or 'leave'}"):
+            cells = amounts.setdefault(Quantity(name, Scope.MEMBER), {})
+            key = (int(guild_id), int(user_id))
+            cells[key] = cells.get(key, 0) + count
+    return amounts
+
+
+def _read_moderation(connection: sa.Connection) -> tuple[ModerationRow, ...]:
+    columns = _columns("guild_id", "action", "target_user_id", "moderator_id", "reason", "audit_entry_id")
+    statement = sa.select(*columns).select_from(sa.table("moderation_logs"))
+    return tuple(
+        ModerationRow(
+            guild_id=int(guild_id),
+            action=str(action),
+            target_user_id=int(target),
+            moderator_id=None if moderator is None else int(moderator),
+            reason=reason,
+            audit_entry_id=None if entry is None else int(entry),
+        )
+        for guild_id, action, target, moderator, reason, entry in connection.execute(statement).tuples()
+    )
+
+
+def _columns(*names: str) -> list[sa.ColumnClause[Any]]:
+    return [sa.column(name) for name in names]

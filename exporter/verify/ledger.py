@@ -1,0 +1,209 @@
+"""What the ledger says, added up.
+
+Lines that no session could see (LOST) are left out and counted apart. What an observer can know only roughly
+has an allowance: the length of voice sessions (a dispatch carries no time) and, in a gap, everything that a
+new session cannot be told.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from exporter.verify.lines import LedgerLine, read_lines
+from exporter.verify.quantities import Amount, Expected, ExpectedRow, Key, ModerationRow, Quantity, Scope
+from exporter.verify.sight import Sight
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from pathlib import Path
+
+_MESSAGES = {
+    "human": "messages",
+    "bot": "bot_messages",
+    "webhook": "webhook_messages",
+    "system": "system_messages",
+}
+_ACTIONS = {"GUILD_BAN_ADD": "ban", "GUILD_BAN_REMOVE": "unban"}
+
+_SESSION_SECONDS = 1.0
+"""Beginning and end of a session are each seen up to half a second late or early."""
+
+
+def load_expected(path: Path) -> Expected:
+    """Add up a ledger file.
+
+    Raises:
+        LedgerError: the file is no ledger.
+    """
+    return add_up(read_lines(path))
+
+
+def add_up(lines: Iterable[LedgerLine]) -> Expected:
+    """Add up the lines of a ledger."""
+    kept = tuple(lines)
+    books = _Books(Sight.of(kept))
+    for line in kept:
+        books.take(line)
+    header = next((line for line in kept if line.type == "HEADER"), None)
+    return Expected(
+        amounts={quantity: dict(found) for quantity, found in sorted(books.amounts.items())},
+        rows=tuple(books.rows),
+        guilds=frozenset(books.guilds),
+        removed=frozenset(books.removed),
+        unseen=dict(sorted(books.unseen.items())),
+        complete=any(line.type == "END" for line in kept),
+        rate=header.rate if header else 0.0,
+        seed=header.seed if header else 0,
+    )
+
+
+@dataclass(slots=True)
+class _Books:
+    sight: Sight
+    amounts: defaultdict[Quantity, dict[Key, Amount]] = field(default_factory=lambda: defaultdict(dict))
+    rows: list[ExpectedRow] = field(default_factory=list)
+    guilds: set[int] = field(default_factory=set)
+    removed: set[int] = field(default_factory=set)
+    unseen: Counter[str] = field(default_factory=Counter)
+
+    def take(self, line: LedgerLine) -> None:
+        if self.is_lost(line):
+            self.unseen[line.type] += 1
+        if (take := _TAKERS.get(line.type)) is not None:
+            take(self, line)
+
+    def is_lost(self, line: LedgerLine) -> bool:
+        """Whether no session could see this line."""
+        return line.n in self.sight.lost
+
+    def add(self, name: str, scope: Scope, key: Key, amount: Amount) -> None:
+        found = self.amounts[Quantity(name, scope)]
+        found[key] = found[key] + amount if key in found else amount
+
+    def book(self, name: str, line: LedgerLine, amount: Amount) -> None:
+        """Book on the guild and on the channel that the line's activity belongs to."""
+        self.add(name, Scope.GUILD, (line.guild_id,), amount)
+        self.add(name, Scope.CHANNEL, (line.guild_id, line.parent_id), amount)
+
+
+def _take_guild(books: _Books, line: LedgerLine) -> None:
+    books.guilds.add(line.guild_id)
+    books.amounts[Quantity("members")][line.guild_id,] = Amount(line.member_count)
+
+
+def _take_removal(books: _Books, line: LedgerLine) -> None:
+    books.removed.add(line.guild_id)
+    books.amounts[Quantity("members")].pop((line.guild_id,), None)
+
+
+def _take_message(books: _Books, line: LedgerLine) -> None:
+    if books.is_lost(line):
+        return
+    books.book(_MESSAGES[line.author], line, _ONE)
+    if line.author == "human":
+        books.add("messages", Scope.MEMBER, (line.guild_id, line.user_id), _ONE)
+
+
+def _take_edit(books: _Books, line: LedgerLine) -> None:
+    # A later update of the same message, such as a resolved embed, still carries the time of a missed edit.
+    books.book("message_edits", line, _MAYBE if books.is_lost(line) else _ONE)
+
+
+def _take_delete(books: _Books, line: LedgerLine) -> None:
+    if not books.is_lost(line):
+        books.book("message_deletes", line, Amount(line.count or 1))
+
+
+def _take_reaction(books: _Books, line: LedgerLine) -> None:
+    if books.is_lost(line):
+        return
+    if line.type == "MESSAGE_REACTION_REMOVE":
+        books.book("reactions_removed", line, _ONE)
+        return
+    books.book("reactions", line, _ONE)
+    books.add("reactions", Scope.EMOJI, (line.guild_id, line.emoji), _ONE)
+    books.add("reactions_given", Scope.MEMBER, (line.guild_id, line.user_id), _ONE)
+    if line.message_author_id:
+        books.add("reactions_received", Scope.MEMBER, (line.guild_id, line.message_author_id), _ONE)
+
+
+def _take_session(books: _Books, line: LedgerLine) -> None:
+    gap = books.sight.gap_seconds(line.guild_id, line.started, line.ended)
+    slack = _SESSION_SECONDS + gap
+    guild: Key = (line.guild_id,)
+    member: Key = (line.guild_id, line.user_id)
+    whole = Amount(line.ms / 1000, slack, slack)
+    sessions = Amount(1, *((1, 1) if gap else (0, 0)))
+    for scope, key in ((Scope.GUILD, guild), (Scope.MEMBER, member)):
+        books.add("voice_seconds", scope, key, whole)
+        books.add("voice_sessions", scope, key, sessions)
+    for channel_id, spent in line.channels.items():
+        books.add(
+            "voice_seconds", Scope.CHANNEL, (line.guild_id, channel_id), Amount(spent / 1000, slack, slack)
+        )
+
+
+def _take_join(books: _Books, line: LedgerLine) -> None:
+    books.amounts[Quantity("members")][line.guild_id,] = Amount(line.member_count)
+    if not books.is_lost(line):
+        books.add("joins", Scope.GUILD, (line.guild_id,), _ONE)
+        books.add("joins", Scope.MEMBER, (line.guild_id, line.user_id), _ONE)
+
+
+def _take_leave(books: _Books, line: LedgerLine) -> None:
+    books.amounts[Quantity("members")][line.guild_id,] = Amount(line.member_count)
+    reason = line.reason or "leave"
+    if reason == "kick":
+        _take_action(books, line, "kick", optional=books.sight.is_blind(line.audit_entry_id))
+    if books.is_lost(line):
+        return
+    guild: Key = (line.guild_id,)
+    member: Key = (line.guild_id, line.user_id)
+    for scope, key in ((Scope.GUILD, guild), (Scope.MEMBER, member)):
+        books.add("leaves", scope, key, _ONE)
+        if books.sight.is_unexplained(reason, line.audit_entry_id):
+            # Whoever missed the cause takes it for a departure of somebody's own accord.
+            books.add(f"leaves: {reason}", scope, key, Amount(1, below=1))
+            books.add("leaves: leave", scope, key, _MAYBE)
+        else:
+            books.add(f"leaves: {reason}", scope, key, _ONE)
+
+
+def _take_ban(books: _Books, line: LedgerLine) -> None:
+    _take_action(books, line, _ACTIONS[line.type], optional=books.is_lost(line))
+
+
+def _take_action(books: _Books, line: LedgerLine, action: str, *, optional: bool) -> None:
+    books.add(f"{action}s", Scope.GUILD, (line.guild_id,), _MAYBE if optional else _ONE)
+    row = ModerationRow(
+        guild_id=line.guild_id,
+        action=action,
+        target_user_id=line.target_user_id or line.user_id,
+        moderator_id=line.moderator_id,
+        reason=line.audit_reason if action == "kick" else line.reason,
+        audit_entry_id=line.audit_entry_id,
+    )
+    books.rows.append(ExpectedRow(row, blind=books.sight.is_blind(line.audit_entry_id), optional=optional))
+
+
+_ONE = Amount(1)
+_MAYBE = Amount(0, above=1)
+
+_TAKERS: dict[str, Callable[[_Books, LedgerLine], None]] = {
+    "GUILD": _take_guild,
+    "GUILD_CREATE": _take_guild,
+    "GUILD_DELETE": _take_removal,
+    "MESSAGE_CREATE": _take_message,
+    "MESSAGE_UPDATE": _take_edit,
+    "MESSAGE_DELETE": _take_delete,
+    "MESSAGE_DELETE_BULK": _take_delete,
+    "MESSAGE_REACTION_ADD": _take_reaction,
+    "MESSAGE_REACTION_REMOVE": _take_reaction,
+    "VOICE_SESSION": _take_session,
+    "GUILD_MEMBER_ADD": _take_join,
+    "GUILD_MEMBER_REMOVE": _take_leave,
+    "GUILD_BAN_ADD": _take_ban,
+    "GUILD_BAN_REMOVE": _take_ban,
+}

@@ -1,0 +1,121 @@
+"""The vocabulary both sides of a comparison are put into.
+
+A quantity is a name and a scope; a key says where: (guild,), (guild, channel), (guild, member) or
+(guild, emoji). Amounts know how far an honest observer may be off.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+
+class Scope(enum.StrEnum):
+    """What a quantity is kept by."""
+
+    GUILD = "guild"
+    CHANNEL = "channel"
+    MEMBER = "member"
+    EMOJI = "emoji"
+
+
+Key: TypeAlias = tuple[int | str, ...]
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class Quantity:
+    """Something counted, by its column name in the SQL tables."""
+
+    name: str
+    scope: Scope = Scope.GUILD
+
+
+@dataclass(frozen=True, slots=True)
+class Amount:
+    """A true amount, and by how much an observer may be ``below`` or ``above`` it."""
+
+    value: float = 0.0
+    below: float = 0.0
+    above: float = 0.0
+
+    def __add__(self, other: Amount) -> Amount:
+        return Amount(self.value + other.value, self.below + other.below, self.above + other.above)
+
+    def allows(self, observed: float) -> bool:
+        """Whether an observer who says so is right; allows for the rounding of a float to milliseconds."""
+        return self.value - self.below - _ROUNDING <= observed <= self.value + self.above + _ROUNDING
+
+
+_ROUNDING = 0.0015
+"""Stores keep milliseconds or floats of seconds; counts differ by 1 or more."""
+
+NOTHING = Amount()
+
+
+@dataclass(frozen=True, slots=True)
+class ModerationRow:
+    """One ban, unban or kick. Whatever is unknown is None."""
+
+    guild_id: int
+    action: str
+    target_user_id: int
+    moderator_id: int | None = None
+    reason: str | None = None
+    audit_entry_id: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class ExpectedRow:
+    """A row that must be there.
+
+    ``blind``: nobody could learn who did it and why, so those fields may be empty. ``optional``: it happened
+    out of sight, so the row may be missing, unless it was learnt from the audit log afterwards.
+    """
+
+    row: ModerationRow
+    blind: bool = False
+    optional: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Expected:
+    """What the ledger says.
+
+    Attributes:
+        amounts: by quantity and key.
+        rows: moderation rows.
+        guilds: every guild that was ever in sight.
+        removed: guilds the bot was removed from, which a store of the present may have forgotten.
+        unseen: lines no session could see, by type; they are not part of the amounts.
+        complete: whether the ledger has its last line.
+        rate: actions per second asked for.
+        seed: what the world was made from.
+    """
+
+    amounts: Mapping[Quantity, Mapping[Key, Amount]]
+    rows: tuple[ExpectedRow, ...] = ()
+    guilds: frozenset[int] = frozenset()
+    removed: frozenset[int] = frozenset()
+    unseen: Mapping[str, int] = field(default_factory=dict)
+    complete: bool = True
+    rate: float = 0.0
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Observed:
+    """What one store says.
+
+    Attributes:
+        store: its name in the table.
+        amounts: only the quantities this store keeps.
+        rows: moderation rows, or None if it does not keep them.
+        lives_in_the_present: guilds the bot was removed from may be missing.
+    """
+
+    store: str
+    amounts: Mapping[Quantity, Mapping[Key, float]]
+    rows: tuple[ModerationRow, ...] | None = None
+    lives_in_the_present: bool = False
