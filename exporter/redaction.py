@@ -27,7 +27,7 @@ _AUTHORIZATION = re.compile(
 _WEBHOOK = re.compile(r"(?P<head>/webhooks/\d+/)[\w-]{20,}")
 _NAMED = re.compile(
     r"(?P<head>\b(?:password|passwd|token|secret|dsn)(?:\\?['\"])?\s*[:=]\s*(?:\\?['\"])?)"
-    r"(?!None\b|null\b|\*{4})(?P<value>[^\s'\",\\)]{8,})",
+    r"(?!None\b|null\b|\*{4}|\$\{)(?P<value>[^\s'\",\\)]{8,})",
     re.IGNORECASE,
 )
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")

@@ -26,12 +26,17 @@ Complain = Callable[[Path, str, str], None]
 
 @dataclass(slots=True)
 class Resolver:
-    """Resolves one document. ``used`` maps what was put in to the reference, to take it out of messages."""
+    """Resolves one document.
+
+    ``variables`` names the usual variable of a secret, for advice; ``used`` maps what was put in to the
+    reference it came from, to take it out of messages.
+    """
 
     environ: Mapping[str, str]
     is_secret: Callable[[Path], bool]
     complain: Complain
     base: pathlib.Path
+    variables: Mapping[Path, str] = field(default_factory=dict)
     used: dict[str, str] = field(default_factory=dict)
 
     def mapping(self, data: Mapping[str, object], path: Path = ()) -> dict[str, object]:
@@ -62,10 +67,12 @@ class Resolver:
             return [item for item in items if item is not _ABSENT]
         if self.is_secret(path) and value is not None and not _WHOLE.fullmatch(str(value).strip()):
             key = path[-1]
+            variable = self.variables.get(path, str(key).upper())
             self.complain(
                 path,
                 "is a secret written into the file",
-                f"write {key}: ${{{str(key).upper()}}} and set that variable, or use {key}{_SUFFIX}",
+                f"put it into the environment variable {variable} and write {key}: ${{{variable}}}, "
+                f"or name a file that holds it in {key}{_SUFFIX}",
             )
             return _ABSENT
         return self._text(value, path) if isinstance(value, str) and "${" in value else value

@@ -1,0 +1,169 @@
+"""What the sections declare, setting by setting: for errors, the schema and the reference page."""
+
+from __future__ import annotations
+
+import pathlib
+import types
+import typing
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Union
+
+from pydantic import BaseModel, BeforeValidator, SecretStr
+from pydantic.fields import FieldInfo
+
+from exporter.config.document import Path
+from exporter.settings import parse_duration, parse_size
+
+_SECONDS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
+_BYTES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+ANY_KEY = "<type>"
+"""Stands in a path for the keys of a table that a person fills."""
+
+
+@dataclass(frozen=True, slots=True)
+class Setting:
+    """One setting. ``default`` is written as in YAML; ``section`` marks what only holds others."""
+
+    path: Path
+    kind: str
+    default: str
+    help: str
+    secret: bool = False
+    section: bool = False
+
+
+def settings(model: type[BaseModel]) -> Iterator[Setting]:
+    """Every setting below a section, in the order of declaration."""
+    return _settings(model, model(), ())
+
+
+def _settings(model: type[BaseModel], defaults: BaseModel, path: Path) -> Iterator[Setting]:
+    for name, info in model.model_fields.items():
+        place = (*path, name)
+        nested = section_in(info.annotation)
+        value = getattr(defaults, name)
+        help_ = info.description or (nested and nested.__doc__) or ""
+        if nested is None or _is_table(info.annotation):
+            yield Setting(place, kind_of(info), write_value(value, info), help_, is_secret(info))
+            if nested is not None:
+                yield from _settings(nested, nested(), (*place, ANY_KEY))
+        else:
+            yield Setting(place, "section", "", help_, section=True)
+            yield from _settings(nested, value if isinstance(value, nested) else nested(), place)
+
+
+def field_at(model: type[BaseModel], path: Path) -> FieldInfo | None:
+    """The declaration a path leads to; None if it leads nowhere or to an item of a list or table."""
+    info: FieldInfo | None = None
+    section: type[BaseModel] | None = model
+    for part in path:
+        if info is not None and _is_table(info.annotation):
+            info = None
+            continue
+        if section is None or not isinstance(part, str) or part not in section.model_fields:
+            return None
+        info = section.model_fields[part]
+        section = section_in(info.annotation)
+    return info
+
+
+def section_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    """The section a path leads to, None if it leads to none."""
+    if not path:
+        return model
+    info = field_at(model, path)
+    if info is None:
+        info = field_at(model, path[:-1])
+        return section_in(info.annotation) if info is not None and _is_table(info.annotation) else None
+    return None if _is_table(info.annotation) else section_in(info.annotation)
+
+
+def section_in(annotation: Any) -> type[BaseModel] | None:
+    """The section an annotation holds, directly, optionally or as the values of a table."""
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    return next((found for part in typing.get_args(annotation) if (found := section_in(part))), None)
+
+
+def is_secret(info: FieldInfo) -> bool:
+    """Whether the value must not be seen."""
+    return SecretStr in (info.annotation, *typing.get_args(info.annotation))
+
+
+def kind_of(info: FieldInfo) -> str:
+    """The type of a setting in the words of a person."""
+    if is_secret(info):
+        return "secret"
+    for validator, kind in ((parse_duration, "duration"), (parse_size, "size")):
+        if _has_validator(info, validator):
+            return kind
+    return _kind(info.annotation)
+
+
+def _kind(annotation: Any) -> str:
+    origin = typing.get_origin(annotation)
+    arguments = typing.get_args(annotation)
+    if origin is typing.Literal:
+        return _either(str(argument) for argument in arguments)
+    if origin in (Union, types.UnionType):
+        return _either(_kind(part) for part in arguments if part is not type(None))
+    if origin is typing.Annotated:
+        return _kind(arguments[0])
+    if origin in (list, tuple, set, frozenset):
+        return f"list of {_kind(arguments[0])}s"
+    if origin is dict:
+        return "table by event type"
+    words = {bool: "switch", int: "number", float: "number", str: "text", pathlib.Path: "path"}
+    return words.get(annotation, "value")
+
+
+def _either(words: Iterable[str]) -> str:
+    *most, last = words
+    return f"{', '.join(most)} or {last}" if most else last
+
+
+def default_of(info: FieldInfo) -> str:
+    """A setting's default, as ``write_value`` writes it."""
+    return write_value(info.get_default(call_default_factory=True, validated_data={}), info)
+
+
+def write_value(value: object, info: FieldInfo) -> str:
+    """A value as it is written in YAML; empty where there is none. Meant for defaults, which are public."""
+    if isinstance(value, SecretStr):
+        return value.get_secret_value()
+    kind = kind_of(info)
+    if isinstance(value, int | float) and kind in ("duration", "size"):
+        return format_duration(value) if kind == "duration" else format_size(round(value))
+    if isinstance(value, list | tuple | set | frozenset):
+        return f"[{', '.join(map(str, value))}]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "" if value is None else str(value)
+
+
+def format_duration(seconds: float) -> str:
+    """Seconds in the largest unit that is exact: ``90d``, ``5m``, ``500ms``."""
+    for length, unit in _SECONDS:
+        if seconds >= length and seconds % length == 0:
+            return f"{seconds / length:.0f}{unit}"
+    return f"{seconds * 1000:g}ms" if seconds else "0s"
+
+
+def format_size(size: int) -> str:
+    """Bytes in the largest unit that is exact."""
+    for length, unit in _BYTES:
+        if size >= length and size % length == 0:
+            return f"{size // length}{unit}"
+    return f"{size}B"
+
+
+def _has_validator(info: FieldInfo, function: object) -> bool:
+    metadata: list[object] = list(info.metadata)
+    for part in typing.get_args(info.annotation):
+        metadata.extend(typing.get_args(part)[1:])
+    return any(isinstance(item, BeforeValidator) and item.func is function for item in metadata)
+
+
+def _is_table(annotation: Any) -> bool:
+    return typing.get_origin(annotation) is dict
