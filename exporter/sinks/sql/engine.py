@@ -1,0 +1,96 @@
+"""One engine per sink, set up so that a commit that returned is on disk.
+
+SQLite runs in WAL with ``synchronous=FULL``: with NORMAL a commit may be undone by a power cut after the
+runner has moved its cursor, and the rows would be lost. PostgreSQL does the same by default. In SQLite every
+transaction begins IMMEDIATE: a deferred one that reads the delivered position first could not become a
+writer once another has written.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from sqlalchemy import Connection, event
+from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import ConnectionPoolEntry
+
+from exporter.sinks.sql.config import SqlConfig
+
+POOL_SIZE = 2
+"""The lane being delivered, and a probe or a migration beside it."""
+
+_APPLICATION = "discord-exporter"
+_CLIENT_GRACE = 5.0
+"""How much later than the server the client gives up, so that the server's clearer answer comes first."""
+
+
+def encode_json(document: Mapping[str, Any]) -> str:
+    """A document as text, equal for equal documents.
+
+    Raises:
+        ValueError: a number is not finite.
+    """
+    return json.dumps(document, ensure_ascii=False, allow_nan=False, separators=(",", ":"), sort_keys=True)
+
+
+def make_engine(config: SqlConfig) -> AsyncEngine:
+    """The engine; connects only when first used."""
+    url = config.url
+    sqlite = url.get_backend_name() == "sqlite"
+    engine = create_async_engine(
+        url,
+        pool_size=POOL_SIZE,
+        max_overflow=0,
+        pool_timeout=config.connect_timeout,
+        hide_parameters=True,
+        json_serializer=encode_json,
+        connect_args=_sqlite_arguments(config) if sqlite else _postgresql_arguments(config),
+    )
+    if sqlite:
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+        event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    return engine
+
+
+def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:
+    return {"timeout": config.statement_timeout}
+
+
+def _postgresql_arguments(config: SqlConfig) -> dict[str, Any]:
+    milliseconds = str(round(config.statement_timeout * 1000))
+    return {
+        "timeout": config.connect_timeout,
+        "command_timeout": config.statement_timeout + _CLIENT_GRACE,
+        "server_settings": {
+            "application_name": _APPLICATION,
+            "statement_timeout": milliseconds,
+            "idle_in_transaction_session_timeout": milliseconds,
+            "timezone": "UTC",
+        },
+    }
+
+
+def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
+    # Left to itself the driver begins transactions lazily and deferred; see _begin_sqlite.
+    connection.isolation_level = None
+    connection.create_function("merged_documents", 2, _merge_documents, deterministic=True)
+    cursor = connection.cursor()
+    try:
+        cursor.execute("PRAGMA synchronous=FULL")
+        cursor.execute("PRAGMA foreign_keys=ON")
+        # Without a limit the log keeps the size of the largest transaction there ever was.
+        cursor.execute("PRAGMA journal_size_limit=16777216")
+    finally:
+        cursor.close()
+
+
+def _begin_sqlite(connection: Connection) -> None:
+    if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+        connection.exec_driver_sql("BEGIN IMMEDIATE")
+
+
+def _merge_documents(base: str, over: str) -> str:
+    return encode_json(json.loads(base) | json.loads(over))

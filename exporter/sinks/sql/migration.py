@@ -1,0 +1,136 @@
+"""Brings the tables to the version this program knows, from inside an installed package.
+
+An upgrade happens whole or not at all, in one transaction that holds a lock, so processes that start
+together do not race. A database that is newer than this program is left alone.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import dataclass
+from pathlib import Path
+
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.schema import SetColumnComment, SetTableComment
+
+from exporter.errors import SchemaError
+from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.sql.engine import make_engine
+from exporter.sinks.sql.schema import metadata
+
+_LOCK = 0x4449_5343_4F52_4445
+"""PostgreSQL's advisory locks share one space of numbers; this one is "DISCORDE" in ASCII."""
+
+
+@dataclass(frozen=True, slots=True)
+class SchemaState:
+    """The version a database has and the one this program needs; ``current`` is None for an empty one."""
+
+    current: str | None
+    needed: str
+    known: frozenset[str]
+
+    @property
+    def is_current(self) -> bool:
+        """Whether nothing needs to be done."""
+        return self.current == self.needed
+
+    @property
+    def is_newer(self) -> bool:
+        """Whether the database was made by a later program."""
+        return self.current is not None and self.current not in self.known
+
+    def require_known(self) -> None:
+        """Refuse a newer database.
+
+        Raises:
+            SchemaError: the database is newer than this program.
+        """
+        if self.is_newer:
+            msg = (
+                f"the database has schema version {self.current}, this program knows up to {self.needed}: "
+                "install the newer version again, or use another database"
+            )
+            raise SchemaError(msg)
+
+
+async def migrate(config: SqlConfig) -> SchemaState:
+    """Create or upgrade the tables of ``config``'s database; returns the state afterwards.
+
+    Raises:
+        SchemaError: the database is newer than this program.
+        sqlalchemy.exc.SQLAlchemyError, OSError: the database cannot be reached or changed.
+    """
+    engine = make_engine(config)
+    try:
+        return await migrate_engine(engine)
+    finally:
+        await engine.dispose()
+
+
+async def migrate_engine(engine: AsyncEngine) -> SchemaState:
+    """Like ``migrate``, over an engine that is there already."""
+    if engine.dialect.name == "sqlite":
+        await _prepare_file(engine)
+    config = _alembic_config()
+    async with engine.begin() as connection:
+        if engine.dialect.name == "postgresql":
+            await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
+        state = await connection.run_sync(read_state)
+        state.require_known()
+        if not state.is_current:
+            await connection.run_sync(_upgrade, config)
+        return await connection.run_sync(read_state)
+
+
+async def schema_state(engine: AsyncEngine) -> SchemaState:
+    """What version the database has, changing nothing."""
+    async with engine.connect() as connection:
+        reader = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        return await reader.run_sync(read_state)
+
+
+def read_state(connection: Connection) -> SchemaState:
+    """The state seen by this connection."""
+    scripts = ScriptDirectory.from_config(_alembic_config())
+    known = frozenset(script.revision for script in scripts.walk_revisions())
+    needed = scripts.get_current_head()
+    if needed is None:
+        msg = "the package holds no migrations: it is not installed completely"
+        raise SchemaError(msg)
+    return SchemaState(MigrationContext.configure(connection).get_current_revision(), needed, known)
+
+
+async def _prepare_file(engine: AsyncEngine) -> None:
+    await asyncio.to_thread(_make_directory, engine.url.database or "")
+    async with engine.connect() as connection:
+        # The mode is a property of the file and cannot be changed within a transaction.
+        outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        await outside.exec_driver_sql("PRAGMA journal_mode=WAL")
+
+
+def _make_directory(file: str) -> None:
+    Path(file).parent.mkdir(parents=True, exist_ok=True)
+
+
+def _alembic_config() -> Config:
+    config = Config()
+    # Alembic interpolates percent signs, which a path may hold.
+    config.set_main_option("script_location", str(Path(__file__).parent / "migrations").replace("%", "%%"))
+    return config
+
+
+def _upgrade(connection: Connection, config: Config) -> None:
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    if connection.dialect.supports_comments:
+        # Comments belong to the program, not to a migration: rewording one needs none.
+        for table in metadata.tables.values():
+            connection.execute(SetTableComment(table))
+            for column in table.columns:
+                connection.execute(SetColumnComment(column))

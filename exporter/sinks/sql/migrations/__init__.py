@@ -1,0 +1,1 @@
+"""Alembic's script directory; shipped in the package so that an installed program can migrate."""

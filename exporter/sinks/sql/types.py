@@ -1,0 +1,90 @@
+"""Column types that mean the same in both dialects.
+
+Times are whole milliseconds since the epoch everywhere in the program. PostgreSQL keeps them as
+``timestamptz``. SQLite has no time type, so they are text of one fixed width, ``2026-01-31T12:00:00.000Z``:
+such text sorts and compares as time does, SQLite's own ``strftime`` and ``date`` read it, Grafana's SQLite
+plugin takes RFC 3339 text as time, and a person reading a row sees a time. An integer epoch only sorts, and
+people forget whether it counts seconds or milliseconds.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import Any
+
+from sqlalchemy import JSON, BigInteger, DateTime, Integer, Text
+from sqlalchemy.dialects.postgresql import JSONB
+from sqlalchemy.engine import Dialect
+from sqlalchemy.ext.compiler import compiles
+from sqlalchemy.sql.compiler import SQLCompiler
+from sqlalchemy.sql.elements import ColumnElement
+from sqlalchemy.sql.functions import FunctionElement
+from sqlalchemy.types import TypeDecorator, TypeEngine
+
+EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+MILLISECOND = dt.timedelta(milliseconds=1)
+
+
+class Moment(TypeDecorator[int]):
+    """A moment in UTC; in Python the milliseconds since the epoch."""
+
+    impl = DateTime(timezone=True)
+    cache_ok = True
+
+    def load_dialect_impl(self, dialect: Dialect) -> TypeEngine[Any]:
+        """Text in SQLite, ``timestamptz`` in PostgreSQL."""
+        return dialect.type_descriptor(Text() if dialect.name == "sqlite" else DateTime(timezone=True))
+
+    def process_bind_param(self, value: int | None, dialect: Dialect) -> dt.datetime | str | None:
+        """Milliseconds to what the driver takes.
+
+        Raises:
+            OverflowError: the year has not four digits.
+        """
+        if value is None:
+            return None
+        moment = EPOCH + value * MILLISECOND
+        return rfc3339(moment) if dialect.name == "sqlite" else moment
+
+    def process_result_value(self, value: Any | None, dialect: Dialect) -> int | None:
+        """What the driver gives to milliseconds."""
+        if value is None:
+            return None
+        moment = dt.datetime.fromisoformat(value) if dialect.name == "sqlite" else value
+        return int((moment - EPOCH) // MILLISECOND)
+
+
+def rfc3339(moment: dt.datetime) -> str:
+    """The moment in UTC with exactly three decimals, so that text order is time order."""
+    return moment.replace(tzinfo=None).isoformat(timespec="milliseconds") + "Z"
+
+
+# SQLite numbers rows by itself only in a column whose type is spelled INTEGER.
+RowId = BigInteger().with_variant(Integer(), "sqlite")
+Document = JSONB(none_as_null=True).with_variant(JSON(none_as_null=True), "sqlite")
+
+
+class merged(FunctionElement[Any]):  # noqa: N801 - reads as the SQL function it is
+    """``merged(base, over)``: a document with the keys of both, those of ``over`` winning; not recursive."""
+
+    type = Document
+    inherit_cache = True
+    name = "merged"
+
+
+@compiles(merged, "postgresql")
+def _merged_postgresql(element: merged, compiler: SQLCompiler, **kw: Any) -> str:
+    base, over = _operands(element)
+    return f"({compiler.process(base, **kw)} || {compiler.process(over, **kw)})"
+
+
+@compiles(merged, "sqlite")
+def _merged_sqlite(element: merged, compiler: SQLCompiler, **kw: Any) -> str:
+    # json_patch would merge nested objects too and so differ from PostgreSQL; ``engine`` registers ours.
+    base, over = _operands(element)
+    return f"merged_documents({compiler.process(base, **kw)}, {compiler.process(over, **kw)})"
+
+
+def _operands(element: merged) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
+    base, over = element.clauses
+    return base, over
