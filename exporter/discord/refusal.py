@@ -1,0 +1,117 @@
+"""What Discord refuses for good, as one line for the person who can put it right.
+
+Source: Discord docs, Opcodes and Status Codes › Gateway Close Event Codes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from exporter.discord.intents import PRIVILEGED
+from exporter.errors import CredentialsError
+from exporter.settings import Secret
+
+INVALID_INTENTS: Final = 4013
+DISALLOWED_INTENTS: Final = 4014
+_AUTHENTICATION_FAILED: Final = 4004
+
+_LAYOUT = "set discord.shards to auto, or to a number every process of the cluster agrees on"
+
+_REMEDIES: Final = {
+    4010: f"Discord refused the shard number (close code 4010): {_LAYOUT}",
+    4011: f"Discord refused the connection, the bot having too few shards (close code 4011): {_LAYOUT}",
+    4012: "Discord no longer speaks this version of its gateway (close code 4012): update discord-exporter",
+}
+
+FATAL_CODES: Final = frozenset({_AUTHENTICATION_FAILED, INVALID_INTENTS, DISALLOWED_INTENTS, *_REMEDIES})
+"""Close codes after which Discord asks not to reconnect."""
+
+
+UNAUTHORIZED: Final = "401 Unauthorized"
+"""How the REST API refuses a token."""
+
+
+def read_token(secret: Secret | None) -> str:
+    """The token to send.
+
+    Raises:
+        CredentialsError: there is none, or it cannot be one.
+    """
+    token = secret.get_secret_value().strip() if secret else ""
+    if not token:
+        raise token_missing()
+    if not (token.isascii() and token.isprintable() and " " not in token):
+        raise token_malformed()
+    return token
+
+
+def token_missing() -> CredentialsError:
+    """There is no token to log in with."""
+    return CredentialsError(
+        "no Discord token: set DISCORD_TOKEN, or discord.token_file to a file that holds it "
+        "(Developer Portal › your application › Bot › Token)"
+    )
+
+
+def token_malformed() -> CredentialsError:
+    """The token has characters no token has; saying which would print part of a secret."""
+    return CredentialsError(
+        "the Discord token holds spaces, line breaks or other characters no token has: copy it again "
+        "(Developer Portal › your application › Bot › Token)"
+    )
+
+
+def token_refused(answer: str) -> CredentialsError:
+    """Discord does not know the token; ``answer`` is how it said so."""
+    return CredentialsError(
+        f"Discord refused the token ({answer}): copy the bot's current token into DISCORD_TOKEN or "
+        "discord.token_file (Developer Portal › your application › Bot › Reset Token)"
+    )
+
+
+def cluster_too_large(index: int, count: int, shards: int) -> CredentialsError:
+    """This process of the cluster has no shard to hold."""
+    return CredentialsError(
+        f"discord.cluster: process {index} of {count} has no shard, the bot has only {shards}: lower "
+        "cluster.count, or set discord.shards to a number"
+    )
+
+
+def _needed_by(intent: str, why: Mapping[str, Sequence[str]]) -> str:
+    events = why.get(intent, ())
+    return f"{intent} ({', '.join(events)})" if events else f"{intent} (always needed)"
+
+
+def _intents_refused(why: Mapping[str, Sequence[str]], refused: Sequence[str]) -> CredentialsError:
+    asked = tuple(intent for intent in PRIVILEGED if intent in why)
+    named = tuple(refused) or asked
+    captions = " and ".join(PRIVILEGED.get(intent, intent) for intent in named)
+    events = sorted({event for intent in named for event in why.get(intent, ())})
+    off = f", or set {', '.join(f'events.{event}: false' for event in events)}" if events else ""
+    return CredentialsError(
+        f"Discord refused the privileged intent {', '.join(_needed_by(intent, why) for intent in named)} "
+        f"(close code {DISALLOWED_INTENTS}): switch on {captions} under Developer Portal › your application "
+        f"› Bot › Privileged Gateway Intents{off}"
+    )
+
+
+def close_refused(
+    code: int, why: Mapping[str, Sequence[str]], refused: Sequence[str] = ()
+) -> CredentialsError:
+    """The error for a fatal close code.
+
+    ``why`` holds the intents asked for with the event types that need each; ``refused`` the privileged ones
+    known not to be granted, empty if that could not be found out.
+    """
+    if code == _AUTHENTICATION_FAILED:
+        return token_refused(f"close code {code}")
+    if code == DISALLOWED_INTENTS:
+        return _intents_refused(why, refused)
+    if code == INVALID_INTENTS:
+        wanted = "; ".join(_needed_by(intent, why) for intent in sorted(why))
+        return CredentialsError(
+            f"Discord does not know one of the intents asked for (close code {code}): {wanted}; update "
+            "discord-exporter, or switch off the events whose intent this API version does not have"
+        )
+    return CredentialsError(_REMEDIES[code])

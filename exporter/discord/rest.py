@@ -1,0 +1,156 @@
+"""Discord's REST API through disnake's client, each answer counted and every request with a deadline.
+
+Invariant: the route label is bounded: only the words of Discord's own routes pass, anything else (ids,
+codes, tokens, emoji) is ``{id}``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from http import HTTPStatus
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+
+import aiohttp
+import disnake
+import msgspec
+from disnake.gateway import DiscordClientWebSocketResponse
+from disnake.http import HTTPClient, Route
+from msgspec import Meta
+
+from exporter.telemetry import Telemetry
+
+if TYPE_CHECKING:
+    from disnake.types.user import User
+
+_T = TypeVar("_T")
+
+_ROUTE_WORDS: Final = """
+@me @original active applications archived audit-logs auth auto-moderation bans bot bulk-ban bulk-delete
+callback channels commands connections current-member emojis entitlements events followers gateway github
+guild guild-templates guilds integrations interactions invites member members members-search messages
+metadata mfa moderation nick oauth2 original permissions pins polls preview private prune public
+reactions recipients regions role-connections roles rules scheduled-events search skus slack
+soundboard-default-sounds soundboard-sounds stage-instances sticker-packs stickers subscriptions
+templates thread-members threads typing users vanity-url voice voice-states webhooks welcome-screen
+widget widget.json
+"""
+_WORDS: Final = frozenset(_ROUTE_WORDS.split())
+_LONGEST_ROUTE: Final = 8
+"""Segments; Discord's longest route has seven."""
+
+_DEADLINES: Final = aiohttp.ClientTimeout(total=60, sock_connect=15, sock_read=30)
+"""Seconds. Discord answers within one or two; without a deadline a half-open socket is waited on for ever."""
+
+
+def set_api_url(url: str) -> None:
+    """Let disnake's REST client talk to ``url``.
+
+    disnake keeps the base as a class attribute, so this holds for the whole process; two sources with
+    different addresses cannot run in one.
+    """
+    Route.BASE = url
+
+
+def route_label(path: str) -> str:
+    """The bounded label of a request path relative to the API's base, such as ``/guilds/{id}/bans``."""
+    segments = path.strip("/").split("/", _LONGEST_ROUTE)[:_LONGEST_ROUTE]
+    return "/" + "/".join(segment if segment in _WORDS else "{id}" for segment in segments)
+
+
+class RestClient(HTTPClient):
+    """disnake's rate-limited client over a session of ours, which counts and has deadlines."""
+
+    def __init__(self, telemetry: Telemetry, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._telemetry = telemetry
+
+    async def static_login(self, token: str) -> User:
+        """Open the session and ask who the bot is.
+
+        Raises:
+            disnake.LoginFailure: Discord does not know the token.
+            disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
+        """
+        trace = aiohttp.TraceConfig()
+        trace.on_request_end.append(self._count_answer)
+        trace.on_request_exception.append(self._count_failure)
+        self._HTTPClient__session = aiohttp.ClientSession(
+            ws_response_class=DiscordClientWebSocketResponse, trace_configs=[trace], timeout=_DEADLINES
+        )
+        self.token = token
+        try:
+            user: User = await self.request(Route("GET", "/users/@me"))
+        except disnake.HTTPException as error:
+            if is_unauthorized(error):
+                raise disnake.LoginFailure from error
+            raise
+        return user
+
+    async def _count_answer(
+        self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+    ) -> None:
+        self._count(str(params.url), str(params.response.status))
+
+    async def _count_failure(
+        self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
+    ) -> None:
+        self._count(str(params.url), "failed")
+
+    def _count(self, url: str, status: str) -> None:
+        # The session also carries the gateway's websocket, which is no REST request.
+        if url.startswith(Route.BASE):
+            path = url.removeprefix(Route.BASE).partition("?")[0]
+            self._telemetry.rest_requests.add(route_label(path), status)
+
+
+def is_unauthorized(error: disnake.HTTPException) -> bool:
+    """Whether Discord does not know the token (any more)."""
+    return error.status == HTTPStatus.UNAUTHORIZED
+
+
+_Count = Annotated[int, Meta(ge=0, le=10**9)]
+
+
+class SessionStartLimit(msgspec.Struct, frozen=True):
+    """How often the bot may still IDENTIFY (Discord docs, Gateway › Session Start Limit Object).
+
+    ``reset_after`` is in milliseconds.
+    """
+
+    total: _Count
+    remaining: _Count
+    reset_after: _Count
+    max_concurrency: Annotated[int, Meta(ge=1, le=100_000)] = 1
+
+
+class GatewayBot(msgspec.Struct, frozen=True):
+    """Answer of ``GET /gateway/bot``: where to connect, with how many shards, how often."""
+
+    url: str
+    shards: Annotated[int, Meta(ge=1, le=100_000)]
+    session_start_limit: SessionStartLimit
+
+
+async def fetch(rest: HTTPClient, path: str, shape: type[_T], query: Mapping[str, str] | None = None) -> _T:
+    """GET a route without path parameters and convert the answer.
+
+    Raises:
+        disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
+        msgspec.ValidationError: the answer is not of that shape.
+    """
+    answer: object = await rest.request(Route("GET", path), params=dict(query or {}))
+    return msgspec.convert(answer, shape, strict=False)
+
+
+class Application(msgspec.Struct, frozen=True):
+    """Answer of ``GET /oauth2/applications/@me``, as far as needed; ``flags`` show the intents granted."""
+
+    id: int
+    flags: int = 0
+
+
+async def fetch_application(rest: HTTPClient) -> Application:
+    """The application the token belongs to; raises as ``fetch`` does."""
+    return await fetch(rest, "/oauth2/applications/@me", Application)

@@ -1,0 +1,213 @@
+"""The source of all dispatches: log in, run this process's shards, hand every payload to the intake.
+
+Invariants: ``run`` ends only by ``close`` or with a ``CredentialsError``; anything else is logged and tried
+again, ever more slowly. No IDENTIFY is sent outside the gate that keeps Discord's limits.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import disnake
+from disnake.gateway import DiscordWebSocket
+
+from exporter.clock import Clock
+from exporter.discord import refusal
+from exporter.discord.client import LeanClient
+from exporter.discord.config import DiscordConfig
+from exporter.discord.frames import FrameReader, Intake
+from exporter.discord.identify import IdentifyGate
+from exporter.discord.intents import intent_mask, refused_intents
+from exporter.discord.pace import IdentifyLedger, Pace
+from exporter.discord.rest import GatewayBot, fetch, fetch_application, is_unauthorized, set_api_url
+from exporter.discord.shard import Shard, ShardStatus
+from exporter.errors import CredentialsError
+from exporter.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+
+
+class DiscordSource:
+    """One process's share of the bot.
+
+    ``intents`` maps each intent to ask for to the event types that need it (``Catalogue.intents``);
+    ``state_path`` is the file that remembers IDENTIFYs over restarts.
+    """
+
+    def __init__(
+        self,
+        config: DiscordConfig,
+        intents: Mapping[str, Sequence[str]],
+        intake: Intake,
+        telemetry: Telemetry,
+        clock: Clock,
+        state_path: Path | None = None,
+        *,
+        pace: Pace | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        """Prepare; nothing is connected before ``run``.
+
+        Raises:
+            ValueError: an intent is not one of Discord's.
+        """
+        self._config = config
+        self._why = intents
+        self._mask = intent_mask(intents)
+        self._intake = intake
+        self._telemetry = telemetry
+        self._clock = clock
+        self._state_path = state_path
+        self._pace = pace or Pace()
+        self._rng = rng or random.Random()
+        self._shards: dict[int, Shard] = {}
+        self._closing = asyncio.Event()
+        self._serving: asyncio.Task[None] | None = None
+        set_api_url(config.api_url)
+
+    @property
+    def connected(self) -> bool:
+        """Whether every shard of this process has a session at this moment."""
+        return bool(self._shards) and all(shard.connected for shard in self._shards.values())
+
+    @property
+    def shards(self) -> Sequence[ShardStatus]:
+        """How each shard of this process is doing; empty before their number is known."""
+        return tuple(shard.status for shard in self._shards.values())
+
+    async def run(self) -> None:
+        """Receive until ``close`` is called.
+
+        Raises:
+            CredentialsError: Discord refused the token, an intent or the shard layout.
+        """
+        token = refusal.read_token(self._config.token)
+        failures = 0
+        while not self._closing.is_set():
+            started = self._clock.monotonic()
+            try:
+                await self._supervise(token)
+            except CredentialsError:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may do better
+                problem = f"{type(error).__name__}: {error}".rstrip(": ")
+                _log.debug("The client failed.", exc_info=True)
+            else:
+                return
+            good = self._clock.monotonic() - started >= self._pace.stable_after
+            failures = 1 if good else failures + 1
+            delay = self._pace.backoff(failures, self._rng)
+            _log.warning("Discord at %s: %s; next attempt in %.0f s.", self._config.api_url, problem, delay)
+            await self._rest(delay)
+
+    async def close(self) -> None:
+        """End the sessions and let ``run`` return, within a few seconds, whatever the network does."""
+        self._closing.set()
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait({self._serving})
+
+    async def _rest(self, seconds: float) -> None:
+        try:
+            async with asyncio.timeout(seconds):
+                await self._closing.wait()
+        except TimeoutError:
+            pass
+
+    async def _supervise(self, token: str) -> None:
+        """Run one client; returns once the source is closed."""
+        self._serving = asyncio.create_task(self._serve(token), name="discord client")
+        try:
+            await asyncio.wait({self._serving})
+        finally:
+            self._serving.cancel()
+            await asyncio.wait({self._serving})
+        if not self._serving.cancelled():
+            self._serving.result()
+        elif not self._closing.is_set():
+            msg = "the client was cancelled"
+            raise RuntimeError(msg)
+
+    async def _serve(self, token: str) -> None:
+        client = LeanClient(
+            self._telemetry,
+            intents=self._mask,
+            compress=self._config.compress,
+            silence=self._config.heartbeat_timeout,
+            attach=self._attach,
+            identifying=lambda shard: gate.sent(shard),  # noqa: PLW0108 - the gate needs the client to be made
+        )
+        try:
+            await client.login(token)
+            ledger = IdentifyLedger(self._state_path, client.bot_id)
+            gate = IdentifyGate(
+                lambda: fetch(client.http, "/gateway/bot", GatewayBot),
+                ledger,
+                self._telemetry,
+                self._clock,
+                self._pace,
+            )
+            await self._run_shards(client, gate)
+        except disnake.LoginFailure as error:
+            raise refusal.token_refused(refusal.UNAUTHORIZED) from error
+        except disnake.HTTPException as error:
+            if is_unauthorized(error):
+                raise refusal.token_refused(refusal.UNAUTHORIZED) from error
+            raise
+        except disnake.ConnectionClosed as error:
+            refused = await self._ask_refused(client) if error.code == refusal.DISALLOWED_INTENTS else ()
+            raise refusal.close_refused(error.code, self._why, refused) from error
+        finally:
+            await client.close()
+
+    async def _run_shards(self, client: LeanClient, gate: IdentifyGate) -> None:
+        """Run every own shard until the first refusal, which is raised."""
+        wanted = self._config.shards
+        total = (await gate.gateway()).shards if wanted == "auto" else wanted
+        own = self._config.own_shards(total)
+        if not own:
+            raise refusal.cluster_too_large(self._config.cluster.index, self._config.cluster.count, total)
+        client.set_shard_count(total)
+        gate.shards = len(own)
+        self._shards = {
+            shard_id: Shard(shard_id, client, gate, self._telemetry, self._clock, self._pace, self._rng)
+            for shard_id in own
+        }
+        _log.info("Connecting %d of %d shards.", len(own), total)
+        tasks = [
+            asyncio.create_task(shard.run(), name=f"shard {shard.id}") for shard in self._shards.values()
+        ]
+        try:
+            done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+        done.pop().result()
+
+    def _attach(self, ws: DiscordWebSocket) -> None:
+        shard = self._shards[ws.shard_id or 0]
+        shard.attach(ws)
+        reader = FrameReader(
+            ws,
+            self._intake,
+            self._telemetry,
+            self._clock,
+            shard=shard.id,
+            silence=self._config.heartbeat_timeout,
+            established=shard.established,
+        )
+        # An instance attribute, as disnake itself does with `send` when its debug events are on.
+        ws.received_message = reader.receive  # type: ignore[method-assign]  # see above
+
+    async def _ask_refused(self, client: LeanClient) -> tuple[str, ...]:
+        """The intents Discord has not granted; empty if it does not say, the refusal being certain anyway."""
+        try:
+            return refused_intents(self._why, (await fetch_application(client.http)).flags)
+        except Exception:  # noqa: BLE001 - only makes the message less exact
+            _log.debug("The application's flags could not be read.", exc_info=True)
+            return ()
