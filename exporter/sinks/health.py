@@ -1,0 +1,90 @@
+"""Whether a sink takes what it is given, told to people once per change.
+
+A sink is as well as its worst lane. WARN when it is away (nothing is lost, the spool keeps it), ERROR when it waits for a
+person, INFO when it is back.
+"""
+
+from __future__ import annotations
+
+import enum
+import logging
+from collections.abc import Awaitable, Callable
+from typing import Final
+
+from exporter.clock import Clock
+from exporter.model import Priority
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+REMIND_SECONDS: Final = 600.0
+"""A sink that waits for a person is told again at most this often."""
+
+
+class State(enum.IntEnum):
+    """How a lane of a sink does, better ones first."""
+
+    UP = 0
+    AWAY = 1
+    BLOCKED = 2
+
+
+class Health:
+    """The state of one sink over its lanes."""
+
+    def __init__(
+        self, sink: str, clock: Clock, telemetry: Telemetry, waiting: Callable[[], Awaitable[str]]
+    ) -> None:
+        """``waiting`` says in words how many entries wait for this sink."""
+        self._sink = sink
+        self._clock = clock
+        self._telemetry = telemetry
+        self._waiting = waiting
+        self._lanes = dict.fromkeys(Priority, State.UP)
+        self._since = clock.monotonic()
+        self._reminded = 0.0
+        telemetry.sink_up.set(1, sink)
+
+    @property
+    def state(self) -> State:
+        """The worst of the lanes."""
+        return max(self._lanes.values())
+
+    async def report(self, lane: Priority, state: State, reason: str = "", detail: str = "") -> None:
+        """Note how a lane does now, and say so if that changes the sink's state."""
+        before = self.state
+        self._lanes[lane] = state
+        after = self.state
+        now = self._clock.monotonic()
+        if after is before:
+            if after is State.BLOCKED and state is State.BLOCKED and now - self._reminded >= REMIND_SECONDS:
+                self._reminded = now
+                await self._tell_blocked("still blocked", reason, detail)
+            return
+        lasted, self._since = now - self._since, now
+        self._telemetry.sink_up.set(int(after is State.UP), self._sink)
+        if after is State.UP:
+            log.info("sink %s back after %.0f s, %s waiting", self._sink, lasted, await self._waiting())
+        elif after is State.BLOCKED:
+            self._reminded = now
+            await self._tell_blocked("blocked", reason, detail)
+        else:
+            log.warning(
+                "sink %s away (%s), nothing lost, %s waiting",
+                self._sink,
+                _cause(reason, detail),
+                await self._waiting(),
+            )
+
+    async def _tell_blocked(self, what: str, reason: str, detail: str) -> None:
+        log.error(
+            "sink %s %s (%s): it needs a person, nothing lost, %s waiting",
+            self._sink,
+            what,
+            _cause(reason, detail),
+            await self._waiting(),
+        )
+
+
+def _cause(reason: str, detail: str) -> str:
+    return f"{reason or 'no reason given'}: {detail}" if detail else reason or "no reason given"
