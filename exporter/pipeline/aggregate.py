@@ -69,8 +69,8 @@ class Kind:
 class Aggregate:
     """All counters of the process.
 
-    ``totals`` holds the running sums since the start by slot and guild, ``channel_totals`` by slot and
-    (guild, channel); both are read by the exposition.
+    ``totals`` holds the running sums since the start by slot and guild, ``channel_totals`` by measure, guild
+    and channel; both are read by the exposition.
     """
 
     def __init__(
@@ -87,7 +87,7 @@ class Aggregate:
         self._once: dict[tuple[int, int], None] = {}
         self._steps: list[Step] = []
         self.totals: dict[Slot, dict[int, int]] = {slot: {} for slot in self._slots}
-        self.channel_totals: dict[Slot, dict[tuple[int, int], int]] = {}
+        self.channel_totals: dict[str, dict[int, dict[int, int]]] = {}
 
     def add(self, count: Count) -> None:
         """Book one count. A thread's activity is its parent's."""
@@ -155,9 +155,8 @@ class Aggregate:
             guilds = totals[slot]
             guilds[guild_id] = guilds.get(guild_id, 0) + amount
             if self._channels and channel_id:
-                channels = self.channel_totals.setdefault(slot, {})
-                place = (guild_id, channel_id)
-                channels[place] = channels.get(place, 0) + amount
+                channels = self.channel_totals.setdefault(slot.measure, {}).setdefault(guild_id, {})
+                channels[channel_id] = channels.get(channel_id, 0) + amount
 
     def _open(self, start: int, cells: dict[tuple[Slot, int, int, int, str], int]) -> None:
         for kind in self.kinds:

@@ -7,7 +7,7 @@ a second it folds counts, books voice time, settles departures and closes window
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 from exporter.clock import Clock
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
@@ -24,10 +24,11 @@ from exporter.events.facts import (
     MemberMoved,
     Record,
     SessionStarted,
-    Slot,
     VoiceState,
 )
-from exporter.model import Entry, Json
+from exporter.events.guilds import BOOSTS, MEMBERS
+from exporter.events.voice import MEMBERS as VOICE_MEMBERS
+from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
 from exporter.pipeline.attribution import Attribution
 from exporter.pipeline.commit import Committer
@@ -89,6 +90,11 @@ class Pipeline:
             self.voice.save,
             spool.source,
         )
+        self._gauges: dict[str, Callable[[Guild], int]] = {
+            MEMBERS.name: lambda guild: guild.member_count,
+            BOOSTS.name: lambda guild: guild.premium_subscription_count,
+            VOICE_MEMBERS.name: lambda guild: self.voice.members(guild.guild_id),
+        }
         self._newcomers: dict[int, dict[int, int]] = {}
         self._voice_booked = 0
         self._saved = clock.monotonic()
@@ -147,28 +153,22 @@ class Pipeline:
         """Bring totals up to date; before each scrape."""
         self._book()
 
-    @property
-    def totals(self) -> Mapping[Slot, Mapping[int, int]]:
-        """Running sums by slot and guild."""
-        return self._aggregate.totals
+    def guilds(self) -> Mapping[int, str]:
+        """Names of the guilds seen whole so far by id, those in an outage among them."""
+        return {guild.guild_id: guild.name for guild in self.directory.guilds.values() if guild.known}
 
-    @property
-    def channel_totals(self) -> Mapping[Slot, Mapping[tuple[int, int], int]]:
-        """Running sums by slot and (guild, channel); empty unless kept by channel."""
-        return self._aggregate.channel_totals
+    def totals(self, measure: str, value: str) -> Mapping[int, int]:
+        """Running sums of one label value since the start, by guild."""
+        return self._aggregate.totals.get(self._catalogue.measures[measure][value], {})
 
-    def guilds(self) -> Iterable[Guild]:
-        """The guilds seen whole so far, those in an outage among them."""
-        return (guild for guild in self.directory.guilds.values() if guild.known)
+    def channel_totals(self, measure: str) -> Mapping[int, Mapping[int, int]]:
+        """Running sums of a measure by guild and channel; empty unless kept by channel."""
+        return self._aggregate.channel_totals.get(measure, {})
 
-    def gauges(self, guild: Guild) -> dict[str, Json]:
-        """A guild's states by gauge, as far as they are switched on."""
-        states: dict[str, Json] = {
-            "members": guild.member_count,
-            "boosts": guild.premium_subscription_count,
-            "voice_members": self.voice.members(guild.guild_id),
-        }
-        return {name: states[name] for name in self._catalogue.gauges}
+    def gauges(self, gauge: str) -> Mapping[int, float]:
+        """A state by guild; guilds not seen whole yet have none."""
+        read = self._gauges[gauge]
+        return {guild.guild_id: read(guild) for guild in self.directory.guilds.values() if guild.known}
 
     # ------------------------------------------------------------------ routes
 
@@ -266,7 +266,8 @@ class Pipeline:
 
     def _metrics_entry(self, guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:
         guild = self.directory.guilds.get(guild_id)
-        gauges = self.gauges(guild) if guild and guild.known else {}
+        seen = guild is not None and guild.known
+        gauges = {name: self._gauges[name](guild) for name in self._catalogue.gauges if guild and seen}
         peak, channel_peaks = self.voice.take_peaks(guild_id)
         around = Surroundings(
             gauges,
