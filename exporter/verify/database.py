@@ -92,7 +92,8 @@ def _read_member_events(connection: sa.Connection) -> dict[Quantity, dict[Key, f
     statement = sa.select(*counted).select_from(sa.table("member_events")).group_by(*columns)
     names = ("joins", "leaves", *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")))
     amounts: dict[Quantity, dict[Key, float]] = {Quantity(name, Scope.MEMBER): {} for name in names}
-    for guild_id, user_id, event, reason, count in connection.execute(statement).tuples():
+    for row in connection.execute(statement):
+        guild_id, user_id, event, reason, count = tuple(row)
         for name in ("joins",) if event == "join" else ("leaves", f"leaves: {reason or 'leave'}"):
             cells = amounts.setdefault(Quantity(name, Scope.MEMBER), {})
             key = (int(guild_id), int(user_id))
