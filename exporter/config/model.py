@@ -17,10 +17,12 @@ from pydantic import Field, SecretStr, create_model, model_validator
 from exporter.config.switches import Track
 from exporter.discord.config import DiscordConfig
 from exporter.events.catalogue import Catalogue
+from exporter.exposition.config import ExpositionConfig
 from exporter.log import LogConfig
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.settings import Section
 from exporter.sinks.influx.config import InfluxConfig
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.sinks.sql.config import SqlConfig
 from exporter.spool.config import SpoolConfig
 from exporter.web.config import WebConfig
@@ -39,6 +41,9 @@ class Switches(Section):
 class SinksConfig(Section):
     """Where the numbers go."""
 
+    prometheus: Annotated[ExpositionConfig, Field(description="What a scrape of /metrics shows.")] = (
+        ExpositionConfig()
+    )
     influxdb: Annotated[InfluxConfig, Field(description="InfluxDB 2; off until its url is set.")] = (
         InfluxConfig()
     )
@@ -62,6 +67,9 @@ class Config(Section):
         BatchingConfig()
     )
     sinks: Annotated[SinksConfig, Field(description="Where the numbers go.")] = SinksConfig()
+    delivery: Annotated[RunnerConfig, Field(description="How entries are handed to the sinks.")] = (
+        RunnerConfig()
+    )
     spool: Annotated[SpoolConfig, Field(description="The durable queue before the sinks.")] = SpoolConfig()
     privacy: Annotated[PrivacyConfig, Field(description="Who is left out.")] = PrivacyConfig()
     web: Annotated[WebConfig, Field(description="The HTTP server.")] = WebConfig()

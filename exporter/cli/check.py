@@ -1,0 +1,31 @@
+"""``check``: whether the configuration will do what it says, before anything runs."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from exporter.cli.options import ConfigOption, Format, FormatOption
+
+
+def check(
+    config: ConfigOption = None,
+    online: Annotated[bool, typer.Option("--online", help="Also ask Discord's real API.")] = False,  # noqa: FBT002 - typer's way
+    format_: FormatOption = Format.TEXT,
+) -> None:
+    """Print intents, permissions, an invite link, what each sink answers and what stays unseen."""
+    import asyncio
+    import json
+
+    from exporter.cli.findings import examine, write_text
+    from exporter.cli.session import prepare
+
+    loaded = prepare(config, quiet=True)
+    findings = asyncio.run(examine(loaded, online=online))
+    if format_ is Format.JSON:
+        typer.echo(json.dumps(findings.as_json(), indent=2))
+    else:
+        typer.echo(write_text(findings), nl=False)
+    if not findings.ok:
+        raise typer.Exit(1)

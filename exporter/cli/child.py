@@ -1,0 +1,85 @@
+"""The simulator as a process of its own, so that the demo measures the exporter and not its far end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import sys
+from typing import Final
+
+from exporter.cli.simulation import OVER, READY
+from exporter.errors import ExporterError
+
+START_TIMEOUT_S: Final = 60.0
+"""Building a world of a thousand guilds takes some seconds on a small machine."""
+STOP_TIMEOUT_S: Final = 5.0
+
+
+class SimulatorProcess:
+    """``simulate`` in a child; ``api_url`` is known once it has started."""
+
+    def __init__(self, log: pathlib.Path) -> None:
+        self.api_url = ""
+        self._log = log
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, *options: str) -> None:
+        """Start it and wait until clients may come.
+
+        Raises:
+            ExporterError: it did not start; its log says why.
+        """
+        with self._log.open("wb") as log:
+            self._process = await asyncio.create_subprocess_exec(
+                sys.executable,
+                *("-m", "exporter", "simulate", "--port", "0", *options),
+                stdin=asyncio.subprocess.DEVNULL,
+                stdout=asyncio.subprocess.PIPE,
+                stderr=log,
+                # A Ctrl-C at the terminal is for the demo, which then ends the traffic in order.
+                start_new_session=True,
+            )
+        line = ""
+        with contextlib.suppress(TimeoutError):
+            line = await asyncio.wait_for(self._line(), START_TIMEOUT_S)
+        word, _, self.api_url = line.partition(" ")
+        if word != READY:
+            await self.stop()
+            last = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
+            msg = f"the simulator did not start: {last or 'it said nothing'}"
+            raise ExporterError(msg)
+
+    async def over(self) -> None:
+        """Wait until the traffic has ended and the ledger is complete.
+
+        Raises:
+            ExporterError: the process ended before that.
+        """
+        line = await self._line()
+        if not line.startswith(OVER):
+            msg = f"the simulator ended too early; its log is {self._log}"
+            raise ExporterError(msg)
+
+    def end_traffic(self) -> None:
+        """Let people stop, as after ``--duration``."""
+        if self._process is not None and self._process.returncode is None:
+            self._process.terminate()
+
+    async def stop(self) -> None:
+        """End the process; safe at any time and twice."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for end in (process.terminate, process.kill):
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
+                return
+            with contextlib.suppress(ProcessLookupError):
+                end()
+        await process.wait()
+
+    async def _line(self) -> str:
+        if self._process is None or self._process.stdout is None:
+            return ""
+        return (await self._process.stdout.readline()).decode(errors="replace").strip()

@@ -1,0 +1,50 @@
+"""``events``: everything that can be observed."""
+
+from __future__ import annotations
+
+import typer
+
+from exporter.cli.options import Format, FormatOption
+
+
+def events(format_: FormatOption = Format.TEXT) -> None:
+    """List every event type: switch, priority, intents, permissions and where its numbers go."""
+    import json
+
+    from exporter.cli.output import print_table
+    from exporter.events.catalogue import full_catalogue
+    from exporter.reference.events import describe_events
+
+    described = describe_events(full_catalogue())
+    if format_ is Format.JSON:
+        typer.echo(json.dumps([event.as_json() for event in described], indent=2))
+        return
+    print_table(
+        (
+            "type",
+            "family",
+            "default",
+            "priority",
+            "intents",
+            "permissions",
+            "Prometheus",
+            "InfluxDB",
+            "SQL",
+            "what",
+        ),
+        [
+            (
+                event.type,
+                event.family,
+                "on" if event.default else "off",
+                event.priority,
+                ", ".join(event.intents),
+                ", ".join(event.permissions),
+                ", ".join(event.prometheus),
+                ", ".join(event.influxdb),
+                ", ".join(event.sql),
+                event.help,
+            )
+            for event in described
+        ],
+    )

@@ -1,0 +1,95 @@
+"""Reads a running exporter over HTTP, as Prometheus and an administrator would."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+import aiohttp
+from prometheus_client.parser import text_string_to_metric_families
+
+TIMEOUT: Final = aiohttp.ClientTimeout(total=20, connect=3)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """One scrape, as far as the demo shows it; every mapping is by the label it is named for."""
+
+    text: str = ""
+    received: Mapping[str, float] = field(default_factory=dict)
+    sink_up: Mapping[str, float] = field(default_factory=dict)
+    pending: Mapping[str, float] = field(default_factory=dict)
+    delivered: Mapping[str, float] = field(default_factory=dict)
+    dead: Mapping[str, float] = field(default_factory=dict)
+    unspooled: float = 0.0
+    spooled: float = 0.0
+
+    @property
+    def events(self) -> float:
+        """Events received in all."""
+        return sum(self.received.values())
+
+    @property
+    def settled(self) -> bool:
+        """Whether nothing waits anywhere."""
+        return not self.unspooled and not any(self.pending.values())
+
+
+_FIELDS: Final = {
+    "discord_exporter_received_total": ("received", "type"),
+    "discord_exporter_sink_up": ("sink_up", "sink"),
+    "discord_exporter_pending_entries": ("pending", "sink"),
+    "discord_exporter_delivered_total": ("delivered", "sink"),
+    "discord_exporter_dead_total": ("dead", "sink"),
+}
+_SINGLE: Final = {
+    "discord_exporter_unspooled_entries": "unspooled",
+    "discord_exporter_spooled_total": "spooled",
+}
+
+
+async def scrape(base: str) -> Reading:
+    """One reading of ``/metrics``.
+
+    Raises:
+        aiohttp.ClientError, OSError, TimeoutError: nobody answers, or not as expected.
+        ValueError: the answer is no exposition.
+    """
+    async with (
+        aiohttp.ClientSession(timeout=TIMEOUT) as session,
+        session.get(f"{base}/metrics", headers={"Accept": "text/plain"}, raise_for_status=True) as answer,
+    ):
+        return read(await answer.text())
+
+
+async def flush(base: str) -> None:
+    """Have open windows closed and everything stored; raises like ``scrape``."""
+    async with (
+        aiohttp.ClientSession(timeout=TIMEOUT) as session,
+        session.post(f"{base}/-/flush", raise_for_status=True),
+    ):
+        return
+
+
+def read(text: str) -> Reading:
+    """What an exposition says."""
+    labelled: dict[str, dict[str, float]] = {name: {} for name, _ in _FIELDS.values()}
+    single: dict[str, float] = {}
+    for family in text_string_to_metric_families(text):
+        for sample in family.samples:
+            if sample.name in _FIELDS:
+                name, label = _FIELDS[sample.name]
+                labelled[name][sample.labels.get(label, "")] = sample.value
+            elif sample.name in _SINGLE:
+                single[_SINGLE[sample.name]] = sample.value
+    return Reading(
+        text=text,
+        received=labelled["received"],
+        sink_up=labelled["sink_up"],
+        pending=labelled["pending"],
+        delivered=labelled["delivered"],
+        dead=labelled["dead"],
+        unspooled=single.get("unspooled", 0.0),
+        spooled=single.get("spooled", 0.0),
+    )

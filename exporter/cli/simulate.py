@@ -1,0 +1,36 @@
+"""``simulate``: a Discord on this machine, full of people."""
+
+from __future__ import annotations
+
+import pathlib
+from typing import Annotated
+
+import typer
+
+from exporter.cli.options import DurationOption, SeedOption
+
+GuildsOption = Annotated[int, typer.Option("--guilds", min=1, help="Guilds the bot is in.")]
+RateOption = Annotated[float, typer.Option("--rate", min=0, help="Actions of people per second.")]
+LedgerOption = Annotated[
+    pathlib.Path | None,
+    typer.Option("--ledger", metavar="FILE", help="Write here what truly happened, for `verify`."),
+]
+
+
+def simulate(
+    port: Annotated[int, typer.Option("--port", min=0, max=65535, help="0 takes any free port.")] = 8080,
+    guilds: GuildsOption = 10,
+    members: Annotated[int, typer.Option("--members", min=4, help="Members a guild has on average.")] = 50,
+    rate: RateOption = 50,
+    seed: SeedOption = 0,
+    ledger: LedgerOption = None,
+    duration: DurationOption = None,
+) -> None:
+    """Serve a simulated Discord: gateway, REST API and people who talk, react and moderate."""
+    import asyncio
+
+    from exporter.cli.session import prepare_log
+    from exporter.cli.simulation import Plan, serve
+
+    prepare_log()
+    asyncio.run(serve(Plan(port, guilds, members, rate, seed, ledger, duration), typer.echo))

@@ -1,0 +1,133 @@
+"""Runs the simulator: world, protocol, traffic and ledger put together, from start to the last word.
+
+What is printed is also an interface, read by ``demo``: one line ``ready URL`` once clients may come, one line
+``over N`` when the traffic has ended and the ledger of N lines is complete.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import pathlib
+import signal
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Final
+
+from exporter.clock import SystemClock
+from exporter.errors import ExporterError
+from exporter.simulator.driver import drive
+from exporter.simulator.ledger import Ledger
+from exporter.simulator.population import Shape
+from exporter.simulator.server import Simulator
+from exporter.simulator.settings import SimulatorSettings
+from exporter.simulator.traffic import Traffic
+from exporter.simulator.world import World
+
+READY: Final = "ready"
+OVER: Final = "over"
+API_PATH: Final = "/api/v10"
+
+LINGER_S: Final = 20.0
+"""How long clients are still served after the last action: time to receive the rest and to leave in peace."""
+_DRAIN_S: Final = 10.0
+_POLL_S: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What to simulate; ``rate`` is actions per second, ``duration`` seconds of traffic, None for no end."""
+
+    port: int
+    guilds: int
+    members: int
+    rate: float
+    seed: int
+    ledger: pathlib.Path | None
+    duration: float | None
+
+
+async def serve(plan: Plan, say: Callable[[str], None]) -> None:
+    """Simulate until the plan's time is over, ``/control/stop`` is asked for, or a signal comes.
+
+    Raises:
+        ExporterError: the port or the ledger cannot be used.
+    """
+    clock = SystemClock()
+    try:
+        ledger = Ledger(plan.ledger, clock)
+    except OSError as error:
+        msg = f"cannot write the ledger {plan.ledger} ({error.strerror}); name another file with --ledger"
+        raise ExporterError(msg) from error
+    settings = SimulatorSettings()
+    world = World(Shape(seed=plan.seed, guilds=plan.guilds, members=plan.members), ledger, clock)
+    simulator = Simulator(world, ledger, settings, clock=clock)
+    try:
+        port = await simulator.start(plan.port)
+    except OSError as error:
+        ledger.close()
+        msg = f"cannot listen on port {plan.port} ({error.strerror}); choose another with --port"
+        raise ExporterError(msg) from error
+    say(f"{READY} http://{settings.host}:{port}{API_PATH}")
+    try:
+        await _traffic(plan, simulator, world, ledger, clock)
+        say(f"{OVER} {ledger.lines}")
+        await _linger(simulator)
+    finally:
+        await simulator.stop()
+        ledger.close()
+
+
+async def _traffic(
+    plan: Plan, simulator: Simulator, world: World, ledger: Ledger, clock: SystemClock
+) -> None:
+    ready = asyncio.Event()
+    greeting = asyncio.create_task(_announce(simulator, ready))
+    try:
+        with _on_signal(simulator.stop_requested):
+            await drive(
+                world,
+                Traffic(world, rate=plan.rate),
+                ledger,
+                simulator.publish,
+                rate=plan.rate,
+                duration=plan.duration,
+                ready=ready,
+                clock=clock,
+                stop_event=simulator.stop_requested,
+            )
+    finally:
+        greeting.cancel()
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(simulator.gateway.drained(), _DRAIN_S)
+    ledger.flush()
+
+
+async def _announce(simulator: Simulator, ready: asyncio.Event) -> None:
+    await simulator.gateway.all_ready()
+    ready.set()
+
+
+async def _linger(simulator: Simulator) -> None:
+    """Serve until every client has left, the time is over or a signal says so."""
+    registry = simulator.gateway.registry
+    leave = asyncio.Event()
+    with _on_signal(leave), contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(LINGER_S):
+            while any(registry.connection(session) for session in registry) and not leave.is_set():
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(leave.wait(), _POLL_S)
+
+
+@contextlib.contextmanager
+def _on_signal(event: asyncio.Event) -> Iterator[None]:
+    """Set the event on SIGINT or SIGTERM instead of ending the process."""
+    loop = asyncio.get_running_loop()
+    signals = (signal.SIGINT, signal.SIGTERM)
+    for number in signals:
+        loop.add_signal_handler(number, event.set)
+    try:
+        yield
+    finally:
+        for number in signals:
+            loop.remove_signal_handler(number)

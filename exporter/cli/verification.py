@@ -1,0 +1,170 @@
+"""Reads every configured store and compares it with the ledger; what ``verify`` and ``demo`` share."""
+
+from __future__ import annotations
+
+import json
+import pathlib
+import sys
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+from rich.console import Console
+from sqlalchemy.exc import SQLAlchemyError
+
+from exporter.cli.scrape import flush, scrape
+from exporter.config.model import Config
+from exporter.config.problems import suggest
+from exporter.errors import ConfigError, DifferenceError
+from exporter.redaction import one_line
+from exporter.verify.compare import Line, compare
+from exporter.verify.ledger import load_expected
+from exporter.verify.metrics import read_metrics
+from exporter.verify.quantities import Expected, Observed
+from exporter.verify.table import as_json, differences, plain, rich_table
+
+METRICS: Final = "metrics"
+SQL: Final = "sql"
+INFLUXDB: Final = "influxdb"
+
+_Reader = Callable[[Config, Expected], Awaitable[Observed]]
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What came of a comparison; ``unreadable`` says by store why it could not be read."""
+
+    expected: Expected
+    lines: tuple[Line, ...]
+    unreadable: Mapping[str, str]
+
+    @property
+    def ok(self) -> bool:
+        """Whether every store was read and agrees with a complete ledger."""
+        return (
+            self.expected.complete
+            and not self.unreadable
+            and bool(self.lines)
+            and all(line.ok for line in self.lines)
+        )
+
+    def require_agreement(self) -> None:
+        """End here if anything differs.
+
+        Raises:
+            DifferenceError: it does; the message counts.
+        """
+        if self.ok:
+            return
+        parts = [f"{store} cannot be read: {why}" for store, why in self.unreadable.items()]
+        if differing := sum(not line.ok for line in self.lines):
+            parts.append(f"{differing} of {len(self.lines)} quantities differ")
+        if not self.expected.complete:
+            parts.append("the ledger has no END: the simulator is still running or was killed")
+        raise DifferenceError("\n".join(parts or ["there is nothing to compare"]))
+
+
+def chosen_stores(config: Config, names: str | None) -> tuple[str, ...]:
+    """The stores to compare: those named, or every configured one.
+
+    Raises:
+        ConfigError: a name is unknown.
+    """
+    if names is None:
+        active = {
+            METRICS: config.sinks.prometheus.enabled,
+            SQL: config.sinks.sql.enabled,
+            INFLUXDB: config.sinks.influxdb.active,
+        }
+        return tuple(store for store, on in active.items() if on)
+    wanted = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
+    unknown = [name for name in wanted if name not in _READERS]
+    if unknown or not wanted:
+        raise ConfigError(
+            tuple(f"--stores: {name} is no store; {suggest(name, _READERS)}" for name in unknown)
+            or ("--stores: names no store; write for instance metrics,sql",)
+        )
+    return wanted
+
+
+async def compare_stores(config: Config, ledger: pathlib.Path, stores: tuple[str, ...]) -> Outcome:
+    """Flush the exporter if it is running, read the stores, compare.
+
+    Raises:
+        LedgerError: the ledger cannot be read.
+    """
+    expected = load_expected(ledger)
+    unreadable: dict[str, str] = {}
+    observed: dict[str, Observed] = {}
+    try:
+        await flush(base_url(config))
+    except (aiohttp.ClientError, OSError) as error:
+        # Without a running exporter everything it accepted is stored already, or waits for its next start.
+        if isinstance(error, aiohttp.ClientResponseError):
+            unreadable["flush"] = f"answered {error.status}"
+    for store in stores:
+        try:
+            observed[store] = await _READERS[store](config, expected)
+        except (aiohttp.ClientError, OSError, SQLAlchemyError, ValueError) as error:
+            reason = str(getattr(error, "orig", None) or error) or type(error).__name__
+            unreadable[store] = one_line(reason.partition("\n")[0])
+    return Outcome(expected, tuple(compare(expected, observed)), unreadable)
+
+
+def report(outcome: Outcome, *, as_json: bool) -> None:
+    """Print the comparison on stdout."""
+    if as_json:
+        answer = write_json(outcome)
+        sys.stdout.write(json.dumps(answer, indent=2) + "\n")
+    elif sys.stdout.isatty():
+        console = Console()
+        console.print(rich_table(outcome.lines))
+        for difference in differences(outcome.lines):
+            console.print(one_line(difference), markup=False, highlight=False)
+    else:
+        sys.stdout.write("\n".join(map(one_line, plain(outcome.lines).split("\n"))) + "\n")
+
+
+def write_json(outcome: Outcome) -> dict[str, object]:
+    """The comparison for programs."""
+    return as_json(outcome.expected, outcome.lines) | {
+        "ok": outcome.ok,
+        "unreadable": dict(outcome.unreadable),
+    }
+
+
+def base_url(config: Config) -> str:
+    """Where the configured exporter answers, from this machine."""
+    host, port = config.web.address
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
+        host = "127.0.0.1"
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+async def _read_metrics(config: Config, _expected: Expected) -> Observed:
+    return read_metrics((await scrape(base_url(config))).text)
+
+
+async def _read_sql(config: Config, _expected: Expected) -> Observed:
+    from exporter.sinks.sql.engine import make_engine
+    from exporter.verify.database import read_database
+
+    engine = make_engine(config.sinks.sql)
+    try:
+        return await read_database(engine)
+    finally:
+        await engine.dispose()
+
+
+async def _read_influxdb(config: Config, expected: Expected) -> Observed:
+    from exporter.verify.influxdb import read_influxdb
+
+    return await read_influxdb(config.sinks.influxdb, expected)
+
+
+_READERS: Final[Mapping[str, _Reader]] = {
+    METRICS: _read_metrics,
+    SQL: _read_sql,
+    INFLUXDB: _read_influxdb,
+}
