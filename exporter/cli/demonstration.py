@@ -1,7 +1,7 @@
 """The demo: a simulator as a child process, the exporter in this one, and the verdict at the end.
 
-Invariant: the verdict is read from outside, over HTTP and from the database file, as anybody would; the demo has
-no access to what the exporter thinks it did.
+Invariant: the verdict is read from outside, over HTTP and from the database file, as anybody would; the demo
+never looks at what the exporter thinks it did.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ import signal
 import socket
 import sys
 import tempfile
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Final
 
 import aiohttp
 
-from exporter.app import run
+from exporter.app import IDENTIFIES_FILE, SPOOL_DIRECTORY, Application, run
 from exporter.cli.child import SimulatorProcess
 from exporter.cli.progress import Progress
 from exporter.cli.scrape import flush, scrape
 from exporter.cli.session import use_log
-from exporter.cli.verification import METRICS, SQL, base_url, compare_stores, report
+from exporter.cli.verification import METRICS, SQL, Outcome, base_url, compare_stores, report
 from exporter.clock import SystemClock
 from exporter.config.document import Document
 from exporter.config.load import parse_config
-from exporter.config.model import Config
+from exporter.config.model import LOG_FILE, Config
 from exporter.errors import ConfigError
 from exporter.simulator.settings import SimulatorSettings
 
@@ -40,6 +40,9 @@ SIMULATOR_LOG: Final = "simulator.log"
 SETTLE_TIMEOUT_S: Final = 30.0
 """How long the last entries may take to be stored; a SQLite file needs a fraction of a second."""
 _POLL_S: Final = 1.0
+_SQLITE_FILES: Final = tuple(f"{LOG_FILE}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
+_OWN: Final = frozenset({LEDGER, SIMULATOR_LOG, SPOOL_DIRECTORY, IDENTIFIES_FILE, *_SQLITE_FILES})
+"""What a demo leaves in its directory; nothing else is ever deleted."""
 
 
 @dataclass(slots=True)
@@ -52,7 +55,6 @@ class Demonstration:
     seed: int
     data_dir: pathlib.Path | None
     port: int
-    _interrupted: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def run(self) -> bool:
         """Run it; whether every store agreed with the ledger."""
@@ -74,48 +76,40 @@ class Demonstration:
 
     async def _observe(self, config: Config, simulator: SimulatorProcess, ledger: pathlib.Path) -> bool:
         base = base_url(config)
-        _say(f"Simulated Discord at {simulator.api_url}, exporter at {base}; Ctrl-C ends the demo.")
-        exporter = asyncio.create_task(run(config), name="exporter")
-        try:
-            await self._watch(exporter, simulator, base)
+        verdict: list[Outcome] = []
+
+        async def watch_and_compare(_application: Application) -> None:
+            await self._watch(simulator, base)
             await _settle(base)
-            outcome = await compare_stores(config, ledger, (METRICS, SQL))
-        finally:
-            exporter.cancel()
-            await asyncio.wait({exporter})
+            verdict.append(await compare_stores(config, ledger, (METRICS, SQL)))
+
+        _say(f"Simulated Discord at {simulator.api_url}, exporter at {base}; Ctrl-C ends the demo.")
+        await run(config, on_started=watch_and_compare)
+        if not verdict:
+            return False
+        (outcome,) = verdict
         report(outcome, as_json=False)
         for store, why in outcome.unreadable.items():
             _say(f"{store} cannot be read: {why}")
         _say("Every number agrees." if outcome.ok else "The numbers do not agree.")
         return outcome.ok
 
-    async def _watch(self, exporter: asyncio.Task[None], simulator: SimulatorProcess, base: str) -> None:
-        """Show progress until the traffic is over; an exporter that ends before raises its error here."""
-        over = asyncio.create_task(simulator.over(), name="traffic")
-        interrupted = asyncio.create_task(self._interrupt(simulator), name="interrupt")
-        try:
-            with Progress(SystemClock(), address=base, duration=self.duration) as progress:
-                while not over.done() and not exporter.done():
-                    self._take_signals()
-                    with contextlib.suppress(aiohttp.ClientError, OSError, TimeoutError):
-                        progress.show(await scrape(base))
-                    await asyncio.wait({over, exporter}, timeout=_POLL_S, return_when=asyncio.FIRST_COMPLETED)
-            if exporter.done():
-                exporter.result()
-            await over
-        finally:
-            for task in (over, interrupted):
-                task.cancel()
-
-    def _take_signals(self) -> None:
-        # The exporter takes the signals for itself when it starts; here they must end the traffic first.
+    async def _watch(self, simulator: SimulatorProcess, base: str) -> None:
+        """Show progress until the traffic is over."""
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            loop.add_signal_handler(number, self._interrupted.set)
-
-    async def _interrupt(self, simulator: SimulatorProcess) -> None:
-        await self._interrupted.wait()
-        simulator.end_traffic()
+            # The exporter took the signals for itself when it started; here the traffic has to end first.
+            loop.add_signal_handler(number, simulator.end_traffic)
+        over = asyncio.create_task(simulator.over(), name="traffic")
+        try:
+            with Progress(SystemClock(), address=base, duration=self.duration) as progress:
+                while not over.done():
+                    with contextlib.suppress(aiohttp.ClientError, OSError):
+                        progress.show(await scrape(base))
+                    await asyncio.wait({over}, timeout=_POLL_S)
+            await over
+        finally:
+            over.cancel()
 
     def _simulation(self, ledger: pathlib.Path) -> list[str]:
         options = {"--guilds": self.guilds, "--rate": self.rate, "--seed": self.seed, "--ledger": ledger}
@@ -149,22 +143,25 @@ class Demonstration:
         except OSError as error:
             problem = f"--data-dir: {directory} cannot be used ({error.strerror}); name another directory"
             raise ConfigError((problem,)) from error
-        if left and not (directory / LEDGER).exists():
+        if foreign := sorted(path.name for path in left if path.name not in _OWN):
             problem = (
-                f"--data-dir: {directory} holds something that is not of a demo; name an empty directory"
+                f"--data-dir: {directory} holds {foreign[0]}, which no demo made; name an empty directory"
             )
             raise ConfigError((problem,))
+        if left and not (directory / LEDGER).exists():
+            problem = f"--data-dir: {directory} holds the data of a real run; name an empty directory"
+            raise ConfigError((problem,))
         for path in left:
-            shutil.rmtree(path) if path.is_dir() and not path.is_symlink() else path.unlink()
+            shutil.rmtree(path) if path.name == SPOOL_DIRECTORY else path.unlink()
         return directory
 
 
 async def _settle(base: str) -> None:
     """Wait until all that was received is stored."""
-    with contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
             await flush(base)
-            while not (await scrape(base)).settled:
+            while not (await scrape(base)).settled:  # noqa: ASYNC110 - only a scrape can tell
                 await asyncio.sleep(_POLL_S / 4)
 
 

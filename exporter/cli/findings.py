@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any, Final
 
+from exporter.app import make_sinks
 from exporter.clock import SystemClock
 from exporter.config.model import Config
 from exporter.discord.intents import PRIVILEGED, intent_mask
@@ -77,8 +78,7 @@ class Findings:
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs; ids of the online part are text, since readers round large numbers."""
-        found = asdict(self) | {"ok": self.ok}
-        return _with_text_ids(found)
+        return {name: _with_text_ids(value) for name, value in asdict(self).items()} | {"ok": self.ok}
 
 
 async def examine(config: Config, *, online: bool = False) -> Findings:
@@ -88,6 +88,7 @@ async def examine(config: Config, *, online: bool = False) -> Findings:
     problems = list(_token_problems(config))
     report = await _ask_discord(config, chosen, problems) if online and not problems else None
     application = report.application_id if report else _application_id(config)
+    sinks = make_sinks(config, chosen, SystemClock())
     link = invite_url(application or 0, permission_mask(permissions))
     return Findings(
         on=tuple(chosen.events),
@@ -100,22 +101,13 @@ async def examine(config: Config, *, online: bool = False) -> Findings:
         permission_integer=permission_mask(permissions),
         invite=link if application else link.replace("client_id=0", "client_id=YOUR_APPLICATION_ID"),
         blind=_blind_spots(chosen),
-        sinks=tuple(await asyncio.gather(*(_ask(sink) for sink in make_sinks(config, chosen)))),
+        sinks=tuple(
+            await asyncio.gather(*(_ask(sink) for sink in make_sinks(config, chosen, SystemClock())))
+        ),
         settings=_settings(config),
         problems=tuple(problems),
         online=report,
     )
-
-
-def make_sinks(config: Config, catalogue: Catalogue) -> Iterator[Sink]:
-    """The destinations that are on."""
-    from exporter.sinks.influx.sink import InfluxSink
-    from exporter.sinks.sql.sink import SqlSink
-
-    if config.sinks.sql.enabled:
-        yield SqlSink(config.sinks.sql, catalogue, SystemClock())
-    if config.sinks.influxdb.active:
-        yield InfluxSink(config.sinks.influxdb, catalogue, SystemClock())
 
 
 async def _ask(sink: Sink) -> SinkAnswer:

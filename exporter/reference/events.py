@@ -51,7 +51,10 @@ def describe_event(spec: EventSpec) -> EventSummary:
             *(f"{measure.metric}_total" for measure in spec.measures if measure.metric),
             *(gauge.metric for gauge in gauges),
         ),
-        influxdb=tuple(f"{found.measurement}.{found.field}" for found in (*spec.measures, *gauges)),
+        influxdb=(
+            *(f"{measure.measurement}.{measure.field}" for measure in spec.measures),
+            *(f"{gauge.measurement}.{gauge.field}" for gauge in gauges),
+        ),
         sql=tuple(dict.fromkeys((*((spec.table,) if spec.table else ()), *_daily_tables(spec.measures)))),
     )
 
