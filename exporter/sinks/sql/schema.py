@@ -150,7 +150,7 @@ member_events = Table(
     "member_events",
     metadata,
     *_row(),
-    _integer("user_id", "Who came or went.", nullable=False),
+    _integer("user_id", "Who came or went."),
     _text("username", "Name at that moment."),
     _text("event", "join or leave.", nullable=False),
     _text("reason", "Of a leave: leave, kick, ban or prune."),

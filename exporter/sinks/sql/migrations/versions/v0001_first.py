@@ -85,7 +85,7 @@ def upgrade() -> None:
         sa.Column("id", RowId, nullable=False),
         sa.Column("event_key", sa.Text(), nullable=False),
         sa.Column("guild_id", sa.BigInteger(), nullable=False),
-        sa.Column("user_id", sa.BigInteger(), nullable=False),
+        sa.Column("user_id", sa.BigInteger()),
         sa.Column("username", sa.Text()),
         sa.Column("event", sa.Text(), nullable=False),
         sa.Column("reason", sa.Text()),

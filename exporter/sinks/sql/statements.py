@@ -1,0 +1,226 @@
+"""The upserts, one for each table and rule, written once for both dialects.
+
+Every value is a bound parameter. What a row had is ``old``, what is offered is ``new`` (SQL's EXCLUDED).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final, TypeAlias
+
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Executable,
+    Table,
+    and_,
+    bindparam,
+    case,
+    exists,
+    func,
+    null,
+    or_,
+    select,
+)
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.sql.base import ReadOnlyColumnCollection
+
+from exporter.sinks.sql.schema import (
+    channel_daily,
+    channels,
+    guild_daily,
+    guilds,
+    invites,
+    member_daily,
+    member_stats,
+    members,
+    metrics_snapshots,
+    moderation_logs,
+)
+from exporter.sinks.sql.types import Moment, merged
+
+Insert: TypeAlias = postgresql.Insert | sqlite.Insert
+Columns: TypeAlias = ReadOnlyColumnCollection[str, ColumnElement[Any]]
+Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
+
+AT: Final = "told_at"
+"""Parameter of ``count_members``: the time the number is of."""
+
+_IDENTITY: Final = frozenset({"guild_id", "at", "action", "event", "type"})
+"""What an occurrence is; an amendment may not know it and never changes it."""
+_ONCE: Final = frozenset({"created_at", "tenure_seconds"})
+"""What is found out once: a later look, after a rejoin say, knows less."""
+
+
+class Statements:
+    """The statements of one dialect; ``dialect`` is SQLAlchemy's name for it."""
+
+    def __init__(self, dialect: str) -> None:
+        self._insert: Callable[[Table], Insert] = (
+            postgresql.insert if dialect == "postgresql" else sqlite.insert
+        )
+        self.increments: Mapping[str, Executable] = {
+            table.name: self._add(table) for table in (guild_daily, channel_daily, member_daily)
+        }
+
+    def _add(self, table: Table) -> Executable:
+        return self._upsert(table, lambda old, new: old + new)
+
+    def totals(self) -> Executable:
+        """``member_stats``: sums add up, the name is the one of the latest activity."""
+        insert = self._insert(member_stats)
+        old, new = member_stats.columns, insert.excluded
+        changed: dict[str, ColumnElement[Any]] = {
+            column.name: old[column.name] + new[column.name]
+            for column in member_stats.columns
+            if column.name.startswith("total_")
+        }
+        newer = and_(new.username != "", or_(new.last_seen >= old.last_seen, old.username == ""))
+        changed["username"] = case((newer, new.username), else_=old.username)
+        changed["first_seen"] = case((new.first_seen < old.first_seen, new.first_seen), else_=old.first_seen)
+        changed["last_seen"] = latest(old.last_seen, new.last_seen)
+        return insert.on_conflict_do_update(index_elements=["guild_id", "user_id"], set_=changed)
+
+    def original(self, table: Table) -> Executable:
+        """An occurrence first told: it fills what is missing."""
+        return self._record(table, func.coalesce, _take_original)
+
+    def amendment(self, table: Table) -> Executable:
+        """More about an occurrence: it replaces what was known."""
+        return self._record(table, lambda old, new: func.coalesce(new, old), _take_amendment)
+
+    def _record(
+        self,
+        table: Table,
+        merge: Merge,
+        special: Callable[[str, Columns, Columns], ColumnElement[Any] | None],
+    ) -> Executable:
+        names = [column.name for column in table.columns if column.name != "id"]
+        insert = self._insert(table)
+        if table is moderation_logs:
+            insert = insert.from_select(names, _unless_logged(names))
+        old, new = table.columns, insert.excluded
+        changed: dict[str, ColumnElement[Any]] = {}
+        for name in names:
+            if name == "event_key":
+                continue
+            value = special(name, old, new)
+            changed[name] = merge(old[name], new[name]) if value is None else value
+        return insert.on_conflict_do_update(index_elements=["event_key"], set_=changed)
+
+    def guild(self) -> Executable:
+        """``guilds``: newer information replaces older, older fills what is missing."""
+        insert = self._insert(guilds)
+        old, new = guilds.columns, insert.excluded
+        newer = or_(old.updated_at.is_(None), new.updated_at >= old.updated_at)
+        changed: dict[str, ColumnElement[Any]] = {
+            column.name: case(
+                (newer, func.coalesce(new[column.name], column)),
+                else_=func.coalesce(column, new[column.name]),
+            )
+            for column in guilds.columns
+            if not column.primary_key
+        }
+        changed["left_at"] = case((newer, new.left_at), else_=old.left_at)
+        changed["updated_at"] = latest(old.updated_at, new.updated_at)
+        return insert.on_conflict_do_update(index_elements=["guild_id"], set_=changed)
+
+    def count_members(self) -> Executable:
+        """``guilds.member_count`` from a gauge, unless the guild itself told later."""
+        insert = self._insert(guilds).values(
+            guild_id=bindparam("guild_id"), member_count=bindparam("member_count")
+        )
+        old, new = guilds.columns, insert.excluded
+        return insert.on_conflict_do_update(
+            index_elements=["guild_id"],
+            set_={"member_count": new.member_count},
+            where=or_(old.updated_at.is_(None), old.updated_at <= bindparam(AT, type_=Moment)),
+        )
+
+    def channel(self) -> Executable:
+        """``channels``: the last word counts; an unchanged row is not written again."""
+        insert = self._insert(channels)
+        changed = {name: insert.excluded[name] for name in ("name", "type", "parent_id")}
+        return self._only_if_changed(insert, channels, changed)
+
+    def member(self) -> Executable:
+        """``members``: the latest join and leave, in whatever order they are told."""
+        insert = self._insert(members)
+        old, new = members.columns, insert.excluded
+        joined, left = latest(old.joined_at, new.joined_at), latest(old.left_at, new.left_at)
+        changed = {
+            "username": func.coalesce(new.username, old.username),
+            "bot": func.coalesce(new.bot, old.bot),
+            "joined_at": joined,
+            "left_at": case((left < joined, null()), else_=left),
+        }
+        return self._only_if_changed(insert, members, changed)
+
+    def invite(self) -> Executable:
+        """``invites``: what is told replaces what was known."""
+        return self._upsert(invites, lambda old, new: func.coalesce(new, old))
+
+    def snapshot(self) -> Executable:
+        """``metrics_snapshots``: a snapshot never changes."""
+        return self._insert(metrics_snapshots).on_conflict_do_nothing(index_elements=["event_key"])
+
+    def _upsert(self, table: Table, merge: Merge) -> Executable:
+        insert = self._insert(table)
+        keys = [column.name for column in table.primary_key.columns]
+        changed = {
+            column.name: merge(column, insert.excluded[column.name])
+            for column in table.columns
+            if not column.primary_key
+        }
+        return insert.on_conflict_do_update(index_elements=keys, set_=changed)
+
+    @staticmethod
+    def _only_if_changed(
+        insert: Insert, table: Table, changed: Mapping[str, ColumnElement[Any]]
+    ) -> Executable:
+        keys = [column.name for column in table.primary_key.columns]
+        differs = [table.columns[name].is_distinct_from(value) for name, value in changed.items()]
+        return insert.on_conflict_do_update(index_elements=keys, set_=changed, where=or_(*differs))
+
+
+def latest(old: ColumnElement[int], new: ColumnElement[int]) -> ColumnElement[int]:
+    """The later of two moments, either of which may be null."""
+    return case((old.is_(None), new), (new > old, new), else_=old)
+
+
+def _take_original(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
+    if name in _IDENTITY:
+        return new[name]
+    if name == "details":
+        return merged(new[name], old[name])
+    return _common(name, old, new)
+
+
+def _take_amendment(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
+    if name in _IDENTITY:
+        return old[name]
+    if name == "details":
+        return merged(old[name], new[name])
+    return _common(name, old, new)
+
+
+def _common(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
+    if name in _ONCE:
+        return func.coalesce(old[name], new[name])
+    if name == "recovered":
+        return or_(old[name], new[name])
+    return None
+
+
+def _unless_logged(names: list[str]) -> Any:
+    """The row itself, unless another row stands for the same audit-log entry: one action is one row."""
+    columns = moderation_logs.columns
+    values = [bindparam(name, type_=columns[name].type).label(name) for name in names]
+    other = moderation_logs.alias("other")
+    logged = exists(
+        select(other.columns.id).where(
+            other.columns.audit_entry_id == bindparam("audit_entry_id", type_=BigInteger),
+            other.columns.event_key != bindparam("event_key", type_=columns.event_key.type),
+        )
+    )
+    return select(*values).where(~logged)
