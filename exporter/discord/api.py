@@ -65,6 +65,11 @@ class OnlineReport:
     blind: tuple[BlindGuild, ...]
 
 
+class _User(msgspec.Struct, frozen=True):
+    id: int
+    username: str
+
+
 class _Guild(msgspec.Struct, frozen=True):
     id: int
     name: str = ""
@@ -84,13 +89,13 @@ async def inspect_online(
     set_api_url(config.api_url)
     rest = RestClient(telemetry, asyncio.get_running_loop())
     try:
-        user = await rest.static_login(token)
+        user = msgspec.convert(await rest.static_login(token), _User, strict=False)
         application = await fetch_application(rest)
         gateway = await fetch(rest, "/gateway/bot", GatewayBot)
         guilds = await _list_guilds(rest)
     except disnake.LoginFailure as error:
         raise refusal.token_refused(refusal.UNAUTHORIZED) from error
-    except (disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.ValidationError) as error:
+    except (disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
         if isinstance(error, disnake.HTTPException) and is_unauthorized(error):
             raise refusal.token_refused(refusal.UNAUTHORIZED) from error
         msg = f"Discord's API at {config.api_url} gave no usable answer: {type(error).__name__}: {error}"
@@ -98,8 +103,8 @@ async def inspect_online(
     finally:
         await rest.close()
     return OnlineReport(
-        bot_id=int(user["id"]),
-        bot_name=user["username"],
+        bot_id=user.id,
+        bot_name=user.username,
         application_id=application.id,
         granted=tuple(sorted(granted_intents(application.flags))),
         refused=refused_intents(intents, application.flags),

@@ -10,6 +10,7 @@ Opcodes other than dispatch, and READY and RESUMED, go to disnake's own method: 
 
 from __future__ import annotations
 
+import json
 import logging
 import math
 import zlib
@@ -74,6 +75,20 @@ _decode_frame = msgspec.json.Decoder(Frame).decode
 _decode_hello = msgspec.json.Decoder(Hello).decode
 
 
+def _decode_leniently(message: str | bytes) -> Frame | None:
+    """The frame, if only its data is at fault: a lone surrogate, a NaN.
+
+    Such data goes on as it is, so that the intake rejects it under the type it has; the sequence moves on.
+    """
+    try:
+        outer = json.loads(message)
+        str(outer["t"]).encode()  # a name that is no text is nobody's
+        data = msgspec.Raw(json.dumps(outer["d"]).encode())
+        return msgspec.convert(outer | {"d": data}, Frame)
+    except (ValueError, RecursionError, TypeError, LookupError):
+        return None
+
+
 class StreamError(Exception):
     """The zlib stream cannot be read any further; the message is the reason to count."""
 
@@ -93,14 +108,14 @@ class Inflater:
         Raises:
             StreamError: the stream is broken or a message is larger than the limit.
         """
-        if chunk[-4:] != ZLIB_SUFFIX:
-            self._pending += chunk
+        if self._pending or chunk[-4:] != ZLIB_SUFFIX:
+            self._pending += chunk  # the suffix itself may come in parts
             if len(self._pending) > INFLATED_LIMIT:
                 reason = "oversized"
                 raise StreamError(reason)
-            return None
-        if self._pending:
-            chunk = bytes(self._pending) + chunk
+            if not self._pending.endswith(ZLIB_SUFFIX):
+                return None
+            chunk = bytes(self._pending)
             self._pending.clear()
         try:
             message = self._inflate.decompress(chunk, INFLATED_LIMIT)
@@ -173,8 +188,11 @@ class FrameReader:
         try:
             frame = _decode_frame(message)
         except (ValueError, RecursionError):  # not JSON, not UTF-8, not the shape, or nested without end
-            self._reject("undecodable")
-            return
+            lenient = _decode_leniently(message)
+            if lenient is None:
+                self._reject("undecodable")
+                return
+            frame = lenient
         name = frame.t
         if frame.op != 0 or name == "READY" or name == "RESUMED":  # noqa: PLR1714 - a set costs more, on every frame
             await self._control(frame, message)

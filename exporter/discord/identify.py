@@ -64,7 +64,7 @@ class IdentifyGate:
         """The answer of ``GET /gateway/bot``, at most a minute old.
 
         Raises:
-            disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.ValidationError: no usable answer.
+            disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError: no usable answer.
         """
         async with self._asking:
             if self._answer is None or self._clock.monotonic() - self._answered_at > _FRESH:

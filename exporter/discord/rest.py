@@ -10,7 +10,7 @@ import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import aiohttp
 import disnake
@@ -81,7 +81,7 @@ class RestClient(HTTPClient):
         )
         self.token = token
         try:
-            user: User = await self.request(Route("GET", "/users/@me"))
+            user: User = _parsed(await self.request(Route("GET", "/users/@me")))
         except disnake.HTTPException as error:
             if is_unauthorized(error):
                 raise disnake.LoginFailure from error
@@ -103,6 +103,11 @@ class RestClient(HTTPClient):
         if url.startswith(Route.BASE):
             path = url.removeprefix(Route.BASE).partition("?")[0]
             self._telemetry.rest_requests.add(route_label(path), status)
+
+
+def _parsed(answer: Any) -> Any:
+    # disnake leaves JSON as text unless its type is spelt exactly as Discord does; proxies add a charset.
+    return msgspec.json.decode(answer) if isinstance(answer, str) else answer
 
 
 def is_unauthorized(error: disnake.HTTPException) -> bool:
@@ -138,10 +143,10 @@ async def fetch(rest: HTTPClient, path: str, shape: type[_T], query: Mapping[str
 
     Raises:
         disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
-        msgspec.ValidationError: the answer is not of that shape.
+        msgspec.DecodeError: the answer is not JSON, or not of that shape.
     """
     answer: object = await rest.request(Route("GET", path), params=dict(query or {}))
-    return msgspec.convert(answer, shape, strict=False)
+    return msgspec.convert(_parsed(answer), shape, strict=False)
 
 
 class Application(msgspec.Struct, frozen=True):

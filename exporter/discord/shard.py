@@ -39,6 +39,9 @@ _RESUMABLE_CODE: Final = 4000
 _SESSION_ENDING_CODES: Final = frozenset({4007, 4009})
 """Invalid sequence and session timed out: Discord asks for a new session."""
 
+_CUT_OFF: Final = 1006
+"""What a socket says that saw no closing handshake (RFC 6455 §7.1.5), as after our own timeout."""
+
 _FAILURES_BEFORE_DETOUR: Final = 3
 """Failed resumes at the address READY named before the general address is tried: that host may be gone."""
 
@@ -49,7 +52,7 @@ _EXPECTED = (
     aiohttp.ClientError,
     disnake.HTTPException,
     disnake.ConnectionClosed,
-    msgspec.ValidationError,
+    msgspec.DecodeError,
 )
 
 
@@ -147,6 +150,7 @@ class Shard:
                 if _is_fatal(error):
                     raise
                 self._note_loss(error)
+            finally:
                 await self._hang_up(_RESUMABLE_CODE)
             good = self._clock.monotonic() - started >= self._pace.stable_after
             self._failures = 0 if good else self._failures + 1
@@ -187,7 +191,7 @@ class Shard:
         ws = self._ws
         code = None if ws is None else ws._close_code or ws.socket.close_code  # noqa: SLF001 - ours goes first: after it the socket says 1006
         if isinstance(error, ReconnectWebSocket):
-            self._problem = f"closed with {code}" if code else "silent for too long"
+            self._problem = "silent or cut off" if code in {None, _CUT_OFF} else f"closed with {code}"
         else:
             self._problem = f"{type(error).__name__}: {error}".rstrip(": ")
         self._invalidated = isinstance(error, ReconnectWebSocket) and not error.resume

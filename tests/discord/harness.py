@@ -1,0 +1,93 @@
+"""A source under test: what reached its intake, and conditions a test can wait for."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import TypeAlias
+
+import msgspec
+
+from exporter.clock import SystemClock
+from exporter.discord.config import DiscordConfig
+from exporter.discord.pace import Pace
+from exporter.discord.source import DiscordSource
+from exporter.telemetry import Telemetry
+from tests.discord.gateway import Gateway
+
+FAST = Pace(
+    spacing=0.01,
+    invalid_session=(0.0, 0.01),
+    backoff_base=0.01,
+    backoff_cap=0.05,
+    connect_timeout=5.0,
+    ready_timeout=5.0,
+    hang_up=0.2,
+)
+
+TOKEN = "MTIz.dG9rZW4.c2VjcmV0"
+
+INTENTS: Mapping[str, tuple[str, ...]] = {
+    "guilds": (),
+    "guild_members": ("GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"),
+    "guild_messages": ("MESSAGE_CREATE",),
+}
+
+Received: TypeAlias = tuple[str, bytes, int, int]
+
+
+async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
+    """Let the loop turn until the condition holds."""
+    async with asyncio.timeout(seconds):
+        while not condition():  # noqa: ASYNC110 - conditions on metrics and sockets have no event
+            await asyncio.sleep(0.005)
+
+
+class Harness:
+    """Runs a source against a gateway."""
+
+    def __init__(
+        self,
+        gateway: Gateway,
+        *,
+        intents: Mapping[str, tuple[str, ...]] = INTENTS,
+        state_path: Path | None = None,
+        pace: Pace = FAST,
+        **config: object,
+    ) -> None:
+        self.telemetry = Telemetry()
+        self.received: asyncio.Queue[Received] = asyncio.Queue()
+        options: dict[str, object] = {"token": TOKEN, "api_url": gateway.url, **config}
+        self.source = DiscordSource(
+            DiscordConfig.model_validate(options),
+            intents,
+            self.take,
+            self.telemetry,
+            SystemClock(),
+            state_path,
+            pace=pace,
+            rng=random.Random(1),
+        )
+        self.task = asyncio.create_task(self.source.run())
+
+    def take(self, name: str, data: msgspec.Raw, shard: int, at: int) -> None:
+        self.received.put_nowait((name, bytes(data), shard, at))
+
+    async def next(self, name: str) -> Received:
+        """The next dispatch of that name, passing over others."""
+        async with asyncio.timeout(10):
+            while (found := await self.received.get())[0] != name:
+                pass
+        return found
+
+    def rejected(self, reason: str) -> float:
+        return self.telemetry.rejected.get("FRAME", reason)
+
+    async def connected(self) -> None:
+        await until(lambda: self.source.connected)
+
+    async def stop(self) -> None:
+        await asyncio.wait_for(self.source.close(), 10)
+        await asyncio.wait_for(asyncio.wait({self.task}), 10)

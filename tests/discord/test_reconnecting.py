@@ -1,0 +1,250 @@
+"""A lost connection is resumed where it was; a lost session is started anew; nothing ends the process."""
+
+from __future__ import annotations
+
+import asyncio
+from dataclasses import replace
+
+import pytest
+from aiohttp import web
+
+from exporter.discord.frames import SHORTEST_TIMEOUT
+from tests.discord.conftest import Start
+from tests.discord.gateway import SESSION, Connection, Gateway, answer
+from tests.discord.harness import FAST, TOKEN, until
+
+RESUME, IDENTIFY = 6, 2
+
+
+async def _drop(connection: Connection) -> None:
+    assert connection.socket._req is not None
+    transport = connection.socket._req.transport
+    assert transport is not None
+    transport.abort()
+
+
+async def _reconnect(connection: Connection) -> None:
+    await connection.send(7)
+
+
+async def _invalidate_resumable(connection: Connection) -> None:
+    await connection.send(9, d=True)
+
+
+async def _close_cleanly(connection: Connection) -> None:
+    await connection.close(1000)
+
+
+async def _close_unknown(connection: Connection) -> None:
+    await connection.close(4000)
+
+
+async def _close_rate_limited(connection: Connection) -> None:
+    await connection.close(4008)
+
+
+async def _break_stream(connection: Connection) -> None:
+    await connection.socket.send_bytes(b"not zlib\x00\x00\xff\xff")
+
+
+@pytest.mark.parametrize(
+    "fault",
+    [
+        _drop,
+        _reconnect,
+        _invalidate_resumable,
+        _close_cleanly,
+        _close_unknown,
+        _close_rate_limited,
+        _break_stream,
+    ],
+)
+async def test_a_lost_connection_is_resumed_from_the_last_sequence(
+    gateway: Gateway, start: Start, fault: object
+) -> None:
+    assert callable(fault)
+    harness = start()
+    connection = await gateway.connected()
+    for _ in range(3):
+        await connection.dispatch("MESSAGE_CREATE", {})
+        await harness.next("MESSAGE_CREATE")
+    await fault(connection)
+    await gateway.connected()
+    assert gateway.commands[1] == {
+        "op": RESUME,
+        "d": {"token": TOKEN, "session_id": SESSION, "seq": 4},
+    }
+    assert gateway.paths == ["/gw", "/gw/resume"]
+    await harness.next("RESUMED")
+    assert harness.source.connected
+    assert harness.telemetry.gateway_resumes.values == {("0",): 1}
+    assert harness.telemetry.gateway_identifies.values == {("0",): 1}
+
+
+async def test_a_half_open_socket_is_noticed_and_resumed(gateway: Gateway, start: Start) -> None:
+    harness = start(heartbeat_timeout=0.3)
+    connection = await gateway.connected()
+    connection.acknowledge = False
+    await gateway.connected()
+    assert gateway.commands[1]["op"] == RESUME
+    await harness.connected()
+    assert harness.source.shards[0].problem == "silent or cut off"
+
+
+async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
+    gateway: Gateway, start: Start
+) -> None:
+    gateway.interval = 30.0
+    harness = start()
+    await gateway.connected()
+    await harness.connected()
+    ws = harness.source._shards[0]._ws
+    assert ws is not None
+    assert ws._max_heartbeat_timeout == 45.0
+    assert ws._keep_alive is not None
+    assert ws._keep_alive.heartbeat_timeout == 45.0
+    assert SHORTEST_TIMEOUT < 45.0
+
+
+async def test_an_invalidated_session_is_started_anew(gateway: Gateway, start: Start) -> None:
+    harness = start()
+    connection = await gateway.connected()
+    await connection.send(9, d=False)
+    await gateway.connected()
+    assert [command["op"] for command in gateway.commands] == [IDENTIFY, IDENTIFY]
+    assert gateway.paths == ["/gw", "/gw"]
+    await until(lambda: harness.telemetry.gateway_identifies.get("0") == 2)
+    assert harness.telemetry.gateway_resumes.get("0") == 0
+
+
+@pytest.mark.parametrize("code", [4007, 4009])
+async def test_close_codes_that_end_the_session_are_not_answered_with_resume(
+    gateway: Gateway, start: Start, code: int
+) -> None:
+    start()
+    connection = await gateway.connected()
+    await connection.close(code)
+    await gateway.connected()
+    assert [command["op"] for command in gateway.commands] == [IDENTIFY, IDENTIFY]
+
+
+async def test_a_resume_that_fails_is_tried_again_and_the_session_kept(
+    gateway: Gateway, start: Start
+) -> None:
+    async def vanish(connection: Connection) -> None:
+        await _drop(connection)
+
+    async def vanish_after_resume(connection: Connection) -> None:
+        await connection.hello()
+        await connection.command()
+        await _drop(connection)
+
+    harness = start()
+    connection = await gateway.connected()
+    await connection.dispatch("MESSAGE_CREATE", {})
+    await harness.next("MESSAGE_CREATE")
+    gateway.scripts = [vanish, vanish_after_resume, vanish, vanish, vanish]
+    await _drop(connection)
+    await gateway.connected()
+    assert {command["op"] for command in gateway.commands[1:]} == {RESUME}
+    assert gateway.commands[-1]["d"]["seq"] == 2
+    assert gateway.paths[-1] == "/gw"  # after some failures at its own address, the general one
+    assert harness.telemetry.gateway_identifies.get("0") == 1
+
+
+async def test_a_replay_cut_short_goes_on_from_where_it_got_to(gateway: Gateway, start: Start) -> None:
+    async def cut_short(connection: Connection) -> None:
+        await connection.hello()
+        await connection.command()
+        await connection.dispatch("MESSAGE_CREATE", {"id": "1"})
+        await connection.dispatch("MESSAGE_CREATE", {"id": "2"})
+        await connection.close(4000)
+
+    harness = start()
+    connection = await gateway.connected()
+    await harness.next("READY")
+    gateway.scripts = [cut_short]
+    await _drop(connection)
+    await gateway.connected()
+    assert [command["d"].get("seq") for command in gateway.commands] == [None, 1, 3]
+
+
+async def test_a_rejected_resume_ends_in_a_new_session(gateway: Gateway, start: Start) -> None:
+    async def reject(connection: Connection) -> None:
+        await connection.hello()
+        await connection.command()
+        await connection.send(9, d=False)
+        await connection.closed.wait()
+
+    start()
+    connection = await gateway.connected()
+    gateway.scripts = [reject]
+    await _drop(connection)
+    await gateway.connected()
+    assert [command["op"] for command in gateway.commands] == [IDENTIFY, RESUME, IDENTIFY]
+
+
+async def test_a_gateway_that_never_says_ready_is_left_and_asked_again(
+    gateway: Gateway, start: Start
+) -> None:
+    async def forget(connection: Connection) -> None:
+        await connection.hello()
+        await connection.closed.wait()
+
+    gateway.scripts = [forget]
+    gateway.interval = 0.05  # heartbeats go to and fro, so that the socket is not silent
+    harness = start(pace=replace(FAST, ready_timeout=0.3))
+    await gateway.connected()
+    await harness.connected()
+    assert len(gateway.paths) == 2
+
+
+async def test_the_other_shards_go_on_while_one_is_gone(gateway: Gateway, start: Start) -> None:
+    async def stay_away(connection: Connection) -> None:
+        await _drop(connection)
+
+    gateway.shards = 2
+    harness = start()
+    first = await gateway.connected()
+    second = await gateway.connected()
+    await harness.connected()
+    gateway.scripts = [stay_away] * 500
+    await _drop(first)
+    await until(lambda: harness.telemetry.gateway_connected.get("0") == 0)
+    await second.dispatch("MESSAGE_CREATE", {})
+    assert (await harness.next("MESSAGE_CREATE"))[2] == 1
+    assert not harness.source.connected
+    assert [status.connected for status in harness.source.shards] == [False, True]
+    assert harness.source.shards[0].problem
+
+
+async def test_a_rest_api_that_is_down_is_waited_for(gateway: Gateway, start: Start) -> None:
+    gateway.failures = [
+        web.Response(status=503, text="maintenance"),
+        web.Response(status=403, text="<html>"),
+        answer({"url": 5}),
+    ]
+    harness = start()
+    await gateway.connected()
+    await harness.connected()
+    assert harness.telemetry.rest_requests.get("/users/@me", "503") == 1
+    assert harness.telemetry.rest_requests.get("/users/@me", "403") == 1
+
+
+async def test_an_address_nobody_listens_at_is_tried_until_closed(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    harness = start(api_url="http://127.0.0.1:1/api/v10")
+    await until(lambda: caplog.text.count("next attempt in") >= 3)
+    assert not harness.task.done()
+    assert harness.telemetry.rest_requests.get("/users/@me", "failed") >= 3
+    assert gateway.rest == []
+
+
+async def test_cancelling_run_leaves_no_socket_behind(gateway: Gateway, start: Start) -> None:
+    harness = start()
+    connection = await gateway.connected()
+    harness.task.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await harness.task
+    await connection.closed.wait()
