@@ -1,0 +1,229 @@
+"""The composition root: every stage is made here, given its own part of the configuration, and started.
+
+Started from the far end to the near one, so that nothing is taken in before it has a place to go: spool,
+sinks, pipeline, web server, source. Stopped from the near end: source, pipeline, sinks, web server, spool.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import platform
+import signal
+from collections.abc import Awaitable, Callable
+from importlib.metadata import version
+from typing import Final
+
+from exporter import __version__
+from exporter.clock import Clock, SystemClock
+from exporter.config.model import Config
+from exporter.discord.source import DiscordSource
+from exporter.events.catalogue import full_catalogue
+from exporter.exposition.exposer import Exposer, Exposition
+from exporter.pipeline.pipeline import Pipeline
+from exporter.sinks.base import Sink
+from exporter.sinks.health import State
+from exporter.sinks.influx.sink import InfluxSink
+from exporter.sinks.runner import Runner
+from exporter.sinks.sql.sink import SqlSink
+from exporter.spool.store import Spool
+from exporter.telemetry import Telemetry
+from exporter.web.server import WebServer
+from exporter.web.status import ShardStatus, SinkStatus, SpoolStatus, Status
+
+log = logging.getLogger(__name__)
+
+SPOOL_DIRECTORY: Final = "spool"
+IDENTIFIES_FILE: Final = "identifies.json"
+
+DRAIN_SECONDS: Final = 3.0
+"""How long a stop waits for the sinks to take what is in the spool. What they do not take is kept and delivered
+by the next process, so this buys freshness, never safety; the whole stop must end within 10 s."""
+
+FLUSH_SECONDS: Final = 30.0
+"""How long a flush waits for the sinks: somebody stands and waits for the answer."""
+
+
+def make_sinks(config: Config, clock: Clock) -> list[Sink]:
+    """The destinations that are switched on.
+
+    They know every event type, whatever is switched on: the spool may hold entries from before a switch.
+    """
+    sinks: list[Sink] = []
+    catalogue = full_catalogue()
+    if config.sinks.sql.enabled:
+        sinks.append(SqlSink(config.sinks.sql, clock=clock, catalogue=catalogue))
+    if config.sinks.influxdb.active:
+        sinks.append(InfluxSink(config.sinks.influxdb, catalogue, clock))
+    return sinks
+
+
+class Application:
+    """The running program.
+
+    ``start`` returns once everything is under way; ``wait`` ends with the source, which only a refusal by
+    Discord or ``stop`` does.
+    """
+
+    def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
+        self._config = config
+        self._clock = clock or SystemClock()
+        self._started_at = self._clock.now_ms()
+        self.telemetry = Telemetry()
+        self.telemetry.start_time.set(self._started_at / 1000)
+        self.telemetry.build_info.set(1, __version__, platform.python_version(), version("disnake"))
+        self.catalogue = config.chosen(full_catalogue())
+        self.port = 0
+        self._stack = contextlib.AsyncExitStack()
+        self._flushing = asyncio.Lock()
+
+    async def start(self) -> None:
+        """Start every stage.
+
+        Raises:
+            ConfigError: the web server's address cannot be used.
+            SchemaError: the spool was written by a newer version.
+            SpoolError: the spool cannot be used.
+        """
+        try:
+            await self._start()
+        except BaseException:
+            await self.stop()
+            raise
+
+    async def _start(self) -> None:
+        config = self._config
+        config.data_dir.mkdir(parents=True, exist_ok=True)
+        self._spool = await Spool.open(
+            config.data_dir / SPOOL_DIRECTORY, config.spool, self._clock, self.telemetry
+        )
+        self._stack.push_async_callback(self._spool.close)
+        sinks = make_sinks(config, self._clock)
+        await self._spool.register([sink.name for sink in sinks])
+        self._runner = Runner(self._spool, sinks, config.delivery, self._clock, self.telemetry)
+        self._pipeline = Pipeline(
+            self.catalogue,
+            config.metrics,
+            config.batching,
+            config.privacy,
+            self._spool,
+            self._clock,
+            self.telemetry,
+            channels=config.sinks.prometheus.channels,
+        )
+        await self._pipeline.start()
+        self._source = DiscordSource(
+            config.discord,
+            self.catalogue.intents,
+            self._pipeline.accept,
+            self.telemetry,
+            self._clock,
+            config.data_dir / IDENTIFIES_FILE,
+        )
+        self._exposer = Exposer(self._pipeline, self.telemetry, self.catalogue, config.sinks.prometheus)
+        web = WebServer(config.web, render=self._render, status=self.status, flush=self._flush_or_fail)
+        self._stack.push_async_callback(web.stop)
+        self.port = await web.start()
+        self._runner.start()
+        self._stack.push_async_callback(self._stop_stages)
+        self._looking_after = asyncio.create_task(self._pipeline.run())
+        self._serving = asyncio.create_task(self._source.run())
+        log.info("discord-exporter %s started, listening on port %d", __version__, self.port)
+
+    async def wait(self) -> None:
+        """Run until stopped.
+
+        Raises:
+            CredentialsError: Discord refused the token, an intent or the shard layout.
+        """
+        done, _ = await asyncio.wait(
+            (self._serving, self._looking_after), return_when=asyncio.FIRST_COMPLETED
+        )
+        for task in done:
+            if not task.cancelled():
+                task.result()
+
+    async def flush(self) -> bool:
+        """Close all windows now and wait until every sink has stored what there is; False if one has not."""
+        async with self._flushing:
+            committed = await self._pipeline.flush()
+            return await self._runner.drain(FLUSH_SECONDS) and committed
+
+    async def stop(self) -> None:
+        """Stop every stage; what is not delivered yet stays in the spool. Safe twice."""
+        await self._stack.aclose()
+
+    async def _stop_stages(self) -> None:
+        await self._source.close()
+        with contextlib.suppress(Exception):  # `wait` has raised it already, or nobody asked
+            await self._serving
+        self._looking_after.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await self._looking_after
+        if not await self._pipeline.stop():
+            log.error("the spool takes nothing: what was counted since the last commit is lost")
+        if not await self._runner.drain(DRAIN_SECONDS):
+            log.warning("not everything could be delivered yet; the spool keeps it for the next start")
+        await self._runner.stop()
+        log.info("stopped")
+
+    def status(self) -> Status:
+        """The state at this moment, as the page tells it."""
+        meters = self.telemetry
+        sinks = tuple(
+            SinkStatus(
+                name,
+                up=state is State.UP,
+                pending=int(meters.pending.get(name)),
+                oldest_age=meters.oldest_unsent.get(name) or None,
+                last_error="" if state is State.UP else state.name.lower(),
+            )
+            for name, state in self._runner.states().items()
+        )
+        shards = tuple(ShardStatus(shard.id, shard.connected, shard.latency) for shard in self._source.shards)
+        spool = SpoolStatus(int(meters.spooled.get()), int(meters.spool_bytes.total()))
+        return Status(self._started_at, self._source.connected, shards, sinks, spool)
+
+    async def _flush_or_fail(self) -> None:
+        if not await self.flush():
+            msg = "not everything could be stored"
+            raise TimeoutError(msg)
+
+    async def _render(self, accept: str, accept_encoding: str) -> Exposition:
+        self._pipeline.refresh()
+        await self._runner.refresh()
+        return await self._exposer.render(accept, accept_encoding)
+
+
+async def run(config: Config, *, on_started: Callable[[Application], Awaitable[None]] | None = None) -> None:
+    """Run the program until SIGTERM or SIGINT, or until ``on_started`` returns where one is given.
+
+    Raises:
+        ExporterError: it cannot start, or Discord refuses it.
+    """
+    application = Application(config)
+    await application.start()
+    loop = asyncio.get_running_loop()
+    stopping = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, stopping.set)
+    tasks = [asyncio.create_task(application.wait()), asyncio.create_task(stopping.wait())]
+    if on_started is not None:
+        tasks.append(asyncio.create_task(_call(on_started, application)))
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        log.info("stopping")
+        await application.stop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(number)
+    for task in done:
+        task.result()
+
+
+async def _call(on_started: Callable[[Application], Awaitable[None]], application: Application) -> None:
+    await on_started(application)
