@@ -1,0 +1,1 @@
+"""The Prometheus side: everything that one scrape shows, as text."""
