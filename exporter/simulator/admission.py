@@ -119,7 +119,6 @@ class Admission:
             former.abort()
         self._counters.resumes += 1
         self._counters.replayed += session.rewind(seq)
-        session.push("RESUMED", b'{"_trace":["simulator"]}')
         self._registry.attach(session, connection)
 
     def _supersede(self, shard: tuple[int, int]) -> None:

@@ -43,6 +43,7 @@ class Session:
         "_replay_bytes",
         "_replay_bytes_limit",
         "_replay_limit",
+        "_resumed_at",
         "declared_seq",
         "greeted",
         "greeting_seq",
@@ -71,6 +72,7 @@ class Session:
         self._replay_bytes = 0
         self._replay_limit = replay_limit
         self._replay_bytes_limit = replay_bytes
+        self._resumed_at: int | None = None
 
     @property
     def queued(self) -> int:
@@ -96,11 +98,13 @@ class Session:
         taken: list[bytes] = []
         taken_bytes = 0
         while self._queue and len(taken) < frames and taken_bytes < size:
+            self._take_resumed(taken)
             entry = self._queue.popleft()
             self._replay.append(entry)
+            self.written_seq += 1
             taken.append(entry[0])
             taken_bytes += len(entry[0])
-        self.written_seq += len(taken)
+        self._take_resumed(taken)
         self._replay_bytes += taken_bytes
         self._trim()
         return taken
@@ -110,7 +114,10 @@ class Session:
         return seq >= self.oldest - 1
 
     def rewind(self, seq: int) -> int:
-        """Queue again every written frame after ``seq``, which the client says it received; how many.
+        """Queue again every written frame after ``seq``, then RESUMED; how many frames.
+
+        RESUMED repeats the number of the last missed event instead of having one of its own: it belongs to
+        this replay, and must not be replayed itself if that is cut short.
 
         Raises:
             ValueError: the client claims frames it was never sent, or some were already forgotten.
@@ -125,6 +132,7 @@ class Session:
             self._queue.appendleft(entry)
         self.written_seq = seq
         self.declared_seq = None
+        self._resumed_at = self.last_seq
         return again
 
     def unwritten_ids(self) -> list[int]:
@@ -139,6 +147,11 @@ class Session:
     def held_ids(self) -> set[int]:
         """Ledger numbers of everything this session holds."""
         return {*self.unwritten_ids(), *_ledger_ids(self._replay)}
+
+    def _take_resumed(self, taken: list[bytes]) -> None:
+        if self._resumed_at == self.written_seq:
+            self._resumed_at = None
+            taken.append(b'%b%d,"d":{"_trace":["simulator"]}}' % (_frame_head("RESUMED"), self.written_seq))
 
     def _trim(self) -> None:
         replay = self._replay
