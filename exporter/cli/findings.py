@@ -101,9 +101,7 @@ async def examine(config: Config, *, online: bool = False) -> Findings:
         permission_integer=permission_mask(permissions),
         invite=link if application else link.replace("client_id=0", "client_id=YOUR_APPLICATION_ID"),
         blind=_blind_spots(chosen),
-        sinks=tuple(
-            await asyncio.gather(*(_ask(sink) for sink in make_sinks(config, chosen, SystemClock())))
-        ),
+        sinks=tuple(await asyncio.gather(*map(_ask, sinks))),
         settings=_settings(config),
         problems=tuple(problems),
         online=report,

@@ -115,13 +115,14 @@ def _secrets(section: Section) -> Iterator[str]:
                 yield from (secret, password, unquote(password))
 
 
-@lru_cache(maxsize=8)
 def config_type(catalogue: Catalogue) -> type[Config]:
-    """``Config`` with one switch for each event type of this catalogue."""
-    fields = {
-        spec.type: (bool, Field(default=spec.default, description=spec.help))
-        for spec in catalogue.events.values()
-    }
+    """``Config`` with one switch for each event type of this catalogue; the same class for the same types."""
+    return _config_type(tuple((spec.type, spec.default, spec.help) for spec in catalogue.events.values()))
+
+
+@lru_cache(maxsize=8)
+def _config_type(events: tuple[tuple[str, bool, str], ...]) -> type[Config]:
+    fields = {kind: (bool, Field(default=default, description=help_)) for kind, default, help_ in events}
     switches = create_model("EventsConfig", __base__=Switches, __doc__="One switch per event type.", **fields)  # type: ignore[call-overload] # the overloads cannot see that a dictionary holds only fields
-    events = Field(default=switches(), description=Config.model_fields["events"].description)
-    return create_model("Config", __base__=Config, __doc__=Config.__doc__, events=(switches, events))
+    section = Field(default=switches(), description=Config.model_fields["events"].description)
+    return create_model("Config", __base__=Config, __doc__=Config.__doc__, events=(switches, section))
