@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 _UNAUTHORIZED: Final = RestAnswer(401, {"message": "401: Unauthorized", "code": 0})
 _NOT_FOUND: Final = RestAnswer(404, {"message": "404: Not Found", "code": 0})
 _BAD_VERSION: Final = RestAnswer(400, {"message": "Invalid API version", "code": 50041})
+_BAD_FORM: Final = RestAnswer(400, {"message": "Invalid Form Body", "code": 50035})
 _UNKNOWN_ROUTE: Final = "unknown"
 """Requests to no known route are counted together, because their paths are without number."""
 
@@ -118,7 +119,8 @@ class RestApi:
             case "/users/@me":
                 return RestAnswer(200, self._world.application()["bot"])
             case "/users/@me/guilds":
-                return RestAnswer(200, self._describe_guilds(int(request.query.get("after", 0))))
+                after = request.query.get("after", "0")
+                return RestAnswer(200, self._describe_guilds(int(after))) if after.isdecimal() else _BAD_FORM
             case "/applications/@me" | "/oauth2/applications/@me":
                 return RestAnswer(200, self._describe_application())
             case _:

@@ -78,9 +78,9 @@ class SmallWorld:
         return {"id": "99", "name": "watcher", "flags": (1 << 14) | (1 << 23), "bot": bot}
 
     def rest(self, method: str, path: str, query: Mapping[str, str]) -> RestAnswer | None:
-        _, kind, number, *rest = path.split("/")
-        if method != "GET" or kind != "guilds":
+        if method != "GET" or not path.startswith("/guilds/"):
             return None
+        number, *rest = path.removeprefix("/guilds/").split("/")
         if int(number) not in self.guilds:
             return RestAnswer(404, {"message": "Unknown Guild", "code": 10004})
         if rest == ["members"]:

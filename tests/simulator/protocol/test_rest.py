@@ -76,6 +76,11 @@ async def test_guilds_of_the_bot_come_in_pages(lab: Lab) -> None:
     assert [guild["id"] for guild in later] == [str(guild) for guild in lab.world.guilds[4:]]
 
 
+async def test_page_after_no_id_is_an_invalid_form(lab: Lab) -> None:
+    response = await lab.get("v10/users/@me/guilds?after=x")
+    assert (response.status, response.body["code"]) == (400, 50035)
+
+
 async def test_world_answers_about_its_guilds(lab: Lab) -> None:
     response = await lab.get(f"v10/guilds/{lab.world.guilds[0]}/members?limit=2")
     members = response.body
