@@ -18,7 +18,7 @@ from exporter.model import Priority
 from exporter.spool.codec import Packed
 from exporter.spool.dead import bury
 from exporter.spool.ports import SinkTally
-from exporter.spool.schema import VISIBLE, on_lanes
+from exporter.spool.schema import on_lanes
 
 log = logging.getLogger(__name__)
 
@@ -34,13 +34,13 @@ _INSERT: Final = {
     )
     for size in ROWS_PER_STATEMENT
 }
-_PENDING: Final = on_lanes("SELECT count(*) FROM {lane} WHERE position > :after AND " + VISIBLE)
+_PENDING: Final = on_lanes("SELECT count(*) FROM {lane} WHERE position > :after AND {visible}")
 _PASSED: Final = on_lanes(
-    "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND " + VISIBLE
+    "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND {visible}"
 )
 _EXISTING: Final = on_lanes("SELECT count(*), min(position) - 1 FROM {lane} WHERE only_for IS NULL")
 _OLDEST: Final = on_lanes(
-    "SELECT committed_at FROM {lane} WHERE position > :after AND " + VISIBLE + " ORDER BY position LIMIT 1"
+    "SELECT committed_at FROM {lane} WHERE position > :after AND {visible} ORDER BY position LIMIT 1"
 )
 _HIGHEST: Final = on_lanes("SELECT max(position) FROM {lane}")
 

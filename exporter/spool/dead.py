@@ -14,7 +14,7 @@ from typing import Final
 from exporter.model import Entry, Priority
 from exporter.spool.codec import unpack
 from exporter.spool.config import SpoolConfig
-from exporter.spool.schema import VISIBLE, on_lanes
+from exporter.spool.schema import on_lanes
 
 DAMAGED: Final = "damaged"
 """The reason of a row whose bytes are not those that were written."""
@@ -22,7 +22,7 @@ DAMAGED: Final = "damaged"
 _BURY: Final = on_lanes(
     "INSERT INTO dead (sink, lane, position, reason, buried_at, type, guild, at, key, crc, body)"
     " SELECT :sink, {number}, position, :reason, :now, type, guild, at, key, crc, body"
-    " FROM {lane} WHERE position = :position AND " + VISIBLE
+    " FROM {lane} WHERE position = :position AND {visible}"
 )
 _REPLAY: Final = on_lanes(
     "INSERT INTO {lane} (position, type, guild, at, key, crc, body, committed_at, only_for)"

@@ -89,12 +89,14 @@ class Directory:
         while aside.exists():
             number += 1
             aside = self.database.with_name(f"{self.database.name}.damaged-{stamp}-{number}")
-        # The log goes first: beside the rebuilt database it would be taken for its own.
-        for suffix in (*_SIDE_FILES, ""):
-            with contextlib.suppress(FileNotFoundError):
-                self.database.with_name(self.database.name + suffix).rename(
-                    aside.with_name(aside.name + suffix)
-                )
+        # The log goes first: beside the rebuilt database it would be taken for its own. The shared memory holds
+        # nothing that is not in the log.
+        self.database.with_name(self.database.name + "-shm").unlink(missing_ok=True)
+        if self.wal.exists() and self.wal.stat().st_size == 0:
+            self.wal.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            self.wal.rename(aside.with_name(aside.name + "-wal"))
+        self.database.rename(aside)
         self._prune()
         return aside
 

@@ -13,16 +13,16 @@ from typing import Final
 from exporter.errors import SpoolError
 from exporter.model import Priority, Row
 from exporter.spool.codec import unpack
-from exporter.spool.schema import VISIBLE, on_lanes
+from exporter.spool.schema import on_lanes
 
 _SIZES: Final = on_lanes(
     "SELECT group_concat(position), group_concat(size) FROM (SELECT position, length(body) AS size"
-    " FROM {lane} WHERE position > :after AND " + VISIBLE + " ORDER BY position LIMIT :limit)"
+    " FROM {lane} WHERE position > :after AND {visible} ORDER BY position LIMIT :limit)"
 )
 _BODIES: Final = on_lanes(
     "SELECT group_concat(position), group_concat(crc),"
     " CAST(group_concat(CAST(body AS TEXT), '') AS BLOB) FROM (SELECT position, crc, body"
-    " FROM {lane} WHERE position > :after AND position <= :upto AND " + VISIBLE + " ORDER BY position)"
+    " FROM {lane} WHERE position > :after AND position <= :upto AND {visible} ORDER BY position)"
 )
 
 

@@ -9,7 +9,7 @@ import sqlite3
 from typing import Final
 
 from exporter.model import Priority
-from exporter.spool.schema import VISIBLE, on_lanes
+from exporter.spool.schema import on_lanes
 
 DELETE_ROWS: Final = 5_000
 """Passed rows deleted in one transaction: about 10 ms, so that a waiting commit is not held up."""
@@ -21,7 +21,7 @@ _CUT: Final = on_lanes("SELECT position FROM {lane} ORDER BY position LIMIT 1 OF
 _LAST: Final = on_lanes("SELECT max(position) FROM {lane}")
 _DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position <= ?")
 _LOST: Final = on_lanes(
-    "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND " + VISIBLE
+    "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND {visible}"
 )
 
 

@@ -63,7 +63,7 @@ class Room:
         # SQLite never bounds a file below its present size; it shrinks again by delivery and vacuum.
         (self._hard,) = connection.execute("PRAGMA max_page_count = " + str(pages)).fetchone()
         self._soft = int(pages * SOFT_SHARE)
-        self._page_size = page_size
+        self._page_size = int(page_size)
         self._passed = True
         self._unlogged = 0
         self._logged_at: float | None = None
@@ -91,7 +91,7 @@ class Room:
             if pages < self._hard - self._pages(need):
                 self._give_up_reserve()
                 return True
-            goal = max(self._hard - 2 * self._pages(need), 0)
+            goal = max(self._hard - self._pages(need), 0)
             return self._transact(lambda: self._make(goal, spare_critical=False)) > 0
         except sqlite3.Error as second:
             log.debug("spool: no room could be made: %s", second)
@@ -173,15 +173,17 @@ class Room:
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         if free > max(VACUUM_PAGES, pages // VACUUM_SHARE):
-            self._connection.execute("PRAGMA incremental_vacuum(" + str(VACUUM_PAGES) + ")").fetchall()
+            # A statement without columns is stepped once by ``execute``, which would free a single page.
+            self._connection.executescript("PRAGMA incremental_vacuum(" + str(VACUUM_PAGES) + ")")
 
     def _used(self) -> int:
         (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()
-        return int(pages - free)
+        return int(pages) - int(free)
 
     def _pages(self, size: int) -> int:
-        return 2 * size // self._page_size + 16
+        # Half as much again for pages that are not full, and a few for the tables beside the rows.
+        return size * 3 // 2 // self._page_size + 8
 
     def _transact(self, work: Callable[[], int]) -> int:
         self._connection.execute("BEGIN IMMEDIATE")

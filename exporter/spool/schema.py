@@ -22,7 +22,7 @@ LANE_TABLES: Final[dict[Priority, str]] = {
     Priority.SLOW: "slow",
 }
 
-VISIBLE: Final = "(only_for IS NULL OR only_for = :sink)"
+_VISIBLE: Final = "(only_for IS NULL OR only_for = :sink)"
 """Rows a sink sees: those for all sinks, and those replayed from its own dead letters."""
 
 _LANE = """
@@ -39,19 +39,62 @@ CREATE TABLE {lane} (
 )
 """
 
+_META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+
+_BOOKS = """
+CREATE TABLE books (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    spooled INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    clean INTEGER NOT NULL
+)
+"""
+
+_CURSORS = """
+CREATE TABLE cursors (
+    sink TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    spooled INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    dead INTEGER NOT NULL,
+    evicted INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    PRIMARY KEY (sink, lane)
+)
+"""
+
+_JOURNAL = """
+CREATE TABLE journal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+)
+"""
+
+_DEAD = """
+CREATE TABLE dead (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sink TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    buried_at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    guild INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+)
+"""
+
 _TABLES = (
-    "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
-    "CREATE TABLE books (id INTEGER PRIMARY KEY CHECK (id = 1), spooled INTEGER NOT NULL,"
-    " position INTEGER NOT NULL, clean INTEGER NOT NULL)",
-    "CREATE TABLE cursors (sink TEXT NOT NULL, lane INTEGER NOT NULL, position INTEGER NOT NULL,"
-    " spooled INTEGER NOT NULL, delivered INTEGER NOT NULL, dead INTEGER NOT NULL,"
-    " evicted INTEGER NOT NULL, active INTEGER NOT NULL, PRIMARY KEY (sink, lane))",
-    "CREATE TABLE journal (number INTEGER PRIMARY KEY AUTOINCREMENT, crc INTEGER NOT NULL,"
-    " body BLOB NOT NULL)",
-    "CREATE TABLE dead (id INTEGER PRIMARY KEY AUTOINCREMENT, sink TEXT NOT NULL, lane INTEGER NOT NULL,"
-    " position INTEGER NOT NULL, reason TEXT NOT NULL, buried_at INTEGER NOT NULL, type TEXT NOT NULL,"
-    " guild INTEGER NOT NULL, at INTEGER NOT NULL, key TEXT NOT NULL, crc INTEGER NOT NULL,"
-    " body BLOB NOT NULL)",
+    _META,
+    _BOOKS,
+    _CURSORS,
+    _JOURNAL,
+    _DEAD,
     *(_LANE.replace("{lane}", table) for table in LANE_TABLES.values()),
     "INSERT INTO books VALUES (1, 0, 0, 1)",
 )
@@ -61,9 +104,14 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES,)
 
 
 def on_lanes(template: str) -> dict[Priority, str]:
-    """The statement for each lane: ``{lane}`` is the table's name, ``{number}`` the lane's number."""
+    """The statement for each lane.
+
+    ``{lane}`` is the table's name, ``{number}`` the lane's number, ``{visible}`` the rows that ``:sink`` sees.
+    """
     return {
-        lane: template.replace("{lane}", table).replace("{number}", str(int(lane)))
+        lane: template.replace("{lane}", table)
+        .replace("{number}", str(int(lane)))
+        .replace("{visible}", _VISIBLE)
         for lane, table in LANE_TABLES.items()
     }
 

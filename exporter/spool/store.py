@@ -113,7 +113,7 @@ class Spool:
         """
         rows: list[tuple[int, int, bytes]] = await self._read(
             lambda connection: connection.execute(
-                "SELECT number, crc, body FROM journal ORDER BY number"
+                "SELECT number, crc, CAST(body AS BLOB) FROM journal ORDER BY number"
             ).fetchall()
         )
         parts = [JournalPart(number, body) for number, crc, body in rows if crc32(body) == crc]

@@ -1,0 +1,189 @@
+"""Whatever happens to the file, the spool opens, keeps what was damaged, and its books add up."""
+
+from __future__ import annotations
+
+import random
+import sqlite3
+
+import pytest
+
+from exporter.errors import SchemaError
+from exporter.model import Priority
+from exporter.spool.damage import inspect
+from exporter.spool.files import KEPT, Directory
+
+TRIALS = 40
+
+
+async def make_spool(open_spool, make_entry, tmp_path, *, clean):
+    """A spool with rows in all lanes, a cursor in the middle, dead letters and a journal; returns its files."""
+    spool = await open_spool(sinks=("sql", "influx"))
+    for number in range(0, 600, 20):
+        rows = [make_entry(number + i, Priority((number + i) % 3), padding=100) for i in range(20)]
+        await spool.append(rows, journal=b"part")
+    batch = await spool.read("sql", Priority.SLOW, max_rows=50, max_bytes=10**6)
+    await spool.advance("sql", Priority.SLOW, batch.rows[-1].position, dead=[(batch.rows[0].position, "bad")])
+    directory = tmp_path / "spool"
+    if clean:
+        await spool.close()
+    content = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "spool.lock"}
+    await spool.close()
+    return content
+
+
+def hurt(rng, content):
+    """Flip, zero, overwrite or cut a few places of one file."""
+    data = bytearray(content)
+    for _ in range(rng.choice([1, 1, 3, 20])):
+        if not data:
+            break
+        start = rng.randrange(len(data)) if rng.random() < 0.8 else rng.randrange(min(200, len(data)))
+        length = rng.choice([1, 1, 8, 100, 4096, 20_000])
+        kind = rng.choice(["flip", "zero", "noise", "cut"])
+        if kind == "flip":
+            data[start] ^= 1 << rng.randrange(8)
+        elif kind == "cut" and rng.random() < 0.5:
+            del data[start:]
+        elif kind == "zero":
+            end = min(start + length, len(data))
+            data[start:end] = bytes(end - start)
+        else:
+            end = min(start + length, len(data))
+            data[start:end] = rng.randbytes(end - start)
+    return bytes(data)
+
+
+@pytest.mark.parametrize("seed", range(TRIALS))
+async def test_a_spool_damaged_at_random_opens_and_goes_on(
+    open_spool, make_entry, tmp_path, drain, check_books, seed
+):
+    rng = random.Random(seed)
+    content = await make_spool(open_spool, make_entry, tmp_path, clean=seed % 2 == 0)
+    directory = tmp_path / "spool"
+    for path in directory.iterdir():
+        path.unlink()
+    victim = rng.choice(sorted(name for name in content if name != "spool.reserve"))
+    for name, data in content.items():
+        (directory / name).write_bytes(hurt(rng, data) if name == victim else data)
+    original = (directory / "spool.db").read_bytes()
+
+    spool = await open_spool(sinks=("sql", "influx"))
+    for kept in Directory(directory).damaged():
+        assert kept.read_bytes() == original
+    await spool.journal()
+    await spool.dead(limit=10**6)
+    await check_books(spool)
+    valid = {make_entry(number, Priority(number % 3), padding=100).key for number in range(600)}
+    for sink in ("sql", "influx"):
+        assert {entry.key for entry in await drain(spool, sink)} <= valid
+    await spool.append([make_entry(1_000)])
+    assert [entry.key for entry in await drain(spool, "sql")] == ["key:1000"]
+    tally = await check_books(spool)
+    assert tally.sinks["sql"].pending == 0
+
+
+async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_counted(
+    open_spool, make_entry, tmp_path, drain, check_books, caplog
+):
+    content = await make_spool(open_spool, make_entry, tmp_path, clean=True)
+    directory = tmp_path / "spool"
+    data = bytearray(content["spool.db"])
+    page = next(at for at in range(4096, len(data), 4096) if b"key:300" in data[at : at + 4096])
+    data[page : page + 4096] = bytes(4096)
+    (directory / "spool.db").write_bytes(data)
+    spool = await open_spool(sinks=("sql", "influx"))
+    tally = await check_books(spool)
+    lost = tally.sinks["influx"].evicted
+    assert 0 < lost < 60
+    entries = await drain(spool, "influx")
+    assert len(entries) == 600 - lost
+    assert tally.spooled == 600
+    assert "is damaged" in caplog.text
+    assert "each sink goes on where it was" in caplog.text
+    assert f"{lost} " in caplog.text
+    assert "gone unsent" in caplog.text
+    (kept,) = Directory(directory).damaged()
+    assert kept.read_bytes() == bytes(data)
+    assert tally.sinks["sql"].delivered == 49
+    assert [part.body for part in await spool.journal()] == [b"part"] * 30
+
+
+async def test_a_rebuilt_spool_keeps_its_name_and_uses_no_position_again(
+    open_spool, make_entry, tmp_path, drain
+):
+    content = await make_spool(open_spool, make_entry, tmp_path, clean=True)
+    directory = tmp_path / "spool"
+    connection = sqlite3.connect(f"file:{directory}/spool.db?immutable=1", uri=True)
+    (source,) = connection.execute("SELECT value FROM meta WHERE name = 'source'").fetchone()
+    (last,) = connection.execute("SELECT position FROM books").fetchone()
+    connection.close()
+    data = bytearray(content["spool.db"])
+    page = next(at for at in range(4096, len(data), 4096) if b"key:599" in data[at : at + 4096])
+    data[page : page + 4096] = bytes(4096)
+    (directory / "spool.db").write_bytes(data)
+    spool = await open_spool(sinks=("sql", "influx"))
+    assert spool.source == source
+    await spool.append([make_entry(1_000)])
+    assert spool.tip(Priority.SLOW) > last
+
+
+async def test_a_spool_whose_books_are_lost_gets_a_new_name(open_spool, make_entry, tmp_path):
+    spool = await open_spool()
+    await spool.append([make_entry(1)])
+    old = spool.source
+    await spool.close()
+    connection = sqlite3.connect(tmp_path / "spool" / "spool.db")
+    connection.execute("DROP TABLE books")
+    connection.commit()
+    connection.close()
+    again = await open_spool()
+    assert again.source != old
+    assert (await again.tally()).sinks["sql"].pending == 1
+
+
+@pytest.mark.parametrize("content", [b"", b"x", b"no database at all" * 1_000, bytes(8192)])
+async def test_a_file_that_is_no_database_is_set_aside(open_spool, make_entry, tmp_path, content):
+    (tmp_path / "spool").mkdir()
+    (tmp_path / "spool" / "spool.db").write_bytes(content)
+    spool = await open_spool()
+    await spool.append([make_entry(1)])
+    assert (await spool.tally()).spooled == 1
+
+
+async def test_only_the_last_damaged_files_are_kept(open_spool, make_entry, tmp_path, clock):
+    directory = tmp_path / "spool"
+    for number in range(KEPT + 2):
+        spool = await open_spool()
+        await spool.append([make_entry(number)])
+        await spool.close()
+        (directory / "spool.db").write_bytes(b"damage %d" % number * 1_000)
+        clock.advance(1 if number % 2 else 0)
+        await (await open_spool()).close()
+    kept = Directory(directory).damaged()
+    assert len(kept) == KEPT
+    assert {path.read_bytes()[:8] for path in kept} == {b"damage 2", b"damage 3", b"damage 4"}
+
+
+async def test_a_version_number_that_is_damaged_is_not_taken_for_a_newer_one(
+    open_spool, make_entry, tmp_path, drain
+):
+    spool = await open_spool()
+    await spool.append([make_entry(1)])
+    await spool.close()
+    database = tmp_path / "spool" / "spool.db"
+    data = bytearray(database.read_bytes())
+    data[60] ^= 0x40
+    database.write_bytes(data)
+    again = await open_spool()
+    assert len(await drain(again)) == 1
+
+
+async def test_looking_at_a_file_changes_nothing(open_spool, make_entry, tmp_path):
+    spool = await open_spool()
+    await spool.append([make_entry(1)])
+    await spool.close()
+    database = tmp_path / "spool" / "spool.db"
+    before = database.read_bytes()
+    inspect(database)
+    assert database.read_bytes() == before
+    assert issubclass(SchemaError, Exception)
