@@ -104,16 +104,18 @@ def _read_member_events(connection: sa.Connection) -> dict[Quantity, dict[Key, f
 def _read_moderation(connection: sa.Connection) -> tuple[ModerationRow, ...]:
     columns = _columns("guild_id", "action", "target_user_id", "moderator_id", "reason", "audit_entry_id")
     statement = sa.select(*columns).select_from(sa.table("moderation_logs"))
-    return tuple(
-        ModerationRow(
-            guild_id=int(guild_id),
-            action=str(action),
-            target_user_id=int(target),
-            moderator_id=None if moderator is None else int(moderator),
-            reason=reason,
-            audit_entry_id=None if entry is None else int(entry),
-        )
-        for guild_id, action, target, moderator, reason, entry in connection.execute(statement).tuples()
+    return tuple(_moderation_row(tuple(row)) for row in connection.execute(statement))
+
+
+def _moderation_row(row: tuple[Any, ...]) -> ModerationRow:
+    guild_id, action, target, moderator, reason, entry = row
+    return ModerationRow(
+        guild_id=int(guild_id),
+        action=str(action),
+        target_user_id=int(target or 0),
+        moderator_id=None if moderator is None else int(moderator),
+        reason=reason,
+        audit_entry_id=None if entry is None else int(entry),
     )
 
 

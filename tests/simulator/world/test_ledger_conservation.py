@@ -11,8 +11,10 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.simulator.deeds import voice
+from exporter.simulator.deeds.guilds import disappear
+from exporter.simulator.habits import house
 from exporter.simulator.ledger import Ledger
-from exporter.simulator.traffic import EVERYDAY, Traffic
+from exporter.simulator.traffic import Traffic
 
 
 @pytest.fixture(params=[1, 2, 3])
@@ -104,6 +106,7 @@ def test_bans_and_unbans_leave_the_guilds_ban_list(ended: Any) -> None:
 def test_a_session_is_the_time_between_its_states(ended: Any) -> None:
     open_: dict[tuple[str, str], tuple[str, int]] = {}
     spent: dict[tuple[str, str], Counter[str]] = defaultdict(Counter)
+    last_session: dict[tuple[str, str], Counter[str]] = {}
     sessions = 0
     for line in ended.lines():
         place = (line.get("guild_id", ""), line.get("user_id", ""))
@@ -266,13 +269,10 @@ def test_a_removed_guilds_sessions_end_with_it(stage: Any) -> None:
     guild = next(iter(stage.world.guilds.values()))
     voice.join(stage.world, guild, guild.members[0], guild.voice[0])
     stage.clock.advance(2)
-    habits = {habit: weight for habit, weight in EVERYDAY.items() if habit.__name__ == "disappear"}
-    traffic = Traffic(stage.world, rate=1, habits=habits)
+    traffic = Traffic(stage.world, rate=1, habits={house.disappear: 1})
     while guild.id in stage.world.guilds and len(stage.world.guilds) > 2:
         traffic.step()
-    # The first, largest guild is never taken, so remove it by hand.
-    from exporter.simulator.deeds.guilds import disappear  # noqa: PLC0415 - named like the habit
-
+    # The first and largest guild is never taken by chance.
     disappear(stage.world, guild)
     session = next(line for line in stage.lines() if line["type"] == "VOICE_SESSION")
     assert (session["ms"], session["ended"]) == (2000, "out of sight")

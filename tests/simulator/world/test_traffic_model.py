@@ -207,6 +207,11 @@ def test_settling_does_the_echoes_and_forgets_plans() -> None:
 # ── the driver ───────────────────────────────────────────────────────────────────────────────────────
 
 
+async def until(condition: Callable[[], bool]) -> None:
+    while not condition():  # noqa: ASYNC110 - what is waited for is a number, which sets no event
+        await asyncio.sleep(0.01)
+
+
 @pytest.fixture
 def production(tmp_path: Any) -> Any:
     clock = SystemClock()
@@ -282,15 +287,14 @@ async def test_a_driver_that_is_cancelled_still_ends_the_ledger(production: Any)
             stop_event=asyncio.Event(),
         )
     )
-    while ledger.counts["MESSAGE_CREATE"] < 10:
-        await asyncio.sleep(0.01)
+    await until(lambda: ledger.counts["MESSAGE_CREATE"] >= 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
     assert '"type":"END"' in path.read_text().splitlines()[-1]
 
 
-async def test_after_a_stall_only_a_quarter_second_is_made_up_for(tmp_path: Any) -> None:
+async def test_after_a_stall_only_a_quarter_second_is_made_up_for() -> None:
     clock = ManualClock()
     ledger = Ledger(None, clock)
     world = World(Shape(seed=3, guilds=2, members=20), ledger, clock)
@@ -312,12 +316,10 @@ async def test_after_a_stall_only_a_quarter_second_is_made_up_for(tmp_path: Any)
     )
     await asyncio.sleep(0.05)
     clock.advance(60)
-    while not traffic.steps:
-        await asyncio.sleep(0.01)
+    await until(lambda: traffic.steps > 0)
     assert traffic.steps == 25
     clock.advance(0.1)
-    while traffic.steps == 25:
-        await asyncio.sleep(0.01)
+    await until(lambda: traffic.steps > 25)
     assert traffic.steps == 35
     stop.set()
     await task

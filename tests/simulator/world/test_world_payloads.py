@@ -205,39 +205,42 @@ async def test_every_dispatch_has_the_keys_discord_documents_and_no_others(busy:
     assert kinds == PAYLOAD_TYPES.keys()
 
 
-async def test_nested_objects_have_the_keys_discord_documents(busy: Any) -> None:
+CHANNELS = {0: "TextChannel", 2: "VoiceChannel", 4: "CategoryChannel", 15: "ForumChannel"}
+
+
+def test_what_messages_and_reactions_hold_has_the_keys_discord_documents(busy: Any) -> None:
     busy.run(1500, rate=5)
-    for kind, data in _dispatches(busy):
-        if kind == "MESSAGE_CREATE":
-            check("User", data["author"])
-            if "member" in data:
-                check("BaseMember", data["member"], {"banner"})
-            for mentioned in data["mentions"]:
-                check("UserWithMember", mentioned)
-            if data.get("referenced_message"):
-                check("Message", data["referenced_message"], {"channel_type"})
-        elif kind == "MESSAGE_REACTION_ADD":
-            check("MemberWithUser", data["member"], {"banner"})
-            check("Emoji", data["emoji"])
-    shapes = {
-        0: "TextChannel",
-        2: "VoiceChannel",
-        4: "CategoryChannel",
-        15: "ForumChannel",
+    told = list(_dispatches(busy))
+    written = [data for kind, data in told if kind == "MESSAGE_CREATE"]
+    for data in written:
+        check("User", data["author"])
+        for mentioned in data["mentions"]:
+            check("UserWithMember", mentioned)
+    for data in [data["member"] for data in written if "member" in data]:
+        check("BaseMember", data, {"banner"})
+    for data in [data["referenced_message"] for data in written if data.get("referenced_message")]:
+        check("Message", data, {"channel_type"})
+    for data in [data for kind, data in told if kind == "MESSAGE_REACTION_ADD"]:
+        check("MemberWithUser", data["member"], {"banner"})
+        check("Emoji", data["emoji"])
+
+
+def test_what_a_guild_holds_has_the_keys_discord_documents(busy: Any) -> None:
+    busy.run(1500, rate=5)
+    parts = {
+        "roles": "Role",
+        "voice_states": "GuildVoiceState",
+        "threads": "Thread",
+        "members": "MemberWithUser",
     }
     for guild_id in busy.world.guild_ids():
         data = orjson.loads(busy.world.guild_create(guild_id, ALL_INTENTS))
         check("Guild", data)
         for each in data["channels"]:
-            check(shapes[each["type"]], each, {"rate_limit_per_user"} if each["type"] == 15 else ())
-        for each in data["roles"]:
-            check("Role", each)
-        for each in data["voice_states"]:
-            check("GuildVoiceState", each)
-        for each in data["members"]:
-            check("MemberWithUser", each, {"banner"})
-        for each in data["threads"]:
-            check("Thread", each)
+            check(CHANNELS[each["type"]], each, {"rate_limit_per_user"} if each["type"] == 15 else ())
+        for part, name in parts.items():
+            for each in data[part]:
+                check(name, each, {"banner"} if part == "members" else ())
 
 
 async def test_every_dispatch_names_the_intent_discord_documents_for_it(busy: Any) -> None:
