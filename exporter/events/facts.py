@@ -107,10 +107,14 @@ class VoiceState(msgspec.Struct, frozen=True):
 
 
 class SessionStarted(msgspec.Struct, frozen=True):
-    """A shard has a new session, and will be sent these guilds; what came before may have a gap."""
+    """A shard has a new session, and will be sent these guilds; what came before may have a gap.
+
+    ``shard`` is its number and how many there are: a guild of it that is not among these is gone.
+    """
 
     guild_ids: tuple[int, ...]
     at: int
+    shard: tuple[int, int] = (0, 1)
 
 
 class ChannelSeen(msgspec.Struct, frozen=True):

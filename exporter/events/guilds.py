@@ -20,7 +20,7 @@ from exporter.events.facts import (
     GuildSeen,
     SessionStarted,
 )
-from exporter.events.payload import MemberOf, Snowflake, clean, clean_or_none, unix_ms
+from exporter.events.payload import MemberOf, Number, Snowflake, clean, clean_or_none, unix_ms
 from exporter.events.spec import EventSpec, Family, Field, Gauge, Reader
 from exporter.events.voice import VoicePayload
 from exporter.model import Priority
@@ -48,7 +48,7 @@ class ChannelPayload(msgspec.Struct):
     """A channel or thread. Discord docs, Resources › Channel."""
 
     id: Snowflake
-    type: int = 0
+    type: Number = 0
     name: str | None = None
     parent_id: Snowflake | None = None
     guild_id: Snowflake = 0
@@ -73,8 +73,8 @@ class GuildCore(msgspec.Struct):
     icon: str | None = None
     owner_id: Snowflake | None = None
     features: list[str] = []
-    premium_tier: int = 0
-    premium_subscription_count: int | None = None
+    premium_tier: Number = 0
+    premium_subscription_count: Number | None = None
     afk_channel_id: Snowflake | None = None
 
 
@@ -82,7 +82,7 @@ class GuildCreate(GuildCore):
     """Discord docs, Gateway Events › Guild Create."""
 
     unavailable: bool = False
-    member_count: int = 0
+    member_count: Number = 0
     joined_at: dt.datetime | None = None
     channels: list[ChannelPayload] = []
     threads: list[ChannelPayload] = []
@@ -100,12 +100,13 @@ class GuildStub(msgspec.Struct):
 class Ready(msgspec.Struct):
     """Discord docs, Gateway Events › Ready."""
 
-    guilds: list[GuildStub] = []
+    guilds: list[GuildStub]
+    shard: tuple[Number, Number] = (0, 1)
 
 
 def read_ready(ready: Ready, received_at: int) -> tuple[SessionStarted, ...]:
-    """A new session and the guilds it is about to be sent."""
-    return (SessionStarted(tuple(guild.id for guild in ready.guilds), received_at),)
+    """A new session and the guilds it is about to be sent: all that its shard sees."""
+    return (SessionStarted(tuple(guild.id for guild in ready.guilds), received_at, ready.shard),)
 
 
 def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildSeen | GuildGone, ...]:

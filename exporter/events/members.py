@@ -7,8 +7,7 @@ import datetime as dt
 import msgspec
 
 from exporter.events.facts import Action, Count, MemberMoved, Person, Record
-from exporter.events.messages import CLOCK_SPREAD_MS
-from exporter.events.payload import Snowflake, User, clean, snowflake_ms, unix_ms
+from exporter.events.payload import Snowflake, User, believable, clean, snowflake_ms, unix_ms
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Priority
 
@@ -51,9 +50,7 @@ class MemberRemove(msgspec.Struct):
 
 def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | MemberMoved, ...]:
     """One join, identified by member and moment: a member joins once at a time."""
-    at = unix_ms(member.joined_at)
-    if abs(received_at - at) > CLOCK_SPREAD_MS:
-        at = received_at
+    at = believable(unix_ms(member.joined_at), received_at)
     user = member.user
     return (
         Record(

@@ -11,17 +11,13 @@ import datetime as dt
 import msgspec
 
 from exporter.events.facts import Count
-from exporter.events.payload import Snowflake, User, clean, snowflake_ms, unix_ms
+from exporter.events.payload import CLOCK_SPREAD_MS, Number, Snowflake, User, clean, moment_of, unix_ms
 from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 
 WRITTEN_TYPES = frozenset({0, 19, 20, 23})
 """Default, reply, slash command and context-menu command; all other types are announcements Discord
 makes itself, such as joins, boosts and pins. Discord docs, Resources › Message › Message Types."""
-
-CLOCK_SPREAD_MS = 3_600_000
-"""How far a time in a payload may lie from the time of receipt and still be believed. A resumed session
-replays minutes, never an hour; anything further is no honest time and would open windows in the past."""
 
 MESSAGES = Measure(
     name="messages",
@@ -69,7 +65,7 @@ class MessageCreate(msgspec.Struct):
     channel_id: Snowflake
     author: User
     guild_id: Snowflake = 0
-    type: int = 0
+    type: Number = 0
     webhook_id: Snowflake | None = None
     application_id: Snowflake | None = None
 
@@ -106,9 +102,7 @@ def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
     """One message, booked on the moment in its id."""
     if not message.guild_id:
         return ()
-    at = snowflake_ms(message.id)
-    if abs(received_at - at) > CLOCK_SPREAD_MS:
-        at = received_at
+    at = moment_of(message.id, received_at)
     author = message.author
     if message.type not in WRITTEN_TYPES:
         slot = _SYSTEM
@@ -124,8 +118,10 @@ def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
 
 
 def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:
-    """One edit, if it is one: Discord also sends updates for embeds it resolved and for pins, which carry no
-    time of edit or that of an edit long past. An edit is named by message and time, so that it counts once.
+    """One edit, if it is one.
+
+    Discord also sends updates for embeds it resolved and for pins, which carry no time of edit or that of an
+    edit long past. An edit is named by message and time, so that it counts once.
     """
     if not message.guild_id or message.edited_timestamp is None:
         return ()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import msgspec
 
 from exporter.events.facts import Action, AuditEntry, Person
-from exporter.events.payload import Snowflake, User, clean, clean_or_none, snowflake_ms
+from exporter.events.payload import MAX_ID, Number, Snowflake, User, clean, clean_or_none, moment_of
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Json, Priority
 
@@ -42,7 +42,7 @@ class AuditPayload(msgspec.Struct):
 
     guild_id: Snowflake
     id: Snowflake
-    action_type: int
+    action_type: Number
     user_id: Snowflake | None = None
     target_id: str | None = None
     reason: str | None = None
@@ -65,17 +65,23 @@ def read_unban(ban: BanPayload, received_at: int) -> tuple[Action, ...]:
     return _read_action("GUILD_BAN_REMOVE", "unban", ban, received_at)
 
 
-def read_audit(entry: AuditPayload, _received_at: int) -> tuple[AuditEntry, ...]:
+def _read_target(text: str | None) -> int:
+    if not text or not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_ID)):
+        return 0
+    number = int(text)
+    return number if number <= MAX_ID else 0
+
+
+def read_audit(entry: AuditPayload, received_at: int) -> tuple[AuditEntry, ...]:
     """One entry; some targets are not ids (an invite's code), and then stand as 0."""
-    target = entry.target_id or ""
     return (
         AuditEntry(
             entry.guild_id,
             entry.id,
-            snowflake_ms(entry.id),
+            moment_of(entry.id, received_at),
             entry.action_type,
             entry.user_id or 0,
-            int(target) if target.isascii() and target.isdigit() and len(target) < 20 else 0,  # noqa: PLR2004 - 63 bits have at most 19 digits
+            _read_target(entry.target_id),
             clean_or_none(entry.reason),
         ),
     )

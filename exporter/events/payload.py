@@ -13,18 +13,35 @@ from typing import Annotated
 
 import msgspec
 
-Snowflake = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+MAX_ID = 2**63 - 1
+"""What a signed column of 64 bits can hold."""
+
+Snowflake = Annotated[int, msgspec.Meta(ge=0, le=MAX_ID)]
 """An id. Discord docs, Reference › Snowflakes."""
+
+MAX_NUMBER = 2**31 - 1
+"""No number of Discord's that is not an id comes near. One that no store can hold would take a whole snapshot
+with it."""
+
+Number = Annotated[int, msgspec.Meta(ge=-MAX_NUMBER, le=MAX_NUMBER)]
+"""A count, a level or a type."""
 
 DISCORD_EPOCH_MS = 1_420_070_400_000
 """The first second of 2015, from which snowflakes count. Discord docs, Reference › Snowflakes."""
 
+CLOCK_SPREAD_MS = 3_600_000
+"""How far a time in a payload may lie from the time of receipt and still be believed. A resumed session
+replays minutes, never an hour; anything further is no honest time and would open windows in the past."""
+
 MAX_TEXT = 512
 """An audit-log reason has at most 512 characters, a name at most 100: more is not from Discord."""
 
+_EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+_MILLISECOND = dt.timedelta(milliseconds=1)
+
 _UNCLEAN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 control characters
-    "\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks, embeddings, overrides and isolates
+    "\u061c\u200e\u200f\u202a-\u202e\u2066-\u2069"  # direction marks, embeddings, overrides and isolates
     "\u2028\u2029"  # line and paragraph separator
     "\ud800-\udfff"  # lone surrogates, which no store can encode
     "\ufeff\ufffe\uffff]+"  # byte-order mark and non-characters
@@ -48,9 +65,23 @@ def snowflake_ms(snowflake: int) -> int:
     return (snowflake >> 22) + DISCORD_EPOCH_MS
 
 
+def believable(at: int, received_at: int) -> int:
+    """A time told by a payload if it can be true, else that of receipt; both in ms since the epoch."""
+    return at if abs(received_at - at) <= CLOCK_SPREAD_MS else received_at
+
+
+def moment_of(snowflake: int, received_at: int) -> int:
+    """When the id was made, if that can be true, else the time of receipt; in ms since the epoch."""
+    return believable(snowflake_ms(snowflake), received_at)
+
+
 def unix_ms(moment: dt.datetime | None) -> int:
-    """Milliseconds since the Unix epoch; 0 for no moment."""
-    return 0 if moment is None else round(moment.timestamp() * 1000)
+    """Milliseconds since the Unix epoch; 0 for no moment. One without a zone is UTC, not local time."""
+    if moment is None:
+        return 0
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=dt.UTC)
+    return (moment - _EPOCH) // _MILLISECOND
 
 
 class User(msgspec.Struct):
