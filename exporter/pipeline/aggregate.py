@@ -12,13 +12,13 @@ gives the same open windows. Its parts and the snapshots are committed together,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Slot
-from exporter.pipeline.journal import Added, Cells, Closed, Step
+from exporter.pipeline.journal import Added, Cells, Closed, Step, merge
 
 MAX_ONCE = 50_000
 """Occurrences remembered to recognise a repeated one. Discord repeats an edit within seconds, when
@@ -35,6 +35,11 @@ class Activity:
     cells: dict[Cell, int] = field(default_factory=dict)
     seen: dict[int, tuple[int, int]] = field(default_factory=dict)
     """First and last activity by member, ms."""
+
+    def sight(self, user_id: int, first: int, last: int) -> None:
+        """Note that a member was active from one moment to another, ms."""
+        before = self.seen.get(user_id, (first, last))
+        self.seen[user_id] = (min(first, before[0]), max(last, before[1]))
 
 
 Window: TypeAlias = dict[int, Activity]
@@ -81,13 +86,24 @@ class Aggregate:
         self._parents = parents
         self._channels = channels
         self.kinds = tuple(kinds)
-        self._step_ms = min((kind.length_ms for kind in self.kinds), default=60_000)
+        self.resize(self.lengths())
         self._pending: dict[int, dict[tuple[Slot, int, int, int, str], int]] = {}
         self._seen: dict[tuple[int, int], list[int]] = {}
         self._once: dict[tuple[int, int], None] = {}
         self._steps: list[Step] = []
+        self._cells = 0
         self.totals: dict[Slot, dict[int, int]] = {slot: {} for slot in self._slots}
         self.channel_totals: dict[str, dict[int, dict[int, int]]] = {}
+
+    def lengths(self) -> dict[str, int]:
+        """Length of windows in ms by kind."""
+        return {kind.name: kind.length_ms for kind in self.kinds}
+
+    def resize(self, lengths: Mapping[str, int]) -> None:
+        """Use other lengths, in ms by kind, for windows opened from now on."""
+        for kind in self.kinds:
+            kind.length_ms = lengths.get(kind.name, kind.length_ms)
+        self._step_ms = min(self.lengths().values(), default=60_000)
 
     def add(self, count: Count) -> None:
         """Book one count. A thread's activity is its parent's."""
@@ -114,8 +130,10 @@ class Aggregate:
             seen = self._seen.get(member)
             if seen is None:
                 self._seen[member] = [at, at]
-            else:
+            elif at > seen[1]:
                 seen[1] = at
+            elif at < seen[0]:
+                seen[0] = at
 
     def _repeats(self, occurrence: tuple[int, int]) -> bool:
         if occurrence in self._once:
@@ -162,15 +180,24 @@ class Aggregate:
         for kind in self.kinds:
             begin = kind.start_of(start)
             for (slot, guild_id, channel_id, user_id, emoji), amount in cells.items():
-                kept = kind.activity(begin, guild_id).cells
-                cell = (slot, channel_id, user_id, emoji)
-                kept[cell] = kept.get(cell, 0) + amount
+                self._keep(kind.activity(begin, guild_id), (slot, channel_id, user_id, emoji), amount)
+
+    def _keep(self, activity: Activity, cell: Cell, amount: int) -> None:
+        before = activity.cells.get(cell)
+        if before is None:
+            self._cells += 1
+            before = 0
+        activity.cells[cell] = before + amount
 
     def _sight(self, guild_id: int, user_id: int, first: int, last: int) -> None:
+        """Note when a member was seen, in the window of each moment: they may be two."""
         for kind in self.kinds:
-            seen = kind.activity(kind.start_of(last), guild_id).seen
-            before = seen.get(user_id)
-            seen[user_id] = (first, last) if before is None else (min(first, before[0]), max(last, before[1]))
+            begin, end = kind.start_of(first), kind.start_of(last)
+            if begin == end:
+                kind.activity(end, guild_id).sight(user_id, first, last)
+            else:
+                kind.activity(begin, guild_id).sight(user_id, first, first)
+                kind.activity(end, guild_id).sight(user_id, last, last)
 
     def close(self, kind: Kind, start: int, guild_ids: Iterable[int]) -> list[tuple[int, Activity]]:
         """Take guilds out of a window.
@@ -181,6 +208,7 @@ class Aggregate:
         if window is None:
             return []
         closed = [(guild_id, window.pop(guild_id)) for guild_id in guild_ids if guild_id in window]
+        self._cells -= sum(len(activity.cells) for _, activity in closed)
         if not window:
             del kind.windows[start]
         return closed
@@ -190,14 +218,13 @@ class Aggregate:
         for guild_id, activity in closed:
             kept = kind.activity(start, guild_id)
             for cell, amount in activity.cells.items():
-                kept.cells[cell] = kept.cells.get(cell, 0) + amount
+                self._keep(kept, cell, amount)
             for user_id, (first, last) in activity.seen.items():
-                before = kept.seen.get(user_id, (first, last))
-                kept.seen[user_id] = (min(first, before[0]), max(last, before[1]))
+                kept.sight(user_id, first, last)
 
     def put_back(self, steps: Iterable[Step]) -> None:
-        """Take back steps that could not be committed."""
-        self._steps[:0] = steps
+        """Take back steps that could not be committed, summed up: a disk may refuse for hours."""
+        self._steps = merge([*steps, *self._steps])
 
     def take_steps(self) -> list[Step]:
         """The journal's steps since the last call; whoever takes them commits them."""
@@ -210,13 +237,8 @@ class Aggregate:
         for step in steps:
             if isinstance(step, Closed):
                 kind = kinds.get(step.kind)
-                window = kind.windows.get(step.start) if kind else None
-                if kind is None or window is None:
-                    continue
-                for guild_id in step.guild_ids:
-                    window.pop(guild_id, None)
-                if not window:
-                    del kind.windows[step.start]
+                if kind is not None:
+                    self.close(kind, step.start, step.guild_ids)
             elif isinstance(step, Added):
                 for start, cells in self._known(step.cells).items():
                     self._open(start, cells)
@@ -233,12 +255,7 @@ class Aggregate:
 
     def cell_count(self) -> int:
         """Distinct counters held in open windows."""
-        return sum(
-            len(activity.cells)
-            for kind in self.kinds
-            for window in kind.windows.values()
-            for activity in window.values()
-        )
+        return self._cells
 
     def windows_of(self, steps: Iterable[Step]) -> set[tuple[str, int]]:
         """The windows that steps added to: while one of them is open, the steps are needed."""

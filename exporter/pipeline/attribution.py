@@ -10,7 +10,7 @@ if something says so. It is counted when that is decided.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -33,6 +33,7 @@ _TYPES = {
     "kick": "GUILD_AUDIT_LOG_ENTRY_CREATE",
 }
 _DEPARTS = ("ban", "kick")
+_OPPOSITE = {"ban": "unban", "unban": "ban"}
 
 _Place = TypeVar("_Place", bound=tuple[object, ...])
 
@@ -48,20 +49,25 @@ class Departure:
 
 @dataclass(slots=True)
 class Known:
-    """What has been recorded of one action, waiting for what else is said of it."""
+    """What has been recorded of one action, waiting for what else is said of it.
+
+    ``undone`` is set once the opposite has been done, so that the same dispatch again is a new action.
+    """
 
     key: str
     deadline: int
     audited: AuditEntry | None
     named: bool
     departure: Departure | None = None
+    undone: bool = False
 
 
 class Attribution:
     """The actions of the last seconds.
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
-    ``name_of`` knows people's names.
+    ``name_of`` knows people's names; ``types`` holds the event types that are switched on. ``now``
+    is in ms on a clock that never steps.
     """
 
     def __init__(
@@ -69,10 +75,12 @@ class Attribution:
         record: Callable[[Record, bool], None],
         count: Callable[[Count], None],
         name_of: Callable[[int], str | None],
+        types: Container[str],
     ) -> None:
         self._record = record
         self._count = count
         self._name_of = name_of
+        self._types = types
         self._known: dict[tuple[int, str, int], Known] = {}
         self._departures: dict[tuple[int, int], Departure] = {}
 
@@ -88,10 +96,11 @@ class Attribution:
             known.named = True
             self._amend(action.type, action.guild_id, action.at, known.key, named, place[2])
             return
+        if known is not None and not known.undone:
+            return
         key = f"{action.action}:{action.guild_id}:{place[2]}:{action.at}"
         data: dict[str, Json] = {"action": action.action, "target_user_id": place[2], **named}
-        self._record(Record(action.type, action.guild_id, action.at, key, data, place[2]), False)
-        self._count(Count(ACTIONS[action.action], action.guild_id, action.at))
+        self._open(Record(action.type, action.guild_id, action.at, key, data, place[2]), action.action)
         self._learn(place, Known(key, now + WINDOW_MS, None, named=True))
 
     def audit(self, entry: AuditEntry, now: int) -> None:
@@ -108,6 +117,8 @@ class Attribution:
             "audit_entry_id": entry.entry_id,
         }
         known = self._known.get(place)
+        if known is not None and known.audited is not None and known.audited.entry_id == entry.entry_id:
+            return
         if known is not None and known.audited is None:
             known.audited = entry
             self._amend(kind, entry.guild_id, entry.at, known.key, told, entry.target_id)
@@ -121,8 +132,7 @@ class Attribution:
                 "target_username": self._name_of(entry.target_id),
                 **told,
             }
-            self._record(Record(kind, entry.guild_id, entry.at, key, data, entry.target_id), False)
-            self._count(Count(ACTIONS[action], entry.guild_id, entry.at))
+            self._open(Record(kind, entry.guild_id, entry.at, key, data, entry.target_id), action)
             self._learn(place, Known(key, now + WINDOW_MS, entry, named=False))
 
     def settle(self, now: int, *, all_of_them: bool = False) -> None:
@@ -149,8 +159,11 @@ class Attribution:
             if known is not None and known.departure is None:
                 self._explain(departure, known, cause)
                 return
-        if len(self._departures) >= MAX_WAITING:
-            self._decide(self._departures.pop(next(iter(self._departures))), "leave")
+        earlier = self._departures.pop((action.guild_id, user_id), None)
+        if earlier is None and len(self._departures) >= MAX_WAITING:
+            earlier = self._departures.pop(next(iter(self._departures)))
+        if earlier is not None:
+            self._decide(earlier, "leave")
         self._departures[action.guild_id, user_id] = departure
 
     def _learn(self, place: tuple[int, str, int], known: Known) -> None:
@@ -159,10 +172,19 @@ class Attribution:
             del self._known[next(iter(self._known))]
         self._known[place] = known
         guild_id, action, user_id = place
+        opposite = self._known.get((guild_id, _OPPOSITE.get(action, ""), user_id))
+        if opposite is not None:
+            opposite.undone = True
         if action in _DEPARTS:
             departure = self._departures.pop((guild_id, user_id), None)
             if departure is not None:
                 self._explain(departure, known, action)
+
+    def _open(self, record: Record, action: str) -> None:
+        """Record and count an action first heard of, if its own type is on, whichever dispatch told of it."""
+        if record.type in self._types:
+            self._record(record, False)
+            self._count(Count(ACTIONS[action], record.guild_id, record.at))
 
     def _explain(self, departure: Departure, known: Known, cause: str) -> None:
         """A departure has its cause, and with it its actor if that is known."""

@@ -1,9 +1,9 @@
 """Entries wait here, briefly, to be committed in groups.
 
 Each entry has a deadline by its class; the first one due takes all that wait along, since one commit costs
-what a hundred entries cost. One commit is in flight at a time; what comes meanwhile forms the next group, so a
-slow disk makes larger groups and not a longer queue. If the disk takes nothing, entries are kept and retried;
-beyond ``max_pending`` the lowest class is shed first, and counted.
+what a hundred entries cost. One commit is in flight at a time; what comes meanwhile forms the next group, so
+a slow disk makes larger groups and not a longer queue. If the disk takes nothing, entries are kept and
+retried; beyond ``max_pending`` the lowest class is shed first, and counted.
 
 Conservation: offered = spooled + shed + waiting.
 """
@@ -12,7 +12,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Coroutine, Sequence
+from typing import Any, TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
@@ -30,6 +32,23 @@ MAX_GROUP = 5_000
 """Entries in one commit; keeps the writer's transaction, and with it the wait of a ban behind it, short."""
 
 
+T = TypeVar("T")
+
+
+async def finish(work: Coroutine[Any, Any, T]) -> T:
+    """Await a commit and what is noted of it; a cancellation waits until both are done.
+
+    A commit in flight cannot be called back, so giving up in the middle would leave it unknown whether what
+    was committed is still to be kept.
+    """
+    task = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(task)
+    except asyncio.CancelledError:
+        await asyncio.wait((task,))
+        raise
+
+
 class Committer:
     """The only writer of the spool."""
 
@@ -40,25 +59,26 @@ class Committer:
         self._config = config
         self._clock = clock
         self._telemetry = telemetry
-        self._waiting: dict[Priority, list[Entry]] = {priority: [] for priority in Priority}
+        self._waiting: dict[Priority, deque[Entry]] = {priority: deque() for priority in Priority}
+        self._size = 0
         self._gathered: dict[str, int] = {}
         self._due: float | None = None
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._in_flight = 0
         self._failing = False
 
     @property
     def waiting(self) -> int:
         """Entries that are in memory only."""
-        return sum(map(len, self._waiting.values())) + self._in_flight
+        return self._size
 
     def offer(self, entry: Entry) -> None:
         """Take an entry; never blocks."""
         self._telemetry.offered.add(entry.type)
-        if self.waiting >= self._config.max_pending:
-            self._shed()
         self._waiting[entry.priority].append(entry)
+        self._size += 1
+        if self._size > self._config.max_pending:
+            self._shed()
         batch = self._config.of(entry.type, entry.priority)
         gathered = self._gathered[entry.type] = self._gathered.get(entry.type, 0) + 1
         due = self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait)
@@ -87,7 +107,7 @@ class Committer:
 
     async def drain(self) -> bool:
         """Commit everything that waits; False if the disk refuses it."""
-        while self.waiting:
+        while self._size:
             if not await self._commit_waiting():
                 return False
         return True
@@ -108,39 +128,36 @@ class Committer:
                 return
 
     async def _commit_waiting(self) -> bool:
+        return await finish(self._commit_group())
+
+    async def _commit_group(self) -> bool:
         async with self._turn:
             group = self._take_group()
             if not group:
                 return True
-            self._in_flight = len(group)
-            try:
-                committed = await self._append(group, None, 0)
-            finally:
-                self._in_flight = 0
-            if committed is None:
+            if await self._append(group, None, 0) is None:
                 self._put_back(group)
                 return False
+            self._size -= len(group)
             return True
 
     def _take_group(self) -> list[Entry]:
+        """The next group, highest class first; it counts as waiting until it is committed."""
         group: list[Entry] = []
-        for priority, waiting in self._waiting.items():
-            room = MAX_GROUP - len(group)
-            group += waiting[:room]
-            self._waiting[priority] = waiting[room:]
+        for waiting in self._waiting.values():
+            while waiting and len(group) < MAX_GROUP:
+                group.append(waiting.popleft())
         left = any(self._waiting.values())
         self._due = self._clock.monotonic() if left else None
         self._gathered.clear()
         return group
 
     def _put_back(self, group: Sequence[Entry]) -> None:
-        for priority in Priority:
-            mine = [entry for entry in group if entry.priority is priority]
-            self._waiting[priority] = mine + self._waiting[priority]
+        for entry in reversed(group):
+            self._waiting[entry.priority].appendleft(entry)
         self._due = self._clock.monotonic()
 
     async def _append(self, entries: Sequence[Entry], journal: bytes | None, forget: int) -> int | None:
-        started = self._clock.monotonic()
         try:
             number = await self._spool.append(entries, journal=journal, forget=forget)
         except SpoolError as error:
@@ -151,16 +168,17 @@ class Committer:
         if self._failing:
             log.info("the spool takes entries again")
             self._failing = False
-        self._telemetry.commit_seconds.observe(self._clock.monotonic() - started)
         return number
 
     def _shed(self) -> None:
+        """Give up the oldest entry of the lowest class; the one just taken may be of it."""
         for priority in reversed(Priority):
             if self._waiting[priority]:
                 if not self._telemetry.dropped.get("memory_full"):
                     log.error(
                         "memory for unsaved entries is full: entries are being lost, lowest class first"
                     )
-                del self._waiting[priority][0]
+                self._waiting[priority].popleft()
+                self._size -= 1
                 self._telemetry.dropped.add("memory_full")
                 return

@@ -33,7 +33,11 @@ MAX_NAMES = 100_000
 """People whose names are remembered, for tops and moderators; about 15 MB."""
 
 MAX_THREADS = 500_000
-"""Threads whose parent is remembered; Discord archives idle ones, a guild has at most 1,000 active."""
+"""Threads whose parent is remembered, the oldest given up first; Discord archives idle ones, a guild has at
+most 1,000 active."""
+
+MAX_CHANNELS = 1_000
+"""Channels of a guild whose names are remembered, twice what Discord allows."""
 
 _NAMES = msgspec.msgpack.Decoder(dict[int, str])
 
@@ -95,15 +99,24 @@ class Directory:
         self.guilds: dict[int, Guild] = {}
         self.parents: dict[int, int] = {}
         self.people: dict[int, str] = {}
+        self._updates = 0
 
-    def start_session(self, fact: SessionStarted) -> None:
-        """Expect the guilds that a new session is about to be sent."""
+    def start_session(self, fact: SessionStarted) -> list[GuildGone]:
+        """Expect the guilds a new session is about to be sent; returns those its shard no longer sees."""
+        expected = set(fact.guild_ids)
+        shard, shards = fact.shard
+        gone = [
+            GuildGone(guild_id, fact.at, unavailable=False)
+            for guild_id in self.guilds
+            if guild_id not in expected and shards > 0 and (guild_id >> 22) % shards == shard
+        ]
         for guild_id in fact.guild_ids:
             guild = self.guilds.get(guild_id)
             if guild is None:
                 self.guilds[guild_id] = Guild(guild_id, Presence.EXPECTED)
             elif guild.presence is Presence.HERE:
                 guild.presence = Presence.EXPECTED
+        return gone
 
     def see_guild(self, fact: GuildSeen) -> Iterator[Record]:
         """Take a guild whole; yields what that means, nothing for a return from an outage."""
@@ -112,9 +125,9 @@ class Directory:
         returned = guild is not None and guild.presence is Presence.OUTAGE and guild.known
         if guild is None:
             guild = self.guilds[fact.guild_id] = Guild(fact.guild_id, Presence.HERE)
-        changes = self._apply(guild, fact) if guild.known else {}
+        changes = self._apply(guild, fact)
         if not guild.known:
-            self._apply(guild, fact)
+            changes = {}
         guild.presence = Presence.HERE
         guild.known = True
         guild.member_count = fact.member_count
@@ -122,13 +135,17 @@ class Directory:
         names: dict[int, str] = {}
         for channel in fact.channels:
             self._see_parent(channel)
-            if channel.kind not in THREAD_TYPES:
+            if channel.kind not in THREAD_TYPES and len(names) < MAX_CHANNELS:
                 names[channel.channel_id] = channel.name
         guild.channel_names = msgspec.msgpack.encode(names)
         if invited:
             data = guild.describe()
             yield Record(
-                "GUILD_CREATE", guild.guild_id, fact.at, f"guild:{guild.guild_id}:{fact.joined_at}", data
+                "GUILD_CREATE",
+                guild.guild_id,
+                fact.at,
+                f"guild:{guild.guild_id}:{fact.joined_at or fact.at}",
+                data,
             )
         if changes:
             yield self._changed(guild, fact.at, changes)
@@ -159,8 +176,9 @@ class Directory:
         if guild is None:
             return
         del self.guilds[fact.guild_id]
-        for channel_id in _NAMES.decode(guild.channel_names):
-            self.parents.pop(channel_id, None)
+        channels = _NAMES.decode(guild.channel_names)
+        for thread in [thread for thread, parent in self.parents.items() if parent in channels]:
+            del self.parents[thread]
         key = f"gone:{fact.guild_id}:{fact.at}"
         yield Record("GUILD_DELETE", fact.guild_id, fact.at, key, {"name": guild.name})
 
@@ -170,6 +188,8 @@ class Directory:
         guild = self.guilds.get(fact.guild_id)
         if guild is not None and fact.kind not in THREAD_TYPES:
             names = _NAMES.decode(guild.channel_names)
+            if fact.channel_id not in names and len(names) >= MAX_CHANNELS:
+                return
             names[fact.channel_id] = fact.name
             guild.channel_names = msgspec.msgpack.encode(names)
 
@@ -201,7 +221,9 @@ class Directory:
         return {} if guild is None else _NAMES.decode(guild.channel_names)
 
     def _see_parent(self, channel: ChannelSeen) -> None:
-        if channel.kind in THREAD_TYPES and channel.parent_id and len(self.parents) < MAX_THREADS:
+        if channel.kind in THREAD_TYPES and channel.parent_id:
+            if len(self.parents) >= MAX_THREADS and channel.channel_id not in self.parents:
+                del self.parents[next(iter(self.parents))]
             self.parents[channel.channel_id] = channel.parent_id
 
     @staticmethod
@@ -218,7 +240,10 @@ class Directory:
         guild.afk_channel_id = fact.afk_channel_id
         return changes
 
-    @staticmethod
-    def _changed(guild: Guild, at: int, changes: dict[str, Json]) -> Record:
+    def _changed(self, guild: Guild, at: int, changes: dict[str, Json]) -> Record:
         data = guild.describe() | {"changes": changes}
-        return Record("GUILD_UPDATE", guild.guild_id, at, f"update:{guild.guild_id}:{at}", data)
+        # Numbered, since two changes may come in one millisecond.
+        self._updates += 1
+        return Record(
+            "GUILD_UPDATE", guild.guild_id, at, f"update:{guild.guild_id}:{at}:{self._updates}", data
+        )

@@ -6,6 +6,7 @@ parts give the open windows and sessions at the moment the last one was committe
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import TypeAlias
 
 import msgspec
@@ -46,10 +47,39 @@ class SavedSession(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """One committed part."""
+    """One committed part. ``lengths`` holds the lengths of windows in ms by kind, as the steps mean them."""
 
     steps: list[Step]
     sessions: list[SavedSession]
+    lengths: dict[str, int]
+
+
+def merge(steps: Iterable[Step]) -> list[Step]:
+    """The same steps with what was added between two closings summed up."""
+    merged: list[Step] = []
+    cells: dict[tuple[int, str, str, int, int, int, str], int] = {}
+    seen: dict[tuple[int, int], tuple[int, int]] = {}
+
+    def settle() -> None:
+        if cells or seen:
+            sums = [(*cell, amount) for cell, amount in cells.items()]
+            merged.append(Added(sums, [(*member, *times) for member, times in seen.items()]))
+        cells.clear()
+        seen.clear()
+
+    for step in steps:
+        if isinstance(step, Closed):
+            settle()
+            merged.append(step)
+            continue
+        for start, measure, value, guild_id, channel_id, user_id, emoji, amount in step.cells:
+            cell = (start, measure, value, guild_id, channel_id, user_id, emoji)
+            cells[cell] = cells.get(cell, 0) + amount
+        for guild_id, user_id, first, last in step.seen:
+            before = seen.get((guild_id, user_id), (first, last))
+            seen[guild_id, user_id] = (min(first, before[0]), max(last, before[1]))
+    settle()
+    return merged
 
 
 _ENCODER = msgspec.msgpack.Encoder()

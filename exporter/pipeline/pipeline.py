@@ -7,7 +7,9 @@ a second it folds counts, books voice time, settles departures and closes window
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
+
+import msgspec
 
 from exporter.clock import Clock
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
@@ -78,15 +80,19 @@ class Pipeline:
             MEMBER_ACTIVITY_SNAPSHOT: round(metrics.member_activity_interval * 1000),
         }
         kinds = [Kind(name, length) for name, length in lengths.items() if name in catalogue.events]
+        self._lengths = {kind.name: kind.length_ms for kind in kinds}
         self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
         self.voice = VoiceLedger(self._count, window_ms, self._afk_channel)
-        self._attribution = Attribution(self._record_person, self._count, self.directory.people.get)
+        self._attribution = Attribution(
+            self._record_person, self._count, self.directory.people.get, catalogue.events
+        )
         self._committer = Committer(spool, batching, clock, telemetry)
         self._windows = Windows(
             self._aggregate,
             self._committer,
             clock,
             {METRICS_SNAPSHOT: self._metrics_entry, MEMBER_ACTIVITY_SNAPSHOT: self._activity_entry},
+            self._settle_snapshots,
             self.voice.save,
             spool.source,
         )
@@ -106,6 +112,7 @@ class Pipeline:
     async def start(self) -> None:
         """Take up the open windows and voice sessions of the process before."""
         self.voice.restore(self._windows.restore(await self._spool.journal()))
+        await self._windows.resize(self._lengths)
 
     async def run(self) -> None:
         """Look after the stage until cancelled."""
@@ -115,18 +122,17 @@ class Pipeline:
 
     async def flush(self) -> bool:
         """Close every window now, as deltas, and commit all there is; False if the disk refuses."""
-        self._attribution.settle(self._clock.now_ms(), all_of_them=True)
+        self._attribution.settle(self._now(), all_of_them=True)
         self._book(force=True)
         closed = await self._windows.close(everything=True)
         return await self._committer.drain() and closed
 
     async def stop(self) -> bool:
         """Save everything, so that the next process goes on where this one stops."""
-        self._attribution.settle(self._clock.now_ms(), all_of_them=True)
+        self._attribution.settle(self._now(), all_of_them=True)
         self._book(force=True)
-        await self._windows.close()
-        await self._windows.save()
-        return await self._committer.drain()
+        saved = await self._windows.close() and await self._windows.save()
+        return await self._committer.drain() and saved
 
     async def _tick(self) -> None:
         loop = asyncio.get_running_loop()
@@ -138,8 +144,9 @@ class Pipeline:
 
     async def tick(self) -> None:
         """One look after the stage."""
-        self._attribution.settle(self._clock.now_ms())
-        self._book()
+        self._attribution.settle(self._now())
+        # A window that leaves without its last seconds of talk would have to leave twice.
+        self._book(force=self._windows.due())
         full = self._aggregate.cell_count() > self._batching.max_cells
         await self._windows.close(everything=full)
         if self._clock.monotonic() - self._saved >= self._batching.journal_interval:
@@ -203,7 +210,7 @@ class Pipeline:
         event = self._catalogue.events.get(record.type)
         if event is None or record.person in self._opt_out:
             return
-        if record.type == "GUILD_MEMBER_ADD":
+        if record.type == "GUILD_MEMBER_ADD" and MEMBER_ACTIVITY_SNAPSHOT in self._catalogue.events:
             self._newcomers.setdefault(record.guild_id, {})[record.person] = record.at
         self._committer.offer(
             Entry(
@@ -219,18 +226,26 @@ class Pipeline:
 
     def _act(self, action: Action) -> None:
         if action.target.user_id not in self._opt_out:
-            self._attribution.act(action, self._clock.now_ms())
+            self._attribution.act(action, self._now())
 
     def _audit(self, entry: AuditEntry) -> None:
-        if entry.target_id not in self._opt_out:
-            self._attribution.audit(entry, self._clock.now_ms())
+        if entry.target_id in self._opt_out:
+            return
+        if entry.actor_id in self._opt_out:
+            entry = msgspec.structs.replace(entry, actor_id=0)
+        self._attribution.audit(entry, self._now())
+
+    def _now(self) -> int:
+        """Now for timers, in ms: the wall clock may be set, and would then starve or fire them."""
+        return round(self._clock.monotonic() * 1000)
 
     def _speak(self, state: VoiceState) -> None:
         if state.user_id not in self._opt_out:
             self.voice.apply(state)
 
     def _start_session(self, fact: SessionStarted) -> None:
-        self.directory.start_session(fact)
+        for gone in self.directory.start_session(fact):
+            self._lose_guild(gone)
         self.voice.doubt(fact.guild_ids)
 
     def _see_guild(self, fact: GuildSeen) -> None:
@@ -250,6 +265,7 @@ class Pipeline:
             self.voice.doubt((fact.guild_id,))
         else:
             self.voice.forget(fact.guild_id, fact.at)
+            self._newcomers.pop(fact.guild_id, None)
 
     def _afk_channel(self, guild_id: int) -> int:
         guild = self.directory.guilds.get(guild_id)
@@ -268,7 +284,7 @@ class Pipeline:
         guild = self.directory.guilds.get(guild_id)
         seen = guild is not None and guild.known
         gauges = {name: self._gauges[name](guild) for name in self._catalogue.gauges if guild and seen}
-        peak, channel_peaks = self.voice.take_peaks(guild_id)
+        peak, channel_peaks = self.voice.peaks(guild_id)
         around = Surroundings(
             gauges,
             peak,
@@ -278,9 +294,21 @@ class Pipeline:
         )
         return metrics_entry(guild_id, period, key, activity, around, self._metrics)
 
-    def _activity_entry(self, guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:
+    def _activity_entry(
+        self, guild_id: int, period: tuple[int, int], key: str, activity: Activity
+    ) -> Entry | None:
         joined = self._newcomers.get(guild_id, {})
         new = [user for user, at in joined.items() if period[0] <= at < period[1]]
-        for user in [user for user, at in joined.items() if at < period[1]]:
-            del joined[user]
         return activity_entry(guild_id, period, key, activity, self.directory.people, new)
+
+    def _settle_snapshots(self, kind: str, period: tuple[int, int], guild_ids: Iterable[int]) -> None:
+        """Forget what the snapshots just committed have said."""
+        for guild_id in guild_ids:
+            if kind == METRICS_SNAPSHOT:
+                self.voice.reset_peaks(guild_id)
+                continue
+            joined = self._newcomers.get(guild_id, {})
+            for user in [user for user, at in joined.items() if at < period[1]]:
+                del joined[user]
+            if not joined:
+                self._newcomers.pop(guild_id, None)

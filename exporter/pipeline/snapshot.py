@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.facts import Slot
 from exporter.events.messages import MESSAGES
-from exporter.events.reactions import REACTIONS
+from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Json, Priority
 from exporter.pipeline.aggregate import Activity
@@ -18,6 +18,9 @@ from exporter.pipeline.config import MetricsConfig
 VOICE_WEIGHT = 0.5
 REACTION_WEIGHT = 0.2
 """A minute of talk counts half a message, a reaction a fifth."""
+
+MAX_PLACES = 3
+"""Channels listed for a top member."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +73,7 @@ def metrics_entry(
             [slot.measure, slot.value, user_id, amount] for (slot, user_id), amount in members.items()
         ],
         "gauges": around.gauges,
-        "unique_users": len({user_id for _, user_id in members}),
+        "unique_users": len({user_id for slot, user_id in members if slot is not RECEIVED.slot}),
         "sessions": {
             "count": sessions,
             "average_seconds": round(talked / 1000 / sessions, 3) if sessions else 0,
@@ -93,13 +96,15 @@ def activity_entry(
     activity: Activity,
     people: Mapping[int, str],
     newcomers: Iterable[int],
-) -> Entry:
-    """MEMBER_ACTIVITY_SNAPSHOT of one guild; ``newcomers`` joined in the window."""
+) -> Entry | None:
+    """MEMBER_ACTIVITY_SNAPSHOT of one guild, None if nobody was active; ``newcomers`` joined meanwhile."""
     new = frozenset(newcomers)
     deltas: dict[int, list[Json]] = {}
     for (slot, channel_id, user_id, _emoji), amount in _without_emoji(activity.cells).items():
         if user_id:
             deltas.setdefault(user_id, []).append([slot.measure, slot.value, channel_id, amount])
+    if not deltas:
+        return None
     members: list[Json] = []
     for user_id, counts in deltas.items():
         first, last = activity.seen.get(user_id, (period[0], period[0]))
@@ -194,9 +199,9 @@ def _top_members(
                     "voice_minutes": round(place.voice_ms / 60_000, 3),
                 }
                 for channel, place in sorted(
-                    places[user_id].items(), key=lambda item: (-item[1].activity, item[0])
-                )[:3]
-                if channel
+                    (item for item in places[user_id].items() if item[0]),
+                    key=lambda item: (-item[1].activity, item[0]),
+                )[:MAX_PLACES]
             ],
         }
         for user_id, score in ranked[: limits.max_top_members]

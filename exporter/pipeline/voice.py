@@ -14,13 +14,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
+import msgspec
+
 from exporter.events.facts import Count, Slot, VoiceState
 from exporter.events.voice import JOINS, MOVES, SECONDS, SESSION_TIME, SESSIONS
 from exporter.pipeline.journal import SavedSession
 
 MAX_GAP_MS = 3_600_000
 """A member found in the same channel after a gap no longer than this is taken to have stayed; beyond an hour
-it is as likely that they left and came back."""
+it is as likely that they left and came back. Time in progress, booked every few seconds, never spans as much
+unless the machine slept or its clock was set: then nobody knows what happened."""
+
+MAX_SETBACK_MS = 60_000
+"""A clock set back by less is waited for, so that no moment is booked twice; by more it is a new clock."""
 
 
 @dataclass(slots=True)
@@ -35,7 +41,7 @@ class Session:
 
 @dataclass(slots=True)
 class GuildVoice:
-    """A guild's members in voice. ``people`` leaves bots out; peaks are since they were last taken."""
+    """A guild's members in voice. ``people`` leaves bots out; peaks are since the last reset."""
 
     guild_id: int
     sessions: dict[int, Session] = field(default_factory=dict)
@@ -69,9 +75,12 @@ class VoiceLedger:
                 self._enter(guild or self._guild(state.guild_id), state, state.at)
                 self._count(JOINS.slot, state)
             return
+        if not session.confirmed:
+            self._confirm(guild, session, state, state.at)
+            return
         self._book(guild, session, state.at)
         if state.channel_id == session.state.channel_id:
-            session.state = state
+            self._change(session, state)
             return
         self._vacate(guild, session, state.at)
         if state.channel_id:
@@ -90,26 +99,21 @@ class VoiceLedger:
     def reconcile(self, guild_id: int, states: Iterable[VoiceState], at: int) -> None:
         """Bring a guild's sessions in line with the states Discord says hold now."""
         found = {state.user_id: state for state in states if state.channel_id}
-        guild = self.guilds.get(guild_id)
-        for user_id, session in list(guild.sessions.items()) if guild else ():
-            assert guild is not None  # noqa: S101 - the loop is empty without one
-            state = found.get(user_id)
-            if (
-                state is not None
-                and state.channel_id == session.state.channel_id
-                and at - session.booked_until <= MAX_GAP_MS
-            ):
-                session.confirmed = True
-                self._book(guild, session, at)
-                session.state = state
-                del found[user_id]
-                continue
-            self._book(guild, session, at)
-            self._vacate(guild, session, session.booked_until)
-            self._finish(guild, session, session.booked_until)
+        guild = self._guild(guild_id)
+        sessions = list(guild.sessions.values())
+        # Those who are gone leave first: until when the others were in company depends on it.
+        for session in sessions:
+            if not _stayed(session, found.get(session.state.user_id), at):
+                self._close(guild, session, at)
+        for session in sessions:
+            user_id = session.state.user_id
+            if user_id in guild.sessions:
+                self._confirm(guild, session, found.pop(user_id), at)
         for state in found.values():
-            self._enter(self._guild(guild_id), state, at)
+            self._enter(guild, state, at)
             self._count(JOINS.slot, state)
+        if not guild.sessions and not guild.peak:
+            del self.guilds[guild_id]
 
     def forget(self, guild_id: int, at: int) -> None:
         """Close a guild's sessions: the bot was removed from it."""
@@ -127,17 +131,20 @@ class VoiceLedger:
         guild = self.guilds.get(guild_id)
         return guild.present if guild else 0
 
-    def take_peaks(self, guild_id: int) -> tuple[int, dict[int, int]]:
-        """Most people in voice at once since the last call: in the guild, and by channel."""
+    def peaks(self, guild_id: int) -> tuple[int, dict[int, int]]:
+        """Most people in voice at once since the last reset: in the guild, and by channel."""
+        guild = self.guilds.get(guild_id)
+        return (guild.peak, guild.channel_peaks) if guild else (0, {})
+
+    def reset_peaks(self, guild_id: int) -> None:
+        """Begin anew with who is there; forget a guild where nobody is."""
         guild = self.guilds.get(guild_id)
         if guild is None:
-            return 0, {}
-        peak, channels = guild.peak, guild.channel_peaks
+            return
         guild.peak = guild.present
         guild.channel_peaks = {channel: len(people) for channel, people in guild.people.items()}
         if not guild.sessions:
             del self.guilds[guild_id]
-        return peak, channels
 
     def save(self) -> list[SavedSession]:
         """The sessions as they stand, for the journal."""
@@ -185,6 +192,31 @@ class VoiceLedger:
             guild.channel_peaks[channel_id] = max(guild.channel_peaks.get(channel_id, 0), len(people))
         guild.sessions[state.user_id] = Session(since, state.at, state, confirmed)
 
+    def _confirm(self, guild: GuildVoice, session: Session, state: VoiceState, at: int) -> None:
+        """Take what Discord says now of a session that was in doubt."""
+        if _stayed(session, state, at):
+            session.confirmed = True
+            self._book(guild, session, at)
+            self._change(session, state)
+            return
+        self._close(guild, session, at)
+        if state.channel_id:
+            self._enter(guild, state, at)
+            self._count(JOINS.slot, state)
+
+    def _close(self, guild: GuildVoice, session: Session, at: int) -> None:
+        """End a session at the last moment at which it was known to go on."""
+        self._book(guild, session, at)
+        self._vacate(guild, session, session.booked_until)
+        self._finish(guild, session, session.booked_until)
+
+    @staticmethod
+    def _change(session: Session, state: VoiceState) -> None:
+        # Who is a bot stays one; a payload that leaves the user out must not make it a person.
+        if state.bot is not session.state.bot:
+            state = msgspec.structs.replace(state, bot=session.state.bot)
+        session.state = state
+
     def _vacate(self, guild: GuildVoice, session: Session, at: int) -> None:
         """Take a member out of the channel's people; one left behind was in company until now."""
         channel_id, user_id = session.state.channel_id, session.state.user_id
@@ -212,9 +244,15 @@ class VoiceLedger:
             self._emit(Count(slot, state.guild_id, state.at, state.channel_id))
 
     def _book(self, guild: GuildVoice, session: Session, until: int) -> None:
-        """Add the time since the last booking, cut at window edges; a clock set back books nothing."""
+        """Add the time since the last booking, cut at window edges; a clock that was set adds nothing."""
         start = session.booked_until
-        if until <= start or not session.confirmed:
+        if not session.confirmed:
+            return
+        if not -MAX_SETBACK_MS <= until - start <= MAX_GAP_MS:
+            session.since += until - start
+            session.booked_until = until
+            return
+        if until <= start:
             return
         state = session.state
         slot = SECONDS[self._state(guild, state)]
@@ -235,3 +273,11 @@ class VoiceLedger:
         if state.self_mute or state.mute:
             return "muted"
         return "alone" if len(guild.people.get(state.channel_id, ())) <= 1 else "active"
+
+
+def _stayed(session: Session, state: VoiceState | None, at: int) -> bool:
+    return (
+        state is not None
+        and state.channel_id == session.state.channel_id
+        and (session.confirmed or at - session.booked_until <= MAX_GAP_MS)
+    )

@@ -12,14 +12,15 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from itertools import islice
 
 import msgspec
 
 from exporter.clock import Clock
 from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
-from exporter.pipeline.commit import Committer
+from exporter.pipeline.commit import Committer, finish
 from exporter.pipeline.journal import Closed, Part, SavedSession, Step, decode_part, encode_part
 from exporter.spool.ports import JournalPart
 
@@ -31,8 +32,16 @@ GRACE_MS = 2_000
 SLICE = 200
 """Guilds in one commit: about 10 ms of building, well below what a heartbeat would notice."""
 
-Snapshot = Callable[[int, tuple[int, int], str, Activity], Entry]
-"""Makes the entry of one guild: guild, period in ms, key, activity."""
+PORTION = 2_000
+"""Counters in one entry: with the longest names about half a megabyte, half of what the spool takes for one.
+A busier guild leaves as several entries, which are deltas like any other."""
+
+Snapshot = Callable[[int, tuple[int, int], str, Activity], Entry | None]
+"""Makes the entry of one guild: guild, period in ms, key, activity. Changes nothing, since it is made again
+if the disk refuses; None if it would say nothing."""
+
+Settled = Callable[[str, tuple[int, int], list[int]], None]
+"""Told after a commit: kind, period in ms and guilds of the snapshots."""
 
 
 class Windows:
@@ -44,6 +53,7 @@ class Windows:
         committer: Committer,
         clock: Clock,
         snapshots: dict[str, Snapshot],
+        settled: Settled,
         sessions: Callable[[], list[SavedSession]],
         source: str,
     ) -> None:
@@ -51,6 +61,7 @@ class Windows:
         self._committer = committer
         self._clock = clock
         self._snapshots = snapshots
+        self._settled = settled
         self._sessions = sessions
         self._source = source
         self._parts: deque[tuple[int, set[tuple[str, int]]]] = deque()
@@ -66,47 +77,85 @@ class Windows:
             except msgspec.DecodeError:
                 log.exception("journal part %d cannot be read; its counts are lost", stored.number)
                 continue
+            self._aggregate.resize(part.lengths)
             self._aggregate.replay(part.steps)
             self._parts.append((stored.number, self._aggregate.windows_of(part.steps)))
             sessions = part.sessions
         return sessions
 
-    async def save(self) -> None:
-        """Commit what has been counted since the last commit, without closing anything."""
+    async def resize(self, lengths: Mapping[str, int]) -> None:
+        """Go over to new lengths of windows, in ms by kind; those still open leave at their old ones."""
+        if self._aggregate.lengths() == lengths:
+            return
+        if await self.close(everything=True):
+            self._aggregate.resize(lengths)
+        else:
+            log.warning("the spool takes nothing: windows keep the lengths they had until the next start")
+
+    async def save(self) -> bool:
+        """Commit what has been counted since the last commit, without closing anything; False if refused."""
         async with self._turn:
-            steps = self._aggregate.take_steps()
-            if (steps or self._sessions()) and not await self._commit((), steps):
-                self._aggregate.put_back(steps)
+            return await finish(self._save())
 
     async def close(self, *, everything: bool = False) -> bool:
         """Close the windows that have ended, or all of them; False if the disk refuses."""
         async with self._turn:
+            self._aggregate.fold()
             now = self._clock.now_ms()
             for kind in self._aggregate.kinds:
                 for start in sorted(kind.windows):
-                    if not everything and start + kind.length_ms + GRACE_MS > now:
+                    if not everything and not _ended(kind, start, now):
                         continue
                     if not await self._close_window(kind, start):
                         return False
             return True
 
+    def due(self) -> bool:
+        """Whether a window has ended."""
+        now = self._clock.now_ms()
+        return any(_ended(kind, start, now) for kind in self._aggregate.kinds for start in kind.windows)
+
+    async def _save(self) -> bool:
+        # What sessions say is booked must be among the steps.
+        self._aggregate.fold()
+        steps = self._aggregate.take_steps()
+        if not steps and not self._sessions():
+            return True
+        if await self._commit((), steps):
+            return True
+        self._aggregate.put_back(steps)
+        return False
+
     async def _close_window(self, kind: Kind, start: int) -> bool:
         for guild_ids in _slices(list(kind.windows[start])):
-            closed = self._aggregate.close(kind, start, guild_ids)
-            period = (start, start + kind.length_ms)
-            make = self._snapshots[kind.name]
-            entries = tuple(
-                make(guild_id, period, self._key(kind, guild_id, start), activity)
-                for guild_id, activity in closed
-            )
-            steps = self._aggregate.take_steps()
-            left = Closed(kind.name, start, [guild_id for guild_id, _ in closed])
-            if not await self._commit(entries, [*steps, left]):
-                self._aggregate.put_back(steps)
-                self._aggregate.reopen(kind, start, closed)
+            if not await finish(self._close_slice(kind, start, guild_ids)):
                 return False
             await asyncio.sleep(0)
         return True
+
+    async def _close_slice(self, kind: Kind, start: int, guild_ids: list[int]) -> bool:
+        # Before the guilds leave: a step behind theirs would be undone by the step that says they have left.
+        self._aggregate.fold()
+        closed = self._aggregate.close(kind, start, guild_ids)
+        period = (start, start + kind.length_ms)
+        entries = tuple(self._entries(kind, period, closed))
+        steps = self._aggregate.take_steps()
+        if not await self._commit(entries, [*steps, Closed(kind.name, start, guild_ids)]):
+            self._aggregate.put_back(steps)
+            self._aggregate.reopen(kind, start, closed)
+            return False
+        self._settled(kind.name, period, guild_ids)
+        return True
+
+    def _entries(
+        self, kind: Kind, period: tuple[int, int], closed: Iterable[tuple[int, Activity]]
+    ) -> Iterator[Entry]:
+        make = self._snapshots[kind.name]
+        for guild_id, activity in closed:
+            for portion in _portions(activity):
+                entry = make(guild_id, period, self._key(kind, guild_id, period[0]), portion)
+                if entry is not None:
+                    yield entry
 
     def _key(self, kind: Kind, guild_id: int, start: int) -> str:
         """Unique for ever: a window may leave more than once, so its start alone does not name a snapshot."""
@@ -114,22 +163,44 @@ class Windows:
         return f"{kind.name}:{self._source}:{guild_id}:{start}:{self._made}"
 
     async def _commit(self, entries: tuple[Entry, ...], steps: list[Step]) -> bool:
-        part = encode_part(Part(steps, self._sessions()))
-        number = await self._committer.commit(entries, part, self._forgettable())
+        part = encode_part(Part(steps, self._sessions(), self._aggregate.lengths()))
+        unneeded = self._unneeded()
+        forget = self._parts[unneeded - 1][0] if unneeded else 0
+        number = await self._committer.commit(entries, part, forget)
         if number is None:
             return False
+        for _ in range(unneeded):
+            self._parts.popleft()
         self._parts.append((number, self._aggregate.windows_of(steps)))
         return True
 
-    def _forgettable(self) -> int:
-        """The last part nobody needs. The newest stays: it holds the voice sessions."""
+    def _unneeded(self) -> int:
+        """How many parts, from the oldest on, nobody needs. The newest stays: it holds the voice sessions."""
         open_windows = self._aggregate.open_windows()
-        forgotten = 0
-        while len(self._parts) > 1 and not self._parts[0][1] & open_windows:
-            forgotten = self._parts.popleft()[0]
-        return forgotten
+        unneeded = 0
+        for _number, windows in islice(self._parts, max(0, len(self._parts) - 1)):
+            if windows & open_windows:
+                break
+            unneeded += 1
+        return unneeded
+
+
+def _ended(kind: Kind, start: int, now: int) -> bool:
+    return start + kind.length_ms + GRACE_MS <= now
 
 
 def _slices(guild_ids: list[int]) -> Iterator[list[int]]:
     for first in range(0, len(guild_ids), SLICE):
         yield guild_ids[first : first + SLICE]
+
+
+def _portions(activity: Activity) -> Iterator[Activity]:
+    if len(activity.cells) <= PORTION:
+        yield activity
+        return
+    # By member, so that what one member did stays in one entry as far as it can.
+    cells = iter(sorted(activity.cells.items(), key=lambda item: item[0][2]))
+    while portion := dict(islice(cells, PORTION)):
+        members = {user_id for _, _, user_id, _ in portion}
+        seen = {user_id: activity.seen[user_id] for user_id in members if user_id in activity.seen}
+        yield Activity(portion, seen)
