@@ -88,7 +88,7 @@ async def examine(config: Config, *, online: bool = False) -> Findings:
     problems = list(_token_problems(config))
     report = await _ask_discord(config, chosen, problems) if online and not problems else None
     application = report.application_id if report else _application_id(config)
-    sinks = make_sinks(config, chosen, SystemClock())
+    sinks = make_sinks(config, SystemClock())
     link = invite_url(application or 0, permission_mask(permissions))
     return Findings(
         on=tuple(chosen.events),

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from exporter.cli.options import DurationOption, SeedOption
+from exporter.cli.options import DurationOption, SeedOption, read_duration
 
 GuildsOption = Annotated[int, typer.Option("--guilds", min=1, help="Guilds the bot is in.")]
 RateOption = Annotated[float, typer.Option("--rate", min=0, help="Actions of people per second.")]
@@ -25,6 +25,19 @@ def simulate(
     seed: SeedOption = 0,
     ledger: LedgerOption = None,
     duration: DurationOption = None,
+    shards: Annotated[
+        int,
+        typer.Option("--shards", min=0, help="Shards recommended to bots; 0 for as few as Discord allows."),
+    ] = 0,
+    heartbeat: Annotated[
+        float,
+        typer.Option(
+            "--heartbeat",
+            metavar="TIME",
+            parser=read_duration,
+            help="Heartbeat interval asked for; short ones show half-open sockets soon.",
+        ),
+    ] = 41.25,
 ) -> None:
     """Serve a simulated Discord: gateway, REST API and people who talk, react and moderate."""
     import asyncio
@@ -33,4 +46,5 @@ def simulate(
     from exporter.cli.simulation import Plan, serve
 
     prepare_log()
-    asyncio.run(serve(Plan(port, guilds, members, rate, seed, ledger, duration), typer.echo))
+    plan = Plan(port, guilds, members, rate, seed, ledger, duration, shards, heartbeat)
+    asyncio.run(serve(plan, typer.echo))

@@ -36,7 +36,11 @@ _POLL_S: Final = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What to simulate; ``rate`` is actions per second, ``duration`` seconds of traffic, None for no end."""
+    """What to simulate.
+
+    ``rate`` is actions per second, ``duration`` seconds of traffic or None for no end, ``shards`` the number
+    recommended or 0 for as many as needed, ``heartbeat`` the seconds between heartbeats.
+    """
 
     port: int
     guilds: int
@@ -45,6 +49,8 @@ class Plan:
     seed: int
     ledger: pathlib.Path | None
     duration: float | None
+    shards: int = 0
+    heartbeat: float = 41.25
 
 
 async def serve(plan: Plan, say: Callable[[str], None]) -> None:
@@ -59,7 +65,7 @@ async def serve(plan: Plan, say: Callable[[str], None]) -> None:
     except OSError as error:
         msg = f"cannot write the ledger {plan.ledger} ({error.strerror}); name another file with --ledger"
         raise ExporterError(msg) from error
-    settings = SimulatorSettings()
+    settings = SimulatorSettings(shards=plan.shards, heartbeat_interval_ms=round(plan.heartbeat * 1000))
     world = World(Shape(seed=plan.seed, guilds=plan.guilds, members=plan.members), ledger, clock)
     simulator = Simulator(world, ledger, settings, clock=clock)
     try:
