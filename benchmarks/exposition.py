@@ -49,6 +49,9 @@ class Totals:
         }
         self.states = {name: dict.fromkeys(self.names, 250) for name in catalogue.gauges}
 
+    def refresh(self) -> None:
+        """Always up to date."""
+
     def guilds(self) -> Mapping[int, str]:
         """Names by guild."""
         return self.names

@@ -48,7 +48,8 @@ class GuildText:
         """Series in the text written last."""
 
     def pieces(self, format_: Format) -> Iterator[str]:
-        """The text in pieces of a thousand samples at most; amounts may change between two of them."""
+        """The text in pieces, each about a thousand samples; amounts may change between two of them."""
+        self._source.refresh()
         if self.roster.update(self._source.guilds()):
             for fold in self._folds.values():
                 fold.keep(self.roster.folded)

@@ -15,6 +15,10 @@ class Source(Protocol):
     fall while the guild is known.
     """
 
+    def refresh(self) -> None:
+        """Bring the totals up to now, time in progress among them; called before each scrape."""
+        ...
+
     def guilds(self) -> Mapping[int, str]:
         """Names by id of every guild to show.
 

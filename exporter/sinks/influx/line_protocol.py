@@ -116,7 +116,11 @@ class Lines:
 
 
 class Encoder:
-    """Encodes rows by the catalogue's names; holds nothing else."""
+    """Encodes rows by the catalogue's names; holds nothing else.
+
+    Raises:
+        ValueError: two measures of the catalogue would write to one field of one series.
+    """
 
     __slots__ = ("_gauges", "_members", "_series")
 
@@ -129,7 +133,11 @@ class Encoder:
                 head = escape(measure.measurement)
                 if measure.label and value:
                     head += f",{escape(measure.label)}={escape(value)}"
-                self._series[measure.name, value] = (head, f" {escape(measure.field)}=", seconds)
+                plan = (head, f" {escape(measure.field)}=", seconds)
+                if plan in self._series.values():
+                    msg = f"measure {measure.name} writes to a field of {head} that another one writes to"
+                    raise ValueError(msg)
+                self._series[measure.name, value] = plan
                 column = measure.member_columns.get(value)
                 self._members[measure.name, value] = (
                     _field_format(column, seconds=seconds) if column else None
