@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, PositiveFloat, SecretStr
+from pydantic import BeforeValidator, Field, SecretStr
 
 from exporter.settings import Duration, Secret, Section
 
@@ -34,7 +34,7 @@ def parse_url(value: object) -> str | None:
 
 
 Bucket = Annotated[str, Field(min_length=1, max_length=255)]
-Deadline = Annotated[Duration, PositiveFloat]
+Deadline = Annotated[Duration, Field(gt=0)]
 
 
 class TimeoutConfig(Section):
