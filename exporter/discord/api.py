@@ -73,7 +73,7 @@ class _User(msgspec.Struct, frozen=True):
 class _Guild(msgspec.Struct, frozen=True):
     id: int
     name: str = ""
-    permissions: int = 0
+    permissions: int | None = None
 
 
 async def inspect_online(
@@ -130,5 +130,7 @@ async def _list_guilds(rest: RestClient) -> list[_Guild]:
 
 def _blind(guilds: Iterable[_Guild], permissions: Sequence[str]) -> Iterable[BlindGuild]:
     for guild in guilds:
+        if guild.permissions is None:
+            continue  # some proxies leave it out; unknown is not missing
         if missing := missing_permissions(permissions, guild.permissions):
             yield BlindGuild(guild.id, guild.name, missing)

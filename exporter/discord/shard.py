@@ -216,6 +216,7 @@ class Shard:
         ws, self._ws = self._ws, None
         self.connected = False
         self._telemetry.gateway_connected.set(0, self._label)
+        self._telemetry.gateway_latency.values.pop((self._label,), None)  # nobody's any more
         if ws is None:
             return
         with suppress(OSError, TimeoutError, aiohttp.ClientError, RuntimeError):

@@ -41,7 +41,7 @@ Received: TypeAlias = tuple[str, bytes, int, int]
 async def until(condition: Callable[[], object], seconds: float = 10.0) -> None:
     """Let the loop turn until the condition holds."""
     async with asyncio.timeout(seconds):
-        while not condition():  # noqa: ASYNC110 - conditions on metrics and sockets have no event
+        while not condition():
             await asyncio.sleep(0.005)
 
 

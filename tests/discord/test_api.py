@@ -39,6 +39,7 @@ async def test_the_report_says_who_what_and_where_it_is_blind(gateway: Gateway) 
         {"id": "11", "name": "some", "permissions": str(1 << 10)},
         {"id": "12", "name": "owner", "permissions": str(1 << 3)},
         {"id": "13", "name": "none", "permissions": "0"},
+        {"id": "14", "name": "untold"},
     ]
     report = await _inspect(gateway.url)
     assert (report.bot_id, report.bot_name, report.application_id) == (4242, "exporter", 4242)
@@ -46,7 +47,7 @@ async def test_the_report_says_who_what_and_where_it_is_blind(gateway: Gateway) 
     assert report.refused == ("guild_presences",)
     assert (report.gateway, report.shards) == (gateway.ws_url, 3)
     assert report.session_start_limit.remaining == 1000
-    assert report.guilds == 4
+    assert report.guilds == 5
     assert report.blind == (
         BlindGuild(11, "some", ("view_audit_log",)),
         BlindGuild(13, "none", PERMISSIONS),

@@ -174,7 +174,7 @@ async def test_a_failed_attempt_gives_its_turn_to_the_next() -> None:
     gated = Gated()
     with pytest.raises(OSError, match="gone"):
         async with gated.gate.turn(0):
-            raise OSError("gone")  # noqa: EM101 - the connection's
+            raise OSError("gone")
     await gated.identify(1)
     assert gated.sent_at == [(1, 5.0)]
 

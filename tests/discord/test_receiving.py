@@ -44,15 +44,17 @@ async def test_ready_and_resumed_are_handed_on_too(gateway: Gateway, start: Star
     assert harness.telemetry.gateway_events.values == {("READY",): 1, ("RESUMED",): 1}
 
 
+@pytest.mark.parametrize("size", [1, 7, 100, -4, -5])
 async def test_a_dispatch_split_over_many_websocket_messages_is_put_together(
-    gateway: Gateway, start: Start
+    gateway: Gateway, start: Start, size: int
 ) -> None:
     harness = start(compress=True)
     connection = await gateway.connected()
     text = json.dumps({"op": 0, "t": "MESSAGE_CREATE", "s": 2, "d": MESSAGE}).encode()
     raw = connection.deflate.compress(text) + connection.deflate.flush(2)
-    for byte in range(0, len(raw), 7):
-        await connection.socket.send_bytes(raw[byte : byte + 7])
+    step = size if size > 0 else len(raw) + size
+    for byte in range(0, len(raw), step):
+        await connection.socket.send_bytes(raw[byte : byte + step])
     _, data, _, _ = await harness.next("MESSAGE_CREATE")
     assert json.loads(data) == MESSAGE
 

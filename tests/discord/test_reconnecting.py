@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from dataclasses import replace
 
 import pytest
@@ -115,6 +116,52 @@ async def test_an_invalidated_session_is_started_anew(gateway: Gateway, start: S
     assert gateway.paths == ["/gw", "/gw"]
     await until(lambda: harness.telemetry.gateway_identifies.get("0") == 2)
     assert harness.telemetry.gateway_resumes.get("0") == 0
+
+
+async def test_the_answer_to_an_invalidated_session_waits_as_discord_asks(
+    gateway: Gateway, start: Start
+) -> None:
+    start(pace=replace(FAST, invalid_session=(0.25, 0.25)))
+    connection = await gateway.connected()
+    before = asyncio.get_running_loop().time()
+    await connection.send(9, d=False)
+    await gateway.connected()
+    assert asyncio.get_running_loop().time() - before >= 0.25
+
+
+async def test_a_storm_of_faults_leaves_no_thread_socket_or_task_behind(
+    gateway: Gateway, start: Start
+) -> None:
+    async def drop_at_once(connection: Connection) -> None:
+        await _drop(connection)
+
+    async def drop_after_hello(connection: Connection) -> None:
+        await connection.hello()
+        await _drop(connection)
+
+    async def reconnect_after_welcome(connection: Connection) -> None:
+        await connection.welcome()
+        await connection.send(7)
+
+    async def invalidate(connection: Connection) -> None:
+        await connection.hello()
+        await connection.command()
+        await connection.send(9, d=False)
+
+    async def close_with_4000(connection: Connection) -> None:
+        await connection.welcome()
+        await connection.close(4000)
+
+    faults = [drop_at_once, drop_after_hello, reconnect_after_welcome, invalidate, close_with_4000]
+    gateway.scripts = [fault for _ in range(20) for fault in faults]
+    harness = start(pace=replace(FAST, backoff_cap=0.01, invalid_session=(0.0, 0.0), spacing=0.0))
+    threads, tasks = threading.active_count(), len(asyncio.all_tasks())
+    await until(lambda: not gateway.scripts, 30)
+    await harness.connected()
+    await until(lambda: threading.active_count() <= threads + 2)  # one heartbeat, one resolver
+    await until(lambda: len(asyncio.all_tasks()) <= tasks + 6)
+    assert len(gateway.paths) == 101
+    assert harness.telemetry.rejected.total() == 0
 
 
 @pytest.mark.parametrize("code", [4007, 4009])
