@@ -3,6 +3,36 @@
 The ledger is the oracle that every store is checked against. Invariants: ids are strings; ``n`` rises by one;
 the first line is the HEADER; END comes after the last action and may only be followed by LOST and GAP, since
 a bot can still fail to come back for what it has not fetched.
+
+Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOST, GAP and END a ``guild_id``:
+
+    HEADER            format, seed, guilds, members, rate, version, started_at
+    GUILD             a guild at the start, and GUILD_CREATE one the bot was added to:
+                      name, member_count, owner_id, afk_channel_id, bots
+    GUILD_UPDATE      changes {field: {old, new}}, moderator_id, audit_entry_id
+    GUILD_DELETE      the bot was removed: name, member_count
+    OUTAGE            unavailable
+    MESSAGE_CREATE    user_id, author (human, bot, webhook, system), channel_id, message_id and parent_id, the
+                      channel it is booked on: a thread's parent, else the channel itself
+    MESSAGE_UPDATE    an edit by the author; EMBED_RESOLVED is Discord's own update and never an edit
+    MESSAGE_PIN       moderator_id
+    MESSAGE_DELETE    user_id; moderator_id and audit_entry_id if it was not the author
+    MESSAGE_DELETE_BULK          count, moderator_id, audit_entry_id
+    MESSAGE_REACTION_ADD         emoji (id or text), user_id, message_author_id, super
+    MESSAGE_REACTION_REMOVE      emoji, user_id
+    MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI: count of reactions that went
+    VOICE_STATE       user_id, channel_id or null, flags
+    VOICE_SESSION     at its end: user_id, from, to, ms, afk_ms, channels {id: ms}, ended
+    THREAD_CREATE     channel_id, parent_id, user_id
+    GUILD_MEMBER_ADD  user_id, member_count afterwards
+    GUILD_MEMBER_REMOVE          user_id, reason (leave, kick, ban, prune), moderator_id, audit_reason,
+                                 audit_entry_id, member_count afterwards
+    GUILD_BAN_ADD, GUILD_BAN_REMOVE: target_user_id, moderator_id, reason, audit_entry_id
+    AUDIT_LOG_ENTRY   the bot is told of an entry: audit_entry_id, action_type, user_id, of (the deed's line),
+                      visible (whether the bot had the permission)
+    LOST              refs (lines no session could see), reason
+    GAP               shard, from, to: no live connection
+    END               counts {type: lines}
 """
 
 from __future__ import annotations
@@ -47,7 +77,7 @@ class Ledger:
         self.counts[type_] += 1
         if self._file is not None:
             line = {"n": self.lines, "at": at, "type": type_, **fields}
-            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE | orjson.OPT_NON_STR_KEYS))
+            self._file.write(orjson.dumps(line, option=orjson.OPT_APPEND_NEWLINE))
         return self.lines
 
     def header(self, *, seed: int, guilds: int, members: int, rate: float, version: str) -> None:

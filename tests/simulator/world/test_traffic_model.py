@@ -208,7 +208,7 @@ def test_settling_does_the_echoes_and_forgets_plans() -> None:
 
 
 async def until(condition: Callable[[], bool]) -> None:
-    while not condition():  # noqa: ASYNC110 - what is waited for is a number, which sets no event
+    while not condition():
         await asyncio.sleep(0.01)
 
 
@@ -321,6 +321,37 @@ async def test_after_a_stall_only_a_quarter_second_is_made_up_for() -> None:
     clock.advance(0.1)
     await until(lambda: traffic.steps > 25)
     assert traffic.steps == 35
+    stop.set()
+    await task
+
+
+async def test_a_high_rate_leaves_others_their_turn() -> None:
+    clock = ManualClock()
+    ledger = Ledger(None, clock)
+    world = World(Shape(seed=3, guilds=2, members=20), ledger, clock)
+    ready, stop = asyncio.Event(), asyncio.Event()
+    ready.set()
+    traffic = Traffic(world, rate=20_000)
+    task = asyncio.create_task(
+        drive(
+            world,
+            traffic,
+            ledger,
+            lambda _dispatch: None,
+            rate=20_000,
+            duration=None,
+            ready=ready,
+            clock=clock,
+            stop_event=stop,
+        )
+    )
+    await asyncio.sleep(0.05)
+    clock.advance(10)
+    turns = 0
+    while traffic.steps < 5000:
+        await asyncio.sleep(0)
+        turns += traffic.steps > 0
+    assert turns >= 40
     stop.set()
     await task
 
