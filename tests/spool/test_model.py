@@ -1,0 +1,206 @@
+"""The spool against a model in plain Python: whatever is done to it in whatever order, both hold the same."""
+
+from __future__ import annotations
+
+import asyncio
+import random
+import tempfile
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from exporter.clock import ManualClock
+from exporter.model import Entry, Priority
+from exporter.spool import retention
+from exporter.spool.config import SpoolConfig
+from exporter.spool.jobs import Step
+from exporter.spool.store import Spool
+from exporter.telemetry import Telemetry
+
+SINKS = ("sql", "influx", "webhook")
+lanes = st.sampled_from(Priority)
+sinks = st.sampled_from(SINKS)
+
+
+@dataclass
+class Sink:
+    """Keys in order by lane, and what became of the others."""
+
+    waiting: dict[Priority, list[str]]
+    delivered: int = 0
+    dead: list[str] = field(default_factory=list)
+    buried: int = 0
+    evicted: int = 0
+
+
+class SpoolMachine(RuleBasedStateMachine):
+    def __init__(self):
+        super().__init__()
+        self.loop = asyncio.new_event_loop()
+        self.directory = tempfile.TemporaryDirectory()
+        self.clock = ManualClock()
+        self.journal: list[tuple[int, bytes]] = []
+        self.kept: dict[Priority, list[str]] = {lane: [] for lane in Priority}
+        self.sinks: dict[str, Sink] = {}
+        self.total = 0
+        self.highest = 0
+        self.rng = random.Random(0)
+        self.spool = self.do(self.open())
+        self.register(["sql"])
+
+    def do(self, work):
+        return self.loop.run_until_complete(work)
+
+    async def open(self):
+        config = SpoolConfig(reserve=0)
+        return await Spool.open(Path(self.directory.name), config, self.clock, Telemetry())
+
+    def register(self, names):
+        self.do(self.spool.register(names))
+        for name in names:
+            if name not in self.sinks:
+                self.sinks[name] = Sink({lane: list(keys) for lane, keys in self.kept.items()})
+
+    @rule(counts=st.lists(st.tuples(lanes, st.sampled_from([1, 2, 17, 130])), max_size=3), part=st.none() | st.binary())
+    def append(self, counts, part):
+        entries = []
+        for lane, count in counts:
+            for _ in range(count):
+                self.total += 1
+                entries.append(Entry("T", 1, 1, f"{self.total}", lane, {"n": self.total}))
+        number = self.do(self.spool.append(entries, journal=part))
+        assert (number > 0) == (part is not None)
+        if part is not None:
+            assert all(number > earlier for earlier, _ in self.journal)
+            self.journal.append((number, part))
+        if entries:
+            # Behind every position ever given out, whatever happened to those rows.
+            used = {entry.priority: self.spool.tip(entry.priority) for entry in entries}
+            assert max(used.values()) >= self.highest + len(entries)
+            self.highest = max(used.values())
+        for entry in entries:
+            self.kept[entry.priority].append(entry.key)
+            for sink in self.sinks.values():
+                sink.waiting[entry.priority].append(entry.key)
+
+    @precondition(lambda self: self.journal)
+    @rule(data=st.data())
+    def forget(self, data):
+        number = data.draw(st.sampled_from([number for number, _ in self.journal]))
+        self.do(self.spool.append([], forget=number))
+        self.journal = [part for part in self.journal if part[0] > number]
+
+    @rule(name=sinks, lane=lanes, rows=st.integers(1, 200), passed=st.floats(0, 1), bad=st.sets(st.integers(0, 20)))
+    def deliver(self, name, lane, rows, passed, bad):
+        sink = self.sinks.get(name)
+        if sink is None:
+            return
+        batch = self.do(self.spool.read(name, lane, max_rows=rows, max_bytes=10**6))
+        expected = sink.waiting[lane][:rows]
+        assert [row.entry.key for row in batch.rows] == expected if expected else batch is None
+        if batch is None:
+            return
+        count = max(1, round(passed * len(batch.rows)))
+        dead = [(row.position, "bad") for index, row in enumerate(batch.rows[:count]) if index in bad]
+        self.do(self.spool.advance(name, lane, batch.rows[count - 1].position, dead=dead))
+        buried = [key for index, key in enumerate(expected[:count]) if index in bad]
+        sink.delivered += count - len(buried)
+        sink.buried += len(buried)
+        sink.dead += buried
+        del sink.waiting[lane][:count]
+
+    @rule(name=sinks)
+    def replay(self, name):
+        sink = self.sinks.get(name)
+        if sink is None:
+            return
+        letters = self.do(self.spool.dead(sink=name, limit=10**6))
+        assert [letter.key for letter in letters] == sink.dead
+        assert self.do(self.spool.replay([letter.id for letter in letters])) == len(letters)
+        for letter in letters:
+            sink.waiting[letter.lane].append(letter.key)
+        sink.dead.clear()
+
+    @rule(name=st.sampled_from(SINKS[1:]))
+    def add_sink(self, name):
+        self.do(self.spool.tidy())
+        self.trim_kept()
+        self.register(sorted({*self.sinks, name}))
+
+    @rule(lane=lanes, count=st.integers(1, 150))
+    def evict(self, lane, count):
+        # Replayed rows have a place on the disk too; the model knows those only by what its sinks wait for.
+        before = {name: list(sink.waiting[lane]) for name, sink in self.sinks.items()}
+        self.do(self.spool._writer.run(Step(lambda connection: retention.evict(connection, lane, count))))
+        for name, sink in self.sinks.items():
+            batch = self.do(self.spool.read(name, lane, max_rows=10**6, max_bytes=10**9))
+            left = [] if batch is None else [row.entry.key for row in batch.rows]
+            lost = len(before[name]) - len(left)
+            assert 0 <= lost <= count
+            assert before[name][lost:] == left
+            sink.evicted += lost
+            sink.waiting[lane] = left
+        on_disk = self.do(self.spool._writer.run(Step(lambda connection: self.keys_of(connection, lane))))
+        assert on_disk == self.kept[lane][len(self.kept[lane]) - len(on_disk) :]
+        self.kept[lane] = on_disk
+
+    @staticmethod
+    def keys_of(connection, lane):
+        rows = connection.execute(f"SELECT key FROM {lane.name.lower()} WHERE only_for IS NULL ORDER BY position")
+        return [key for (key,) in rows]
+
+    def trim_kept(self):
+        """Rows that every sink has passed are gone from the disk, all others are there."""
+        for lane in Priority:
+            on_disk = self.do(self.spool._writer.run(Step(lambda c, lane=lane: self.keys_of(c, lane))))
+            assert on_disk == self.kept[lane][len(self.kept[lane]) - len(on_disk) :]
+            waiting = {key for sink in self.sinks.values() for key in sink.waiting[lane]}
+            assert waiting & set(self.kept[lane]) <= set(on_disk)
+            self.kept[lane] = on_disk
+
+    @rule()
+    def tidy(self):
+        self.do(self.spool.tidy())
+        self.trim_kept()
+
+    @rule()
+    def reopen(self):
+        source = self.spool.source
+        self.do(self.spool.close())
+        self.spool = self.do(self.open())
+        assert self.spool.source == source
+        self.register(list(self.sinks))
+
+    @invariant()
+    def books_agree(self):
+        tally = self.do(self.spool.tally())
+        assert tally.spooled == self.total
+        for name, sink in self.sinks.items():
+            books = tally.sinks[name]
+            waiting = sum(map(len, sink.waiting.values()))
+            assert (books.delivered, books.dead, books.evicted, books.pending) == (
+                sink.delivered,
+                sink.buried,
+                sink.evicted,
+                waiting,
+            )
+            assert books.spooled == books.delivered + books.dead + books.evicted + books.pending
+
+    @invariant()
+    def journal_agrees(self):
+        assert [(part.number, part.body) for part in self.do(self.spool.journal())] == self.journal
+
+    def teardown(self):
+        self.do(self.spool.close())
+        self.loop.run_until_complete(self.loop.shutdown_default_executor())
+        self.loop.close()
+        self.directory.cleanup()
+
+
+TestSpoolModel = SpoolMachine.TestCase
+TestSpoolModel.settings = settings(
+    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+)
