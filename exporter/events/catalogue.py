@@ -35,12 +35,21 @@ class Catalogue:
         self._check_measures()
 
     def _check_measures(self) -> None:
-        unique = {id(measure): measure for event in self.events.values() for measure in event.measures}
-        for attribute in ("name", "metric"):
-            names = Counter(getattr(measure, attribute) for measure in unique.values())
+        declared: dict[int, Measure | Gauge] = {
+            id(quantity): quantity
+            for event in self.events.values()
+            for quantity in (*event.measures, *event.gauges)
+        }
+        ways: dict[str, Callable[[Measure | Gauge], str | None]] = {
+            "name": lambda quantity: quantity.name,
+            "metric": lambda quantity: quantity.metric,
+            "InfluxDB field": lambda quantity: f"{quantity.measurement}.{quantity.field}",
+        }
+        for way, name_of in ways.items():
+            names = Counter(name_of(quantity) for quantity in declared.values())
             repeated = sorted(name for name, count in names.items() if name and count > 1)
             if repeated:
-                msg = f"measures share the {attribute} {', '.join(repeated)}"
+                msg = f"measures or gauges share the {way} {', '.join(repeated)}"
                 raise ValueError(msg)
 
     @cached_property
