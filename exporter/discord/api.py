@@ -22,6 +22,7 @@ from exporter.discord.rest import (
     GatewayBot,
     RestClient,
     SessionStartLimit,
+    describe_failure,
     fetch,
     fetch_application,
     is_unauthorized,
@@ -98,7 +99,7 @@ async def inspect_online(
     except (disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
         if isinstance(error, disnake.HTTPException) and is_unauthorized(error):
             raise refusal.token_refused(refusal.UNAUTHORIZED) from error
-        msg = f"Discord's API at {config.api_url} gave no usable answer: {type(error).__name__}: {error}"
+        msg = f"Discord's API at {config.api_url} gave no usable answer: {describe_failure(error)}"
         raise ExporterError(msg) from error
     finally:
         await rest.close()

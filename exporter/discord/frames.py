@@ -10,6 +10,7 @@ Opcodes other than dispatch, and READY and RESUMED, go to disnake's own method: 
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 import math
@@ -44,15 +45,10 @@ HEARTBEATS_MISSED: Final = 1.5
 SHORTEST_TIMEOUT: Final = 2.0
 """Seconds. A busy machine may itself be late by a second; a needless RESUME costs more than the wait."""
 
+FAREWELL: Final = 2.0
+"""Seconds for the closing handshake Discord itself asked for; each is time without a connection."""
+
 _FAR_PAST_ANY_SEQUENCE = 2**53
-_CONTROL_OPS = frozenset(
-    {
-        DiscordWebSocket.HEARTBEAT,
-        DiscordWebSocket.RECONNECT,
-        DiscordWebSocket.INVALIDATE_SESSION,
-        DiscordWebSocket.HEARTBEAT_ACK,
-    }
-)
 _ENDS_CONNECTION = (ReconnectWebSocket, WebSocketClosure, ConnectionClosed, OSError, aiohttp.ClientError)
 
 
@@ -222,11 +218,21 @@ class FrameReader:
                 name = frame.t or ""
                 self._established(name)
                 self._hand_over(name, frame.d)
-        elif op in _CONTROL_OPS:
+        elif op in {DiscordWebSocket.HEARTBEAT, DiscordWebSocket.HEARTBEAT_ACK}:
             await self._delegate(message)
             self._observe_latency()
+        elif op in {DiscordWebSocket.RECONNECT, DiscordWebSocket.INVALIDATE_SESSION}:
+            await self._part(message)
         else:
             self._reject("opcode")
+
+    async def _part(self, message: str | bytes) -> None:
+        # disnake closes the socket first and would wait half a minute for the other side's farewell.
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await self._delegate(message)
+        except TimeoutError as error:
+            raise ReconnectWebSocket(self._shard, resume=self._ws.session_id is not None) from error
 
     async def _hello(self, frame: Frame, message: str | bytes) -> None:
         ws = self._ws

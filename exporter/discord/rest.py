@@ -40,6 +40,9 @@ _WORDS: Final = frozenset(_ROUTE_WORDS.split())
 _LONGEST_ROUTE: Final = 8
 """Segments; Discord's longest route has seven."""
 
+_LONGEST_FAILURE: Final = 200
+"""Characters of a failure worth a log line."""
+
 _DEADLINES: Final = aiohttp.ClientTimeout(total=60, sock_connect=15, sock_read=30)
 """Seconds. Discord answers within one or two; without a deadline a half-open socket is waited on for ever."""
 
@@ -113,6 +116,13 @@ def _parsed(answer: Any) -> Any:
 def is_unauthorized(error: disnake.HTTPException) -> bool:
     """Whether Discord does not know the token (any more)."""
     return error.status == HTTPStatus.UNAUTHORIZED
+
+
+def describe_failure(error: Exception) -> str:
+    """One line of bounded length about a failure; an answer of a proxy's may be a whole page."""
+    if isinstance(error, TimeoutError):
+        return "no answer in time"
+    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")[:_LONGEST_FAILURE]
 
 
 _Count = Annotated[int, Meta(ge=0, le=10**9)]

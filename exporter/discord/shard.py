@@ -24,7 +24,7 @@ from exporter.discord.client import LeanClient
 from exporter.discord.identify import IdentifyGate
 from exporter.discord.pace import Pace
 from exporter.discord.refusal import FATAL_CODES
-from exporter.discord.rest import is_unauthorized
+from exporter.discord.rest import describe_failure, is_unauthorized
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -106,6 +106,7 @@ class Shard:
         self._failures = 0
         self._invalidated = False
         self._connected_at = 0
+        self._since = 0.0
         self._problem = ""
 
     @property
@@ -124,6 +125,7 @@ class Shard:
             self._telemetry.gateway_resumes.add(self._label)
         self.connected = True
         self._connected_at = self._clock.now_ms()
+        self._since = self._clock.monotonic()
         self._telemetry.gateway_connected.set(1, self._label)
         _log.info("Shard %d is connected (%s).", self.id, name)
 
@@ -140,7 +142,6 @@ class Shard:
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
-            started = self._clock.monotonic()
             try:
                 await self._live()
             except asyncio.CancelledError:
@@ -152,8 +153,6 @@ class Shard:
                 self._note_loss(error)
             finally:
                 await self._hang_up(_RESUMABLE_CODE)
-            good = self._clock.monotonic() - started >= self._pace.stable_after
-            self._failures = 0 if good else self._failures + 1
             pause = self._pace.backoff(self._failures, self._rng)
             if self._invalidated:
                 pause += self._rng.uniform(*self._pace.invalid_session)
@@ -193,7 +192,9 @@ class Shard:
         if isinstance(error, ReconnectWebSocket):
             self._problem = "silent or cut off" if code in {None, _CUT_OFF} else f"closed with {code}"
         else:
-            self._problem = f"{type(error).__name__}: {error}".rstrip(": ")
+            self._problem = describe_failure(error)
+        stable = self.connected and self._clock.monotonic() - self._since >= self._pace.stable_after
+        self._failures = 0 if stable else self._failures + 1
         self._invalidated = isinstance(error, ReconnectWebSocket) and not error.resume
         if self._invalidated or code in _SESSION_ENDING_CODES:
             self._session = None

@@ -23,7 +23,14 @@ from exporter.discord.frames import FrameReader, Intake
 from exporter.discord.identify import IdentifyGate
 from exporter.discord.intents import intent_mask, refused_intents
 from exporter.discord.pace import IdentifyLedger, Pace
-from exporter.discord.rest import GatewayBot, fetch, fetch_application, is_unauthorized, set_api_url
+from exporter.discord.rest import (
+    GatewayBot,
+    describe_failure,
+    fetch,
+    fetch_application,
+    is_unauthorized,
+    set_api_url,
+)
 from exporter.discord.shard import Shard, ShardStatus
 from exporter.errors import CredentialsError
 from exporter.telemetry import Telemetry
@@ -94,7 +101,7 @@ class DiscordSource:
             except CredentialsError:
                 raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may do better
-                problem = f"{type(error).__name__}: {error}".rstrip(": ")
+                problem = describe_failure(error)
                 _log.debug("The client failed.", exc_info=True)
             else:
                 return

@@ -107,6 +107,42 @@ async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
     assert SHORTEST_TIMEOUT < 45.0
 
 
+@pytest.mark.parametrize(
+    ("op", "data", "answer"), [(7, None, RESUME), (9, True, RESUME), (9, False, IDENTIFY)]
+)
+async def test_a_gateway_that_asks_to_reconnect_and_then_hangs_is_left(
+    gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch, op: int, data: object, reply: int
+) -> None:
+    monkeypatch.setattr("exporter.discord.frames.FAREWELL", 0.05)
+    start()
+    connection = await gateway.connected()
+    assert connection.socket._req is not None
+    assert connection.socket._req.transport is not None
+    connection.socket._req.transport.pause_reading()  # the client's farewell is never read
+    await connection.send(op, data)
+    await gateway.connected()
+    assert [command["op"] for command in gateway.commands] == [IDENTIFY, reply]
+    connection.socket._req.transport.abort()
+
+
+async def test_failures_in_a_row_are_forgotten_once_a_connection_has_proved_stable(
+    gateway: Gateway, start: Start
+) -> None:
+    harness = start(pace=replace(FAST, stable_after=0.05))
+    connection = await gateway.connected()
+    shard = harness.source._shards[0]
+    shard._failures = 7
+    await asyncio.sleep(0.06)  # what is tested is that time has passed
+    await _drop(connection)
+    await gateway.connected()
+    assert shard._failures == 0
+    unstable = start(pace=replace(FAST, stable_after=1000))
+    connection = await gateway.connected()
+    await _drop(connection)
+    await gateway.connected()
+    assert unstable.source._shards[0]._failures == 1
+
+
 async def test_an_invalidated_session_is_started_anew(gateway: Gateway, start: Start) -> None:
     harness = start()
     connection = await gateway.connected()
@@ -265,10 +301,12 @@ async def test_the_other_shards_go_on_while_one_is_gone(gateway: Gateway, start:
     assert harness.source.shards[0].problem
 
 
-async def test_a_rest_api_that_is_down_is_waited_for(gateway: Gateway, start: Start) -> None:
+async def test_a_rest_api_that_is_down_is_waited_for(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     gateway.failures = [
         web.Response(status=503, text="maintenance"),
-        web.Response(status=403, text="<html>"),
+        web.Response(status=403, text="<html>\n" + "a page of a proxy " * 1000),
         answer({"url": 5}),
     ]
     harness = start()
@@ -276,6 +314,9 @@ async def test_a_rest_api_that_is_down_is_waited_for(gateway: Gateway, start: St
     await harness.connected()
     assert harness.telemetry.rest_requests.get("/users/@me", "503") == 1
     assert harness.telemetry.rest_requests.get("/users/@me", "403") == 1
+    ours = [record for record in caplog.records if record.name.startswith("exporter.")]
+    assert sum("next attempt in" in record.getMessage() for record in ours) == 3
+    assert all(len(record.getMessage()) < 400 and "\n" not in record.getMessage() for record in ours)
 
 
 async def test_an_address_nobody_listens_at_is_tried_until_closed(
