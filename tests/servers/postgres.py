@@ -43,11 +43,10 @@ class Postgres:
     def dsn(self, database: str, *, user: str = USER, password: str = PASSWORD) -> str:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
-    def create_database(self) -> str:
-        """A new, empty database's name."""
+    def create_database(self, template: str = "template0") -> str:
+        """A new database's name; empty, or a copy of ``template``, to which nobody may be connected."""
         name = f"test_{next(self.numbers)}"
-        # The file copy strategy and template0 keep this at some ten milliseconds.
-        self.sql(f"CREATE DATABASE {name} TEMPLATE template0")
+        self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name
 
     def sql(self, statement: str, database: str = "postgres") -> str:

@@ -1,6 +1,7 @@
 """A batch as the rows it changes: pure, so that what is written can be tested without a database.
 
-Rows of one table come out sorted by key, so that two writers take locks in the same order.
+Sums and states come out by key, so that two writers take locks in the same order. Occurrences keep the order
+of the batch: which of two reports of one action came first decides which row stands for it.
 """
 
 from __future__ import annotations
@@ -32,6 +33,23 @@ MemberKey = tuple[int, int]
 
 
 @dataclass(frozen=True, slots=True)
+class Departure:
+    """A leave whose tenure is to be found: ``joined_at`` is the latest join before it in the batch, or 0."""
+
+    member: MemberKey
+    joined_at: int
+    row: Parameters
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """Rows of one table that follow each other and are merged by the same rule."""
+
+    amends: bool
+    rows: list[Parameters] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
 class Rules:
     """What decides how an entry is written."""
 
@@ -48,19 +66,17 @@ class Rules:
 
 @dataclass(slots=True)
 class Changes:
-    """What a batch changes. Lists are in the order of the batch; ``write`` sorts them."""
+    """What a batch changes; lists are in the order of the batch."""
 
     increments: Increments
-    originals: dict[str, list[Parameters]] = field(default_factory=dict)
-    amendments: dict[str, list[Parameters]] = field(default_factory=dict)
+    occurrences: dict[str, list[Run]] = field(default_factory=dict)
     guilds: list[Parameters] = field(default_factory=list)
     member_counts: dict[int, tuple[int, int]] = field(default_factory=dict)
     channels: dict[tuple[int, int], Parameters] = field(default_factory=dict)
     members: dict[MemberKey, Member] = field(default_factory=dict)
     invites: list[Parameters] = field(default_factory=list)
     snapshots: dict[str, Parameters] = field(default_factory=dict)
-    departures: list[tuple[MemberKey, int, Parameters]] = field(default_factory=list)
-    """Member, the latest join seen before in this batch (0 for none), and the row whose tenure follows."""
+    departures: list[Departure] = field(default_factory=list)
 
     def member_rows(self) -> list[Parameters]:
         """Rows for ``members``, by key."""
@@ -123,13 +139,15 @@ def _take_metrics(entry: Entry, changes: Changes, rules: Rules) -> None:
 
 def _take_record(table: Table, entry: Entry, changes: Changes, now: int) -> None:
     row = record_row(table, entry, now)
-    kept = changes.amendments if entry.amends else changes.originals
-    kept.setdefault(table.name, []).append(row)
+    runs = changes.occurrences.setdefault(table.name, [])
+    if not runs or runs[-1].amends != entry.amends:
+        runs.append(Run(entry.amends))
+    runs[-1].rows.append(row)
     user_id = entry.data.get("user_id")
     if entry.type not in (MEMBER_JOINED, MEMBER_LEFT) or not isinstance(user_id, int) or not user_id:
         return
     key = (entry.guild_id, user_id)
     member = changes.members.setdefault(key, Member())
     if entry.type == MEMBER_LEFT:
-        changes.departures.append((key, member.joined_at or 0, row))
+        changes.departures.append(Departure(key, member.joined_at or 0, row))
     member.apply(entry)

@@ -19,12 +19,12 @@ from exporter.errors import SchemaError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
-from exporter.sinks.sql.changes import Changes, Rules, plan
+from exporter.sinks.sql.changes import Rules, plan
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.migration import migrate_engine, schema_state
 from exporter.sinks.sql.verdict import FAILURES, describe, judge
-from exporter.sinks.sql.writer import Writer
+from exporter.sinks.sql.writer import Work, Writer
 
 log = logging.getLogger(__name__)
 
@@ -133,19 +133,22 @@ class SqlSink:
 
     async def _apply(self, engine: AsyncEngine, batch: Batch) -> None:
         # Planned before the transaction, which holds SQLite's only write lock; redelivery is the exception.
-        changes = await self._plan(batch, batch.rows)
+        work = await self._plan(batch, batch.rows)
         async with engine.begin() as connection:
             position = await self._writer.lock_position(connection, batch)
             if batch.rows[-1].position <= position:
                 return
             if batch.rows[0].position <= position:
                 fresh = tuple(row for row in batch.rows if row.position > position)
-                changes = await self._plan(batch, fresh)
-            await self._writer.write(connection, changes, batch)
+                work = await self._plan(batch, fresh)
+            await self._writer.write(connection, work, batch)
 
-    async def _plan(self, batch: Batch, rows: tuple[Row, ...]) -> Changes:
+    async def _plan(self, batch: Batch, rows: tuple[Row, ...]) -> Work:
         now = self._clock.now_ms()
         if batch.lane is Priority.SLOW:
             # Snapshots of many guilds take a while to add up; the event loop is not held for it.
-            return await asyncio.to_thread(plan, rows, self._rules, now)
-        return plan(rows, self._rules, now)
+            return await asyncio.to_thread(self._arrange, rows, now)
+        return self._arrange(rows, now)
+
+    def _arrange(self, rows: tuple[Row, ...], now: int) -> Work:
+        return self._writer.arrange(plan(rows, self._rules, now))

@@ -6,29 +6,39 @@ whatever was lost between this commit and the runner's own.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from itertools import islice
-from typing import Any, Final
+from operator import itemgetter
+from typing import Final
 
 from sqlalchemy import Executable, Table, bindparam, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exporter.model import Batch
-from exporter.sinks.sql.changes import Changes, MemberKey
+from exporter.sinks.sql.changes import Changes, Departure, MemberKey
 from exporter.sinks.sql.increments import Parameters
 from exporter.sinks.sql.records import OCCURRENCES
 from exporter.sinks.sql.schema import channel_daily, deliveries, guild_daily, member_daily, members
 from exporter.sinks.sql.statements import AT, Statements
 
-ROWS_PER_STATEMENT: Final = 500
-"""Rows of one executemany. Binding them runs on the event loop, about 10 µs each, so the loop is never
+ROWS_PER_STATEMENT: Final = 1000
+"""Rows of one executemany. Binding them runs on the event loop, some microseconds each, so the loop is never
 held longer than some milliseconds."""
 
 _NOTHING_DELIVERED: Final = -1
 """Below any position a spool may give."""
-_PARAMETERS_PER_QUERY: Final = 500
+_KEYS_PER_QUERY: Final = 500
 """Members asked for at once; two parameters each, far below any driver's limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Work:
+    """What is to be written, ready for the driver but for the tenures, which the database knows."""
+
+    operations: tuple[tuple[Executable, Sequence[Parameters]], ...]
+    departures: tuple[Departure, ...]
 
 
 class Writer:
@@ -59,12 +69,20 @@ class Writer:
             position = await connection.scalar(_POSITION, key)
         return _NOTHING_DELIVERED if position is None else position
 
-    async def write(self, connection: AsyncConnection, changes: Changes, batch: Batch) -> None:
-        """Apply the changes and move the position to the batch's last row."""
-        await self._compute_tenure(connection, changes)
-        for statement, rows in self._operations(changes):
-            for part in _parts(rows):
-                await connection.execute(statement, part)
+    def arrange(self, changes: Changes) -> Work:
+        """Statements with their rows, tables always in the same order."""
+        return Work(
+            tuple(
+                (statement, part) for statement, rows in self._operations(changes) for part in _parts(rows)
+            ),
+            tuple(changes.departures),
+        )
+
+    async def write(self, connection: AsyncConnection, work: Work, batch: Batch) -> None:
+        """Do the work and move the position to the batch's last row."""
+        await _compute_tenure(connection, work.departures)
+        for statement, rows in work.operations:
+            await connection.execute(statement, rows)
         await connection.execute(
             _MOVE,
             {
@@ -75,18 +93,14 @@ class Writer:
         )
 
     def _operations(self, changes: Changes) -> Iterator[tuple[Executable, list[Parameters]]]:
-        """Statements with their rows, tables always in this order and rows by key."""
-        yield self._guild, sorted(changes.guilds, key=_by("guild_id"))
+        yield self._guild, sorted(changes.guilds, key=itemgetter("guild_id"))
         yield self._member_count, _member_counts(changes)
         yield self._channel, [changes.channels[key] for key in sorted(changes.channels)]
         yield self._member, changes.member_rows()
-        yield self._invite, sorted(changes.invites, key=_by("guild_id", "code"))
-        for kept, statements in (
-            (changes.originals, self._originals),
-            (changes.amendments, self._amendments),
-        ):
-            for name in sorted(kept):
-                yield statements[name], sorted(kept[name], key=_by("event_key"))
+        yield self._invite, sorted(changes.invites, key=itemgetter("guild_id", "code"))
+        for name, runs in sorted(changes.occurrences.items(), key=itemgetter(0)):
+            for run in runs:
+                yield (self._amendments if run.amends else self._originals)[name], run.rows
         increments = changes.increments
         yield self._add(guild_daily), increments.guild_rows()
         yield self._add(channel_daily), increments.channel_rows()
@@ -97,16 +111,18 @@ class Writer:
     def _add(self, table: Table) -> Executable:
         return self._statements.increments[table.name]
 
-    async def _compute_tenure(self, connection: AsyncConnection, changes: Changes) -> None:
-        joined: dict[MemberKey, int] = {}
-        keys = iter(sorted({key for key, _, _ in changes.departures}))
-        while part := list(islice(keys, _PARAMETERS_PER_QUERY)):
-            for guild_id, user_id, joined_at in await connection.execute(_JOINED, {"keys": part}):
-                joined[guild_id, user_id] = joined_at
-        for key, joined_at, row in changes.departures:
-            since = max(joined_at, joined.get(key, 0))
-            if since and since <= row["at"]:
-                row["tenure_seconds"] = (row["at"] - since) / 1000
+
+async def _compute_tenure(connection: AsyncConnection, departures: Sequence[Departure]) -> None:
+    joined: dict[MemberKey, int] = {}
+    keys = iter(sorted({departure.member for departure in departures}))
+    while part := list(islice(keys, _KEYS_PER_QUERY)):
+        for guild_id, user_id, joined_at in await connection.execute(_JOINED, {"keys": part}):
+            joined[guild_id, user_id] = joined_at
+    for departure in departures:
+        row = departure.row
+        since = max(departure.joined_at, joined.get(departure.member, 0))
+        if since and since <= row["at"]:
+            row["tenure_seconds"] = (row["at"] - since) / 1000
 
 
 def _member_counts(changes: Changes) -> list[Parameters]:
@@ -114,10 +130,6 @@ def _member_counts(changes: Changes) -> list[Parameters]:
         {"guild_id": guild_id, "member_count": count, AT: at}
         for guild_id, (count, at) in sorted(changes.member_counts.items())
     ]
-
-
-def _by(*names: str) -> Callable[[Mapping[str, Any]], tuple[Any, ...]]:
-    return lambda row: tuple(row[name] for name in names)
 
 
 def _parts(rows: Sequence[Parameters]) -> Iterator[Sequence[Parameters]]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import shutil
 from collections.abc import AsyncIterator, Callable
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +16,33 @@ from sqlalchemy import Table, delete, insert, select
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from exporter.clock import ManualClock
+from exporter.events.catalogue import Catalogue, families, full_catalogue
+from exporter.events.spec import EventSpec, Family
 from exporter.model import Batch, Entry, Priority, Row, Verdict
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
+from exporter.sinks.sql.migration import migrate
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.sink import SqlSink
 from tests.servers.postgres import Postgres, postgres
+from tests.sinks.sql.entries import NOON
 
 __all__ = ["postgres"]
 
-GUILD = 81_384_788_765_712_384
-NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
+
+def _declare(kind: str, table: str) -> EventSpec:
+    return EventSpec(type=kind, family="test", help="", priority=Priority.CRITICAL, table=table)
+
+
+_DECLARED = full_catalogue().events
+_TABLES = {"INVITE_CREATE": "invites", "INVITE_DELETE": "invites", "INVITE_USE": "invite_tracking"}
+CATALOGUE = Catalogue(
+    (
+        *families(),
+        Family("test", "", tuple(_declare(*item) for item in _TABLES.items() if item[0] not in _DECLARED)),
+    )
+)
+"""Every declared event, and those whose tables are here before their declaration."""
 
 
 @dataclass
@@ -36,7 +55,6 @@ class Store:
     clock: ManualClock
     position: int = 0
     source: str = "spool-a"
-    sent: list[Row] = field(default_factory=list)
 
     def rows(self, *entries: Entry) -> tuple[Row, ...]:
         """The entries at the next positions."""
@@ -54,7 +72,8 @@ class Store:
 
     async def read(self, table: Table, *, without: tuple[str, ...] = ("id",)) -> list[dict[str, Any]]:
         """All rows, ordered by their keys."""
-        keys = [table.columns["event_key"]] if "event_key" in table.columns else list(table.primary_key.columns)
+        known = "event_key" in table.columns
+        keys = [table.columns["event_key"]] if known else list(table.primary_key.columns)
         async with self.engine.connect() as connection:
             found = await connection.execute(select(table).order_by(*keys))
             return [
@@ -82,9 +101,15 @@ class Store:
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])
-def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """An empty database of each kind."""
-    if request.param == "sqlite":
+def kind(request: pytest.FixtureRequest) -> str:
+    """Each dialect in turn: whatever is promised is promised for both."""
+    return str(request.param)
+
+
+@pytest.fixture
+def dsn(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """An empty database."""
+    if kind == "sqlite":
         return f"sqlite:///{tmp_path / 'discord.db'}"
     server: Postgres = request.getfixturevalue("postgres")
     return server.dsn(server.create_database())
@@ -92,26 +117,74 @@ def dsn(request: pytest.FixtureRequest, tmp_path: Path) -> str:
 
 @pytest.fixture
 def make_config(dsn: str) -> Callable[..., SqlConfig]:
+    """A configuration for the empty database."""
+
     def make(**options: Any) -> SqlConfig:
         return SqlConfig(dsn=SecretStr(dsn), **options)
 
     return make
 
 
+@pytest.fixture(scope="session")
+def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A SQLite file with all tables, to be copied: quicker than migrating for each test."""
+    file = tmp_path_factory.mktemp("template") / "discord.db"
+    migrate_apart(f"sqlite:///{file}")
+    return file
+
+
+@pytest.fixture(scope="session")
+def migrated_database(postgres: Postgres) -> str:
+    """A PostgreSQL database with all tables, emptied for each test: quicker than making one."""
+    name = postgres.create_database()
+    migrate_apart(postgres.dsn(name))
+    return name
+
+
+def migrate_apart(dsn: str) -> None:
+    """Migrate on a thread of its own, since the test's event loop cannot be entered from a fixture."""
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(lambda: asyncio.run(migrate(SqlConfig(dsn=SecretStr(dsn))))).result()
+
+
+@pytest.fixture
+def ready_dsn(kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """A database that has its tables."""
+    if kind == "sqlite":
+        file = tmp_path / "discord.db"
+        shutil.copy(request.getfixturevalue("migrated_file"), file)
+        return f"sqlite:///{file}"
+    migrated: str = request.getfixturevalue("migrated_database")
+    server: Postgres = request.getfixturevalue("postgres")
+    server.sql("; ".join(f"DELETE FROM {table}" for table in metadata.tables), migrated)
+    return server.dsn(migrated)
+
+
 async def open_store(config: SqlConfig) -> Store:
+    """A sink over the configuration's database."""
     clock = ManualClock(NOON)
-    sink = SqlSink(config, clock=clock)
+    sink = SqlSink(config, clock=clock, catalogue=CATALOGUE)
     await sink.open()
     return Store(config, sink, make_engine(config), clock)
 
 
 async def close_store(store: Store) -> None:
+    """Let go of everything."""
     await store.sink.close()
     await store.engine.dispose()
 
 
 @pytest.fixture
-async def store(make_config: Callable[..., SqlConfig]) -> AsyncIterator[Store]:
-    opened = await open_store(make_config())
+async def store(ready_dsn: str) -> AsyncIterator[Store]:
+    """A store with its tables."""
+    opened = await open_store(SqlConfig(dsn=SecretStr(ready_dsn)))
+    yield opened
+    await close_store(opened)
+
+
+@pytest.fixture
+async def snapshot_store(ready_dsn: str) -> AsyncIterator[Store]:
+    """A store that keeps snapshots too."""
+    opened = await open_store(SqlConfig(dsn=SecretStr(ready_dsn), store_snapshots=True))
     yield opened
     await close_store(opened)
