@@ -108,7 +108,7 @@ async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
 
 
 @pytest.mark.parametrize(
-    ("op", "data", "answer"), [(7, None, RESUME), (9, True, RESUME), (9, False, IDENTIFY)]
+    ("op", "data", "reply"), [(7, None, RESUME), (9, True, RESUME), (9, False, IDENTIFY)]
 )
 async def test_a_gateway_that_asks_to_reconnect_and_then_hangs_is_left(
     gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch, op: int, data: object, reply: int
