@@ -35,11 +35,10 @@ class Catalogue:
         self._check_measures()
 
     def _check_measures(self) -> None:
-        declared: dict[int, Measure | Gauge] = {
-            id(quantity): quantity
-            for event in self.events.values()
-            for quantity in (*event.measures, *event.gauges)
-        }
+        declared: dict[int, Measure | Gauge] = {}
+        for event in self.events.values():
+            declared |= {id(measure): measure for measure in event.measures}
+            declared |= {id(gauge): gauge for gauge in event.gauges}
         ways: dict[str, Callable[[Measure | Gauge], str | None]] = {
             "name": lambda quantity: quantity.name,
             "metric": lambda quantity: quantity.metric,
