@@ -35,7 +35,9 @@ def explain(
     seen: set[Path] = set()
     for detail in error.errors(include_url=False):
         path = _place(data, detail["loc"], detail["type"])
-        if path in seen or any(path and other[: len(path)] == path for other in known):
+        if path in seen or any(
+            path and len(other) > len(path) and other[: len(path)] == path for other in known
+        ):
             continue
         seen.add(path)
         yield path, *_words(model, path, detail)
