@@ -40,6 +40,7 @@ class SmallWorld:
         self.outage_calls: list[tuple[int, bool]] = []
         self.denied: set[tuple[int | None, str]] = set()
         self.creates: list[tuple[int, int]] = []
+        self.padding = ""
 
     def guild_ids(self) -> Sequence[int]:
         return tuple(self.guilds)
@@ -57,6 +58,7 @@ class SmallWorld:
             {
                 "id": str(guild),
                 "name": f"guild {guild}",
+                "description": self.padding,
                 "owner_id": "7",
                 "channels": [channel],
                 "threads": [],
@@ -217,14 +219,17 @@ class Lab:
         self.counters = self.gateway.counters
         self.http = http
         self.port = 0
+        self.clients: list[RawClient] = []
 
     @property
     def url(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
-    async def connect(self, query: str = "v=10&encoding=json") -> RawClient:
-        socket = await self.http.ws_connect(f"{self.url}/?{query}", max_msg_size=0)
-        return RawClient(socket, compressed="zlib" in query)
+    async def connect(self, query: str = "v=10&encoding=json", *, autoclose: bool = True) -> RawClient:
+        socket = await self.http.ws_connect(f"{self.url}/?{query}", max_msg_size=0, autoclose=autoclose)
+        # A client nobody holds is collected, and its socket with it.
+        self.clients.append(RawClient(socket, compressed="zlib" in query))
+        return self.clients[-1]
 
     async def greeted(self, query: str = "v=10&encoding=json") -> RawClient:
         """Connect and take HELLO."""
@@ -269,7 +274,7 @@ class Lab:
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition on the simulator's own state."""
         async with asyncio.timeout(PATIENCE_S):
-            while not condition():  # noqa: ASYNC110 - what is awaited has no event of its own
+            while not condition():
                 await asyncio.sleep(0.005)
 
 

@@ -288,6 +288,17 @@ async def test_compressed_stream_carries_the_same_frames(lab: Lab) -> None:
     assert plain.events() == packed.events()
 
 
+async def test_nothing_is_written_behind_a_close_frame(lab: Lab) -> None:
+    client = await lab.connect(autoclose=False)
+    await client.ready()
+    await client.send(99)
+    assert (await client.socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
+    lab.say(1)
+    await lab.until(lambda: not lab.gateway.connections)
+    (session,) = lab.gateway.registry
+    assert (session.written_seq, session.queued) == (client.seq, 1)
+
+
 async def test_close_reason_is_readable(lab: Lab) -> None:
     client = await lab.greeted()
     await client.identify(token="nope")

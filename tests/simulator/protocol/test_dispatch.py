@@ -124,6 +124,22 @@ async def test_all_ready_with_a_number_ignores_other_layouts(lab: Lab) -> None:
     waiting.cancel()
 
 
+async def test_all_ready_waits_for_the_last_guild_create(lab: Lab) -> None:
+    lab.world.padding = "x" * 8_000_000
+    client = await lab.greeted()
+    client.socket._response.connection.transport.pause_reading()
+    await client.identify()
+    waiting = asyncio.create_task(lab.gateway.all_ready())
+    await lab.until(lambda: lab.counters.sent > 0)
+    (session,) = lab.gateway.registry
+    assert session.written_seq < session.greeting_seq
+    assert not waiting.done()
+    client.socket._response.connection.transport.resume_reading()
+    for _ in range(7):
+        await client.receive()
+    await asyncio.wait_for(waiting, 5)
+
+
 async def test_drained_means_everything_was_written(lab: Lab) -> None:
     client = await lab.ready()
     for number in range(1, 2001):

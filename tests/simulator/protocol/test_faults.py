@@ -53,6 +53,13 @@ async def test_half_open_session_is_resumed_on_a_new_socket(lab: Lab) -> None:
     assert len(lab.witness.gaps) == 1
 
 
+async def test_gap_begins_when_the_socket_goes_silent(lab: Lab) -> None:
+    await lab.ready()
+    await lab.control("half-open")
+    await lab.simulator.stop()
+    assert len(lab.witness.gaps) == 1
+
+
 async def test_half_open_session_is_replaced_by_a_new_one(lab: Lab) -> None:
     client = await lab.ready()
     await lab.control("half-open")
