@@ -32,6 +32,7 @@ class Append:
     journal: bytes | None
     forget: int
     size: int = 4_096
+    adds: bool = True
     _lanes: dict[Priority, list[Packed]] | None = None
     _refused: list[tuple[str, str, str]] = field(default_factory=list)
 

@@ -27,12 +27,17 @@ _DAMAGE: Final = {
     sqlite3.SQLITE_FORMAT,
     sqlite3.SQLITE_MISMATCH,
     sqlite3.SQLITE_ERROR,
-    sqlite3.SQLITE_IOERR,
     sqlite3.SQLITE_TOOBIG,
     sqlite3.SQLITE_CONSTRAINT,
     sqlite3.SQLITE_SCHEMA,
 }
-_FULL: Final = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR}
+_UNREADABLE: Final = {
+    sqlite3.SQLITE_IOERR_READ,
+    sqlite3.SQLITE_IOERR_SHORT_READ,
+    sqlite3.SQLITE_IOERR_CORRUPTFS,
+    sqlite3.SQLITE_IOERR_DATA,
+}
+"""Input errors that mean bad sectors; all others come from writing, on a volume or under a limit that is full."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -78,14 +83,14 @@ def is_damage(error: BaseException) -> bool:
     """Whether the file's content is at fault, rather than permissions, a lock or a full disk."""
     if isinstance(error, sqlite3.Error):
         code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_ERROR)
-        return code & 0xFF in _DAMAGE
+        return code & 0xFF in _DAMAGE or code in _UNREADABLE
     return isinstance(error, TypeError | ValueError | OverflowError | LookupError)
 
 
 def is_full(error: BaseException) -> bool:
     """Whether there was no room to write, by our own bound, the volume's or the process's."""
-    code = getattr(error, "sqlite_errorcode", None)
-    return isinstance(code, int) and code & 0xFF in _FULL
+    code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
+    return code == sqlite3.SQLITE_FULL or (code & 0xFF == sqlite3.SQLITE_IOERR and code not in _UNREADABLE)
 
 
 def spool_error(path: Path, what: str, error: BaseException) -> SpoolError:

@@ -26,6 +26,11 @@ class Work(Protocol[T_co]):
         """Bytes it writes; final once it has run."""
         ...
 
+    @property
+    def adds(self) -> bool:
+        """Whether it takes in something new, which is refused on a full volume so that what is there can drain."""
+        ...
+
     def __call__(self, connection: sqlite3.Connection) -> T_co:
         """Do it."""
         ...
@@ -38,6 +43,7 @@ class Step(Generic[T]):
     work: Callable[[sqlite3.Connection], T]
     weight: int = 1
     size: int = 4_096
+    adds: bool = False
 
     def __call__(self, connection: sqlite3.Connection) -> T:
         """Do it."""

@@ -12,9 +12,9 @@ import sqlite3
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.errors import SchemaError, SpoolError
+from exporter.errors import SchemaError
 from exporter.spool.damage import inspect, rebuild
-from exporter.spool.database import connect_writer, is_damage, spool_error
+from exporter.spool.database import connect_writer, is_damage, is_full, spool_error
 from exporter.spool.files import Directory
 from exporter.spool.schema import migrate
 
@@ -33,19 +33,14 @@ def open_database(directory: Directory, clock: Clock) -> sqlite3.Connection:
         SpoolError: the directory cannot be read or written.
     """
     try:
-        if not directory.database.exists() and directory.rebuilt.exists():
-            # A rebuild was interrupted between its last two steps.
-            directory.rebuilt.replace(directory.database)
         try:
-            inspect(directory.database)
-            return _prepare(directory)
-        except SchemaError:
-            raise
-        except (sqlite3.Error, TypeError, ValueError, LookupError, OverflowError) as error:
-            if not is_damage(error):
+            return _open_sound(directory, clock)
+        except sqlite3.Error as error:
+            if not is_full(error) or not directory.ballast.exists():
                 raise
-            _replace(directory, clock, error)
-        return _prepare(directory)
+            log.warning("spool: the volume is full, the reserve is given up to start at all")
+            directory.ballast.unlink()
+            return _open_sound(directory, clock)
     except OSError as error:
         raise spool_error(directory.path, "opening", error) from error
     except sqlite3.Error as error:
@@ -61,17 +56,28 @@ def mark_clean(connection: sqlite3.Connection, *, clean: bool) -> None:
     connection.execute("UPDATE books SET clean = ?", (int(clean),))
 
 
+def _open_sound(directory: Directory, clock: Clock) -> sqlite3.Connection:
+    if not directory.database.exists() and directory.rebuilt.exists():
+        # A rebuild was interrupted between its last two steps.
+        directory.rebuilt.replace(directory.database)
+    try:
+        inspect(directory.database)
+        return _prepare(directory)
+    except SchemaError:
+        raise
+    except (sqlite3.Error, TypeError, ValueError, LookupError, OverflowError) as error:
+        if not is_damage(error):
+            raise
+        _replace(directory, clock, error)
+    return _prepare(directory)
+
+
 def _prepare(directory: Directory) -> sqlite3.Connection:
     directory.touch(directory.database)
     connection = connect_writer(directory.database)
     try:
         migrate(connection)
-        row = connection.execute("SELECT position, clean FROM books").fetchone()
-        if row is None:
-            msg = "the books are missing"
-            raise sqlite3.DatabaseError(msg)
-        if not row[1]:
-            connection.execute("UPDATE books SET position = position + ?", (POSITION_GAP,))
+        connection.execute("UPDATE books SET position = position + ? WHERE clean = 0", (POSITION_GAP,))
         mark_clean(connection, clean=False)
         # Into the file itself: the mark has to outlive a damaged log.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -89,6 +95,3 @@ def _replace(directory: Directory, clock: Clock, error: Exception) -> None:
     aside = directory.set_aside(clock.now_ms())
     directory.rebuilt.replace(directory.database)
     log.error("spool: %s; the damaged file is kept as %s", saved, aside)
-
-
-__all__ = ["POSITION_GAP", "SpoolError", "mark_clean", "open_database"]

@@ -5,8 +5,8 @@ Three lines of defence, each tested against a disk that is really full:
 * a soft bound below ``max_bytes``: after a commit that crossed it, passed rows go, then counters, then important ones;
 * ``max_page_count`` as the hard bound: an insert that hits it commits nothing, room is made (bans last), and it is
   tried again. Deleting and reading go on at this bound;
-* a reserve file on the volume: on a full volume even DELETE needs room in the log, so the reserve is given up, and
-  taken again once there is space.
+* a reserve file on the volume: on a full volume even DELETE needs room in the log, so the reserve is given up for
+  what drains the spool. Nothing new is taken in until the reserve could be taken again, or it would eat that room.
 
 Sizes are counted in pages of the file itself, so they are right after any crash.
 """
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 SOFT_SHARE: Final = 15 / 16
 """Part of ``max_bytes`` up to which nothing is given up; the rest takes a large commit before room is made for it."""
 
-RESERVE_MARGIN: Final = 4
+RESERVE_MARGIN: Final = 2
 """The reserve is taken again only when the volume has this many times its size free, not at the first free byte."""
 
 VACUUM_SHARE: Final = 4
@@ -67,6 +67,12 @@ class Room:
         self._passed = True
         self._unlogged = 0
         self._logged_at: float | None = None
+        self._starved = False
+
+    @property
+    def starved(self) -> bool:
+        """Whether the reserve was given up and not taken again."""
+        return self._starved
 
     @property
     def has_passed(self) -> bool:
@@ -82,21 +88,31 @@ class Room:
         if self._used() > self._soft:
             self._transact(lambda: self._make(self._soft, spare_critical=True))
 
-    def relieve(self, error: sqlite3.Error, need: int) -> bool:
-        """Make room for ``need`` bytes after a write that found none; whether trying again has a chance."""
+    def relieve(self, error: sqlite3.Error, need: int, *, adds: bool) -> bool:
+        """Make room for ``need`` bytes after a write that found none; whether trying again has a chance.
+
+        ``adds`` says that the write takes in something new: the reserve is not for that.
+        """
         if not is_full(error):
             return False
+        goal = self._hard - self._pages(need)
         try:
             (pages,) = self._connection.execute("PRAGMA page_count").fetchone()
-            if pages < self._hard - self._pages(need):
-                self._give_up_reserve()
-                return True
-            goal = max(self._hard - self._pages(need), 0)
-            return self._transact(lambda: self._make(goal, spare_critical=False)) > 0
+            if pages >= goal:
+                return self._transact(lambda: self._make(max(goal, 0), spare_critical=False)) > 0
         except sqlite3.Error as second:
             log.debug("spool: no room could be made: %s", second)
+        if not adds:
             self._give_up_reserve()
-            return True
+        with contextlib.suppress(sqlite3.Error):
+            self.empty_log()
+        return True
+
+    def recover(self) -> None:
+        """Give back pages that are free by now, and take the reserve if that made room for it."""
+        self._vacuum()
+        self.empty_log()
+        self.take_reserve()
 
     def delete_passed(self) -> None:
         """Delete one portion of passed rows."""
@@ -111,9 +127,7 @@ class Room:
             self.delete_passed()
         now = self._clock.now_ms()
         self._transact(lambda: trim(self._connection, self._config, now))
-        self._vacuum()
-        self.empty_log()
-        self.take_reserve()
+        self.recover()
 
     def empty_log(self) -> None:
         """Write the log back into the file and cut it to nothing; a reader in the middle of a page defers it."""
@@ -125,6 +139,7 @@ class Room:
         with contextlib.suppress(OSError):
             volume = os.statvfs(self._directory.path)
             if path.exists() and path.stat().st_size == size:
+                self._starved = False
                 return
             if volume.f_bavail * volume.f_frsize < RESERVE_MARGIN * size:
                 return
@@ -136,6 +151,8 @@ class Room:
                     os.fsync(file.fileno())
             except OSError:
                 path.unlink(missing_ok=True)
+                return
+            self._starved = False
 
     def _make(self, goal: int, *, spare_critical: bool) -> int:
         """Delete until at most ``goal`` pages are used; returns the number of rows deleted."""
@@ -163,11 +180,13 @@ class Room:
         self._logged_at = now
 
     def _give_up_reserve(self) -> None:
-        if self._directory.ballast.exists():
-            log.warning("spool: the volume is full, the reserve is given up so that unsent entries can drain")
+        if self._config.reserve and not self._starved:
+            self._starved = True
+            log.warning(
+                "spool: the volume is full, the reserve is given up so that unsent entries can drain; "
+                "nothing new is taken until there is space"
+            )
             self._directory.ballast.unlink(missing_ok=True)
-        with contextlib.suppress(sqlite3.Error):
-            self.empty_log()
 
     def _vacuum(self) -> None:
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()

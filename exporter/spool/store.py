@@ -144,7 +144,7 @@ class Spool:
                 return None
 
     def tip(self, lane: Priority) -> int:
-        """The position of the last entry committed to the lane; 0 before the first."""
+        """The position of the last entry committed to the lane; 0 for a lane that was empty when opened."""
         return self._tips[lane]
 
     async def wait(self, lane: Priority, after: int) -> None:

@@ -123,7 +123,9 @@ class Writer:
         return IDLE_SECONDS if self._untidy else None
 
     def _serve_group(self, first: Job[Any]) -> None:
-        group = [first, *self._waiting(first.work.weight)]
+        group = self._admit([first, *self._waiting(first.work.weight)])
+        if not group:
+            return
         try:
             results = self._transact(group)
         except Exception as error:  # noqa: BLE001 - any job may be at fault; each is tried for itself
@@ -133,6 +135,18 @@ class Writer:
         else:
             for job, result in zip(group, results, strict=True):
                 job.answer(result)
+
+    def _admit(self, group: list[Job[Any]]) -> list[Job[Any]]:
+        """Refuse what adds to a full volume: the reserve was given up for what drains it."""
+        if not self._room.starved:
+            return group
+        self._guard(self._room.recover)
+        if not self._room.starved:
+            return group
+        for job in group:
+            if job.work.adds:
+                job.fail(spool_error(self._path, "writing", sqlite3.OperationalError("the volume is full")))
+        return [job for job in group if not job.work.adds]
 
     def _waiting(self, weight: int) -> list[Job[Any]]:
         jobs: list[Job[Any]] = []
@@ -153,7 +167,8 @@ class Writer:
             try:
                 (result,) = serve(job)
             except sqlite3.Error as error:
-                if attempt + 1 < TRIES and self._room.relieve(error, job.work.size << attempt):
+                need = job.work.size << attempt
+                if attempt + 1 < TRIES and self._room.relieve(error, need, adds=job.work.adds):
                     continue
                 job.fail(spool_error(self._path, "writing", error))
             except Exception as error:  # noqa: BLE001 - it is raised at the caller

@@ -64,7 +64,10 @@ class SpoolMachine(RuleBasedStateMachine):
             if name not in self.sinks:
                 self.sinks[name] = Sink({lane: list(keys) for lane, keys in self.kept.items()})
 
-    @rule(counts=st.lists(st.tuples(lanes, st.sampled_from([1, 2, 17, 130])), max_size=3), part=st.none() | st.binary())
+    @rule(
+        counts=st.lists(st.tuples(lanes, st.sampled_from([1, 2, 17, 130])), max_size=3),
+        part=st.none() | st.binary(),
+    )
     def append(self, counts, part):
         entries = []
         for lane, count in counts:
@@ -93,7 +96,13 @@ class SpoolMachine(RuleBasedStateMachine):
         self.do(self.spool.append([], forget=number))
         self.journal = [part for part in self.journal if part[0] > number]
 
-    @rule(name=sinks, lane=lanes, rows=st.integers(1, 200), passed=st.floats(0, 1), bad=st.sets(st.integers(0, 20)))
+    @rule(
+        name=sinks,
+        lane=lanes,
+        rows=st.integers(1, 200),
+        passed=st.floats(0, 1),
+        bad=st.sets(st.integers(0, 20)),
+    )
     def deliver(self, name, lane, rows, passed, bad):
         sink = self.sinks.get(name)
         if sink is None:
@@ -149,7 +158,9 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @staticmethod
     def keys_of(connection, lane):
-        rows = connection.execute(f"SELECT key FROM {lane.name.lower()} WHERE only_for IS NULL ORDER BY position")
+        rows = connection.execute(
+            f"SELECT key FROM {lane.name.lower()} WHERE only_for IS NULL ORDER BY position"
+        )
         return [key for (key,) in rows]
 
     def trim_kept(self):

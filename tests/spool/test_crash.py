@@ -1,0 +1,87 @@
+"""SIGKILL at any moment loses nothing that was acknowledged, tears no batch and gives no position out twice.
+
+``CRASH_KILLS=1000`` runs as many kills (``make crash``).
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections import defaultdict
+from pathlib import Path
+
+import pytest
+
+from exporter.model import Priority
+
+KILLS = int(os.environ.get("CRASH_KILLS", "24"))
+CHILD = Path(__file__).with_name("crash_child.py")
+
+
+def run_and_kill(directory: Path, run: int, seconds: float) -> list[list[str]]:
+    """The complete lines a child told before it was killed."""
+    child = subprocess.Popen(
+        [sys.executable, str(CHILD), str(directory), str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    )
+    assert child.stdout is not None
+    assert child.stderr is not None
+    ready = child.stdout.readline()
+    assert ready == b"ready\n", child.stderr.read().decode()
+    # Not for a condition: the moment of death is the random input of this test.
+    time.sleep(seconds)
+    child.send_signal(signal.SIGKILL)
+    told, errors = child.communicate()
+    assert child.returncode == -signal.SIGKILL, errors.decode()
+    whole = told[: told.rfind(b"\n") + 1]
+    return [line.split() for line in whole.decode().splitlines()]
+
+
+@pytest.mark.timeout(60 + KILLS * 3)
+async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_books):
+    rng = random.Random(KILLS)
+    acknowledged: set[str] = set()
+    parts: dict[str, int] = {}
+    keys_at: dict[tuple[str, int], str] = {}
+    passed: dict[int, int] = {}
+    delivered: set[str] = set()
+    for run in range(KILLS):
+        for kind, *values in run_and_kill(tmp_path / "spool", run, rng.uniform(0, 0.15)):
+            if kind == "a":
+                acknowledged.add(values[0])
+                parts[values[0]] = int(values[1])
+            elif kind == "d":
+                source, position, key = values
+                assert keys_at.setdefault((source, int(position)), key) == key
+                delivered.add(key)
+            else:
+                passed[int(values[0])] = int(values[1])
+    assert len(acknowledged) > KILLS
+
+    spool = await open_spool(sinks=("slow", "fast"))
+    tally = await check_books(spool)
+    sizes: dict[str, set[int]] = defaultdict(set)
+    for lane in Priority:
+        page = await spool.read("slow", lane, max_rows=10**7, max_bytes=10**9)
+        positions = [row.position for row in page.rows]
+        assert positions == sorted(set(positions))
+        for row in page.rows:
+            name, index, size = row.entry.key.rsplit("/", 2)
+            assert keys_at.get((page.source, row.position), row.entry.key) == row.entry.key
+            assert int(index) not in sizes[name]
+            sizes[name].add(int(index))
+            assert row.entry.data["of"] == int(size)
+    assert acknowledged <= set(sizes)
+    for name, indexes in sizes.items():
+        number = int(name.split("/")[2])
+        assert indexes == set(range(1 + (number * 7) % 40))
+    # What the other sink has passed it does not get again; what it has not passed it gets at the right place.
+    for lane in Priority:
+        page = await spool.read("fast", lane, max_rows=1, max_bytes=10**6)
+        assert page is None or page.rows[0].position > passed.get(int(lane), 0)
+    assert tally.sinks["fast"].delivered <= len(delivered)
+    journal = {part.body.decode(): part.number for part in await spool.journal()}
+    assert parts.items() <= journal.items()
