@@ -505,6 +505,13 @@ def test_an_outage_is_told_as_unavailable_and_ends_with_the_whole_guild(stage: A
     assert not stage.world.is_unavailable(guild_.id)
 
 
+def test_nothing_is_told_of_a_guild_in_an_outage(stage: Any) -> None:
+    stage.world.set_outage(stage.guild.id, unavailable=True)
+    stage.take()
+    post(stage)
+    assert stage.take() == []
+
+
 def test_what_was_still_to_be_told_is_told_before_a_guild_goes_out_of_sight(stage: Any) -> None:
     guild_ = stage.guild
     members.ban(stage.world, guild_, guild_.members[-1], By(guild_.moderators[0], delay=2.0))
