@@ -23,6 +23,7 @@ class Disk:
 
     def __init__(self) -> None:
         self.commits: list[list[Entry]] = []
+        self.parts: list[tuple[bytes | None, int]] = []
         self.full = False
         self.gate = asyncio.Event()
         self.gate.set()
@@ -34,6 +35,7 @@ class Disk:
         if self.full:
             msg = "full"
             raise SpoolError(msg)
+        self.parts.append((journal, forget))
         self.commits.append(list(entries))
         return len(self.commits)
 
@@ -216,7 +218,8 @@ async def test_a_commit_with_the_journal_is_counted_when_it_is_made(bench: Bench
     assert await bench.committer.commit([entry], b"part", 0) is None
     assert bench.balance() == (0, 0)
     bench.disk.full = False
-    assert await bench.committer.commit([entry], b"part", 0) == 1
+    assert await bench.committer.commit([entry], b"part", 7) == 1
+    assert bench.disk.parts == [(b"part", 7)]
     assert bench.balance() == (1, 1)
 
 

@@ -1,0 +1,349 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import pytest
+
+from exporter.clock import ManualClock
+from exporter.errors import SpoolError
+from exporter.events.catalogue import full_catalogue
+from exporter.events.facts import Count
+from exporter.events.messages import MESSAGES
+from exporter.model import Entry, Priority
+from exporter.pipeline import windows as module
+from exporter.pipeline.aggregate import Activity, Aggregate, Kind
+from exporter.pipeline.commit import Committer
+from exporter.pipeline.config import BatchingConfig
+from exporter.pipeline.journal import SavedSession, decode_part
+from exporter.pipeline.windows import GRACE_MS, Windows
+from exporter.spool.ports import JournalPart
+from exporter.telemetry import Telemetry
+
+MINUTE = 60_000
+SESSION = SavedSession(1, 2, 3, 4, 5, muted=False, deafened=False, bot=False)
+
+
+class Disk:
+    """Entries and journal of a spool, kept over processes."""
+
+    source = "disk"
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+        self.parts: dict[int, bytes] = {}
+        self.number = 0
+        self.commits = 0
+        self.full = False
+        self.gate = asyncio.Event()
+        self.gate.set()
+        self.asked = asyncio.Event()
+
+    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+        self.asked.set()
+        await self.gate.wait()
+        if self.full:
+            msg = "full"
+            raise SpoolError(msg)
+        self.commits += 1
+        self.entries += entries
+        for number in [number for number in self.parts if number <= forget]:
+            del self.parts[number]
+        if journal is None:
+            return 0
+        self.number += 1
+        self.parts[self.number] = journal
+        return self.number
+
+    async def journal(self) -> list[JournalPart]:
+        return [JournalPart(number, body) for number, body in sorted(self.parts.items())]
+
+    def amounts(self, kind: str) -> dict[int, int]:
+        sums: dict[int, int] = {}
+        for entry in self.entries:
+            if entry.type == kind:
+                sums[entry.guild_id] = sums.get(entry.guild_id, 0) + entry.data["amount"]  # type: ignore[operator]
+        return sums
+
+
+class Process:
+    """Windows over a disk, as one process has them."""
+
+    def __init__(self, disk: Disk, clock: ManualClock, short: int = MINUTE, long: int = 5 * MINUTE) -> None:
+        self.disk = disk
+        self.clock = clock
+        kinds = [Kind("short", short), Kind("long", long)]
+        self.lengths = {"short": short, "long": long}
+        self.aggregate = Aggregate(full_catalogue(), kinds, {}, channels=False)
+        self.sessions: list[SavedSession] = []
+        self.settled: list[tuple[str, int, list[int]]] = []
+        committer = Committer(disk, BatchingConfig(), clock, Telemetry())
+        self.windows = Windows(
+            self.aggregate,
+            committer,
+            clock,
+            {"short": self._entry("short"), "long": self._entry("long")},
+            lambda kind, period, guild_ids: self.settled.append((kind, period[0], guild_ids)),
+            lambda: self.sessions,
+            "disk",
+        )
+
+    async def begin(self) -> Process:
+        self.sessions = self.windows.restore(await self.disk.journal())
+        await self.windows.resize(self.lengths)
+        return self
+
+    @staticmethod
+    def _entry(kind: str) -> module.Snapshot:
+        def make(guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:
+            amount = sum(activity.cells.values())
+            return Entry(kind, guild_id, period[0], key, Priority.SLOW, {"amount": amount, "period": period})
+
+        return make
+
+    def count(self, guild_id: int = 1, ago: int = 0, user_id: int = 0, amount: int = 1) -> None:
+        at = self.clock.now_ms() - ago
+        self.aggregate.add(Count(MESSAGES["human"], guild_id, at, 9, user_id, amount=amount))
+
+    def to_next_window(self) -> None:
+        now = self.clock.now_ms()
+        self.clock.advance((MINUTE - now % MINUTE + GRACE_MS) / 1000)
+
+
+@pytest.fixture
+async def disk() -> Disk:
+    return Disk()
+
+
+@pytest.fixture
+def clock() -> ManualClock:
+    return ManualClock(1_700_000_100_000)
+
+
+@pytest.fixture
+async def process(disk: Disk, clock: ManualClock) -> Process:
+    return await Process(disk, clock).begin()
+
+
+async def test_a_window_leaves_a_little_after_its_end(process: Process) -> None:
+    process.count()
+    end = process.clock.now_ms() // MINUTE * MINUTE + MINUTE
+    process.clock.advance((end + GRACE_MS - 1 - process.clock.now_ms()) / 1000)
+    assert not process.windows.due()
+    await process.windows.close()
+    assert not process.disk.entries
+    process.clock.advance(0.001)
+    process.aggregate.fold()
+    assert process.windows.due()
+    await process.windows.close()
+    assert process.disk.amounts("short") == {1: 1}
+    assert not process.windows.due()
+
+
+async def test_what_comes_late_leaves_as_a_second_delta_under_a_key_of_its_own(process: Process) -> None:
+    process.count()
+    process.to_next_window()
+    await process.windows.close()
+    process.count(ago=10_000, amount=5)
+    await process.windows.close()
+    first, second = process.disk.entries
+    assert first.at == second.at
+    assert first.key != second.key
+    assert process.disk.amounts("short") == {1: 6}
+
+
+async def test_a_large_window_leaves_in_slices_between_which_others_run(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLICE", 10)
+    for guild in range(1, 36):
+        process.count(guild)
+    await process.windows.close(everything=True)
+    assert process.disk.commits == 8
+    assert process.disk.amounts("short") == process.disk.amounts("long") == dict.fromkeys(range(1, 36), 1)
+    assert [len(guilds) for kind, _, guilds in process.settled if kind == "short"] == [10, 10, 10, 5]
+
+
+async def test_counts_between_slices_are_neither_lost_nor_doubled(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLICE", 1)
+    process.disk.gate.clear()
+    for guild in (1, 2, 3):
+        process.count(guild)
+    closing = asyncio.create_task(process.windows.close(everything=True))
+    await process.disk.asked.wait()
+    for guild in (1, 2, 3):
+        process.count(guild, amount=10)
+    process.aggregate.fold()
+    process.disk.gate.set()
+    await closing
+    await process.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 11, 2: 11, 3: 11}
+
+
+async def test_a_busy_guild_leaves_as_several_entries(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PORTION", 10)
+    for user in range(1, 26):
+        process.count(user_id=user)
+    await process.windows.close(everything=True)
+    amounts = [entry.data["amount"] for entry in process.disk.entries if entry.type == "short"]
+    assert amounts == [10, 10, 5]
+    assert len({entry.key for entry in process.disk.entries}) == len(process.disk.entries)
+
+
+async def test_a_refused_window_stays_and_leaves_whole_later(process: Process) -> None:
+    process.count(amount=3)
+    process.disk.full = True
+    assert not await process.windows.close(everything=True)
+    assert not await process.windows.save()
+    assert not process.settled
+    process.count(amount=4)
+    process.disk.full = False
+    assert await process.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 7}
+    restarted = await Process(process.disk, process.clock).begin()
+    assert not restarted.aggregate.open_windows()
+
+
+async def test_a_restart_goes_on_where_the_journal_ends(process: Process) -> None:
+    process.count(amount=3)
+    process.sessions = [SESSION]
+    assert await process.windows.save()
+    process.count(amount=100)
+    restarted = await Process(process.disk, process.clock).begin()
+    assert restarted.sessions == [SESSION]
+    assert await restarted.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 3}
+
+
+async def test_what_is_counted_but_not_folded_is_saved_with_the_sessions(process: Process) -> None:
+    process.count(amount=3)
+    process.sessions = [SESSION]
+    await process.windows.save()
+    (part,) = (decode_part(body) for body in process.disk.parts.values())
+    assert part.steps
+    assert part.sessions == [SESSION]
+
+
+async def test_a_part_is_kept_exactly_as_long_as_a_window_needs_it(process: Process) -> None:
+    process.count()
+    await process.windows.save()
+    process.to_next_window()
+    await process.windows.close()
+    assert {1, 2} == set(process.disk.parts), "the long window still needs the first"
+    process.clock.advance(300)
+    await process.windows.close()
+    process.count()
+    await process.windows.save()
+    process.count()
+    await process.windows.save()
+    assert not {1, 2} & set(process.disk.parts)
+
+
+async def test_a_refused_closing_forgets_no_part_that_is_still_needed(process: Process) -> None:
+    process.count(guild_id=1, amount=7)
+    await process.windows.save()
+    process.count(guild_id=1, ago=-3_600_000, amount=5)
+    await process.windows.save()
+    process.disk.full = True
+    assert not await process.windows.close(everything=True)
+    process.disk.full = False
+    for _ in range(5):
+        process.count(guild_id=2, ago=-7_200_000)
+        await process.windows.save()
+    restarted = await Process(process.disk, process.clock).begin()
+    await restarted.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 12, 2: 5}
+
+
+async def test_a_part_is_forgotten_after_a_refusal_once_it_is_not_needed(process: Process) -> None:
+    process.count()
+    await process.windows.save()
+    process.count()
+    await process.windows.save()
+    process.disk.full = True
+    await process.windows.close(everything=True)
+    process.disk.full = False
+    await process.windows.close(everything=True)
+    for _ in range(3):
+        process.count()
+        await process.windows.save()
+        await process.windows.close(everything=True)
+    assert len(process.disk.parts) <= 3
+
+
+async def test_a_cancelled_closing_is_finished_and_noted(process: Process) -> None:
+    process.count(amount=3)
+    process.disk.gate.clear()
+    closing = asyncio.create_task(process.windows.close(everything=True))
+    await process.disk.asked.wait()
+    closing.cancel()
+    await asyncio.sleep(0)
+    process.disk.gate.set()
+    await asyncio.gather(closing, return_exceptions=True)
+    assert closing.cancelled()
+    await process.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 3}
+
+
+async def test_a_cancelled_closing_that_is_refused_puts_everything_back(process: Process) -> None:
+    process.count(amount=3)
+    process.disk.gate.clear()
+    process.disk.full = True
+    closing = asyncio.create_task(process.windows.close(everything=True))
+    await process.disk.asked.wait()
+    closing.cancel()
+    await asyncio.sleep(0)
+    process.disk.gate.set()
+    await asyncio.gather(closing, return_exceptions=True)
+    process.disk.full = False
+    await process.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 3}
+
+
+@pytest.mark.parametrize(("short", "long"), [(5 * MINUTE, 5 * MINUTE), (30_000, 300_000), (90_000, 900_000)])
+async def test_other_lengths_after_a_restart_lose_and_double_nothing(
+    process: Process, short: int, long: int
+) -> None:
+    process.count(amount=1)
+    process.to_next_window()
+    process.count(amount=2)
+    await process.windows.close()
+    process.count(amount=4)
+    await process.windows.save()
+    changed = await Process(process.disk, process.clock, short, long).begin()
+    changed.count(amount=8)
+    await changed.windows.save()
+    again = await Process(process.disk, process.clock, short, long).begin()
+    await again.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 15}
+    assert process.disk.entries[-1].data["period"][1] % long == 0  # type: ignore[index,call-overload]
+
+
+async def test_a_part_that_cannot_be_read_is_passed_over(
+    process: Process, caplog: pytest.LogCaptureFixture
+) -> None:
+    process.count()
+    await process.windows.save()
+    process.disk.parts[99] = b"\xc1nonsense"
+    restarted = await Process(process.disk, process.clock).begin()
+    assert "journal part 99 cannot be read" in caplog.text
+    await restarted.windows.close(everything=True)
+    assert process.disk.amounts("short") == {1: 1}
+
+
+async def test_nothing_to_save_commits_nothing(process: Process) -> None:
+    assert await process.windows.save()
+    assert await process.windows.close(everything=True)
+    assert process.disk.commits == 0
+
+
+async def test_keys_differ_even_when_the_clock_is_set_back(process: Process) -> None:
+    for _ in range(3):
+        process.count()
+        await process.windows.close(everything=True)
+        process.clock.step(-0.01)
+    assert len({entry.key for entry in process.disk.entries}) == 6
