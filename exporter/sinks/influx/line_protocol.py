@@ -116,11 +116,7 @@ class Lines:
 
 
 class Encoder:
-    """Encodes rows by the catalogue's names; holds nothing else.
-
-    Raises:
-        ValueError: two measures of the catalogue would write to one field of one series.
-    """
+    """Encodes rows by the catalogue's names, no two of which write to one field; holds nothing else."""
 
     __slots__ = ("_gauges", "_members", "_series")
 
@@ -133,11 +129,7 @@ class Encoder:
                 head = escape(measure.measurement)
                 if measure.label and value:
                     head += f",{escape(measure.label)}={escape(value)}"
-                plan = (head, f" {escape(measure.field)}=", seconds)
-                if plan in self._series.values():
-                    msg = f"measure {measure.name} writes to a field of {head} that another one writes to"
-                    raise ValueError(msg)
-                self._series[measure.name, value] = plan
+                self._series[measure.name, value] = (head, f" {escape(measure.field)}=", seconds)
                 column = measure.member_columns.get(value)
                 self._members[measure.name, value] = (
                     _field_format(column, seconds=seconds) if column else None
@@ -217,8 +209,8 @@ class Encoder:
         head = f"{MEMBER_MEASUREMENT}{_guild_tag(row.entry.guild_id)},user_id=%d "
         tail = f" {at}"
         formats: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
-        found: list[str] = []
-        written: list[int] = []
+        lines: list[str] = []
+        arguments: list[int] = []
         for user_id, _name, _first, _last, _new, deltas in cast("_Members", data["members"]):
             if not deltas:
                 continue
@@ -233,10 +225,10 @@ class Encoder:
                 if not fields:
                     continue
                 line = f"{head}{fields}{tail}"
-            written += amounts
-            found.append(line % (user_id, *amounts))
-        _int64(written)
-        return found
+            lines.append(line)
+            arguments.append(user_id)
+            arguments += amounts
+        return ("\n".join(lines) % tuple(_int64(arguments))).split("\n") if lines else []
 
     def _member_fields(self, measures: Sequence[str], values: Sequence[str]) -> str:
         """The fields of these deltas as a %-format; nothing where some must be summed or left out."""

@@ -9,8 +9,8 @@ from influxdb_client.client.write.point import Point as ClientPoint
 from influxdb_client.domain.write_precision import WritePrecision
 
 from exporter.events.aggregates import METRICS_SNAPSHOT
-from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.spec import Dimension, EventSpec, Family, Measure, Unit
+from exporter.events.catalogue import full_catalogue
+from exporter.events.spec import Dimension, Unit
 from exporter.model import Entry, Json, Priority, Row
 from exporter.sinks.influx.line_protocol import Encoder, Lines, escape
 from tests.sinks.influx.entries import START, activity, member, record, snapshot
@@ -200,17 +200,6 @@ def test_a_row_that_cannot_be_written_is_rejected_alone_and_leaves_no_line(row: 
 
 def test_a_flag_in_place_of_an_amount_is_written_as_a_number() -> None:
     assert only(snapshot(1, [["messages", "human", 0, "", True]])).fields == (("messages", 1),)
-
-
-def test_two_measures_for_one_field_are_refused() -> None:
-    def measure(name: str) -> Measure:
-        return Measure(name=name, help="", metric=None, measurement="m", field="f")
-
-    event = EventSpec(
-        type="E", family="f", help="", priority=Priority.SLOW, measures=(measure("a"), measure("b"))
-    )
-    with pytest.raises(ValueError, match="measure b writes to a field of m"):
-        Encoder(Catalogue([Family("f", "", (event,))]))
 
 
 @given(st.text(min_size=1))
