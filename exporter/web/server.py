@@ -23,6 +23,9 @@ from exporter.web.page import STYLE_HASH, write_page
 from exporter.web.status import Status
 
 _log = logging.getLogger(__name__)
+_MALFORMED = logging.getLogger(f"{__name__}.malformed")
+_MALFORMED.setLevel(logging.CRITICAL)
+"""Where aiohttp reports requests it cannot read: anybody can send them, so they must not fill the log."""
 
 SCRAPE_LIMIT: Final = 4
 """Two Prometheus servers, a person and one to spare; more is a mistake or an attack."""
@@ -35,6 +38,9 @@ MAX_BODY_BYTES: Final = 1024
 """No route reads a body."""
 KEEP_ALIVE_S: Final = 75.0
 """Longer than the usual scrape interval of 60 s, so that a scraper keeps its connection."""
+
+SHUTDOWN_S: Final = 1.0
+"""A scrape under way may finish; the whole program must end within 10 s."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -110,11 +116,13 @@ class WebServer:
             max_line_size=MAX_HEADER_BYTES,
             max_field_size=MAX_HEADER_BYTES,
             max_headers=MAX_HEADERS,
+            shutdown_timeout=SHUTDOWN_S,
+            logger=_MALFORMED,
         )
         await runner.setup()
         host, port = self._config.address
         try:
-            await web.TCPSite(runner, host, port, shutdown_timeout=1.0).start()
+            await web.TCPSite(runner, host, port).start()
         except OSError as error:
             await runner.cleanup()
             problem = (
