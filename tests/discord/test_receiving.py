@@ -189,3 +189,24 @@ async def test_a_process_of_a_cluster_takes_its_share_of_the_shards(gateway: Gat
     await harness.connected()
     assert [status.id for status in harness.source.shards] == [1, 3]
     assert sorted(command["d"]["shard"] for command in gateway.commands) == [[1, 5], [3, 5]]
+
+
+async def test_a_small_allowance_still_starts_every_shard(gateway: Gateway, start: Start) -> None:
+    gateway.shards = 4
+    gateway.limit = {"total": 10, "remaining": 10, "reset_after": 0, "max_concurrency": 4}
+    harness = start()
+    await harness.connected()
+    assert len(harness.source.shards) == 4
+
+
+async def test_rest_requests_are_counted_by_route_and_the_gateway_is_none(
+    gateway: Gateway, start: Start
+) -> None:
+    harness = start()
+    connection = await gateway.connected()
+    await connection.close(4000)
+    await gateway.connected()
+    assert harness.telemetry.rest_requests.values == {
+        ("/users/@me", "200"): 1,
+        ("/gateway/bot", "200"): 1,
+    }
