@@ -43,7 +43,7 @@ def tally(sums: Sums, guild_id: int, activity: Activity) -> None:
         sums[(guild_id, *cell)] += amount
 
 
-def still_open(aggregate: Aggregate, kind: Kind) -> Sums:
+def still_open(kind: Kind) -> Sums:
     sums: Sums = Counter()
     for window in kind.windows.values():
         for guild_id, activity in window.items():
@@ -129,7 +129,7 @@ class History:
             self.aggregate.replay(decode_part(body).steps)
 
     def told(self, kind: Kind) -> Sums:
-        return self.closed[kind.name] + still_open(self.aggregate, kind)
+        return self.closed[kind.name] + still_open(kind)
 
 
 @given(ACTIONS)
@@ -196,7 +196,7 @@ def test_merged_steps_say_the_same_in_fewer(counts: list[Count], every: int) -> 
     merged.replay(merge(steps))
     assert len(merge(steps)) <= 1
     for left, right in zip(plain.kinds, merged.kinds, strict=True):
-        assert still_open(plain, left) == still_open(merged, right)
+        assert still_open(left) == still_open(right)
 
 
 def test_merging_goes_over_no_closing() -> None:

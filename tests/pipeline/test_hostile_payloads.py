@@ -1,0 +1,258 @@
+"""Nothing in a payload can stop the intake, and nothing unclean leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import copy
+import json
+import unicodedata
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter.clock import ManualClock
+from exporter.events.catalogue import full_catalogue
+from exporter.model import Entry
+from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.pipeline.pipeline import Pipeline
+from exporter.spool.ports import JournalPart
+from exporter.telemetry import Telemetry
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
+CASES = [
+    (path.stem, case["d"])
+    for path in sorted(FIXTURES.glob("*.json"))
+    for case in json.loads(path.read_text(encoding="utf-8"))["cases"]
+]
+CATALOGUE = full_catalogue()
+DEEP = "[" * 3000 + "]" * 3000
+
+RAW = [
+    *(
+        "null",
+        "true",
+        "0",
+        "-1",
+        "1",
+        "1e999",
+        "-1e999",
+        "1e-999",
+        "0.5",
+        "9" * 400,
+        str(2**63),
+        str(2**64),
+        str(2**31),
+    ),
+    *('""', '"\\u0000"', '"\\ud800"', '"\\udfff\\ud800"', '"a\\nb\\u202ec\\u2028"', '"' + "x" * 70_000 + '"'),
+    *('"9999999999999999999"', '"175928847299117063"', '"0"', '"-5"', '"true"', '"\\u0661\\u0662"'),
+    *(
+        '"9999-12-31T23:59:59.999999-23:59"',
+        '"0001-01-01T00:00:00+23:59"',
+        '"2023-11-14T22:13:20"',
+        '"yesterday"',
+    ),
+    *("[]", "{}", "[null]", '[{"id":"1"}]', '{"id":null}', '{"user":{}}', DEEP, "[" + "1," * 100_000 + "1]"),
+]
+"""Values as JSON text, so that what no Python value would write is among them."""
+
+HOLE = "\x01hole\x01"
+
+
+class Sink:
+    """Takes every commit and keeps it."""
+
+    source = "hostile"
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+        assert journal is None or forget >= 0
+        self.entries += entries
+        return 1
+
+    async def journal(self) -> list[JournalPart]:
+        return []
+
+
+def places(value: Any, path: tuple[Any, ...] = ()) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict | list):
+        for key in value if isinstance(value, dict) else range(len(value)):
+            yield (*path, key)
+            yield from places(value[key], (*path, key))
+
+
+def put(data: Any, path: tuple[Any, ...], value: Any) -> Any:
+    data = copy.deepcopy(data)
+    inner = data
+    for key in path[:-1]:
+        inner = inner[key]
+    if value is None:
+        del inner[path[-1]]
+    else:
+        inner[path[-1]] = value
+    return data
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> tuple[str, bytes]:
+    name, data = draw(st.sampled_from(CASES))
+    for _ in range(draw(st.integers(0, 2))):
+        where = list(places(data))
+        if where:
+            data = put(data, draw(st.sampled_from(where)), None)
+    holes = []
+    for _ in range(draw(st.integers(0, 3))):
+        where = list(places(data))
+        if not where:
+            break
+        holes.append(draw(st.sampled_from(RAW)))
+        data = put(data, draw(st.sampled_from(where)), HOLE)
+    text = json.dumps(data)
+    for hole in holes:
+        text = text.replace(json.dumps(HOLE), hole, 1)
+    body = text.encode()
+    if draw(st.integers(0, 20)) == 0:
+        cut = draw(st.integers(0, len(body)))
+        body = body[:cut] + draw(st.binary(max_size=4)) + body[cut + 1 :]
+    return name, body
+
+
+def make() -> tuple[Pipeline, Sink, ManualClock, Telemetry]:
+    sink, clock, telemetry = Sink(), ManualClock(), Telemetry()
+    pipeline = Pipeline(
+        CATALOGUE, MetricsConfig(), BatchingConfig(), PrivacyConfig(), sink, clock, telemetry, channels=True
+    )
+    return pipeline, sink, clock, telemetry
+
+
+def check_text(text: str) -> None:
+    text.encode()
+    assert not any(unicodedata.category(sign) in {"Cc", "Cs", "Zl", "Zp"} for sign in text)
+    assert len(text) <= 512
+
+
+def check(value: Any) -> None:
+    if isinstance(value, str):
+        check_text(value)
+    elif isinstance(value, dict):
+        for key, inner in value.items():
+            check_text(str(key))
+            check(inner)
+    elif isinstance(value, list | tuple):
+        for inner in value:
+            check(inner)
+    elif isinstance(value, int):
+        assert -(2**63) <= value < 2**63
+    elif isinstance(value, float):
+        assert value == value  # noqa: PLR0124 - not a number is what differs from itself
+        assert abs(value) < float("inf")
+    else:
+        assert value is None
+
+
+async def play(payloads: Sequence[tuple[str, bytes]]) -> Telemetry:
+    pipeline, sink, clock, telemetry = make()
+    await pipeline.start()
+    for name, body in payloads:
+        pipeline.accept(name, body, 0, clock.now_ms())
+        clock.advance(1)
+        await pipeline.tick()
+    clock.advance(400)
+    await pipeline.tick()
+    assert await pipeline.stop()
+    assert await pipeline.flush()
+    for entry in sink.entries:
+        json.dumps(msgspec.to_builtins(entry), allow_nan=False).encode()
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(entry), type=Entry) == entry
+        assert -(2**63) <= entry.at < 2**63
+        check_text(entry.key)
+        check(entry.data)
+    for kind, received in telemetry.received.values.items():
+        rejected = sum(n for (name, _), n in telemetry.rejected.values.items() if (name,) == kind)
+        assert received == telemetry.accepted.get(*kind) + rejected
+    return telemetry
+
+
+@settings(
+    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+)
+@given(st.lists(hostile(), min_size=1, max_size=6))
+def test_no_payload_stops_the_stage_or_leaves_it_unclean(payloads: list[tuple[str, bytes]]) -> None:
+    telemetry = asyncio.run(play(payloads))
+    assert telemetry.received.total() == len(payloads)
+    defects = {name for name, reason in telemetry.rejected.values if reason == "defect"}
+    assert not defects, "what is wrong with a payload is foreseen, not caught as a defect of ours"
+
+
+@pytest.mark.parametrize("raw", RAW, ids=[raw[:24] for raw in RAW])
+@pytest.mark.parametrize("name", sorted({name for name, _ in CASES}))
+async def test_a_value_that_does_not_belong_is_survived_in_every_field(name: str, raw: str) -> None:
+    data = next(data for case, data in CASES if case == name)
+    fields = [put(data, (key,), HOLE) for key in data if key not in {"content", "_trace", "nonce"}]
+    payloads = [
+        (name, json.dumps(field).replace(json.dumps(HOLE), raw, 1).encode()) for field in [*fields, HOLE]
+    ]
+    pipeline, _sink, clock, telemetry = make()
+    for kind, body in payloads:
+        pipeline.accept(kind, body, 0, clock.now_ms())
+    assert (
+        telemetry.received.total() == telemetry.accepted.total() + telemetry.rejected.total() == len(payloads)
+    )
+    assert not [labels for labels in telemetry.rejected.values if labels[1] == "defect"]
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "json"),
+        (b"", "json"),
+        (b"\xff\xfe", "json"),
+        (b'{"id":"1","channel_id":"2","author":{"id":"3","username":"\xff"}}', "json"),
+        (b'{"id":"1","channel_id":"2","author":{"id":"3","username":"\\ud800"}}', "json"),
+        (b"[]", "shape"),
+        (b'{"id":"1"}', "shape"),
+        (b'{"id":"1","channel_id":"2","guild_id":"9223372036854775808","author":{"id":"3"}}', "shape"),
+    ],
+)
+async def test_a_rejected_payload_is_counted_with_its_reason(body: bytes, reason: str) -> None:
+    pipeline, _sink, clock, telemetry = make()
+    pipeline.accept("MESSAGE_CREATE", body, 0, clock.now_ms())
+    assert telemetry.rejected.values == {("MESSAGE_CREATE", reason): 1}
+    assert telemetry.received.get("MESSAGE_CREATE") == 1
+    assert telemetry.accepted.get("MESSAGE_CREATE") == 0
+
+
+async def test_nesting_too_deep_is_counted_as_such() -> None:
+    pipeline, _sink, clock, telemetry = make()
+    body = b'{"guild_id":"1","id":"2","action_type":1,"options":{"a":' + DEEP.encode() + b"}}"
+    pipeline.accept("GUILD_AUDIT_LOG_ENTRY_CREATE", body, 0, clock.now_ms())
+    assert telemetry.rejected.values == {("GUILD_AUDIT_LOG_ENTRY_CREATE", "depth"): 1}
+
+
+async def test_what_nobody_asked_for_is_not_even_counted() -> None:
+    pipeline, _sink, clock, telemetry = make()
+    pipeline.accept("TYPING_START", b"{}", 0, clock.now_ms())
+    assert telemetry.received.total() == 0
+
+
+async def test_a_defect_of_ours_costs_one_event_and_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline, _sink, clock, telemetry = make()
+    name, data = next(case for case in CASES if case[0] == "MESSAGE_CREATE")
+
+    def fail(_count: object) -> None:
+        message = "broken"
+        raise ArithmeticError(message)
+
+    monkeypatch.setattr(pipeline._intake, "_count", fail)
+    for _ in range(3):
+        pipeline.accept(name, json.dumps(data).encode(), 0, clock.now_ms())
+    assert telemetry.rejected.values == {("MESSAGE_CREATE", "defect"): 3}
+    assert len(caplog.records) == 1
