@@ -19,6 +19,7 @@ from exporter import __version__
 from exporter.clock import Clock, SystemClock
 from exporter.config.model import Config
 from exporter.discord.source import DiscordSource
+from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.exposition.exposer import Exposer, Exposition
 from exporter.pipeline.pipeline import Pipeline
@@ -94,7 +95,11 @@ class Application:
 
     async def _start(self) -> None:
         config = self._config
-        config.data_dir.mkdir(parents=True, exist_ok=True)
+        try:
+            config.data_dir.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            msg = f"data_dir {config.data_dir} cannot be used ({error.strerror}); name another directory"
+            raise SpoolError(msg) from error
         self._spool = await Spool.open(
             config.data_dir / SPOOL_DIRECTORY, config.spool, self._clock, self.telemetry
         )

@@ -25,12 +25,12 @@ def config_schema(catalogue: Catalogue | None = None) -> dict[str, Any]:
                 properties[f"{name}_file"] = _FILE
             elif "$ref" not in declared and "allOf" not in declared and declared.get("type") != "string":
                 properties[name] = _allow_reference(declared)
-    return {"$schema": DIALECT, "title": "discord-exporter configuration", **schema}
+    return {**schema, "$schema": DIALECT, "title": "discord-exporter configuration"}
 
 
-def write_schema() -> str:
+def write_schema(catalogue: Catalogue | None = None) -> str:
     """The schema as text, the same every time."""
-    return json.dumps(config_schema(), indent=2, sort_keys=True) + "\n"
+    return json.dumps(config_schema(catalogue), indent=2, sort_keys=True) + "\n"
 
 
 def _allow_reference(declared: dict[str, Any]) -> dict[str, Any]:

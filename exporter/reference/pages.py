@@ -71,7 +71,7 @@ def write_pages(catalogue: Catalogue | None = None) -> Mapping[str, str]:
         "influxdb.md": _influxdb,
         "sql.md": _sql,
         "configuration.md": _configuration,
-        "config.schema.json": lambda _catalogue: write_schema(),
+        "config.schema.json": write_schema,
     }
     return {name: write(catalogue) for name, write in writers.items()}
 
