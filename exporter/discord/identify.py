@@ -21,6 +21,9 @@ _log = logging.getLogger(__name__)
 _FRESH: Final = 60.0
 """Seconds for which an answer of /gateway/bot is good; a start of many shards asks once a minute."""
 
+_BRIEF_NAP: Final = 5.0
+"""Seconds until the turns under way have become IDENTIFYs, or have failed."""
+
 _LONGEST_NAP: Final = 3600.0
 """Seconds after which the limit is asked for again, should a person have reset it meanwhile."""
 
@@ -58,6 +61,7 @@ class IdentifyGate:
         self._answer: GatewayBot | None = None
         self._answered_at = 0.0
         self._sent_since = 0
+        self._granted: set[int] = set()
         self._buckets: dict[int, _Bucket] = {}
 
     async def gateway(self) -> GatewayBot:
@@ -84,16 +88,19 @@ class IdentifyGate:
         bucket = self._buckets.setdefault(shard % concurrency, _Bucket())
         async with bucket.lock:
             await self._allowance(shard)
-            wait = bucket.ready_at - self._clock.monotonic()
-            if wait > 0:
-                await self._sleep(wait)
+            self._granted.add(shard)
             try:
+                wait = bucket.ready_at - self._clock.monotonic()
+                if wait > 0:
+                    await self._sleep(wait)
                 yield (await self.gateway()).url
             finally:
+                self._granted.discard(shard)
                 bucket.ready_at = self._clock.monotonic() + self._pace.spacing
 
     def sent(self, shard: int) -> None:
         """Note that an IDENTIFY goes out at this moment."""
+        self._granted.discard(shard)
         self._sent_since += 1
         self._ledger.add(self._clock.now_ms())
         self._telemetry.gateway_identifies.add(str(shard))
@@ -110,8 +117,13 @@ class IdentifyGate:
 
     async def _until_allowed(self) -> float:
         limit = (await self.gateway()).session_start_limit
-        if limit.remaining - self._sent_since <= reserve(limit):
+        # Other buckets may hold a turn they have not used yet; theirs are as good as sent.
+        granted = len(self._granted)
+        if limit.remaining - self._sent_since - granted <= reserve(limit):
             elapsed = self._clock.monotonic() - self._answered_at
             # A second more than announced, lest the answer be asked for just before the reset.
             return max(1.0, limit.reset_after / 1000 - elapsed + 1.0)
-        return self._ledger.until_next(self._clock.now_ms(), daily_allowance(limit, self.shards))
+        room = daily_allowance(limit, self.shards) - granted
+        if room <= 0:
+            return _BRIEF_NAP
+        return self._ledger.until_next(self._clock.now_ms(), room)

@@ -170,6 +170,15 @@ async def test_buckets_go_in_parallel() -> None:
     assert gated.sent_at[-1] == (6, 5.0)
 
 
+async def test_buckets_in_parallel_do_not_exceed_the_allowance_together() -> None:
+    gated = Gated(SessionStartLimit(total=10, remaining=10, reset_after=0, max_concurrency=8))
+    await asyncio.gather(*(gated.identify(shard) for shard in range(8)))
+    day = 24 * 3600
+    moments = sorted(moment for _, moment in gated.sent_at)
+    assert len(moments) == 8
+    assert all(later - earlier >= day for earlier, later in zip(moments, moments[3:], strict=False))
+
+
 async def test_a_failed_attempt_gives_its_turn_to_the_next() -> None:
     gated = Gated()
     with pytest.raises(OSError, match="gone"):
