@@ -150,9 +150,9 @@ class Lane:
             break
         for row, reason in verdict.rejected:
             log.debug("sink %s refused row %d: %s %s", self._sink, row, reason, verdict.detail)
-        self._pass(position)
         self._backoff.reset()
         await self._health.report(self.lane, State.UP)
+        self._pass(position)
 
     def _trip(self, rows: Sequence[Row], verdict: Verdict) -> Verdict | None:
         """``BLOCKED`` once more rows in a row were refused than bad entries can explain."""

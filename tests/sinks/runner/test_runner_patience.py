@@ -1,0 +1,223 @@
+"""Back-off, deadlines, and what people are told."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.model import STORED, Outcome, Priority, Verdict
+from exporter.sinks.backoff import Backoff
+from exporter.sinks.health import State
+from exporter.sinks.runner import RunnerConfig
+
+AWAY = Verdict(Outcome.RETRY, reason="unreachable", detail="connection refused")
+BLOCKED = Verdict(Outcome.BLOCKED, reason="unauthorized", detail="wrong token")
+
+
+@given(st.integers(0, 2**32), st.integers(0, 40))
+def test_a_wait_lies_between_nothing_and_the_doubled_bound(seed, failures):
+    backoff = Backoff(1.0, 60.0, 3_600.0, random.Random(seed))
+    for _ in range(failures):
+        backoff.next()
+    assert 0 <= backoff.next() <= min(2**failures, 60)
+
+
+def test_waits_fill_the_whole_range():
+    rng = random.Random(1)
+    draws = []
+    for _ in range(2_000):
+        backoff = Backoff(1.0, 60.0, 3_600.0, rng)
+        for _ in range(10):
+            wait = backoff.next()
+        draws.append(wait)
+    assert min(draws) < 1
+    assert max(draws) > 59
+    assert sum(draws) / len(draws) == pytest.approx(30, abs=2)
+
+
+def test_a_success_starts_again_at_the_base():
+    backoff = Backoff(1.0, 60.0, 3_600.0, random.Random(1))
+    for _ in range(20):
+        backoff.next()
+    backoff.reset()
+    assert backoff.next() <= 1
+
+
+@given(st.floats(allow_nan=True, allow_infinity=True))
+def test_what_a_far_end_asks_for_is_a_lower_bound_within_reason(asked):
+    wait = Backoff(1.0, 60.0, 3_600.0, random.Random(1)).next(asked)
+    assert 0 <= wait <= 3_600
+    if not math.isnan(asked):
+        assert wait >= min(asked, 3_600)
+
+
+async def test_a_far_end_that_is_away_is_tried_for_ever_with_growing_waits(world, far_end):
+    answers = iter([AWAY] * 500)
+    sink = far_end("sql", lambda _: next(answers, STORED))
+    runner = await world.run(sink)
+    keys = await world.append(3)
+    assert await runner.drain(20)
+    assert sink.keys == keys
+    waits = world.sleeper.waits
+    assert len(waits) == 500
+    assert all(wait <= min(2**index, 60) for index, wait in enumerate(waits))
+    assert max(waits) > 50
+
+
+async def test_retry_after_is_obeyed(world, far_end):
+    answers = iter([Verdict(Outcome.RETRY, reason="busy", retry_after=90.0)])
+    sink = far_end("sql", lambda _: next(answers, STORED))
+    runner = await world.run(sink)
+    await world.append(1)
+    assert await runner.drain(20)
+    assert world.sleeper.waits == [90.0]
+
+
+async def test_retry_after_is_not_obeyed_beyond_an_hour(world, far_end):
+    answers = iter([Verdict(Outcome.RETRY, reason="busy", retry_after=10**9)])
+    sink = far_end("sql", lambda _: next(answers, STORED))
+    runner = await world.run(sink)
+    await world.append(1)
+    assert await runner.drain(20)
+    assert world.sleeper.waits == [3_600.0]
+
+
+async def test_a_blocked_sink_is_tried_each_minute_and_told_of_each_ten(world, far_end, caplog):
+    answers = iter([BLOCKED] * 25)
+    sink = far_end("sql", lambda _: next(answers, STORED))
+    runner = await world.run(sink)
+    await world.append(4)
+    assert await runner.drain(20)
+    assert world.sleeper.waits == [60.0] * 25
+    errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
+    assert errors == [
+        "sink sql blocked (unauthorized: wrong token): it needs a person, nothing lost, 4 waiting",
+        "sink sql still blocked (unauthorized: wrong token): it needs a person, nothing lost, 4 waiting",
+        "sink sql still blocked (unauthorized: wrong token): it needs a person, nothing lost, 4 waiting",
+    ]
+
+
+async def test_people_are_told_once_when_a_sink_goes_and_once_when_it_is_back(world, far_end, caplog):
+    answers = iter([AWAY] * 5)
+    sink = far_end("sql", lambda _: next(answers, STORED))
+    with caplog.at_level(logging.INFO):
+        await world.append(7)
+        runner = await world.run(sink)
+        assert await runner.drain(20)
+    told = [(record.levelname, record.message) for record in caplog.records if record.name.startswith("exporter.sinks")]
+    assert told[0] == ("WARNING", "sink sql away (unreachable: connection refused), nothing lost, 7 waiting")
+    assert told[1][0] == "INFO"
+    assert told[1][1].startswith("sink sql back after ")
+    assert told[1][1].endswith("0 waiting")
+    assert len(told) == 2
+
+
+async def test_the_state_is_on_a_gauge_and_failures_are_counted(world, far_end):
+    answers = iter([AWAY] * 3)
+    hold = asyncio.Event()
+
+    async def judge(_):
+        if verdict := next(answers, None):
+            return verdict
+        await hold.wait()
+        return STORED
+
+    sink = far_end("sql", judge)
+    runner = await world.run(sink)
+    up = world.telemetry.sink_up
+    assert up.get("sql") == 1
+    await world.append(1)
+    await world.until(lambda: len(sink.batches) == 4)
+    assert up.get("sql") == 0
+    assert runner.states() == {"sql": State.AWAY}
+    hold.set()
+    assert await runner.drain(20)
+    assert up.get("sql") == 1
+    assert runner.states() == {"sql": State.UP}
+    assert world.telemetry.sink_failures.get("sql", "unreachable") == 3
+
+
+async def test_a_sink_is_as_well_as_its_worst_lane(world, far_end):
+    sink = far_end("sql", lambda batch: BLOCKED if batch.lane is Priority.SLOW else STORED)
+    runner = await world.run(sink)
+    await world.append(1, Priority.SLOW)
+    await world.until(lambda: runner.states()["sql"] is State.BLOCKED)
+    await world.append(1, Priority.CRITICAL)
+    await world.until(lambda: len(sink.stored[Priority.CRITICAL]) == 1)
+    assert runner.states()["sql"] is State.BLOCKED
+
+
+async def test_a_delivery_beyond_its_deadline_is_cancelled_and_made_again(world, far_end):
+    cancelled = []
+
+    async def judge(_):
+        if len(sink.batches) > 1:
+            return STORED
+        try:
+            await asyncio.get_running_loop().create_future()
+        except asyncio.CancelledError:
+            cancelled.append(True)
+            raise
+
+    sink = far_end("sql", judge)
+    runner = await world.run(sink)
+    keys = await world.append(2)
+    await world.sleeper.fire()
+    assert await runner.drain(20)
+    assert cancelled == [True]
+    assert sink.keys == keys
+    assert world.telemetry.sink_failures.get("sql", "deadline") == 1
+
+
+async def test_a_delivery_that_cannot_be_cancelled_is_not_joined_by_a_second_one(world, far_end, caplog):
+    gate = asyncio.Event()
+
+    async def judge(_):
+        while not gate.is_set():
+            try:
+                await gate.wait()
+            except asyncio.CancelledError:
+                continue
+        return AWAY if len(sink.batches) == 1 else STORED
+
+    sink = far_end("sql", judge)
+    runner = await world.run(sink)
+    await world.append(2)
+    await world.sleeper.fire()
+    await world.sleeper.fire(5.0)
+    await world.until(lambda: len(world.sleeper.waits) > 5)
+    assert len(sink.batches) == 1
+    assert "cannot be cancelled" in caplog.text
+    gate.set()
+    assert await runner.drain(20)
+    assert len(sink.batches) == 2
+
+
+async def test_an_exception_is_a_defect_told_once_and_retried(world, far_end, caplog):
+    answers = iter([True] * 5)
+
+    def judge(_):
+        if next(answers, None):
+            raise KeyError("on purpose")
+        return STORED
+
+    sink = far_end("sql", judge)
+    runner = await world.run(sink)
+    keys = await world.append(2)
+    assert await runner.drain(20)
+    assert sink.keys == keys
+    assert caplog.text.count("which is a defect of it") == 1
+    assert "Traceback" in caplog.text
+    assert world.telemetry.sink_failures.get("sql", "defect") == 5
+
+
+def test_durations_and_sizes_are_written_as_people_write_them():
+    config = RunnerConfig.model_validate({"deadline": "10s", "max_bytes": "1MiB", "retry_cap": "2m"})
+    assert (config.deadline, config.max_bytes, config.retry_cap) == (10, 2**20, 120)
+    assert (config.rows(Priority.CRITICAL), config.rows(Priority.SLOW)) == (500, 5_000)
