@@ -24,7 +24,10 @@ CATALOGUE = full_catalogue()
 
 
 class Site:
-    """One data directory, and the process that runs on it at the moment."""
+    """One data directory, and the process that runs on it at the moment.
+
+    ``fed`` is what a test counts itself; ``sure`` is what it was when the journal was last committed.
+    """
 
     def __init__(self, path: Path) -> None:
         self.path = path
@@ -35,6 +38,8 @@ class Site:
         self.privacy = PrivacyConfig()
         self.switches: dict[str, bool] = {}
         self.full = False
+        self.fed = 0
+        self.sure = 0
         self._spool: Spool | None = None
 
     @property
@@ -54,7 +59,11 @@ class Site:
             if self.full:
                 msg = "the disk is full"
                 raise SpoolError(msg)
-            return await append(entries, journal=journal, forget=forget)
+            fed = self.fed
+            number = await append(entries, journal=journal, forget=forget)
+            if journal is not None:
+                self.sure = fed
+            return number
 
         self._spool.append = guarded  # type: ignore[method-assign]  # a full disk without filling one
         pipeline = Pipeline(
