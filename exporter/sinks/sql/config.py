@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Self
-
-from pydantic import Field, SecretStr, model_validator
+from pydantic import ConfigDict, Field, SecretStr, field_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
@@ -28,6 +26,9 @@ _HOW = (
 class SqlConfig(Section):
     """An exact log and daily roll-ups in a database."""
 
+    # Pydantic's own messages would quote the DSN.
+    model_config = ConfigDict(hide_input_in_errors=True)
+
     enabled: bool = Field(default=True, description="Write to a database.")
     dsn: Secret = Field(
         default=SecretStr("sqlite:///data/discord.db"),
@@ -46,30 +47,32 @@ class SqlConfig(Section):
         default=30.0, gt=0, description="How long one statement may take, or SQLite wait for its lock."
     )
 
-    @model_validator(mode="after")
-    def _check_dsn(self) -> Self:
-        _ = self.url  # parsing is the check
-        return self
+    @field_validator("dsn")
+    @classmethod
+    def _check_dsn(cls, dsn: SecretStr) -> SecretStr:
+        _parse(dsn.get_secret_value())
+        return dsn
 
     @property
     def url(self) -> URL:
-        """The DSN with the driver this program uses; prints with the password hidden.
+        """The DSN with the driver this program uses; prints with the password hidden."""
+        return _parse(self.dsn.get_secret_value())
 
-        Raises:
-            ValueError: it cannot be used; the message never repeats it, since it may hold a password.
-        """
-        try:
-            url = make_url(self.dsn.get_secret_value().strip())
-        except (ArgumentError, ValueError):
-            msg = f"the DSN cannot be read; {_HOW}"
-            raise ValueError(msg) from None
-        driver = _DRIVERS.get(url.drivername)
-        if driver is None:
-            msg = f"{url.drivername!r} is not supported; {_HOW}"
-            raise ValueError(msg)
-        if driver == "sqlite+aiosqlite":
-            return _sqlite(url).set(drivername=driver)
-        return _postgresql(url).set(drivername=driver)
+
+def _parse(dsn: str) -> URL:
+    """Read the DSN; messages never repeat it, since it may hold a password."""
+    try:
+        url = make_url(dsn.strip())
+    except (ArgumentError, ValueError):
+        msg = f"the DSN cannot be read; {_HOW}"
+        raise ValueError(msg) from None
+    driver = _DRIVERS.get(url.drivername)
+    if driver is None:
+        msg = f"{url.drivername!r} is not supported; {_HOW}"
+        raise ValueError(msg)
+    if driver == "sqlite+aiosqlite":
+        return _sqlite(url).set(drivername=driver)
+    return _postgresql(url).set(drivername=driver)
 
 
 def _sqlite(url: URL) -> URL:

@@ -123,7 +123,7 @@ def _judge(error: BaseException) -> _Judgement:
             isinstance(cause, sqlite3.Error)
             and (code := getattr(cause, "sqlite_errorcode", None)) is not None
         ):
-            return _RESULT_CODES.get(code & _PRIMARY_CODE, _ERROR)
+            return _judge_sqlite(code & _PRIMARY_CODE, str(cause))
     return _judge_type(causes)
 
 

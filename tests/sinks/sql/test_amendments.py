@@ -18,18 +18,17 @@ MORE = ban(
 MOST = ban(at=NOON + 950, amends=True, audit_entry_id=77, reason=None, nested={"a": {"b": 1}}, recovered=True)
 
 
-@pytest.mark.parametrize("order", list(itertools.permutations((TOLD, MORE, MOST))))
 @pytest.mark.parametrize("together", [True, False])
-async def test_three_reports_of_one_ban_make_one_row_in_any_order(
-    store: Store, order: tuple, *, together: bool
-) -> None:
-    for batch in [order] if together else [(entry,) for entry in order]:
-        assert await store.deliver(*batch) == STORED
-    row = await store.only(moderation_logs)
-    assert (row["target_user_id"], row["moderator_id"], row["moderator_username"]) == (ANN, MOD, "mod")
-    assert (row["reason"], row["audit_entry_id"], row["recovered"]) == ("spam", 77, True)
-    assert (row["action"], row["at"]) == ("ban", NOON)
-    assert row["details"] == {"note": "first", "both": "amended", "nested": {"a": {"b": 1}}}
+async def test_three_reports_of_one_ban_make_one_row_in_any_order(store: Store, *, together: bool) -> None:
+    for order in itertools.permutations((TOLD, MORE, MOST)):
+        await store.wipe()
+        for batch in [order] if together else [(entry,) for entry in order]:
+            assert await store.deliver(*batch) == STORED
+        row = await store.only(moderation_logs)
+        assert (row["target_user_id"], row["moderator_id"], row["moderator_username"]) == (ANN, MOD, "mod")
+        assert (row["reason"], row["audit_entry_id"], row["recovered"]) == ("spam", 77, True)
+        assert (row["action"], row["at"]) == ("ban", NOON)
+        assert row["details"] == {"note": "first", "both": "amended", "nested": {"a": {"b": 1}}}
 
 
 async def test_a_leave_becomes_a_kick_whoever_speaks_first(store: Store) -> None:
