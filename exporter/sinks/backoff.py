@@ -24,8 +24,8 @@ class Backoff:
     def next(self, retry_after: float | None = None) -> float:
         """The wait after one more failure.
 
-        At least ``retry_after``, as far as that is a number not above the cap for it; a far end that asks for a year,
-        or for less than nothing, is not obeyed.
+        At least ``retry_after``, as far as that is a number not above the cap for it; a far end that asks for
+        a year, or for less than nothing, is not obeyed.
         """
         wait = self._rng.uniform(0, self._bound)
         self._bound = min(self._bound * 2, self._cap)

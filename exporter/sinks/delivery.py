@@ -1,7 +1,8 @@
 """One delivery to one sink: never two at a time, never longer than its deadline, always a verdict.
 
-Invariant: whatever a sink does (raise, hang, refuse to be cancelled) ends as a ``Verdict`` here, and no second
-delivery starts while an earlier one has not ended. Critical entries go first where lanes wait for the same sink.
+Invariant: whatever a sink does (raise, hang, refuse to be cancelled) ends as a ``Verdict`` here, and no
+second delivery starts while an earlier one has not ended. Critical entries go first where lanes wait for the
+same sink.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """Whether a sink takes what it is given, told to people once per change.
 
-A sink is as well as its worst lane. WARN when it is away (nothing is lost, the spool keeps it), ERROR when it waits for a
-person, INFO when it is back.
+A sink is as well as its worst lane. WARN when it is away (nothing is lost, the spool keeps it), ERROR when it
+waits for a person, INFO when it is back.
 """
 
 from __future__ import annotations

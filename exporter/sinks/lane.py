@@ -1,8 +1,8 @@
 """One lane of one sink: read a page, deliver it, judge the answer, move the cursor.
 
 Invariants: the cursor moves only over rows that the sink has stored or refused for good, in order; rows are
-delivered again until then, for ever. A page that comes back as ``SPLIT`` is halved, in order, and each part that is
-stored moves the cursor at once, so that an interruption never starts it all over.
+delivered again until then, for ever. A page that comes back as ``SPLIT`` is halved, in order, and each part
+that is stored moves the cursor at once, so that an interruption never starts it all over.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from exporter.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 SUSPECT_ROWS: Final = 64
-"""Where the first half of a refused part was stored, the bad row is in the second, which is then halved without being
-tried whole. Not above this size: there the whole part may just have been too large."""
+"""Where the first half of a refused part was stored, the bad row is in the second, which is then halved
+without being tried whole. Not above this size: there the whole part may just have been too large."""
 
 BREAKER: Final = "breaker"
 SPOOL: Final = "spool"
@@ -111,7 +111,7 @@ class Lane:
             self.busy = False
 
     async def _settle(self, batch: Batch) -> Verdict | None:
-        """Deliver a page, in smaller parts where the sink asks for it; the verdict that interrupted it, if any."""
+        """Deliver a page, in smaller parts where the sink asks for it; the verdict that stopped it."""
         parts = [_Part(batch.rows)]
         while parts and not self._stopping:
             part = parts.pop()
@@ -165,8 +165,11 @@ class Lane:
             self._refused_run = run
             return None
         reason = verdict.rejected[-1][1]
-        detail = f"more than {self._config.breaker} entries in a row refused, last as {reason}; repair the sink, or raise delivery.breaker to let them go:"
-        tripped = Verdict(Outcome.BLOCKED, reason=BREAKER, detail=f"{detail} {verdict.detail}".rstrip())
+        detail = (
+            f"more than {self._config.breaker} entries in a row refused, last as {reason} {verdict.detail}; "
+            "repair the sink, or raise delivery.breaker to let them go"
+        )
+        tripped = Verdict(Outcome.BLOCKED, reason=BREAKER, detail=detail)
         self._count(tripped)
         return tripped
 

@@ -1,7 +1,8 @@
 """Delivery to all sinks: one task for each sink and lane, so that nothing one of them does holds up another.
 
-Exactly what a sink must not do is done here: retrying, waiting, splitting, keeping order, dead letters, logging. The
-delivery is at least once: the cursor moves after the sink's own commit, so a crash between the two delivers again.
+Exactly what a sink must not do is done here: retrying, waiting, splitting, keeping order, dead letters,
+logging. The delivery is at least once: the cursor moves after the sink's own commit, so a crash between the
+two delivers again.
 
 The sinks' names are to be registered with the spool before ``start``.
 """
@@ -78,7 +79,7 @@ class Runner:
         return {name: health.state for name, health in self._health.items()}
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
-        """Wait until all sinks have passed what is in the spool now; whether they did in ``timeout`` seconds."""
+        """Wait until all sinks have passed what is in the spool now; ``False`` after ``timeout`` seconds."""
         goals = [(lane, self._spool.tip(lane.lane)) for lane in self._lanes]
         try:
             async with asyncio.timeout(timeout):

@@ -1,4 +1,4 @@
-"""The section ``delivery`` of the configuration: page sizes, deadlines and patience, the same for all sinks."""
+"""The section ``delivery`` of the configuration: page sizes, deadlines and patience, for all sinks."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ class RunnerConfig(Section):
     breaker: int = Field(
         default=50,
         ge=1,
-        description="More refused entries in a row than this mean that the sink is at fault, not the entries.",
+        description="More refused entries in a row than this mean that the sink is at fault.",
     )
     stop_timeout: Duration = Field(
         default=5.0, ge=0, description="How long deliveries under way may still take when the program ends."

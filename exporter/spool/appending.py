@@ -1,4 +1,4 @@
-"""One ``append`` as work for the writer: encoding happens in its thread, so that the event loop never waits for it."""
+"""One ``append`` as work for the writer: its thread encodes, so that the event loop never waits for it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporter.spool.codec import Packed, RefusedError, pack
 
 @dataclass(frozen=True, slots=True)
 class Appended:
-    """What was committed: the journal part's number, the last position of each lane, and what was left out."""
+    """What was committed: the journal part's number, each lane's last position, and what was left out."""
 
     journal: int
     tips: dict[Priority, int]

@@ -1,8 +1,8 @@
 """Rows and the books about them; every function runs inside a transaction of the writer, or of one reader.
 
-Invariant, per sink and at the end of every transaction: ``spooled = delivered + dead + evicted + pending``, where
-``spooled`` counts the rows meant for that sink since it was first registered and ``pending`` the rows it sees
-behind its cursor. The books live in the same transaction as the rows, never in memory.
+Invariant, per sink and at the end of every transaction: ``spooled = delivered + dead + evicted + pending``,
+where ``spooled`` counts the rows meant for that sink since it was first registered and ``pending`` the rows
+it sees behind its cursor. The books live in the same transaction as the rows, never in memory.
 """
 
 from __future__ import annotations
@@ -23,16 +23,15 @@ from exporter.spool.schema import on_lanes
 log = logging.getLogger(__name__)
 
 ROWS_PER_STATEMENT: Final = (128, 16, 1)
-"""Rows inserted by one statement. sqlite3 gives up the interpreter lock once a statement, and beside a busy event loop
-gets it back only after up to 5 ms: row by row, 10,000 entries would take most of a minute."""
+"""Rows inserted by one statement. sqlite3 gives up the interpreter lock once a statement, and beside a busy
+event loop gets it back only after up to 5 ms: row by row, 10,000 entries would take most of a minute."""
 
-_COLUMNS: Final = 8
+_INSERT_ONE: Final = (
+    "INSERT INTO {lane} (type, guild, at, key, crc, body, position, committed_at)"
+    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+)
 _INSERT: Final = {
-    size: on_lanes(
-        "INSERT INTO {lane} (type, guild, at, key, crc, body, position, committed_at) VALUES "
-        + ", ".join(["(" + ", ".join("?" * _COLUMNS) + ")"] * size)
-    )
-    for size in ROWS_PER_STATEMENT
+    size: on_lanes(_INSERT_ONE + ", (?, ?, ?, ?, ?, ?, ?, ?)" * (size - 1)) for size in ROWS_PER_STATEMENT
 }
 _PENDING: Final = on_lanes("SELECT count(*) FROM {lane} WHERE position > :after AND {visible}")
 _PASSED: Final = on_lanes(
@@ -152,7 +151,7 @@ def register(connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
 
 
 def _reconcile(connection: sqlite3.Connection, sink: str, lane: Priority, highest: int) -> None:
-    """Make the books true to the rows: what left while the sink was not configured, or with a damaged file."""
+    """Make the books true to the rows that are left, after damage or while the sink was not configured."""
     position, spooled, delivered, dead, evicted = connection.execute(
         "SELECT min(position, ?), spooled, delivered, dead, evicted FROM cursors WHERE sink = ? AND lane = ?",
         (highest, sink, lane),

@@ -1,7 +1,7 @@
 """An entry as bytes on disk and back.
 
-Invariant: what ``pack`` accepts, SQLite can hold and ``unpack`` returns equal; everything else is refused at the
-door, so that no entry can make a commit or a later read fail. The checksum covers the whole body.
+Invariant: what ``pack`` accepts, SQLite can hold and ``unpack`` returns equal; everything else is refused at
+the door, so that no entry can make a commit or a later read fail. The checksum covers the whole body.
 """
 
 from __future__ import annotations

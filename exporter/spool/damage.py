@@ -1,8 +1,9 @@
 """Finding damage in a spool file, and saving what can be read into a new one.
 
-Invariants: looking never changes the file; only rows whose checksum holds are taken over, at their old positions;
-the new file keeps the name of the old one only when that could be read, and then skips positions, so that no row gets one
-that a sink has seen; whatever the books say is missing afterwards is counted as evicted when sinks register.
+Invariants: looking never changes the file; only rows whose checksum holds are taken over, at their old
+positions; the new file keeps the name of the old one only when that could be read, and then skips positions,
+so that no row gets one that a sink has seen; whatever the books say is missing afterwards is counted as
+evicted when sinks register.
 """
 
 from __future__ import annotations
@@ -39,7 +40,8 @@ _INSERT: Final = on_lanes(
     "INSERT OR IGNORE INTO {lane} (position, type, guild, at, key, crc, body, committed_at, only_for)"
     " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)"
 )
-_DEAD_COLUMNS: Final = "id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body"
+_DEAD: Final = "SELECT id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body FROM dead"
+_INSERT_DEAD: Final = "INSERT OR IGNORE INTO dead VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,20 +195,20 @@ class _Rescue:
             last = self._connection().execute(_LAST[lane]).fetchone()
         except sqlite3.Error:
             last = None
-        while holes < MAX_HOLES:
+        while holes < MAX_HOLES and after >= 0:
             try:
                 for row in self._connection().execute(_ROWS[lane], (after,)):
                     if not isinstance(row[0], int) or row[0] <= after:
                         break
                     after, stride = row[0], 1
                     yield row
-                return
+                after = -1
             except (sqlite3.Error, OverflowError):
                 holes += 1
                 after += stride
                 stride *= 2
                 if last is None or after >= last[0]:
-                    return
+                    after = -1
 
     def _copy_cursors(self) -> bool:
         try:
@@ -244,13 +246,9 @@ class _Rescue:
 
     def _copy_dead(self) -> None:
         with contextlib.suppress(sqlite3.Error, TypeError):
-            for row in self._connection().execute("SELECT " + _DEAD_COLUMNS + " FROM dead"):
+            for row in self._connection().execute(_DEAD):
                 if unpack(row[11], row[10]) is not None:
-                    self._target.execute(
-                        "INSERT OR IGNORE INTO dead (" + _DEAD_COLUMNS + ") VALUES"
-                        " (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-                        row,
-                    )
+                    self._target.execute(_INSERT_DEAD, row)
 
     def _connection(self) -> sqlite3.Connection:
         if self._source is None:

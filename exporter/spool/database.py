@@ -1,6 +1,7 @@
 """Connections to the spool's SQLite file, and what its errors mean.
 
-The settings here are the durability of the whole program: a transaction that COMMIT has answered is on the disk.
+The settings here are the durability of the whole program: a transaction that COMMIT has answered is on the
+disk.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Final
 from exporter.errors import SpoolError
 
 CHECKPOINT_PAGES: Final = 256
-"""Pages in the log before it is written back: with 4 KiB pages 1 MiB, so the reserve (4 MiB) can hold what a full disk
-still has to take up, and a commit of 10,000 entries is not followed by a long one."""
+"""Pages in the log before it is written back: with 4 KiB pages 1 MiB, so the reserve (4 MiB) can hold what a
+full disk still has to take up, and a commit of 10,000 entries is not followed by a long one."""
 
 LOG_LIMIT: Final = 4 * 1024**2
 """A log that grew past this in one large commit is cut back to it at the next checkpoint."""
@@ -37,7 +38,8 @@ _UNREADABLE: Final = {
     sqlite3.SQLITE_IOERR_CORRUPTFS,
     sqlite3.SQLITE_IOERR_DATA,
 }
-"""Input errors that mean bad sectors; all others come from writing, on a volume or under a limit that is full."""
+"""Input errors that mean bad sectors; all others come from writing, on a volume or under a limit that is
+full."""
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:

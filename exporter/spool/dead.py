@@ -1,7 +1,8 @@
 """Entries a sink will never take, kept for a while to be looked at and replayed.
 
 A replayed entry goes back into its lane with a new position, visible only to the sink that refused it: the
-others have it already. Bounded by rows, bytes and age, the oldest going first; they were counted as dead when they came.
+others have it already. Bounded by rows, bytes and age, the oldest going first; they were counted as dead when
+they came.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ _LIST: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One entry a sink refused; ``entry`` is ``None`` where its bytes were damaged. Times in ms since the epoch."""
+    """One entry a sink refused; ``entry`` is ``None`` where its bytes were damaged. Times in ms (epoch)."""
 
     id: int
     sink: str

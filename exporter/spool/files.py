@@ -89,8 +89,8 @@ class Directory:
         while aside.exists():
             number += 1
             aside = self.database.with_name(f"{self.database.name}.damaged-{stamp}-{number}")
-        # The log goes first: beside the rebuilt database it would be taken for its own. The shared memory holds
-        # nothing that is not in the log.
+        # The log goes first: beside the rebuilt database it would be taken for its own. The shared memory
+        # holds nothing that is not in the log.
         self.database.with_name(self.database.name + "-shm").unlink(missing_ok=True)
         if self.wal.exists() and self.wal.stat().st_size == 0:
             self.wal.unlink()

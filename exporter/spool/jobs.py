@@ -28,7 +28,7 @@ class Work(Protocol[T_co]):
 
     @property
     def adds(self) -> bool:
-        """Whether it takes in something new, which is refused on a full volume so that what is there can drain."""
+        """Whether it takes in something new, which is refused on a full volume while that drains."""
         ...
 
     def __call__(self, connection: sqlite3.Connection) -> T_co:

@@ -1,8 +1,8 @@
 """From whatever is in the directory to a database that can be written.
 
-Invariants: damage never stops a start, it costs at most the rows that cannot be read; a file of a newer version is
-left as it is; after an end that was not clean no position is given out a second time, even if the log with the last
-positions was lost.
+Invariants: damage never stops a start, it costs at most the rows that cannot be read; a file of a newer
+version is left as it is; after an end that was not clean no position is given out a second time, even if the
+log with the last positions was lost.
 """
 
 from __future__ import annotations
@@ -21,8 +21,9 @@ from exporter.spool.schema import migrate
 log = logging.getLogger(__name__)
 
 POSITION_GAP: Final = 2**30
-"""Positions skipped after an end that was not clean. A log that is damaged loses commits without a trace, and sinks
-would take new rows at their positions for old ones; no log can hold this many. 2**53 leaves 8 million such ends."""
+"""Positions skipped after an end that was not clean. A log that is damaged loses commits without a trace, and
+sinks would take new rows at their positions for old ones; no log can hold this many. 2**53 leaves 8 million
+such ends."""
 
 
 def open_database(directory: Directory, clock: Clock) -> sqlite3.Connection:

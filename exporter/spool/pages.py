@@ -1,7 +1,7 @@
 """One page of a lane, read in a constant number of steps.
 
-sqlite3 gives up the interpreter lock at each row and, beside a busy event loop, waits up to 5 ms to get it back:
-5,000 rows one by one would take 25 seconds. SQLite therefore joins a page into one row here.
+sqlite3 gives up the interpreter lock at each row and, beside a busy event loop, waits up to 5 ms to get it
+back: 5,000 rows one by one would take 25 seconds. SQLite therefore joins a page into one row here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What leaves the disk without being delivered again: passed rows, and the oldest of the lowest lane when it is full.
+"""What leaves the disk without being delivered again: passed rows and, when it is full, evicted ones.
 
 Every function runs inside a transaction of the writer and deletes a bounded number of rows.
 """
@@ -26,7 +26,7 @@ _LOST: Final = on_lanes(
 
 
 def delete_passed(connection: sqlite3.Connection, limit: int = DELETE_ROWS) -> int:
-    """Delete up to ``limit`` rows in each lane that every registered sink has passed; returns how many went."""
+    """Delete up to ``limit`` rows a lane that every registered sink has passed; returns how many went."""
     deleted = 0
     for lane in Priority:
         (floor,) = connection.execute(

@@ -2,11 +2,13 @@
 
 Three lines of defence, each tested against a disk that is really full:
 
-* a soft bound below ``max_bytes``: after a commit that crossed it, passed rows go, then counters, then important ones;
-* ``max_page_count`` as the hard bound: an insert that hits it commits nothing, room is made (bans last), and it is
-  tried again. Deleting and reading go on at this bound;
-* a reserve file on the volume: on a full volume even DELETE needs room in the log, so the reserve is given up for
-  what drains the spool. Nothing new is taken in until the reserve could be taken again, or it would eat that room.
+* a soft bound below ``max_bytes``: after a commit that crossed it, passed rows go, then counters, then
+  important ones;
+* ``max_page_count`` as the hard bound: an insert that hits it commits nothing, room is made (bans last), and
+  it is tried again. Deleting and reading go on at this bound;
+* a reserve file on the volume: on a full volume even DELETE needs room in the log, so the reserve is given up
+  for what drains the spool. Nothing new is taken in until the reserve could be taken again, or it would eat
+  that room.
 
 Sizes are counted in pages of the file itself, so they are right after any crash.
 """
@@ -31,10 +33,12 @@ from exporter.spool.files import Directory
 log = logging.getLogger(__name__)
 
 SOFT_SHARE: Final = 15 / 16
-"""Part of ``max_bytes`` up to which nothing is given up; the rest takes a large commit before room is made for it."""
+"""Part of ``max_bytes`` up to which nothing is given up; the rest takes a large commit before room is made
+for it."""
 
 RESERVE_MARGIN: Final = 2
-"""The reserve is taken again only when the volume has this many times its size free, not at the first free byte."""
+"""The reserve is taken again only when the volume has this many times its size free, not at the first free
+byte."""
 
 VACUUM_SHARE: Final = 4
 """Free pages are given back to the volume when they are more than this part of the file."""
@@ -122,7 +126,7 @@ class Room:
         self._passed = deleted >= retention.DELETE_ROWS
 
     def tidy(self) -> None:
-        """What an idle moment is for: age out dead letters, shrink the file, empty the log, take the reserve."""
+        """What an idle moment is for: age out dead letters, shrink the file, empty the log."""
         if self._passed:
             self.delete_passed()
         now = self._clock.now_ms()
@@ -130,7 +134,7 @@ class Room:
         self.recover()
 
     def empty_log(self) -> None:
-        """Write the log back into the file and cut it to nothing; a reader in the middle of a page defers it."""
+        """Write the log back and cut it to nothing; a reader in the middle of a page defers it."""
         self._connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
 
     def take_reserve(self) -> None:

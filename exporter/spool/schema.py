@@ -1,7 +1,8 @@
 """Tables of the spool, their version and the steps from older ones.
 
-Each lane is a table of its own: a page of one lane is a range of its primary key, no secondary index has to be
-written or can disagree, and evicting counters gives back whole database pages instead of holes between bans.
+Each lane is a table of its own: a page of one lane is a range of its primary key, no secondary index has to
+be written or can disagree, and evicting counters gives back whole database pages instead of holes between
+bans.
 
 Invariants: ``books`` and ``meta`` have their rows from the moment the file exists; a position is taken from
 ``books.position`` and so used once over all lanes; a file whose version is newer is never written to.
@@ -106,7 +107,8 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES,)
 def on_lanes(template: str) -> dict[Priority, str]:
     """The statement for each lane.
 
-    ``{lane}`` is the table's name, ``{number}`` the lane's number, ``{visible}`` the rows that ``:sink`` sees.
+    ``{lane}`` is the table's name, ``{number}`` the lane's number, ``{visible}`` the rows that ``:sink``
+    sees.
     """
     return {
         lane: template.replace("{lane}", table)

@@ -1,7 +1,7 @@
 """The spool: what ``append`` has returned for is on the disk and stays there until every sink has passed it.
 
-The event loop never touches the file. One thread owns the connection that writes, another one that reads; both
-answer through futures. See ``exporter.spool.ports`` for what the stages on either side may ask.
+The event loop never touches the file. One thread owns the connection that writes, another one that reads;
+both answer through futures. See ``exporter.spool.ports`` for what the stages on either side may ask.
 """
 
 from __future__ import annotations
@@ -89,10 +89,11 @@ class Spool:
         await self._writer.run(Step(lambda connection: self._register(connection, names)))
 
     async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        """Commit entries and journal in one transaction; returns the number of the journal part written (0 if none).
+        """Commit entries and journal in one transaction; returns the number of the part written, else 0.
 
-        An entry that can never be spooled (``RefusedError``) is left out, counted as dropped and logged: it must not
-        hold up the others for ever. A caller that is cancelled cannot know whether the commit was made.
+        An entry that can never be spooled (``RefusedError``) is left out, counted as dropped and logged: it
+        must not hold up the others for ever. A caller that is cancelled cannot know whether the commit was
+        made.
 
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).

@@ -1,8 +1,9 @@
 """The thread that owns the only write connection, and commits whatever waits as one group.
 
-Invariants: a job is answered after COMMIT has returned, never before; a job that fails leaves nothing of itself
-behind and does not touch the others of its group (the group is rolled back and its jobs are tried one by one); no error
-ends the thread. The queue is as long as there are callers, since each waits for its own job.
+Invariants: a job is answered after COMMIT has returned, never before; a job that fails leaves nothing of
+itself behind and does not touch the others of its group (the group is rolled back and its jobs are tried one
+by one); no error ends the thread. The queue is as long as there are callers, since each waits for its own
+job.
 """
 
 from __future__ import annotations
@@ -27,26 +28,29 @@ log = logging.getLogger(__name__)
 T = TypeVar("T")
 
 GROUP_WEIGHT: Final = 20_000
-"""Entries in one commit, beyond a single caller's own: about 100 ms of writing at most before the next group."""
+"""Entries in one commit, beyond a single caller's own: about 100 ms of writing at most before the next
+group."""
 
 IDLE_SECONDS: Final = 1.0
 """Quiet time after which the log is emptied and the file tidied."""
 
 PASSED_SECONDS: Final = 0.05
-"""Quiet time after which a portion of passed rows is deleted; not with each small advance, which would double the commits."""
+"""Quiet time after which a portion of passed rows is deleted; not with each small advance, which would double
+the commits."""
 
 TIDY_SECONDS: Final = 60.0
 """The same is done this often when it never gets quiet."""
 
 PORTION_EVERY: Final = 4
-"""While jobs keep coming, passed rows are deleted after every fourth group: as fast as groups of that size can come."""
+"""While jobs keep coming, passed rows are deleted after every fourth group: as fast as groups of that size
+can come."""
 
 TRIES: Final = 4
 """How often room is made for one job before its caller is told that the disk is full."""
 
 
 class Writer:
-    """Runs jobs in transactions. ``run`` and ``tidy`` are called on the event loop, all else happens in the thread."""
+    """Runs jobs in transactions. ``run`` and ``tidy`` belong to the event loop, all else to the thread."""
 
     def __init__(self, connection: sqlite3.Connection, room: Room, path: Path, clock: Clock) -> None:
         self._connection = connection
@@ -66,8 +70,8 @@ class Writer:
     async def run(self, work: Work[T], then: Callable[[T], None] | None = None) -> T:
         """Run ``work`` in a transaction and return its result once that is committed.
 
-        ``then`` is called with the result on the event loop even if the caller was cancelled meanwhile; such a caller
-        cannot know whether its work was committed.
+        ``then`` is called with the result on the event loop even if the caller was cancelled meanwhile; such
+        a caller cannot know whether its work was committed.
 
         Raises:
             SpoolError: nothing was committed.

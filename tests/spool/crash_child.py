@@ -1,6 +1,7 @@
 """Appends batches to a spool for ever and tells, after each commit, which batch that was.
 
-One line on standard output is one acknowledgement; the parent kills this process and then holds the spool to it.
+One line on standard output, a file that outlives this process, is one acknowledgement. The
+parent kills this process and then holds the spool to it.
 """
 
 from __future__ import annotations
@@ -52,7 +53,7 @@ async def main(directory: str, run: int) -> None:
     config = SpoolConfig(reserve=0)
     spool = await Spool.open(Path(directory), config, SystemClock(), Telemetry())
     await spool.register(("slow", "fast"))
-    os.write(1, b"ready\n")
+    os.write(2, b"ready\n")
     await asyncio.gather(
         *(append(spool, run, caller) for caller in range(CALLERS)),
         *(deliver(spool, lane) for lane in Priority),

@@ -1,6 +1,7 @@
 """Fills a spool until nothing more can be written, then drains it there and then.
 
-Arguments: directory, limit in bytes or 0 for none (the volume itself is then small). Prints one line for each step; the parent judges.
+Arguments: directory, limit in bytes or 0 for none (the volume itself is then small).
+Prints one line for each step; the parent judges.
 """
 
 from __future__ import annotations

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from zlib import crc32
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -40,8 +42,6 @@ def test_a_changed_bit_is_always_noticed(entry, data):
 
 
 def test_bytes_with_a_right_checksum_that_are_no_entry_are_damaged():
-    from zlib import crc32
-
     assert unpack(b"\x93\x01\x02\x03", crc32(b"\x93\x01\x02\x03")) is None
 
 

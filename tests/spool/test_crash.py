@@ -22,22 +22,25 @@ KILLS = int(os.environ.get("CRASH_KILLS", "24"))
 CHILD = Path(__file__).with_name("crash_child.py")
 
 
-def run_and_kill(directory: Path, run: int, seconds: float) -> list[list[str]]:
+def run_and_kill(directory: Path, log: Path, run: int, seconds: float) -> list[list[str]]:
     """The complete lines a child told before it was killed."""
-    child = subprocess.Popen(
-        [sys.executable, str(CHILD), str(directory), str(run)], stdout=subprocess.PIPE, stderr=subprocess.PIPE
-    )
-    assert child.stdout is not None
+    with log.open("wb") as told:
+        child = subprocess.Popen(
+            [sys.executable, str(CHILD), str(directory), str(run)],
+            stdout=told,
+            stderr=subprocess.PIPE,
+            bufsize=0,
+        )
     assert child.stderr is not None
-    ready = child.stdout.readline()
-    assert ready == b"ready\n", child.stderr.read().decode()
+    ready = child.stderr.readline()
+    assert ready == b"ready\n", ready + child.stderr.read()
     # Not for a condition: the moment of death is the random input of this test.
     time.sleep(seconds)
     child.send_signal(signal.SIGKILL)
-    told, errors = child.communicate()
+    _, errors = child.communicate()
     assert child.returncode == -signal.SIGKILL, errors.decode()
-    whole = told[: told.rfind(b"\n") + 1]
-    return [line.split() for line in whole.decode().splitlines()]
+    lines = log.read_text().split("\n")[:-1]
+    return [line.split() for line in lines]
 
 
 @pytest.mark.timeout(60 + KILLS * 3)
@@ -49,7 +52,7 @@ async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_
     passed: dict[int, int] = {}
     delivered: set[str] = set()
     for run in range(KILLS):
-        for kind, *values in run_and_kill(tmp_path / "spool", run, rng.uniform(0, 0.15)):
+        for kind, *values in run_and_kill(tmp_path / "spool", tmp_path / "told", run, rng.uniform(0, 0.15)):
             if kind == "a":
                 acknowledged.add(values[0])
                 parts[values[0]] = int(values[1])

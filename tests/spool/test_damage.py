@@ -16,7 +16,7 @@ TRIALS = 40
 
 
 async def make_spool(open_spool, make_entry, tmp_path, *, clean):
-    """A spool with rows in all lanes, a cursor in the middle, dead letters and a journal; returns its files."""
+    """A spool with rows in all lanes, a cursor in the middle, dead letters and a journal; its files."""
     spool = await open_spool(sinks=("sql", "influx"))
     for number in range(0, 600, 20):
         rows = [make_entry(number + i, Priority((number + i) % 3), padding=100) for i in range(20)]
@@ -108,9 +108,7 @@ async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_co
     assert [part.body for part in await spool.journal()] == [b"part"] * 30
 
 
-async def test_a_rebuilt_spool_keeps_its_name_and_uses_no_position_again(
-    open_spool, make_entry, tmp_path, drain
-):
+async def test_a_rebuilt_spool_keeps_its_name_and_uses_no_position_again(open_spool, make_entry, tmp_path):
     content = await make_spool(open_spool, make_entry, tmp_path, clean=True)
     directory = tmp_path / "spool"
     connection = sqlite3.connect(f"file:{directory}/spool.db?immutable=1", uri=True)

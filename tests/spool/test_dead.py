@@ -140,7 +140,7 @@ async def test_a_damaged_row_is_dead_for_every_sink_that_has_not_passed_it(
     assert len(await drain(spool, "influx")) == 4
 
 
-async def test_a_page_of_nothing_but_damaged_rows_is_stepped_over(open_spool, make_entry, drain, check_books):
+async def test_a_page_of_nothing_but_damaged_rows_is_stepped_over(open_spool, make_entry, check_books):
     spool = await open_spool()
     await spool.append([make_entry(number) for number in range(6)])
     batch = await spool.read("sql", Priority.SLOW, max_rows=6, max_bytes=10**6)

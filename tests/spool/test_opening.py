@@ -1,9 +1,9 @@
 from __future__ import annotations
 
+import asyncio
 import logging
 import os
 import sqlite3
-import subprocess
 import sys
 from pathlib import Path
 
@@ -60,12 +60,13 @@ async def test_two_processes_in_one_directory_are_refused(open_spool, tmp_path):
         "from exporter.telemetry import Telemetry\n"
         "asyncio.run(Spool.open(pathlib.Path(sys.argv[1]), SpoolConfig(), SystemClock(), Telemetry()))\n"
     )
-    result = subprocess.run(
-        [sys.executable, "-c", code, str(tmp_path / "spool")], capture_output=True, text=True, check=False
+    other = await asyncio.create_subprocess_exec(
+        sys.executable, "-c", code, str(tmp_path / "spool"), stderr=asyncio.subprocess.PIPE
     )
-    assert result.returncode == 1
-    assert "SpoolError: the spool" in result.stderr
-    assert "in use by another process" in result.stderr
+    _, errors = await other.communicate()
+    assert other.returncode == 1
+    assert b"SpoolError: the spool" in errors
+    assert b"in use by another process" in errors
 
 
 async def test_a_directory_that_was_let_go_can_be_taken(open_spool):
@@ -177,7 +178,7 @@ async def test_a_directory_that_cannot_be_written_is_told(open_spool, tmp_path):
 
 async def test_nothing_is_left_open_after_close(open_spool, make_entry):
     def handles():
-        return len(os.listdir("/proc/self/fd")), len(os.listdir("/proc/self/task"))
+        return len(list(Path("/proc/self/fd").iterdir())), len(list(Path("/proc/self/task").iterdir()))
 
     spool = await open_spool()
     await spool.close()

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import logging
-import os
 
 from exporter.model import Priority
 from exporter.spool import books, retention
@@ -163,7 +162,7 @@ async def test_critical_entries_go_only_when_nothing_else_is_left(open_spool, ma
 
 async def test_only_sinks_that_lag_count_an_eviction(open_spool, make_entry, drain, check_books):
     spool = await open_spool(SMALL, sinks=("live", "dead"))
-    for start in range(0, 30):
+    for start in range(30):
         await fill(spool, make_entry, Priority.SLOW, 100, start * 2)
         await drain(spool, "live")
     tally = await check_books(spool)
@@ -174,7 +173,7 @@ async def test_only_sinks_that_lag_count_an_eviction(open_spool, make_entry, dra
 
 async def test_passed_rows_make_room_before_anything_is_given_up(open_spool, make_entry, drain, check_books):
     spool = await open_spool(SMALL)
-    for start in range(0, 60):
+    for start in range(60):
         await fill(spool, make_entry, Priority.SLOW, 100, start * 2)
         await drain(spool)
     tally = await check_books(spool)
@@ -218,6 +217,6 @@ async def test_the_reserve_is_taken_on_the_disk(open_spool, tmp_path):
     spool = await open_spool(SpoolConfig(reserve=MIB))
     reserve = tmp_path / "spool" / "spool.reserve"
     assert reserve.stat().st_blocks * 512 >= MIB
-    os.unlink(reserve)
+    reserve.unlink()
     await spool.tidy()
     assert reserve.stat().st_size == MIB

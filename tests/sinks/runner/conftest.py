@@ -20,11 +20,12 @@ DEADLINE = 1_234.0
 """A value no back-off draws, so that the sleeper can tell the watchdog's timer from a wait."""
 
 
-
 class FarEnd:
     """A destination that answers as the test says, and checks what the runner promises to every sink."""
 
-    def __init__(self, name: str, judge: Callable[[Batch], Verdict | Awaitable[Verdict]] | None = None) -> None:
+    def __init__(
+        self, name: str, judge: Callable[[Batch], Verdict | Awaitable[Verdict]] | None = None
+    ) -> None:
         self.name = name
         self.judge = judge or (lambda _: STORED)
         self.batches: list[Batch] = []
@@ -94,7 +95,9 @@ class Sleeper:
 
     async def fire(self, seconds: float = DEADLINE) -> None:
         """Let the running timer of this length end, once there is one."""
-        while not (running := [timer for length, timer in self.timers if length == seconds and not timer.done()]):
+        while not (
+            running := [timer for length, timer in self.timers if length == seconds and not timer.done()]
+        ):
             await asyncio.sleep(0)
         running[-1].set_result(None)
 
@@ -121,7 +124,8 @@ class World:
 
     async def append(self, count: int, lane: Priority = Priority.SLOW) -> list[str]:
         entries = [
-            Entry("T", 1, 1, f"key:{number}", lane, {"n": number}) for number in range(self.made, self.made + count)
+            Entry("T", 1, 1, f"key:{number}", lane, {"n": number})
+            for number in range(self.made, self.made + count)
         ]
         self.made += count
         await self.spool.append(entries)

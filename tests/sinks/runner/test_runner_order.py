@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 
 import pytest
@@ -19,7 +20,7 @@ async def test_everything_arrives_once_and_in_order_at_every_sink(world, far_end
     keys = [await world.append(70) for _ in range(10)]
     assert await runner.drain(20)
     for sink in sinks:
-        assert sink.keys == sum(keys, [])
+        assert sink.keys == list(itertools.chain(*keys))
     tally = await world.spool.tally()
     assert {name: books.delivered for name, books in tally.sinks.items()} == {"sql": 700, "influx": 700}
 
@@ -49,7 +50,9 @@ async def test_pages_are_bounded_by_lane(world, far_end):
     await world.append(30, Priority.SLOW)
     runner = await world.run(sink, max_rows=8, max_rows_slow=20)
     assert await runner.drain(20)
-    largest = {lane: max(len(batch.rows) for batch in sink.batches if batch.lane is lane) for lane in Priority}
+    largest = {
+        lane: max(len(batch.rows) for batch in sink.batches if batch.lane is lane) for lane in Priority
+    }
     assert largest == {Priority.CRITICAL: 8, Priority.IMPORTANT: 8, Priority.SLOW: 20}
 
 
@@ -235,7 +238,7 @@ async def test_stop_cancels_what_does_not_end(world, far_end):
     assert (await world.spool.tally()).sinks["sql"].pending == 1
 
 
-async def test_stop_does_not_wait_for_a_back_off(world, far_end, monkeypatch):
+async def test_stop_does_not_wait_for_a_back_off(world, far_end):
     waiting = asyncio.Event()
 
     async def sleep(_):
@@ -291,7 +294,9 @@ async def test_a_sink_that_does_not_open_is_opened_again(world, far_end, failure
 
 async def test_the_meters_follow_the_books(world, far_end):
     def judge(batch):
-        return Verdict(Outcome.STORED, ((batch.rows[0].position, "bad"),)) if len(sink.batches) == 1 else RETRY
+        return (
+            Verdict(Outcome.STORED, ((batch.rows[0].position, "bad"),)) if len(sink.batches) == 1 else RETRY
+        )
 
     sink = far_end("sql", judge)
     runner = await world.run(sink, max_rows_slow=4)
@@ -308,7 +313,7 @@ async def test_the_meters_follow_the_books(world, far_end):
     assert meters.deliver_seconds.buckets[("sql",)][-1] == len(sink.batches)
 
 
-async def test_the_books_are_read_once_a_second_at_most(world, far_end, monkeypatch):
+async def test_the_books_are_read_once_a_second_at_most(world, far_end):
     runner = await world.run(far_end("sql"))
     await runner.refresh()
     await world.append(5)

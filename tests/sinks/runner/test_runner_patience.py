@@ -110,7 +110,11 @@ async def test_people_are_told_once_when_a_sink_goes_and_once_when_it_is_back(wo
         await world.append(7)
         runner = await world.run(sink)
         assert await runner.drain(20)
-    told = [(record.levelname, record.message) for record in caplog.records if record.name.startswith("exporter.sinks")]
+    told = [
+        (record.levelname, record.message)
+        for record in caplog.records
+        if record.name.startswith("exporter.sinks")
+    ]
     assert told[0] == ("WARNING", "sink sql away (unreachable: connection refused), nothing lost, 7 waiting")
     assert told[1][0] == "INFO"
     assert told[1][1].startswith("sink sql back after ")

@@ -45,7 +45,7 @@ class CountingSpool:
         self.position = 0
         self.dead: list[int] = []
 
-    async def advance(self, sink, lane, position, *, dead=()):
+    async def advance(self, _sink, _lane, position, *, dead=()):
         assert position > self.position
         self.position = position
         self.dead += [row for row, _ in dead]
@@ -104,7 +104,9 @@ async def test_one_bad_row_in_a_full_page_takes_at_most_26_deliveries(bad):
 
 
 async def test_a_page_that_is_only_too_large_goes_out_in_parts():
-    failure, spool, deliveries = await settle(5_000, lambda batch: SPLIT if len(batch.rows) > 1_000 else STORED)
+    failure, spool, deliveries = await settle(
+        5_000, lambda batch: SPLIT if len(batch.rows) > 1_000 else STORED
+    )
     assert failure is None
     assert (spool.dead, spool.position) == ([], 5_000)
     assert deliveries == 15
@@ -141,7 +143,7 @@ async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end,
 
 async def test_after_the_breaker_it_goes_on_when_the_sink_is_repaired(world, far_end, caplog):
     repaired = []
-    sink = far_end("sql", lambda batch: STORED if repaired else SPLIT)
+    sink = far_end("sql", lambda _: STORED if repaired else SPLIT)
     runner = await world.run(sink)
     await world.append(200)
     await world.until(lambda: "blocked (breaker" in caplog.text)
