@@ -1,14 +1,15 @@
 """Aggregates: the windows of counted facts, as entries.
 
 A snapshot holds deltas: what happened in its window and no other entry says again. A fact that arrives late
-makes a second, small snapshot of the same window, so sums are right however late it was.
+makes a second, small snapshot of the same window, so sums are right however late it was. So does a guild too
+busy for one entry: tops and ``unique_users`` then speak of their own part only.
 
 Data of METRICS_SNAPSHOT (``period_start``/``period_end`` in ms, ``period_duration`` in s)::
 
     series        [[measure, label value, channel id, emoji, amount], …]   all there is, members summed up
     members       [[measure, label value, user id, amount], …]             the same amounts by member
     gauges        {gauge: value}                                           at the end of the window
-    unique_users  members active by message, voice or reaction
+    unique_users  members active by message, voice or reaction given
     sessions      {count, average_seconds}                                 voice sessions that ended
     peak_voice    most members in voice at once; by_channel: {channel id: peak}
     top_channels, top_emojis, top_members                                  bounded, with names where known

@@ -154,6 +154,13 @@ def test_the_same_dispatch_twice_is_one_action(fact: Any) -> None:
     assert log.counts.total() == 1
 
 
+def test_a_ban_after_an_unban_is_a_new_one_without_the_audit_log_too() -> None:
+    log = Log()
+    log.take(ban(), unban(AT + 1), ban(AT + 2), unban(AT + 3))
+    assert log.counts == {"ban": 2, "unban": 2}
+    assert len(log.rows) == 4
+
+
 def test_ban_unban_and_ban_again_are_three_actions() -> None:
     log = Log()
     facts = [

@@ -180,7 +180,7 @@ async def play(payloads: Sequence[tuple[str, bytes]]) -> Telemetry:
 
 
 @settings(
-    max_examples=250, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
 )
 @given(st.lists(hostile(), min_size=1, max_size=6))
 def test_no_payload_stops_the_stage_or_leaves_it_unclean(payloads: list[tuple[str, bytes]]) -> None:
@@ -190,21 +190,19 @@ def test_no_payload_stops_the_stage_or_leaves_it_unclean(payloads: list[tuple[st
     assert not defects, "what is wrong with a payload is foreseen, not caught as a defect of ours"
 
 
-@pytest.mark.parametrize("raw", RAW, ids=[raw[:24] for raw in RAW])
 @pytest.mark.parametrize("name", sorted({name for name, _ in CASES}))
-async def test_a_value_that_does_not_belong_is_survived_in_every_field(name: str, raw: str) -> None:
+async def test_a_value_that_does_not_belong_is_survived_in_every_field(name: str) -> None:
     data = next(data for case, data in CASES if case == name)
     fields = [put(data, (key,), HOLE) for key in data if key not in {"content", "_trace", "nonce"}]
-    payloads = [
-        (name, json.dumps(field).replace(json.dumps(HOLE), raw, 1).encode()) for field in [*fields, HOLE]
-    ]
+    templates = [json.dumps(field) for field in (*fields, HOLE)]
     pipeline, _sink, clock, telemetry = make()
-    for kind, body in payloads:
-        pipeline.accept(kind, body, 0, clock.now_ms())
-    assert (
-        telemetry.received.total() == telemetry.accepted.total() + telemetry.rejected.total() == len(payloads)
-    )
-    assert not [labels for labels in telemetry.rejected.values if labels[1] == "defect"]
+    for raw in RAW:
+        for template in templates:
+            body = template.replace(json.dumps(HOLE), raw, 1).encode()
+            pipeline.accept(name, body, 0, clock.now_ms())
+        assert not [labels for labels in telemetry.rejected.values if labels[1] == "defect"], raw[:100]
+    assert telemetry.received.total() == len(RAW) * len(templates)
+    assert telemetry.received.total() == telemetry.accepted.total() + telemetry.rejected.total()
 
 
 @pytest.mark.parametrize(

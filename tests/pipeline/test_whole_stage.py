@@ -239,7 +239,7 @@ async def test_what_was_journalled_arrives_exactly_once_over_any_number_of_kills
     site.metrics = MetricsConfig(snapshot_interval=10.0, member_activity_interval=30.0)
     site.batching = BatchingConfig(journal_interval=chance.choice([1.0, 3.0]))
     pipeline = await begin(site, payload)
-    for _ in range(400):
+    for _ in range(250):
         roll = chance.random()
         if roll < 0.5:
             at = site.clock.now_ms() - chance.choice([0, 0, 0, 15_000])

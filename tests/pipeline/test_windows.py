@@ -182,6 +182,24 @@ async def test_counts_between_slices_are_neither_lost_nor_doubled(
     assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 11, 2: 11, 3: 11}
 
 
+async def test_what_is_counted_between_slices_is_saved_with_the_next(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "SLICE", 1)
+    process.disk.gate.clear()
+    for guild in (1, 2, 3):
+        process.count(guild)
+    closing = asyncio.create_task(process.windows.close(everything=True))
+    await process.disk.asked.wait()
+    for guild in (1, 2, 3):
+        process.count(guild, amount=10)
+    process.disk.gate.set()
+    await closing
+    restarted = await Process(process.disk, process.clock).begin()
+    await restarted.windows.close(everything=True)
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 11, 2: 11, 3: 11}
+
+
 async def test_a_busy_guild_leaves_as_several_entries(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
