@@ -44,6 +44,8 @@ class Pace:
     backoff_base: float = 1.0
     backoff_cap: float = 600.0
     """At ten minutes a shard that always fails asks for 144 sessions a day."""
+    resume_cap: float = 5.0
+    """Longest wait before a session is resumed: Discord keeps it for minutes only, and a RESUME is not limited."""
     stable_after: float = 60.0
     """A connection that lived this long was good; the next failure starts from the base again."""
     connect_timeout: float = 60.0
@@ -52,11 +54,12 @@ class Pace:
     hang_up: float = 1.0
     """For the closing handshake; a half-open socket never answers it."""
 
-    def backoff(self, failures: int, rng: random.Random) -> float:
+    def backoff(self, failures: int, rng: random.Random, *, resuming: bool = False) -> float:
         """Seconds to wait after ``failures`` in a row: exponential, with half of it at random."""
         if failures <= 0:
             return 0.0
-        ceiling = min(self.backoff_cap, self.backoff_base * 2.0 ** min(failures - 1, 32))
+        cap = self.resume_cap if resuming else self.backoff_cap
+        ceiling = min(cap, self.backoff_base * 2.0 ** min(failures - 1, 32))
         return ceiling * rng.uniform(0.5, 1.0)
 
 

@@ -104,6 +104,8 @@ class Shard:
         self._ws: DiscordWebSocket | None = None
         self._session: _Session | None = None
         self._failures = 0
+        self._short_sessions = 0
+        self._began = 0.0
         self._invalidated = False
         self._connected_at = 0
         self._since = 0.0
@@ -123,6 +125,8 @@ class Shard:
         """Note that the gateway answered with READY or RESUMED."""
         if name == "RESUMED":
             self._telemetry.gateway_resumes.add(self._label)
+        else:
+            self._began = self._clock.monotonic()
         self.connected = True
         self._connected_at = self._clock.now_ms()
         self._since = self._clock.monotonic()
@@ -153,7 +157,7 @@ class Shard:
                 self._note_loss(error)
             finally:
                 await self._hang_up(_RESUMABLE_CODE)
-            pause = self._pace.backoff(self._failures, self._rng)
+            pause = self._pace.backoff(self._failures, self._rng, resuming=self._session is not None)
             if self._invalidated:
                 pause += self._rng.uniform(*self._pace.invalid_session)
 
@@ -197,6 +201,11 @@ class Shard:
         self._failures = 0 if stable else self._failures + 1
         self._invalidated = isinstance(error, ReconnectWebSocket) and not error.resume
         if self._invalidated or code in _SESSION_ENDING_CODES:
+            # A connection that flickered before cost nothing; how soon to ask for another session depends on
+            # how many short ones there have been.
+            lived = self._clock.monotonic() - self._began
+            self._short_sessions = 0 if lived >= self._pace.stable_after else self._short_sessions + 1
+            self._failures = self._short_sessions
             self._session = None
         elif ws is not None and ws.sequence is not None:
             if self.connected and ws.session_id:

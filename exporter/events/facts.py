@@ -76,7 +76,10 @@ class Action(msgspec.Struct, frozen=True):
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
-    """An entry of the guild's audit log: who and why of an action, arriving before it, after it or never."""
+    """An entry of the guild's audit log: who and why of an action, arriving before it, after it or never.
+
+    ``amount`` is how many it speaks of where it names nobody: members pruned, messages deleted.
+    """
 
     guild_id: int
     entry_id: int
@@ -85,8 +88,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     actor_id: int
     target_id: int
     reason: str | None
-    options: Mapping[str, Json] = {}
-    changes: tuple[Mapping[str, Json], ...] = ()
+    amount: int = 0
 
 
 class VoiceState(msgspec.Struct, frozen=True):

@@ -11,7 +11,7 @@ import msgspec
 from exporter.events.facts import Action, AuditEntry, Person
 from exporter.events.payload import MAX_ID, Number, Snowflake, User, clean, clean_or_none, moment_of
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
-from exporter.model import Json, Priority
+from exporter.model import Priority
 
 ACTIONS = Measure(
     name="moderation_actions",
@@ -37,6 +37,12 @@ class BanPayload(msgspec.Struct):
     user: User
 
 
+class AuditOptions(msgspec.Struct):
+    """Discord docs, Resources › Audit Log › Optional Audit Entry Info; numbers come as text."""
+
+    members_removed: Number = 0
+
+
 class AuditPayload(msgspec.Struct):
     """Discord docs, Gateway Events › Guild Audit Log Entry Create."""
 
@@ -46,8 +52,7 @@ class AuditPayload(msgspec.Struct):
     user_id: Snowflake | None = None
     target_id: str | None = None
     reason: str | None = None
-    options: dict[str, Json] | None = None
-    changes: list[dict[str, Json]] | None = None
+    options: AuditOptions | None = None
 
 
 def _read_action(kind: str, action: str, ban: BanPayload, received_at: int) -> tuple[Action, ...]:
@@ -83,6 +88,7 @@ def read_audit(entry: AuditPayload, received_at: int) -> tuple[AuditEntry, ...]:
             entry.user_id or 0,
             _read_target(entry.target_id),
             clean_or_none(entry.reason),
+            entry.options.members_removed if entry.options else 0,
         ),
     )
 

@@ -4,8 +4,9 @@ Discord sends both, in either order, or only one. Whatever comes first is record
 it comes within the window, amends the record under the same key. So a critical entry never waits, one real
 action is one row, and it is counted once, when it is first learnt.
 
-A departure is provisional for the length of the window: it is recorded as a leave and becomes a kick or a ban
-if something says so. It is counted when that is decided.
+A departure is provisional for the length of the window: it is recorded as a leave and becomes a kick, a ban
+or a prune if something says so. It is counted when that is decided. A prune names nobody, only how many: it
+is the cause of that many departures of its guild around it that have no other.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from typing import TypeVar
 
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.events.members import LEAVES
-from exporter.events.moderation import ACTIONS, AUDIT_BAN, AUDIT_KICK, AUDIT_UNBAN
+from exporter.events.moderation import ACTIONS, AUDIT_BAN, AUDIT_KICK, AUDIT_PRUNE, AUDIT_UNBAN
 from exporter.model import Json
 
 WINDOW_MS = 10_000
@@ -62,6 +63,15 @@ class Known:
     undone: bool = False
 
 
+@dataclass(slots=True)
+class Prune:
+    """A prune, and how many of its departures have not been seen yet."""
+
+    entry: AuditEntry
+    remaining: int
+    deadline: int
+
+
 class Attribution:
     """The actions of the last seconds.
 
@@ -83,6 +93,12 @@ class Attribution:
         self._types = types
         self._known: dict[tuple[int, str, int], Known] = {}
         self._departures: dict[tuple[int, int], Departure] = {}
+        self._prunes: dict[tuple[int], Prune] = {}
+
+    @property
+    def undecided(self) -> int:
+        """Departures whose cause may still turn up."""
+        return len(self._departures)
 
     def act(self, action: Action, now: int) -> None:
         """Take what a dispatch says was done to somebody."""
@@ -105,6 +121,9 @@ class Attribution:
 
     def audit(self, entry: AuditEntry, now: int) -> None:
         """Take an audit-log entry."""
+        if entry.action_type == AUDIT_PRUNE:
+            self._prune(entry, now)
+            return
         action = _AUDITED.get(entry.action_type)
         if action is None or not entry.target_id:
             return
@@ -141,6 +160,19 @@ class Attribution:
             self._decide(self._departures.pop(place), "leave")
         for known in _due(self._known, now, all_of_them=all_of_them):
             del self._known[known]
+        for guild in _due(self._prunes, now, all_of_them=all_of_them):
+            del self._prunes[guild]
+
+    def _prune(self, entry: AuditEntry, now: int) -> None:
+        """Latest departures first: a prune and its departures come together, others may lie before."""
+        guild_id = entry.guild_id
+        waiting = [place for place in self._departures if place[0] == guild_id]
+        pruned = waiting[-entry.amount :] if entry.amount else []
+        for place in pruned:
+            self._end(self._departures.pop(place), "prune", entry)
+        if remaining := entry.amount - len(pruned):
+            self._prunes.pop((guild_id,), None)
+            self._prunes[guild_id,] = Prune(entry, remaining, now + WINDOW_MS)
 
     def _depart(self, action: Action, now: int) -> None:
         user_id = action.target.user_id
@@ -159,6 +191,11 @@ class Attribution:
             if known is not None and known.departure is None:
                 self._explain(departure, known, cause)
                 return
+        prune = self._prunes.get((action.guild_id,))
+        if prune is not None and prune.remaining:
+            prune.remaining -= 1
+            self._end(departure, "prune", prune.entry)
+            return
         earlier = self._departures.pop((action.guild_id, user_id), None)
         if earlier is None and len(self._departures) >= MAX_WAITING:
             earlier = self._departures.pop(next(iter(self._departures)))
@@ -189,7 +226,10 @@ class Attribution:
     def _explain(self, departure: Departure, known: Known, cause: str) -> None:
         """A departure has its cause, and with it its actor if that is known."""
         known.departure = departure
-        self._blame(departure, cause, known.audited)
+        self._end(departure, cause, known.audited)
+
+    def _end(self, departure: Departure, cause: str, entry: AuditEntry | None) -> None:
+        self._blame(departure, cause, entry)
         self._decide(departure, cause)
 
     def _decide(self, departure: Departure, reason: str) -> None:
@@ -211,7 +251,10 @@ class Attribution:
 
 
 def _due(
-    waiting: dict[_Place, Known] | dict[_Place, Departure], now: int, *, all_of_them: bool
+    waiting: dict[_Place, Known] | dict[_Place, Departure] | dict[_Place, Prune],
+    now: int,
+    *,
+    all_of_them: bool,
 ) -> list[_Place]:
     due: list[_Place] = []
     for place, item in waiting.items():

@@ -32,7 +32,7 @@ from exporter.events.guilds import BOOSTS, MEMBERS
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
-from exporter.pipeline.attribution import Attribution
+from exporter.pipeline.attribution import WINDOW_MS, Attribution
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
@@ -49,6 +49,10 @@ TICK_SECONDS = 1.0
 VOICE_BOOKING_MS = 5_000
 """How often time in progress is booked: a scrape is never staler than this, and 100,000 open sessions cost
 2 % of a core."""
+
+
+FLUSH_POLL_SECONDS = 0.1
+"""How often a flush looks whether the last departures are decided; only the clock decides them."""
 
 
 class Pipeline:
@@ -121,8 +125,14 @@ class Pipeline:
             tasks.create_task(self._tick())
 
     async def flush(self) -> bool:
-        """Close every window now, as deltas, and commit all there is; False if the disk refuses."""
-        self._attribution.settle(self._now(), all_of_them=True)
+        """Close every window now, as deltas, and commit all there is; False if the disk refuses.
+
+        Waits for departures that are not decided yet, for as long as their cause may still turn up.
+        """
+        decided = self._now() + WINDOW_MS
+        while self._attribution.undecided and self._now() < decided:
+            await asyncio.sleep(FLUSH_POLL_SECONDS)
+            self._attribution.settle(self._now())
         self._book(force=True)
         closed = await self._windows.close(everything=True)
         return await self._committer.drain() and closed

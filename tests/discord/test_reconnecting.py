@@ -190,7 +190,9 @@ async def test_a_storm_of_faults_leaves_no_thread_socket_or_task_behind(
 
     faults = [drop_at_once, drop_after_hello, reconnect_after_welcome, invalidate, close_with_4000]
     gateway.scripts = [fault for _ in range(20) for fault in faults]
-    harness = start(pace=replace(FAST, backoff_cap=0.01, invalid_session=(0.0, 0.0), spacing=0.0))
+    harness = start(
+        pace=replace(FAST, backoff_cap=0.01, resume_cap=0.01, invalid_session=(0.0, 0.0), spacing=0.0)
+    )
     threads, tasks = threading.active_count(), len(asyncio.all_tasks())
     await until(lambda: not gateway.scripts, 30)
     await harness.connected()
