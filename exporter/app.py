@@ -39,8 +39,8 @@ SPOOL_DIRECTORY: Final = "spool"
 IDENTIFIES_FILE: Final = "identifies.json"
 
 DRAIN_SECONDS: Final = 3.0
-"""How long a stop waits for the sinks to take what is in the spool. What they do not take is kept and delivered
-by the next process, so this buys freshness, never safety; the whole stop must end within 10 s."""
+"""How long a stop waits for the sinks to take what is in the spool. What they do not take is kept and
+delivered by the next process, so this buys freshness, never safety; the whole stop must end within 10 s."""
 
 FLUSH_SECONDS: Final = 30.0
 """How long a flush waits for the sinks: somebody stands and waits for the answer."""

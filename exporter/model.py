@@ -39,8 +39,8 @@ class Entry(msgspec.Struct, frozen=True):
     """What is spooled and delivered: an exact occurrence, or the snapshot of a window.
 
     ``key`` is the occurrence's identity for ever and everywhere. A later entry with the same key and
-    ``amends`` set knows more about the same occurrence: stores merge it (a null never overwrites), and nothing is
-    counted again.
+    ``amends`` set knows more about the same occurrence: stores merge it (a null never overwrites), and
+    nothing is counted again.
     """
 
     type: str

@@ -4,9 +4,9 @@ Delivery model: an entry is *accepted* when ``append`` returns. Each (sink, lane
 entry leaves the disk once every sink has passed it. Cursors are named by string: the spool does not know
 what a sink is.
 
-The journal holds what is counted but not yet a snapshot. It is written with the same commit as entries, so that
-an open window survives a crash: ``append(entries, journal=part, forget=n)`` stores ``part`` and removes the
-parts up to number ``n``, which the entries of the same call have replaced.
+The journal holds what is counted but not yet a snapshot. It is written with the same commit as entries, so
+that an open window survives a crash: ``append(entries, journal=part, forget=n)`` stores ``part`` and removes
+the parts up to number ``n``, which the entries of the same call have replaced.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class SpoolWriter(Protocol):
         ...
 
     async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        """Commit entries and journal in one transaction; returns the number of the journal part written (0 if none).
+        """Commit entries and journal in one transaction; returns the journal part's number, 0 if none was written.
 
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).
@@ -91,7 +91,7 @@ class SpoolReader(Protocol):
     async def advance(
         self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
     ) -> None:
-        """Move the cursor to ``position`` and keep the dead rows (position, reason) in the dead-letter table."""
+        """Move the cursor to ``position`` and keep the ``dead`` rows (position, reason) as dead letters."""
         ...
 
     async def tally(self) -> SpoolTally:
