@@ -321,6 +321,14 @@ def test_a_payload_that_leaves_the_user_out_does_not_make_a_bot_a_person() -> No
     assert booked.number(SESSIONS.slot) == 0
 
 
+def test_a_session_lasts_over_moves_from_the_first_channel_to_the_last() -> None:
+    booked = Booked()
+    for channel, seconds in ((10, 0), (11, 20), (10, 30), (0, 60)):
+        booked.ledger.apply(state(1, channel, seconds))
+    assert booked.number(SESSION_TIME.slot) == 60_000
+    assert (booked.number(SESSIONS.slot), booked.number(JOINS.slot), booked.number(MOVES.slot)) == (1, 1, 2)
+
+
 def test_leaving_without_having_been_seen_is_nothing() -> None:
     booked = Booked()
     booked.ledger.apply(state(1, 0, 0))
