@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
 from alembic import command
@@ -97,13 +98,18 @@ async def schema_state(engine: AsyncEngine) -> SchemaState:
 
 def read_state(connection: Connection) -> SchemaState:
     """The state seen by this connection."""
+    needed, known = _versions()
+    return SchemaState(MigrationContext.configure(connection).get_current_revision(), needed, known)
+
+
+@cache
+def _versions() -> tuple[str, frozenset[str]]:
     scripts = ScriptDirectory.from_config(_alembic_config())
-    known = frozenset(script.revision for script in scripts.walk_revisions())
     needed = scripts.get_current_head()
     if needed is None:
         msg = "the package holds no migrations: it is not installed completely"
         raise SchemaError(msg)
-    return SchemaState(MigrationContext.configure(connection).get_current_revision(), needed, known)
+    return needed, frozenset(script.revision for script in scripts.walk_revisions())
 
 
 async def _prepare_file(engine: AsyncEngine) -> None:

@@ -6,6 +6,8 @@ Every value is a bound parameter. What a row had is ``old``, what is offered is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import cache
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -25,9 +27,11 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from exporter.sinks.sql.records import OCCURRENCES
 from exporter.sinks.sql.schema import (
     channel_daily,
     channels,
+    deliveries,
     guild_daily,
     guilds,
     invites,
@@ -44,7 +48,7 @@ Columns: TypeAlias = ReadOnlyColumnCollection[str, ColumnElement[Any]]
 Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
 
 AT: Final = "told_at"
-"""Parameter of ``count_members``: the time the number is of."""
+"""Parameter of ``member_count``: the time the number is of."""
 
 _IDENTITY: Final = frozenset({"guild_id", "at", "action", "event", "type"})
 """What an occurrence is; an amendment may not know it and never changes it."""
@@ -52,18 +56,52 @@ _ONCE: Final = frozenset({"created_at", "tenure_seconds"})
 """What is found out once: a later look, after a rejoin say, knows less."""
 
 
+@dataclass(frozen=True, slots=True)
 class Statements:
-    """The statements of one dialect; ``dialect`` is SQLAlchemy's name for it."""
+    """Every statement of one dialect; maps are by the name of the table."""
 
-    def __init__(self, dialect: str) -> None:
-        self._insert: Callable[[Table], Insert] = (
-            postgresql.insert if dialect == "postgresql" else sqlite.insert
-        )
-        self.increments: Mapping[str, Executable] = {
-            table.name: self._add(table) for table in (guild_daily, channel_daily, member_daily)
-        }
+    enrol: Executable
+    guild: Executable
+    member_count: Executable
+    channel: Executable
+    member: Executable
+    invite: Executable
+    originals: Mapping[str, Executable]
+    amendments: Mapping[str, Executable]
+    increments: Mapping[str, Executable]
+    totals: Executable
+    snapshot: Executable
 
-    def _add(self, table: Table) -> Executable:
+
+@cache
+def statements_for(dialect: str) -> Statements:
+    """The statements of a dialect, by SQLAlchemy's name for it."""
+    build = _Builder(postgresql.insert if dialect == "postgresql" else sqlite.insert)
+    return Statements(
+        enrol=build.enrol(),
+        guild=build.guild(),
+        member_count=build.count_members(),
+        channel=build.channel(),
+        member=build.member(),
+        invite=build.invite(),
+        originals={table.name: build.original(table) for table in OCCURRENCES},
+        amendments={table.name: build.amendment(table) for table in OCCURRENCES},
+        increments={table.name: build.add(table) for table in (guild_daily, channel_daily, member_daily)},
+        totals=build.totals(),
+        snapshot=build.snapshot(),
+    )
+
+
+class _Builder:
+    def __init__(self, insert: Callable[[Table], Insert]) -> None:
+        self._insert = insert
+
+    def enrol(self) -> Executable:
+        """``deliveries``: a lane's first row, unless another has just made it."""
+        return self._insert(deliveries).on_conflict_do_nothing()
+
+    def add(self, table: Table) -> Executable:
+        """A ``*_daily`` table: every column adds up."""
         return self._upsert(table, lambda old, new: old + new)
 
     def totals(self) -> Executable:

@@ -12,16 +12,14 @@ from itertools import islice
 from operator import itemgetter
 from typing import Final
 
-from sqlalchemy import Executable, Table, bindparam, select, tuple_, update
-from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy import Executable, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exporter.model import Batch
 from exporter.sinks.sql.changes import Changes, Departure, MemberKey
 from exporter.sinks.sql.increments import Parameters
-from exporter.sinks.sql.records import OCCURRENCES
 from exporter.sinks.sql.schema import channel_daily, deliveries, guild_daily, member_daily, members
-from exporter.sinks.sql.statements import AT, Statements
+from exporter.sinks.sql.statements import AT, statements_for
 
 ROWS_PER_STATEMENT: Final = 1000
 """Rows of one executemany. Binding them runs on the event loop, some microseconds each, so the loop is never
@@ -45,18 +43,7 @@ class Writer:
     """Writes changes over a connection that is within a transaction; ``dialect`` is SQLAlchemy's name."""
 
     def __init__(self, dialect: str) -> None:
-        self._statements = Statements(dialect)
-        self._originals = {table.name: self._statements.original(table) for table in OCCURRENCES}
-        self._amendments = {table.name: self._statements.amendment(table) for table in OCCURRENCES}
-        self._totals = self._statements.totals()
-        self._guild = self._statements.guild()
-        self._member_count = self._statements.count_members()
-        self._channel = self._statements.channel()
-        self._member = self._statements.member()
-        self._invite = self._statements.invite()
-        self._snapshot = self._statements.snapshot()
-        insert = postgresql.insert if dialect == "postgresql" else sqlite.insert
-        self._enrol = insert(deliveries).on_conflict_do_nothing()
+        self._statements = statements_for(dialect)
 
     async def lock_position(self, connection: AsyncConnection, batch: Batch) -> int:
         """The position up to which the batch's lane is applied, locked until the transaction ends."""
@@ -65,7 +52,7 @@ class Writer:
         if position is None:
             # Nothing to lock yet. The insert waits for another that is about to do the same.
             row = {"source": batch.source, "lane": int(batch.lane), "position": _NOTHING_DELIVERED}
-            await connection.execute(self._enrol, row)
+            await connection.execute(self._statements.enrol, row)
             position = await connection.scalar(_POSITION, key)
         return _NOTHING_DELIVERED if position is None else position
 
@@ -93,23 +80,21 @@ class Writer:
         )
 
     def _operations(self, changes: Changes) -> Iterator[tuple[Executable, list[Parameters]]]:
-        yield self._guild, sorted(changes.guilds, key=itemgetter("guild_id"))
-        yield self._member_count, _member_counts(changes)
-        yield self._channel, [changes.channels[key] for key in sorted(changes.channels)]
-        yield self._member, changes.member_rows()
-        yield self._invite, sorted(changes.invites, key=itemgetter("guild_id", "code"))
+        use = self._statements
+        yield use.guild, sorted(changes.guilds, key=itemgetter("guild_id"))
+        yield use.member_count, _member_counts(changes)
+        yield use.channel, [changes.channels[key] for key in sorted(changes.channels)]
+        yield use.member, changes.member_rows()
+        yield use.invite, sorted(changes.invites, key=itemgetter("guild_id", "code"))
         for name, runs in sorted(changes.occurrences.items(), key=itemgetter(0)):
             for run in runs:
-                yield (self._amendments if run.amends else self._originals)[name], run.rows
+                yield (use.amendments if run.amends else use.originals)[name], run.rows
         increments = changes.increments
-        yield self._add(guild_daily), increments.guild_rows()
-        yield self._add(channel_daily), increments.channel_rows()
-        yield self._add(member_daily), increments.member_rows()
-        yield self._totals, increments.total_rows()
-        yield self._snapshot, [changes.snapshots[key] for key in sorted(changes.snapshots)]
-
-    def _add(self, table: Table) -> Executable:
-        return self._statements.increments[table.name]
+        yield use.increments[guild_daily.name], increments.guild_rows()
+        yield use.increments[channel_daily.name], increments.channel_rows()
+        yield use.increments[member_daily.name], increments.member_rows()
+        yield use.totals, increments.total_rows()
+        yield use.snapshot, [changes.snapshots[key] for key in sorted(changes.snapshots)]
 
 
 async def _compute_tenure(connection: AsyncConnection, departures: Sequence[Departure]) -> None:

@@ -196,22 +196,17 @@ class TestData:
         assert await store.deliver(ban("ban:good")) == STORED
 
     async def test_a_constraint_the_program_does_not_know_of_is_split_off(
-        self, store: Store, monkeypatch: pytest.MonkeyPatch
+        self, make_config: Callable[..., SqlConfig]
     ) -> None:
+        store = await open_store(make_config())
         await store.deliver(ban())
-        # Without the check that looks first, the second row for one audit entry meets the unique index.
-        monkeypatch.setattr("exporter.sinks.sql.statements.moderation_logs", None)
-        sink = SqlSink(store.config, clock=store.clock)
-        monkeypatch.undo()
-        await sink.open()
-        try:
-            batch = store.batch(ban("ban:2", audit_entry_id=7), ban("ban:3", audit_entry_id=7))
-            verdict = await sink.deliver(batch)
-        finally:
-            await sink.close()
+        async with store.engine.begin() as connection:
+            await connection.execute(text("CREATE UNIQUE INDEX mine ON moderation_logs (target_user_id)"))
+        verdict = await store.deliver(ban("ban:2", target_user_id=5), ban("ban:3"))
         assert summary(verdict) == (Outcome.SPLIT, "constraint")
         assert str(ANN) not in verdict.detail
         assert len(await store.read(moderation_logs)) == 1
+        await close_store(store)
 
 
 class TestAbsence:
