@@ -14,7 +14,7 @@ from exporter.exposition.fold import Fold
 from exporter.exposition.guilds import GuildText
 from exporter.exposition.roster import Roster
 from exporter.exposition.text import Format
-from tests.exposition.held import CATALOGUE, Held, exposer, key, scrape
+from tests.exposition.held import CATALOGUE, Held, Sample, exposer, key, scrape
 
 PER_GUILD = sum(len(m.values) for m in CATALOGUE.measures.values() if m.metric) + len(CATALOGUE.gauges) + 1
 
@@ -47,6 +47,33 @@ def test_a_channel_that_started_anew_is_not_negative() -> None:
     dict(shown.read(7, amounts))
     amounts[2] = 1
     assert dict(shown.read(7, amounts)) == {"2": 1, "other": 4}
+
+
+def test_a_channel_that_comes_back_counts_from_its_start() -> None:
+    shown = ChannelBoard(1)
+    assert dict(shown.read(7, {1: 50, 2: 4})) == {"1": 50, "other": 4}
+    assert dict(shown.read(7, {1: 50})) == {"1": 50, "other": 4}
+    assert dict(shown.read(7, {1: 50, 2: 10})) == {"1": 50, "other": 14}
+
+
+async def test_a_guild_that_comes_back_brings_nothing_of_its_channels_along() -> None:
+    source = Held()
+    by = exposer(source, channels=True, max_channels=1)
+
+    def channels(found: dict[Sample, float]) -> dict[str, float]:
+        return {
+            dict(labels)["channel_id"]: amount
+            for (name, labels), amount in found.items()
+            if name == "discord_channel_messages_total"
+        }
+
+    for channel in (1, 2):
+        source.add("messages", "human", 10, 5 + channel, channel=channel)
+    assert channels(await scrape(by)) == {"2": 7, "other": 6}
+    source.leave(10)
+    assert channels(await scrape(by)) == {}
+    source.add("messages", "human", 10, 9, channel=1)
+    assert channels(await scrape(by)) == {"1": 9, "other": 0}
 
 
 def test_a_guild_without_activity_has_no_channel_series() -> None:
