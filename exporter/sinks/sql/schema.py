@@ -8,17 +8,11 @@ comments of the database itself.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, MetaData, Table, Text, text
-from sqlalchemy.dialects import postgresql
-from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeEngine
 
 from exporter.sinks.sql.types import Document, Moment, RowId
-
-_POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # left untyped by SQLAlchemy
 
 metadata = MetaData(
     naming_convention={
@@ -321,48 +315,3 @@ deliveries = Table(
     _integer("position", "Last position whose effect is in the tables.", nullable=False),
     comment="How far each spool has been applied; moves in the same transaction as the rows.",
 )
-
-
-@dataclass(frozen=True, slots=True)
-class ColumnReference:
-    """One column as the reference page shows it; ``type`` is PostgreSQL's name."""
-
-    name: str
-    type: str
-    nullable: bool
-    primary_key: bool
-    comment: str
-
-
-@dataclass(frozen=True, slots=True)
-class TableReference:
-    """One table as the reference page shows it."""
-
-    name: str
-    comment: str
-    columns: tuple[ColumnReference, ...]
-
-
-def schema_reference() -> tuple[TableReference, ...]:
-    """Every table with its columns, in the order declared."""
-    return tuple(
-        TableReference(
-            table.name,
-            table.comment or "",
-            tuple(
-                ColumnReference(
-                    column.name,
-                    _type_name(column.type),
-                    bool(column.nullable),
-                    column.primary_key,
-                    column.comment or "",
-                )
-                for column in table.columns
-            ),
-        )
-        for table in metadata.tables.values()
-    )
-
-
-def _type_name(kind: TypeEngine[Any]) -> str:
-    return kind.compile(dialect=_POSTGRESQL).lower()

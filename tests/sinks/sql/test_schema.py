@@ -21,6 +21,7 @@ from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.migration import migrate, schema_state
 from exporter.sinks.sql.records import record_table
+from exporter.sinks.sql.reference import schema_reference
 from exporter.sinks.sql.schema import (
     channel_daily,
     guild_daily,
@@ -29,7 +30,6 @@ from exporter.sinks.sql.schema import (
     member_stats,
     metadata,
     metrics_snapshots,
-    schema_reference,
 )
 from exporter.sinks.sql.types import Moment
 from tests.sinks.sql.conftest import CATALOGUE, close_store, open_store

@@ -17,6 +17,13 @@ RowId = sa.BigInteger().with_variant(sa.Integer(), "sqlite")
 
 def upgrade() -> None:
     """Create every table."""
+    _create_dimensions()
+    _create_occurrences()
+    _create_daily()
+    _create_rest()
+
+
+def _create_dimensions() -> None:
     op.create_table(
         "guilds",
         sa.Column("guild_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -51,6 +58,9 @@ def upgrade() -> None:
         sa.Column("left_at", Moment),
         sa.PrimaryKeyConstraint("guild_id", "user_id", name="pk_members"),
     )
+
+
+def _create_occurrences() -> None:
     op.create_table(
         "moderation_logs",
         sa.Column("id", RowId, nullable=False),
@@ -156,6 +166,9 @@ def upgrade() -> None:
     op.create_index("ix_invite_tracking_guild_id_at", "invite_tracking", ["guild_id", "at"])
     op.create_index("ix_invite_tracking_guild_id_invitee_id", "invite_tracking", ["guild_id", "invitee_id"])
     op.create_index("ix_invite_tracking_guild_id_inviter_id", "invite_tracking", ["guild_id", "inviter_id"])
+
+
+def _create_daily() -> None:
     op.create_table(
         "guild_daily",
         sa.Column("guild_id", sa.BigInteger(), autoincrement=False, nullable=False),
@@ -207,6 +220,9 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("guild_id", "user_id", "day", name="pk_member_daily"),
     )
     op.create_index("ix_member_daily_guild_id_day", "member_daily", ["guild_id", "day"])
+
+
+def _create_rest() -> None:
     op.create_table(
         "member_stats",
         sa.Column("guild_id", sa.BigInteger(), autoincrement=False, nullable=False),
