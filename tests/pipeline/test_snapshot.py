@@ -38,7 +38,8 @@ CELLS: dict[Cell, int] = {
     (REACTIONS["normal"], 10, 2, "🔥"): 5,
     (REACTIONS["super"], 10, 1, "41771983429993937"): 2,
     (RECEIVED.slot, 0, 3, ""): 7,
-    (SESSIONS.slot, 0, 1, ""): 2,
+    (SESSIONS.slot, 0, 1, ""): 1,
+    (SESSIONS.slot, 0, 2, ""): 1,
     (SESSION_TIME.slot, 0, 0, ""): 90_500,
     (EDITS.slot, 10, 0, ""): 1,
 }
@@ -67,7 +68,8 @@ def test_the_score_is_messages_and_half_the_minutes_and_a_fifth_of_the_reactions
 
 
 def test_a_member_s_channels_are_listed_without_the_place_that_is_none() -> None:
-    first, _ = metrics(CELLS)["top_members"]
+    first, second = metrics(CELLS)["top_members"]
+    assert [place["channel_id"] for place in second["top_channels"]] == ["10"]
     assert [place["channel_id"] for place in first["top_channels"]] == ["10", "11", "20"]
     assert first["top_channels"][0] == {
         "channel_id": "10",

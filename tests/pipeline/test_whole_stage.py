@@ -82,14 +82,27 @@ async def test_a_message_is_booked_on_the_window_of_its_id(site: Site, payload: 
 async def test_voice_leaves_with_its_window_and_not_a_second_time(
     site: Site, payload: Payload, sum_series: SumSeries
 ) -> None:
+    site.clock.advance(2)  # so that the edge of a window falls between two regular bookings
     pipeline = await begin(site, payload)
     site.feed(pipeline, "VOICE_STATE_UPDATE", payload("VOICE_STATE_UPDATE", "enter"))
     await pass_time(site, pipeline, 150)
     entries = await site.entries("METRICS_SNAPSHOT")
     assert [entry.at for entry in entries] == [1_699_999_980_000, 1_700_000_040_000]
     amounts = [sum_series([entry])[GUILD, "voice_seconds", "alone", VOICE, ""] for entry in entries]
-    assert amounts == [40_000, 60_000]
+    assert amounts == [38_000, 60_000]
     assert [entry.data["peak_voice"]["members"] for entry in entries] == [1, 1]
+
+
+async def test_a_peak_is_that_of_its_own_window(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    enter = payload("VOICE_STATE_UPDATE", "enter")
+    for user in (NELLY, MASON):
+        site.feed(pipeline, "VOICE_STATE_UPDATE", enter | {"user_id": str(user)})
+    await pass_time(site, pipeline, 10)
+    site.feed(pipeline, "VOICE_STATE_UPDATE", enter | {"user_id": str(MASON), "channel_id": None})
+    await pass_time(site, pipeline, 100)
+    entries = await site.entries("METRICS_SNAPSHOT")
+    assert [entry.data["peak_voice"]["members"] for entry in entries] == [2, 1]
 
 
 async def test_a_refused_snapshot_keeps_its_peak_and_its_newcomers(site: Site, payload: Payload) -> None:
@@ -169,6 +182,7 @@ async def test_who_opted_out_appears_nowhere(site: Site, payload: Payload) -> No
         for trace in (str(NELLY), str(MASON), "nelly", "mason"):
             assert trace not in f"{entry.key} {entry.data}", entry.type
     assert not {NELLY, MASON} & pipeline.directory.people.keys()
+    assert pipeline.voice.members(GUILD) == 0
 
 
 @pytest.mark.parametrize(
