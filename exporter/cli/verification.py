@@ -28,7 +28,7 @@ METRICS: Final = "metrics"
 SQL: Final = "sql"
 INFLUXDB: Final = "influxdb"
 
-_Reader = Callable[[Config], Awaitable[Observed]]
+_Reader = Callable[[Config, Expected], Awaitable[Observed]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -105,7 +105,7 @@ async def compare_stores(config: Config, ledger: pathlib.Path, stores: tuple[str
             unreadable["flush"] = f"answered {error.status}"
     for store in stores:
         try:
-            observed[store] = await _READERS[store](config)
+            observed[store] = await _READERS[store](config, expected)
         except (aiohttp.ClientError, OSError, SQLAlchemyError, ValueError) as error:
             reason = str(getattr(error, "orig", None) or error) or type(error).__name__
             unreadable[store] = one_line(reason.partition("\n")[0])
@@ -142,11 +142,11 @@ def base_url(config: Config) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-async def _read_metrics(config: Config) -> Observed:
+async def _read_metrics(config: Config, _expected: Expected) -> Observed:
     return read_metrics((await scrape(base_url(config))).text)
 
 
-async def _read_sql(config: Config) -> Observed:
+async def _read_sql(config: Config, _expected: Expected) -> Observed:
     from exporter.sinks.sql.engine import make_engine
     from exporter.verify.database import read_database
 
@@ -157,13 +157,13 @@ async def _read_sql(config: Config) -> Observed:
         await engine.dispose()
 
 
-async def _read_influxdb(config: Config) -> Observed:
+async def _read_influxdb(config: Config, expected: Expected) -> Observed:
     from exporter.verify.influxdb import read_influxdb
 
     influx = config.sinks.influxdb
-    return await read_influxdb(
-        influx.url or "", influx.org, influx.token.get_secret_value(), (influx.bucket, influx.bucket_members)
-    )
+    buckets = (influx.bucket, influx.bucket_members)
+    token = influx.token.get_secret_value()
+    return await read_influxdb(influx.url or "", influx.org, token, buckets, expected=expected)
 
 
 _READERS: Final[Mapping[str, _Reader]] = {

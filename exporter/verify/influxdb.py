@@ -1,12 +1,15 @@
 """Reading InfluxDB back: the sum of every series, from InfluxDB's query API or VictoriaMetrics' export.
 
-What is written as deltas is added up, so the sums of all windows are the ledger's totals. Sources: InfluxDB 2
+What is written as deltas is added up, so the sums of all windows are the ledger's totals. A server may hold
+the points of others too: only guilds of the ledger are read, and only around its time. Sources: InfluxDB 2
 docs, API › Query data, Annotated CSV; VictoriaMetrics docs, How to export data in JSON line format.
 """
 
 from __future__ import annotations
 
 import csv
+import datetime as dt
+import io
 import json
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping
@@ -14,12 +17,39 @@ from dataclasses import dataclass
 from http import HTTPStatus
 
 import aiohttp
+from multidict import CIMultiDict, CIMultiDictProxy
 
-from exporter.verify.quantities import Key, Observed, Quantity, Scope
+from exporter.verify.quantities import Expected, Key, Observed, Quantity, Scope
 
 TIMEOUT = aiohttp.ClientTimeout(total=120, connect=5)
-_FAR_FUTURE = "4102444800"
-"""2100, in seconds: the points of a simulation lie well before it, whatever its clock says."""
+
+MAX_ANSWER = 256 * 1024 * 1024
+"""Bytes; a hundred guilds of 20,000 active members each come to about as much."""
+
+GUILDS_PER_QUERY = 100
+"""InfluxDB 2.9 refuses a condition of 2,000 alternatives as nested too deep."""
+
+MARGIN_MS = 86_400_000
+"""A point lies anywhere in its window, and the longest window that can be configured is a day."""
+
+_FAR_FUTURE_MS = 4_102_444_800_000
+"""2100: what is not of a ledger is read whatever its time."""
+
+MAX_DETAIL = 300
+
+_COLUMNS = (
+    *("_measurement", "_field"),
+    *("guild_id", "channel_id", "user_id", "author", "reason", "action", "state"),
+)
+"""What amounts are told apart by; emojis are left out, being the larger part of all series."""
+
+_NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
+
+_UNREADABLE: Mapping[int, str] = {
+    HTTPStatus.UNAUTHORIZED: "the token is missing, not valid, or may not read",
+    HTTPStatus.NOT_FOUND: "the bucket does not exist, or the token may write to it but not read it",
+    HTTPStatus.BAD_REQUEST: "the organisation does not exist, or the query is not understood",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,42 +98,142 @@ _BY_MEMBER = ("messages", "voice_seconds", "voice_sessions", "reactions_given", 
 
 
 async def read_influxdb(
-    url: str, org: str, token: str, buckets: Iterable[str], store: str = "influxdb"
+    url: str,
+    org: str,
+    token: str,
+    buckets: Iterable[str],
+    store: str = "influxdb",
+    *,
+    expected: Expected | None = None,
 ) -> Observed:
-    """What the server holds.
+    """What the server holds of the guilds and the time of ``expected``, or all of it for None.
 
     Raises:
-        aiohttp.ClientError, OSError: it does not answer, or refuses.
+        aiohttp.ClientError, OSError: it does not answer, or refuses; the message says what to do.
         ValueError: it answers something else.
     """
     headers = {"Authorization": f"Token {token}"} if token else {}
     series: list[Series] = []
-    async with aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as session:
-        for bucket in buckets:
-            flux = f"from(bucket: {json.dumps(bucket)}) |> range(start: 0, stop: {_FAR_FUTURE}) |> sum()"
-            body = {"query": flux, "type": "flux", "dialect": {"annotations": ["datatype"]}}
-            async with session.post(f"{url}/api/v2/query", params={"org": org}, json=body) as answer:
-                if answer.status in (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST):
-                    # No InfluxDB, but something that takes its write API and keeps it all in one place.
-                    return read_series(await _export(session, url), store)
-                answer.raise_for_status()
-                series += read_csv(await answer.text())
+    try:
+        async with aiohttp.ClientSession(timeout=TIMEOUT, headers=headers) as session:
+            for bucket in buckets:
+                for flux in write_queries(bucket, expected):
+                    found = await _query(session, f"{url}/api/v2/query", org, flux)
+                    if found is None:
+                        return read_series(await _export(session, url, expected), store)
+                    series += read_csv(found)
+    except TimeoutError as error:
+        msg = f"{url} did not answer within {TIMEOUT.total:g} s"
+        raise TimeoutError(msg) from error
+    except aiohttp.ClientResponseError as error:
+        # A proxy may quote the request it refuses.
+        error.message = error.message.replace(token, "***") if token else error.message
+        raise
     return read_series(series, store)
 
 
-async def _export(session: aiohttp.ClientSession, url: str) -> list[Series]:
+def write_queries(bucket: str, expected: Expected | None) -> Iterator[str]:
+    """Flux that adds up a bucket's series; none if there is no guild to look for.
+
+    Raises:
+        ValueError: the id of a guild is no positive integer.
+    """
+    guild_ids = sorted(expected.guilds) if expected else [0]
+    for first in range(0, len(guild_ids), GUILDS_PER_QUERY):
+        part = guild_ids[first : first + GUILDS_PER_QUERY]
+        where = 'r._measurement != "discord_events"'
+        if expected is not None:
+            where += f" and ({' or '.join(f'r.guild_id == {_quoted(_digits(each))}' for each in part)})"
+        start, stop = map(_moment, _span(expected))
+        yield (
+            f"from(bucket: {_quoted(bucket)}) |> range(start: {start}, stop: {stop})"
+            f" |> filter(fn: (r) => {where})"
+            f" |> group(columns: {json.dumps(_COLUMNS)}) |> sum()"
+        )
+
+
+def _span(expected: Expected | None) -> tuple[int, int]:
+    if expected is None or not expected.ended:
+        return 0, _FAR_FUTURE_MS
+    return max(0, expected.began - MARGIN_MS), expected.ended + MARGIN_MS
+
+
+def _moment(at: int) -> str:
+    return dt.datetime.fromtimestamp(at / 1000, dt.UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def _digits(guild_id: int) -> str:
+    if type(guild_id) is not int or guild_id <= 0:
+        msg = f"{guild_id!r} is no id of a guild"
+        raise ValueError(msg)
+    return str(guild_id)
+
+
+def _quoted(text: str) -> str:
+    """A string of Flux, in which ``${`` would begin an expression."""
+    for special in ("\\", '"', "${"):
+        text = text.replace(special, f"\\{special}")
+    return f'"{text}"'
+
+
+async def _query(session: aiohttp.ClientSession, url: str, org: str, flux: str) -> str | None:
+    """The answer as CSV; None if it is not an InfluxDB that refuses."""
+    body = {"query": flux, "type": "flux", "dialect": {"annotations": ["datatype"]}}
+    # A POST that is redirected becomes a GET, and would take the token elsewhere.
+    async with session.post(url, params={"org": org}, json=body, allow_redirects=False) as answer:
+        if answer.status in _NOT_THERE and "X-Influxdb-Version" not in answer.headers:
+            return None
+        if answer.status != HTTPStatus.OK:
+            raise _refusal(answer, await _read(answer))
+        return await _read(answer)
+
+
+async def _export(session: aiohttp.ClientSession, url: str, expected: Expected | None) -> Iterator[Series]:
+    """Everything a server has that takes InfluxDB's writes and keeps all buckets in one place."""
     # Samples stay in memory for a moment before they can be exported.
     async with session.get(f"{url}/internal/force_flush"):
         pass
-    query = {"match[]": '{__name__=~"discord_.*"}', "start": "0", "end": _FAR_FUTURE}
-    async with session.get(f"{url}/api/v1/export", params=query, raise_for_status=True) as answer:
-        return list(read_export(await answer.text()))
+    start, stop = _span(expected)
+    query = {"match[]": '{__name__=~"discord_.*"}', "start": f"{start / 1000}", "end": f"{stop / 1000}"}
+    async with session.get(f"{url}/api/v1/export", params=query, allow_redirects=False) as answer:
+        if answer.status != HTTPStatus.OK:
+            raise _refusal(answer, await _read(answer))
+        found = read_export(await _read(answer))
+    wanted = {str(guild_id) for guild_id in expected.guilds} if expected else None
+    return (each for each in found if wanted is None or each.tags.get("guild_id") in wanted)
+
+
+async def _read(answer: aiohttp.ClientResponse) -> str:
+    body = bytearray()
+    async for piece in answer.content.iter_any():
+        body += piece
+        if len(body) > MAX_ANSWER:
+            msg = f"{answer.url.origin()} answers with more than {MAX_ANSWER} bytes"
+            raise ValueError(msg)
+    return body.decode()
+
+
+def _refusal(answer: aiohttp.ClientResponse, text: str) -> aiohttp.ClientResponseError:
+    words = _UNREADABLE.get(answer.status, "it is no InfluxDB 2 or has a problem of its own")
+    try:
+        said = json.loads(text)["message"]
+    except (ValueError, LookupError, TypeError):
+        said = text
+    detail = " ".join(str(said).split())[:MAX_DETAIL]
+    # The error's repr shows the request's headers, of which one is the token.
+    asked = answer.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
+    message = f"{words}; it says: {detail}" if detail else words
+    return aiohttp.ClientResponseError(asked, (), status=answer.status, message=message)
 
 
 def read_csv(text: str) -> Iterator[Series]:
-    """The rows of an annotated CSV: blocks with a header each, apart by empty lines."""
+    """The rows of an annotated CSV: blocks with a header each, apart by empty lines.
+
+    Raises:
+        ValueError: it is no such table, or ends in an error, which InfluxDB reports under status 200.
+    """
     names: list[str] = []
-    for row in csv.reader(text.splitlines()):
+    for row in csv.reader(io.StringIO(text, newline="")):
         if not any(row) or row[0].startswith("#"):
             names = []
         elif not names:
@@ -111,17 +241,32 @@ def read_csv(text: str) -> Iterator[Series]:
         else:
             cells = {name: cell for name, cell in zip(names, row, strict=False) if name and cell}
             if "error" in cells:
-                raise ValueError(cells["error"])
-            name = f"{cells.pop('_measurement')}_{cells.pop('_field')}"
-            yield Series(name, cells, float(cells.pop("_value")))
+                msg = f"InfluxDB gave up in the middle of its answer: {cells['error'][:MAX_DETAIL]}"
+                raise ValueError(msg)
+            try:
+                name = f"{cells.pop('_measurement')}_{cells.pop('_field')}"
+                total = float(cells.pop("_value"))
+            except KeyError as error:
+                msg = f"the answer is no table of sums: it has no {error}"
+                raise ValueError(msg) from error
+            yield Series(name, cells, total)
 
 
 def read_export(text: str) -> Iterator[Series]:
-    """The lines of an export, one series each."""
-    for line in text.splitlines():
-        found = json.loads(line)
-        tags = dict(found["metric"])
-        yield Series(tags.pop("__name__"), tags, float(sum(found["values"])))
+    """The lines of an export, one series each.
+
+    Raises:
+        ValueError: a line is something else.
+    """
+    # Not splitlines, which would also cut at separators that may stand in an emoji's name.
+    for line in filter(None, text.split("\n")):
+        try:
+            found = json.loads(line)
+            tags = dict(found["metric"])
+            yield Series(tags.pop("__name__"), tags, float(sum(found["values"])))
+        except (LookupError, TypeError) as error:
+            msg = f"the answer is no export of series: {line[:MAX_DETAIL]}"
+            raise ValueError(msg) from error
 
 
 def read_series(series: Iterable[Series], store: str = "influxdb") -> Observed:
@@ -145,7 +290,7 @@ def _places(series: Series) -> Iterator[tuple[Quantity, Key]]:
     guild = int(tags["guild_id"])
     if series.name.startswith(_MEMBER):
         field = series.name.removeprefix(_MEMBER)
-        if field in _BY_MEMBER:
+        if field in _BY_MEMBER and "user_id" in tags:
             yield Quantity(field, Scope.MEMBER), (guild, int(tags["user_id"]))
         return
     tag, names = _BY_TAG.get(series.name, ("", {}))

@@ -56,6 +56,8 @@ def add_up(lines: Iterable[LedgerLine]) -> Expected:
         complete=any(line.type == "END" for line in kept),
         rate=header.rate if header else 0.0,
         seed=header.seed if header else 0,
+        began=min((line.at for line in kept), default=0),
+        ended=max((line.at for line in kept), default=0),
     )
 
 

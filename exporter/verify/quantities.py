@@ -92,6 +92,7 @@ class Expected:
         complete: whether the ledger has its last line.
         rate: actions per second asked for.
         seed: what the world was made from.
+        began: time of the ledger's first line in ms, 0 if unknown; ``ended`` that of its last.
     """
 
     amounts: Mapping[Quantity, Mapping[Key, Amount]]
@@ -102,6 +103,8 @@ class Expected:
     complete: bool = True
     rate: float = 0.0
     seed: int = 0
+    began: int = 0
+    ended: int = 0
 
 
 @dataclass(frozen=True, slots=True)
