@@ -1,0 +1,1 @@
+"""Measurements of what is promised about speed, each against the public alternative or its budget."""
