@@ -22,6 +22,8 @@ from exporter.redaction import Redactor, one_line
 from exporter.settings import Section
 
 CLAMPED: Final = ("disnake", "aiohttp", "aiosqlite", "sqlalchemy", "asyncpg", "influxdb_client", "asyncio")
+QUIET: Final = ("alembic",)
+"""Tells each of its steps at INFO; the SQL sink says in one line what came of them."""
 REPEAT_WINDOW_S: Final = 60.0
 REPEAT_LIMIT: Final = 5
 """Lines of one warning per window: enough to see a pattern, too few to fill a disk."""
@@ -68,7 +70,10 @@ def configure(
 
 
 def _is_wanted(record: logging.LogRecord) -> bool:
-    return record.levelno >= logging.INFO or record.name.partition(".")[0] not in CLAMPED
+    library = record.name.partition(".")[0]
+    if library in QUIET:
+        return record.levelno >= logging.WARNING
+    return record.levelno >= logging.INFO or library not in CLAMPED
 
 
 class RepeatFilter(logging.Filter):

@@ -23,7 +23,7 @@ import aiohttp
 from exporter.app import IDENTIFIES_FILE, SPOOL_DIRECTORY, Application, run
 from exporter.cli.child import SimulatorProcess
 from exporter.cli.progress import Progress
-from exporter.cli.scrape import flush, scrape
+from exporter.cli.scrape import Reading, flush, scrape
 from exporter.cli.session import use_log
 from exporter.cli.verification import METRICS, SQL, Outcome, base_url, compare_stores, report
 from exporter.clock import SystemClock
@@ -96,16 +96,20 @@ class Demonstration:
 
     async def _watch(self, simulator: SimulatorProcess, base: str) -> None:
         """Show progress until the traffic is over."""
+        interrupted = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             # The exporter took the signals for itself when it started; here the traffic has to end first.
-            loop.add_signal_handler(number, simulator.end_traffic)
+            loop.add_signal_handler(number, interrupted.set)
         over = asyncio.create_task(simulator.over(), name="traffic")
         try:
             with Progress(SystemClock(), address=base, duration=self.duration) as progress:
                 while not over.done():
-                    with contextlib.suppress(aiohttp.ClientError, OSError):
-                        progress.show(await scrape(base))
+                    reading = await _read(base)
+                    progress.show(reading)
+                    # Nothing can agree before the bot has been told of its guilds, which takes a moment.
+                    if interrupted.is_set() and reading.is_connected:
+                        simulator.end_traffic()
                     await asyncio.wait({over}, timeout=_POLL_S)
             await over
         finally:
@@ -156,8 +160,17 @@ class Demonstration:
         return directory
 
 
+async def _read(base: str) -> Reading:
+    """The state as it can be seen, which may be nothing for a moment."""
+    try:
+        return await scrape(base)
+    except (aiohttp.ClientError, OSError):
+        return Reading()
+
+
 async def _settle(base: str) -> None:
     """Wait until all that was received is stored."""
+    _say("The traffic is over; waiting until everything is decided and stored.")
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
             await flush(base)

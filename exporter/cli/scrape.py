@@ -23,6 +23,7 @@ class Reading:
     pending: Mapping[str, float] = field(default_factory=dict)
     delivered: Mapping[str, float] = field(default_factory=dict)
     dead: Mapping[str, float] = field(default_factory=dict)
+    connected: Mapping[str, float] = field(default_factory=dict)
     unspooled: float = 0.0
     spooled: float = 0.0
 
@@ -30,6 +31,11 @@ class Reading:
     def events(self) -> float:
         """Events received in all."""
         return sum(self.received.values())
+
+    @property
+    def is_connected(self) -> bool:
+        """Whether every shard has a session."""
+        return bool(self.connected) and all(self.connected.values())
 
     @property
     def settled(self) -> bool:
@@ -43,6 +49,7 @@ _FIELDS: Final = {
     "discord_exporter_pending_entries": ("pending", "sink"),
     "discord_exporter_delivered_total": ("delivered", "sink"),
     "discord_exporter_dead_total": ("dead", "sink"),
+    "discord_gateway_connected": ("connected", "shard"),
 }
 _SINGLE: Final = {
     "discord_exporter_unspooled_entries": "unspooled",
@@ -91,6 +98,7 @@ def read(text: str) -> Reading:
         pending=labelled["pending"],
         delivered=labelled["delivered"],
         dead=labelled["dead"],
+        connected=labelled["connected"],
         unspooled=single.get("unspooled", 0.0),
         spooled=single.get("spooled", 0.0),
     )

@@ -127,6 +127,13 @@ def test_libraries_never_log_below_info_since_that_is_payloads(start, library):
     assert [line["event"] for line in lines(stream)] == ["told"]
 
 
+def test_the_steps_of_a_migration_are_not_told(start):
+    stream = start(level="debug")
+    logging.getLogger("alembic.runtime.migration").info("Context impl SQLiteImpl.")
+    logging.getLogger("alembic.runtime.migration").warning("told")
+    assert [line["event"] for line in lines(stream)] == ["told"]
+
+
 def test_the_level_holds(start):
     stream = start(level="error")
     logger.warning("no")
