@@ -70,6 +70,16 @@ async def test_a_far_end_that_is_away_is_tried_for_ever_with_growing_waits(world
     assert max(waits) > 50
 
 
+async def test_each_outage_starts_with_short_waits(world, far_end):
+    answers = iter(([AWAY] * 12 + [STORED]) * 20)
+    sink = far_end("sql", lambda _: next(answers))
+    runner = await world.run(sink, max_rows_slow=1)
+    await world.append(20)
+    assert await runner.drain(20)
+    outages = [world.sleeper.waits[start : start + 12] for start in range(0, 240, 12)]
+    assert all(wait <= 2**index for waits in outages for index, wait in enumerate(waits))
+
+
 async def test_retry_after_is_obeyed(world, far_end):
     answers = iter([Verdict(Outcome.RETRY, reason="busy", retry_after=90.0)])
     sink = far_end("sql", lambda _: next(answers, STORED))
