@@ -2,8 +2,8 @@
 
 Throughput: the simulator offers more than can be taken and the exporter, with all counters and the SQLite
 log on, is held to one core. What it has accepted is read from its own /metrics, what that cost from the
-system: the CPU time of all its threads, so that a busy neighbour does not count. Latency: bans under 1,000 events a
-second, from the receipt of the frame to the row in SQLite.
+system: the CPU time of all its threads, so that a busy neighbour does not count. Latency: bans under 1,000
+events a second, from the receipt of the frame to the row in SQLite.
 """
 
 from __future__ import annotations

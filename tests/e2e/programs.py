@@ -6,6 +6,7 @@ Both are started by their command line, as a person would, and talk over real so
 from __future__ import annotations
 
 import asyncio
+import io
 import json
 import os
 import signal
@@ -86,7 +87,7 @@ class Simulation:
         address = f"{self.url.removesuffix('/api/v10')}/control/{action}"
         async with (
             aiohttp.ClientSession() as session,
-            session.post(address, params=query, data=body) as answer,
+            session.post(address, params=query, data=io.BytesIO(body or b"")) as answer,
         ):
             assert answer.status < 300, await answer.text()
 
