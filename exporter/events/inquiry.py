@@ -1,0 +1,60 @@
+"""Questions to Discord's REST API, and how their answers come back.
+
+The gateway does not say everything: an audit log missed, uses of invites, approximate counts. Who needs to
+know asks by an ``Inquiry``; the source spends the request, within Discord's limits, and hands the answer to the
+intake as one more dispatch, named after the kind with ``REST_`` before it, whose data is an ``Answer``. So
+answers are decoded, counted and refused like everything else, and no stage waits for another.
+
+Invariants: asking never blocks and never fails; equal questions that are waiting are asked once; what finds no
+room is dropped and counted; an answer always comes, with ``status`` 0 if Discord could not be reached.
+"""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable
+
+import msgspec
+
+
+class Kind(enum.StrEnum):
+    """What can be asked. Discord docs, Resources › Audit Log, Guild, Invite."""
+
+    AUDIT_LOG = "AUDIT_LOG"
+    """GET /guilds/{id}/audit-logs; needs View Audit Log."""
+    INVITES = "INVITES"
+    """GET /guilds/{id}/invites; needs Manage Server for the uses."""
+    VANITY = "VANITY"
+    """GET /guilds/{id}/vanity-url; needs Manage Server."""
+    COUNTS = "COUNTS"
+    """GET /guilds/{id}?with_counts=true."""
+
+
+class Inquiry(msgspec.Struct, frozen=True):
+    """One question. ``urgent`` ones go first; ``purpose`` comes back with the answer untouched."""
+
+    kind: Kind
+    guild_id: int
+    urgent: bool = False
+    purpose: str = ""
+    after: int = 0
+    before: int = 0
+    action_type: int = 0
+    limit: int = 100
+
+    @property
+    def dispatch(self) -> str:
+        """The name the answer is taken in under."""
+        return f"REST_{self.kind}"
+
+
+Ask = Callable[[Inquiry], None]
+"""Put a question; returns at once."""
+
+
+class Answer(msgspec.Struct, frozen=True):
+    """What came back: ``status`` of HTTP, 0 if there was no answer; ``body`` is Discord's JSON."""
+
+    inquiry: Inquiry
+    status: int
+    body: msgspec.Raw = msgspec.Raw(b"null")
