@@ -23,16 +23,50 @@ Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOS
     MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI: count of reactions that went
     VOICE_STATE       user_id, channel_id or null, flags
     VOICE_SESSION     at its end: user_id, from, to, ms, afk_ms, channels {id: ms}, ended
-    THREAD_CREATE     channel_id, parent_id, user_id
+    THREAD_CREATE     channel_id, parent_id, user_id, target_id, name, moderator_id, audit_entry_id
     GUILD_MEMBER_ADD  user_id, member_count afterwards
     GUILD_MEMBER_REMOVE          user_id, reason (leave, kick, ban, prune), moderator_id, audit_reason,
                                  audit_entry_id, member_count afterwards
     GUILD_BAN_ADD, GUILD_BAN_REMOVE: target_user_id, moderator_id, reason, audit_entry_id
+    MEMBER_ACTION     action, target_user_id, moderator_id, reason, audit_entry_id, and what the action has
+                      besides: until (ms, of a timeout), role_ids, nick, channel_id, rule
+    OWN_NICK          user_id, nick, audit_entry_id
+    TIMEOUT_EXPIRED   target_user_id, until, member (whether they still are one); Discord sends nothing
     AUDIT_LOG_ENTRY   the bot is told of an entry: audit_entry_id, action_type, user_id, of (the deed's line),
-                      visible (whether the bot had the permission)
+                      visible (whether the bot had the permission, and the entry is ever sent)
+    ROLE_, CHANNEL_, THREAD_, EMOJI_, STICKER_ with CREATE, UPDATE, DELETE: target_id, name, moderator_id,
+                      audit_entry_id, changes {field: {old, new}}
+    PRESENCE_UPDATE   user_id, status
+    INVITE_CREATE     code, channel_id, inviter_id, max_uses, max_age, temporary, visible
+    INVITE_DELETE     code, cause (deleted, used_up), moderator_id, audit_entry_id, visible
+    INVITE_EXPIRED    code; Discord sends nothing
+    INVITE_USE        how somebody joined: user_id, code or null, method (invite, vanity, oauth, unknown),
+                      inviter_id, knowable (whether the bot may read what tells)
+    PERMISSION        name, granted: the bot's own
     LOST              refs (lines no session could see), reason
     GAP               shard, from, to: no live connection
     END               counts {type: lines}
+
+The rows that follow in ``moderation_logs``, one for each real action; ``count`` stands in their details:
+
+    ban, unban, kick     GUILD_BAN_ADD, GUILD_BAN_REMOVE, GUILD_MEMBER_REMOVE
+    prune                one for the entry (21): no target, count of members removed
+    timeout, timeout_removed             MEMBER_ACTION (24); a timeout that is changed is a timeout again
+    timeout_expired      TIMEOUT_EXPIRED: nobody did it, and it has no entry
+    role_add, role_remove                MEMBER_ACTION (25); one for the entry, however many roles it names
+    nick                 MEMBER_ACTION (24); OWN_NICK has an entry whose actor is its target, and is no row
+    voice_mute, voice_unmute, voice_deafen, voice_undeafen: MEMBER_ACTION (24)
+    member_move, member_disconnect       MEMBER_ACTION (26, 27); one for the entry with its final count. Discord
+                         names nobody: no target, or one of those it truly was
+    message_delete       MESSAGE_DELETE with moderator_id (72); one for the entry with its final count. An
+                         author's own and a bot's single ones have no entry
+    message_bulk_delete  MESSAGE_DELETE_BULK (73): no target, count of messages
+    automod_block, automod_flag, automod_timeout: MEMBER_ACTION (143 to 145), moderator null, since the entry
+                         names the offender as its user. Its timeout has no entry 24
+    bot_add              MEMBER_ACTION (28); the target is the bot
+
+and in ``invite_tracking``: invite_code, inviter_id, inviter_username, invitee_id, invitee_username, method,
+confidence (exact, probable, ambiguous, unknown) and candidates, one for each INVITE_USE.
 """
 
 from __future__ import annotations
