@@ -116,6 +116,7 @@ class Application:
             self._clock,
             self.telemetry,
             channels=config.sinks.prometheus.channels,
+            ask=lambda inquiry: self._source.ask(inquiry),  # noqa: PLW0108 - the source needs the pipeline to be made
         )
         await self._pipeline.start()
         self._source = DiscordSource(

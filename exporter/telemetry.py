@@ -105,6 +105,23 @@ class Telemetry:
         self.rest_requests = self._meter(
             _counter("discord_rest_requests", "REST requests answered.", "route", "status")
         )
+        self.inquiries_asked = self._meter(
+            _counter("discord_exporter_inquiries_asked", "Questions to the REST API put by stages.", "kind")
+        )
+        self.inquiries_merged = self._meter(
+            _counter("discord_exporter_inquiries_merged", "Questions equal to one that waited.", "kind")
+        )
+        self.inquiries_answered = self._meter(
+            _counter(
+                "discord_exporter_inquiries_answered",
+                "Questions answered: answered, refused, remembered, failed, unreadable or dropped.",
+                "kind",
+                "outcome",
+            )
+        )
+        self.inquiries_waiting = self._meter(
+            _gauge("discord_exporter_inquiries_waiting", "Questions that wait for their turn.")
+        )
         self.received = self._meter(
             _counter("discord_exporter_received", "Events taken in that a switch asks for.", "type")
         )

@@ -54,6 +54,14 @@ class DiscordConfig(Section):
     compress: Annotated[
         bool, Field(description="Ask for a zlib stream: a fifth of the traffic for a little CPU.")
     ] = True
+    requests_per_second: Annotated[
+        float,
+        Field(
+            gt=0,
+            le=45,
+            description="Requests to the REST API by the whole bot; Discord allows 50 a second.",
+        ),
+    ] = 20.0
     heartbeat_timeout: Annotated[
         Duration | None,
         Field(

@@ -21,6 +21,7 @@ from exporter.discord.client import LeanClient
 from exporter.discord.config import DiscordConfig
 from exporter.discord.frames import FrameReader, Intake
 from exporter.discord.identify import IdentifyGate
+from exporter.discord.inquirer import Inquirer
 from exporter.discord.intents import intent_mask, refused_intents
 from exporter.discord.pace import IdentifyLedger, Pace
 from exporter.discord.rest import (
@@ -33,6 +34,7 @@ from exporter.discord.rest import (
 )
 from exporter.discord.shard import Shard, ShardStatus
 from exporter.errors import CredentialsError
+from exporter.events.inquiry import Inquiry
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -71,6 +73,8 @@ class DiscordSource:
         self._state_path = state_path
         self._pace = pace or Pace()
         self._rng = rng or random.Random()
+        rate = config.requests_per_second / config.cluster.count
+        self._inquirer = Inquirer(intake, telemetry, clock, self._rng, rate=rate)
         self._shards: dict[int, Shard] = {}
         self._closing = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -85,6 +89,10 @@ class DiscordSource:
     def shards(self) -> Sequence[ShardStatus]:
         """How each shard of this process is doing; empty before their number is known."""
         return tuple(shard.status for shard in self._shards.values())
+
+    def ask(self, inquiry: Inquiry) -> None:
+        """Put a question to Discord; the answer goes to the intake. See ``exporter.events.inquiry``."""
+        self._inquirer.ask(inquiry)
 
     async def run(self) -> None:
         """Receive until ``close`` is called.
@@ -188,6 +196,7 @@ class DiscordSource:
         tasks = [
             asyncio.create_task(shard.run(), name=f"shard {shard.id}") for shard in self._shards.values()
         ]
+        tasks.append(asyncio.create_task(self._inquirer.serve(client.http), name="inquirer"))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

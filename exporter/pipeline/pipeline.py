@@ -29,6 +29,7 @@ from exporter.events.facts import (
     VoiceState,
 )
 from exporter.events.guilds import BOOSTS, MEMBERS
+from exporter.events.inquiry import Ask
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
@@ -69,6 +70,7 @@ class Pipeline:
         telemetry: Telemetry,
         *,
         channels: bool = False,
+        ask: Ask | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._metrics = metrics
@@ -77,6 +79,7 @@ class Pipeline:
         self._spool = spool
         self._clock = clock
         self._telemetry = telemetry
+        self._ask = ask
         self.directory = Directory()
         window_ms = round(metrics.snapshot_interval * 1000)
         lengths = {
