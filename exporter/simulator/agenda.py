@@ -1,7 +1,8 @@
-"""What has been decided but has not happened yet, in simulated time.
+"""What has been decided but has not happened yet.
 
-Simulated time is counted in actions, not read from a clock, so that the same seed gives the same order of
-events however fast the machine is.
+The agenda is in simulated time, which is counted in actions, not read from a clock, so that the same seed
+gives the same order of events however fast the machine is. Deadlines are in wall time: what Discord was told
+to end at a moment ends at that moment, whatever people do.
 """
 
 from __future__ import annotations
@@ -65,3 +66,20 @@ class Agenda:
         for item in appointments:
             if item.guild_id:
                 item.deed()
+
+
+class Deadlines:
+    """Deeds bound to a moment of wall time, in ms since the Unix epoch."""
+
+    def __init__(self) -> None:
+        self._appointments: list[_Appointment] = []
+        self._numbers = itertools.count()
+
+    def at(self, moment: int, deed: Deed) -> None:
+        """Do it at a moment, or as soon afterwards as somebody looks."""
+        heapq.heappush(self._appointments, _Appointment(moment, next(self._numbers), deed, 0))
+
+    def pass_to(self, now: int) -> None:
+        """Do everything whose moment has come."""
+        while self._appointments and self._appointments[0].due <= now:
+            heapq.heappop(self._appointments).deed()

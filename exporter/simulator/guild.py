@@ -134,6 +134,14 @@ class AuditEntry:
     changes: tuple[dict[str, object], ...] = ()
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Timeout:
+    """A member may not talk until a moment of wall time, in ms."""
+
+    until: int
+    entry_id: int
+
+
 @dataclass(slots=True, eq=False)
 class Guild:
     """A guild the bot is in."""
@@ -164,6 +172,11 @@ class Guild:
     joined: dict[int, int] = field(default_factory=dict)
     """When people joined, for those who did so while the simulator ran."""
     boosting: dict[int, int] = field(default_factory=dict)
+    timeouts: dict[int, Timeout] = field(default_factory=dict)
+    """Those in force; Discord keeps one for somebody who left."""
+    nicknames: dict[int, str | None] = field(default_factory=dict)
+    given_roles: dict[int, list[int]] = field(default_factory=dict)
+    """Nicknames and roles of those whose were changed while the simulator ran."""
     bans: dict[int, str | None] = field(default_factory=dict)
     former: deque[int] = field(default_factory=lambda: deque(maxlen=50))
     """People who left and may come back."""

@@ -29,7 +29,8 @@ Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOS
                                  audit_entry_id, member_count afterwards
     GUILD_BAN_ADD, GUILD_BAN_REMOVE: target_user_id, moderator_id, reason, audit_entry_id
     MEMBER_ACTION     action, target_user_id, moderator_id, reason, audit_entry_id, and what the action has
-                      besides: until (ms, of a timeout), role_ids, nick, channel_id, rule
+                      besides: until (ms, of a timeout), role_ids, nick, channel_id, rule; AutoMod's
+                      have visible (whether the bot is told of an execution)
     OWN_NICK          user_id, nick, audit_entry_id
     TIMEOUT_EXPIRED   target_user_id, until, member (whether they still are one); Discord sends nothing
     AUDIT_LOG_ENTRY   the bot is told of an entry: audit_entry_id, action_type, user_id, of (the deed's line),
@@ -56,13 +57,13 @@ The rows that follow in ``moderation_logs``, one for each real action; ``count``
     role_add, role_remove                MEMBER_ACTION (25); one for the entry, however many roles it names
     nick                 MEMBER_ACTION (24); OWN_NICK has an entry whose actor is its target, and is no row
     voice_mute, voice_unmute, voice_deafen, voice_undeafen: MEMBER_ACTION (24)
-    member_move, member_disconnect       MEMBER_ACTION (26, 27); one for the entry with its final count. Discord
+    member_move, member_disconnect       MEMBER_ACTION (26, 27); one for the entry, its final count. Discord
                          names nobody: no target, or one of those it truly was
     message_delete       MESSAGE_DELETE with moderator_id (72); one for the entry with its final count. An
                          author's own and a bot's single ones have no entry
     message_bulk_delete  MESSAGE_DELETE_BULK (73): no target, count of messages
-    automod_block, automod_flag, automod_timeout: MEMBER_ACTION (143 to 145), moderator null, since the entry
-                         names the offender as its user. Its timeout has no entry 24
+    automod_block, automod_flag, automod_timeout: MEMBER_ACTION (143 to 145); no moderator, since the entry
+                         names the offender as its user, and no reason. The timeout has no entry 24
     bot_add              MEMBER_ACTION (28); the target is the bot
 
 and in ``invite_tracking``: invite_code, inviter_id, inviter_username, invitee_id, invitee_username, method,

@@ -38,6 +38,18 @@ _LARGE = 250
 """The largest ``large_threshold`` a client may ask for. Discord docs, Gateway Events › Identify."""
 
 
+def roles_of(guild: Guild, user_id: int) -> list[int]:
+    """A member's roles but @everyone: those somebody gave them, or else those they had from the beginning."""
+    if user_id in guild.given_roles:
+        return guild.given_roles[user_id]
+    if user_id in guild.bots:
+        return [role.id for role in guild.roles if role.bot_id == user_id]
+    if user_id in guild.moderators:
+        return [guild.roles[1].id]
+    bits = mix(user_id ^ guild.id)
+    return [guild.roles[2 + bits % 3].id] if bits & 4 else []
+
+
 class Renderer:
     """Builds payloads; keeps the text of users and members, which most payloads repeat."""
 
@@ -95,26 +107,27 @@ class Renderer:
         boosting = guild.boosting.get(user_id)
         long_ago = max(guild.created_at, snowflake_ms(user_id)) + bits % _JOINED_WITHIN_MS
         since = guild.joined.get(user_id) or long_ago
-        if user_id in guild.bots:
-            roles = [str(role.id) for role in guild.roles if role.bot_id == user_id]
-        elif user_id in guild.moderators:
-            roles = [str(guild.roles[1].id)]
-        else:
-            roles = [str(guild.roles[2 + bits % 3].id)] if bits & 4 else []
+        timeout = guild.timeouts.get(user_id)
         return {
-            "nick": self._population.nickname(user_id, guild.id),
+            "nick": self.nickname(guild, user_id),
             "avatar": None,
             "banner": None,
-            "roles": roles,
+            "roles": [str(role_id) for role_id in roles_of(guild, user_id)],
             "joined_at": iso(since),
             "premium_since": iso(boosting) if boosting else None,
             "deaf": state.deaf if state else False,
             "mute": state.mute if state else False,
             "flags": 0,
             "pending": False,
-            "communication_disabled_until": None,
+            "communication_disabled_until": iso(timeout.until) if timeout else None,
             "avatar_decoration_data": None,
         }
+
+    def nickname(self, guild: Guild, user_id: int) -> str | None:
+        """What a member is called in a guild, if not by their name."""
+        if user_id in guild.nicknames:
+            return guild.nicknames[user_id]
+        return self._population.nickname(user_id, guild.id)
 
     def whole_member(self, guild: Guild, user_id: int) -> Data:
         """A member object with its user."""

@@ -83,6 +83,7 @@ class Traffic:
         agenda = self.scene.agenda
         self.steps += 1
         agenda.now = self.steps / self.rate
+        self.world.deadlines.pass_to(self.world.now())
         if (deed := agenda.pop_due()) is not None:
             deed()
             return

@@ -16,11 +16,13 @@ class Intent(enum.IntFlag):
     GUILD_MEMBERS = 1 << 1
     GUILD_MODERATION = 1 << 2
     GUILD_EXPRESSIONS = 1 << 3
+    GUILD_INVITES = 1 << 6
     GUILD_VOICE_STATES = 1 << 7
     GUILD_PRESENCES = 1 << 8
     GUILD_MESSAGES = 1 << 9
     GUILD_MESSAGE_REACTIONS = 1 << 10
     MESSAGE_CONTENT = 1 << 15
+    AUTO_MODERATION_EXECUTION = 1 << 21
 
 
 class ChannelKind(enum.IntEnum):
@@ -42,19 +44,45 @@ class MessageKind(enum.IntEnum):
     BOOST = 8
     THREAD_CREATED = 18
     REPLY = 19
+    AUTOMOD_ALERT = 24
 
 
 class AuditAction(enum.IntEnum):
     """Discord docs, Resources › Audit Log › Audit Log Events."""
 
     GUILD_UPDATE = 1
+    CHANNEL_CREATE = 10
+    CHANNEL_UPDATE = 11
+    CHANNEL_DELETE = 12
     MEMBER_KICK = 20
     MEMBER_PRUNE = 21
     MEMBER_BAN_ADD = 22
     MEMBER_BAN_REMOVE = 23
+    MEMBER_UPDATE = 24
+    MEMBER_ROLE_UPDATE = 25
+    MEMBER_MOVE = 26
+    MEMBER_DISCONNECT = 27
+    BOT_ADD = 28
+    ROLE_CREATE = 30
+    ROLE_UPDATE = 31
+    ROLE_DELETE = 32
+    INVITE_CREATE = 40
+    INVITE_DELETE = 42
+    EMOJI_CREATE = 60
+    EMOJI_UPDATE = 61
+    EMOJI_DELETE = 62
     MESSAGE_DELETE = 72
     MESSAGE_BULK_DELETE = 73
     MESSAGE_PIN = 74
+    STICKER_CREATE = 90
+    STICKER_UPDATE = 91
+    STICKER_DELETE = 92
+    THREAD_CREATE = 110
+    THREAD_UPDATE = 111
+    THREAD_DELETE = 112
+    AUTOMOD_BLOCK = 143
+    AUTOMOD_FLAG = 144
+    AUTOMOD_TIMEOUT = 145
 
 
 class Author(enum.StrEnum):
@@ -69,8 +97,9 @@ class Author(enum.StrEnum):
 VIEW_AUDIT_LOG = "view_audit_log"
 BAN_MEMBERS = "ban_members"
 MANAGE_GUILD = "manage_guild"
+MANAGE_CHANNELS = "manage_channels"
 
-PERMISSIONS = frozenset({VIEW_AUDIT_LOG, BAN_MEMBERS, MANAGE_GUILD, "view_channel", "manage_channels"})
+PERMISSIONS = frozenset({VIEW_AUDIT_LOG, BAN_MEMBERS, MANAGE_GUILD, "view_channel", MANAGE_CHANNELS})
 """What the bot holds in every guild until a test takes it away."""
 
 PRIVILEGED_FLAGS = 1 << 12 | 1 << 14 | 1 << 18

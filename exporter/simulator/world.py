@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import orjson
 
 from exporter.simulator import answers
-from exporter.simulator.agenda import Agenda
+from exporter.simulator.agenda import Agenda, Deadlines
 from exporter.simulator.deeds import guilds as deeds
 from exporter.simulator.payload import Renderer
 from exporter.simulator.population import Population, Shape
@@ -41,6 +41,7 @@ class World:
     Attributes:
         publish: called with each dispatch; the gateway puts itself here.
         agenda: what will happen later, in simulated time.
+        deadlines: what will happen at a moment of wall time.
     """
 
     def __init__(
@@ -55,6 +56,7 @@ class World:
         self.clock = clock
         self.publish = publish
         self.agenda = Agenda()
+        self.deadlines = Deadlines()
         self.ids = SnowflakeSource()
         self.population = Population(shape)
         self.render = Renderer(self.population)

@@ -53,37 +53,32 @@ def leave(world: World, guild: Guild, user_id: int) -> None:
 
 def kick(world: World, guild: Guild, user_id: int, by: By) -> None:
     """A moderator removes somebody, who may come back."""
-    entry = audit.enter(
-        world, guild, AuditAction.MEMBER_KICK, user_id=by.moderator_id, target_id=user_id, reason=by.reason
-    )
+    entry = audit.open_entry(world, guild, AuditAction.MEMBER_KICK, by, user_id)
     line = _remove(world, guild, user_id, Why("kick", by, entry.id))
-    if by.delay < 0:
-        audit.tell(world, guild, entry, line)
+    audit.tell_before(world, guild, entry, line, by)
     _tell_departure(world, guild, user_id, line)
-    if by.delay >= 0:
-        audit.tell(world, guild, entry, line, by.delay)
+    audit.tell_after(world, guild, entry, line, by)
 
 
-def prune(world: World, guild: Guild, user_ids: Sequence[int], moderator_id: int) -> None:
+def prune(world: World, guild: Guild, user_ids: Sequence[int], by: By) -> None:
     """A moderator removes everybody who was not active; one entry for all."""
-    entry = audit.enter(
+    entry = audit.open_entry(
         world,
         guild,
         AuditAction.MEMBER_PRUNE,
-        user_id=moderator_id,
-        target_id=0,
+        by,
+        0,
         options={"delete_member_days": "30", "members_removed": str(len(user_ids))},
     )
-    why = Why("prune", By(moderator_id), entry.id)
+    why = Why("prune", by, entry.id)
+    audit.tell_before(world, guild, entry, 0, by)
     lines = [_depart(world, guild, user_id, why) for user_id in user_ids]
-    audit.tell(world, guild, entry, lines[0])
+    audit.tell_after(world, guild, entry, lines[0], by)
 
 
 def ban(world: World, guild: Guild, user_id: int, by: By) -> None:
     """A moderator bans somebody, member or not."""
-    entry = audit.enter(
-        world, guild, AuditAction.MEMBER_BAN_ADD, user_id=by.moderator_id, target_id=user_id, reason=by.reason
-    )
+    entry = audit.open_entry(world, guild, AuditAction.MEMBER_BAN_ADD, by, user_id)
     guild.bans[user_id] = by.reason
     line = world.record(
         "GUILD_BAN_ADD",
@@ -94,8 +89,7 @@ def ban(world: World, guild: Guild, user_id: int, by: By) -> None:
         reason=by.reason,
         audit_entry_id=str(entry.id),
     )
-    if by.delay < 0:
-        audit.tell(world, guild, entry, line)
+    audit.tell_before(world, guild, entry, line, by)
     if guild.has(user_id) and user_id in guild.states:
         voice.leave(world, guild, user_id)
     world.tell(
@@ -109,20 +103,12 @@ def ban(world: World, guild: Guild, user_id: int, by: By) -> None:
         _depart(world, guild, user_id, Why("ban", by, entry.id))
     if user_id in guild.former:
         guild.former.remove(user_id)
-    if by.delay >= 0:
-        audit.tell(world, guild, entry, line, by.delay)
+    audit.tell_after(world, guild, entry, line, by)
 
 
 def unban(world: World, guild: Guild, user_id: int, by: By) -> None:
     """A moderator lifts a ban."""
-    entry = audit.enter(
-        world,
-        guild,
-        AuditAction.MEMBER_BAN_REMOVE,
-        user_id=by.moderator_id,
-        target_id=user_id,
-        reason=by.reason,
-    )
+    entry = audit.open_entry(world, guild, AuditAction.MEMBER_BAN_REMOVE, by, user_id)
     del guild.bans[user_id]
     guild.former.append(user_id)
     line = world.record(
@@ -134,8 +120,7 @@ def unban(world: World, guild: Guild, user_id: int, by: By) -> None:
         reason=by.reason,
         audit_entry_id=str(entry.id),
     )
-    if by.delay < 0:
-        audit.tell(world, guild, entry, line)
+    audit.tell_before(world, guild, entry, line, by)
     world.tell(
         "GUILD_BAN_REMOVE",
         guild,
@@ -143,8 +128,7 @@ def unban(world: World, guild: Guild, user_id: int, by: By) -> None:
         Intent.GUILD_MODERATION,
         line,
     )
-    if by.delay >= 0:
-        audit.tell(world, guild, entry, line, by.delay)
+    audit.tell_after(world, guild, entry, line, by)
 
 
 def _depart(world: World, guild: Guild, user_id: int, why: Why) -> int:

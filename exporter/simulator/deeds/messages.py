@@ -131,19 +131,18 @@ def pin(world: World, guild: Guild, message: Message, moderator_id: int) -> None
 
 
 def delete(world: World, guild: Guild, message: Message, by: audit.By | None = None) -> None:
-    """The author deletes a message, or a moderator does; only the latter is in the audit log."""
+    """The author or a bot deletes a message, or a moderator does; only the latter is in the audit log."""
     message.channel.recent.remove(message)
     fields = {**place(message), "user_id": str(message.author_id)}
     entry, is_new = None, False
     if by is not None:
-        entry, is_new = audit.count_deletion(
+        entry, is_new = audit.count_into(
             world,
             guild,
-            user_id=by.moderator_id,
+            by,
+            AuditAction.MESSAGE_DELETE,
             target_id=message.author_id,
             channel_id=message.channel.id,
-            number=1,
-            action=AuditAction.MESSAGE_DELETE,
         )
         fields |= {"moderator_id": str(by.moderator_id), "audit_entry_id": str(entry.id)}
     line = world.record("MESSAGE_DELETE", guild, world.now(), **fields)
@@ -164,14 +163,13 @@ def delete_bulk(
     """A bot deletes many messages at once; people cannot."""
     for message in messages:
         channel.recent.remove(message)
-    entry, _ = audit.count_deletion(
+    entry, _ = audit.count_into(
         world,
         guild,
-        user_id=by.moderator_id,
+        by,
+        AuditAction.MESSAGE_BULK_DELETE,
         target_id=channel.id,
-        channel_id=channel.id,
         number=len(messages),
-        action=AuditAction.MESSAGE_BULK_DELETE,
     )
     line = world.record(
         "MESSAGE_DELETE_BULK",

@@ -50,7 +50,9 @@ def _is_over(conversation: Conversation) -> bool:
     guild, channel = conversation.guild, conversation.channel
     if not guild.open or (is_thread(channel) and channel not in guild.threads):
         return True
-    conversation.people = [user_id for user_id in conversation.people if guild.has(user_id)]
+    conversation.people = [
+        user_id for user_id in conversation.people if guild.has(user_id) and user_id not in guild.timeouts
+    ]
     return not conversation.people
 
 

@@ -101,8 +101,13 @@ class Scene:
         self.conversations = [talk for talk in self.conversations if talk.guild.open]
 
     def member(self, guild: Guild) -> int:
-        """A member by how active they are."""
-        return guild.members[self.rank(len(guild.members))]
+        """A member by how active they are; rather one who is not timed out."""
+        user_id = 0
+        for _ in range(_TRIES):
+            user_id = guild.members[self.rank(len(guild.members))]
+            if user_id not in guild.timeouts:
+                break
+        return user_id
 
     def bystander(self, guild: Guild) -> int | None:
         """A member who may go, chosen evenly; None if nobody was found."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.simulator.deeds import members
+from exporter.simulator.deeds.audit import By
 
 if TYPE_CHECKING:
     from exporter.simulator.guild import Guild
@@ -93,7 +94,7 @@ def prune(scene: Scene) -> bool:
     idle = [user_id for user_id in guild.members[-2 * _PRUNED :] if not guild.stays(user_id)][:_PRUNED]
     if not idle:
         return False
-    members.prune(scene.world, guild, idle, guild.owner_id)
+    members.prune(scene.world, guild, idle, By(guild.owner_id))
     return True
 
 

@@ -472,7 +472,7 @@ def test_an_entry_without_a_reason_has_no_such_key(stage: Any) -> None:
 
 def test_a_prune_is_one_entry_without_a_target(stage: Any) -> None:
     victims = stage.guild.members[-3:]
-    members.prune(stage.world, stage.guild, victims, stage.guild.owner_id)
+    members.prune(stage.world, stage.guild, victims, By(stage.guild.owner_id))
     told = stage.take()
     assert [kind for kind, _ in told] == ["GUILD_MEMBER_REMOVE"] * 3 + ["GUILD_AUDIT_LOG_ENTRY_CREATE"]
     assert told[-1][1]["target_id"] is None
