@@ -31,7 +31,7 @@ from exporter.sinks.sql.sink import SqlSink
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from exporter.web.server import WebServer
-from exporter.web.status import ShardStatus, SinkStatus, SpoolStatus, Status
+from exporter.web.status import Blind, ShardStatus, SinkStatus, SpoolStatus, Status
 
 log = logging.getLogger(__name__)
 
@@ -189,7 +189,12 @@ class Application:
         )
         shards = tuple(ShardStatus(shard.id, shard.connected, shard.latency) for shard in self._source.shards)
         spool = SpoolStatus(int(meters.spooled.get()), int(meters.spool_bytes.total()))
-        return Status(self._started_at, self._source.connected, shards, sinks, spool)
+        blind = tuple(
+            Blind(spot.type, spot.permission, f"in {spot.guilds:,} guilds: {spot.lost}")
+            for spot in self._pipeline.rights.blind()
+            if spot.guilds
+        )
+        return Status(self._started_at, self._source.connected, shards, sinks, spool, blind)
 
     async def _flush_or_fail(self) -> None:
         if not await self.flush():

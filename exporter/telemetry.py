@@ -181,7 +181,12 @@ class Telemetry:
             _gauge("discord_exporter_series_limit", "Series that may be exposed.")
         )
         self.blind = self._meter(
-            _gauge("discord_exporter_blind", "1 where a feature lacks what it needs.", "feature", "missing")
+            _gauge(
+                "discord_exporter_blind",
+                "Guilds in which an event type lacks a permission.",
+                "feature",
+                "missing",
+            )
         )
         self.start_time = self._meter(
             _gauge("discord_exporter_start_time_seconds", "Unix time at which the process started.")

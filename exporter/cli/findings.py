@@ -15,8 +15,8 @@ from exporter.app import make_sinks
 from exporter.clock import SystemClock
 from exporter.config.model import Config
 from exporter.discord.intents import PRIVILEGED, intent_mask
-from exporter.discord.permissions import invite_url, permission_mask
 from exporter.events.catalogue import Catalogue, full_catalogue
+from exporter.events.permissions import invite_url, permission_mask
 from exporter.redaction import one_line
 from exporter.sinks.base import Probe, Sink
 
@@ -192,7 +192,9 @@ def write_text(findings: Findings) -> str:
     ]
     lines.append("blind without a permission")
     lines += [
-        f"           {spot.permission}: {spot.lost} ({', '.join(spot.events)})" for spot in findings.blind
+        f"           {spot.permission}: {spot.lost} ({', '.join(spot.events)})"
+        + _blind_where(spot, findings.online)
+        for spot in findings.blind
     ]
     if findings.online is not None:
         lines += _online_lines(findings.online)
@@ -200,6 +202,13 @@ def write_text(findings: Findings) -> str:
     lines += [f"problem    {problem}" for problem in findings.problems]
     lines.append("ok" if findings.ok else "not ok")
     return "".join(one_line(line) + "\n" for line in lines)
+
+
+def _blind_where(spot: BlindSpot, report: OnlineReport | None) -> str:
+    if report is None:
+        return ""
+    guilds = sum(spot.permission in guild.missing for guild in report.blind)
+    return f"; so it is in {guilds} of {report.guilds} guilds" if guilds else "; granted in every guild"
 
 
 def _online_lines(report: OnlineReport) -> Iterator[str]:

@@ -17,7 +17,6 @@ import msgspec
 from exporter.discord import refusal
 from exporter.discord.config import DiscordConfig
 from exporter.discord.intents import granted_intents, refused_intents
-from exporter.discord.permissions import missing_permissions
 from exporter.discord.rest import (
     GatewayBot,
     RestClient,
@@ -29,6 +28,7 @@ from exporter.discord.rest import (
     set_api_url,
 )
 from exporter.errors import ExporterError
+from exporter.events.permissions import missing_permissions
 from exporter.telemetry import Telemetry
 
 _PAGE: Final = 200

@@ -17,6 +17,7 @@ from exporter.events.catalogue import Catalogue
 from exporter.events.facts import (
     Action,
     AuditEntry,
+    BotKnown,
     ChannelGone,
     ChannelSeen,
     Count,
@@ -24,7 +25,11 @@ from exporter.events.facts import (
     GuildGone,
     GuildSeen,
     MemberMoved,
+    MemberRoles,
     Record,
+    RoleGone,
+    RoleSeen,
+    RolesSeen,
     SessionStarted,
     VoiceState,
 )
@@ -38,6 +43,7 @@ from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.intake import Intake, Route
+from exporter.pipeline.rights import Rights
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
 from exporter.pipeline.voice import VoiceLedger
 from exporter.pipeline.windows import Windows
@@ -81,6 +87,7 @@ class Pipeline:
         self._telemetry = telemetry
         self._ask = ask
         self.directory = Directory()
+        self.rights = Rights(catalogue)
         window_ms = round(metrics.snapshot_interval * 1000)
         lengths = {
             METRICS_SNAPSHOT: window_ms,
@@ -172,6 +179,8 @@ class Pipeline:
     def refresh(self) -> None:
         """Bring totals up to date; before each scrape."""
         self._book()
+        for spot in self.rights.blind():
+            self._telemetry.blind.set(spot.guilds, spot.type, spot.permission)
 
     def guilds(self) -> Mapping[int, str]:
         """Names of the guilds seen whole so far by id, those in an outage among them."""
@@ -206,6 +215,11 @@ class Pipeline:
             GuildChanged: self._change_guild,
             GuildGone: self._lose_guild,
             MemberMoved: self.directory.move_member,
+            BotKnown: self.rights.know_bot,
+            RolesSeen: self.rights.see_roles,
+            RoleSeen: self.rights.see_role,
+            RoleGone: self.rights.lose_role,
+            MemberRoles: self.rights.see_member,
         }
 
     def _count(self, count: Count) -> None:
@@ -278,6 +292,7 @@ class Pipeline:
             self.voice.doubt((fact.guild_id,))
         else:
             self.voice.forget(fact.guild_id, fact.at)
+            self.rights.forget(fact.guild_id)
             self._newcomers.pop(fact.guild_id, None)
 
     def _afk_channel(self, guild_id: int) -> int:

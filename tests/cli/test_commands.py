@@ -12,8 +12,11 @@ import sys
 import pytest
 
 from exporter.cli.app import COMMANDS
-from exporter.discord.permissions import permission_mask
+from exporter.cli.findings import BlindSpot, Findings, write_text
+from exporter.discord.api import BlindGuild, OnlineReport
+from exporter.discord.rest import SessionStartLimit
 from exporter.events.catalogue import full_catalogue
+from exporter.events.permissions import permission_mask
 
 BOT = 123456789012345678
 CANARY = base64.b64encode(str(BOT).encode()).decode() + ".GcAnRy." + "canary" * 6 + "xy"
@@ -297,3 +300,14 @@ def test_an_error_for_people_inside_a_group_is_found():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (done.returncode, done.stderr) == (78, "error: the token is wrong\n")
+
+
+def test_the_online_check_counts_the_guilds_where_a_feature_is_blind():
+    limit = SessionStartLimit(1000, 1000, 0)
+    blind = (BlindGuild(1, "Place", ("view_audit_log",)),)
+    report = OnlineReport(1, "x", 2, (), (), "ws://", 1, limit, 3, blind)
+    spots = (BlindSpot("view_audit_log", ("GUILD_BAN_ADD",), "who"), BlindSpot("connect", ("X",), "all"))
+    findings = Findings((), (), (), 0, (), 0, "", spots, (), {}, online=report)
+    text = write_text(findings)
+    assert "view_audit_log: who (GUILD_BAN_ADD); so it is in 1 of 3 guilds\n" in text
+    assert "connect: all (X); granted in every guild\n" in text

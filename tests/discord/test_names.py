@@ -16,10 +16,10 @@ from exporter.discord.intents import (
     intent_names,
     refused_intents,
 )
-from exporter.discord.permissions import PERMISSIONS, invite_url, missing_permissions, permission_mask
 from exporter.discord.rest import route_label
 from exporter.events.catalogue import full_catalogue
 from exporter.events.inquiry import Kind
+from exporter.events.permissions import PERMISSIONS, invite_url, missing_permissions, permission_mask
 
 DISNAKE_INTENTS = {
     "guild_members": "members",

@@ -1,0 +1,146 @@
+"""What the bot may do in each guild, followed from role to role.
+
+Of a guild only the permissions some feature needs are kept: what the bot has as one number, and packed, what
+each role gives. Channels may deny more; that is told by nobody until something is not seen.
+
+Invariant: where nothing is known everything is taken to be permitted: a question in vain costs one request, a
+question not asked costs an answer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+
+import msgspec
+
+from exporter.events.catalogue import Catalogue
+from exporter.events.facts import BotKnown, MemberRoles, RoleGone, RoleSeen, RolesSeen
+from exporter.events.permissions import PERMISSIONS
+
+_ROLES = msgspec.msgpack.Decoder(dict[int, int])
+_NONE = msgspec.msgpack.encode({})
+
+
+@dataclass(frozen=True, slots=True)
+class BlindSpot:
+    """What an event type cannot do in some guilds for want of a permission."""
+
+    type: str
+    permission: str
+    lost: str
+    guilds: int
+
+
+@dataclass(slots=True)
+class Standing:
+    """The bot in one guild; ``roles`` is the packed map of role to what it gives, where that is anything."""
+
+    granted: int
+    owner: bool
+    roles: bytes
+    own: tuple[int, ...]
+
+
+class Rights:
+    """Where the bot may do what.
+
+    ``changed`` is told of a guild in which the bot may do more or less than before, or is first known in.
+    """
+
+    def __init__(self, catalogue: Catalogue, changed: Callable[[int], None] = lambda _: None) -> None:
+        self._catalogue = catalogue
+        self._changed = changed
+        self._bot = 0
+        self._all = sum(PERMISSIONS[name] for name in catalogue.permissions)
+        self._guilds: dict[int, Standing] = {}
+        self._lacking = dict.fromkeys(catalogue.permissions, 0)
+
+    def lacks(self, guild_id: int, permission: str) -> bool:
+        """Whether the bot is known not to have a permission that an event type asks for."""
+        if permission not in self._lacking:
+            return False
+        standing = self._guilds.get(guild_id)
+        return standing is not None and not standing.granted & PERMISSIONS[permission]
+
+    def blind(self) -> Iterable[BlindSpot]:
+        """Every type and permission it could miss, with the number of guilds where it does."""
+        for event in self._catalogue.events.values():
+            for permission, lost in event.blind_without.items():
+                yield BlindSpot(event.type, permission, lost, self._lacking[permission])
+
+    def know_bot(self, fact: BotKnown) -> None:
+        """Learn who the bot is."""
+        self._bot = fact.user_id
+
+    def see_roles(self, fact: RolesSeen) -> None:
+        """Take a guild whole."""
+        own = next((roles for user_id, roles in fact.holders if user_id == self._bot), None)
+        if own is None:
+            return
+        useful = self._all | PERMISSIONS["administrator"]
+        roles = {role: bits & useful for role, bits in fact.roles if bits & useful}
+        standing = Standing(0, fact.owner_id == self._bot, msgspec.msgpack.encode(roles), own)
+        self._replace(fact.guild_id, standing)
+
+    def see_role(self, fact: RoleSeen) -> None:
+        """Take a role as it is now."""
+        self._set_role(fact.guild_id, fact.role_id, fact.permissions)
+
+    def lose_role(self, fact: RoleGone) -> None:
+        """Forget a role."""
+        self._set_role(fact.guild_id, fact.role_id, 0)
+
+    def see_member(self, fact: MemberRoles) -> None:
+        """Take which roles the bot has now."""
+        standing = self._guilds.get(fact.guild_id)
+        if standing is not None and fact.user_id == self._bot:
+            self._replace(
+                fact.guild_id, Standing(standing.granted, standing.owner, standing.roles, fact.role_ids)
+            )
+
+    def forget(self, guild_id: int) -> None:
+        """Forget a guild the bot was removed from."""
+        standing = self._guilds.pop(guild_id, None)
+        if standing is not None:
+            self._tally(standing.granted, -1)
+
+    def _set_role(self, guild_id: int, role_id: int, permissions: int) -> None:
+        standing = self._guilds.get(guild_id)
+        if standing is None:
+            return
+        roles = _ROLES.decode(standing.roles)
+        useful = permissions & (self._all | PERMISSIONS["administrator"])
+        if roles.get(role_id, 0) == useful:
+            return
+        roles.pop(role_id, None)
+        if useful:
+            roles[role_id] = useful
+        packed = msgspec.msgpack.encode(roles) if roles else _NONE
+        self._replace(guild_id, Standing(standing.granted, standing.owner, packed, standing.own))
+
+    def _replace(self, guild_id: int, standing: Standing) -> None:
+        standing.granted = self._work_out(guild_id, standing)
+        before = self._guilds.get(guild_id)
+        self._guilds[guild_id] = standing
+        if before is not None:
+            if before.granted == standing.granted:
+                return
+            self._tally(before.granted, -1)
+        self._tally(standing.granted, 1)
+        self._changed(guild_id)
+
+    def _work_out(self, guild_id: int, standing: Standing) -> int:
+        """Discord docs, Topics › Permissions › Permission Hierarchy; everybody's role has the guild's id."""
+        roles = _ROLES.decode(standing.roles)
+        granted = 0
+        for role_id in (guild_id, *standing.own):
+            granted |= roles.get(role_id, 0)
+        if standing.owner or granted & PERMISSIONS["administrator"]:
+            return self._all
+        return granted & self._all
+
+    def _tally(self, granted: int, number: int) -> None:
+        for name in self._lacking:
+            if not granted & PERMISSIONS[name]:
+                self._lacking[name] += number
