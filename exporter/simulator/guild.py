@@ -110,6 +110,14 @@ class Emoji:
 
 
 @dataclass(frozen=True, slots=True)
+class Sticker:
+    """A sticker of the guild's own."""
+
+    id: int
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
 class Webhook:
     """A webhook and the channel it posts to."""
 
@@ -175,6 +183,9 @@ class Guild:
     timeouts: dict[int, Timeout] = field(default_factory=dict)
     """Those in force; Discord keeps one for somebody who left."""
     nicknames: dict[int, str | None] = field(default_factory=dict)
+    stickers: list[Sticker] = field(default_factory=list)
+    made: list[Channel] = field(default_factory=list)
+    """Channels made while the simulator ran; nobody talks there, so they can go again."""
     given_roles: dict[int, list[int]] = field(default_factory=dict)
     """Nicknames and roles of those whose were changed while the simulator ran."""
     bans: dict[int, str | None] = field(default_factory=dict)
@@ -237,6 +248,7 @@ class Guild:
         yield from self.voice
         if self.forum is not None:
             yield self.forum
+        yield from self.made
 
     def channel(self, channel_id: int) -> Channel | None:
         """A channel or active thread by id."""

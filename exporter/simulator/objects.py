@@ -14,7 +14,7 @@ from exporter.simulator.vocabulary import ChannelKind
 if TYPE_CHECKING:
     from collections.abc import Mapping
 
-    from exporter.simulator.guild import AuditEntry, Channel, Emoji, Guild, Message, Role
+    from exporter.simulator.guild import AuditEntry, Channel, Emoji, Guild, Message, Role, Sticker
 
 Data: TypeAlias = dict[str, object]
 
@@ -58,11 +58,25 @@ def emoji_object(emoji: Emoji) -> Data:
     }
 
 
+def sticker_object(guild: Guild, sticker: Sticker) -> Data:
+    """A sticker of a guild."""
+    return {
+        "id": str(sticker.id),
+        "name": sticker.name,
+        "description": None,
+        "tags": "wave",
+        "type": 2,
+        "format_type": 1,
+        "available": True,
+        "guild_id": str(guild.id),
+    }
+
+
 def partial_emoji(emoji: Emoji) -> Data:
-    """An emoji as reactions carry it."""
+    """An emoji as reactions carry it; of one that was deleted nothing but the id is left."""
     if not emoji.id:
         return {"id": None, "name": emoji.name}
-    return {"id": str(emoji.id), "name": emoji.name, "animated": emoji.animated}
+    return {"id": str(emoji.id), "name": emoji.name or None, "animated": emoji.animated}
 
 
 def channel_object(guild: Guild, channel: Channel) -> Data:

@@ -18,6 +18,7 @@ from exporter.simulator.objects import (
     emoji_object,
     link_embed,
     role_object,
+    sticker_object,
     thread_object,
     webhook_user,
 )
@@ -255,7 +256,7 @@ class Renderer:
             "max_video_channel_users": 25,
             "max_stage_video_channel_users": 50,
             "nsfw_level": 0,
-            "stickers": [],
+            "stickers": [sticker_object(guild, sticker) for sticker in guild.stickers],
             "premium_progress_bar_enabled": False,
             "safety_alerts_channel_id": None,
             "incidents_data": None,

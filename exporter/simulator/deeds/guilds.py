@@ -1,15 +1,15 @@
-"""Guilds change, appear, disappear and fail; channels in them too."""
+"""Guilds change, appear, disappear and fail."""
 
 from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
 from exporter.simulator.deeds import audit, messages, voice
-from exporter.simulator.guild import Channel, Guild, Message
-from exporter.simulator.objects import Data, thread_object
-from exporter.simulator.vocabulary import AuditAction, Author, ChannelKind, Intent, MessageKind
+from exporter.simulator.vocabulary import AuditAction, Author, Intent, MessageKind
 
 if TYPE_CHECKING:
+    from exporter.simulator.guild import Guild
+    from exporter.simulator.objects import Data
     from exporter.simulator.world import World
 
 
@@ -134,48 +134,3 @@ def _changed(
     )
     world.tell("GUILD_UPDATE", guild, world.render.guild(guild), Intent.GUILDS, line)
     audit.tell(world, guild, entry, line)
-
-
-def start_thread(
-    world: World, guild: Guild, parent: Channel, owner_id: int, *, name: str, on: Message | None = None
-) -> None:
-    """Somebody opens a thread: on a message, on nothing, or as a post in a forum."""
-    _make_room(world, guild)
-    now = world.now()
-    thread = Channel(
-        id=on.id if on else world.ids.make(now),
-        kind=ChannelKind.THREAD,
-        name=name,
-        parent_id=parent.id,
-        owner_id=owner_id,
-        created_at=now,
-    )
-    guild.threads.append(thread)
-    line = world.record(
-        "THREAD_CREATE",
-        guild,
-        now,
-        channel_id=str(thread.id),
-        parent_id=str(parent.id),
-        user_id=str(owner_id),
-    )
-    world.tell(
-        "THREAD_CREATE", guild, {**thread_object(guild, thread), "newly_created": True}, Intent.GUILDS, line
-    )
-    if parent.kind is ChannelKind.FORUM:
-        # A post in a forum is a thread whose first message has the thread's own id.
-        messages.post(world, guild, thread, owner_id, Author.HUMAN, message_id=thread.id)
-        return
-    if on is not None:
-        on.has_thread = True
-        world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, on), Intent.GUILD_MESSAGES)
-    else:
-        messages.post(
-            world, guild, parent, owner_id, Author.SYSTEM, kind=MessageKind.THREAD_CREATED, reply_to=thread.id
-        )
-
-
-def _make_room(world: World, guild: Guild) -> None:
-    if len(guild.threads) == guild.threads.maxlen:
-        oldest = guild.threads.popleft()
-        world.tell("THREAD_UPDATE", guild, thread_object(guild, oldest, archived=True), Intent.GUILDS)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from exporter.simulator import vocabulary as words
-from exporter.simulator.deeds import guilds, messages
+from exporter.simulator.deeds import messages, threads
 from exporter.simulator.deeds.audit import By
 from exporter.simulator.habits.scene import Conversation, Scene, is_thread
 from exporter.simulator.vocabulary import Author, MessageKind
@@ -186,11 +186,11 @@ def open_thread(scene: Scene) -> bool:
         return False
     name, owner_id = scene.rng.choice(words.THREAD_NAMES), scene.member(guild)
     if guild.forum and scene.chance(0.5):
-        guilds.start_thread(scene.world, guild, guild.forum, owner_id, name=name)
+        threads.start(scene.world, guild, guild.forum, owner_id, name=name)
         return True
     parent = guild.text[scene.rank(len(guild.text))]
     on = parent.recent[-1] if parent.recent and scene.chance(0.7) else None
     if on is not None and on.has_thread:
         return False
-    guilds.start_thread(scene.world, guild, parent, owner_id, name=name, on=on)
+    threads.start(scene.world, guild, parent, owner_id, name=name, on=on)
     return True

@@ -78,4 +78,5 @@ def _reacted(scene: Scene) -> tuple[Guild, Message] | None:
 def _known(guild: Guild, key: str) -> Emoji:
     if key in words.UNICODE_EMOJI:
         return Emoji(0, key)
-    return next(emoji for emoji in guild.emojis if emoji.key == key)
+    deleted = Emoji(int(key), "")
+    return next((emoji for emoji in guild.emojis if emoji.key == key), deleted)

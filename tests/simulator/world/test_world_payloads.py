@@ -17,7 +17,7 @@ from disnake.http import HTTPClient
 from disnake.state import ConnectionState
 
 from exporter.simulator.deeds import guilds as guild_deeds
-from exporter.simulator.deeds import members, messages, reactions
+from exporter.simulator.deeds import members, messages, reactions, threads
 from exporter.simulator.deeds import voice as voice_deeds
 from exporter.simulator.deeds.audit import By
 from exporter.simulator.guild import Emoji
@@ -197,7 +197,7 @@ async def test_every_dispatch_has_the_keys_discord_documents_and_no_others(busy:
     busy.run(6000, rate=5).finish()
     guild_ = busy.guild
     for _ in range(13):  # the first of them is pushed out, whatever happened before
-        guild_deeds.start_thread(busy.world, guild_, guild_.text[0], guild_.members[0], name="x")
+        threads.start(busy.world, guild_, guild_.text[0], guild_.members[0], name="x")
     kinds: set[str] = set()
     for kind, data in _dispatches(busy):
         kinds.add(kind)
@@ -530,7 +530,7 @@ def test_a_removed_guild_is_told_without_unavailable(stage: Any) -> None:
 def test_threads_are_told_with_their_parent_and_the_oldest_is_archived(stage: Any) -> None:
     guild_, parent = stage.guild, stage.guild.text[0]
     for number in range(13):
-        guild_deeds.start_thread(stage.world, guild_, parent, guild_.members[0], name=f"thread {number}")
+        threads.start(stage.world, guild_, parent, guild_.members[0], name=f"thread {number}")
     told = stage.take()
     created = [data for kind, data in told if kind == "THREAD_CREATE"]
     archived = [data for kind, data in told if kind == "THREAD_UPDATE"]
@@ -542,8 +542,8 @@ def test_threads_are_told_with_their_parent_and_the_oldest_is_archived(stage: An
 
 def test_a_forum_post_starts_with_a_message_of_the_threads_own_id(make_stage: Any) -> None:
     stage = next(s for s in (make_stage(seed=n) for n in range(20)) if s.guild.forum)
-    guild_deeds.start_thread(stage.world, stage.guild, stage.guild.forum, stage.guild.members[0], name="idea")
-    (_, thread), (_, first) = stage.take()
+    threads.start(stage.world, stage.guild, stage.guild.forum, stage.guild.members[0], name="idea")
+    (_, thread), _, (_, first) = stage.take()
     assert first["id"] == first["channel_id"] == thread["id"]
     line = stage.lines()[-1]
     assert line["parent_id"] == str(stage.guild.forum.id)
@@ -553,10 +553,9 @@ def test_a_forum_post_starts_with_a_message_of_the_threads_own_id(make_stage: An
 def test_a_thread_on_a_message_shares_its_id_and_updates_it_without_an_edit(stage: Any) -> None:
     written = post(stage)
     stage.take()
-    guild_deeds.start_thread(
-        stage.world, stage.guild, stage.guild.text[0], stage.guild.members[0], name="x", on=written
-    )
-    (_, thread), (kind, update) = stage.take()
+    threads.start(stage.world, stage.guild, stage.guild.text[0], stage.guild.members[0], name="x", on=written)
+    (_, thread), (_, entry), (kind, update) = stage.take()
+    assert entry["action_type"] == 110
     assert thread["id"] == str(written.id)
     assert (kind, update["flags"], update["edited_timestamp"]) == ("MESSAGE_UPDATE", 32, None)
 

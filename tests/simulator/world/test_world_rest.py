@@ -8,9 +8,8 @@ from typing import Any
 
 import pytest
 
-from exporter.simulator.deeds import members
+from exporter.simulator.deeds import members, threads
 from exporter.simulator.deeds.audit import By
-from exporter.simulator.deeds.guilds import start_thread
 from exporter.simulator.vocabulary import AuditAction
 
 
@@ -162,7 +161,7 @@ def test_members_are_paged_and_found_one_by_one(stage: Any) -> None:
 
 def test_channels_threads_and_roles_are_those_of_the_guild(stage: Any) -> None:
     guild = stage.guild
-    start_thread(stage.world, guild, guild.text[0], guild.members[0], name="talk")
+    threads.start(stage.world, guild, guild.text[0], guild.members[0], name="talk")
     _, channels = get(stage, f"/guilds/{guild.id}/channels")
     assert {int(channel["id"]) for channel in channels} == {channel.id for channel in guild.channels()}
     _, active = get(stage, f"/guilds/{guild.id}/threads/active")
