@@ -18,6 +18,7 @@ from exporter.simulator.vocabulary import BAN_MEMBERS, MANAGE_GUILD, VIEW_AUDIT_
 
 if TYPE_CHECKING:
     from exporter.simulator.guild import Guild
+    from exporter.simulator.invitation import Invite
     from exporter.simulator.world import World
 
 Query: TypeAlias = Mapping[str, str]
@@ -141,12 +142,47 @@ def _ban(world: World, guild: Guild, user_id: int) -> dict[str, object]:
     return {"reason": guild.bans[user_id], "user": world.render.user(user_id)}
 
 
-def _invites(_world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
-    return _missing(guild, MANAGE_GUILD, VIEW_AUDIT_LOG) or RestAnswer(200, [])
+def _invites(world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
+    if refusal := _missing(guild, MANAGE_GUILD, VIEW_AUDIT_LOG):
+        return refusal
+    return RestAnswer(200, [_invite(world, guild, invite) for invite in guild.invites.values()])
+
+
+def _invite(world: World, guild: Guild, invite: Invite) -> dict[str, object]:
+    """An invite; only who manages the guild sees the metadata. Discord docs, Guild › Get Guild Invites."""
+    channel = guild.channel(invite.channel_id)
+    terms = invite.terms()
+    if MANAGE_GUILD not in guild.permissions:
+        terms = {"code": invite.code, "expires_at": terms["expires_at"]}
+    return {
+        **terms,
+        "type": 0,
+        "flags": 0,
+        "guild": {
+            "id": str(guild.id),
+            "name": guild.name,
+            "icon": guild.icon,
+            "splash": None,
+            "banner": None,
+            "description": None,
+            "features": [],
+            "verification_level": 1,
+            "vanity_url_code": guild.vanity.code if guild.vanity else None,
+            "nsfw_level": 0,
+            "premium_subscription_count": guild.boosts,
+        },
+        "channel": {"id": str(channel.id), "name": channel.name, "type": int(channel.kind)}
+        if channel
+        else None,
+        "inviter": world.render.user(invite.inviter_id),
+    }
 
 
 def _vanity(_world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
-    return _missing(guild, MANAGE_GUILD) or RestAnswer(200, {"code": None, "uses": 0})
+    if refusal := _missing(guild, MANAGE_GUILD):
+        return refusal
+    vanity = guild.vanity
+    return RestAnswer(200, {"code": vanity.code if vanity else None, "uses": vanity.uses if vanity else 0})
 
 
 def _members(world: World, guild: Guild, query: Query, item: str) -> RestAnswer:

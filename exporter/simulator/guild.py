@@ -16,6 +16,8 @@ from exporter.simulator.vocabulary import Author, ChannelKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
+    from exporter.simulator.invitation import Invite, Vanity
+
 RECENT_MESSAGES = 64
 """How far back in a channel people edit, delete and react."""
 
@@ -183,6 +185,9 @@ class Guild:
     timeouts: dict[int, Timeout] = field(default_factory=dict)
     """Those in force; Discord keeps one for somebody who left."""
     nicknames: dict[int, str | None] = field(default_factory=dict)
+    invites: dict[str, Invite] = field(default_factory=dict)
+    """Those that work, by code; the vanity URL is not among them."""
+    vanity: Vanity | None = None
     stickers: list[Sticker] = field(default_factory=list)
     made: list[Channel] = field(default_factory=list)
     """Channels made while the simulator ran; nobody talks there, so they can go again."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.simulator.snowflake import iso
-from exporter.simulator.vocabulary import ChannelKind
+from exporter.simulator.vocabulary import PERMISSION_BITS, ChannelKind
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -19,15 +19,25 @@ if TYPE_CHECKING:
 Data: TypeAlias = dict[str, object]
 
 _ALL_PERMISSIONS = str((1 << 50) - 1)
+_ADMINISTRATOR = 1 << 3
 _TALKING_PERMISSIONS = "104324673"
 """View, send, react, connect and speak: Discord's default for @everyone."""
 
 _PRIORITY_REACTION_COLOURS = ["#ffcc4d", "#ff7892"]
 
 
+def bot_permissions(guild: Guild) -> str:
+    """What the bot's role allows: everything but to administrate, less what was withdrawn."""
+    withdrawn = sum(bit for name, bit in PERMISSION_BITS.items() if name not in guild.permissions)
+    return str(int(_ALL_PERMISSIONS) & ~_ADMINISTRATOR & ~withdrawn)
+
+
 def role_object(guild: Guild, role: Role) -> Data:
     """A role object."""
     moderator = role.position == 1
+    permissions = bot_permissions(guild) if role.bot_id == guild.bots[0] else _TALKING_PERMISSIONS
+    if moderator or role.bot_id not in (0, guild.bots[0]):
+        permissions = _ALL_PERMISSIONS
     tags: Data = {"bot_id": str(role.bot_id)} if role.bot_id else {}
     return {
         "id": str(role.id),
@@ -38,7 +48,7 @@ def role_object(guild: Guild, role: Role) -> Data:
         "icon": None,
         "unicode_emoji": None,
         "position": role.position,
-        "permissions": _ALL_PERMISSIONS if moderator or role.bot_id else _TALKING_PERMISSIONS,
+        "permissions": permissions,
         "managed": bool(role.bot_id),
         "mentionable": role.id != guild.id,
         "flags": 0,

@@ -51,6 +51,10 @@ def roles_of(guild: Guild, user_id: int) -> list[int]:
     return [guild.roles[2 + bits % 3].id] if bits & 4 else []
 
 
+def _features(guild: Guild) -> list[str]:
+    return [*(("COMMUNITY", "NEWS") if guild.forum else ()), *(("VANITY_URL",) if guild.vanity else ())]
+
+
 class Renderer:
     """Builds payloads; keeps the text of users and members, which most payloads repeat."""
 
@@ -238,7 +242,7 @@ class Renderer:
             "explicit_content_filter": 2,
             "roles": [role_object(guild, role) for role in guild.roles],
             "emojis": [emoji_object(emoji) for emoji in guild.emojis],
-            "features": ["COMMUNITY", "NEWS"] if guild.forum else [],
+            "features": _features(guild),
             "mfa_level": 0,
             "application_id": None,
             "system_channel_id": str(guild.system_channel.id),
@@ -246,7 +250,7 @@ class Renderer:
             "rules_channel_id": str(guild.text[0].id) if guild.forum else None,
             "max_presences": None,
             "max_members": 500_000,
-            "vanity_url_code": None,
+            "vanity_url_code": guild.vanity.code if guild.vanity else None,
             "description": None,
             "banner": None,
             "premium_tier": guild.tier,

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 from exporter.simulator import vocabulary as words
 from exporter.simulator.guild import Channel, Emoji, Guild, Role, Webhook
+from exporter.simulator.invitation import Invite, Vanity, make_code
 from exporter.simulator.snowflake import past_snowflake, snowflake_ms
 from exporter.simulator.vocabulary import ChannelKind
 
@@ -19,6 +20,11 @@ _MIX = 0x9E3779B97F4A7C15
 
 _FEWEST_MEMBERS = 4
 """An owner, a moderator and two people who can talk to each other."""
+
+_INVITES = range(2, 6)
+_DAY_MS = 86_400_000
+_HIGHEST_TIER = 3
+"""Discord gives guilds of this tier a vanity URL."""
 
 _WITH_AFK, _WITH_FORUM, _WITH_ICON = 0.6, 0.4, 0.8
 """Share of guilds that have one."""
@@ -98,12 +104,12 @@ class Population:
         text = self._channels(rng, ChannelKind.TEXT, words.TEXT_NAMES, text_channels)
         has_forum = rng.random() < _WITH_FORUM
         bots = [self.bot_id, *rng.sample(list(self.bots)[1:], rng.randint(1, 3))]
-        return Guild(
+        guild = Guild(
             id=guild_id,
             name=self._guild_name(number),
             owner_id=members[0],
             created_at=created_at,
-            joined_at=created_at + rng.randrange(86_400_000),
+            joined_at=created_at + rng.randrange(_DAY_MS),
             timezone=rng.choice((-8, -5, 0, 1, 1, 2, 5, 9)),
             text=text,
             voice=[*voice, afk] if afk else voice,
@@ -126,6 +132,23 @@ class Population:
             boosts=rng.choice((0, 0, 1, 3, 8, 15)),
             permissions=set(words.PERMISSIONS),
         )
+        self._open_doors(guild, number)
+        return guild
+
+    def _open_doors(self, guild: Guild, number: int) -> None:
+        """The invites a guild has had for long; those with most boosts have an address of their own."""
+        rng = random.Random(f"{self.shape.seed}/invites/{number}")
+        for _ in range(rng.choice(_INVITES)):
+            code = make_code(rng)
+            guild.invites[code] = Invite(
+                code,
+                rng.choice(guild.text).id,
+                rng.choice(guild.members[: len(guild.moderators) + 3]),
+                guild.created_at + rng.randrange(_DAY_MS),
+                uses=rng.randrange(200),
+            )
+        if guild.tier == _HIGHEST_TIER:
+            guild.vanity = Vanity(f"guild-{number}", rng.randrange(1000))
 
     def _guild_name(self, number: int) -> str:
         name = words.GUILD_NAMES[(number + self.shape.seed) % len(words.GUILD_NAMES)]

@@ -143,10 +143,12 @@ class RestApi:
 
     def _describe_guilds(self, after: int) -> list[dict[str, object]]:
         described: list[dict[str, object]] = []
+        bot_id = str(self._world.application()["id"])
         for guild_id in sorted(guild for guild in self._world.guild_ids() if guild > after)[:_MOST_GUILDS]:
             answer = self._world.rest("GET", f"/guilds/{guild_id}", {})
             if answer is not None and isinstance(answer.body, dict):
-                described.append({key: answer.body.get(key) for key in ("id", "name", "icon", "features")})
+                partial = {key: answer.body.get(key) for key in ("id", "name", "icon", "features")}
+                described.append(partial | _describe_rights(answer.body, bot_id))
         return described
 
     def _fail(self, fault: RestFault) -> web.Response:
@@ -159,6 +161,16 @@ class RestApi:
     def _count(self, method: str, template: str, response: web.Response) -> web.Response:
         self._gateway.counters.rest_requests[f"{method} {template} {response.status}"] += 1
         return response
+
+
+def _describe_rights(guild: dict[str, object], bot_id: str) -> dict[str, object]:
+    """What the bot may do in a guild: what @everyone and its own role allow."""
+    granted = 0
+    roles = guild.get("roles")
+    for role in roles if isinstance(roles, list) else ():
+        if role["id"] == guild["id"] or role.get("tags", {}).get("bot_id") == bot_id:
+            granted |= int(role["permissions"])
+    return {"owner": guild.get("owner_id") == bot_id, "permissions": str(granted)} if roles else {}
 
 
 def _limited(verdict: Verdict) -> RestAnswer:

@@ -99,7 +99,16 @@ BAN_MEMBERS = "ban_members"
 MANAGE_GUILD = "manage_guild"
 MANAGE_CHANNELS = "manage_channels"
 
-PERMISSIONS = frozenset({VIEW_AUDIT_LOG, BAN_MEMBERS, MANAGE_GUILD, "view_channel", MANAGE_CHANNELS})
+PERMISSION_BITS = {
+    BAN_MEMBERS: 1 << 2,
+    MANAGE_CHANNELS: 1 << 4,
+    MANAGE_GUILD: 1 << 5,
+    VIEW_AUDIT_LOG: 1 << 7,
+    "view_channel": 1 << 10,
+}
+"""Discord docs, Permissions › Bitwise Permission Flags."""
+
+PERMISSIONS = frozenset(PERMISSION_BITS)
 """What the bot holds in every guild until a test takes it away."""
 
 PRIVILEGED_FLAGS = 1 << 12 | 1 << 14 | 1 << 18

@@ -166,10 +166,7 @@ class World:
     def set_permission(self, guild_id: int | None, permission: str, granted: bool) -> None:  # noqa: FBT001 - the protocol's signature
         """Grant or withdraw a permission in one guild, or in all of them for None."""
         for guild in self.guilds.values() if guild_id is None else (self.guilds[guild_id],):
-            if granted:
-                guild.permissions.add(permission)
-            else:
-                guild.permissions.discard(permission)
+            deeds.permit(self, guild, permission, granted=granted)
 
     def set_outage(self, guild_id: int, unavailable: bool) -> None:  # noqa: FBT001 - the protocol's signature
         """Begin or end an outage; nothing happens if it is as asked already."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from exporter.simulator.deeds import audit, messages, voice
+from exporter.simulator.deeds import audit, messages, structure, voice
+from exporter.simulator.objects import bot_permissions
 from exporter.simulator.vocabulary import AuditAction, Author, Intent, MessageKind
 
 if TYPE_CHECKING:
@@ -110,6 +111,21 @@ def boost(world: World, guild: Guild, user_id: int) -> None:
         Intent.GUILD_MEMBERS,
     )
     world.tell("GUILD_UPDATE", guild, world.render.guild(guild), Intent.GUILDS, line)
+
+
+def permit(world: World, guild: Guild, permission: str, *, granted: bool) -> None:
+    """The owner gives the bot a permission, or takes it away; its role shows that."""
+    if granted == (permission in guild.permissions):
+        return
+    old = bot_permissions(guild)
+    if granted:
+        guild.permissions.add(permission)
+    else:
+        guild.permissions.discard(permission)
+    world.record("PERMISSION", guild, world.now(), name=permission, granted=granted)
+    role = next((role for role in guild.roles if role.bot_id == guild.bots[0]), None)
+    if role is not None and old != bot_permissions(guild):
+        structure.permit(world, guild, role, (old, bot_permissions(guild)), audit.By(guild.owner_id))
 
 
 def _changed(

@@ -204,6 +204,16 @@ def add_bot(world: World, guild: Guild, bot_id: int, by: By) -> None:
         world.tell("GUILD_MEMBER_ADD", guild, data, Intent.GUILD_MEMBERS, line)
 
     _act(world, guild, bot_id, "bot_add", by, entry, tell)
+    world.record(
+        "INVITE_USE",
+        guild,
+        now,
+        user_id=str(bot_id),
+        code=None,
+        method="oauth",
+        inviter_id=str(by.moderator_id),
+        knowable=True,
+    )
     messages.post(world, guild, guild.system_channel, bot_id, Author.SYSTEM, kind=MessageKind.JOIN)
 
 

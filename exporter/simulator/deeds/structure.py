@@ -17,6 +17,8 @@ from exporter.simulator.objects import channel_object, emoji_object, role_object
 from exporter.simulator.vocabulary import AuditAction, ChannelKind, Intent
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
+
     from exporter.simulator.deeds.audit import By
     from exporter.simulator.guild import Guild
     from exporter.simulator.objects import Data
@@ -40,6 +42,12 @@ def rename_role(world: World, guild: Guild, role: Role, name: str, by: By) -> Ro
     renamed = guild.roles[guild.roles.index(role)] = replace(role, name=name)
     _change(world, guild, renamed, "UPDATE", role.name, by)
     return renamed
+
+
+def permit(world: World, guild: Guild, role: Role, permissions: tuple[str, str], by: By) -> None:
+    """Somebody changes what a role allows, from one bit set to another."""
+    old, new = permissions
+    _record_change(world, guild, role, "UPDATE", {"permissions": (old, new)}, by)
 
 
 def delete_role(world: World, guild: Guild, role: Role, by: By) -> None:
@@ -116,11 +124,21 @@ def delete_sticker(world: World, guild: Guild, sticker: Sticker, by: By) -> None
 
 
 def _change(world: World, guild: Guild, part: Part, verb: str, old: str | None, by: By) -> None:
-    kind = f"{_KINDS[type(part)]}_{verb}"
     new = None if verb == "DELETE" else part.name
-    entry = audit.open_entry(
-        world, guild, AuditAction[kind], by, part.id, changes=(change("name", old, new),)
-    )
+    _record_change(world, guild, part, verb, {"name": (old, new)}, by)
+
+
+def _record_change(
+    world: World,
+    guild: Guild,
+    part: Part,
+    verb: str,
+    changed: Mapping[str, tuple[str | None, str | None]],
+    by: By,
+) -> None:
+    kind = f"{_KINDS[type(part)]}_{verb}"
+    changes = tuple(change(key, old, new) for key, (old, new) in changed.items())
+    entry = audit.open_entry(world, guild, AuditAction[kind], by, part.id, changes=changes)
     line = world.record(
         kind,
         guild,
@@ -129,7 +147,9 @@ def _change(world: World, guild: Guild, part: Part, verb: str, old: str | None, 
         name=part.name,
         moderator_id=str(by.moderator_id),
         audit_entry_id=str(entry.id),
-        changes={"name": {"old": old, "new": new}} if verb == "UPDATE" else {},
+        changes={key: {"old": old, "new": new} for key, (old, new) in changed.items()}
+        if verb == "UPDATE"
+        else {},
     )
     audit.tell_before(world, guild, entry, line, by)
     name, data, intent = _shown(guild, part, verb)

@@ -10,6 +10,7 @@ import pytest
 
 from exporter.simulator.deeds import members, threads
 from exporter.simulator.deeds.audit import By
+from exporter.simulator.invitation import Vanity
 from exporter.simulator.vocabulary import AuditAction
 
 
@@ -120,12 +121,27 @@ def test_a_permission_can_be_taken_everywhere_and_is_missing_in_unknown_guilds(s
     assert not stage.world.has_permission(1, "view_channel")
 
 
-def test_either_of_two_permissions_shows_the_invites(stage: Any) -> None:
+def test_either_of_two_permissions_shows_the_invites_and_one_their_uses(stage: Any) -> None:
     path = f"/guilds/{stage.guild.id}/invites"
-    assert get(stage, path) == (200, [])
-    stage.world.set_permission(None, "manage_guild", granted=False)
-    assert get(stage, path) == (200, [])
-    stage.world.set_permission(None, "view_audit_log", granted=False)
+    _, whole = get(stage, path)
+    assert {each["code"] for each in whole} == stage.guild.invites.keys()
+    assert all(each["uses"] == stage.guild.invites[each["code"]].uses for each in whole)
+    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
+    status, bare = get(stage, path)
+    assert status == 200
+    assert {each["code"] for each in bare} == stage.guild.invites.keys()
+    assert not any("uses" in each or "max_uses" in each for each in bare)
+    stage.world.set_permission(stage.guild.id, "view_audit_log", granted=False)
+    assert get(stage, path) == (403, {"message": "Missing Permissions", "code": 50013})
+
+
+def test_the_vanity_url_needs_manage_guild_and_may_be_none(stage: Any) -> None:
+    path = f"/guilds/{stage.guild.id}/vanity-url"
+    stage.guild.vanity = None
+    assert get(stage, path) == (200, {"code": None, "uses": 0})
+    stage.guild.vanity = Vanity("inn", 12)
+    assert get(stage, path) == (200, {"code": "inn", "uses": 12})
+    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
     assert get(stage, path)[0] == 403
 
 
@@ -188,3 +204,18 @@ def test_the_application_is_its_bot(stage: Any) -> None:
     assert application["id"] == application["bot"]["id"] == str(stage.guild.bots[0])
     # GATEWAY_PRESENCE, GATEWAY_GUILD_MEMBERS and GATEWAY_MESSAGE_CONTENT are granted.
     assert all(application["flags"] >> bit & 1 for bit in (12, 14, 18))
+
+
+def test_a_withdrawn_permission_shows_in_the_bots_role_and_in_the_audit_log(stage: Any) -> None:
+    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
+    told = stage.take()
+    assert [kind for kind, _ in told] == ["GUILD_ROLE_UPDATE", "GUILD_AUDIT_LOG_ENTRY_CREATE"]
+    role = told[0][1]["role"]
+    assert role["tags"] == {"bot_id": str(stage.guild.bots[0])}
+    assert not int(role["permissions"]) & (1 << 5 | 1 << 3)
+    assert int(role["permissions"]) & 1 << 7
+    assert [line["name"] for line in stage.lines() if line["type"] == "PERMISSION"] == ["manage_guild"]
+    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
+    assert stage.take() == []
+    stage.world.set_permission(stage.guild.id, "manage_guild", granted=True)
+    assert int(stage.take()[0][1]["role"]["permissions"]) & 1 << 5
