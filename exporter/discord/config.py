@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
+from exporter.pipeline.config import CatchUpConfig
 from exporter.settings import Duration, Secret, Section
 
 DISCORD_API = "https://discord.com/api/v10"
@@ -69,6 +70,10 @@ class DiscordConfig(Section):
             "by default one and a half of the heartbeat intervals Discord announces."
         ),
     ] = None
+
+    catch_up: Annotated[
+        CatchUpConfig, Field(description="The audit log of the time the program was away.")
+    ] = CatchUpConfig()
 
     def own_shards(self, total: int) -> tuple[int, ...]:
         """The numbers of the shards this process holds, of ``total`` for the whole bot."""

@@ -46,12 +46,21 @@ class SavedSession(msgspec.Struct, frozen=True, array_like=True):
     bot: bool
 
 
+Mark: TypeAlias = tuple[int, tuple[int, ...]]
+"""How far a guild's audit log has been taken: all entries up to an id, and the listed ones above it."""
+
+
 class Part(msgspec.Struct, frozen=True, array_like=True):
-    """One committed part. ``lengths`` holds the lengths of windows in ms by kind, as the steps mean them."""
+    """One committed part. ``lengths`` holds the lengths of windows in ms by kind, as the steps mean them.
+
+    ``marks`` holds, by guild, the marks that changed since the part before, and those that stood in parts
+    forgotten with this one.
+    """
 
     steps: list[Step]
     sessions: list[SavedSession]
     lengths: dict[str, int]
+    marks: dict[int, Mark] = {}
 
 
 def merge(steps: Iterable[Step]) -> list[Step]:

@@ -39,8 +39,9 @@ from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
 from exporter.pipeline.attribution import WINDOW_MS, Attribution
+from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
-from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.pipeline.config import BatchingConfig, CatchUpConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.intake import Intake, Route
 from exporter.pipeline.rights import Rights
@@ -77,6 +78,7 @@ class Pipeline:
         *,
         channels: bool = False,
         ask: Ask | None = None,
+        catch_up: CatchUpConfig | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._metrics = metrics
@@ -87,7 +89,12 @@ class Pipeline:
         self._telemetry = telemetry
         self._ask = ask
         self.directory = Directory()
-        self.rights = Rights(catalogue)
+        self.rights = Rights(catalogue, self._change_rights)
+        self._catch_up = CatchUp(
+            catch_up or CatchUpConfig(),
+            ask if "REST_AUDIT_LOG" in catalogue.readers else None,
+            lambda guild_id: not self.rights.lacks(guild_id, "view_audit_log"),
+        )
         window_ms = round(metrics.snapshot_interval * 1000)
         lengths = {
             METRICS_SNAPSHOT: window_ms,
@@ -108,6 +115,7 @@ class Pipeline:
             {METRICS_SNAPSHOT: self._metrics_entry, MEMBER_ACTIVITY_SNAPSHOT: self._activity_entry},
             self._settle_snapshots,
             self.voice.save,
+            self._catch_up,
             spool.source,
         )
         self._gauges: dict[str, Callable[[Guild], int]] = {
@@ -165,6 +173,7 @@ class Pipeline:
     async def tick(self) -> None:
         """One look after the stage."""
         self._attribution.settle(self._now())
+        self._catch_up.tick(self._now())
         # A window that leaves without its last seconds of talk would have to leave twice.
         self._book(force=self._windows.due())
         full = self._aggregate.cell_count() > self._batching.max_cells
@@ -271,6 +280,7 @@ class Pipeline:
             self.voice.apply(state)
 
     def _start_session(self, fact: SessionStarted) -> None:
+        self._catch_up.start_session(fact.guild_ids)
         for gone in self.directory.start_session(fact):
             self._lose_guild(gone)
         self.voice.doubt(fact.guild_ids)
@@ -280,6 +290,10 @@ class Pipeline:
             self._record_whole(record)
         states = [state for state in fact.voice_states if state.user_id not in self._opt_out]
         self.voice.reconcile(fact.guild_id, states, fact.at)
+        self._catch_up.see_guild(fact.guild_id, fact.at, self._now())
+
+    def _change_rights(self, guild_id: int) -> None:
+        self._catch_up.permit(guild_id, self._now())
 
     def _change_guild(self, fact: GuildChanged) -> None:
         for record in self.directory.change_guild(fact):
@@ -293,6 +307,7 @@ class Pipeline:
         else:
             self.voice.forget(fact.guild_id, fact.at)
             self.rights.forget(fact.guild_id)
+            self._catch_up.forget(fact.guild_id)
             self._newcomers.pop(fact.guild_id, None)
 
     def _afk_channel(self, guild_id: int) -> int:

@@ -4,7 +4,9 @@ A window is closed a little after its end, so that what was under way is in it. 
 between which the event loop breathes. A slice is one commit: its snapshots, the steps so far, and the step
 that says these guilds have left. If the disk refuses, the slice goes back into the window and is tried again.
 
-Journal parts are forgotten from the oldest on, as soon as no window they added to is open any more.
+Journal parts are forgotten from the oldest on, as soon as no window they added to is open any more. The marks
+of the audit log that stood in them are carried over. A part is written only when no entry waits in memory, so
+that a mark never speaks of an entry a crash would lose.
 """
 
 from __future__ import annotations
@@ -14,14 +16,16 @@ import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import islice
+from typing import NamedTuple
 
 import msgspec
 
 from exporter.clock import Clock
 from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
+from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer, finish
-from exporter.pipeline.journal import Closed, Part, SavedSession, Step, decode_part, encode_part
+from exporter.pipeline.journal import Closed, Mark, Part, SavedSession, Step, decode_part, encode_part
 from exporter.spool.ports import JournalPart
 
 log = logging.getLogger(__name__)
@@ -44,6 +48,14 @@ Settled = Callable[[str, tuple[int, int], list[int]], None]
 """Told after a commit: kind, period in ms and guilds of the snapshots."""
 
 
+class _Kept(NamedTuple):
+    """A part of the journal still on disk: the windows it added to, the guilds it has marks of."""
+
+    number: int
+    windows: set[tuple[str, int]]
+    marked: tuple[int, ...]
+
+
 class Windows:
     """Open windows and the journal that protects them."""
 
@@ -55,6 +67,7 @@ class Windows:
         snapshots: dict[str, Snapshot],
         settled: Settled,
         sessions: Callable[[], list[SavedSession]],
+        audit: CatchUp,
         source: str,
     ) -> None:
         self._aggregate = aggregate
@@ -63,8 +76,10 @@ class Windows:
         self._snapshots = snapshots
         self._settled = settled
         self._sessions = sessions
+        self._audit = audit
         self._source = source
-        self._parts: deque[tuple[int, set[tuple[str, int]]]] = deque()
+        self._parts: deque[_Kept] = deque()
+        self._marked: dict[int, int] = {}
         self._made = clock.now_ms()
         self._turn = asyncio.Lock()
 
@@ -79,7 +94,8 @@ class Windows:
                 continue
             self._aggregate.resize(part.lengths)
             self._aggregate.replay(part.steps)
-            self._parts.append((stored.number, self._aggregate.windows_of(part.steps)))
+            self._audit.restore(part.marks)
+            self._keep(stored.number, part.steps, part.marks)
             sessions = part.sessions
         return sessions
 
@@ -116,10 +132,12 @@ class Windows:
         return any(_ended(kind, start, now) for kind in self._aggregate.kinds for start in kind.windows)
 
     async def _save(self) -> bool:
+        if not await self._committer.drain():
+            return False
         # What sessions say is booked must be among the steps.
         self._aggregate.fold()
         steps = self._aggregate.take_steps()
-        if not steps and not self._sessions():
+        if not steps and not self._sessions() and not self._audit.unsaved:
             return True
         if await self._commit((), steps):
             return True
@@ -134,6 +152,8 @@ class Windows:
         return True
 
     async def _close_slice(self, kind: Kind, start: int, guild_ids: list[int]) -> bool:
+        if not await self._committer.drain():
+            return False
         # Before the guilds leave: a step behind theirs would be undone by the step that says they have left.
         self._aggregate.fold()
         closed = self._aggregate.close(kind, start, guild_ids)
@@ -163,23 +183,37 @@ class Windows:
         return f"{kind.name}:{self._source}:{guild_id}:{start}:{self._made}"
 
     async def _commit(self, entries: tuple[Entry, ...], steps: list[Step]) -> bool:
-        part = encode_part(Part(steps, self._sessions(), self._aggregate.lengths()))
         unneeded = self._unneeded()
-        forget = self._parts[unneeded - 1][0] if unneeded else 0
+        forget = self._parts[unneeded - 1].number if unneeded else 0
+        unsaved = self._audit.take_unsaved()
+        marks = self._audit.marks(self._carried(unneeded)) | unsaved
+        part = encode_part(Part(steps, self._sessions(), self._aggregate.lengths(), marks))
         number = await self._committer.commit(entries, part, forget)
         if number is None:
+            self._audit.put_back(unsaved)
             return False
         for _ in range(unneeded):
             self._parts.popleft()
-        self._parts.append((number, self._aggregate.windows_of(steps)))
+        self._keep(number, steps, marks)
         return True
+
+    def _keep(self, number: int, steps: list[Step], marks: Mapping[int, Mark]) -> None:
+        self._parts.append(_Kept(number, self._aggregate.windows_of(steps), tuple(marks)))
+        self._marked |= dict.fromkeys(marks, number)
+
+    def _carried(self, unneeded: int) -> Iterator[int]:
+        """Guilds whose newest mark stands in a part about to be forgotten."""
+        for part in islice(self._parts, unneeded):
+            for guild_id in part.marked:
+                if self._marked.get(guild_id) == part.number:
+                    yield guild_id
 
     def _unneeded(self) -> int:
         """How many parts, from the oldest on, nobody needs. The newest stays: it holds the voice sessions."""
         open_windows = self._aggregate.open_windows()
         unneeded = 0
-        for _number, windows in islice(self._parts, max(0, len(self._parts) - 1)):
-            if windows & open_windows:
+        for part in islice(self._parts, max(0, len(self._parts) - 1)):
+            if part.windows & open_windows:
                 break
             unneeded += 1
         return unneeded

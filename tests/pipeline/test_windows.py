@@ -8,13 +8,14 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Count
+from exporter.events.facts import AuditEntry, Count
 from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
 from exporter.pipeline import windows as module
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
+from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
-from exporter.pipeline.config import BatchingConfig
+from exporter.pipeline.config import BatchingConfig, CatchUpConfig
 from exporter.pipeline.journal import SavedSession, decode_part
 from exporter.pipeline.windows import GRACE_MS, Windows
 from exporter.spool.ports import JournalPart
@@ -77,7 +78,8 @@ class Process:
         self.aggregate = Aggregate(full_catalogue(), kinds, {}, channels=False)
         self.sessions: list[SavedSession] = []
         self.settled: list[tuple[str, int, list[int]]] = []
-        committer = Committer(disk, BatchingConfig(), clock, Telemetry())
+        self.committer = committer = Committer(disk, BatchingConfig(), clock, Telemetry())
+        self.catch_up = CatchUp(CatchUpConfig(), None, lambda _: True)
         self.windows = Windows(
             self.aggregate,
             committer,
@@ -85,6 +87,7 @@ class Process:
             {"short": self._entry("short"), "long": self._entry("long")},
             lambda kind, period, guild_ids: self.settled.append((kind, period[0], guild_ids)),
             lambda: self.sessions,
+            self.catch_up,
             "disk",
         )
 
@@ -365,3 +368,46 @@ async def test_keys_differ_even_when_the_clock_is_set_back(process: Process) -> 
         await process.windows.close(everything=True)
         process.clock.step(-0.01)
     assert len({entry.key for entry in process.disk.entries}) == 6
+
+
+def told(guild_id: int, entry_id: int) -> AuditEntry:
+    return AuditEntry(guild_id, entry_id, 0, 22, 1, 2, None)
+
+
+async def test_marks_of_the_audit_log_outlive_the_parts_they_were_written_in(
+    disk: Disk, clock: ManualClock
+) -> None:
+    process = await Process(disk, clock).begin()
+    process.catch_up.take(told(1, 100))
+    assert await process.windows.save()
+    for minute in range(20):
+        process.count(2)
+        if minute == 10:
+            process.catch_up.take(told(3, 300))
+        assert await process.windows.save()
+        clock.advance(60)
+        assert await process.windows.close()
+    assert 1 not in disk.parts
+    following = await Process(disk, clock).begin()
+    assert following.catch_up.marks((1, 2, 3)) == {1: (99, (100,)), 3: (299, (300,))}
+    assert not following.catch_up.unsaved
+
+
+async def test_a_mark_is_committed_after_the_entries_it_speaks_of(disk: Disk, clock: ManualClock) -> None:
+    process = await Process(disk, clock).begin()
+    process.catch_up.take(told(1, 100))
+    ban = Entry("GUILD_BAN_ADD", 1, 0, "audit:100", Priority.CRITICAL, {})
+    process.committer.offer(ban)
+    assert await process.windows.save()
+    assert disk.entries == [ban]
+    assert disk.number == 1
+
+
+async def test_marks_the_disk_refuses_are_saved_later(disk: Disk, clock: ManualClock) -> None:
+    process = await Process(disk, clock).begin()
+    process.catch_up.take(told(1, 100))
+    disk.full = True
+    assert not await process.windows.save()
+    disk.full = False
+    assert await process.windows.save()
+    assert (await Process(disk, clock).begin()).catch_up.marks((1,)) == {1: (99, (100,))}
