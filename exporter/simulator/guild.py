@@ -184,6 +184,8 @@ class Guild:
     boosting: dict[int, int] = field(default_factory=dict)
     timeouts: dict[int, Timeout] = field(default_factory=dict)
     """Those in force; Discord keeps one for somebody who left."""
+    doomed: set[int] = field(default_factory=set)
+    """Those of whom the audit log says already what is about to be done to them."""
     nicknames: dict[int, str | None] = field(default_factory=dict)
     invites: dict[str, Invite] = field(default_factory=dict)
     """Those that work, by code; the vanity URL is not among them."""
@@ -243,8 +245,8 @@ class Guild:
         self.joined.pop(user_id, None)
 
     def stays(self, user_id: int) -> bool:
-        """Whether nobody removes this member and they do not leave: moderators and boosters."""
-        return user_id in self.moderators or user_id in self.boosting
+        """Whether nobody removes this member and they do not leave: moderators, boosters and the doomed."""
+        return user_id in self.moderators or user_id in self.boosting or user_id in self.doomed
 
     def channels(self) -> Iterator[Channel]:
         """Everything but threads."""

@@ -41,6 +41,7 @@ class World:
     Attributes:
         publish: called with each dispatch; the gateway puts itself here.
         agenda: what will happen later, in simulated time.
+        began_with: an id; whatever was made while the simulator ran has a greater one.
         deadlines: what will happen at a moment of wall time.
     """
 
@@ -62,6 +63,7 @@ class World:
         self.render = Renderer(self.population)
         self.rng = random.Random(f"{shape.seed}/world")
         self.guilds: dict[int, Guild] = {}
+        self.began_with = self.ids.make(clock.now_ms())
         self.revision = 0
         self._numbered = 0
         for _ in range(shape.guilds):

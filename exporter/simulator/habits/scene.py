@@ -9,10 +9,12 @@ from __future__ import annotations
 import bisect
 import itertools
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from exporter.simulator import vocabulary as words
+from exporter.simulator.deeds import audit
 from exporter.simulator.deeds.audit import By
 from exporter.simulator.guild import Emoji
 from exporter.simulator.vocabulary import ChannelKind
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from exporter.simulator.guild import Channel, Guild, Message
+    from exporter.simulator.vocabulary import AuditAction
     from exporter.simulator.world import World
 
 _DAY_SECONDS = 86_400
@@ -47,6 +50,30 @@ class Conversation:
     left: int
 
 
+def usual_echo(rng: random.Random) -> float | None:
+    """An entry comes just before its event, with it, or within two seconds."""
+    return rng.choice((-1.0, 0.0, 0.0, rng.uniform(0.05, 2.0)))
+
+
+@dataclass(frozen=True, slots=True)
+class Manners:
+    """How things go about in a scenario.
+
+    Attributes:
+        echo: draws when an audit entry is told of, as ``By.delay`` says.
+        omens: share of removals whose entry is told of up to ``omen_seconds`` before.
+        omen_seconds: simulated seconds.
+        timeouts: shortest and longest timeout, in seconds of wall time; on ordinary days none ends in a run.
+        invite_ages: seconds of wall time after which invites may expire.
+    """
+
+    echo: Callable[[random.Random], float | None] = usual_echo
+    omens: float = 0.0
+    omen_seconds: float = 5.0
+    timeouts: tuple[float, float] = (3600.0, 7 * 86_400.0)
+    invite_ages: tuple[float, ...] = (1800.0, 86_400.0, 604_800.0)
+
+
 def day_curve(hour: float) -> float:
     """How much goes on at an hour of the day, against the average: quiet at 5, busy at 20."""
     return 1 + 0.8 * math.cos((hour - 20) * math.pi / 12)
@@ -55,12 +82,12 @@ def day_curve(hour: float) -> float:
 class Scene:
     """The world as habits see it."""
 
-    def __init__(self, world: World, rng: random.Random) -> None:
+    def __init__(self, world: World, rng: random.Random, manners: Manners | None = None) -> None:
         self.world = world
         self.rng = rng
         self.agenda = world.agenda
+        self.manners = manners or Manners()
         self.conversations: list[Conversation] = []
-        self.closing = False
         self._guilds: list[Guild] = []
         self._weights: list[float] = []
         self._counted_for = -1
@@ -147,9 +174,40 @@ class Scene:
         """A moderator with a reason, or without one."""
         return By(self.moderator(guild), self.rng.choice(words.REASONS), self.echo_delay())
 
-    def echo_delay(self) -> float:
-        """When an audit entry is told of: before its event (negative), with it, or within two seconds."""
-        return self.rng.choice((-1.0, 0.0, 0.0, self.rng.uniform(0.05, 2.0)))
+    def echo_delay(self) -> float | None:
+        """When an audit entry is told of, as ``By.delay`` says."""
+        return self.manners.echo(self.rng)
+
+    def carry_out(
+        self, guild: Guild, user_id: int, action: AuditAction, deed: Callable[[By], object]
+    ) -> None:
+        """Have it done by a moderator now or, where entries are told of long before, a while after that."""
+        by = self.sentence(guild)
+        if not self.chance_of_omen():
+            deed(by)
+            return
+        by = audit.foretell(self.world, guild, action, by, user_id)
+        guild.doomed.add(user_id)
+
+        def come_true() -> None:
+            guild.doomed.discard(user_id)
+            deed(by)
+
+        self.agenda.after(self.rng.uniform(0, self.manners.omen_seconds), come_true, echo_of=guild.id)
+
+    def chance_of_omen(self) -> bool:
+        """Whether an entry is told of long before its deed."""
+        return self.manners.omens > 0 and self.chance(self.manners.omens)
+
+    @property
+    def timeouts(self) -> tuple[float, float]:
+        """Shortest and longest timeout, in seconds."""
+        return self.manners.timeouts
+
+    @property
+    def invite_ages(self) -> tuple[float, ...]:
+        """How long invites may be used, in seconds."""
+        return self.manners.invite_ages
 
     def speaking_place(self, guild: Guild) -> Channel:
         """A voice channel other than the AFK channel."""

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from exporter.simulator import vocabulary as words
 from exporter.simulator.deeds import members
 from exporter.simulator.deeds.audit import By
+from exporter.simulator.vocabulary import AuditAction
 
 if TYPE_CHECKING:
     from exporter.simulator.guild import Guild
@@ -33,14 +35,20 @@ def arrive(scene: Scene) -> bool:
 
 
 def _arrive(scene: Scene, guild: Guild) -> bool:
-    if not guild.open:
-        return False
-    user_id = scene.rng.choice(guild.former) if guild.former and scene.chance(0.3) else 0
-    user_id = user_id or scene.world.population.newcomer(scene.rng)
-    if guild.has(user_id) or user_id in guild.bans:
+    user_id = newcomer(scene, guild)
+    if user_id is None:
         return False
     members.join(scene.world, guild, user_id)
     return True
+
+
+def newcomer(scene: Scene, guild: Guild) -> int | None:
+    """Somebody who may join: a former member or a stranger; None if who was thought of may not."""
+    if not guild.open:
+        return None
+    user_id = scene.rng.choice(guild.former) if guild.former and scene.chance(0.3) else 0
+    user_id = user_id or scene.world.population.newcomer(scene.rng)
+    return None if guild.has(user_id) or user_id in guild.bans or user_id in guild.bots else user_id
 
 
 def depart(scene: Scene) -> bool:
@@ -58,7 +66,9 @@ def kick(scene: Scene) -> bool:
     if found is None:
         return False
     guild, user_id = found
-    members.kick(scene.world, guild, user_id, scene.sentence(guild))
+    scene.carry_out(
+        guild, user_id, AuditAction.MEMBER_KICK, lambda by: members.kick(scene.world, guild, user_id, by)
+    )
     return True
 
 
@@ -72,7 +82,9 @@ def ban(scene: Scene) -> bool:
         user_id = scene.world.population.newcomer(scene.rng)
     if user_id in guild.bans or guild.stays(user_id) or user_id in guild.bots:
         return False
-    members.ban(scene.world, guild, user_id, scene.sentence(guild))
+    scene.carry_out(
+        guild, user_id, AuditAction.MEMBER_BAN_ADD, lambda by: members.ban(scene.world, guild, user_id, by)
+    )
     return True
 
 
@@ -82,7 +94,14 @@ def unban(scene: Scene) -> bool:
     if guild is None or not guild.bans:
         return False
     user_id = scene.rng.choice(list(guild.bans))
-    members.unban(scene.world, guild, user_id, scene.sentence(guild))
+    if user_id in guild.doomed:
+        return False
+    scene.carry_out(
+        guild,
+        user_id,
+        AuditAction.MEMBER_BAN_REMOVE,
+        lambda by: members.unban(scene.world, guild, user_id, by),
+    )
     return True
 
 
@@ -95,6 +114,20 @@ def prune(scene: Scene) -> bool:
     if not idle:
         return False
     members.prune(scene.world, guild, idle, By(guild.owner_id))
+    return True
+
+
+def prune_many(scene: Scene) -> bool:
+    """A moderator removes up to a third of the members at once."""
+    guild = scene.guild()
+    if guild is None or len(guild.members) < 4 * _PRUNED:
+        return False
+    most = max(_PRUNED, len(guild.members) // 3)
+    idle = [user_id for user_id in guild.members[-most:] if not guild.stays(user_id)]
+    if not idle:
+        return False
+    by = By(scene.moderator(guild), scene.rng.choice(words.REASONS), scene.rng.choice((-1.0, 0.0)))
+    members.prune(scene.world, guild, idle[: scene.rng.randint(1, len(idle))], by)
     return True
 
 
