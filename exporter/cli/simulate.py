@@ -11,6 +11,19 @@ from exporter.cli.options import DurationOption, SeedOption, read_duration
 
 GuildsOption = Annotated[int, typer.Option("--guilds", min=1, help="Guilds the bot is in.")]
 RateOption = Annotated[float, typer.Option("--rate", min=0, help="Actions of people per second.")]
+SCENARIO_NAMES = (
+    "raid",
+    "prune",
+    "moderator-spree",
+    "invite-storm",
+    "voice-evening",
+    "outage",
+    "thread-heavy",
+    "no-permissions",
+    "late-audit",
+)
+"""Written out, because building the table itself would make every command slower to start."""
+
 LedgerOption = Annotated[
     pathlib.Path | None,
     typer.Option("--ledger", metavar="FILE", help="Write here what truly happened, for `verify`."),
@@ -38,13 +51,23 @@ def simulate(
             help="Heartbeat interval asked for; short ones show half-open sockets soon.",
         ),
     ] = 41.25,
+    scenario: Annotated[
+        str | None,
+        typer.Option(
+            "--scenario", metavar="NAME", help=f"Instead of an ordinary day: {', '.join(SCENARIO_NAMES)}."
+        ),
+    ] = None,
 ) -> None:
     """Serve a simulated Discord: gateway, REST API and people who talk, react and moderate."""
     import asyncio
 
     from exporter.cli.session import prepare_log
     from exporter.cli.simulation import Plan, serve
+    from exporter.config.problems import suggest
+    from exporter.errors import ConfigError
 
     prepare_log()
-    plan = Plan(port, guilds, members, rate, seed, ledger, duration, shards, heartbeat)
+    if scenario is not None and scenario not in SCENARIO_NAMES:
+        raise ConfigError((f"--scenario: {scenario} is no scenario; {suggest(scenario, SCENARIO_NAMES)}",))
+    plan = Plan(port, guilds, members, rate, seed, ledger, duration, shards, heartbeat, scenario)
     asyncio.run(serve(plan, typer.echo))

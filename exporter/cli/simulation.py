@@ -19,6 +19,7 @@ from exporter.errors import ExporterError
 from exporter.simulator.driver import drive
 from exporter.simulator.ledger import Ledger
 from exporter.simulator.population import Shape
+from exporter.simulator.scenarios import SCENARIOS
 from exporter.simulator.server import Simulator
 from exporter.simulator.settings import SimulatorSettings
 from exporter.simulator.traffic import Traffic
@@ -39,7 +40,8 @@ class Plan:
     """What to simulate.
 
     ``rate`` is actions per second, ``duration`` seconds of traffic or None for no end, ``shards`` the number
-    recommended or 0 for as many as needed, ``heartbeat`` the seconds between heartbeats.
+    recommended or 0 for as many as needed, ``heartbeat`` the seconds between heartbeats, ``scenario`` the name
+    of one of ``SCENARIOS`` or None for an ordinary day.
     """
 
     port: int
@@ -51,6 +53,7 @@ class Plan:
     duration: float | None
     shards: int = 0
     heartbeat: float = 41.25
+    scenario: str | None = None
 
 
 async def serve(plan: Plan, say: Callable[[str], None]) -> None:
@@ -84,6 +87,13 @@ async def serve(plan: Plan, say: Callable[[str], None]) -> None:
         ledger.close()
 
 
+def _make_traffic(plan: Plan, world: World) -> Traffic:
+    if plan.scenario is None:
+        return Traffic(world, rate=plan.rate)
+    chosen = SCENARIOS[plan.scenario]
+    return Traffic(world, rate=plan.rate, habits=chosen.habits, begin=chosen.begin, manners=chosen.manners)
+
+
 async def _traffic(
     plan: Plan, simulator: Simulator, world: World, ledger: Ledger, clock: SystemClock
 ) -> None:
@@ -93,7 +103,7 @@ async def _traffic(
         with _on_signal(simulator.stop_requested):
             await drive(
                 world,
-                Traffic(world, rate=plan.rate),
+                _make_traffic(plan, world),
                 ledger,
                 simulator.publish,
                 rate=plan.rate,

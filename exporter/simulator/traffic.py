@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.simulator.deeds.guilds import end_outage
 from exporter.simulator.habits import chat, feedback, house, visits, voice
-from exporter.simulator.habits.scene import Scene
+from exporter.simulator.habits.scene import Manners, Scene
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -68,11 +68,22 @@ class Traffic:
         world: where they happen.
         rate: actions per second; 0 draws nothing.
         habits: weights by habit.
+        begin: called before the first action, to make plans.
+        manners: how things go about; None for as on any day.
     """
 
-    def __init__(self, world: World, *, rate: float, habits: Mapping[Habit, float] = EVERYDAY) -> None:
+    def __init__(
+        self,
+        world: World,
+        *,
+        rate: float,
+        habits: Mapping[Habit, float] = EVERYDAY,
+        begin: Callable[[Scene], None] | None = None,
+        manners: Manners | None = None,
+    ) -> None:
         self.world = world
-        self.scene = Scene(world, random.Random(f"{world.shape.seed}/traffic"))
+        self.scene = Scene(world, random.Random(f"{world.shape.seed}/traffic"), manners)
+        self._begin = begin
         self.rate = rate
         self.steps = 0
         self._habits = tuple(habits)
@@ -81,6 +92,9 @@ class Traffic:
     def step(self) -> None:
         """Do what is due on the agenda or, if nothing is, something new."""
         agenda = self.scene.agenda
+        if self._begin is not None:
+            begin, self._begin = self._begin, None
+            begin(self.scene)
         self.steps += 1
         agenda.now = self.steps / self.rate
         self.world.deadlines.pass_to(self.world.now())
@@ -95,6 +109,7 @@ class Traffic:
     def finish(self) -> None:
         """Come to rest: outages end, every audit entry is told of, everybody leaves voice."""
         world = self.world
+        world.deadlines.pass_to(world.now())
         self.scene.agenda.settle_all()
         for guild in tuple(world.guilds.values()):
             end_outage(world, guild)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -54,13 +55,13 @@ class Stage:
         return traffic
 
 
-@pytest.fixture
-def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+@contextmanager
+def _stages(directory: Path) -> Iterator[Callable[..., Stage]]:
     made: list[Stage] = []
 
     def make(*, wall_ms: int = 1_760_000_000_000, **shape: int) -> Stage:
         clock = ManualClock(wall_ms)
-        path = tmp_path / f"ledger-{len(made)}.jsonl"
+        path = directory / f"ledger-{len(made)}.jsonl"
         ledger = Ledger(path, clock)
         chosen = Shape(**({"seed": 7, "guilds": 3, "members": 30} | shape))
         stage = Stage(World(chosen, ledger, clock), ledger, clock, path)
@@ -71,6 +72,19 @@ def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
     yield make
     for stage in made:
         stage.ledger.close()
+
+
+@pytest.fixture
+def make_stage(tmp_path: Path) -> Iterator[Callable[..., Stage]]:
+    with _stages(tmp_path) as make:
+        yield make
+
+
+@pytest.fixture(scope="module")
+def make_stages(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Callable[..., Stage]]:
+    """Like ``make_stage``, for what all tests of a module look at."""
+    with _stages(tmp_path_factory.mktemp("ledgers")) as make:
+        yield make
 
 
 @pytest.fixture
