@@ -40,8 +40,8 @@ class Plan:
     """What to simulate.
 
     ``rate`` is actions per second, ``duration`` seconds of traffic or None for no end, ``shards`` the number
-    recommended or 0 for as many as needed, ``heartbeat`` the seconds between heartbeats, ``scenario`` the name
-    of one of ``SCENARIOS`` or None for an ordinary day.
+    recommended or 0 for as many as needed, ``heartbeat`` the seconds between heartbeats, ``scenario`` the
+    name of one of ``SCENARIOS`` or None for an ordinary day.
     """
 
     port: int
