@@ -6,7 +6,7 @@ import datetime as dt
 
 import msgspec
 
-from exporter.events.facts import Action, Count, MemberMoved, Person, Record
+from exporter.events.facts import Action, Count, MemberJoined, MemberMoved, MemberSilence, Person, Record
 from exporter.events.payload import Snowflake, User, believable, clean, snowflake_ms, unix_ms
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Priority
@@ -41,6 +41,14 @@ class MemberAdd(msgspec.Struct):
     joined_at: dt.datetime | None = None
 
 
+class MemberUpdate(msgspec.Struct):
+    """Discord docs, Gateway Events › Guild Member Update."""
+
+    guild_id: Snowflake
+    user: User
+    communication_disabled_until: dt.datetime | msgspec.UnsetType | None = msgspec.UNSET
+
+
 class MemberRemove(msgspec.Struct):
     """Discord docs, Gateway Events › Guild Member Remove."""
 
@@ -48,7 +56,7 @@ class MemberRemove(msgspec.Struct):
     user: User
 
 
-def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | MemberMoved, ...]:
+def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | MemberMoved | MemberJoined, ...]:
     """One join, identified by member and moment: a member joins once at a time."""
     at = believable(unix_ms(member.joined_at), received_at)
     user = member.user
@@ -69,7 +77,18 @@ def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | Memb
         ),
         Count(JOINS.slot, member.guild_id, at),
         MemberMoved(member.guild_id, 1),
+        MemberJoined(member.guild_id, user.id, at),
     )
+
+
+def read_update(member: MemberUpdate, received_at: int) -> tuple[MemberSilence, ...]:
+    """Whether a member is timed out; in a moment that may have passed."""
+    until = member.communication_disabled_until
+    if isinstance(until, msgspec.UnsetType):
+        return ()
+    user = member.user
+    person = Person(user.id, clean(user.username), user.bot)
+    return (MemberSilence(member.guild_id, received_at, person, unix_ms(until)),)
 
 
 def read_remove(member: MemberRemove, received_at: int) -> tuple[Action | MemberMoved, ...]:
@@ -87,6 +106,8 @@ def read_remove(member: MemberRemove, received_at: int) -> tuple[Action | Member
     )
 
 
+_UPDATE = Reader(MemberUpdate, read_update)
+
 FAMILY = Family(
     "members",
     "Who joins and who goes.",
@@ -96,7 +117,7 @@ FAMILY = Family(
             family="members",
             help="Somebody joined.",
             priority=Priority.CRITICAL,
-            reads={"GUILD_MEMBER_ADD": Reader(MemberAdd, read_add)},
+            reads={"GUILD_MEMBER_ADD": Reader(MemberAdd, read_add), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),
             measures=(JOINS,),
             table="member_events",
@@ -113,7 +134,7 @@ FAMILY = Family(
             family="members",
             help="Somebody left, was kicked, banned or pruned.",
             priority=Priority.CRITICAL,
-            reads={"GUILD_MEMBER_REMOVE": Reader(MemberRemove, read_remove)},
+            reads={"GUILD_MEMBER_REMOVE": Reader(MemberRemove, read_remove), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),
             permissions=("view_audit_log",),
             blind_without={"view_audit_log": "kicks look like leaves"},

@@ -1,33 +1,75 @@
-"""Moderation: bans and unbans, with actor and reason from the audit log.
+"""Moderation: what is done to people by moderators and by AutoModeration, with actor and reason.
 
-The dispatch of a ban names the target only. Who and why stand in an audit-log entry, which Discord sends
-before, after or, without the View Audit Log permission, never. The pipeline matches the two.
+The dispatch of a ban names the target only. Who and why stand in an audit-log entry (``audit``), which
+Discord sends before, after or, without the View Audit Log permission, never. The pipeline matches the two.
+
+Which row hangs on which switch:
+
+    GUILD_BAN_ADD                       ban
+    GUILD_BAN_REMOVE                    unban
+    AUTO_MODERATION_ACTION_EXECUTION    automod_block, automod_flag, automod_timeout
+    GUILD_AUDIT_LOG_ENTRY_CREATE        all others, and actor and reason of the above
+    GUILD_MEMBER_ADD, _REMOVE           with one of them on, timeouts are known without the audit log too; by
+                                        whom is then unknown
+    MESSAGE_DELETE, VOICE_CHANNEL_*     with them on, the count of ``message_delete``, ``member_move`` and
+                                        ``member_disconnect`` follows what is counted up afterwards
 """
 
 from __future__ import annotations
 
 import msgspec
 
-from exporter.events.facts import Action, AuditEntry, Person
-from exporter.events.payload import MAX_ID, Number, Snowflake, User, clean, clean_or_none, moment_of
+from exporter.events.audit import EntryPayload, read_answer, read_entry
+from exporter.events.facts import Action, MessageGone, Person
+from exporter.events.inquiry import Answer, Inquiry, Kind
+from exporter.events.payload import Number, Snowflake, User, clean
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Priority
 
+BAN_ADD = "GUILD_BAN_ADD"
+BAN_REMOVE = "GUILD_BAN_REMOVE"
+ENTRY_CREATE = "GUILD_AUDIT_LOG_ENTRY_CREATE"
+EXECUTION = "AUTO_MODERATION_ACTION_EXECUTION"
+
 ACTIONS = Measure(
     name="moderation_actions",
-    help="Actions taken by moderators.",
+    help="Actions taken by moderators and by AutoModeration, and timeouts that ran out.",
     metric="discord_moderation_actions",
     measurement="discord_guild",
     field="moderation_actions",
     label="action",
-    values=("ban", "unban", "kick"),
+    values=(
+        "ban",
+        "unban",
+        "kick",
+        "prune",
+        "timeout",
+        "timeout_removed",
+        "timeout_expired",
+        "role_add",
+        "role_remove",
+        "nick",
+        "voice_mute",
+        "voice_unmute",
+        "voice_deafen",
+        "voice_undeafen",
+        "member_move",
+        "member_disconnect",
+        "message_delete",
+        "message_bulk_delete",
+        "automod_block",
+        "automod_flag",
+        "automod_timeout",
+        "bot_add",
+    ),
 )
 
-AUDIT_KICK = 20
-AUDIT_PRUNE = 21
-AUDIT_BAN = 22
-AUDIT_UNBAN = 23
-"""Discord docs, Resources › Audit Log › Audit Log Events."""
+_EXECUTED = {1: "automod_block", 2: "automod_flag", 3: "automod_timeout"}
+"""Discord docs, Resources › Auto Moderation › Action Types; blocked profile changes are no action on a
+member's doings."""
+
+TYPE_OF_ACTION = {"ban": BAN_ADD, "unban": BAN_REMOVE} | dict.fromkeys(_EXECUTED.values(), EXECUTION)
+"""The event type, and so the switch, of an action's row; any other is ``ENTRY_CREATE``."""
 
 
 class BanPayload(msgspec.Struct):
@@ -37,22 +79,30 @@ class BanPayload(msgspec.Struct):
     user: User
 
 
-class AuditOptions(msgspec.Struct):
-    """Discord docs, Resources › Audit Log › Optional Audit Entry Info; numbers come as text."""
+class ExecutedAction(msgspec.Struct):
+    """Discord docs, Resources › Auto Moderation › Auto Moderation Action Object."""
 
-    members_removed: Number = 0
+    type: Number
 
 
-class AuditPayload(msgspec.Struct):
-    """Discord docs, Gateway Events › Guild Audit Log Entry Create."""
+class ExecutionPayload(msgspec.Struct):
+    """Discord docs, Gateway Events › Auto Moderation Action Execution; what was written is not read."""
 
     guild_id: Snowflake
+    action: ExecutedAction
+    rule_id: Snowflake
+    user_id: Snowflake
+    channel_id: Snowflake | None = None
+    message_id: Snowflake | None = None
+    alert_system_message_id: Snowflake | None = None
+
+
+class DeletionPayload(msgspec.Struct):
+    """Discord docs, Gateway Events › Message Delete."""
+
     id: Snowflake
-    action_type: Number
-    user_id: Snowflake | None = None
-    target_id: str | None = None
-    reason: str | None = None
-    options: AuditOptions | None = None
+    channel_id: Snowflake
+    guild_id: Snowflake = 0
 
 
 def _read_action(kind: str, action: str, ban: BanPayload, received_at: int) -> tuple[Action, ...]:
@@ -62,35 +112,39 @@ def _read_action(kind: str, action: str, ban: BanPayload, received_at: int) -> t
 
 def read_ban(ban: BanPayload, received_at: int) -> tuple[Action, ...]:
     """One ban, by nobody known yet."""
-    return _read_action("GUILD_BAN_ADD", "ban", ban, received_at)
+    return _read_action(BAN_ADD, "ban", ban, received_at)
 
 
 def read_unban(ban: BanPayload, received_at: int) -> tuple[Action, ...]:
     """One unban, by nobody known yet."""
-    return _read_action("GUILD_BAN_REMOVE", "unban", ban, received_at)
+    return _read_action(BAN_REMOVE, "unban", ban, received_at)
 
 
-def _read_target(text: str | None) -> int:
-    if not text or not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_ID)):
-        return 0
-    number = int(text)
-    return number if number <= MAX_ID else 0
-
-
-def read_audit(entry: AuditPayload, received_at: int) -> tuple[AuditEntry, ...]:
-    """One entry; some targets are not ids (an invite's code), and then stand as 0."""
+def read_execution(done: ExecutionPayload, received_at: int) -> tuple[Action, ...]:
+    """What AutoModeration did; a rule with several actions is told of once for each."""
+    action = _EXECUTED.get(done.action.type)
+    if action is None:
+        return ()
+    # A blocked message has no id; with the time it is told apart from the same rule's next hit.
+    occasion = done.message_id or done.alert_system_message_id or received_at
     return (
-        AuditEntry(
-            entry.guild_id,
-            entry.id,
-            moment_of(entry.id, received_at),
-            entry.action_type,
-            entry.user_id or 0,
-            _read_target(entry.target_id),
-            clean_or_none(entry.reason),
-            entry.options.members_removed if entry.options else 0,
+        Action(
+            EXECUTION,
+            action,
+            done.guild_id,
+            received_at,
+            Person(done.user_id, ""),
+            {"rule_id": done.rule_id, "channel_id": done.channel_id, "message_id": done.message_id},
+            f"{done.rule_id}:{done.user_id}:{occasion}",
         ),
     )
+
+
+def read_deletion(message: DeletionPayload, received_at: int) -> tuple[MessageGone, ...]:
+    """A message that is gone."""
+    if not message.guild_id:
+        return ()
+    return (MessageGone(message.guild_id, message.channel_id, received_at),)
 
 
 _FIELDS = (
@@ -101,18 +155,41 @@ _FIELDS = (
     Field("reason", "The reason given, if any.", personal=True),
     Field("audit_entry_id", "The audit-log entry that says so."),
 )
+_ACTION = Field("action", "What was done, as in `discord_moderation_actions_total`.")
+_AUTOMOD = (
+    _ACTION,
+    *_FIELDS,
+    Field("rule_id", "The rule that applied."),
+    Field("rule", "Its name, from the audit log."),
+    Field("channel_id", "Where it applied."),
+    Field("message_id", "The message, where it was not blocked."),
+)
+_AUDITED = (
+    _ACTION,
+    *_FIELDS,
+    Field("until", "Of a timeout: its end, ms since the epoch."),
+    Field("roles", "Of role changes: the roles."),
+    Field("roles_removed", "The roles taken where others were given by the same action."),
+    Field("nick", "Of a renaming: the new nickname.", personal=True),
+    Field("old_nick", "The nickname before.", personal=True),
+    Field("members_removed", "Of a prune: how many went."),
+    Field("days", "Of a prune: how long they had been away."),
+    Field("count", "Of messages, moves and disconnections: how many, as last counted."),
+    Field("channel_id", "Where; of moves, where to."),
+    Field("also", "What else the same action did."),
+)
 _BLIND = {"view_audit_log": "who banned and why stays unknown"}
 
 FAMILY = Family(
     "moderation",
-    "Who was removed, by whom and why.",
+    "What moderators and AutoModeration do, to whom and why.",
     (
         EventSpec(
-            type="GUILD_BAN_ADD",
+            type=BAN_ADD,
             family="moderation",
             help="Somebody was banned.",
             priority=Priority.CRITICAL,
-            reads={"GUILD_BAN_ADD": Reader(BanPayload, read_ban)},
+            reads={BAN_ADD: Reader(BanPayload, read_ban)},
             intents=("guild_moderation",),
             permissions=("view_audit_log",),
             blind_without=_BLIND,
@@ -121,11 +198,11 @@ FAMILY = Family(
             fields=_FIELDS,
         ),
         EventSpec(
-            type="GUILD_BAN_REMOVE",
+            type=BAN_REMOVE,
             family="moderation",
             help="A ban was lifted.",
             priority=Priority.CRITICAL,
-            reads={"GUILD_BAN_REMOVE": Reader(BanPayload, read_unban)},
+            reads={BAN_REMOVE: Reader(BanPayload, read_unban)},
             intents=("guild_moderation",),
             permissions=("view_audit_log",),
             blind_without=_BLIND,
@@ -134,17 +211,36 @@ FAMILY = Family(
             fields=_FIELDS,
         ),
         EventSpec(
-            type="GUILD_AUDIT_LOG_ENTRY_CREATE",
+            type=ENTRY_CREATE,
             family="moderation",
-            help="An entry of the audit log: gives bans, unbans and kicks their actor and reason.",
+            help="An entry of the audit log: actions on members, and actor and reason of bans and unbans.",
             priority=Priority.CRITICAL,
-            reads={"GUILD_AUDIT_LOG_ENTRY_CREATE": Reader(AuditPayload, read_audit)},
+            reads={
+                ENTRY_CREATE: Reader(EntryPayload, read_entry),
+                Inquiry(Kind.AUDIT_LOG, 0).dispatch: Reader(Answer, read_answer),
+                "MESSAGE_DELETE": Reader(DeletionPayload, read_deletion),
+            },
             intents=("guild_moderation",),
             permissions=("view_audit_log",),
-            blind_without={"view_audit_log": "actor and reason of every action"},
+            blind_without={
+                "view_audit_log": "actor and reason of everything; kicks, prunes, changes of roles and names"
+            },
             table="moderation_logs",
-            fields=_FIELDS,
+            fields=_AUDITED,
             measures=(ACTIONS,),
+        ),
+        EventSpec(
+            type=EXECUTION,
+            family="moderation",
+            help="AutoModeration blocked or flagged a message, or timed its author out.",
+            priority=Priority.CRITICAL,
+            reads={EXECUTION: Reader(ExecutionPayload, read_execution)},
+            intents=("auto_moderation_execution",),
+            permissions=("manage_guild",),
+            blind_without={"manage_guild": "what AutoModeration does"},
+            measures=(ACTIONS,),
+            table="moderation_logs",
+            fields=_AUTOMOD,
         ),
     ),
 )

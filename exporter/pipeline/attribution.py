@@ -1,83 +1,50 @@
-"""Who did it and why: actions and audit-log entries that speak of the same thing are brought together.
+"""Who did what to whom, and why: dispatches and audit-log entries that speak of one action become one row.
 
-Discord sends both, in either order, or only one. Whatever comes first is recorded at once; the other one, if
-it comes within the window, amends the record under the same key. So a critical entry never waits, one real
-action is one row, and it is counted once, when it is first learnt.
-
-A departure is provisional for the length of the window: it is recorded as a leave and becomes a kick, a ban
-or a prune if something says so. It is counted when that is decided. A prune names nobody, only how many: it
-is the cause of that many departures of its guild around it that have no other.
+Whatever comes first is recorded at once and amended by what follows, so a critical entry never waits, one
+real action is one row, and it is counted once, when it is first learnt. This is where what is told is handed
+to those who know about it: rows (``actions``), departures, timeouts, entries that count on (``grouped``), and
+what is asked for when nothing explains an action (``lookups``).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from dataclasses import dataclass
-from typing import TypeVar
 
-from exporter.events.facts import Action, AuditEntry, Count, Record
-from exporter.events.members import LEAVES
-from exporter.events.moderation import ACTIONS, AUDIT_BAN, AUDIT_KICK, AUDIT_PRUNE, AUDIT_UNBAN
-from exporter.model import Json
+from exporter.events.audit import GROUPED, MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
+from exporter.events.facts import (
+    Action,
+    AuditEntry,
+    AuditPage,
+    Count,
+    MemberJoined,
+    MemberSilence,
+    MessageGone,
+    Record,
+)
+from exporter.events.inquiry import Ask
+from exporter.events.moderation import ENTRY_CREATE
+from exporter.pipeline.actions import WINDOW_MS, ActionLog, Told
+from exporter.pipeline.departures import Departure, Departures
+from exporter.pipeline.grouped import PURPOSE as COUNT_PURPOSE
+from exporter.pipeline.grouped import Groups
+from exporter.pipeline.journal import SavedAction, SavedModeration
+from exporter.pipeline.lookups import PURPOSE as UNEXPLAINED_PURPOSE
+from exporter.pipeline.lookups import LookUps, Miss
+from exporter.pipeline.timeouts import Timeouts
 
-WINDOW_MS = 10_000
-"""How far apart an action and its audit-log entry may arrive. They come within a second of each other as a
-rule; ten cover a slow day at Discord, and stay short of the same person being removed twice."""
+__all__ = ["WINDOW_MS", "Attribution"]
 
-MAX_WAITING = 50_000
-"""Actions and entries that wait for their other half; the oldest is settled early beyond this."""
-
-_AUDITED = {AUDIT_BAN: "ban", AUDIT_UNBAN: "unban", AUDIT_KICK: "kick"}
-_TYPES = {
-    "ban": "GUILD_BAN_ADD",
-    "unban": "GUILD_BAN_REMOVE",
-    "kick": "GUILD_AUDIT_LOG_ENTRY_CREATE",
-}
-_DEPARTS = ("ban", "kick")
-_OPPOSITE = {"ban": "unban", "unban": "ban"}
-
-_Place = TypeVar("_Place", bound=tuple[object, ...])
-
-
-@dataclass(slots=True)
-class Departure:
-    """A departure recorded as a leave, not counted yet."""
-
-    action: Action
-    key: str
-    deadline: int
-
-
-@dataclass(slots=True)
-class Known:
-    """What has been recorded of one action, waiting for what else is said of it.
-
-    ``undone`` is set once the opposite has been done, so that the same dispatch again is a new action.
-    """
-
-    key: str
-    deadline: int
-    audited: AuditEntry | None
-    named: bool
-    departure: Departure | None = None
-    undone: bool = False
-
-
-@dataclass(slots=True)
-class Prune:
-    """A prune, and how many of its departures have not been seen yet."""
-
-    entry: AuditEntry
-    remaining: int
-    deadline: int
+_TIMEOUTS = frozenset({"timeout", "timeout_removed"})
+_REMOVALS = frozenset({"kick", "ban"})
 
 
 class Attribution:
-    """The actions of the last seconds.
+    """The actions of the last seconds, and what goes on longer.
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
-    ``name_of`` knows people's names; ``types`` holds the event types that are switched on. ``now``
-    is in ms on a clock that never steps.
+    ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``ask`` puts
+    questions, and ``blind`` says in which guilds the audit log may not be read. ``now`` is in ms on a clock
+    that never steps, ``wall`` in ms since the epoch.
     """
 
     def __init__(
@@ -86,179 +53,162 @@ class Attribution:
         count: Callable[[Count], None],
         name_of: Callable[[int], str | None],
         types: Container[str],
+        ask: Ask | None = None,
+        blind: Callable[[int], bool] = lambda _: False,
     ) -> None:
-        self._record = record
-        self._count = count
-        self._name_of = name_of
-        self._types = types
-        self._known: dict[tuple[int, str, int], Known] = {}
-        self._departures: dict[tuple[int, int], Departure] = {}
-        self._prunes: dict[tuple[int], Prune] = {}
+        readable = ask is not None and ENTRY_CREATE in types
+        self._log = ActionLog(record, count, name_of, types)
+        self._lookups = LookUps(ask or _ask_nobody, blind if readable else _everywhere)
+        self._groups = Groups(ask or _ask_nobody, blind if readable else _everywhere)
+        self._departures = Departures(self._log, self._lookups.waits)
+        self._timeouts = Timeouts(self._log, self._lookups)
+        self._misses: dict[Told | Departure, Miss] = {}
 
-    @property
-    def undecided(self) -> int:
-        """Departures whose cause may still turn up."""
-        return len(self._departures)
+    def undecided(self, wall: int) -> int:
+        """What may still change: departures, timeouts, counts and look-ups."""
+        return len(self._departures) + self._timeouts.open(wall) + self._groups.open + self._lookups.awaited
+
+    # ------------------------------------------------------------------ what is told
 
     def act(self, action: Action, now: int) -> None:
         """Take what a dispatch says was done to somebody."""
         if action.action == "leave":
-            self._depart(action, now)
+            departure = self._departures.depart(action, now)
+            self._misses[departure] = self._lookups.miss(action.guild_id, action.at, now)
             return
-        place = (action.guild_id, action.action, action.target.user_id)
-        named: dict[str, Json] = {"target_username": action.target.name}
-        known = self._known.get(place)
-        if known is not None and not known.named:
-            known.named = True
-            self._amend(action.type, action.guild_id, action.at, known.key, named, place[2])
+        told = self._log.act(action, now)
+        if told is None:
             return
-        if known is not None and not known.undone:
+        target_id = action.target.user_id
+        if action.action == "ban":
+            self._departures.ban(action.guild_id, target_id, now)
+        elif action.action == "automod_timeout":
+            self._timeouts.execute(action.guild_id, target_id, now)
+        if told.entry is None:
+            self._misses[told] = self._lookups.miss(action.guild_id, action.at, now)
+
+    def audit(self, entry: AuditEntry, now: int, *, fresh: bool = True, recovered: bool = False) -> None:
+        """Take an audit-log entry; one that is not ``fresh`` can only count on."""
+        if not fresh or self._log.is_known(entry):
+            self._recount(entry, now)
             return
-        key = f"{action.action}:{action.guild_id}:{place[2]}:{action.at}"
-        data: dict[str, Json] = {"action": action.action, "target_user_id": place[2], **named}
-        self._open(Record(action.type, action.guild_id, action.at, key, data, place[2]), action.action)
-        self._learn(place, Known(key, now + WINDOW_MS, None, named=True))
-
-    def audit(self, entry: AuditEntry, now: int) -> None:
-        """Take an audit-log entry."""
-        if entry.action_type == AUDIT_PRUNE:
-            self._prune(entry, now)
+        if not entry.action or (entry.action in _REMOVALS and not entry.target_id):
             return
-        action = _AUDITED.get(entry.action_type)
-        if action is None or not entry.target_id:
-            return
-        place = (entry.guild_id, action, entry.target_id)
-        kind = _TYPES[action]
-        told: dict[str, Json] = {
-            "moderator_id": entry.actor_id or None,
-            "moderator_username": self._name_of(entry.actor_id),
-            "reason": entry.reason,
-            "audit_entry_id": entry.entry_id,
-        }
-        known = self._known.get(place)
-        if known is not None and known.audited is not None and known.audited.entry_id == entry.entry_id:
-            return
-        if known is not None and known.audited is None:
-            known.audited = entry
-            self._amend(kind, entry.guild_id, entry.at, known.key, told, entry.target_id)
-            if known.departure is not None:
-                self._blame(known.departure, action, entry)
-        else:
-            key = f"audit:{entry.entry_id}"
-            data: dict[str, Json] = {
-                "action": action,
-                "target_user_id": entry.target_id,
-                "target_username": self._name_of(entry.target_id),
-                **told,
-            }
-            self._open(Record(kind, entry.guild_id, entry.at, key, data, entry.target_id), action)
-            self._learn(place, Known(key, now + WINDOW_MS, entry, named=False))
+        told = self._log.enter(entry, now, recovered=recovered)
+        self._explain(told)
+        if entry.action_type in GROUPED:
+            self._groups.enter(entry, now)
+        elif entry.action in _REMOVALS:
+            self._departures.remove(entry, now)
+        elif entry.action == "prune":
+            self._departures.prune(entry, now)
+        elif entry.action in _TIMEOUTS:
+            self._timeouts.enter(entry, now)
+        elif entry.action == "automod_timeout":
+            self._timeouts.execute(entry.guild_id, entry.target_id, now)
 
-    def settle(self, now: int, *, all_of_them: bool = False) -> None:
-        """Decide what has waited long enough; dictionaries are in order of deadline."""
-        for place in _due(self._departures, now, all_of_them=all_of_them):
-            self._decide(self._departures.pop(place), "leave")
-        for known in _due(self._known, now, all_of_them=all_of_them):
-            del self._known[known]
-        for guild in _due(self._prunes, now, all_of_them=all_of_them):
-            del self._prunes[guild]
+    def _recount(self, entry: AuditEntry, now: int) -> None:
+        if entry.action_type in GROUPED:
+            self._log.recount(entry)
+            self._groups.enter(entry, now)
 
-    def _prune(self, entry: AuditEntry, now: int) -> None:
-        """Latest departures first: a prune and its departures come together, others may lie before."""
-        guild_id = entry.guild_id
-        waiting = [place for place in self._departures if place[0] == guild_id]
-        pruned = waiting[-entry.amount :] if entry.amount else []
-        for place in pruned:
-            self._end(self._departures.pop(place), "prune", entry)
-        if remaining := entry.amount - len(pruned):
-            self._prunes.pop((guild_id,), None)
-            self._prunes[guild_id,] = Prune(entry, remaining, now + WINDOW_MS)
+    def _explain(self, told: Told) -> None:
+        miss = self._misses.pop(told, None)
+        if miss is not None:
+            self._lookups.find(miss)
 
-    def _depart(self, action: Action, now: int) -> None:
-        user_id = action.target.user_id
-        key = f"leave:{action.guild_id}:{user_id}:{action.at}"
-        departure = Departure(action, key, now + WINDOW_MS)
-        data: dict[str, Json] = {
-            "event": "leave",
-            "user_id": user_id,
-            "username": action.target.name,
-            "bot": action.target.bot,
-            "reason": "leave",
-        }
-        self._record(Record(action.type, action.guild_id, action.at, key, data, user_id), False)
-        for cause in _DEPARTS:
-            known = self._known.get((action.guild_id, cause, user_id))
-            if known is not None and known.departure is None:
-                self._explain(departure, known, cause)
-                return
-        prune = self._prunes.get((action.guild_id,))
-        if prune is not None and prune.remaining:
-            prune.remaining -= 1
-            self._end(departure, "prune", prune.entry)
-            return
-        earlier = self._departures.pop((action.guild_id, user_id), None)
-        if earlier is None and len(self._departures) >= MAX_WAITING:
-            earlier = self._departures.pop(next(iter(self._departures)))
-        if earlier is not None:
-            self._decide(earlier, "leave")
-        self._departures[action.guild_id, user_id] = departure
+    def answer(self, page: AuditPage, now: int) -> None:
+        """Take the end of an answer, its entries having been taken."""
+        if page.inquiry.purpose == COUNT_PURPOSE:
+            self._groups.answer(page)
+        elif page.inquiry.purpose == UNEXPLAINED_PURPOSE:
+            self._lookups.answer(page, now)
 
-    def _learn(self, place: tuple[int, str, int], known: Known) -> None:
-        self._known.pop(place, None)
-        if len(self._known) >= MAX_WAITING:
-            del self._known[next(iter(self._known))]
-        self._known[place] = known
-        guild_id, action, user_id = place
-        opposite = self._known.get((guild_id, _OPPOSITE.get(action, ""), user_id))
-        if opposite is not None:
-            opposite.undone = True
-        if action in _DEPARTS:
-            departure = self._departures.pop((guild_id, user_id), None)
-            if departure is not None:
-                self._explain(departure, known, action)
+    def join(self, fact: MemberJoined, now: int) -> None:
+        """Somebody is a member again."""
+        self._departures.join(fact, now)
 
-    def _open(self, record: Record, action: str) -> None:
-        """Record and count an action first heard of, if its own type is on, whichever dispatch told of it."""
-        if record.type in self._types:
-            self._record(record, False)
-            self._count(Count(ACTIONS[action], record.guild_id, record.at))
+    def silence(self, fact: MemberSilence, now: int) -> None:
+        """A member's timeout as it stands."""
+        self._timeouts.update(fact, now)
 
-    def _explain(self, departure: Departure, known: Known, cause: str) -> None:
-        """A departure has its cause, and with it its actor if that is known."""
-        known.departure = departure
-        self._end(departure, cause, known.audited)
+    def lose_message(self, fact: MessageGone, now: int) -> None:
+        """A message was deleted by somebody."""
+        self._groups.happen(fact.guild_id, MESSAGE_DELETE, fact.channel_id, fact.at, now)
 
-    def _end(self, departure: Departure, cause: str, entry: AuditEntry | None) -> None:
-        self._blame(departure, cause, entry)
-        self._decide(departure, cause)
+    def change_voice(self, guild_id: int, channel_id: int, at: int, now: int) -> None:
+        """Somebody was in voice and is now in another channel, or in none (0)."""
+        action_type = MEMBER_MOVE if channel_id else MEMBER_DISCONNECT
+        self._groups.happen(guild_id, action_type, channel_id, at, now)
 
-    def _decide(self, departure: Departure, reason: str) -> None:
-        action = departure.action
-        self._count(Count(LEAVES[reason], action.guild_id, action.at))
+    # ------------------------------------------------------------------ what time decides
 
-    def _blame(self, departure: Departure, cause: str, entry: AuditEntry | None) -> None:
-        told: dict[str, Json] = {"reason": cause}
-        if entry is not None:
-            told["moderator_id"] = entry.actor_id or None
-            told["moderator_username"] = self._name_of(entry.actor_id)
-            told["audit_entry_id"] = entry.entry_id
-        action = departure.action
-        person = action.target.user_id
-        self._amend(action.type, action.guild_id, action.at, departure.key, told, person)
+    def settle(self, now: int, wall: int, *, all_of_them: bool = False) -> None:
+        """Decide what has waited long enough, and ask for what nobody explains."""
+        self._departures.settle(now, all_of_them=all_of_them)
+        self._timeouts.settle(now, wall, all_of_them=all_of_them)
+        for thing in [thing for thing in self._misses if _is_over(thing, now)]:
+            self._lookups.find(self._misses.pop(thing))
+        self._log.settle(now, all_of_them=all_of_them)
+        if not all_of_them:
+            self._lookups.ask_due(now)
+            self._groups.ask_due(now)
 
-    def _amend(self, kind: str, guild_id: int, at: int, key: str, told: dict[str, Json], person: int) -> None:
-        self._record(Record(kind, guild_id, at, key, told, person), True)
+    def hurry(self, now: int) -> None:
+        """Read again at once what counts on: somebody waits for true numbers."""
+        self._groups.ask_due(now, hurry=True)
+
+    # ------------------------------------------------------------------ memory
+
+    def forget(self, guild_id: int) -> None:
+        """Forget a guild the bot was removed from."""
+        self._timeouts.forget(guild_id)
+        self._groups.forget(guild_id)
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether the journal should soon be told of something."""
+        return self._log.unsaved
+
+    def save(self, now: int) -> SavedModeration:
+        """What the next process has to know, for the journal."""
+        self._log.unsaved = False
+        actions = [
+            SavedAction(told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once)
+            for place, told in self._log.unexplained()
+        ]
+        return SavedModeration(self._timeouts.save(), self._groups.save(now), actions)
+
+    def restore(self, saved: SavedModeration, now: int) -> None:
+        """Take up what the process before left: its rows may still get their entries."""
+        self._timeouts.restore(saved.timeouts)
+        self._groups.restore(saved.groups, now)
+        for item in saved.actions:
+            told = Told(
+                item.key,
+                item.kind,
+                item.guild_id,
+                item.at,
+                now + RESTORED_MS,
+                item.target_id,
+                seen=True,
+                once=item.once,
+            )
+            self._log.restore((item.guild_id, item.action, item.target_id), told)
 
 
-def _due(
-    waiting: dict[_Place, Known] | dict[_Place, Departure] | dict[_Place, Prune],
-    now: int,
-    *,
-    all_of_them: bool,
-) -> list[_Place]:
-    due: list[_Place] = []
-    for place, item in waiting.items():
-        if not all_of_them and item.deadline > now:
-            break
-        due.append(place)
-    return due
+RESTORED_MS = 600_000
+"""How long an action of the process before waits for its entry: as long as catching up may take."""
+
+
+def _is_over(thing: Told | Departure, now: int) -> bool:
+    """Whether nothing can be made of an explanation any more."""
+    return thing.decided if isinstance(thing, Departure) else thing.deadline <= now
+
+
+def _ask_nobody(_: object) -> None:
+    """Without a source nothing can be asked."""
+
+
+def _everywhere(_: int) -> bool:
+    return True

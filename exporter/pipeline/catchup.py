@@ -126,7 +126,9 @@ class CatchUp:
         """A guild can be seen: for the first time ever, in a new session or after an outage."""
         self._expected.discard(guild_id)
         if guild_id not in self._floors:
-            self._set_floor(guild_id, _id_at(at - round(self._config.first_start * 1000)))
+            # What was done right before is told by the gateway right after.
+            back = round(self._config.first_start * 1000) or OVERTAKING_MS
+            self._set_floor(guild_id, _id_at(at - back))
             if not self._config.first_start:
                 return
         self._fall_behind(guild_id, now)

@@ -50,6 +50,46 @@ Mark: TypeAlias = tuple[int, tuple[int, ...]]
 """How far a guild's audit log has been taken: all entries up to an id, and the listed ones above it."""
 
 
+class SavedTimeout(msgspec.Struct, frozen=True, array_like=True):
+    """A timeout that runs: until when, when it was set, and whose it is."""
+
+    guild_id: int
+    user_id: int
+    until: int
+    set_at: int
+    name: str
+
+
+class SavedGroup(msgspec.Struct, frozen=True, array_like=True):
+    """An audit-log entry that may go on counting."""
+
+    guild_id: int
+    action_type: int
+    entry_id: int
+    channel_id: int
+    amount: int
+
+
+class SavedAction(msgspec.Struct, frozen=True, array_like=True):
+    """An action that has its row and waits for its audit-log entry."""
+
+    guild_id: int
+    action: str
+    target_id: int
+    at: int
+    key: str
+    kind: str
+    once: str
+
+
+class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
+    """What is open of moderation."""
+
+    timeouts: list[SavedTimeout] = []
+    groups: list[SavedGroup] = []
+    actions: list[SavedAction] = []
+
+
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """One committed part. ``lengths`` holds the lengths of windows in ms by kind, as the steps mean them.
 
@@ -61,6 +101,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     sessions: list[SavedSession]
     lengths: dict[str, int]
     marks: dict[int, Mark] = {}
+    moderation: SavedModeration = SavedModeration()
 
 
 def merge(steps: Iterable[Step]) -> list[Step]:

@@ -17,6 +17,7 @@ from exporter.events.catalogue import Catalogue
 from exporter.events.facts import (
     Action,
     AuditEntry,
+    AuditPage,
     BotKnown,
     ChannelGone,
     ChannelSeen,
@@ -24,8 +25,11 @@ from exporter.events.facts import (
     GuildChanged,
     GuildGone,
     GuildSeen,
+    MemberJoined,
     MemberMoved,
     MemberRoles,
+    MemberSilence,
+    MessageGone,
     Record,
     RoleGone,
     RoleSeen,
@@ -39,6 +43,7 @@ from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
 from exporter.pipeline.attribution import WINDOW_MS, Attribution
+from exporter.pipeline.catchup import PURPOSE as CATCH_UP_PURPOSE
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, CatchUpConfig, MetricsConfig, PrivacyConfig
@@ -60,7 +65,10 @@ VOICE_BOOKING_MS = 5_000
 
 
 FLUSH_POLL_SECONDS = 0.1
-"""How often a flush looks whether the last departures are decided; only the clock decides them."""
+"""How often a flush looks whether the last actions are decided; only the clock decides them."""
+
+FLUSH_POLLS = round(WINDOW_MS / 1000 / FLUSH_POLL_SECONDS) + 10
+"""How often at most: as long as the window and a little more."""
 
 
 class Pipeline:
@@ -105,7 +113,12 @@ class Pipeline:
         self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
         self.voice = VoiceLedger(self._count, window_ms, self._afk_channel)
         self._attribution = Attribution(
-            self._record_person, self._count, self.directory.people.get, catalogue.events
+            self._record_person,
+            self._count,
+            self.directory.people.get,
+            catalogue.events,
+            ask,
+            lambda guild_id: self.rights.lacks(guild_id, "view_audit_log"),
         )
         self._committer = Committer(spool, batching, clock, telemetry)
         self._windows = Windows(
@@ -117,6 +130,7 @@ class Pipeline:
             self.voice.save,
             self._catch_up,
             spool.source,
+            lambda: self._attribution.save(self._now()),
         )
         self._gauges: dict[str, Callable[[Guild], int]] = {
             MEMBERS.name: lambda guild: guild.member_count,
@@ -134,6 +148,7 @@ class Pipeline:
     async def start(self) -> None:
         """Take up the open windows and voice sessions of the process before."""
         self.voice.restore(self._windows.restore(await self._spool.journal()))
+        self._attribution.restore(self._windows.moderation, self._now())
         await self._windows.resize(self._lengths)
 
     async def run(self) -> None:
@@ -145,19 +160,21 @@ class Pipeline:
     async def flush(self) -> bool:
         """Close every window now, as deltas, and commit all there is; False if the disk refuses.
 
-        Waits for departures that are not decided yet, for as long as their cause may still turn up.
+        Waits for actions that are not decided yet, for as long as what explains them may still turn up.
         """
-        decided = self._now() + WINDOW_MS
-        while self._attribution.undecided and self._now() < decided:
+        self._attribution.hurry(self._now())
+        for _ in range(FLUSH_POLLS):
+            if not self._attribution.undecided(self._clock.now_ms()):
+                break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
-            self._attribution.settle(self._now())
+            self._settle()
         self._book(force=True)
         closed = await self._windows.close(everything=True)
         return await self._committer.drain() and closed
 
     async def stop(self) -> bool:
         """Save everything, so that the next process goes on where this one stops."""
-        self._attribution.settle(self._now(), all_of_them=True)
+        self._settle(all_of_them=True)
         self._book(force=True)
         saved = await self._windows.close() and await self._windows.save()
         return await self._committer.drain() and saved
@@ -172,13 +189,14 @@ class Pipeline:
 
     async def tick(self) -> None:
         """One look after the stage."""
-        self._attribution.settle(self._now())
+        self._settle()
         self._catch_up.tick(self._now())
         # A window that leaves without its last seconds of talk would have to leave twice.
         self._book(force=self._windows.due())
         full = self._aggregate.cell_count() > self._batching.max_cells
         await self._windows.close(everything=full)
-        if self._clock.monotonic() - self._saved >= self._batching.journal_interval:
+        due = self._clock.monotonic() - self._saved >= self._batching.journal_interval
+        if due or self._attribution.unsaved:
             self._saved = self._clock.monotonic()
             await self._windows.save()
         self._telemetry.unspooled.set(self._committer.waiting)
@@ -216,6 +234,10 @@ class Pipeline:
             Record: self._record_whole,
             Action: self._act,
             AuditEntry: self._audit,
+            AuditPage: self._take_page,
+            MemberJoined: self._join,
+            MemberSilence: self._silence,
+            MessageGone: lambda fact: self._attribution.lose_message(fact, self._now()),
             VoiceState: self._speak,
             SessionStarted: self._start_session,
             ChannelSeen: self.directory.see_channel,
@@ -264,12 +286,38 @@ class Pipeline:
         if action.target.user_id not in self._opt_out:
             self._attribution.act(action, self._now())
 
-    def _audit(self, entry: AuditEntry) -> None:
+    def _audit(self, entry: AuditEntry, *, recovered: bool = False) -> None:
+        self._attribute(entry, fresh=self._catch_up.take(entry), recovered=recovered)
+
+    def _attribute(self, entry: AuditEntry, *, fresh: bool, recovered: bool) -> None:
         if entry.target_id in self._opt_out:
             return
         if entry.actor_id in self._opt_out:
             entry = msgspec.structs.replace(entry, actor_id=0)
-        self._attribution.audit(entry, self._now())
+        self._attribution.audit(entry, self._now(), fresh=fresh, recovered=recovered)
+
+    def _take_page(self, page: AuditPage) -> None:
+        for person in page.people:
+            if person.user_id not in self._opt_out and person.name:
+                self.directory.name_person(person.user_id, person.name)
+        if page.inquiry.purpose == CATCH_UP_PURPOSE:
+            for entry in self._catch_up.turn(page, self._now()):
+                self._attribute(entry, fresh=True, recovered=True)
+            return
+        for entry in page.entries:
+            self._audit(entry)
+        self._attribution.answer(page, self._now())
+
+    def _join(self, fact: MemberJoined) -> None:
+        if fact.user_id not in self._opt_out:
+            self._attribution.join(fact, self._now())
+
+    def _silence(self, fact: MemberSilence) -> None:
+        if fact.target.user_id not in self._opt_out:
+            self._attribution.silence(fact, self._now())
+
+    def _settle(self, *, all_of_them: bool = False) -> None:
+        self._attribution.settle(self._now(), self._clock.now_ms(), all_of_them=all_of_them)
 
     def _now(self) -> int:
         """Now for timers, in ms: the wall clock may be set, and would then starve or fire them."""
@@ -277,6 +325,9 @@ class Pipeline:
 
     def _speak(self, state: VoiceState) -> None:
         if state.user_id not in self._opt_out:
+            before = self.voice.channel_of(state.guild_id, state.user_id)
+            if before not in {0, state.channel_id}:
+                self._attribution.change_voice(state.guild_id, state.channel_id, state.at, self._now())
             self.voice.apply(state)
 
     def _start_session(self, fact: SessionStarted) -> None:
@@ -308,6 +359,7 @@ class Pipeline:
             self.voice.forget(fact.guild_id, fact.at)
             self.rights.forget(fact.guild_id)
             self._catch_up.forget(fact.guild_id)
+            self._attribution.forget(fact.guild_id)
             self._newcomers.pop(fact.guild_id, None)
 
     def _afk_channel(self, guild_id: int) -> int:

@@ -146,6 +146,12 @@ class VoiceLedger:
         if not guild.sessions:
             del self.guilds[guild_id]
 
+    def channel_of(self, guild_id: int, user_id: int) -> int:
+        """The channel a member is in; 0 for none."""
+        guild = self.guilds.get(guild_id)
+        session = guild.sessions.get(user_id) if guild is not None else None
+        return session.state.channel_id if session is not None else 0
+
     def save(self) -> list[SavedSession]:
         """The sessions as they stand, for the journal."""
         return [

@@ -25,7 +25,16 @@ from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer, finish
-from exporter.pipeline.journal import Closed, Mark, Part, SavedSession, Step, decode_part, encode_part
+from exporter.pipeline.journal import (
+    Closed,
+    Mark,
+    Part,
+    SavedModeration,
+    SavedSession,
+    Step,
+    decode_part,
+    encode_part,
+)
 from exporter.spool.ports import JournalPart
 
 log = logging.getLogger(__name__)
@@ -57,7 +66,10 @@ class _Kept(NamedTuple):
 
 
 class Windows:
-    """Open windows and the journal that protects them."""
+    """Open windows and the journal that protects them.
+
+    ``moderation`` is what the newest part of the journal says is open of moderation.
+    """
 
     def __init__(
         self,
@@ -69,6 +81,7 @@ class Windows:
         sessions: Callable[[], list[SavedSession]],
         audit: CatchUp,
         source: str,
+        moderation: Callable[[], SavedModeration] = SavedModeration,
     ) -> None:
         self._aggregate = aggregate
         self._committer = committer
@@ -77,6 +90,8 @@ class Windows:
         self._settled = settled
         self._sessions = sessions
         self._audit = audit
+        self._moderation = moderation
+        self.moderation = SavedModeration()
         self._source = source
         self._parts: deque[_Kept] = deque()
         self._marked: dict[int, int] = {}
@@ -96,7 +111,7 @@ class Windows:
             self._aggregate.replay(part.steps)
             self._audit.restore(part.marks)
             self._keep(stored.number, part.steps, part.marks)
-            sessions = part.sessions
+            sessions, self.moderation = part.sessions, part.moderation
         return sessions
 
     async def resize(self, lengths: Mapping[str, int]) -> None:
@@ -137,7 +152,8 @@ class Windows:
         # What sessions say is booked must be among the steps.
         self._aggregate.fold()
         steps = self._aggregate.take_steps()
-        if not steps and not self._sessions() and not self._audit.unsaved:
+        unchanged = self._moderation() == self.moderation and not self._audit.unsaved
+        if not steps and not self._sessions() and unchanged:
             return True
         if await self._commit((), steps):
             return True
@@ -187,7 +203,8 @@ class Windows:
         forget = self._parts[unneeded - 1].number if unneeded else 0
         unsaved = self._audit.take_unsaved()
         marks = self._audit.marks(self._carried(unneeded)) | unsaved
-        part = encode_part(Part(steps, self._sessions(), self._aggregate.lengths(), marks))
+        moderation = self._moderation()
+        part = encode_part(Part(steps, self._sessions(), self._aggregate.lengths(), marks, moderation))
         number = await self._committer.commit(entries, part, forget)
         if number is None:
             self._audit.put_back(unsaved)
@@ -195,6 +212,7 @@ class Windows:
         for _ in range(unneeded):
             self._parts.popleft()
         self._keep(number, steps, marks)
+        self.moderation = moderation
         return True
 
     def _keep(self, number: int, steps: list[Step], marks: Mapping[int, Mark]) -> None:

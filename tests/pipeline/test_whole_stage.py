@@ -138,6 +138,7 @@ async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, 
     site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "ban"))
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
     assert pipeline._committer._due == site.clock.monotonic()
+    await pass_time(site, pipeline, 11)
     await pipeline.flush()
     first, second = await site.entries("GUILD_BAN_ADD")
     assert (first.key, first.amends, second.key, second.amends) == (first.key, False, first.key, True)
@@ -171,9 +172,10 @@ async def test_who_opted_out_appears_nowhere(site: Site, payload: Payload) -> No
     ):
         site.feed(pipeline, dispatch, payload(dispatch, name))
     site.feed(pipeline, "GUILD_CREATE", payload("GUILD_CREATE", "full"))
-    other = payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "kick") | {"target_id": "77", "user_id": str(MASON)}
+    other = payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "kick")
+    other |= {"target_id": "77", "user_id": str(MASON), "id": str(int(other["id"]) + 1)}
     site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", other)
-    await pass_time(site, pipeline, 5)
+    await pass_time(site, pipeline, 11)
     await pipeline.flush()
     entries = await site.entries()
     (kick,) = (entry for entry in entries if entry.type == "GUILD_AUDIT_LOG_ENTRY_CREATE")

@@ -1,0 +1,256 @@
+"""The audit log as Discord writes it, from the gateway or on request, and what a moderator did by an entry.
+
+One entry is one action. An entry that changes several things at once is named after the weightiest; the
+others stand in its details. Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log Change
+Exceptions, Optional Audit Entry Info.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from typing import TypeVar
+
+import msgspec
+from msgspec.json import Decoder
+
+from exporter.events.facts import AuditEntry, AuditPage, Person
+from exporter.events.inquiry import Answer
+from exporter.events.payload import (
+    MAX_ID,
+    Number,
+    Snowflake,
+    User,
+    clean,
+    clean_or_none,
+    moment_of,
+    snowflake_ms,
+    unix_ms,
+)
+from exporter.model import Json
+
+_T = TypeVar("_T")
+
+KICK = 20
+PRUNE = 21
+BAN = 22
+UNBAN = 23
+MEMBER_UPDATE = 24
+MEMBER_ROLE_UPDATE = 25
+MEMBER_MOVE = 26
+MEMBER_DISCONNECT = 27
+BOT_ADD = 28
+MESSAGE_DELETE = 72
+MESSAGE_BULK_DELETE = 73
+
+ACTIONS_BY_TYPE = {
+    KICK: "kick",
+    PRUNE: "prune",
+    BAN: "ban",
+    UNBAN: "unban",
+    MEMBER_MOVE: "member_move",
+    MEMBER_DISCONNECT: "member_disconnect",
+    BOT_ADD: "bot_add",
+    MESSAGE_DELETE: "message_delete",
+    MESSAGE_BULK_DELETE: "message_bulk_delete",
+    143: "automod_block",
+    144: "automod_flag",
+    145: "automod_timeout",
+}
+"""What the type alone tells; entries of members' updates and roles tell by their changes."""
+
+GROUPED = frozenset({MEMBER_MOVE, MEMBER_DISCONNECT, MESSAGE_DELETE})
+"""Types whose first action is told and whose further ones are only counted. See discord-api-docs 5911."""
+
+_SWITCHES = {"mute": ("voice_unmute", "voice_mute"), "deaf": ("voice_undeafen", "voice_deafen")}
+
+_PLACELESS = frozenset({MESSAGE_BULK_DELETE, PRUNE, MEMBER_MOVE, MEMBER_DISCONNECT})
+"""Types whose target is nobody: a channel, or nothing."""
+
+MAX_ROLES = 250
+"""Roles told of in one entry: as many as a guild can have."""
+
+
+class Change(msgspec.Struct):
+    """One changed field; its values are of the field's own type, and are read only where it is known."""
+
+    key: str = ""
+    new_value: msgspec.Raw = msgspec.Raw(b"null")
+    old_value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class Options(msgspec.Struct):
+    """What some types tell besides; numbers come as text."""
+
+    members_removed: Number = 0
+    delete_member_days: Number = 0
+    count: Number = 0
+    channel_id: Snowflake = 0
+    auto_moderation_rule_name: str | None = None
+
+
+class EntryPayload(msgspec.Struct):
+    """An entry; Discord docs, Resources › Audit Log › Audit Log Entry. On request it is without guild."""
+
+    id: Snowflake
+    action_type: Number
+    guild_id: Snowflake = 0
+    user_id: Snowflake | None = None
+    target_id: str | None = None
+    reason: str | None = None
+    options: Options | None = None
+    changes: list[Change] | None = None
+
+
+class LogPayload(msgspec.Struct):
+    """Discord docs, Resources › Audit Log › Audit Log Object; its parts are decoded one by one."""
+
+    audit_log_entries: list[msgspec.Raw] = []
+    users: list[msgspec.Raw] = []
+
+
+class _Role(msgspec.Struct):
+    id: Snowflake
+
+
+class _Told:
+    """What the changes of an entry come to."""
+
+    def __init__(self) -> None:
+        self.actions: list[str] = []
+        self.details: dict[str, Json] = {}
+        self.until = 0
+
+    @property
+    def action(self) -> str:
+        return self.actions[0] if self.actions else ""
+
+
+def read_entry(entry: EntryPayload, received_at: int) -> tuple[AuditEntry, ...]:
+    """One entry of the gateway."""
+    return (to_fact(entry, entry.guild_id, moment_of(entry.id, received_at)),) if entry.guild_id else ()
+
+
+def to_fact(entry: EntryPayload, guild_id: int, at: int) -> AuditEntry:
+    """The entry as a fact.
+
+    Raises:
+        msgspec.ValidationError: a changed field that is known has a value of another type.
+    """
+    options = entry.options or Options()
+    kind = entry.action_type
+    target = _read_target(entry.target_id)
+    channel_id = target if kind == MESSAGE_BULK_DELETE else options.channel_id
+    actor = entry.user_id or 0
+    action = ACTIONS_BY_TYPE.get(kind, "")
+    told = _Told()
+    if action:
+        told.details = _describe(kind, options, channel_id)
+    elif kind == MEMBER_UPDATE:
+        _read_update(told, entry.changes or [], at, own=actor == target)
+    elif kind == MEMBER_ROLE_UPDATE:
+        _read_roles(told, entry.changes or [])
+    if len(told.actions) > 1:
+        told.details["also"] = list(told.actions[1:])
+    return AuditEntry(
+        guild_id,
+        entry.id,
+        at,
+        kind,
+        # An entry of AutoModeration names the offender where others name the moderator.
+        0 if action.startswith("automod_") else actor,
+        0 if kind in _PLACELESS else target,
+        clean_or_none(entry.reason),
+        options.members_removed if kind == PRUNE else options.count,
+        action or told.action,
+        channel_id,
+        told.until,
+        told.details,
+    )
+
+
+def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage, ...]:
+    """A page of the audit log; what cannot be read of it is passed over."""
+    del received_at  # an entry may be weeks old, so its own time is believed
+    log = _decode(answer.body, LogPayload) or LogPayload()
+    found = (_read_listed(raw, answer.inquiry.guild_id) for raw in log.audit_log_entries)
+    people = (_decode(raw, User) for raw in log.users)
+    return (
+        AuditPage(
+            answer.inquiry,
+            answer.status,
+            tuple(entry for entry in found if entry is not None),
+            tuple(Person(user.id, clean(user.username), user.bot) for user in people if user is not None),
+            len(log.audit_log_entries),
+        ),
+    )
+
+
+def _read_listed(raw: msgspec.Raw, guild_id: int) -> AuditEntry | None:
+    payload = _decode(raw, EntryPayload)
+    try:
+        return to_fact(payload, guild_id, snowflake_ms(payload.id)) if payload is not None else None
+    except msgspec.ValidationError:
+        return None
+
+
+def _describe(kind: int, options: Options, channel_id: int) -> dict[str, Json]:
+    details: dict[str, Json] = {}
+    if kind == PRUNE:
+        details = {"members_removed": options.members_removed, "days": options.delete_member_days}
+    elif kind in GROUPED or kind == MESSAGE_BULK_DELETE:
+        details = {"count": options.count}
+    if options.auto_moderation_rule_name is not None:
+        details["rule"] = clean(options.auto_moderation_rule_name)
+    if channel_id:
+        details["channel_id"] = channel_id
+    return details
+
+
+def _read_update(told: _Told, changes: list[Change], at: int, *, own: bool) -> None:
+    """What was done to a member. Who renames himself moderates nobody."""
+    by_key = {change.key: change for change in changes}
+    if (change := by_key.get("communication_disabled_until")) is not None:
+        old, new = (unix_ms(_MOMENT.decode(raw)) for raw in (change.old_value, change.new_value))
+        if new > at:
+            told.actions.append("timeout")
+            told.until = new
+            told.details["until"] = new
+        elif not old or old > at:
+            told.actions.append("timeout_removed")
+    for key, (lifted, laid) in _SWITCHES.items():
+        if (change := by_key.get(key)) is not None:
+            told.actions.append(laid if _FLAG.decode(change.new_value) else lifted)
+    if (change := by_key.get("nick")) is not None and not own:
+        told.actions.append("nick")
+        told.details["nick"] = clean_or_none(_TEXT.decode(change.new_value))
+        told.details["old_nick"] = clean_or_none(_TEXT.decode(change.old_value))
+
+
+def _read_roles(told: _Told, changes: list[Change]) -> None:
+    by_key = {change.key: change for change in changes}
+    for key, action in (("$add", "role_add"), ("$remove", "role_remove")):
+        if (change := by_key.get(key)) is not None:
+            roles = _ROLES.decode(change.new_value) or []
+            listed: list[Json] = [role.id for role in roles[:MAX_ROLES]]
+            told.details["roles_removed" if told.actions else "roles"] = listed
+            told.actions.append(action)
+
+
+def _read_target(text: str | None) -> int:
+    if not text or not text.isascii() or not text.isdigit() or len(text) > len(str(MAX_ID)):
+        return 0
+    number = int(text)
+    return number if number <= MAX_ID else 0
+
+
+_MOMENT: Decoder[dt.datetime | None] = Decoder(dt.datetime | None, strict=False)
+_FLAG: Decoder[bool | None] = Decoder(bool | None, strict=False)
+_TEXT: Decoder[str | None] = Decoder(str | None)
+_ROLES: Decoder[list[_Role] | None] = Decoder(list[_Role] | None, strict=False)
+
+
+def _decode(raw: msgspec.Raw, kind: type[_T]) -> _T | None:
+    try:
+        return msgspec.json.decode(raw, type=kind, strict=False)
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        return None

@@ -1,0 +1,318 @@
+"""Why somebody is a member no more: exactly one of leave, kick, ban and prune.
+
+A departure looks the same whatever its reason. It is recorded at once, as a leave; what else becomes known
+amends the record, and when the window is over it is decided and counted.
+
+An entry of a kick or ban explains the departure that ended the membership it falls in: entries and joins both
+carry Discord's own time, so it does not matter in which order they arrive. The dispatch of a ban comes with
+that of the departure. A prune names nobody, only how many: it is the reason of that many departures of its
+guild, those next to it in time, that have no other.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from exporter.events.facts import Action, AuditEntry, Count, MemberJoined, Record
+from exporter.events.members import LEAVES
+from exporter.model import Json
+from exporter.pipeline.actions import SLACK_MS, WINDOW_MS, ActionLog
+
+BESIDE_MS = 1_000
+"""How long after the departure the dispatch of the ban that caused it may come. Both are sent at once;
+whoever is banned later than this had left before."""
+
+RIPE_MS = 6_000
+"""How long a departure waits for a reason of its own before a prune may have it."""
+
+PRUNE_MS = 60_000
+"""How long Discord may take to remove the members of one prune."""
+
+LONGEST_MS = 30_000
+"""How long a departure waits for an answer about it, at most."""
+
+LATE_MS = LONGEST_MS + WINDOW_MS
+"""How long before a departure its entry may have been made: as far back as joins are remembered."""
+
+MAX_DEPARTURES = 50_000
+"""Departures not decided; the oldest is decided early beyond this."""
+
+MAX_CASES = 100_000
+"""Members whose comings and goings of the last seconds are remembered."""
+
+MAX_EVIDENCE = 16
+"""Things remembered of each kind about one member: more within seconds are no person's doing."""
+
+
+@dataclass(slots=True, eq=False)
+class Departure:
+    """A departure; ``after`` and ``before`` are the joins around it, ``told`` is what its row says."""
+
+    action: Action
+    key: str
+    order: int
+    arrived: int
+    deadline: int
+    after: int = 0
+    before: int | None = None
+    told: tuple[str, int] = ("leave", 0)
+    decided: bool = False
+
+    def spans(self, at: int) -> bool:
+        """Whether a moment lies in the membership this departure ended."""
+        return self.after <= at and (self.before is None or at <= self.before)
+
+
+@dataclass(slots=True)
+class Banned:
+    """A ban as its dispatch tells it."""
+
+    order: int
+    arrived: int
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """What happened to one member lately; ``joined`` is in order of arrival: order, time told."""
+
+    deadline: int
+    departures: list[Departure] = field(default_factory=list)
+    entries: list[AuditEntry] = field(default_factory=list)
+    bans: list[Banned] = field(default_factory=list)
+    joined: list[tuple[int, int]] = field(default_factory=list)
+
+
+@dataclass(slots=True, eq=False)
+class Prune:
+    """A prune, and how many of its departures have not been found yet."""
+
+    entry: AuditEntry
+    remaining: int
+    ready: int
+    deadline: int
+
+
+_Place = tuple[int, int]
+_T = TypeVar("_T")
+
+
+class Departures:
+    """The departures of the last seconds and what speaks of them.
+
+    ``waits`` says whether an answer about a guild is awaited. Times called ``now`` are in ms on a clock
+    that never steps.
+    """
+
+    def __init__(self, log: ActionLog, waits: Callable[[int], bool]) -> None:
+        self._log = log
+        self._waits = waits
+        self._cases: dict[_Place, Case] = {}
+        self._pending: dict[Departure, None] = {}
+        self._prunes: dict[int, list[Prune]] = {}
+        self._order = 0
+
+    def __len__(self) -> int:
+        return len(self._pending)
+
+    # ------------------------------------------------------------------ evidence
+
+    def depart(self, action: Action, now: int) -> Departure:
+        """Record a departure of a reason not known yet."""
+        user_id = action.target.user_id
+        case = self._case((action.guild_id, user_id), now)
+        key = f"leave:{action.guild_id}:{user_id}:{action.at}"
+        after = case.joined[-1][1] if case.joined else 0
+        departure = Departure(action, key, self._next(), now, now + WINDOW_MS, after)
+        data: dict[str, Json] = {
+            "event": "leave",
+            "user_id": user_id,
+            "username": action.target.name,
+            "bot": action.target.bot,
+            "reason": "leave",
+        }
+        self._log.record(Record(action.type, action.guild_id, action.at, key, data, user_id), False)
+        _remember(case.departures, departure)
+        if len(self._pending) >= MAX_DEPARTURES:
+            self._decide(next(iter(self._pending)))
+        self._pending[departure] = None
+        self._look(case)
+        return departure
+
+    def join(self, fact: MemberJoined, now: int) -> None:
+        """A new membership begins."""
+        case = self._case((fact.guild_id, fact.user_id), now)
+        _remember(case.joined, (self._next(), fact.at))
+        for departure in case.departures:
+            if departure.before is None:
+                departure.before = fact.at
+
+    def ban(self, guild_id: int, user_id: int, now: int) -> None:
+        """The dispatch of a ban."""
+        case = self._case((guild_id, user_id), now)
+        _remember(case.bans, Banned(self._next(), now))
+        self._look(case)
+
+    def remove(self, entry: AuditEntry, now: int) -> None:
+        """An entry of a kick or a ban."""
+        case = self._case((entry.guild_id, entry.target_id), now)
+        _remember(case.entries, entry)
+        self._look(case)
+
+    def prune(self, entry: AuditEntry, now: int) -> None:
+        """An entry of a prune; its members are found when those who just left have other reasons by then."""
+        if entry.amount > 0:
+            prune = Prune(entry, entry.amount, now + WINDOW_MS, now + PRUNE_MS)
+            _remember(self._prunes.setdefault(entry.guild_id, []), prune)
+
+    # ------------------------------------------------------------------ reasons
+
+    def _reason(
+        self, case: Case, departure: Departure, *, final: bool = False
+    ) -> tuple[str, AuditEntry | None]:
+        """What is known now: the reason, and the entry that says so."""
+        received = departure.action.at
+        mine = [entry for entry in case.entries if self._is_nearest(case, departure, entry)]
+        # An entry made after the departure was received is not its cause, unless a clock is wrong.
+        timely = [entry for entry in mine if entry.at <= received + SLACK_MS]
+        late_kicks = [entry for entry in mine if final and entry.action == "kick" and entry not in timely]
+        banned = self._is_banned(case, departure)
+        if banned:
+            timely += [entry for entry in mine if entry.action == "ban" and entry not in timely]
+        kicks = [entry for entry in (*timely, *late_kicks) if entry.action == "kick"]
+        # A member can be banned after having been kicked, never kicked after having been banned.
+        if kicks:
+            return "kick", min(kicks, key=lambda entry: entry.at)
+        if timely:
+            return "ban", min(timely, key=lambda entry: entry.at)
+        return ("ban", None) if banned else ("leave", None)
+
+    @staticmethod
+    def _is_nearest(case: Case, departure: Departure, entry: AuditEntry) -> bool:
+        received = departure.action.at
+        if not departure.spans(entry.at) or received - entry.at > LATE_MS:
+            return False
+        # Only where a join between them was missed do two departures span one moment.
+        others = (other for other in case.departures if other is not departure and other.spans(entry.at))
+        return all(abs(received - entry.at) <= abs(other.action.at - entry.at) for other in others)
+
+    @staticmethod
+    def _is_banned(case: Case, departure: Departure) -> bool:
+        """Whether a ban's dispatch goes with it: before it and no join between, or right behind it."""
+        for ban in case.bans:
+            first, last = sorted((ban.order, departure.order))
+            if any(first < order < last for order, _ in case.joined):
+                continue
+            if any(first < other.order < last for other in case.departures):
+                continue
+            if ban.order < departure.order or ban.arrived - departure.arrived <= BESIDE_MS:
+                return True
+        return False
+
+    def _look(self, case: Case) -> None:
+        """Say what is known now of departures not decided yet."""
+        for departure in case.departures:
+            if not departure.decided:
+                self._say(departure, *self._reason(case, departure))
+
+    def _say(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
+        told = (reason, entry.entry_id if entry else 0)
+        if told == departure.told or (told == (departure.told[0], 0)):
+            return
+        departure.told = told
+        data: dict[str, Json] = {"reason": reason}
+        if entry is not None:
+            data |= {name: value for name, value in self._log.blame(entry).items() if name != "reason"}
+        action = departure.action
+        person = action.target.user_id
+        record = Record(action.type, action.guild_id, action.at, departure.key, data, person)
+        self._log.record(record, True)
+
+    # ------------------------------------------------------------------ decisions
+
+    def settle(self, now: int, *, all_of_them: bool = False) -> None:
+        """Decide what has waited long enough."""
+        self._settle_prunes(now, all_of_them=all_of_them)
+        for departure in list(self._pending):
+            if not all_of_them:
+                if departure.deadline > now:
+                    break
+                guild_id = departure.action.guild_id
+                patient = now - departure.arrived < LONGEST_MS
+                if patient and (self._waits(guild_id) or self._is_pruning(guild_id, now)):
+                    continue
+            self._decide(departure)
+        while self._cases:
+            place = next(iter(self._cases))
+            if not all_of_them and self._cases[place].deadline > now:
+                break
+            del self._cases[place]
+
+    def _is_pruning(self, guild_id: int, now: int) -> bool:
+        return any(prune.ready > now for prune in self._prunes.get(guild_id, ()))
+
+    def _settle_prunes(self, now: int, *, all_of_them: bool) -> None:
+        for guild_id, prunes in list(self._prunes.items()):
+            for prune in prunes:
+                if all_of_them or prune.ready <= now:
+                    self._fill(prune, None if all_of_them else now - RIPE_MS)
+            kept = [prune for prune in prunes if prune.remaining and prune.deadline > now and not all_of_them]
+            if kept:
+                self._prunes[guild_id] = kept
+            else:
+                del self._prunes[guild_id]
+
+    def _fill(self, prune: Prune, ripe: int | None) -> None:
+        """Find the departures of a prune: the nearest in time, of those without another reason."""
+        entry = prune.entry
+        found = [
+            departure
+            for departure in self._pending
+            if departure.action.guild_id == entry.guild_id
+            and (ripe is None or departure.arrived <= ripe)
+            and departure.spans(entry.at)
+            and abs(departure.action.at - entry.at) <= PRUNE_MS
+            and self._reason(self._case_of(departure), departure, final=True)[0] == "leave"
+        ]
+        found.sort(key=lambda departure: abs(departure.action.at - entry.at))
+        for departure in found[: prune.remaining]:
+            prune.remaining -= 1
+            self._end(departure, "prune", entry)
+
+    def _decide(self, departure: Departure) -> None:
+        self._end(departure, *self._reason(self._case_of(departure), departure, final=True))
+
+    def _end(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
+        self._say(departure, reason, entry)
+        departure.decided = True
+        del self._pending[departure]
+        action = departure.action
+        self._log.count(Count(LEAVES[reason], action.guild_id, action.at))
+
+    # ------------------------------------------------------------------ memory
+
+    def _next(self) -> int:
+        self._order += 1
+        return self._order
+
+    def _case(self, place: _Place, now: int) -> Case:
+        """A member's case, kept for a while longer; dictionaries are in order of deadline."""
+        case = self._cases.pop(place, None)
+        if case is None:
+            if len(self._cases) >= MAX_CASES:
+                del self._cases[next(iter(self._cases))]
+            case = Case(0)
+        case.deadline = now + LATE_MS
+        self._cases[place] = case
+        return case
+
+    def _case_of(self, departure: Departure) -> Case:
+        place = (departure.action.guild_id, departure.action.target.user_id)
+        return self._cases.get(place) or Case(0, [departure])
+
+
+def _remember(items: list[_T], item: _T) -> None:
+    if len(items) >= MAX_EVIDENCE:
+        del items[0]
+    items.append(item)
