@@ -18,7 +18,8 @@ from exporter.config.model import Config
 from exporter.config.problems import suggest
 from exporter.errors import ConfigError, DifferenceError
 from exporter.redaction import one_line
-from exporter.verify.compare import Line, compare
+from exporter.verify.compare import compare
+from exporter.verify.differences import Line
 from exporter.verify.ledger import load_expected
 from exporter.verify.metrics import read_metrics
 from exporter.verify.quantities import Expected, Observed
@@ -152,9 +153,18 @@ async def _read_sql(config: Config, _expected: Expected) -> Observed:
 
     engine = make_engine(config.sinks.sql)
     try:
-        return await read_database(engine)
+        return await read_database(engine, actions=_kept(config))
     finally:
         await engine.dispose()
+
+
+def _kept(config: Config) -> frozenset[str]:
+    """The actions and changes this exporter knows and is asked to keep rows of."""
+    from exporter.events.catalogue import full_catalogue
+    from exporter.events.moderation import ACTIONS
+
+    types = config.chosen(full_catalogue())
+    return frozenset(types.events) | frozenset(ACTIONS.values)
 
 
 async def _read_influxdb(config: Config, expected: Expected) -> Observed:

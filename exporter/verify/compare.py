@@ -7,9 +7,9 @@ misses something.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from exporter.verify.differences import SHOWN, Difference, Line
 from exporter.verify.quantities import (
     NOTHING,
     Amount,
@@ -21,53 +21,10 @@ from exporter.verify.quantities import (
     Quantity,
     Scope,
 )
+from exporter.verify.uses import compare_uses
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
-
-SHOWN = 5
-"""Differences spelt out per line; more would not be read."""
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """One thing on which a store and the ledger do not agree, in words."""
-
-    store: str
-    where: str
-    ledger: str
-    found: str
-
-    def __str__(self) -> str:
-        return f"{self.store}: {self.where}: the ledger has {self.ledger}, found {self.found}"
-
-
-@dataclass(frozen=True, slots=True)
-class Line:
-    """One line of the table.
-
-    Attributes:
-        quantity: what is compared.
-        scope: what it is kept by.
-        keys: how many guilds, channels or members were compared.
-        ledger: the ledger's total.
-        stores: the total of each store that keeps the quantity.
-        differing: how many keys differ, over all stores.
-        differences: the first few of them.
-    """
-
-    quantity: str
-    scope: Scope
-    keys: int
-    ledger: float
-    stores: Mapping[str, float]
-    differing: int = 0
-    differences: tuple[Difference, ...] = ()
-
-    @property
-    def ok(self) -> bool:
-        """Whether every store agrees with the ledger on every key."""
-        return self.differing == 0
 
 
 def compare(expected: Expected, observed_by_store: Mapping[str, Observed]) -> list[Line]:
@@ -78,13 +35,21 @@ def compare(expected: Expected, observed_by_store: Mapping[str, Observed]) -> li
     extra = [quantity for quantity in kept if quantity not in expected.amounts]
     lines = [_compare_amounts(expected, quantity, stores) for quantity in (*wanted, *extra)]
     if any(store.rows is not None for store in stores):
-        actions = sorted({row.row.action for row in expected.rows} | _actions(stores))
-        lines += [_compare_rows(expected, action, stores) for action in actions]
+        actions = {row.row.action for row in expected.rows if any(_keeps(each, row) for each in stores)}
+        lines += [_compare_rows(expected, action, stores) for action in sorted(actions | _actions(stores))]
+    if expected.uses:
+        lines += [
+            line for store in stores if store.uses is not None for line in compare_uses(expected, store)
+        ]
     return lines
 
 
 def _actions(stores: Sequence[Observed]) -> set[str]:
     return {row.action for store in stores for row in store.rows or ()}
+
+
+def _keeps(store: Observed, row: ExpectedRow) -> bool:
+    return store.rows is not None and (store.actions is None or row.row.action in store.actions)
 
 
 def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Observed]) -> Line:
@@ -127,7 +92,7 @@ def _compare_rows(expected: Expected, action: str, stores: Sequence[Observed]) -
     totals: dict[str, float] = {}
     differences: list[Difference] = []
     for store in stores:
-        if store.rows is None:
+        if store.rows is None or not (store.actions is None or action in store.actions):
             continue
         found = [row for row in store.rows if row.action == action]
         totals[store.store] = len(found)
@@ -146,8 +111,9 @@ def _compare_rows(expected: Expected, action: str, stores: Sequence[Observed]) -
 def _match(store: str, wanted: Sequence[ExpectedRow], found: Sequence[ModerationRow]) -> list[Difference]:
     left = Counter(found)
     unmatched: list[ExpectedRow] = []
-    for row in wanted:
-        for candidate in (row.row, _blinded(row.row)) if row.blind else (row.row,):
+    # What must be there, in full, comes first: rows without an entry look alike.
+    for row in sorted(wanted, key=lambda row: (row.optional, row.blind)):
+        for candidate in row.accepted():
             if left[candidate]:
                 left[candidate] -= 1
                 break
@@ -166,10 +132,6 @@ def _match(store: str, wanted: Sequence[ExpectedRow], found: Sequence[Moderation
     return differences
 
 
-def _blinded(row: ModerationRow) -> ModerationRow:
-    return ModerationRow(row.guild_id, row.action, row.target_user_id)
-
-
 def _same_deed(one: ModerationRow, other: ModerationRow) -> bool:
     return (one.guild_id, one.target_user_id) == (other.guild_id, other.target_user_id)
 
@@ -179,4 +141,5 @@ def _deed(row: ModerationRow) -> str:
 
 
 def _told(row: ModerationRow) -> str:
-    return f"by {row.moderator_id}, reason {row.reason!r}, audit entry {row.audit_entry_id}"
+    counted = "" if row.count is None else f", count {row.count}"
+    return f"by {row.moderator_id}, reason {row.reason!r}, audit entry {row.audit_entry_id}{counted}"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import sqlalchemy as sa
 
-from exporter.verify.quantities import Key, ModerationRow, Observed, Quantity, Scope
+from exporter.verify.actions import COUNTED, is_structure
+from exporter.verify.quantities import InviteRow, Key, ModerationRow, Observed, Quantity, Scope
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -51,8 +53,13 @@ _COLUMNS: Mapping[Scope, tuple[str, ...]] = {
 """Columns that are compared where the table has them."""
 
 
-def read_sql(connection: sa.Connection, store: str = "sql") -> Observed:
+def read_sql(
+    connection: sa.Connection, store: str = "sql", actions: frozenset[str] | None = None
+) -> Observed:
     """What the tables of an open connection say.
+
+    ``actions`` are the moderation actions and the types of changes that whoever writes the tables knows and
+    is asked to keep; None for all.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the tables are missing or cannot be read.
@@ -61,13 +68,16 @@ def read_sql(connection: sa.Connection, store: str = "sql") -> Observed:
     for table, column, scope in _DAILY:
         amounts |= _read_daily(connection, table, column, scope)
     amounts |= _read_member_events(connection)
-    return Observed(store, amounts, rows=_read_moderation(connection))
+    rows = (*_read_moderation(connection), *_read_structure(connection))
+    return Observed(store, amounts, rows, actions, _read_uses(connection))
 
 
-async def read_database(engine: AsyncEngine, store: str = "sql") -> Observed:
-    """What the tables behind an engine say; raises like ``read_sql``."""
+async def read_database(
+    engine: AsyncEngine, store: str = "sql", actions: frozenset[str] | None = None
+) -> Observed:
+    """What the tables behind an engine say; arguments and errors as of ``read_sql``."""
     async with engine.connect() as connection:
-        return await connection.run_sync(read_sql, store)
+        return await connection.run_sync(read_sql, store, actions)
 
 
 def _read_daily(
@@ -102,13 +112,15 @@ def _read_member_events(connection: sa.Connection) -> dict[Quantity, dict[Key, f
 
 
 def _read_moderation(connection: sa.Connection) -> tuple[ModerationRow, ...]:
-    columns = _columns("guild_id", "action", "target_user_id", "moderator_id", "reason", "audit_entry_id")
+    columns = _columns(
+        "guild_id", "action", "target_user_id", "moderator_id", "reason", "audit_entry_id", "details"
+    )
     statement = sa.select(*columns).select_from(sa.table("moderation_logs"))
     return tuple(_moderation_row(tuple(row)) for row in connection.execute(statement))
 
 
 def _moderation_row(row: tuple[Any, ...]) -> ModerationRow:
-    guild_id, action, target, moderator, reason, entry = row
+    guild_id, action, target, moderator, reason, entry, details = row
     return ModerationRow(
         guild_id=int(guild_id),
         action=str(action),
@@ -116,6 +128,55 @@ def _moderation_row(row: tuple[Any, ...]) -> ModerationRow:
         moderator_id=None if moderator is None else int(moderator),
         reason=reason,
         audit_entry_id=None if entry is None else int(entry),
+        count=_read_count(action, details) if action in COUNTED else None,
+    )
+
+
+def _read_count(action: str, details: object) -> int | None:
+    found = _parse(details)
+    value = found.get(COUNTED[action]) if isinstance(found, dict) else None
+    return value if isinstance(value, int) else None
+
+
+def _parse(document: object) -> object:
+    """A document as a value: some databases hand over the text, others what it says."""
+    return json.loads(document) if isinstance(document, str | bytes) else document
+
+
+def _read_structure(connection: sa.Connection) -> Iterator[ModerationRow]:
+    columns = _columns("guild_id", "type", "target_id", "actor_id")
+    statement = sa.select(*columns).select_from(sa.table("guild_events"))
+    for row in connection.execute(statement):
+        guild_id, kind, target, actor = tuple(row)
+        if is_structure(kind):
+            yield ModerationRow(int(guild_id), kind, int(target or 0), None if actor is None else int(actor))
+
+
+def _read_uses(connection: sa.Connection) -> tuple[InviteRow, ...]:
+    names = (
+        "guild_id",
+        "invitee_id",
+        "invite_code",
+        "inviter_id",
+        "method",
+        "confidence",
+        "candidates",
+    )
+    statement = sa.select(*_columns(*names)).select_from(sa.table("invite_tracking"))
+    return tuple(_invite_row(tuple(row)) for row in connection.execute(statement.order_by(sa.column("id"))))
+
+
+def _invite_row(row: tuple[Any, ...]) -> InviteRow:
+    guild_id, invitee, code, inviter, method, confidence, candidates = row
+    codes = _parse(candidates)
+    return InviteRow(
+        guild_id=int(guild_id),
+        invitee_id=int(invitee or 0),
+        invite_code=code,
+        inviter_id=None if inviter is None else int(inviter),
+        method=str(method),
+        confidence=str(confidence),
+        candidates=frozenset(str(each) for each in codes) if isinstance(codes, list) else frozenset(),
     )
 
 

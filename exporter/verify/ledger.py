@@ -11,6 +11,8 @@ from collections import Counter, defaultdict
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
+from exporter.verify.actions import NAMED, Actions, is_structure
+from exporter.verify.arrivals import Arrivals
 from exporter.verify.lines import LedgerLine, read_lines
 from exporter.verify.quantities import Amount, Expected, ExpectedRow, Key, ModerationRow, Quantity, Scope
 from exporter.verify.sight import Sight
@@ -25,8 +27,6 @@ _MESSAGES = {
     "webhook": "webhook_messages",
     "system": "system_messages",
 }
-_ACTIONS = {"GUILD_BAN_ADD": "ban", "GUILD_BAN_REMOVE": "unban"}
-
 _SESSION_SECONDS = 1.0
 """Beginning and end of a session are each seen up to half a second late or early."""
 
@@ -43,13 +43,19 @@ def load_expected(path: Path) -> Expected:
 def add_up(lines: Iterable[LedgerLine]) -> Expected:
     """Add up the lines of a ledger."""
     kept = tuple(lines)
-    books = _Books(Sight.of(kept))
+    sight = Sight.of(kept)
+    books = _Books(sight, Actions(sight), Arrivals(sight))
     for line in kept:
         books.take(line)
+    rows = books.actions.rows()
+    for row in rows:
+        name = NAMED.get(row.row.action, f"actions: {row.row.action}")
+        books.add(name, Scope.GUILD, (row.row.guild_id,), _MAYBE if row.optional else _ONE)
     header = next((line for line in kept if line.type == "HEADER"), None)
     return Expected(
         amounts={quantity: dict(found) for quantity, found in sorted(books.amounts.items())},
-        rows=tuple(books.rows),
+        rows=(*rows, *books.structure),
+        uses=books.arrivals.uses(),
         guilds=frozenset(books.guilds),
         removed=frozenset(books.removed),
         unseen=dict(sorted(books.unseen.items())),
@@ -64,8 +70,10 @@ def add_up(lines: Iterable[LedgerLine]) -> Expected:
 @dataclass(slots=True)
 class _Books:
     sight: Sight
+    actions: Actions
+    arrivals: Arrivals
     amounts: defaultdict[Quantity, dict[Key, Amount]] = field(default_factory=lambda: defaultdict(dict))
-    rows: list[ExpectedRow] = field(default_factory=list)
+    structure: list[ExpectedRow] = field(default_factory=list)
     guilds: set[int] = field(default_factory=set)
     removed: set[int] = field(default_factory=set)
     unseen: Counter[str] = field(default_factory=Counter)
@@ -73,12 +81,22 @@ class _Books:
     def take(self, line: LedgerLine) -> None:
         if self.is_lost(line):
             self.unseen[line.type] += 1
+        self.actions.take(line)
+        self.arrivals.take(line)
+        if is_structure(line.type):
+            self.structure.append(self._change(line))
         if (take := _TAKERS.get(line.type)) is not None:
             take(self, line)
 
     def is_lost(self, line: LedgerLine) -> bool:
         """Whether no session could see this line."""
         return line.n in self.sight.lost
+
+    def _change(self, line: LedgerLine) -> ExpectedRow:
+        """The row of a change of structure: who did it, to what."""
+        row = ModerationRow(line.guild_id, line.type, line.target_id, line.moderator_id)
+        blind = line.audit_entry_id is None or self.sight.is_blind(line.audit_entry_id)
+        return ExpectedRow(row, blind=blind, optional=self.is_lost(line))
 
     def add(self, name: str, scope: Scope, key: Key, amount: Amount) -> None:
         found = self.amounts[Quantity(name, scope)]
@@ -157,8 +175,6 @@ def _take_join(books: _Books, line: LedgerLine) -> None:
 def _take_leave(books: _Books, line: LedgerLine) -> None:
     books.amounts[Quantity("members")][line.guild_id,] = Amount(line.member_count)
     reason = line.reason or "leave"
-    if reason == "kick":
-        _take_action(books, line, "kick", optional=books.sight.is_blind(line.audit_entry_id))
     if books.is_lost(line):
         return
     guild: Key = (line.guild_id,)
@@ -171,23 +187,6 @@ def _take_leave(books: _Books, line: LedgerLine) -> None:
             books.add("leaves: leave", scope, key, _MAYBE)
         else:
             books.add(f"leaves: {reason}", scope, key, _ONE)
-
-
-def _take_ban(books: _Books, line: LedgerLine) -> None:
-    _take_action(books, line, _ACTIONS[line.type], optional=books.is_lost(line))
-
-
-def _take_action(books: _Books, line: LedgerLine, action: str, *, optional: bool) -> None:
-    books.add(f"{action}s", Scope.GUILD, (line.guild_id,), _MAYBE if optional else _ONE)
-    row = ModerationRow(
-        guild_id=line.guild_id,
-        action=action,
-        target_user_id=line.target_user_id or line.user_id,
-        moderator_id=line.moderator_id,
-        reason=line.audit_reason if action == "kick" else line.reason,
-        audit_entry_id=line.audit_entry_id,
-    )
-    books.rows.append(ExpectedRow(row, blind=books.sight.is_blind(line.audit_entry_id), optional=optional))
 
 
 _ONE = Amount(1)
@@ -206,6 +205,4 @@ _TAKERS: dict[str, Callable[[_Books, LedgerLine], None]] = {
     "VOICE_SESSION": _take_session,
     "GUILD_MEMBER_ADD": _take_join,
     "GUILD_MEMBER_REMOVE": _take_leave,
-    "GUILD_BAN_ADD": _take_ban,
-    "GUILD_BAN_REMOVE": _take_ban,
 }

@@ -18,7 +18,8 @@ if TYPE_CHECKING:
 class _Family:
     """How a metric is read: one quantity for all its samples, or one for each value of a label.
 
-    ``optional`` families are compared only where the exposition has them.
+    ``optional`` families are compared only where the exposition has them. Values that ``split`` does not know
+    are quantities by their own name, after ``others``, if that is given.
     """
 
     total: str | None = None
@@ -26,6 +27,7 @@ class _Family:
     split: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
     optional: bool = False
+    others: str = ""
 
     def quantities(self) -> set[str]:
         """Every quantity it can speak of."""
@@ -53,7 +55,9 @@ _FAMILIES: Mapping[str, _Family] = {
         "leaves", "reason", {reason: f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")}
     ),
     "discord_moderation_actions_total": _Family(
-        label="action", split={"ban": "bans", "unban": "unbans", "kick": "kicks"}
+        label="action",
+        split={"ban": "bans", "unban": "unbans", "kick": "kicks"},
+        others="actions: ",
     ),
     "discord_guild_members": _Family("members"),
 }
@@ -77,7 +81,8 @@ def read_metrics(text: str, store: str = "/metrics") -> Observed:
             if value in known.left_out:
                 continue
             key: Key = (int(sample.labels["guild_id"]),)
-            for name in (known.total, known.split.get(value)):
+            other = f"{known.others}{value}" if known.others else None
+            for name in (known.total, known.split.get(value, other)):
                 if name is not None:
                     cells = found[Quantity(name)]
                     cells[key] = cells.get(key, 0) + sample.value

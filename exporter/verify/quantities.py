@@ -7,8 +7,8 @@ A quantity is a name and a scope; a key says where: (guild,), (guild, channel), 
 from __future__ import annotations
 
 import enum
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TypeAlias
 
 
@@ -56,7 +56,10 @@ NOTHING = Amount()
 
 @dataclass(frozen=True, slots=True)
 class ModerationRow:
-    """One ban, unban or kick. Whatever is unknown is None."""
+    """One action, or one change of a guild's structure by its event type. Whatever is unknown is None.
+
+    ``target_user_id`` is 0 where there is none; ``count`` is None for actions that happen one by one.
+    """
 
     guild_id: int
     action: str
@@ -64,6 +67,7 @@ class ModerationRow:
     moderator_id: int | None = None
     reason: str | None = None
     audit_entry_id: int | None = None
+    count: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,11 +75,60 @@ class ExpectedRow:
     """A row that must be there.
 
     ``blind``: nobody could learn who did it and why, so those fields may be empty. ``optional``: it happened
-    out of sight, so the row may be missing, unless it was learnt from the audit log afterwards.
+    out of sight, so the row may be missing, unless it was learnt from the audit log afterwards. ``targets``:
+    Discord does not say which of these it was. ``unlinked``: the row need not name the entry.
     """
 
     row: ModerationRow
     blind: bool = False
+    optional: bool = False
+    targets: frozenset[int] = frozenset()
+    unlinked: bool = False
+
+    def accepted(self) -> Iterator[ModerationRow]:
+        """Every row that is right, the fullest first."""
+        row = self.row
+        fullest = [row]
+        if self.unlinked:
+            fullest.append(replace(row, audit_entry_id=None))
+        for each in fullest:
+            yield each
+            for target in self.targets:
+                yield replace(each, target_user_id=target)
+        if self.blind:
+            for target in (row.target_user_id, *self.targets):
+                for count in {row.count, None}:
+                    yield ModerationRow(row.guild_id, row.action, target, count=count)
+
+
+@dataclass(frozen=True, slots=True)
+class InviteRow:
+    """How somebody joined, as a store has it. ``candidates`` are the codes it may have been."""
+
+    guild_id: int
+    invitee_id: int
+    invite_code: str | None
+    inviter_id: int | None
+    method: str
+    confidence: str
+    candidates: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True)
+class InviteUse:
+    """How somebody truly joined.
+
+    ``clear``: whoever looks in time can be certain, since nothing else happened to the guild's invites around
+    that moment. ``optional``: the join was out of sight.
+    """
+
+    guild_id: int
+    invitee_id: int
+    at: int
+    invite_code: str | None
+    inviter_id: int | None
+    method: str
+    clear: bool = True
     optional: bool = False
 
 
@@ -85,7 +138,8 @@ class Expected:
 
     Attributes:
         amounts: by quantity and key.
-        rows: moderation rows.
+        rows: moderation rows, and changes of structure by their event type.
+        uses: how everybody joined, where the ledger says so.
         guilds: every guild that was ever in sight.
         removed: guilds the bot was removed from, which a store of the present may have forgotten.
         unseen: lines no session could see, by type; they are not part of the amounts.
@@ -97,6 +151,7 @@ class Expected:
 
     amounts: Mapping[Quantity, Mapping[Key, Amount]]
     rows: tuple[ExpectedRow, ...] = ()
+    uses: tuple[InviteUse, ...] = ()
     guilds: frozenset[int] = frozenset()
     removed: frozenset[int] = frozenset()
     unseen: Mapping[str, int] = field(default_factory=dict)
@@ -115,10 +170,14 @@ class Observed:
         store: its name in the table.
         amounts: only the quantities this store keeps.
         rows: moderation rows, or None if it does not keep them.
+        actions: which actions it keeps rows of; None for all.
+        uses: how people joined, oldest first, or None if it does not keep that.
         lives_in_the_present: guilds the bot was removed from may be missing.
     """
 
     store: str
     amounts: Mapping[Quantity, Mapping[Key, float]]
     rows: tuple[ModerationRow, ...] | None = None
+    actions: frozenset[str] | None = None
+    uses: tuple[InviteRow, ...] | None = None
     lives_in_the_present: bool = False

@@ -9,7 +9,7 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from exporter.verify.compare import Line
+    from exporter.verify.differences import Line
     from exporter.verify.quantities import Expected
 
 

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import datetime as dt
 from collections import defaultdict
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -12,13 +13,37 @@ import orjson
 import pytest
 
 from exporter.clock import ManualClock
+from exporter.simulator.guild import Guild
 from exporter.simulator.ledger import Ledger
+from exporter.simulator.objects import audit_object
 from exporter.simulator.population import Shape
 from exporter.simulator.ports import Dispatch
+from exporter.simulator.scenarios import SCENARIOS
 from exporter.simulator.traffic import Traffic
 from exporter.simulator.world import World
+from exporter.verify.actions import COUNTED
 from exporter.verify.ledger import load_expected
 from exporter.verify.quantities import Expected, Key, ModerationRow, Observed, Quantity, Scope
+
+ACTIONS = {
+    20: "kick",
+    21: "prune",
+    22: "ban",
+    23: "unban",
+    26: "member_move",
+    27: "member_disconnect",
+    28: "bot_add",
+    72: "message_delete",
+    73: "message_bulk_delete",
+    143: "automod_block",
+    144: "automod_flag",
+    145: "automod_timeout",
+}
+CHANGES = {
+    10 * tens + number: f"{part}_{verb}"
+    for tens, part in ((1, "CHANNEL"), (3, "ROLE"), (6, "EMOJI"), (9, "STICKER"), (11, "THREAD"))
+    for number, verb in enumerate(("CREATE", "UPDATE", "DELETE"))
+}
 
 Cells = defaultdict[Key, float]
 
@@ -31,7 +56,7 @@ class Bystander:
     amounts: defaultdict[Quantity, Cells] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(float))
     )
-    rows: dict[tuple[int, str, int], ModerationRow] = field(default_factory=dict)
+    silenced: dict[tuple[int, int], int] = field(default_factory=dict)
     done_rows: list[ModerationRow] = field(default_factory=list)
     parents: dict[int, int] = field(default_factory=dict)
     voice: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
@@ -127,20 +152,79 @@ class Bystander:
         self.add("leaves", guild, member=int(data["user"]["id"]))
         self.amounts[Quantity("members")][guild,] -= 1
 
+    def guild_member_update(self, guild: int, data: dict[str, Any]) -> None:
+        self.see_silence(guild, int(data["user"]["id"]), data["communication_disabled_until"])
+
+    def see_silence(self, guild: int, user: int, until: str | None) -> None:
+        """A timeout that was over before anything else was said of it has run out."""
+        ended = self.silenced.pop((guild, user), None)
+        if ended is not None and ended <= self.clock.now_ms():
+            self.enter(ModerationRow(guild, "timeout_expired", user))
+        moment = round(dt.datetime.fromisoformat(until).timestamp() * 1000) if until else 0
+        if moment > self.clock.now_ms():
+            self.silenced[guild, user] = moment
+
+    def thread_update(self, guild: int, data: dict[str, Any]) -> None:
+        if data["thread_metadata"]["archived"]:
+            self.done_rows.append(ModerationRow(guild, "THREAD_UPDATE", int(data["id"])))
+
     def guild_audit_log_entry_create(self, guild: int, data: dict[str, Any]) -> None:
-        action = {20: "kick", 22: "ban", 23: "unban"}.get(data["action_type"])
-        if action is not None:
-            self.add(f"{action}s", guild)
-            self.done_rows.append(
-                ModerationRow(
-                    guild,
-                    action,
-                    int(data["target_id"]),
-                    int(data["user_id"]),
-                    data.get("reason"),
-                    int(data["id"]),
-                )
+        number, actor, target = data["action_type"], int(data["user_id"]), int(data["target_id"] or 0)
+        if number in CHANGES:
+            self.done_rows.append(ModerationRow(guild, CHANGES[number], target, actor))
+            return
+        action = ACTIONS.get(number) or self.read_member_update(data)
+        if action is None:
+            return
+        options = data.get("options", {})
+        self.enter(
+            ModerationRow(
+                guild,
+                action,
+                0 if number == 73 else target,
+                None if number > 142 else actor,
+                data.get("reason"),
+                int(data["id"]),
+                int(options.get("members_removed") or options["count"]) if action in COUNTED else None,
             )
+        )
+
+    def read_member_update(self, data: dict[str, Any]) -> str | None:
+        if data["action_type"] not in {24, 25}:
+            return None
+        (change,) = data["changes"]
+        match change["key"]:
+            case "communication_disabled_until":
+                return "timeout" if "new_value" in change else "timeout_removed"
+            case "$add":
+                return "role_add"
+            case "$remove":
+                return "role_remove"
+            case "nick":
+                return None if data["user_id"] == data["target_id"] else "nick"
+            case what:
+                return f"voice_{'' if change['new_value'] else 'un'}{'mute' if what == 'mute' else 'deafen'}"
+
+    def enter(self, row: ModerationRow) -> None:
+        self.done_rows.append(row)
+        known = {"ban": "bans", "unban": "unbans", "kick": "kicks"}
+        self.add(known.get(row.action, f"actions: {row.action}"), row.guild_id)
+
+    def finish(self, guilds: Iterable[Guild]) -> None:
+        """Read the log as REST shows it, with what was never told and all counts; end timeouts."""
+        guilds = tuple(guilds)
+        known = {row.audit_entry_id for row in self.done_rows}
+        for guild in guilds:
+            for entry in guild.audit:
+                if entry.id not in known and entry.action not in CHANGES:
+                    self.guild_audit_log_entry_create(guild.id, audit_object(entry))
+        for guild, user in list(self.silenced):
+            self.see_silence(guild, user, None)
+        counts = {entry.id: entry.count for guild in guilds for entry in guild.audit if entry.count}
+        self.done_rows = [
+            replace(row, count=counts.get(row.audit_entry_id, row.count)) if row.count else row
+            for row in self.done_rows
+        ]
 
 
 @dataclass(frozen=True, slots=True)
@@ -151,8 +235,8 @@ class Evidence:
 
 
 @pytest.fixture(scope="session")
-def make_evidence(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], Evidence]:
-    def make(seed: int) -> Evidence:
+def make_evidence(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Evidence]:
+    def make(seed: int, scenario: str | None = None, rate: float = 5) -> Evidence:
         clock = ManualClock(1_760_000_000_000)
         path = tmp_path_factory.mktemp("ledger") / "ledger.jsonl"
         ledger = Ledger(path, clock)
@@ -162,11 +246,19 @@ def make_evidence(tmp_path_factory: pytest.TempPathFactory) -> Callable[[int], E
         world.describe()
         for guild_id in world.guild_ids():
             witness.guild_create(guild_id, orjson.loads(world.guild_create(guild_id, 1)))
-        traffic = Traffic(world, rate=5)
+        traffic = Traffic(world, rate=rate)
+        if scenario is not None:
+            chosen = SCENARIOS[scenario]
+            traffic = Traffic(
+                world, rate=rate, habits=chosen.habits, begin=chosen.begin, manners=chosen.manners
+            )
+        guilds = dict(world.guilds)
         for _ in range(6000):
-            clock.advance(0.2)
+            clock.advance(1 / rate)
             traffic.step()
+            guilds |= world.guilds
         traffic.finish()
+        witness.finish(guilds.values())
         ledger.end()
         ledger.close()
         amounts = {quantity: dict(cells) for quantity, cells in witness.amounts.items()}

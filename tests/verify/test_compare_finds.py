@@ -10,7 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.verify.compare import SHOWN, Line, compare
+from exporter.simulator.scenarios import SCENARIOS
+from exporter.verify.compare import compare
+from exporter.verify.differences import SHOWN, Line
 from exporter.verify.quantities import (
     Amount,
     Expected,
@@ -46,6 +48,16 @@ def test_a_flawless_observer_agrees_on_every_number(make_evidence: Callable[[int
         assert by_name[name, "guild"].ledger > 0
     assert evidence.expected.complete
     assert evidence.expected.unseen == {}
+
+
+@pytest.mark.parametrize("scenario", SCENARIOS)
+def test_a_flawless_observer_agrees_in_every_scenario(
+    make_evidence: Callable[..., Any], scenario: str
+) -> None:
+    evidence = make_evidence(4, scenario, rate=60)
+    lines = compare(evidence.expected, {"bot": evidence.observed})
+    assert [str(difference) for line in lines for difference in line.differences] == []
+    assert any(line.quantity == "message_delete rows" and line.ledger > 0 for line in lines)
 
 
 def test_every_counted_quantity_can_be_told_wrong_by_one(evidence: Any) -> None:

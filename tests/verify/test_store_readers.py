@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, Counter, Gauge, generate_latest
 from sqlalchemy.ext.asyncio import create_async_engine
 
 from exporter.sinks.sql.schema import metadata
+from exporter.verify.actions import COUNTED, is_structure
 from exporter.verify.compare import compare
 from exporter.verify.database import read_database, read_sql
 from exporter.verify.metrics import read_metrics
@@ -167,12 +168,24 @@ def fill(connection: sa.Connection, observed: Observed) -> None:
                     )
                 )
     log = metadata.tables["moderation_logs"]
+    changes = metadata.tables["guild_events"]
     for number, row in enumerate(observed.rows or ()):
+        if is_structure(row.action):
+            connection.execute(
+                changes.insert().values(
+                    **filled(changes, event_key=str(number), guild_id=row.guild_id),
+                    type=row.action,
+                    actor_id=row.moderator_id,
+                    target_id=row.target_user_id,
+                )
+            )
+            continue
+        details = {COUNTED[row.action]: row.count} if row.count is not None else {}
         connection.execute(
             log.insert().values(
-                **filled(log, event_key=str(number), guild_id=row.guild_id),
+                **(filled(log, event_key=str(number), guild_id=row.guild_id) | {"details": details}),
                 action=row.action,
-                target_user_id=row.target_user_id,
+                target_user_id=row.target_user_id or None,
                 moderator_id=row.moderator_id,
                 reason=row.reason,
                 audit_entry_id=row.audit_entry_id,

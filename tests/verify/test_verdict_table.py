@@ -8,7 +8,7 @@ import json
 import pytest
 from rich.console import Console
 
-from exporter.verify.compare import Difference, Line
+from exporter.verify.differences import Difference, Line
 from exporter.verify.quantities import Expected, Scope
 from exporter.verify.table import as_json, plain, rich_table
 
