@@ -27,7 +27,7 @@ class Track(Section):
     detailed_members: Annotated[
         bool, Field(description="Activity member by member, in MEMBER_ACTIVITY_SNAPSHOT.")
     ] = True
-    invites: Annotated[bool, Field(description="Invites; no event of this version belongs to them.")] = True
+    invites: Annotated[bool, Field(description="Invites made and removed, and who came by which.")] = True
     moderation: Annotated[bool, Field(description="Bans, unbans and the audit log.")] = True
 
     def switches(self, catalogue: Catalogue) -> dict[str, bool]:

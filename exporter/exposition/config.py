@@ -18,7 +18,7 @@ class ExpositionConfig(Section):
         default=10, description="Channels shown for each guild; the rest is summed up in channel_id=other."
     )
     max_series: Annotated[int, Field(ge=1000)] = Field(
-        default=2_000_000,
+        default=4_000_000,
         description="Series shown for guilds; guilds beyond it are summed up in guild_id=other. "
         "The default has room for 50,000 guilds.",
     )

@@ -25,6 +25,11 @@ from exporter.events.facts import (
     GuildChanged,
     GuildGone,
     GuildSeen,
+    InviteLost,
+    InviteMade,
+    InvitesRead,
+    InviteTaken,
+    Joined,
     MemberJoined,
     MemberMoved,
     MemberRoles,
@@ -49,6 +54,7 @@ from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, CatchUpConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.intake import Intake, Route
+from exporter.pipeline.invites import InviteTracker
 from exporter.pipeline.rights import Rights
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
 from exporter.pipeline.voice import VoiceLedger
@@ -112,6 +118,15 @@ class Pipeline:
         self._lengths = {kind.name: kind.length_ms for kind in kinds}
         self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
         self.voice = VoiceLedger(self._count, window_ms, self._afk_channel)
+        self._invites = InviteTracker(
+            self._record_person,
+            self._count,
+            ask if "REST_INVITES" in catalogue.readers else None,
+            lambda guild_id, permission: not self.rights.lacks(guild_id, permission),
+            self._has_vanity,
+            privacy.opt_out,
+            audited="guild_moderation" in catalogue.intents,
+        )
         self._attribution = Attribution(
             self._record_person,
             self._count,
@@ -163,8 +178,10 @@ class Pipeline:
         Waits for actions that are not decided yet, for as long as what explains them may still turn up.
         """
         self._attribution.hurry(self._now())
+        self._invites.hurry(self._now())
         for _ in range(FLUSH_POLLS):
-            if not self._attribution.undecided(self._clock.now_ms()):
+            undecided = self._attribution.undecided(self._clock.now_ms())
+            if not (undecided or self._invites.undecided or self._catch_up.behind):
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
             self._settle()
@@ -174,7 +191,8 @@ class Pipeline:
 
     async def stop(self) -> bool:
         """Save everything, so that the next process goes on where this one stops."""
-        self._settle(all_of_them=True)
+        self._settle()
+        self._invites.stop()
         self._book(force=True)
         saved = await self._windows.close() and await self._windows.save()
         return await self._committer.drain() and saved
@@ -190,7 +208,6 @@ class Pipeline:
     async def tick(self) -> None:
         """One look after the stage."""
         self._settle()
-        self._catch_up.tick(self._now())
         # A window that leaves without its last seconds of talk would have to leave twice.
         self._book(force=self._windows.due())
         full = self._aggregate.cell_count() > self._batching.max_cells
@@ -251,6 +268,11 @@ class Pipeline:
             RoleSeen: self.rights.see_role,
             RoleGone: self.rights.lose_role,
             MemberRoles: self.rights.see_member,
+            Joined: self._come_in,
+            InvitesRead: lambda fact: self._invites.answer(fact, self._now()),
+            InviteMade: self._invites.make,
+            InviteLost: lambda fact: self._invites.lose(fact, self._now()),
+            InviteTaken: self._invites.take_back,
         }
 
     def _count(self, count: Count) -> None:
@@ -318,6 +340,9 @@ class Pipeline:
 
     def _settle(self, *, all_of_them: bool = False) -> None:
         self._attribution.settle(self._now(), self._clock.now_ms(), all_of_them=all_of_them)
+        if not all_of_them:
+            self._catch_up.tick(self._now())
+            self._invites.tick(self._now())
 
     def _now(self) -> int:
         """Now for timers, in ms: the wall clock may be set, and would then starve or fire them."""
@@ -342,9 +367,19 @@ class Pipeline:
         states = [state for state in fact.voice_states if state.user_id not in self._opt_out]
         self.voice.reconcile(fact.guild_id, states, fact.at)
         self._catch_up.see_guild(fact.guild_id, fact.at, self._now())
+        self._invites.see_guild(fact.guild_id)
 
     def _change_rights(self, guild_id: int) -> None:
         self._catch_up.permit(guild_id, self._now())
+        self._invites.permit(guild_id)
+
+    def _come_in(self, fact: Joined) -> None:
+        if fact.person.user_id not in self._opt_out:
+            self._invites.join(fact, self._now())
+
+    def _has_vanity(self, guild_id: int) -> bool:
+        guild = self.directory.guilds.get(guild_id)
+        return guild is not None and "VANITY_URL" in guild.features
 
     def _change_guild(self, fact: GuildChanged) -> None:
         for record in self.directory.change_guild(fact):
@@ -359,6 +394,7 @@ class Pipeline:
             self.voice.forget(fact.guild_id, fact.at)
             self.rights.forget(fact.guild_id)
             self._catch_up.forget(fact.guild_id)
+            self._invites.forget(fact.guild_id)
             self._attribution.forget(fact.guild_id)
             self._newcomers.pop(fact.guild_id, None)
 

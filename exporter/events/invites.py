@@ -1,0 +1,292 @@
+"""Invites: who made them, and by which of them somebody came.
+
+Discord never says how somebody joined. The uses of invites can be read by REST before and after a join; the
+pipeline compares. Sources: Discord docs, Gateway Events › Invite Create, Invite Delete; Resources › Invite.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+
+import msgspec
+
+from exporter.events.facts import (
+    Count,
+    InviteKnown,
+    InviteLost,
+    InviteMade,
+    InvitesRead,
+    InviteTaken,
+    Joined,
+    Person,
+    Record,
+)
+from exporter.events.inquiry import Inquiry
+from exporter.events.members import MemberAdd
+from exporter.events.payload import Number, Snowflake, User, believable, clean, unix_ms
+from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
+from exporter.model import Json, Priority
+
+METHODS = ("invite", "vanity", "oauth", "unknown")
+
+CREATED = Measure(
+    name="invites_created",
+    help="Invites made.",
+    metric="discord_invites_created",
+    measurement="discord_guild",
+    field="invites_created",
+)
+USES = Measure(
+    name="invite_uses",
+    help="Joins, by how somebody came in.",
+    metric="discord_invite_uses",
+    measurement="discord_guild",
+    field="invite_uses",
+    label="method",
+    values=METHODS,
+)
+
+AUDIT_INVITE_DELETE = 42
+"""Discord docs, Resources › Audit Log › Audit Log Events."""
+
+_LONGEST_CODE = 64
+"""A vanity code has at most 32 characters, any other fewer."""
+
+
+class InvitePayload(msgspec.Struct):
+    """Discord docs, Resources › Invite › Invite Object, with its metadata."""
+
+    code: str
+    inviter: User | None = None
+    uses: Number = 0
+    max_uses: Number = 0
+    expires_at: dt.datetime | None = None
+
+
+class InviteCreate(msgspec.Struct):
+    """Discord docs, Gateway Events › Invite Create."""
+
+    code: str
+    guild_id: Snowflake = 0
+    channel_id: Snowflake = 0
+    inviter: User | None = None
+    max_uses: Number = 0
+    max_age: Number = 0
+    temporary: bool = False
+    created_at: dt.datetime | None = None
+    expires_at: dt.datetime | None = None
+
+
+class InviteDelete(msgspec.Struct):
+    """Discord docs, Gateway Events › Invite Delete."""
+
+    code: str
+    guild_id: Snowflake = 0
+
+
+class InvitesAnswer(msgspec.Struct):
+    """Discord docs, Resources › Guild › Get Guild Invites."""
+
+    inquiry: Inquiry
+    status: int
+    body: list[InvitePayload] | None = None
+
+
+class VanityPayload(msgspec.Struct):
+    """Discord docs, Resources › Guild › Get Guild Vanity URL."""
+
+    code: str | None = None
+    uses: Number = 0
+
+
+class VanityAnswer(msgspec.Struct):
+    """The answer about a guild's own address."""
+
+    inquiry: Inquiry
+    status: int
+    body: VanityPayload | None = None
+
+
+class CodeChange(msgspec.Struct):
+    """A changed field of an audit-log entry; only the code is of interest, which is text."""
+
+    key: str = ""
+    old_value: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class InviteAudit(msgspec.Struct):
+    """An audit-log entry, as far as it tells of an invite taken back."""
+
+    guild_id: Snowflake
+    action_type: Number
+    changes: list[CodeChange] | None = None
+
+
+def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteMade | Record | Count, ...]:
+    """An invite made; one to a group of friends has no guild."""
+    if not invite.guild_id or not invite.code:
+        return ()
+    at = believable(unix_ms(invite.created_at) or received_at, received_at)
+    code = clean(invite.code, _LONGEST_CODE)
+    inviter = invite.inviter
+    expires_at = unix_ms(invite.expires_at)
+    name = clean(inviter.username) if inviter else ""
+    known = InviteKnown(code, 0, invite.max_uses, inviter.id if inviter else 0, name, expires_at)
+    data: dict[str, Json] = {
+        "code": code,
+        "channel_id": invite.channel_id,
+        "inviter_id": known.inviter_id,
+        "inviter_username": name or None,
+        "max_uses": invite.max_uses,
+        "max_age": invite.max_age,
+        "temporary": invite.temporary,
+        "uses": 0,
+        "created_at": at,
+        "expires_at": expires_at or None,
+    }
+    key = f"invite:{invite.guild_id}:{code}"
+    return (
+        Record("INVITE_CREATE", invite.guild_id, at, key, data, known.inviter_id),
+        Count(CREATED.slot, invite.guild_id, at),
+        InviteMade(invite.guild_id, known),
+    )
+
+
+def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteLost | Record, ...]:
+    """An invite taken back or used up; of one that expired nothing is told."""
+    if not invite.guild_id or not invite.code:
+        return ()
+    code = clean(invite.code, _LONGEST_CODE)
+    key = f"invite_gone:{invite.guild_id}:{code}:{received_at}"
+    return (
+        Record("INVITE_DELETE", invite.guild_id, received_at, key, {"code": code}),
+        InviteLost(invite.guild_id, code),
+    )
+
+
+def read_join(member: MemberAdd, received_at: int) -> tuple[Joined, ...]:
+    """Somebody came in, by a way to be found out; the moment is that of the join's own record."""
+    user = member.user
+    at = believable(unix_ms(member.joined_at), received_at)
+    return (Joined(member.guild_id, at, Person(user.id, clean(user.username), user.bot)),)
+
+
+def read_invites(answer: InvitesAnswer, received_at: int) -> tuple[InvitesRead, ...]:
+    """All invites of a guild and their uses, or that they could not be read."""
+    found = tuple(
+        InviteKnown(
+            clean(invite.code, _LONGEST_CODE),
+            invite.uses,
+            invite.max_uses,
+            invite.inviter.id if invite.inviter else 0,
+            clean(invite.inviter.username) if invite.inviter else "",
+            unix_ms(invite.expires_at),
+        )
+        for invite in answer.body or ()
+    )
+    status = answer.status if answer.body is not None else answer.status * (answer.status != _OK)
+    return (InvitesRead(answer.inquiry, received_at, status, found),)
+
+
+def read_vanity(answer: VanityAnswer, received_at: int) -> tuple[InvitesRead, ...]:
+    """The guild's own address and its uses, or that they could not be read."""
+    status = answer.status if answer.body is not None else answer.status * (answer.status != _OK)
+    code = clean(answer.body.code or "", _LONGEST_CODE) if answer.body else ""
+    known = (InviteKnown(code, answer.body.uses, vanity=True),) if answer.body and code else ()
+    return (InvitesRead(answer.inquiry, received_at, status, known),)
+
+
+def read_audit(entry: InviteAudit, _received_at: int) -> tuple[InviteTaken, ...]:
+    """That somebody took an invite back, so that it was not used up."""
+    if entry.action_type != AUDIT_INVITE_DELETE:
+        return ()
+    codes = (_text(change.old_value) for change in entry.changes or () if change.key == "code")
+    return tuple(InviteTaken(entry.guild_id, code) for code in codes if code)
+
+
+def _text(value: msgspec.Raw) -> str:
+    """The text; empty where it is none."""
+    try:
+        return clean(msgspec.json.decode(value, type=str), _LONGEST_CODE)
+    except msgspec.MsgspecError:
+        return ""
+
+
+_OK = 200
+_CREATE = Reader(InviteCreate, read_create)
+_DELETE = Reader(InviteDelete, read_delete)
+
+FAMILY = Family(
+    "invites",
+    "Who brings whom.",
+    (
+        EventSpec(
+            type="INVITE_CREATE",
+            family="invites",
+            help="An invite was made.",
+            priority=Priority.IMPORTANT,
+            reads={"INVITE_CREATE": _CREATE},
+            intents=("guild_invites",),
+            permissions=("manage_channels",),
+            blind_without={"manage_channels": "invites made are not told of"},
+            measures=(CREATED,),
+            table="invites",
+            fields=(
+                Field("code", "The invite's code."),
+                Field("channel_id", "Where it leads."),
+                Field("inviter_id", "Who made it.", personal=True),
+                Field("inviter_username", "That person's name.", personal=True),
+                Field("max_uses", "Uses allowed; 0 for no limit."),
+                Field("max_age", "Lifetime in seconds; 0 for ever."),
+                Field("temporary", "Whether members stay only while they are online."),
+                Field("uses", "0: it is new."),
+                Field("created_at", "When it was made, ms since the epoch."),
+                Field("expires_at", "When it ends by itself, ms since the epoch."),
+            ),
+        ),
+        EventSpec(
+            type="INVITE_DELETE",
+            family="invites",
+            help="An invite was taken back or used up; Discord does not tell of one that expires.",
+            priority=Priority.IMPORTANT,
+            reads={"INVITE_DELETE": _DELETE},
+            intents=("guild_invites",),
+            permissions=("manage_channels",),
+            blind_without={"manage_channels": "invites removed are not told of"},
+            table="invites",
+            fields=(Field("code", "The invite's code."),),
+        ),
+        EventSpec(
+            type="INVITE_USE",
+            family="invites",
+            help="Somebody joined: by which invite, as far as that can be known.",
+            priority=Priority.IMPORTANT,
+            reads={
+                "GUILD_MEMBER_ADD": Reader(MemberAdd, read_join),
+                "INVITE_CREATE": _CREATE,
+                "INVITE_DELETE": _DELETE,
+                "REST_INVITES": Reader(InvitesAnswer, read_invites),
+                "REST_VANITY": Reader(VanityAnswer, read_vanity),
+                "GUILD_AUDIT_LOG_ENTRY_CREATE": Reader(InviteAudit, read_audit),
+            },
+            intents=("guild_members", "guild_invites"),
+            permissions=("manage_guild", "view_audit_log"),
+            blind_without={
+                "manage_guild": "by which invite somebody came stays unknown",
+                "view_audit_log": "an invite used up and one taken back look the same",
+            },
+            measures=(USES,),
+            table="invite_tracking",
+            fields=(
+                Field("invitee_id", "Who joined.", personal=True),
+                Field("invitee_username", "Name at that moment.", personal=True),
+                Field("invite_code", "The invite used, where known."),
+                Field("inviter_id", "Who made it.", personal=True),
+                Field("inviter_username", "That person's name.", personal=True),
+                Field("method", "`invite`, `vanity`, `oauth` or `unknown`."),
+                Field("confidence", "`exact`, `probable`, `ambiguous` or `unknown`."),
+                Field("candidates", "The codes it may have been, where more than one."),
+            ),
+        ),
+    ),
+)
