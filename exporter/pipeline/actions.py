@@ -25,6 +25,9 @@ rule; ten cover a slow day at Discord, and stay short of the same person being r
 SLACK_MS = 1_500
 """How much earlier than the moment in its entry a dispatch may seem to be received: clocks differ."""
 
+UNMATCHED_MS = 120_000
+"""How long an action waits for an entry that has to be asked for: the guild may have been asked lately."""
+
 MAX_WAITING = 50_000
 """Actions that wait for their other half; the oldest is given up beyond this."""
 
@@ -78,7 +81,8 @@ class ActionLog:
         self._types = types
         self._entries: dict[int, int] = {}
         self._open: dict[_Place, list[Told]] = {}
-        self._order: deque[tuple[_Place, Told]] = deque()
+        self._entered: deque[tuple[_Place, Told]] = deque()
+        self._dispatches: deque[tuple[_Place, Told]] = deque()
         self._restored: deque[tuple[_Place, Told]] = deque()
         self.unsaved = False
 
@@ -155,7 +159,7 @@ class ActionLog:
             kind = TYPE_OF_ACTION.get(entry.action, ENTRY_CREATE)
             told = Told(key, kind, entry.guild_id, entry.at, now + WINDOW_MS, entry.target_id, entry)
             if kind != ENTRY_CREATE:
-                self._keep(place, told)
+                self._keep(place, told, self._entered)
         for opposite in self._opposites(place):
             opposite.undone |= opposite.at < entry.at
         return told
@@ -168,7 +172,9 @@ class ActionLog:
         waiting = [
             told
             for told in self._open.get(place, ())
-            if told.entry is None and (not told.undone or entry.at <= told.at + SLACK_MS)
+            if told.entry is None
+            and (not told.undone or entry.at <= told.at + SLACK_MS)
+            and (place[1] in _OPPOSITE or abs(entry.at - told.at) <= WINDOW_MS)
         ]
         return min(waiting, key=lambda told: abs(told.at - entry.at), default=None)
 
@@ -209,12 +215,12 @@ class ActionLog:
             action.type,
             action.guild_id,
             action.at,
-            now + WINDOW_MS,
+            now + UNMATCHED_MS,
             target_id,
             seen=True,
             once=action.once,
         )
-        self._keep(place, told)
+        self._keep(place, told, self._dispatches)
         self.unsaved = True
         return told
 
@@ -222,7 +228,7 @@ class ActionLog:
 
     def unexplained(self) -> Iterator[tuple[_Place, Told]]:
         """Actions whose entry has not come, with their place."""
-        return ((place, told) for place, told in (*self._restored, *self._order) if told.entry is None)
+        return ((place, told) for place, told in (*self._restored, *self._dispatches) if told.entry is None)
 
     def restore(self, place: _Place, told: Told) -> None:
         """Take up an action of the process before that waits for its entry."""
@@ -231,7 +237,7 @@ class ActionLog:
 
     def settle(self, now: int, *, all_of_them: bool = False) -> None:
         """Forget what has waited long enough; the order is that of the deadlines."""
-        for order in (self._restored, self._order):
+        for order in (self._restored, self._dispatches, self._entered):
             while order and (all_of_them or order[0][1].deadline <= now):
                 self._forget(order)
 
@@ -239,11 +245,11 @@ class ActionLog:
         guild_id, action, target_id = place
         return self._open.get((guild_id, _OPPOSITE.get(action, ""), target_id), [])
 
-    def _keep(self, place: _Place, told: Told) -> None:
-        if len(self._order) >= MAX_WAITING:
-            self._forget(self._order)
+    def _keep(self, place: _Place, told: Told, order: deque[tuple[_Place, Told]]) -> None:
+        if len(order) >= MAX_WAITING:
+            self._forget(order)
         self._open.setdefault(place, []).append(told)
-        self._order.append((place, told))
+        order.append((place, told))
 
     def _forget(self, order: deque[tuple[_Place, Told]]) -> None:
         place, told = order.popleft()

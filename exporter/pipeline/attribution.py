@@ -29,7 +29,7 @@ from exporter.pipeline.grouped import PURPOSE as COUNT_PURPOSE
 from exporter.pipeline.grouped import Groups
 from exporter.pipeline.journal import SavedAction, SavedModeration
 from exporter.pipeline.lookups import PURPOSE as UNEXPLAINED_PURPOSE
-from exporter.pipeline.lookups import LookUps, Miss
+from exporter.pipeline.lookups import Fate, LookUps, Miss
 from exporter.pipeline.timeouts import Timeouts
 
 __all__ = ["WINDOW_MS", "Attribution"]
@@ -60,9 +60,13 @@ class Attribution:
         self._log = ActionLog(record, count, name_of, types)
         self._lookups = LookUps(ask or _ask_nobody, blind if readable else _everywhere)
         self._groups = Groups(ask or _ask_nobody, blind if readable else _everywhere)
-        self._departures = Departures(self._log, self._lookups.waits)
+        self._departures = Departures(self._log, self._waits)
         self._timeouts = Timeouts(self._log, self._lookups)
         self._misses: dict[Told | Departure, Miss] = {}
+
+    def _waits(self, departure: Departure) -> bool:
+        miss = self._misses.get(departure)
+        return miss is not None and miss.fate in {Fate.OPEN, Fate.ASKED}
 
     def undecided(self, wall: int) -> int:
         """What may still change: departures, timeouts, counts and look-ups."""
@@ -177,12 +181,17 @@ class Attribution:
             SavedAction(told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once)
             for place, told in self._log.unexplained()
         ]
-        return SavedModeration(self._timeouts.save(), self._groups.save(now), actions)
+        return SavedModeration(
+            self._timeouts.save(), self._groups.save(now), actions, self._departures.save()
+        )
 
     def restore(self, saved: SavedModeration, now: int) -> None:
         """Take up what the process before left: its rows may still get their entries."""
         self._timeouts.restore(saved.timeouts)
         self._groups.restore(saved.groups, now)
+        for gone in saved.departures:
+            departure = self._departures.restore(gone, now)
+            self._misses[departure] = self._lookups.miss(gone.guild_id, gone.at, now)
         for item in saved.actions:
             told = Told(
                 item.key,

@@ -1,7 +1,7 @@
 """Why somebody is a member no more: exactly one of leave, kick, ban and prune.
 
-A departure looks the same whatever its reason. It is recorded at once, as a leave; what else becomes known
-amends the record, and when the window is over it is decided and counted.
+A departure looks the same whatever its reason. It is recorded at once, as a leave; when the window is over it
+is decided, its record amended, and it is counted. A process that ends before leaves it to the next one.
 
 An entry of a kick or ban explains the departure that ended the membership it falls in: entries and joins both
 carry Discord's own time, so it does not matter in which order they arrive. The dispatch of a ban comes with
@@ -15,14 +15,18 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from exporter.events.facts import Action, AuditEntry, Count, MemberJoined, Record
+from exporter.events.facts import Action, AuditEntry, Count, MemberJoined, Person, Record
 from exporter.events.members import LEAVES
 from exporter.model import Json
 from exporter.pipeline.actions import SLACK_MS, WINDOW_MS, ActionLog
+from exporter.pipeline.journal import SavedDeparture
 
 BESIDE_MS = 1_000
 """How long after the departure the dispatch of the ban that caused it may come. Both are sent at once;
 whoever is banned later than this had left before."""
+
+SKEW_MS = 5_000
+"""How far this machine's clock may be behind Discord's."""
 
 RIPE_MS = 6_000
 """How long a departure waits for a reason of its own before a prune may have it."""
@@ -48,7 +52,7 @@ MAX_EVIDENCE = 16
 
 @dataclass(slots=True, eq=False)
 class Departure:
-    """A departure; ``after`` and ``before`` are the joins around it, ``told`` is what its row says."""
+    """A departure; ``after`` and ``before`` are the joins around it."""
 
     action: Action
     key: str
@@ -57,7 +61,6 @@ class Departure:
     deadline: int
     after: int = 0
     before: int | None = None
-    told: tuple[str, int] = ("leave", 0)
     decided: bool = False
 
     def spans(self, at: int) -> bool:
@@ -101,11 +104,11 @@ _T = TypeVar("_T")
 class Departures:
     """The departures of the last seconds and what speaks of them.
 
-    ``waits`` says whether an answer about a guild is awaited. Times called ``now`` are in ms on a clock
+    ``waits`` says whether an answer about a departure is awaited. Times called ``now`` are in ms on a clock
     that never steps.
     """
 
-    def __init__(self, log: ActionLog, waits: Callable[[int], bool]) -> None:
+    def __init__(self, log: ActionLog, waits: Callable[[Departure], bool]) -> None:
         self._log = log
         self._waits = waits
         self._cases: dict[_Place, Case] = {}
@@ -137,7 +140,6 @@ class Departures:
         if len(self._pending) >= MAX_DEPARTURES:
             self._decide(next(iter(self._pending)))
         self._pending[departure] = None
-        self._look(case)
         return departure
 
     def join(self, fact: MemberJoined, now: int) -> None:
@@ -152,13 +154,11 @@ class Departures:
         """The dispatch of a ban."""
         case = self._case((guild_id, user_id), now)
         _remember(case.bans, Banned(self._next(), now))
-        self._look(case)
 
     def remove(self, entry: AuditEntry, now: int) -> None:
         """An entry of a kick or a ban."""
         case = self._case((entry.guild_id, entry.target_id), now)
         _remember(case.entries, entry)
-        self._look(case)
 
     def prune(self, entry: AuditEntry, now: int) -> None:
         """An entry of a prune; its members are found when those who just left have other reasons by then."""
@@ -168,24 +168,19 @@ class Departures:
 
     # ------------------------------------------------------------------ reasons
 
-    def _reason(
-        self, case: Case, departure: Departure, *, final: bool = False
-    ) -> tuple[str, AuditEntry | None]:
-        """What is known now: the reason, and the entry that says so."""
+    def _reason(self, case: Case, departure: Departure) -> tuple[str, AuditEntry | None]:
+        """The reason, and the entry that says so."""
         received = departure.action.at
         mine = [entry for entry in case.entries if self._is_nearest(case, departure, entry)]
-        # An entry made after the departure was received is not its cause, unless a clock is wrong.
-        timely = [entry for entry in mine if entry.at <= received + SLACK_MS]
-        late_kicks = [entry for entry in mine if final and entry.action == "kick" and entry not in timely]
         banned = self._is_banned(case, departure)
-        if banned:
-            timely += [entry for entry in mine if entry.action == "ban" and entry not in timely]
-        kicks = [entry for entry in (*timely, *late_kicks) if entry.action == "kick"]
+        # Who is banned after having left is no member; a ban made after the departure is not its reason. A
+        # kick always is the reason of one, though a clock may be wrong.
+        latest = {"ban": received + (SKEW_MS if banned else SLACK_MS), "kick": received + SKEW_MS}
+        causes = [entry for entry in mine if entry.at <= latest[entry.action]]
         # A member can be banned after having been kicked, never kicked after having been banned.
-        if kicks:
-            return "kick", min(kicks, key=lambda entry: entry.at)
-        if timely:
-            return "ban", min(timely, key=lambda entry: entry.at)
+        first = min(causes, key=lambda entry: (entry.action != "kick", entry.at), default=None)
+        if first is not None:
+            return first.action, first
         return ("ban", None) if banned else ("leave", None)
 
     @staticmethod
@@ -210,25 +205,6 @@ class Departures:
                 return True
         return False
 
-    def _look(self, case: Case) -> None:
-        """Say what is known now of departures not decided yet."""
-        for departure in case.departures:
-            if not departure.decided:
-                self._say(departure, *self._reason(case, departure))
-
-    def _say(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
-        told = (reason, entry.entry_id if entry else 0)
-        if told == departure.told or (told == (departure.told[0], 0)):
-            return
-        departure.told = told
-        data: dict[str, Json] = {"reason": reason}
-        if entry is not None:
-            data |= {name: value for name, value in self._log.blame(entry).items() if name != "reason"}
-        action = departure.action
-        person = action.target.user_id
-        record = Record(action.type, action.guild_id, action.at, departure.key, data, person)
-        self._log.record(record, True)
-
     # ------------------------------------------------------------------ decisions
 
     def settle(self, now: int, *, all_of_them: bool = False) -> None:
@@ -240,7 +216,7 @@ class Departures:
                     break
                 guild_id = departure.action.guild_id
                 patient = now - departure.arrived < LONGEST_MS
-                if patient and (self._waits(guild_id) or self._is_pruning(guild_id, now)):
+                if patient and (self._waits(departure) or self._is_pruning(guild_id, now)):
                     continue
             self._decide(departure)
         while self._cases:
@@ -273,7 +249,7 @@ class Departures:
             and (ripe is None or departure.arrived <= ripe)
             and departure.spans(entry.at)
             and abs(departure.action.at - entry.at) <= PRUNE_MS
-            and self._reason(self._case_of(departure), departure, final=True)[0] == "leave"
+            and self._reason(self._case_of(departure), departure)[0] == "leave"
         ]
         found.sort(key=lambda departure: abs(departure.action.at - entry.at))
         for departure in found[: prune.remaining]:
@@ -281,16 +257,45 @@ class Departures:
             self._end(departure, "prune", entry)
 
     def _decide(self, departure: Departure) -> None:
-        self._end(departure, *self._reason(self._case_of(departure), departure, final=True))
+        self._end(departure, *self._reason(self._case_of(departure), departure))
 
     def _end(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
-        self._say(departure, reason, entry)
         departure.decided = True
         del self._pending[departure]
         action = departure.action
+        if reason != "leave":
+            data: dict[str, Json] = self._log.blame(entry) if entry is not None else {}
+            data |= {"reason": reason}
+            person = action.target.user_id
+            record = Record(action.type, action.guild_id, action.at, departure.key, data, person)
+            self._log.record(record, True)
         self._log.count(Count(LEAVES[reason], action.guild_id, action.at))
 
     # ------------------------------------------------------------------ memory
+
+    def save(self) -> list[SavedDeparture]:
+        """The departures that are not decided, for the journal."""
+        saved = []
+        for departure in self._pending:
+            action = departure.action
+            who = action.target
+            saved.append(
+                SavedDeparture(
+                    *(action.type, action.guild_id, action.at, who.user_id, who.name, who.bot),
+                    departure.key,
+                    departure.after,
+                )
+            )
+        return saved
+
+    def restore(self, saved: SavedDeparture, now: int) -> Departure:
+        """Take up a departure of the process before."""
+        person = Person(saved.user_id, saved.name, saved.bot)
+        action = Action(saved.type, "leave", saved.guild_id, saved.at, person)
+        departure = Departure(action, saved.key, self._next(), now, now + WINDOW_MS, saved.after)
+        _remember(self._case((saved.guild_id, saved.user_id), now).departures, departure)
+        self._pending[departure] = None
+        return departure
 
     def _next(self) -> int:
         self._order += 1

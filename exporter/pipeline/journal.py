@@ -82,12 +82,26 @@ class SavedAction(msgspec.Struct, frozen=True, array_like=True):
     once: str
 
 
+class SavedDeparture(msgspec.Struct, frozen=True, array_like=True):
+    """A departure whose reason is not decided; ``after`` is the join before it, where that was seen."""
+
+    type: str
+    guild_id: int
+    at: int
+    user_id: int
+    name: str
+    bot: bool
+    key: str
+    after: int
+
+
 class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
     """What is open of moderation."""
 
     timeouts: list[SavedTimeout] = []
     groups: list[SavedGroup] = []
     actions: list[SavedAction] = []
+    departures: list[SavedDeparture] = []
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):

@@ -1,4 +1,4 @@
-"""Whatever Discord sends first, one action is one row, counted once, with the right reason."""
+"""Whatever Discord sends first, late, twice or never: one action is one row, counted once, rightly."""
 
 from __future__ import annotations
 
@@ -6,147 +6,104 @@ import itertools
 from collections import Counter
 from typing import Any
 
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
-from exporter.events.facts import Action, AuditEntry, Count, Person, Record
-from exporter.events.moderation import AUDIT_BAN, AUDIT_KICK, AUDIT_PRUNE, AUDIT_UNBAN
-from exporter.pipeline import attribution as module
-from exporter.pipeline.attribution import WINDOW_MS, Attribution
+from exporter.events.facts import MemberJoined
+from exporter.pipeline import actions as actions_module
+from exporter.pipeline import departures as departures_module
+from tests.pipeline.moderators import AT, GUILD, MODERATOR, TARGET, Drama, Log, act, audit
 
-GUILD, TARGET, MODERATOR = 1, 2, 3
-AT = 1_700_000_000_000
-TYPES = ("GUILD_BAN_ADD", "GUILD_BAN_REMOVE", "GUILD_MEMBER_REMOVE", "GUILD_AUDIT_LOG_ENTRY_CREATE")
-NAMES = {MODERATOR: "mod"}
-
-
-class Log:
-    """What attribution said: rows as the stores merge them, and counts by label value."""
-
-    def __init__(self, types: tuple[str, ...] = TYPES) -> None:
-        self.rows: dict[str, dict[str, Any]] = {}
-        self.kinds: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
-        self.attribution = Attribution(self._record, self._count, NAMES.get, types)
-        self.now = 0
-
-    def _record(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the callback's shape
-        assert amends == (record.key in self.rows), "a row is begun once, and only then amended"
-        assert self.kinds.setdefault(record.key, record.type) == record.type
-        row = self.rows.setdefault(record.key, {})
-        row |= {name: value for name, value in record.data.items() if value is not None}
-
-    def _count(self, count: Count) -> None:
-        self.counts[count.slot.value] += count.amount
-
-    def take(self, *facts: Action | AuditEntry) -> None:
-        for fact in facts:
-            self.now += 1
-            if isinstance(fact, Action):
-                self.attribution.act(fact, self.now)
-            else:
-                self.attribution.audit(fact, self.now)
-
-    def wait(self, ms: int = WINDOW_MS) -> None:
-        self.now += ms
-        self.attribution.settle(self.now)
-
-    def of(self, kind: str) -> list[dict[str, Any]]:
-        return [row for key, row in self.rows.items() if self.kinds[key] == kind]
+SECOND = 1000
 
 
-def act(kind: str, action: str, at: int = AT, target: int = TARGET) -> Action:
-    return Action(kind, action, GUILD, at, Person(target, "nelly"))
+def check(drama: Drama) -> None:
+    log = drama.play()
+    assert Counter(log.actions()) == drama.truth
+    found: dict[int, list[tuple[str, int | None]]] = {}
+    for row in log.of("GUILD_MEMBER_REMOVE"):
+        found.setdefault(row["user_id"], []).append((row["reason"], row.get("audit_entry_id")))
+    assert found == drama.departures
+    departed = Counter(reason for told in drama.departures.values() for reason, _ in told)
+    counted = departed + Counter(action for action, *_ in drama.truth.elements())
+    assert log.counts == counted
 
 
-def leave(at: int = AT, target: int = TARGET) -> Action:
-    return act("GUILD_MEMBER_REMOVE", "leave", at, target)
+@pytest.mark.parametrize("seed", range(4))
+def test_thousands_of_actions_with_late_double_and_missing_entries_are_all_told_right(seed: int) -> None:
+    check(Drama(seed, 5_000))
 
 
-def ban(at: int = AT) -> Action:
-    return act("GUILD_BAN_ADD", "ban", at)
+@pytest.mark.parametrize("seed", range(2))
+def test_entries_long_before_their_dispatches_are_told_right_too(seed: int) -> None:
+    check(Drama(seed, 4_000, event_delay=5_000))
 
 
-def unban(at: int = AT) -> Action:
-    return act("GUILD_BAN_REMOVE", "unban", at)
+@pytest.mark.parametrize("seed", range(2))
+def test_without_the_audit_log_all_is_counted_and_nobody_blamed(seed: int) -> None:
+    drama = Drama(seed, 3_000, blind=True)
+    check(drama)
+    assert not drama.log.asked
 
 
-def audit(kind: int, entry_id: int = 77, target: int = TARGET) -> AuditEntry:
-    return AuditEntry(GUILD, entry_id, AT, kind, MODERATOR, target, "spam")
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32), st.integers(10, 120), st.integers(1, 6), st.integers(1, 5_000), st.floats(0, 1))
+def test_any_drama_is_told_right(seed: int, number: int, people: int, late: int, never: float) -> None:
+    check(Drama(seed, number, people=people, entry_delay=late, never=never))
 
 
-@pytest.mark.parametrize("facts", list(itertools.permutations([ban(), leave(), audit(AUDIT_BAN)])))
+@pytest.mark.parametrize("facts", list(itertools.permutations([act("ban"), act("leave"), audit("ban")])))
 def test_a_ban_is_one_row_and_a_departure_by_ban_in_any_order(facts: tuple[Any, ...]) -> None:
     log = Log()
     log.take(*facts)
     log.wait()
     (banned,) = log.of("GUILD_BAN_ADD")
-    assert banned["moderator_id"] == MODERATOR
     assert banned["moderator_username"] == "mod"
-    assert banned["reason"] == "spam"
-    assert banned["audit_entry_id"] == 77
-    assert banned["target_user_id"] == TARGET
     assert banned["target_username"] == "nelly"
+    assert log.actions() == [("ban", TARGET, MODERATOR, "spam", audit("ban").entry_id)]
     (left,) = log.of("GUILD_MEMBER_REMOVE")
-    assert (left["reason"], left["moderator_id"], left["audit_entry_id"]) == ("ban", MODERATOR, 77)
+    assert (left["reason"], left["moderator_id"]) == ("ban", MODERATOR)
     assert log.counts == {"ban": 2}, "one action and one departure, both labelled ban"
 
 
-@pytest.mark.parametrize("facts", list(itertools.permutations([ban(), leave()])))
-def test_a_ban_without_the_audit_log_is_counted_and_its_author_unknown(facts: tuple[Any, ...]) -> None:
+def test_who_bans_somebody_who_has_left_did_not_make_them_leave() -> None:
     log = Log()
+    log.take(act("leave"))
+    log.wait(3 * SECOND)
+    log.take(act("ban", log.wall), audit("ban", log.wall))
+    log.wait()
+    assert log.counts == {"leave": 1, "ban": 1}
+
+
+@pytest.mark.parametrize("place", range(4))
+def test_kick_rejoin_and_leave_are_told_apart_by_discord_s_own_time(place: int) -> None:
+    """The dispatches keep their order; the entry comes anywhere among them."""
+    log = Log()
+    facts: list[Any] = [
+        act("leave", AT + 100),
+        MemberJoined(GUILD, TARGET, AT + 800),
+        act("leave", AT + 1500),
+    ]
+    facts.insert(place, audit("kick", AT))
     log.take(*facts)
     log.wait()
-    (banned,) = log.of("GUILD_BAN_ADD")
-    assert "moderator_id" not in banned
-    (left,) = log.of("GUILD_MEMBER_REMOVE")
-    assert left["reason"] == "ban"
-    assert log.counts == {"ban": 2}
-
-
-@pytest.mark.parametrize("facts", list(itertools.permutations([leave(), audit(AUDIT_KICK)])))
-def test_a_kick_is_told_from_a_leave_in_any_order(facts: tuple[Any, ...]) -> None:
-    log = Log()
-    log.take(*facts)
-    log.wait()
-    (left,) = log.of("GUILD_MEMBER_REMOVE")
-    assert (left["reason"], left["moderator_id"]) == ("kick", MODERATOR)
-    (kicked,) = log.of("GUILD_AUDIT_LOG_ENTRY_CREATE")
-    assert kicked["action"] == "kick"
-    assert log.counts == {"kick": 2}
-
-
-@pytest.mark.parametrize("facts", list(itertools.permutations([unban(), audit(AUDIT_UNBAN)])))
-def test_an_unban_is_one_row(facts: tuple[Any, ...]) -> None:
-    log = Log()
-    log.take(*facts)
-    (lifted,) = log.rows.values()
-    assert lifted["moderator_id"] == MODERATOR
-    assert log.counts == {"unban": 1}
+    first, second = log.of("GUILD_MEMBER_REMOVE")
+    assert (first["reason"], second["reason"]) == ("kick", "leave")
+    assert log.counts == {"kick": 2, "leave": 1}
 
 
 def test_a_leave_is_counted_once_nothing_else_can_explain_it() -> None:
-    log = Log()
-    log.take(leave())
-    log.wait(WINDOW_MS - 1)
+    log = Log(silent=True)
+    log.take(act("leave"))
+    log.wait(9 * SECOND)
     assert not log.counts
-    log.wait(1)
-    assert log.counts == {"leave": 1}
-    log.wait()
+    log.wait(1 * SECOND)
     assert log.counts == {"leave": 1}
 
 
-def test_an_audit_entry_after_the_window_is_an_action_of_its_own() -> None:
-    log = Log()
-    log.take(leave())
-    log.wait()
-    log.take(audit(AUDIT_KICK))
-    log.wait()
-    assert log.counts == {"leave": 1, "kick": 1}
-    (left,) = log.of("GUILD_MEMBER_REMOVE")
-    assert left["reason"] == "leave"
-
-
-@pytest.mark.parametrize("fact", [ban(), unban(), audit(AUDIT_BAN), audit(AUDIT_UNBAN), audit(AUDIT_KICK)])
+@pytest.mark.parametrize("fact", [act("ban"), act("unban"), audit("ban"), audit("unban"), audit("kick")])
 def test_the_same_dispatch_twice_is_one_action(fact: Any) -> None:
     log = Log()
     log.take(fact, fact)
@@ -155,99 +112,128 @@ def test_the_same_dispatch_twice_is_one_action(fact: Any) -> None:
 
 
 def test_a_ban_after_an_unban_is_a_new_one_without_the_audit_log_too() -> None:
-    log = Log()
-    log.take(ban(), unban(AT + 1), ban(AT + 2), unban(AT + 3))
+    log = Log(blind=True)
+    log.take(act("ban"), act("unban", AT + 1), act("ban", AT + 2), act("unban", AT + 3))
     assert log.counts == {"ban": 2, "unban": 2}
     assert len(log.rows) == 4
 
 
-def test_ban_unban_and_ban_again_are_three_actions() -> None:
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+def test_ban_unban_and_ban_again_get_their_own_entries(order: tuple[int, ...]) -> None:
     log = Log()
-    facts = [
-        ban(),
-        audit(AUDIT_BAN, 1),
-        unban(AT + 1),
-        audit(AUDIT_UNBAN, 2),
-        ban(AT + 2),
-        audit(AUDIT_BAN, 3),
-    ]
-    log.take(*facts)
-    log.wait()
+    log.take(act("ban", AT), act("unban", AT + 2000), act("ban", AT + 4000))
+    entries = [audit("ban", AT, 1), audit("unban", AT + 2000, 2), audit("ban", AT + 4000, 3)]
+    log.take(*(entries[place] for place in order))
+    rows = [log.rows[f"{action}:{GUILD}:{TARGET}:{at}"] for action, at in (("ban", AT), ("ban", AT + 4000))]
+    assert [row["audit_entry_id"] for row in rows] == [entries[0].entry_id, entries[2].entry_id]
     assert log.counts == {"ban": 2, "unban": 1}
-    assert sorted(row["audit_entry_id"] for row in log.rows.values()) == [1, 2, 3]
 
 
-def test_a_late_audit_entry_of_a_lifted_ban_still_belongs_to_it() -> None:
+def test_an_entry_that_never_comes_is_not_replaced_by_the_next_one() -> None:
+    log = Log(silent=True)
+    log.take(act("ban", AT), act("unban", AT + 2000), act("ban", AT + 4000), audit("ban", AT + 4000, 3))
+    assert "moderator_id" not in log.rows[f"ban:{GUILD}:{TARGET}:{AT}"]
+    assert log.rows[f"ban:{GUILD}:{TARGET}:{AT + 4000}"]["moderator_id"] == MODERATOR
+
+
+# ---------------------------------------------------------------------- prunes
+
+
+@pytest.mark.parametrize("late", [-3000, 0, 4000])
+def test_a_prune_is_one_row_and_takes_the_departures_next_to_it(late: int) -> None:
     log = Log()
-    log.take(ban(), unban(AT + 1), audit(AUDIT_BAN, 1), audit(AUDIT_UNBAN, 2))
-    assert log.counts == {"ban": 1, "unban": 1}
-    assert [row["audit_entry_id"] for row in log.of("GUILD_BAN_ADD")] == [1]
+    entry = audit("prune", AT + 3000, target=0, amount=5, details={"members_removed": 5, "days": 7})
+    log.take(act("leave", AT, 99))
+    log.pass_to(3000 + min(0, late))
+    if late <= 0:
+        log.take(entry)
+    log.pass_to(3000)
+    log.take(*(act("leave", AT + 3000, 200 + number) for number in range(5)))
+    log.wait(max(0, late))
+    if late > 0:
+        log.take(entry)
+    log.take(act("leave", log.wall + 1500, 98))
+    log.wait(25 * SECOND)
+    assert log.counts == {"prune": 6, "leave": 2}
+    (row,) = log.of("GUILD_AUDIT_LOG_ENTRY_CREATE")
+    assert "target_user_id" not in row
+    assert (row["members_removed"], row["days"]) == (5, 7)
+    pruned = {row["user_id"] for row in log.of("GUILD_MEMBER_REMOVE") if row["reason"] == "prune"}
+    assert pruned == {200, 201, 202, 203, 204}
 
 
-def test_leaving_twice_within_the_window_is_two_departures() -> None:
+def test_who_is_kicked_during_a_prune_was_kicked() -> None:
     log = Log()
-    log.take(leave(), leave(AT + 2000))
-    log.wait()
-    assert log.counts == {"leave": 2}
-    assert len(log.rows) == 2
+    log.take(audit("prune", target=0, amount=2))
+    log.take(*(act("leave", AT, user) for user in (5, 6, 7)), audit("kick", AT, 1, target=6))
+    log.wait(25 * SECOND)
+    reasons = {row["user_id"]: row["reason"] for row in log.of("GUILD_MEMBER_REMOVE")}
+    assert reasons == {5: "prune", 6: "kick", 7: "prune"}
 
 
-def test_a_second_departure_after_a_kick_is_not_that_kick() -> None:
+# ---------------------------------------------------------------------- other actions
+
+
+@pytest.mark.parametrize(
+    "facts", list(itertools.permutations([act("automod_block"), audit("automod_block")]))
+)
+def test_what_automoderation_does_is_one_row_by_either_way(facts: tuple[Any, ...]) -> None:
     log = Log()
-    log.take(leave(), audit(AUDIT_KICK), leave(AT + 2000))
-    log.wait()
-    assert log.counts == {"kick": 2, "leave": 1}
+    log.take(*facts)
+    (row,) = log.of("AUTO_MODERATION_ACTION_EXECUTION")
+    assert row["action"] == "automod_block"
+    assert log.counts == {"automod_block": 1}
 
 
-def test_two_kicks_are_two() -> None:
-    log = Log()
-    log.take(audit(AUDIT_KICK, 1), leave(), leave(AT + 2000), audit(AUDIT_KICK, 2))
-    log.wait()
-    assert log.counts == {"kick": 4}
-    assert sorted(row["audit_entry_id"] for row in log.of("GUILD_MEMBER_REMOVE")) == [1, 2]
-
-
-def test_others_are_left_alone() -> None:
-    log = Log()
-    log.take(leave(target=9), audit(AUDIT_KICK))
-    log.wait()
-    assert log.counts == {"leave": 1, "kick": 1}
-
-
-@pytest.mark.parametrize("entry", [audit(AUDIT_KICK, target=0), audit(AUDIT_PRUNE), audit(72), audit(10**9)])
-def test_an_entry_that_speaks_of_nobody_or_of_something_else_is_passed_over(entry: AuditEntry) -> None:
+@pytest.mark.parametrize(
+    "entry", [audit("kick", target=0), msgspec.structs.replace(audit("nick"), action="")]
+)
+def test_an_entry_that_speaks_of_nobody_or_of_something_else_is_passed_over(entry: Any) -> None:
     log = Log()
     log.take(entry)
     assert not log.rows
-    assert not log.counts
 
 
 def test_a_type_that_is_off_is_neither_recorded_nor_counted_but_still_explains() -> None:
     log = Log(("GUILD_MEMBER_REMOVE", "GUILD_AUDIT_LOG_ENTRY_CREATE"))
-    log.take(audit(AUDIT_BAN), leave())
+    log.take(audit("ban"), act("leave"))
     log.wait()
     assert log.counts == {"ban": 1}, "the departure alone"
     assert log.of("GUILD_MEMBER_REMOVE")[0]["reason"] == "ban"
 
 
-def test_at_the_end_everything_open_is_decided() -> None:
+def test_what_is_recovered_is_marked() -> None:
     log = Log()
-    log.take(leave())
-    log.attribution.settle(log.now, all_of_them=True)
-    assert log.counts == {"leave": 1}
-    assert not log.attribution._departures
-    assert not log.attribution._known
+    log.attribution.audit(audit("kick"), 0, recovered=True)
+    assert log.of("GUILD_AUDIT_LOG_ENTRY_CREATE")[0]["recovered"] is True
+
+
+def test_an_action_of_the_process_before_still_gets_its_entry() -> None:
+    before = Log()
+    before.take(act("ban"))
+    assert before.attribution.unsaved
+    saved = before.attribution.save(0)
+    after = Log()
+    after.rows, after.kinds = before.rows, before.kinds
+    after.attribution.restore(saved, 0)
+    after.wait(60 * SECOND)
+    after.take(audit("ban"))
+    assert after.actions() == [("ban", TARGET, MODERATOR, "spam", audit("ban").entry_id)]
+    assert not after.counts, "it was counted when it was first learnt"
 
 
 def test_memory_is_bounded_and_what_is_pushed_out_is_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_WAITING", 10)
+    monkeypatch.setattr(actions_module, "MAX_WAITING", 10)
+    monkeypatch.setattr(actions_module, "MAX_ENTRIES", 10)
+    monkeypatch.setattr(departures_module, "MAX_DEPARTURES", 10)
+    monkeypatch.setattr(departures_module, "MAX_CASES", 10)
     log = Log()
-    log.take(*(leave(AT + n, target=100 + n) for n in range(50)))
-    log.take(*(audit(AUDIT_KICK, n, target=500 + n) for n in range(50)))
+    log.take(*(act("leave", AT + n, target=100 + n) for n in range(50)))
+    log.take(*(act("ban", AT + n, target=500 + n) for n in range(50)))
     assert len(log.attribution._departures) == 10
-    assert len(log.attribution._known) == 10
-    assert log.counts == {"leave": 40, "kick": 50}
-    log.wait()
-    assert log.counts == {"leave": 50, "kick": 50}
-    assert not log.attribution._departures
-    assert not log.attribution._known
+    assert len(log.attribution._departures._cases) == 10
+    assert len(log.attribution._log._dispatches) == 10
+    assert log.counts == {"leave": 40, "ban": 50}
+    log.settle(all_of_them=True)
+    assert log.counts == {"leave": 50, "ban": 50}
+    assert not log.attribution._log._open

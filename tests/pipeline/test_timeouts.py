@@ -1,0 +1,138 @@
+"""Timeouts are told once each, set, changed, lifted or run out, by whatever way they are learnt."""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any
+
+import pytest
+
+from exporter.events.facts import AuditEntry, MemberSilence, Person
+from tests.pipeline.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
+
+SECOND = 1000
+END = AT + 60 * SECOND
+
+
+def set_(until: int = END, at: int = AT, number: int = 0) -> AuditEntry:
+    return audit("timeout", at, number, until=until)
+
+
+def lifted(at: int, number: int = 0) -> AuditEntry:
+    return audit("timeout_removed", at, number)
+
+
+def update(until: int, at: int = AT) -> MemberSilence:
+    return MemberSilence(GUILD, at, Person(TARGET, "nelly"), until)
+
+
+def names(log: Log) -> list[tuple[Any, ...]]:
+    return sorted((row["action"], row.get("moderator_id")) for row in log.rows.values())
+
+
+@pytest.mark.parametrize("facts", list(itertools.permutations([set_(), update(END)])))
+def test_a_timeout_is_one_row_and_runs_out_at_its_end(facts: tuple[Any, ...]) -> None:
+    log = Log()
+    log.take(*facts)
+    log.wait(69 * SECOND)
+    assert names(log) == [("timeout", MODERATOR)]
+    log.wait(2 * SECOND)
+    row = log.rows[f"timeout_expired:{GUILD}:{TARGET}:{END}"]
+    assert (row["target_user_id"], row["until"]) == (TARGET, END)
+    assert "moderator_id" not in row
+    log.wait(200 * SECOND)
+    assert log.counts == {"timeout": 1, "timeout_expired": 1}
+
+
+CHANGES = [set_(), set_(END + 60 * SECOND, AT + 2000, 1), lifted(AT + 4000, 2)]
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(3))))
+@pytest.mark.parametrize("with_updates", [True, False])
+def test_set_changed_and_lifted_in_any_order_of_arrival_never_runs_out(
+    order: tuple[int, ...],
+    with_updates: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
+    log = Log()
+    if with_updates:
+        log.take(update(END), update(END + 60 * SECOND, AT + 2000), update(0, AT + 4000))
+    log.take(*(CHANGES[place] for place in order))
+    log.wait(300 * SECOND)
+    assert log.counts == {"timeout": 2, "timeout_removed": 1}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations(range(2))))
+def test_a_changed_timeout_runs_out_once_at_its_last_end(order: tuple[int, ...]) -> None:
+    log = Log()
+    log.take(*(CHANGES[place] for place in order))
+    log.wait(300 * SECOND)
+    assert log.counts == {"timeout": 2, "timeout_expired": 1}
+    assert f"timeout_expired:{GUILD}:{TARGET}:{END + 60 * SECOND}" in log.rows
+
+
+def test_what_is_learnt_late_of_its_lifting_is_still_in_time() -> None:
+    log = Log()
+    log.take(set_())
+    log.wait(64 * SECOND)
+    log.take(lifted(END - 500, 1))
+    log.wait(60 * SECOND)
+    assert log.counts == {"timeout": 1, "timeout_removed": 1}
+
+
+def test_without_the_audit_log_a_timeout_is_told_by_nobody() -> None:
+    log = Log(blind=True)
+    log.take(update(END), update(0, AT + 5000))
+    log.wait(100 * SECOND)
+    assert names(log) == [("timeout", None), ("timeout_removed", None)]
+
+
+def test_an_old_timeout_seen_for_another_reason_is_no_action_but_runs_out() -> None:
+    log = Log()
+    log.take(update(END))
+    log.wait(100 * SECOND)
+    assert log.counts == {"timeout_expired": 1}
+
+
+def test_an_update_after_the_end_changes_nothing() -> None:
+    log = Log(blind=True)
+    log.take(update(END))
+    log.wait(65 * SECOND)
+    log.take(update(END, log.wall), update(0, log.wall))
+    log.wait(60 * SECOND)
+    assert log.counts == {"timeout": 1, "timeout_expired": 1}
+
+
+@pytest.mark.parametrize("order", list(itertools.permutations([act("automod_timeout"), update(END)])))
+def test_a_timeout_by_automoderation_is_not_told_twice(order: tuple[Any, ...]) -> None:
+    log = Log(blind=True)
+    log.take(*order)
+    log.wait(100 * SECOND)
+    assert log.counts == {"automod_timeout": 1, "timeout_expired": 1}
+
+
+def test_a_timeout_runs_out_over_a_restart() -> None:
+    before = Log()
+    before.take(set_())
+    after = Log()
+    after.attribution.restore(before.attribution.save(0), 0)
+    after.pass_to(500 * SECOND)
+    after.settle()
+    assert after.counts == {"timeout_expired": 1}
+    assert not after.attribution.save(after.steady).timeouts
+
+
+def test_timeouts_of_a_guild_that_is_gone_are_forgotten() -> None:
+    log = Log()
+    log.take(set_())
+    log.attribution.forget(GUILD)
+    log.wait(100 * SECOND)
+    assert log.counts == {"timeout": 1}
+
+
+def test_nothing_is_open_once_a_timeout_has_run_out() -> None:
+    log = Log()
+    log.take(set_())
+    log.wait(61 * SECOND)
+    assert log.attribution.undecided(log.wall) == 1
+    log.wait(12 * SECOND)
+    assert log.attribution.undecided(log.wall) == 0
