@@ -75,6 +75,7 @@ class CatchUp:
         self._asked: set[int] = set()
         self._again: set[int] = set()
         self._expected: set[int] = set()
+        self._refused: set[int] = set()
         self._retries: dict[int, int] = {}
         self._unsaved: set[int] = set()
         self._progress: _Progress | None = None
@@ -135,12 +136,14 @@ class CatchUp:
 
     def permit(self, guild_id: int, now: int) -> None:
         """The bot may do more or less in a guild: what it could not read before it may read now."""
-        if guild_id in self._floors and guild_id not in self._behind and self._permitted(guild_id):
+        if guild_id in self._refused and self._permitted(guild_id):
+            self._refused.discard(guild_id)
             self._fall_behind(guild_id, now)
 
     def forget(self, guild_id: int) -> None:
         """The bot is no longer in a guild."""
         self._expected.discard(guild_id)
+        self._refused.discard(guild_id)
         self._floors.pop(guild_id, None)
         self._recent.pop(guild_id, None)
         self._retries.pop(guild_id, None)
@@ -202,11 +205,17 @@ class CatchUp:
 
     def _stumble(self, guild_id: int, status: int, now: int) -> None:
         if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNAUTHORIZED}:
-            if self._progress is not None:
-                self._progress.refused += 1
-            self._leave(guild_id, now)
+            self._refuse(guild_id, now)
         else:
             self._retries[guild_id] = now + RETRY_MS
+
+    def _refuse(self, guild_id: int, now: int) -> None:
+        """A guild's log may not be read; should that change, it is read from where it was left."""
+        if guild_id in self._floors:
+            self._refused.add(guild_id)
+        if self._progress is not None:
+            self._progress.refused += 1
+        self._leave(guild_id, now)
 
     def _leave(self, guild_id: int, now: int) -> None:
         """A guild has caught up, or cannot."""
@@ -239,7 +248,7 @@ class CatchUp:
                 self._progress.entries,
             )
         for guild_id in [guild for guild in self._behind if not self._possible(guild)]:
-            self._leave(guild_id, now)
+            self._refuse(guild_id, now)
         for guild_id in self._next(now):
             self._asked.add(guild_id)
             self._ask(

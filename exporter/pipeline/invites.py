@@ -48,6 +48,9 @@ CALM_MS = 3_000
 CROWD = 50
 """Joins of a burst that are not made to wait any longer."""
 
+MAX_CANDIDATES = 100
+"""Codes listed where it may have been any of them: beyond that they tell nobody anything."""
+
 LONGEST_MS = 20_000
 """The longest a join of a burst waits for its reading."""
 
@@ -372,7 +375,7 @@ class InviteTracker:
             "inviter_username": known.inviter_name or None if known else None,
             "method": method,
             "confidence": str(finding.confidence),
-            "candidates": list(finding.codes) if code is None and finding.codes else None,
+            "candidates": list(finding.codes[:MAX_CANDIDATES]) if code is None and finding.codes else None,
         }
         place = f"{fact.guild_id}:{person.user_id}:{fact.at}"
         self._record(

@@ -87,6 +87,7 @@ def test_the_first_start_takes_nothing_from_before() -> None:
     discord.write(1, NOW - DAY)
     stage = begin(discord)
     open_session(stage, (1,))
+    stage.permit(1, 0)
     assert finish(stage, discord) == []
     assert not discord.asked
 
