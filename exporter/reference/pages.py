@@ -19,7 +19,7 @@ from exporter.exposition.guilds import CHANNEL_MEASURES
 from exporter.reference.events import describe_event
 from exporter.reference.page import code, page, table
 from exporter.sinks.influx.line_protocol import EVENT_MEASUREMENT, MEMBER_MEASUREMENT
-from exporter.sinks.sql.schema import schema_reference
+from exporter.sinks.sql.reference import schema_reference
 from exporter.telemetry import meter_specs
 
 _EVENTS: Final = """

@@ -16,7 +16,7 @@ from exporter.events.spec import Dimension, EventSpec, Family, Measure
 from exporter.model import Priority
 from exporter.reference.page import page, table
 from exporter.reference.pages import write_pages
-from exporter.sinks.sql.schema import schema_reference
+from exporter.sinks.sql.reference import schema_reference
 from exporter.telemetry import meter_specs
 
 ROOT = pathlib.Path(__file__).parents[2]
