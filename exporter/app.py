@@ -11,6 +11,7 @@ import contextlib
 import logging
 import platform
 import signal
+import sys
 from collections.abc import Awaitable, Callable
 from importlib.metadata import version
 from typing import Final
@@ -41,6 +42,10 @@ IDENTIFIES_FILE: Final = "identifies.json"
 DRAIN_SECONDS: Final = 3.0
 """How long a stop waits for the sinks to take what is in the spool. What they do not take is kept and
 delivered by the next process, so this buys freshness, never safety; the whole stop must end within 10 s."""
+
+SWITCH_SECONDS: Final = 0.001
+"""How long a thread keeps the interpreter while another waits. At CPython's 5 ms a busy event loop starves the
+thread that commits: with 10,000 entries, from a quarter of a second to more than half a minute."""
 
 FLUSH_SECONDS: Final = 30.0
 """How long a flush waits for the sinks: somebody stands and waits for the answer."""
@@ -207,6 +212,7 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
     Raises:
         ExporterError: it cannot start, or Discord refuses it.
     """
+    sys.setswitchinterval(SWITCH_SECONDS)
     application = Application(config)
     await application.start()
     loop = asyncio.get_running_loop()

@@ -7,7 +7,7 @@ misses something.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 from exporter.verify.quantities import (
@@ -54,6 +54,7 @@ class Line:
         stores: the total of each store that keeps the quantity.
         differing: how many keys differ, over all stores.
         differences: the first few of them.
+        gone: what a store cannot show any more, since the bot was removed from the guild.
     """
 
     quantity: str
@@ -63,6 +64,7 @@ class Line:
     stores: Mapping[str, float]
     differing: int = 0
     differences: tuple[Difference, ...] = ()
+    gone: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:
@@ -91,6 +93,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
     truth = expected.amounts.get(quantity, {})
     keys: set[Key] = set(truth)
     totals: dict[str, float] = {}
+    gone: dict[str, float] = {}
     differences: list[Difference] = []
     for store in stores:
         found = store.amounts.get(quantity)
@@ -101,6 +104,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
         for key in sorted(truth.keys() | found.keys(), key=str):
             amount, seen = truth.get(key, NOTHING), found.get(key)
             if store.lives_in_the_present and key[0] in expected.removed and not seen:
+                gone[store.store] = gone.get(store.store, 0) + amount.value
                 continue
             if not amount.allows(seen or 0):
                 where = f"{quantity.scope} {'/'.join(map(str, key))}"
@@ -113,6 +117,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
         stores=totals,
         differing=len(differences),
         differences=tuple(differences[:SHOWN]),
+        gone={name: value for name, value in gone.items() if value},
     )
 
 
