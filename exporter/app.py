@@ -44,7 +44,7 @@ DRAIN_SECONDS: Final = 3.0
 delivered by the next process, so this buys freshness, never safety; the whole stop must end within 10 s."""
 
 SWITCH_SECONDS: Final = 0.001
-"""How long a thread keeps the interpreter while another waits. At CPython's 5 ms a busy event loop starves the
+"""How long a thread keeps the interpreter while another waits. At the default of 5 ms a busy loop starves the
 thread that commits: with 10,000 entries, from a quarter of a second to more than half a minute."""
 
 FLUSH_SECONDS: Final = 30.0

@@ -1,6 +1,6 @@
 """The outcome of a comparison for people, for a log and for programs.
 
-``628 + 3 gone``: three were of a guild that the bot has been removed from, which a store of the present does not
+``628 + 3 gone``: three were of a guild the bot has been removed from, which a store of the present does not
 show any more.
 """
 
