@@ -24,6 +24,10 @@ WINDOW_MS = 10_000
 """How far apart an action and its audit-log entry may arrive. They come within a second of each other as a
 rule; ten cover a slow day at Discord, and stay short of the same person being removed twice."""
 
+TOGETHER_MS = 2_000
+"""A ban and the departure it causes are dispatched in one breath. Somebody who left longer before is banned
+as a stranger: that departure was a leave. A kick needs no such bound, since only a member can be kicked."""
+
 MAX_WAITING = 50_000
 """Actions and entries that wait for their other half; the oldest is settled early beyond this."""
 
@@ -213,9 +217,11 @@ class Attribution:
         if opposite is not None:
             opposite.undone = True
         if action in _DEPARTS:
-            departure = self._departures.pop((guild_id, user_id), None)
-            if departure is not None:
-                self._explain(departure, known, action)
+            departure = self._departures.get((guild_id, user_id))
+            if departure is None or (action == "ban" and known.deadline - departure.deadline > TOGETHER_MS):
+                return
+            del self._departures[guild_id, user_id]
+            self._explain(departure, known, action)
 
     def _open(self, record: Record, action: str) -> None:
         """Record and count an action first heard of, if its own type is on, whichever dispatch told of it."""

@@ -166,6 +166,11 @@ class Pipeline:
 
     # ------------------------------------------------------------------ what the exposition reads
 
+    @property
+    def problem(self) -> str:
+        """Why nothing can be committed at the moment; empty while it can."""
+        return self._committer.problem
+
     def refresh(self) -> None:
         """Bring totals up to date; before each scrape."""
         self._book()

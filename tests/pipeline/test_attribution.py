@@ -184,6 +184,16 @@ def test_a_late_audit_entry_of_a_lifted_ban_still_belongs_to_it() -> None:
     assert [row["audit_entry_id"] for row in log.of("GUILD_BAN_ADD")] == [1]
 
 
+def test_somebody_banned_a_while_after_leaving_had_left_by_themselves() -> None:
+    log = Log()
+    log.take(act("GUILD_MEMBER_REMOVE", "leave"))
+    log.wait(3_000)
+    log.take(act("GUILD_BAN_ADD", "ban", AT + 3_000))
+    log.wait()
+    assert log.counts == {"ban": 1, "leave": 1}
+    assert [row["reason"] for row in log.of("GUILD_MEMBER_REMOVE")] == ["leave"]
+
+
 def test_leaving_twice_within_the_window_is_two_departures() -> None:
     log = Log()
     log.take(leave(), leave(AT + 2000))
