@@ -169,14 +169,21 @@ class Application:
         with contextlib.suppress(Exception):  # `wait` has raised it already, or nobody asked
             await self._serving
         self._looking_after.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await self._looking_after
-        if not await self._pipeline.stop():
+        await asyncio.wait((self._looking_after,))  # `wait` has raised what it ended with
+        if not await self._save():
             log.error("the spool takes nothing: what was counted since the last commit is lost")
         if not await self._runner.drain(DRAIN_SECONDS):
             log.warning("not everything could be delivered yet; the spool keeps it for the next start")
         await self._runner.stop()
         log.info("stopped")
+
+    async def _save(self) -> bool:
+        try:
+            return await self._pipeline.stop()
+        except Exception:
+            # The sinks are still to be stopped in order, whatever this is.
+            log.exception("the last counts could not be saved")
+            return False
 
     def status(self) -> Status:
         """The state at this moment, as the page tells it."""
@@ -192,7 +199,9 @@ class Application:
             for name, state in self._runner.states().items()
         )
         shards = tuple(ShardStatus(shard.id, shard.connected, shard.latency) for shard in self._source.shards)
-        spool = SpoolStatus(int(meters.spooled.get()), int(meters.spool_bytes.total()))
+        spool = SpoolStatus(
+            int(meters.spooled.get()), int(meters.spool_bytes.total()), self._pipeline.problem
+        )
         return Status(self._started_at, self._source.connected, shards, sinks, spool)
 
     async def _flush_or_fail(self) -> None:
@@ -201,7 +210,6 @@ class Application:
             raise TimeoutError(msg)
 
     async def _render(self, accept: str, accept_encoding: str) -> Exposition:
-        self._pipeline.refresh()
         await self._runner.refresh()
         return await self._exposer.render(accept, accept_encoding)
 
@@ -214,14 +222,11 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
     """
     sys.setswitchinterval(SWITCH_SECONDS)
     application = Application(config)
-    await application.start()
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    tasks = [asyncio.create_task(application.wait()), asyncio.create_task(stopping.wait())]
-    if on_started is not None:
-        tasks.append(asyncio.create_task(_call(on_started, application)))
+    tasks = [asyncio.create_task(_live(application, on_started)), asyncio.create_task(stopping.wait())]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
@@ -236,5 +241,23 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
         task.result()
 
 
-async def _call(on_started: Callable[[Application], Awaitable[None]], application: Application) -> None:
-    await on_started(application)
+async def _live(
+    application: Application, on_started: Callable[[Application], Awaitable[None]] | None
+) -> None:
+    """Start, and go on until the program ends by itself or ``on_started`` returns."""
+    await application.start()
+    if on_started is None:
+        await application.wait()
+        return
+    tasks = (
+        asyncio.create_task(application.wait()),
+        asyncio.ensure_future(on_started(application)),
+    )
+    try:
+        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    for task in done:
+        task.result()

@@ -75,6 +75,10 @@ class Bench:
         return taken, len(self.disk.keys) + self.telemetry.dropped.total() + self.committer.waiting
 
 
+async def defect(*_: object, **__: object) -> int:
+    raise LookupError
+
+
 @pytest.fixture
 async def bench() -> Bench:
     return Bench()
@@ -161,6 +165,29 @@ async def test_a_refused_commit_is_kept_in_order_and_tried_again(
     assert bench.disk.keys == keys
     runner.cancel()
     await asyncio.gather(runner, return_exceptions=True)
+
+
+async def test_a_commit_that_fails_by_a_defect_keeps_its_entries_and_ends_no_drain_early(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [bench.offer(priority) for priority in Priority]
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.disk, "append", defect)
+        with pytest.raises(LookupError):
+            await bench.committer.drain()
+    assert bench.committer.waiting == 3
+    assert await bench.committer.drain()
+    assert bench.disk.keys == keys
+
+
+async def test_why_the_disk_refuses_is_told_until_it_takes_something(bench: Bench) -> None:
+    bench.offer(Priority.CRITICAL)
+    bench.disk.full = True
+    assert not await bench.committer.drain()
+    assert bench.committer.problem == "full"
+    bench.disk.full = False
+    assert await bench.committer.drain()
+    assert bench.committer.problem == ""
 
 
 async def test_a_cancelled_commit_is_finished_and_noted(bench: Bench) -> None:

@@ -212,6 +212,26 @@ async def test_a_busy_guild_leaves_as_several_entries(
     assert len({entry.key for entry in process.disk.entries}) == len(process.disk.entries)
 
 
+async def test_a_snapshot_that_cannot_be_made_costs_no_counts(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process.count(amount=3)
+    await process.windows.save()
+    process.to_next_window()
+
+    def fail(*_: object) -> Entry:
+        raise LookupError
+
+    with monkeypatch.context() as patch:
+        patch.setitem(process.windows._snapshots, "short", fail)
+        with pytest.raises(LookupError):
+            await process.windows.close()
+        await process.windows.save()
+    after = await Process(process.disk, process.clock).begin()
+    await after.windows.close()
+    assert process.disk.amounts("short") == {1: 3}
+
+
 async def test_a_refused_window_stays_and_leaves_whole_later(process: Process) -> None:
     process.count(amount=3)
     process.disk.full = True
