@@ -31,7 +31,8 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     """An amount to add to one measure.
 
     ``once`` names the occurrence where Discord may report it repeatedly; a repeated one is not added again.
-    ``name`` is the member's name where the dispatch told it.
+    ``name`` is the member's name where the dispatch told it. ``person`` is whose doing it is where it is not
+    booked on them: it is not counted if they opted out.
     """
 
     slot: Slot
@@ -43,6 +44,7 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     amount: int = 1
     once: tuple[int, int] | None = None
     name: str = ""
+    person: int = 0
 
 
 class Record(msgspec.Struct, frozen=True):

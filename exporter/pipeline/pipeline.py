@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
-
 from exporter.clock import Clock
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
@@ -37,6 +35,7 @@ from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.intake import Intake, Route
+from exporter.pipeline.privacy import OptOut
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
 from exporter.pipeline.voice import VoiceLedger
 from exporter.pipeline.windows import Windows
@@ -73,7 +72,7 @@ class Pipeline:
         self._catalogue = catalogue
         self._metrics = metrics
         self._batching = batching
-        self._opt_out = privacy.opt_out
+        self._opt_out = OptOut(privacy.opt_out)
         self._spool = spool
         self._clock = clock
         self._telemetry = telemetry
@@ -108,14 +107,17 @@ class Pipeline:
         self._newcomers: dict[int, dict[int, int]] = {}
         self._voice_booked = 0
         self._saved = clock.monotonic()
-        self._intake = Intake(catalogue, self._routes(), telemetry)
+        self._intake = Intake(catalogue, self._opt_out.screened(self._routes()), telemetry)
         self.accept = self._intake.accept
 
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
         """Take up the open windows and voice sessions of the process before."""
-        self.voice.restore(self._windows.restore(await self._spool.journal()))
+        sessions = self._windows.restore(await self._spool.journal())
+        # Somebody may have opted out since the journal was written.
+        self._aggregate.leave_out(self._opt_out)
+        self.voice.restore(session for session in sessions if session.user_id not in self._opt_out)
         await self._windows.resize(self._lengths)
 
     async def run(self) -> None:
@@ -200,7 +202,7 @@ class Pipeline:
             Record: self._record_whole,
             Action: self._act,
             AuditEntry: self._audit,
-            VoiceState: self._speak,
+            VoiceState: self.voice.apply,
             SessionStarted: self._start_session,
             ChannelSeen: self.directory.see_channel,
             ChannelGone: self.directory.lose_channel,
@@ -211,11 +213,8 @@ class Pipeline:
         }
 
     def _count(self, count: Count) -> None:
-        if count.user_id:
-            if count.user_id in self._opt_out:
-                return
-            if count.name:
-                self.directory.name_person(count.user_id, count.name)
+        if count.name:
+            self.directory.name_person(count.user_id, count.name)
         self._aggregate.add(count)
 
     def _record_whole(self, record: Record) -> None:
@@ -223,7 +222,7 @@ class Pipeline:
 
     def _record_person(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the second half of one callback
         event = self._catalogue.events.get(record.type)
-        if event is None or record.person in self._opt_out:
+        if event is None:
             return
         if record.type == "GUILD_MEMBER_ADD" and MEMBER_ACTIVITY_SNAPSHOT in self._catalogue.events:
             self._newcomers.setdefault(record.guild_id, {})[record.person] = record.at
@@ -240,23 +239,14 @@ class Pipeline:
         )
 
     def _act(self, action: Action) -> None:
-        if action.target.user_id not in self._opt_out:
-            self._attribution.act(action, self._now())
+        self._attribution.act(action, self._now())
 
     def _audit(self, entry: AuditEntry) -> None:
-        if entry.target_id in self._opt_out:
-            return
-        if entry.actor_id in self._opt_out:
-            entry = msgspec.structs.replace(entry, actor_id=0)
         self._attribution.audit(entry, self._now())
 
     def _now(self) -> int:
         """Now for timers, in ms: the wall clock may be set, and would then starve or fire them."""
         return round(self._clock.monotonic() * 1000)
-
-    def _speak(self, state: VoiceState) -> None:
-        if state.user_id not in self._opt_out:
-            self.voice.apply(state)
 
     def _start_session(self, fact: SessionStarted) -> None:
         for gone in self.directory.start_session(fact):
@@ -266,8 +256,7 @@ class Pipeline:
     def _see_guild(self, fact: GuildSeen) -> None:
         for record in self.directory.see_guild(fact):
             self._record_whole(record)
-        states = [state for state in fact.voice_states if state.user_id not in self._opt_out]
-        self.voice.reconcile(fact.guild_id, states, fact.at)
+        self.voice.reconcile(fact.guild_id, fact.voice_states, fact.at)
 
     def _change_guild(self, fact: GuildChanged) -> None:
         for record in self.directory.change_guild(fact):
