@@ -14,6 +14,7 @@ from exporter.pipeline import commit as module
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchClass, BatchingConfig
 from exporter.telemetry import Telemetry
+from tests.scale import scaled
 
 
 class Disk:
@@ -250,7 +251,7 @@ async def test_a_commit_with_the_journal_is_counted_when_it_is_made(bench: Bench
     assert bench.balance() == (1, 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=scaled(50), deadline=None)
 @given(
     st.lists(
         st.one_of(st.sampled_from(list(Priority)), st.sampled_from(["drain", "full", "free"])), max_size=60
