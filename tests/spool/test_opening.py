@@ -79,7 +79,7 @@ async def test_a_directory_that_was_let_go_can_be_taken(open_spool):
 
 async def test_a_path_that_cannot_be_a_directory_is_told(tmp_path, open_spool):
     (tmp_path / "spool").write_text("a file")
-    with pytest.raises(SpoolError, match=f"directory {tmp_path}/spool cannot be used: .*spool.path"):
+    with pytest.raises(SpoolError, match=f"directory {tmp_path}/spool cannot be used: .*data_dir"):
         await open_spool()
 
 
