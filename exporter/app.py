@@ -25,7 +25,6 @@ from exporter.events.catalogue import full_catalogue
 from exporter.exposition.exposer import Exposer, Exposition
 from exporter.pipeline.pipeline import Pipeline
 from exporter.sinks.base import Sink
-from exporter.sinks.health import State
 from exporter.sinks.influx.sink import InfluxSink
 from exporter.sinks.runner import Runner
 from exporter.sinks.sql.sink import SqlSink
@@ -48,7 +47,8 @@ SWITCH_SECONDS: Final = 0.001
 thread that commits: with 10,000 entries, from a quarter of a second to more than half a minute."""
 
 FLUSH_SECONDS: Final = 30.0
-"""How long a flush waits for the sinks: somebody stands and waits for the answer."""
+"""How long a flush waits for the sinks, after up to 10 s for departures that are not decided; somebody stands
+and waits for the answer."""
 
 
 def make_sinks(config: Config, clock: Clock) -> list[Sink]:
@@ -191,12 +191,12 @@ class Application:
         sinks = tuple(
             SinkStatus(
                 name,
-                up=state is State.UP,
+                up=not problem,
                 pending=int(meters.pending.get(name)),
                 oldest_age=meters.oldest_unsent.get(name) or None,
-                last_error="" if state is State.UP else state.name.lower(),
+                last_error=problem,
             )
-            for name, state in self._runner.states().items()
+            for name, problem in self._runner.problems().items()
         )
         shards = tuple(ShardStatus(shard.id, shard.connected, shard.latency) for shard in self._source.shards)
         spool = SpoolStatus(

@@ -150,10 +150,12 @@ async def test_the_state_is_on_a_gauge_and_failures_are_counted(world, far_end):
     await world.until(lambda: len(sink.batches) == 4)
     assert up.get("sql") == 0
     assert runner.states() == {"sql": State.AWAY}
+    assert runner.problems()["sql"].startswith("away: ")
     hold.set()
     assert await runner.drain(20)
     assert up.get("sql") == 1
     assert runner.states() == {"sql": State.UP}
+    assert runner.problems() == {"sql": ""}
     assert world.telemetry.sink_failures.get("sql", "unreachable") == 3
 
 
