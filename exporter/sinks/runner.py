@@ -74,10 +74,6 @@ class Runner:
         """Begin to deliver; sinks are opened by their first delivery, and again until that succeeds."""
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes]
 
-    def states(self) -> dict[str, State]:
-        """How each sink does, for the readiness page."""
-        return {name: health.state for name, health in self._health.items()}
-
     def problems(self) -> dict[str, str]:
         """What is wrong with each sink, in a few words; empty for one that delivers."""
         return {name: health.problem for name, health in self._health.items()}
