@@ -80,7 +80,8 @@ class Action(msgspec.Struct, frozen=True):
 class AuditEntry(msgspec.Struct, frozen=True):
     """An entry of the guild's audit log: who and why of an action, arriving before it, after it or never.
 
-    ``amount`` is how many it speaks of where it names nobody: members pruned, messages deleted.
+    ``at`` is when it was written, ``heard_at`` when it came. ``amount`` is how many it speaks of where it
+    names nobody: members pruned, messages deleted.
     """
 
     guild_id: int
@@ -91,6 +92,7 @@ class AuditEntry(msgspec.Struct, frozen=True):
     target_id: int
     reason: str | None
     amount: int = 0
+    heard_at: int = 0
 
 
 class VoiceState(msgspec.Struct, frozen=True):
@@ -119,6 +121,17 @@ class SessionStarted(msgspec.Struct, frozen=True):
     guild_ids: tuple[int, ...]
     at: int
     shard: tuple[int, int] = (0, 1)
+
+
+class ShardNews(msgspec.Struct, frozen=True):
+    """What became of a shard's connection.
+
+    ``lost``; ``resuming``, before the replay of what was missed; ``settled``, once a replay is over or a new
+    session began; ``heard``, a sign of life that is no dispatch.
+    """
+
+    shard: int
+    state: str
 
 
 class ChannelSeen(msgspec.Struct, frozen=True):
@@ -192,6 +205,7 @@ Fact: TypeAlias = (
     | AuditEntry
     | VoiceState
     | SessionStarted
+    | ShardNews
     | ChannelSeen
     | ChannelGone
     | GuildSeen

@@ -89,6 +89,7 @@ def read_audit(entry: AuditPayload, received_at: int) -> tuple[AuditEntry, ...]:
             _read_target(entry.target_id),
             clean_or_none(entry.reason),
             entry.options.members_removed if entry.options else 0,
+            received_at,
         ),
     )
 

@@ -28,8 +28,13 @@ TOGETHER_MS = 2_000
 """A ban and the departure it causes are dispatched in one breath. Somebody who left longer before is banned
 as a stranger: that departure was a leave. A kick needs no such bound, since only a member can be kicked."""
 
+LONGEST_SILENCE_MS = 120_000
+"""A connection that says nothing for longer is known to be dead: it answers a heartbeat every 41 s."""
+
 MAX_WAITING = 50_000
 """Actions and entries that wait for their other half; the oldest is settled early beyond this."""
+
+FOR_EVER = 2**63
 
 _AUDITED = {AUDIT_BAN: "ban", AUDIT_UNBAN: "unban", AUDIT_KICK: "kick"}
 _TYPES = {
@@ -40,7 +45,7 @@ _TYPES = {
 _DEPARTS = ("ban", "kick")
 _OPPOSITE = {"ban": "unban", "unban": "ban"}
 
-_Place = TypeVar("_Place", bound=tuple[object, ...])
+_Place = TypeVar("_Place", tuple[int], tuple[int, int], tuple[int, str, int])
 
 
 @dataclass(slots=True)
@@ -80,8 +85,8 @@ class Attribution:
     """The actions of the last seconds.
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
-    ``name_of`` knows people's names; ``types`` holds the event types that are switched on. ``now``
-    is in ms on a clock that never steps.
+    ``name_of`` knows people's names; ``types`` holds the event types that are switched on;
+    ``heard_until`` tells up to when a guild has been heard. ``now`` is in ms on a clock that never steps.
     """
 
     def __init__(
@@ -90,11 +95,13 @@ class Attribution:
         count: Callable[[Count], None],
         name_of: Callable[[int], str | None],
         types: Container[str],
+        heard_until: Callable[[int], int] | None = None,
     ) -> None:
         self._record = record
         self._count = count
         self._name_of = name_of
         self._types = types
+        self._heard_until = heard_until or (lambda _: FOR_EVER)
         self._known: dict[tuple[int, str, int], Known] = {}
         self._departures: dict[tuple[int, int], Departure] = {}
         self._prunes: dict[tuple[int], Prune] = {}
@@ -121,7 +128,7 @@ class Attribution:
         key = f"{action.action}:{action.guild_id}:{place[2]}:{action.at}"
         data: dict[str, Json] = {"action": action.action, "target_user_id": place[2], **named}
         self._open(Record(action.type, action.guild_id, action.at, key, data, place[2]), action.action)
-        self._learn(place, Known(key, now + WINDOW_MS, None, named=True))
+        self._learn(place, Known(key, now + WINDOW_MS, None, named=True), action.at)
 
     def audit(self, entry: AuditEntry, now: int) -> None:
         """Take an audit-log entry."""
@@ -156,15 +163,15 @@ class Attribution:
                 **told,
             }
             self._open(Record(kind, entry.guild_id, entry.at, key, data, entry.target_id), action)
-            self._learn(place, Known(key, now + WINDOW_MS, entry, named=False))
+            self._learn(place, Known(key, now + WINDOW_MS, entry, named=False), entry.heard_at)
 
-    def settle(self, now: int, *, all_of_them: bool = False) -> None:
-        """Decide what has waited long enough; dictionaries are in order of deadline."""
-        for place in _due(self._departures, now, all_of_them=all_of_them):
+    def settle(self, now: int, *, patient: bool = True) -> None:
+        """Decide what has waited long enough; a ``patient`` one waits for news of the guild since then."""
+        for place in self._due(self._departures, now, patient=patient):
             self._decide(self._departures.pop(place), "leave")
-        for known in _due(self._known, now, all_of_them=all_of_them):
+        for known in self._due(self._known, now, patient=patient):
             del self._known[known]
-        for guild in _due(self._prunes, now, all_of_them=all_of_them):
+        for guild in self._due(self._prunes, now, patient=patient):
             del self._prunes[guild]
 
     def _prune(self, entry: AuditEntry, now: int) -> None:
@@ -207,7 +214,7 @@ class Attribution:
             self._decide(earlier, "leave")
         self._departures[action.guild_id, user_id] = departure
 
-    def _learn(self, place: tuple[int, str, int], known: Known) -> None:
+    def _learn(self, place: tuple[int, str, int], known: Known, at: int) -> None:
         self._known.pop(place, None)
         if len(self._known) >= MAX_WAITING:
             del self._known[next(iter(self._known))]
@@ -218,7 +225,7 @@ class Attribution:
             opposite.undone = True
         if action in _DEPARTS:
             departure = self._departures.get((guild_id, user_id))
-            if departure is None or (action == "ban" and known.deadline - departure.deadline > TOGETHER_MS):
+            if departure is None or (action == "ban" and at - departure.action.at > TOGETHER_MS):
                 return
             del self._departures[guild_id, user_id]
             self._explain(departure, known, action)
@@ -255,16 +262,19 @@ class Attribution:
     def _amend(self, kind: str, guild_id: int, at: int, key: str, told: dict[str, Json], person: int) -> None:
         self._record(Record(kind, guild_id, at, key, told, person), True)
 
-
-def _due(
-    waiting: dict[_Place, Known] | dict[_Place, Departure] | dict[_Place, Prune],
-    now: int,
-    *,
-    all_of_them: bool,
-) -> list[_Place]:
-    due: list[_Place] = []
-    for place, item in waiting.items():
-        if not all_of_them and item.deadline > now:
-            break
-        due.append(place)
-    return due
+    def _due(
+        self,
+        waiting: dict[_Place, Known] | dict[_Place, Departure] | dict[_Place, Prune],
+        now: int,
+        *,
+        patient: bool,
+    ) -> list[_Place]:
+        """Dictionaries are in order of deadline."""
+        due: list[_Place] = []
+        for place, item in waiting.items():
+            if item.deadline > now:
+                break
+            heard = max(self._heard_until(place[0]), now - LONGEST_SILENCE_MS)
+            if not patient or item.deadline <= heard:
+                due.append(place)
+        return due

@@ -24,19 +24,21 @@ from exporter.events.facts import (
     MemberMoved,
     Record,
     SessionStarted,
+    ShardNews,
     VoiceState,
 )
 from exporter.events.guilds import BOOSTS, MEMBERS
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
-from exporter.pipeline.attribution import WINDOW_MS, Attribution
+from exporter.pipeline.attribution import FOR_EVER, WINDOW_MS, Attribution
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.intake import Intake, Route
 from exporter.pipeline.privacy import OptOut
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
+from exporter.pipeline.stream import Streams
 from exporter.pipeline.voice import VoiceLedger
 from exporter.pipeline.windows import Windows
 from exporter.spool.ports import SpoolWriter
@@ -77,6 +79,7 @@ class Pipeline:
         self._clock = clock
         self._telemetry = telemetry
         self.directory = Directory()
+        self._streams = Streams(clock)
         window_ms = round(metrics.snapshot_interval * 1000)
         lengths = {
             METRICS_SNAPSHOT: window_ms,
@@ -85,9 +88,13 @@ class Pipeline:
         kinds = [Kind(name, length) for name, length in lengths.items() if name in catalogue.events]
         self._lengths = {kind.name: kind.length_ms for kind in kinds}
         self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
-        self.voice = VoiceLedger(self._count, window_ms, self._afk_channel)
+        self.voice = VoiceLedger(self._count, window_ms, self._afk_channel, self._streams.is_silent)
         self._attribution = Attribution(
-            self._record_person, self._count, self.directory.people.get, catalogue.events
+            self._record_person,
+            self._count,
+            self.directory.people.get,
+            catalogue.events,
+            self._streams.heard_until,
         )
         self._committer = Committer(spool, batching, clock, telemetry)
         self._windows = Windows(
@@ -107,7 +114,7 @@ class Pipeline:
         self._newcomers: dict[int, dict[int, int]] = {}
         self._voice_booked = 0
         self._saved = clock.monotonic()
-        self._intake = Intake(catalogue, self._opt_out.screened(self._routes()), telemetry)
+        self._intake = Intake(catalogue, self._opt_out.screened(self._routes()), telemetry, self._streams)
         self.accept = self._intake.accept
 
     # ------------------------------------------------------------------ life
@@ -132,16 +139,17 @@ class Pipeline:
         Waits for departures that are not decided yet, for as long as their cause may still turn up.
         """
         decided = self._now() + WINDOW_MS
+        self._attribution.settle(self._now(), patient=False)
         while self._attribution.undecided and self._now() < decided:
             await asyncio.sleep(FLUSH_POLL_SECONDS)
-            self._attribution.settle(self._now())
+            self._attribution.settle(self._now(), patient=False)
         self._book(force=True)
         closed = await self._windows.close(everything=True)
         return await self._committer.drain() and closed
 
     async def stop(self) -> bool:
         """Save everything, so that the next process goes on where this one stops."""
-        self._attribution.settle(self._now(), all_of_them=True)
+        self._attribution.settle(FOR_EVER, patient=False)
         self._book(force=True)
         saved = await self._windows.close() and await self._windows.save()
         return await self._committer.drain() and saved
@@ -156,6 +164,7 @@ class Pipeline:
 
     async def tick(self) -> None:
         """One look after the stage."""
+        self._streams.look()
         self._attribution.settle(self._now())
         # A window that leaves without its last seconds of talk would have to leave twice.
         self._book(force=self._windows.due())
@@ -204,6 +213,7 @@ class Pipeline:
             AuditEntry: self._audit,
             VoiceState: self.voice.apply,
             SessionStarted: self._start_session,
+            ShardNews: self._streams.take,
             ChannelSeen: self.directory.see_channel,
             ChannelGone: self.directory.lose_channel,
             GuildSeen: self._see_guild,
@@ -249,6 +259,8 @@ class Pipeline:
         return round(self._clock.monotonic() * 1000)
 
     def _start_session(self, fact: SessionStarted) -> None:
+        shard, self._streams.shards = fact.shard
+        self._streams.take(ShardNews(shard, "settled"))
         for gone in self.directory.start_session(fact):
             self._lose_guild(gone)
         self.voice.doubt(fact.guild_ids)

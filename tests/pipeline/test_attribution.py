@@ -11,7 +11,7 @@ import pytest
 from exporter.events.facts import Action, AuditEntry, Count, Person, Record
 from exporter.events.moderation import AUDIT_BAN, AUDIT_KICK, AUDIT_PRUNE, AUDIT_UNBAN
 from exporter.pipeline import attribution as module
-from exporter.pipeline.attribution import WINDOW_MS, Attribution
+from exporter.pipeline.attribution import FOR_EVER, WINDOW_MS, Attribution
 
 GUILD, TARGET, MODERATOR = 1, 2, 3
 AT = 1_700_000_000_000
@@ -243,7 +243,7 @@ def test_a_type_that_is_off_is_neither_recorded_nor_counted_but_still_explains()
 def test_at_the_end_everything_open_is_decided() -> None:
     log = Log()
     log.take(leave())
-    log.attribution.settle(log.now, all_of_them=True)
+    log.attribution.settle(FOR_EVER, patient=False)
     assert log.counts == {"leave": 1}
     assert not log.attribution._departures
     assert not log.attribution._known

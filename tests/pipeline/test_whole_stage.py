@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from exporter.events.voice import STATES
 from exporter.model import Entry, Priority
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 
@@ -153,7 +154,7 @@ async def test_a_leave_is_settled_although_the_clock_is_set_back(site: Site, pay
     pipeline = await begin(site, payload)
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
     site.clock.step(-86_400)
-    await pass_time(site, pipeline, 11)
+    await pass_time(site, pipeline, 131)
     assert pipeline.totals("member_leaves", "leave") == {GUILD: 1}
 
 
@@ -389,3 +390,31 @@ async def test_every_entry_is_offered_and_every_offer_spooled(site: Site, payloa
     await pipeline.flush()
     assert site.telemetry.offered.total() == (await site.spool.tally()).spooled
     assert pipeline._committer.waiting == 0
+
+
+async def test_a_replay_books_voice_on_the_time_it_happened(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    entered = payload("VOICE_STATE_UPDATE", "enter")
+    site.feed(pipeline, "VOICE_STATE_UPDATE", entered)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "lost"})
+    await pass_time(site, pipeline, 60)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "resuming"})
+    site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms() - 40_000))
+    site.feed(pipeline, "VOICE_STATE_UPDATE", entered | {"channel_id": None})
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "settled"})
+    await pass_time(site, pipeline, 10)
+    seconds = sum(pipeline.totals("voice_seconds", state).get(GUILD, 0) for state in STATES)
+    assert seconds == pytest.approx(20_000, abs=1_000)
+
+
+async def test_an_audit_entry_in_a_replay_finds_the_ban_from_before_the_silence(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person"))
+    await pass_time(site, pipeline, 60)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "lost"})
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "resuming"})
+    site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "ban"))
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "settled"})
+    assert pipeline.totals("moderation_actions", "ban") == {GUILD: 1}
