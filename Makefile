@@ -1,7 +1,7 @@
 # Everything a person or CI does with this project. Needs Python >= 3.11 and make; each target makes what it needs.
 
 DURATION ?= 60s
-# Fault tests are run in small by `make test`; these targets run them at full length, and longer if asked.
+# `make test` runs the tests of chance in small; crash and property make this many times as many tries.
 SCALE ?= 10
 VENV := .venv
 PYTHON_IN := $(VENV)/bin/python
@@ -42,14 +42,14 @@ docs: $(INSTALLED)  ## write the reference pages and the schema anew
 lock: $(INSTALLED_DEV)  ## resolve the dependencies anew
 	@scripts/lock
 
-goldens: $(INSTALLED_DEV)  ## write the tests' expected outputs anew; look at the difference before you commit it
-	@UPDATE_GOLDENS=1 $(PYTHON_IN) -m pytest -q -k golden tests
+goldens: $(INSTALLED_DEV)  ## write the facts beside the recorded payloads anew; look at the difference before you commit it
+	@$(PYTHON_IN) -m tests.events.recording
 
 crash: $(INSTALLED_DEV)  ## kill the process again and again under load
-	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 --timeout 3600 -k "crash or kill" tests
+	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 tests/crash tests/spool/test_crash.py
 
 property: $(INSTALLED_DEV)  ## many more random examples
-	@HYPOTHESIS_PROFILE=long TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 --timeout 3600 -k property tests
+	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 --timeout 3600 -m hypothesis
 
 soak: $(INSTALLED_DEV)  ## a demo of an hour
 	@$(VENV)/bin/discord-exporter demo --duration 1h --rate 200

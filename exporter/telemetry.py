@@ -180,6 +180,12 @@ class Telemetry:
         self.series_limit = self._meter(
             _gauge("discord_exporter_series_limit", "Series that may be exposed.")
         )
+        self.guilds_folded = self._meter(
+            _gauge(
+                "discord_exporter_guilds_folded",
+                "Guilds shown only within guild_id=other, for want of room.",
+            )
+        )
         self.blind = self._meter(
             _gauge(
                 "discord_exporter_blind",

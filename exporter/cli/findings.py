@@ -8,8 +8,10 @@ import binascii
 import json
 import re
 from collections.abc import Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
 
 from exporter.app import make_sinks
 from exporter.clock import SystemClock
@@ -78,7 +80,9 @@ class Findings:
 
     def as_json(self) -> dict[str, Any]:
         """The same for programs; ids of the online part are text, since readers round large numbers."""
-        return {name: _with_text_ids(value) for name, value in asdict(self).items()} | {"ok": self.ok}
+        return {name: _with_text_ids(value) for name, value in msgspec.to_builtins(self).items()} | {
+            "ok": self.ok
+        }
 
 
 async def examine(config: Config, *, online: bool = False) -> Findings:

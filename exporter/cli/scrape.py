@@ -9,7 +9,7 @@ from typing import Final
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
-TIMEOUT: Final = aiohttp.ClientTimeout(total=40, connect=3)
+TIMEOUT: Final = aiohttp.ClientTimeout(total=50, connect=3)
 """Longer than the server takes to give up a flush, so that its answer is what is heard."""
 
 

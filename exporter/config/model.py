@@ -7,10 +7,11 @@ an event declared is an event that can be switched.
 from __future__ import annotations
 
 import pathlib
+import re
 from collections.abc import Iterator
 from functools import lru_cache
 from typing import Annotated
-from urllib.parse import unquote, urlsplit
+from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, create_model, model_validator
 
@@ -28,6 +29,10 @@ from exporter.spool.config import SpoolConfig
 from exporter.web.config import WebConfig
 
 LOG_FILE = "discord.db"
+
+_PASSWORD = re.compile(r"[^:]+://[^:/@]*:([^@]*)@")
+"""As SQLAlchemy reads it. The standard library's parser stumbles over `/`, `#` and `[`, which passwords may
+hold unescaped."""
 
 
 class Switches(Section):
@@ -111,8 +116,8 @@ def _secrets(section: Section) -> Iterator[str]:
             secret = value.get_secret_value()
             if "://" not in secret:
                 yield secret
-            elif password := urlsplit(secret).password:
-                yield from (secret, password, unquote(password))
+            elif password := _PASSWORD.match(secret):
+                yield from (secret, password[1], unquote(password[1]))
 
 
 def config_type(catalogue: Catalogue) -> type[Config]:

@@ -26,6 +26,7 @@ from msgspec import Meta
 
 from exporter.clock import Clock
 from exporter.discord.dispatches import LABELS, OTHER
+from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -127,13 +128,15 @@ class Inflater:
 class FrameReader:
     """Takes the place of ``received_message`` on one websocket of disnake's.
 
-    ``established`` is told ``READY`` or ``RESUMED`` once the shard has its session, before the intake is.
+    ``established`` is told ``READY`` or ``RESUMED`` once the shard has its session, before the intake is;
+    ``heard`` is called for signs of life that are no dispatch.
     """
 
     __slots__ = (
         "_clock",
         "_counts",
         "_established",
+        "_heard",
         "_inflater",
         "_intake",
         "_original",
@@ -153,6 +156,7 @@ class FrameReader:
         shard: int = 0,
         silence: float | None = None,
         established: Callable[[str], None] = lambda _: None,
+        heard: Callable[[], None] = lambda: None,
     ) -> None:
         """Read frames of ``ws``; ``silence`` is the fixed timeout in seconds, None follows the heartbeat."""
         self._ws = ws
@@ -164,6 +168,7 @@ class FrameReader:
         self._shard = shard
         self._silence = silence
         self._established = established
+        self._heard = heard
         self._inflater = Inflater()
 
     async def receive(self, message: str | bytes) -> None:
@@ -201,6 +206,9 @@ class FrameReader:
 
     def _hand_over(self, name: str, data: msgspec.Raw) -> None:
         label = LABELS.get(name, OTHER)
+        if label is OTHER and name == SHARD_NEWS:  # ours to say, not the gateway's
+            self._reject("untyped")
+            return
         counts = self._counts
         counts[label] = counts.get(label, 0) + 1
         try:
@@ -221,6 +229,7 @@ class FrameReader:
         elif op in {DiscordWebSocket.HEARTBEAT, DiscordWebSocket.HEARTBEAT_ACK}:
             await self._delegate(message)
             self._observe_latency()
+            self._heard()
         elif op in {DiscordWebSocket.RECONNECT, DiscordWebSocket.INVALIDATE_SESSION}:
             await self._part(message)
         else:

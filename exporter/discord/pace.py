@@ -45,7 +45,7 @@ class Pace:
     backoff_cap: float = 600.0
     """At ten minutes a shard that always fails asks for 144 sessions a day."""
     resume_cap: float = 5.0
-    """Longest wait before a session is resumed: Discord keeps it for minutes only, and does not limit RESUMEs."""
+    """Longest wait before a RESUME: Discord keeps a session for minutes only, and does not limit RESUMEs."""
     stable_after: float = 60.0
     """A connection that lived this long was good; the next failure starts from the base again."""
     connect_timeout: float = 60.0

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
@@ -91,7 +92,10 @@ class Shard:
         clock: Clock,
         pace: Pace,
         rng: random.Random,
+        tell: Callable[[int, str], None] = lambda _shard, _state: None,
     ) -> None:
+        """Prepare; ``tell`` is given this shard's number and what became of its connection."""
+        self._tell = tell
         self.id = shard_id
         self.connected = False
         self._client = client
@@ -125,6 +129,7 @@ class Shard:
         """Note that the gateway answered with READY or RESUMED."""
         if name == "RESUMED":
             self._telemetry.gateway_resumes.add(self._label)
+            self._tell(self.id, "settled")
         else:
             self._began = self._clock.monotonic()
         self.connected = True
@@ -176,6 +181,7 @@ class Shard:
             return await DiscordWebSocket.from_client(self._client, shard_id=self.id, gateway=gateway)
 
     async def _resume(self, session: _Session) -> DiscordWebSocket:
+        self._tell(self.id, "resuming")
         gateway = session.gateway
         if self._failures > _FAILURES_BEFORE_DETOUR:
             gateway = (await self._gate.gateway()).url
@@ -191,6 +197,7 @@ class Shard:
 
     def _note_loss(self, error: Exception) -> None:
         """Say why the connection ended, and keep what is needed to resume."""
+        self._tell(self.id, "lost")
         ws = self._ws
         code = None if ws is None else ws._close_code or ws.socket.close_code  # noqa: SLF001 - ours goes first: after it the socket says 1006
         if isinstance(error, ReconnectWebSocket):

@@ -10,9 +10,11 @@ import asyncio
 import logging
 import random
 from collections.abc import Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 import disnake
+import msgspec
 from disnake.gateway import DiscordWebSocket
 
 from exporter.clock import Clock
@@ -35,6 +37,7 @@ from exporter.discord.rest import (
 from exporter.discord.shard import Shard, ShardStatus
 from exporter.errors import CredentialsError
 from exporter.events.inquiry import Inquiry
+from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -189,7 +192,9 @@ class DiscordSource:
         client.set_shard_count(total)
         gate.shards = len(own)
         self._shards = {
-            shard_id: Shard(shard_id, client, gate, self._telemetry, self._clock, self._pace, self._rng)
+            shard_id: Shard(
+                shard_id, client, gate, self._telemetry, self._clock, self._pace, self._rng, self._tell
+            )
             for shard_id in own
         }
         _log.info("Connecting %d of %d shards.", len(own), total)
@@ -216,9 +221,18 @@ class DiscordSource:
             shard=shard.id,
             silence=self._config.heartbeat_timeout,
             established=shard.established,
+            heard=partial(self._tell, shard.id, "heard"),
         )
         # An instance attribute, as disnake itself does with `send` when its debug events are on.
         ws.received_message = reader.receive  # type: ignore[method-assign]  # see above
+
+    def _tell(self, shard: int, state: str) -> None:
+        """Tell the intake of a connection, as one more dispatch."""
+        news = msgspec.Raw(msgspec.json.encode({"shard": shard, "state": state}))
+        try:
+            self._intake(SHARD_NEWS, news, shard, self._clock.now_ms())
+        except Exception:  # noqa: BLE001 - the intake promises not to raise; were it to, the shard must not pay
+            self._telemetry.rejected.add(SHARD_NEWS, "intake")
 
     async def _ask_refused(self, client: LeanClient) -> tuple[str, ...]:
         """The intents Discord has not granted; empty if it does not say, the refusal being certain anyway."""

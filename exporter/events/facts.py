@@ -32,7 +32,8 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     """An amount to add to one measure.
 
     ``once`` names the occurrence where Discord may report it repeatedly; a repeated one is not added again.
-    ``name`` is the member's name where the dispatch told it.
+    ``name`` is the member's name where the dispatch told it. ``person`` is whose doing it is where it is not
+    booked on them: it is not counted if they opted out.
     """
 
     slot: Slot
@@ -44,6 +45,7 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     amount: int = 1
     once: tuple[int, int] | None = None
     name: str = ""
+    person: int = 0
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -83,9 +85,9 @@ class Action(msgspec.Struct, frozen=True):
 class AuditEntry(msgspec.Struct, frozen=True):
     """An entry of the guild's audit log: who and why of an action, arriving before it, after it or never.
 
-    ``amount`` is how many it speaks of where it names nobody: members pruned, messages deleted. ``action`` is
-    what a moderator did by it, empty where it is no action on a person; ``until`` is when a timeout ends, in
-    ms; ``details`` is what else it tells.
+    ``amount`` is how many it speaks of where it names
+    nobody: members pruned, messages deleted. ``action`` is what a moderator did by it, empty where it is no
+    action on a person; ``until`` is when a timeout ends, in ms; ``details`` is what else it tells.
     """
 
     guild_id: int
@@ -166,6 +168,17 @@ class SessionStarted(msgspec.Struct, frozen=True):
     guild_ids: tuple[int, ...]
     at: int
     shard: tuple[int, int] = (0, 1)
+
+
+class ShardNews(msgspec.Struct, frozen=True):
+    """What became of a shard's connection.
+
+    ``lost``; ``resuming``, before the replay of what was missed; ``settled``, once a replay is over or a new
+    session began; ``heard``, a sign of life that is no dispatch.
+    """
+
+    shard: int
+    state: str
 
 
 class ChannelSeen(msgspec.Struct, frozen=True):
@@ -331,6 +344,7 @@ Fact: TypeAlias = (
     | MessageGone
     | VoiceState
     | SessionStarted
+    | ShardNews
     | ChannelSeen
     | ChannelGone
     | GuildSeen

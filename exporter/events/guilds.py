@@ -9,6 +9,7 @@ understand everything else.
 from __future__ import annotations
 
 import datetime as dt
+from typing import Literal
 
 import msgspec
 
@@ -19,9 +20,10 @@ from exporter.events.facts import (
     GuildGone,
     GuildSeen,
     SessionStarted,
+    ShardNews,
 )
 from exporter.events.payload import MemberOf, Number, Snowflake, clean, clean_or_none, unix_ms
-from exporter.events.spec import EventSpec, Family, Field, Gauge, Reader
+from exporter.events.spec import SHARD_NEWS, EventSpec, Family, Field, Gauge, Reader
 from exporter.events.voice import VoicePayload
 from exporter.model import Priority
 
@@ -56,6 +58,13 @@ class ChannelPayload(msgspec.Struct):
     def fact(self, guild_id: int) -> ChannelSeen:
         """The channel as a fact."""
         return ChannelSeen(guild_id, self.id, clean(self.name or "", 100), self.type, self.parent_id or 0)
+
+
+class ShardPayload(msgspec.Struct):
+    """Not Discord's: the source tells of its own connections by dispatches named SHARD."""
+
+    shard: int
+    state: Literal["lost", "resuming", "settled", "heard"]
 
 
 class ThreadList(msgspec.Struct):
@@ -107,6 +116,11 @@ class Ready(msgspec.Struct):
 def read_ready(ready: Ready, received_at: int) -> tuple[SessionStarted, ...]:
     """A new session and the guilds it is about to be sent: all that its shard sees."""
     return (SessionStarted(tuple(guild.id for guild in ready.guilds), received_at, ready.shard),)
+
+
+def read_shard(news: ShardPayload, _received_at: int) -> tuple[ShardNews, ...]:
+    """What became of a connection."""
+    return (ShardNews(news.shard, news.state),)
 
 
 def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildSeen | GuildGone, ...]:
@@ -224,6 +238,7 @@ FAMILY = Family(
     ),
     core={
         "READY": Reader(Ready, read_ready),
+        SHARD_NEWS: Reader(ShardPayload, read_shard),
         "GUILD_CREATE": Reader(GuildCreate, read_create),
         "GUILD_UPDATE": Reader(GuildCore, read_update),
         "GUILD_DELETE": Reader(GuildStub, read_delete),

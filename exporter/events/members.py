@@ -75,7 +75,7 @@ def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | Memb
             },
             person=user.id,
         ),
-        Count(JOINS.slot, member.guild_id, at),
+        Count(JOINS.slot, member.guild_id, at, person=user.id),
         MemberMoved(member.guild_id, 1),
         MemberJoined(member.guild_id, user.id, at),
     )

@@ -70,6 +70,12 @@ class MessageCreate(msgspec.Struct):
     application_id: Snowflake | None = None
 
 
+class Author(msgspec.Struct):
+    """Who wrote a message. Discord docs, Resources › User."""
+
+    id: Snowflake
+
+
 class MessageUpdate(msgspec.Struct):
     """Discord docs, Gateway Events › Message Update."""
 
@@ -77,6 +83,7 @@ class MessageUpdate(msgspec.Struct):
     channel_id: Snowflake
     guild_id: Snowflake = 0
     edited_timestamp: dt.datetime | None = None
+    author: Author | None = None
 
 
 class MessageDelete(msgspec.Struct):
@@ -114,7 +121,7 @@ def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
     else:
         name = clean(author.username)
         return (Count(_HUMAN, message.guild_id, at, message.channel_id, author.id, name=name),)
-    return (Count(slot, message.guild_id, at, message.channel_id),)
+    return (Count(slot, message.guild_id, at, message.channel_id, person=author.id),)
 
 
 def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:
@@ -128,7 +135,9 @@ def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:
     at = unix_ms(message.edited_timestamp)
     if abs(received_at - at) > CLOCK_SPREAD_MS:
         return ()
-    return (Count(EDITS.slot, message.guild_id, at, message.channel_id, once=(message.id, at)),)
+    author = message.author.id if message.author else 0
+    once = (message.id, at)
+    return (Count(EDITS.slot, message.guild_id, at, message.channel_id, once=once, person=author),)
 
 
 def read_delete(message: MessageDelete, received_at: int) -> tuple[Count, ...]:

@@ -68,11 +68,12 @@ class ReactionAdd(msgspec.Struct):
 
 
 class ReactionRemove(msgspec.Struct):
-    """Discord docs, Gateway Events › Message Reaction Remove, and Remove Emoji."""
+    """Discord docs, Gateway Events › Message Reaction Remove; and Remove Emoji, which names no user."""
 
     channel_id: Snowflake
     emoji: Emoji
     guild_id: Snowflake = 0
+    user_id: Snowflake = 0
 
 
 class ReactionClear(msgspec.Struct):
@@ -96,10 +97,12 @@ def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
         giver,
         reaction.emoji.key,
         name=clean(user.username) if user and giver else "",
+        person=reaction.user_id,
     )
     if not reaction.message_author_id:
         return (given,)
-    received = Count(RECEIVED.slot, reaction.guild_id, received_at, user_id=reaction.message_author_id)
+    author = reaction.message_author_id
+    received = Count(RECEIVED.slot, reaction.guild_id, received_at, user_id=author, person=reaction.user_id)
     return (given, received)
 
 
@@ -114,6 +117,7 @@ def read_remove(reaction: ReactionRemove, received_at: int) -> tuple[Count, ...]
             received_at,
             reaction.channel_id,
             emoji=reaction.emoji.key,
+            person=reaction.user_id,
         ),
     )
 

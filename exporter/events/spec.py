@@ -21,6 +21,9 @@ import msgspec
 from exporter.events.facts import Fact, Slot
 from exporter.model import Priority
 
+SHARD_NEWS = "SHARD"
+"""The one dispatch that is not Discord's: by it the source tells what became of its own connections."""
+
 
 class Dimension(enum.StrEnum):
     """What a measure is kept by, besides the guild."""

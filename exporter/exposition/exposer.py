@@ -19,13 +19,9 @@ from exporter.exposition.guilds import GuildText
 from exporter.exposition.meters import write_family
 from exporter.exposition.source import Source
 from exporter.exposition.text import Format, accepts_gzip, choose_format
-from exporter.telemetry import Meter, MeterSpec, Telemetry
+from exporter.telemetry import Telemetry
 
 TURN_BYTES = 512 * 1024
-
-GUILDS_FOLDED = MeterSpec(
-    "discord_exporter_guilds_folded", "gauge", "Guilds shown only within guild_id=other, for want of room."
-)
 
 _GZIP = 16 + zlib.MAX_WBITS
 _LEVEL = 1
@@ -50,7 +46,6 @@ class Exposer:
     ) -> None:
         self._telemetry = telemetry
         self._guilds = GuildText(source, catalogue, config) if config.enabled else None
-        self._folded = Meter(GUILDS_FOLDED)
         self._lock = asyncio.Lock()
         telemetry.series_limit.set(config.max_series)
 
@@ -80,10 +75,9 @@ class Exposer:
         if self._guilds:
             yield from self._guilds.pieces(format_)
             self._telemetry.series.set(self._guilds.series)
-            self._folded.set(len(self._guilds.roster.folded))
+            self._telemetry.guilds_folded.set(len(self._guilds.roster.folded))
         for family in self._telemetry.families():
             yield write_family(format_, family)
-        yield write_family(format_, self._folded)
 
 
 class _PlainBody:

@@ -12,7 +12,7 @@ gives the same open windows. Its parts and the snapshots are committed together,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -244,6 +244,17 @@ class Aggregate:
                     self._open(start, cells)
                 for guild_id, user_id, first, last in step.seen:
                     self._sight(guild_id, user_id, first, last)
+
+    def leave_out(self, people: Container[int]) -> None:
+        """Take what is booked on these members out of the open windows."""
+        for kind in self.kinds:
+            for activity in (activity for window in kind.windows.values() for activity in window.values()):
+                hidden = [cell for cell in activity.cells if cell[2] in people]
+                self._cells -= len(hidden)
+                for cell in hidden:
+                    del activity.cells[cell]
+                for user_id in [user_id for user_id in activity.seen if user_id in people]:
+                    del activity.seen[user_id]
 
     def _known(self, cells: Cells) -> dict[int, dict[tuple[Slot, int, int, int, str], int]]:
         known: dict[int, dict[tuple[Slot, int, int, int, str], int]] = {}

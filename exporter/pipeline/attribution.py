@@ -85,7 +85,7 @@ class Attribution:
             return
         target_id = action.target.user_id
         if action.action == "ban":
-            self._departures.ban(action.guild_id, target_id, now)
+            self._departures.ban(action, now)
         elif action.action == "automod_timeout":
             self._timeouts.execute(action.guild_id, target_id, now)
         if told.entry is None:

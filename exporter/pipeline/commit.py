@@ -65,7 +65,8 @@ class Committer:
         self._due: float | None = None
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
-        self._failing = False
+        self.problem = ""
+        """Why the spool took nothing the last time it was asked; empty while it takes everything."""
 
     @property
     def waiting(self) -> int:
@@ -135,11 +136,15 @@ class Committer:
             group = self._take_group()
             if not group:
                 return True
-            if await self._append(group, None, 0) is None:
-                self._put_back(group)
-                return False
-            self._size -= len(group)
-            return True
+            committed = False
+            try:
+                committed = await self._append(group, None, 0) is not None
+            finally:
+                if not committed:
+                    self._put_back(group)
+            if committed:
+                self._size -= len(group)
+            return committed
 
     def _take_group(self) -> list[Entry]:
         """The next group, highest class first; it counts as waiting until it is committed."""
@@ -161,13 +166,13 @@ class Committer:
         try:
             number = await self._spool.append(entries, journal=journal, forget=forget)
         except SpoolError as error:
-            if not self._failing:
+            if not self.problem:
                 log.warning("the spool takes nothing (%s); %d entries wait in memory", error, self.waiting)
-            self._failing = True
+            self.problem = str(error) or type(error).__name__
             return None
-        if self._failing:
+        if self.problem:
             log.info("the spool takes entries again")
-            self._failing = False
+            self.problem = ""
         return number
 
     def _shed(self) -> None:

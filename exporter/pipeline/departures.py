@@ -73,7 +73,7 @@ class Banned:
     """A ban as its dispatch tells it."""
 
     order: int
-    arrived: int
+    at: int
 
 
 @dataclass(slots=True, eq=False)
@@ -150,10 +150,10 @@ class Departures:
             if departure.before is None:
                 departure.before = fact.at
 
-    def ban(self, guild_id: int, user_id: int, now: int) -> None:
+    def ban(self, action: Action, now: int) -> None:
         """The dispatch of a ban."""
-        case = self._case((guild_id, user_id), now)
-        _remember(case.bans, Banned(self._next(), now))
+        case = self._case((action.guild_id, action.target.user_id), now)
+        _remember(case.bans, Banned(self._next(), action.at))
 
     def remove(self, entry: AuditEntry, now: int) -> None:
         """An entry of a kick or a ban."""
@@ -201,7 +201,7 @@ class Departures:
                 continue
             if any(first < other.order < last for other in case.departures):
                 continue
-            if ban.order < departure.order or ban.arrived - departure.arrived <= BESIDE_MS:
+            if ban.order < departure.order or ban.at - departure.action.at <= BESIDE_MS:
                 return True
         return False
 

@@ -14,6 +14,8 @@ import msgspec
 
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Fact
+from exporter.events.spec import SHARD_NEWS
+from exporter.pipeline.stream import Streams
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -30,6 +32,7 @@ class Intake:
         catalogue: Catalogue,
         routes: Mapping[type, Route],
         telemetry: Telemetry,
+        streams: Streams,
     ) -> None:
         self._readers = {
             dispatch: tuple(
@@ -42,10 +45,13 @@ class Intake:
         self._received = telemetry.received.values
         self._accepted = telemetry.accepted.values
         self._rejected = telemetry.rejected
+        self._streams = streams
         self._defects: set[str] = set()
 
-    def accept(self, name: str, body: bytes | msgspec.Raw, _shard: int, received_at: int) -> None:
-        """Take one dispatch: its name, the JSON of its data, and when it was received in ms."""
+    def accept(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> None:
+        """Take one dispatch: its name, the JSON of its data, its shard, and when it was received in ms."""
+        # What the source says of a connection is no sign of life of it.
+        at = received_at if name == SHARD_NEWS else self._streams.date(shard, received_at)
         readers = self._readers.get(name)
         if readers is None:
             return
@@ -53,7 +59,10 @@ class Intake:
         self._received[label] = self._received.get(label, 0) + 1
         try:
             for decode, read in readers:
-                self._take(read(decode(body), received_at))
+                facts = read(decode(body), at)
+                if self._streams.replaying:
+                    self._date(shard, facts, at, received_at)
+                self._take(facts)
         except msgspec.ValidationError:
             self._rejected.add(name, "shape")
         except (msgspec.DecodeError, UnicodeDecodeError):
@@ -67,6 +76,13 @@ class Intake:
                 log.exception("a %s could not be used; counted, not logged again", name)
         else:
             self._accepted[label] = self._accepted.get(label, 0) + 1
+
+    def _date(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
+        """Learn what time it is in a replay from facts that did not take the time they were given."""
+        for fact in facts:
+            told = getattr(fact, "at", at)
+            if at < told <= received_at:
+                self._streams.learn(shard, told)
 
     def _take(self, facts: Iterable[Fact]) -> None:
         for fact in facts:

@@ -9,8 +9,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterable, Mapping
 
-import msgspec
-
 from exporter.clock import Clock
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
@@ -40,6 +38,7 @@ from exporter.events.facts import (
     RoleSeen,
     RolesSeen,
     SessionStarted,
+    ShardNews,
     VoiceState,
 )
 from exporter.events.guilds import BOOSTS, MEMBERS
@@ -55,8 +54,10 @@ from exporter.pipeline.config import BatchingConfig, CatchUpConfig, MetricsConfi
 from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.intake import Intake, Route
 from exporter.pipeline.invites import InviteTracker
+from exporter.pipeline.privacy import OptOut
 from exporter.pipeline.rights import Rights
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
+from exporter.pipeline.stream import Streams
 from exporter.pipeline.voice import VoiceLedger
 from exporter.pipeline.windows import Windows
 from exporter.spool.ports import SpoolWriter
@@ -97,7 +98,7 @@ class Pipeline:
         self._catalogue = catalogue
         self._metrics = metrics
         self._batching = batching
-        self._opt_out = privacy.opt_out
+        self._opt_out = OptOut(privacy.opt_out)
         self._spool = spool
         self._clock = clock
         self._telemetry = telemetry
@@ -109,6 +110,7 @@ class Pipeline:
             ask if "REST_AUDIT_LOG" in catalogue.readers else None,
             lambda guild_id: not self.rights.lacks(guild_id, "view_audit_log"),
         )
+        self._streams = Streams(clock)
         window_ms = round(metrics.snapshot_interval * 1000)
         lengths = {
             METRICS_SNAPSHOT: window_ms,
@@ -117,7 +119,7 @@ class Pipeline:
         kinds = [Kind(name, length) for name, length in lengths.items() if name in catalogue.events]
         self._lengths = {kind.name: kind.length_ms for kind in kinds}
         self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
-        self.voice = VoiceLedger(self._count, window_ms, self._afk_channel)
+        self.voice = VoiceLedger(self._count, window_ms, self._afk_channel, self._streams.is_silent)
         self._invites = InviteTracker(
             self._record_person,
             self._count,
@@ -155,14 +157,17 @@ class Pipeline:
         self._newcomers: dict[int, dict[int, int]] = {}
         self._voice_booked = 0
         self._saved = clock.monotonic()
-        self._intake = Intake(catalogue, self._routes(), telemetry)
+        self._intake = Intake(catalogue, self._opt_out.screened(self._routes()), telemetry, self._streams)
         self.accept = self._intake.accept
 
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
         """Take up the open windows and voice sessions of the process before."""
-        self.voice.restore(self._windows.restore(await self._spool.journal()))
+        sessions = self._windows.restore(await self._spool.journal())
+        # Somebody may have opted out since the journal was written.
+        self._aggregate.leave_out(self._opt_out)
+        self.voice.restore(session for session in sessions if session.user_id not in self._opt_out)
         self._attribution.restore(self._windows.moderation, self._now())
         await self._windows.resize(self._lengths)
 
@@ -207,6 +212,7 @@ class Pipeline:
 
     async def tick(self) -> None:
         """One look after the stage."""
+        self._streams.look()
         self._settle()
         # A window that leaves without its last seconds of talk would have to leave twice.
         self._book(force=self._windows.due())
@@ -219,6 +225,11 @@ class Pipeline:
         self._telemetry.unspooled.set(self._committer.waiting)
 
     # ------------------------------------------------------------------ what the exposition reads
+
+    @property
+    def problem(self) -> str:
+        """Why nothing can be committed at the moment; empty while it can."""
+        return self._committer.problem
 
     def refresh(self) -> None:
         """Bring totals up to date; before each scrape."""
@@ -257,6 +268,7 @@ class Pipeline:
             MessageGone: lambda fact: self._attribution.lose_message(fact, self._now()),
             VoiceState: self._speak,
             SessionStarted: self._start_session,
+            ShardNews: self._streams.take,
             ChannelSeen: self.directory.see_channel,
             ChannelGone: self.directory.lose_channel,
             GuildSeen: self._see_guild,
@@ -276,11 +288,8 @@ class Pipeline:
         }
 
     def _count(self, count: Count) -> None:
-        if count.user_id:
-            if count.user_id in self._opt_out:
-                return
-            if count.name:
-                self.directory.name_person(count.user_id, count.name)
+        if count.name:
+            self.directory.name_person(count.user_id, count.name)
         self._aggregate.add(count)
 
     def _record_whole(self, record: Record) -> None:
@@ -288,7 +297,7 @@ class Pipeline:
 
     def _record_person(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the second half of one callback
         event = self._catalogue.events.get(record.type)
-        if event is None or record.person in self._opt_out:
+        if event is None:
             return
         if record.type == "GUILD_MEMBER_ADD" and MEMBER_ACTIVITY_SNAPSHOT in self._catalogue.events:
             self._newcomers.setdefault(record.guild_id, {})[record.person] = record.at
@@ -305,22 +314,17 @@ class Pipeline:
         )
 
     def _act(self, action: Action) -> None:
-        if action.target.user_id not in self._opt_out:
-            self._attribution.act(action, self._now())
+        self._attribution.act(action, self._now())
 
     def _audit(self, entry: AuditEntry, *, recovered: bool = False) -> None:
         self._attribute(entry, fresh=self._catch_up.take(entry), recovered=recovered)
 
     def _attribute(self, entry: AuditEntry, *, fresh: bool, recovered: bool) -> None:
-        if entry.target_id in self._opt_out:
-            return
-        if entry.actor_id in self._opt_out:
-            entry = msgspec.structs.replace(entry, actor_id=0)
         self._attribution.audit(entry, self._now(), fresh=fresh, recovered=recovered)
 
     def _take_page(self, page: AuditPage) -> None:
         for person in page.people:
-            if person.user_id not in self._opt_out and person.name:
+            if person.name:
                 self.directory.name_person(person.user_id, person.name)
         if page.inquiry.purpose == CATCH_UP_PURPOSE:
             for entry in self._catch_up.turn(page, self._now()):
@@ -331,12 +335,10 @@ class Pipeline:
         self._attribution.answer(page, self._now())
 
     def _join(self, fact: MemberJoined) -> None:
-        if fact.user_id not in self._opt_out:
-            self._attribution.join(fact, self._now())
+        self._attribution.join(fact, self._now())
 
     def _silence(self, fact: MemberSilence) -> None:
-        if fact.target.user_id not in self._opt_out:
-            self._attribution.silence(fact, self._now())
+        self._attribution.silence(fact, self._now())
 
     def _settle(self, *, all_of_them: bool = False) -> None:
         self._attribution.settle(self._now(), self._clock.now_ms(), all_of_them=all_of_them)
@@ -349,13 +351,14 @@ class Pipeline:
         return round(self._clock.monotonic() * 1000)
 
     def _speak(self, state: VoiceState) -> None:
-        if state.user_id not in self._opt_out:
-            before = self.voice.channel_of(state.guild_id, state.user_id)
-            if before not in {0, state.channel_id}:
-                self._attribution.change_voice(state.guild_id, state.channel_id, state.at, self._now())
-            self.voice.apply(state)
+        before = self.voice.channel_of(state.guild_id, state.user_id)
+        if before not in {0, state.channel_id}:
+            self._attribution.change_voice(state.guild_id, state.channel_id, state.at, self._now())
+        self.voice.apply(state)
 
     def _start_session(self, fact: SessionStarted) -> None:
+        shard, self._streams.shards = fact.shard
+        self._streams.take(ShardNews(shard, "settled"))
         self._catch_up.start_session(fact.guild_ids)
         for gone in self.directory.start_session(fact):
             self._lose_guild(gone)
@@ -364,8 +367,7 @@ class Pipeline:
     def _see_guild(self, fact: GuildSeen) -> None:
         for record in self.directory.see_guild(fact):
             self._record_whole(record)
-        states = [state for state in fact.voice_states if state.user_id not in self._opt_out]
-        self.voice.reconcile(fact.guild_id, states, fact.at)
+        self.voice.reconcile(fact.guild_id, fact.voice_states, fact.at)
         self._catch_up.see_guild(fact.guild_id, fact.at, self._now())
         self._invites.see_guild(fact.guild_id)
 
@@ -374,8 +376,7 @@ class Pipeline:
         self._invites.permit(guild_id)
 
     def _come_in(self, fact: Joined) -> None:
-        if fact.person.user_id not in self._opt_out:
-            self._invites.join(fact, self._now())
+        self._invites.join(fact, self._now())
 
     def _has_vanity(self, guild_id: int) -> bool:
         guild = self.directory.guilds.get(guild_id)

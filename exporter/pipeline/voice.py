@@ -55,15 +55,20 @@ class VoiceLedger:
     """Open voice sessions of all guilds.
 
     ``emit`` takes the counts; ``window_ms`` is the length of the smallest window; ``afk_channel`` tells a
-    guild's AFK channel.
+    guild's AFK channel; ``is_silent`` whether nothing is heard of a guild at the moment.
     """
 
     def __init__(
-        self, emit: Callable[[Count], None], window_ms: int, afk_channel: Callable[[int], int]
+        self,
+        emit: Callable[[Count], None],
+        window_ms: int,
+        afk_channel: Callable[[int], int],
+        is_silent: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._emit = emit
         self._window_ms = window_ms
         self._afk_channel = afk_channel
+        self._is_silent = is_silent
         self.guilds: dict[int, GuildVoice] = {}
 
     def apply(self, state: VoiceState) -> None:
@@ -121,8 +126,10 @@ class VoiceLedger:
         self.guilds.pop(guild_id, None)
 
     def book(self, at: int) -> None:
-        """Book the time in progress of all sessions that are sure."""
+        """Book the time in progress of all sessions that are sure, where news comes in."""
         for guild in self.guilds.values():
+            if self._is_silent(guild.guild_id):
+                continue
             for session in guild.sessions.values():
                 self._book(guild, session, at)
 

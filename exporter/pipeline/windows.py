@@ -174,7 +174,12 @@ class Windows:
         self._aggregate.fold()
         closed = self._aggregate.close(kind, start, guild_ids)
         period = (start, start + kind.length_ms)
-        entries = tuple(self._entries(kind, period, closed))
+        try:
+            entries = tuple(self._entries(kind, period, closed))
+        except BaseException:
+            # Or the journal would forget the parts these guilds' counts are in.
+            self._aggregate.reopen(kind, start, closed)
+            raise
         steps = self._aggregate.take_steps()
         if not await self._commit(entries, [*steps, Closed(kind.name, start, guild_ids)]):
             self._aggregate.put_back(steps)

@@ -59,7 +59,6 @@ be such a reference, or be named as a file by `<name>_file`. All mistakes are re
 line and suggestion, and exit code 78.
 """
 _TAGS: Final = {Dimension.CHANNEL: "channel_id", Dimension.EMOJI: "emoji"}
-_SETTING_HEAD: Final = ("setting", "kind", "default", "what")
 
 
 def write_pages(catalogue: Catalogue | None = None) -> Mapping[str, str]:

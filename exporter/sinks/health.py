@@ -41,6 +41,7 @@ class Health:
         self._telemetry = telemetry
         self._waiting = waiting
         self._lanes = dict.fromkeys(Priority, State.UP)
+        self._reason = ""
         self._since = clock.monotonic()
         self._reminded = 0.0
         telemetry.sink_up.set(1, sink)
@@ -50,10 +51,21 @@ class Health:
         """The worst of the lanes."""
         return max(self._lanes.values())
 
+    @property
+    def problem(self) -> str:
+        """Why the last delivery that failed did, in a few words; empty while all lanes are up."""
+        return (
+            ""
+            if self.state is State.UP
+            else f"{self.state.name.lower()}: {self._reason or 'no reason given'}"
+        )
+
     async def report(self, lane: Priority, state: State, reason: str = "", detail: str = "") -> None:
         """Note how a lane does now, and say so if that changes the sink's state."""
         before = self.state
         self._lanes[lane] = state
+        if state is not State.UP:
+            self._reason = reason
         after = self.state
         now = self._clock.monotonic()
         if after is before:

@@ -22,7 +22,7 @@ from exporter.model import Priority
 from exporter.sinks.backoff import Backoff
 from exporter.sinks.base import Sink
 from exporter.sinks.delivery import Delivery, Sleeper
-from exporter.sinks.health import Health, State
+from exporter.sinks.health import Health
 from exporter.sinks.lane import Feed, Lane
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.ports import SpoolTally
@@ -74,9 +74,9 @@ class Runner:
         """Begin to deliver; sinks are opened by their first delivery, and again until that succeeds."""
         self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes]
 
-    def states(self) -> dict[str, State]:
-        """How each sink does, for the readiness page."""
-        return {name: health.state for name, health in self._health.items()}
+    def problems(self) -> dict[str, str]:
+        """What is wrong with each sink, in a few words; empty for one that delivers."""
+        return {name: health.problem for name, health in self._health.items()}
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
         """Wait until all sinks have passed what is in the spool now; ``False`` after ``timeout`` seconds."""

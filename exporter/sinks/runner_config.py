@@ -35,7 +35,7 @@ class RunnerConfig(Section):
         description="More refused entries in a row than this mean that the sink is at fault.",
     )
     stop_timeout: Duration = Field(
-        default=5.0, ge=0, description="How long deliveries under way may still take when the program ends."
+        default=3.0, ge=0, description="How long deliveries under way may still take when the program ends."
     )
 
     def rows(self, lane: Priority) -> int:

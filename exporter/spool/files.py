@@ -51,7 +51,7 @@ class Directory:
         except OSError as error:
             msg = (
                 f"the spool directory {self.path} cannot be used: {error.strerror}; "
-                "give this user a writable directory of its own in spool.path"
+                "give this user a writable data_dir"
             )
             raise SpoolError(msg) from error
         try:

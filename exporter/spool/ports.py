@@ -60,7 +60,7 @@ class SpoolWriter(Protocol):
         ...
 
     async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        """Commit entries and journal in one transaction; returns the journal part's number, 0 if none was written.
+        """Commit entries and journal in one transaction; returns the journal part's number, 0 without one.
 
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).

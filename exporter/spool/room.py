@@ -190,7 +190,9 @@ class Room:
                 "spool: the volume is full, the reserve is given up so that unsent entries can drain; "
                 "nothing new is taken until there is space"
             )
-            self._directory.ballast.unlink(missing_ok=True)
+            # A file system that became read-only refuses this, too; the thread that writes must outlive it.
+            with contextlib.suppress(OSError):
+                self._directory.ballast.unlink(missing_ok=True)
 
     def _vacuum(self) -> None:
         (free,) = self._connection.execute("PRAGMA freelist_count").fetchone()

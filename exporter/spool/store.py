@@ -9,11 +9,9 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 from zlib import crc32
 
 from exporter.clock import Clock
@@ -22,20 +20,19 @@ from exporter.model import Batch, Entry, Priority
 from exporter.spool import books, dead
 from exporter.spool.appending import Append, Appended
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import connect_reader, spool_error
+from exporter.spool.database import spool_error
 from exporter.spool.dead import DeadLetter
 from exporter.spool.files import Directory
 from exporter.spool.jobs import Step
 from exporter.spool.opening import mark_clean, open_database
 from exporter.spool.pages import Page, read_page
 from exporter.spool.ports import JournalPart, SinkTally, SpoolTally
+from exporter.spool.reader import Reader
 from exporter.spool.room import Room
 from exporter.spool.writer import Writer
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
-
-T = TypeVar("T")
 
 
 class Spool:
@@ -46,7 +43,6 @@ class Spool:
         self._config = config
         self._clock = clock
         self._telemetry = telemetry
-        self._readers = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
         self._source = ""
         self._tips: dict[Priority, int] = {}
         self._grown = {lane: asyncio.Event() for lane in Priority}
@@ -64,11 +60,14 @@ class Spool:
             SpoolError: the directory cannot be used, or another process uses it.
         """
         spool = cls(Directory(path), config, clock, telemetry)
+        opening = asyncio.ensure_future(asyncio.to_thread(spool._open))
         try:
-            await asyncio.get_running_loop().run_in_executor(spool._readers, spool._open)
-        except BaseException:
-            spool._readers.shutdown()
-            spool._directory.release()
+            await asyncio.shield(opening)
+        except asyncio.CancelledError:
+            # A thread cannot be called off; what it has opened is closed in order.
+            await asyncio.wait((opening,))
+            if opening.exception() is None:
+                await spool.close()
             raise
         return spool
 
@@ -112,7 +111,7 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read.
         """
-        rows: list[tuple[int, int, bytes]] = await self._read(
+        rows: list[tuple[int, int, bytes]] = await self._reader.run(
             lambda connection: connection.execute(
                 "SELECT number, crc, CAST(body AS BLOB) FROM journal ORDER BY number"
             ).fetchall()
@@ -136,7 +135,7 @@ class Spool:
             return read_page(connection, sink, lane, after, max_rows=max_rows, max_bytes=max_bytes)
 
         while True:
-            page = await self._read(read)
+            page = await self._reader.run(read)
             if page.damaged:
                 await self._quarantine(lane, page.damaged)
             if page.rows:
@@ -179,7 +178,7 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read.
         """
-        spooled, sinks = await self._read(books.tally)
+        spooled, sinks = await self._reader.run(books.tally)
         tallies: dict[str, SinkTally] = dict(sinks)
         sizes = [
             path.stat().st_size if path.exists() else 0
@@ -193,7 +192,7 @@ class Spool:
         Raises:
             SpoolError: the file cannot be read.
         """
-        return await self._read(partial(dead.listing, sink=sink, after=after, limit=limit))
+        return await self._reader.run(partial(dead.listing, sink=sink, after=after, limit=limit))
 
     async def replay(self, ids: Sequence[int]) -> int:
         """Put dead letters back behind their lane for the sink that refused them; returns how many.
@@ -226,18 +225,24 @@ class Spool:
         self._closed = True
         for event in self._grown.values():
             event.set()
-        await asyncio.get_running_loop().run_in_executor(self._readers, self._close)
-        self._readers.shutdown()
+        await asyncio.to_thread(self._close)
 
     def _open(self) -> None:
         self._directory.claim()
+        try:
+            self._open_claimed()
+        except BaseException:
+            self._directory.release()
+            raise
+
+    def _open_claimed(self) -> None:
         connection = open_database(self._directory, self._clock)
         try:
-            self._reader = connect_reader(self._directory.database)
             self._room = Room(connection, self._directory, self._config, self._clock)
             self._room.take_reserve()
             self._tips = books.tips(connection)
             (self._source,) = connection.execute("SELECT value FROM meta WHERE name = 'source'").fetchone()
+            self._reader = Reader(self._directory.database)
         except sqlite3.Error as error:
             connection.close()
             raise spool_error(self._directory.database, "opening", error) from error
@@ -254,24 +259,6 @@ class Spool:
             log.warning("spool: the log was not written back, the next start does it: %s", error)
         self._connection.close()
         self._directory.release()
-
-    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        if self._closed:
-            msg = f"the spool {self._directory.path} is closed"
-            raise SpoolError(msg)
-        return await asyncio.get_running_loop().run_in_executor(self._readers, self._snapshot, work)
-
-    def _snapshot(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Run ``work`` on one moment of the file; short, since the log cannot be cut meanwhile."""
-        try:
-            self._reader.execute("BEGIN")
-            try:
-                return work(self._reader)
-            finally:
-                if self._reader.in_transaction:
-                    self._reader.execute("ROLLBACK")
-        except sqlite3.Error as error:
-            raise spool_error(self._directory.database, "reading", error) from error
 
     def _register(self, connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
         books.register(connection, sinks)

@@ -211,5 +211,5 @@ class Writer:
     def _guard(self, work: Callable[[], object]) -> None:
         try:
             work()
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             log.warning("spool: housekeeping on %s failed, it is tried again: %s", self._path, error)

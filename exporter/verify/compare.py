@@ -56,6 +56,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
     truth = expected.amounts.get(quantity, {})
     keys: set[Key] = set(truth)
     totals: dict[str, float] = {}
+    gone: dict[str, float] = {}
     differences: list[Difference] = []
     for store in stores:
         found = store.amounts.get(quantity)
@@ -66,6 +67,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
         for key in sorted(truth.keys() | found.keys(), key=str):
             amount, seen = truth.get(key, NOTHING), found.get(key)
             if store.lives_in_the_present and key[0] in expected.removed and not seen:
+                gone[store.store] = gone.get(store.store, 0) + amount.value
                 continue
             if not amount.allows(seen or 0):
                 where = f"{quantity.scope} {'/'.join(map(str, key))}"
@@ -78,6 +80,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
         stores=totals,
         differing=len(differences),
         differences=tuple(differences[:SHOWN]),
+        gone={name: value for name, value in gone.items() if value},
     )
 
 

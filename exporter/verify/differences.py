@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -39,6 +39,7 @@ class Line:
         stores: the total of each store that keeps the quantity.
         differing: how many keys differ, over all stores.
         differences: the first few of them.
+        gone: what a store cannot show any more, since the bot was removed from the guild.
     """
 
     quantity: str
@@ -48,6 +49,7 @@ class Line:
     stores: Mapping[str, float]
     differing: int = 0
     differences: tuple[Difference, ...] = ()
+    gone: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

@@ -1,4 +1,8 @@
-"""The outcome of a comparison for people, for a log and for programs."""
+"""The outcome of a comparison for people, for a log and for programs.
+
+``628 + 3 gone``: three were of a guild the bot has been removed from, which a store of the present does not
+show any more.
+"""
 
 from __future__ import annotations
 
@@ -73,6 +77,7 @@ def as_json(expected: Expected, lines: Sequence[Line]) -> dict[str, object]:
                 "stores": dict(line.stores),
                 "differing": line.differing,
                 "differences": [str(difference) for difference in line.differences],
+                "gone": dict(line.gone),
                 "ok": line.ok,
             }
             for line in lines
@@ -85,9 +90,16 @@ _LEFT = 2
 
 
 def _cells(line: Line, stores: Sequence[str]) -> list[str]:
-    totals = [_number(line.stores[store]) if store in line.stores else "-" for store in stores]
+    totals = [_total(line, store) for store in stores]
     verdict = "ok" if line.ok else f"{line.differing} differ"
     return [line.quantity, line.scope.value, str(line.keys), _number(line.ledger), *totals, verdict]
+
+
+def _total(line: Line, store: str) -> str:
+    if store not in line.stores:
+        return "-"
+    gone = line.gone.get(store)
+    return _number(line.stores[store]) + (f" + {_number(gone)} gone" if gone else "")
 
 
 def _number(value: float) -> str:

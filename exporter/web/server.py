@@ -29,8 +29,8 @@ _MALFORMED.setLevel(logging.CRITICAL)
 
 SCRAPE_LIMIT: Final = 4
 """Two Prometheus servers, a person and one to spare; more is a mistake or an attack."""
-FLUSH_TIMEOUT_S: Final = 35.0
-"""A flush gives up by itself after 30 s; this one is for a flush that hangs."""
+FLUSH_TIMEOUT_S: Final = 45.0
+"""A flush gives up by itself after 40 s; this one is for a flush that hangs."""
 MAX_HEADER_BYTES: Final = 8190
 MAX_HEADERS: Final = 64
 """What Prometheus and browsers send is far below both."""

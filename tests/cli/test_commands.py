@@ -292,6 +292,22 @@ def test_an_unforeseen_error_is_told_with_its_place_and_without_secrets(tmp_path
     assert "any-shape-at-all" not in done.stderr
 
 
+def test_an_error_for_people_is_told_without_secrets():
+    code = (
+        "import exporter.__main__ as m, os\nfrom exporter.errors import SpoolError\n"
+        "def broken(): raise SpoolError('no room for ' + os.environ['DISCORD_TOKEN'])\n"
+        "m.app = broken\nm.main()\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={"DISCORD_TOKEN": "any-shape-at-all"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (74, "error: no room for [redacted]\n")
+
+
 def test_an_error_for_people_inside_a_group_is_found():
     code = (
         "import exporter.__main__ as m\nfrom exporter.errors import CredentialsError\n"

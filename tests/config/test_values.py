@@ -202,6 +202,13 @@ def test_secrets_are_told_to_the_redactor_and_print_nowhere():
         assert "p%40ss" not in shown
 
 
+@pytest.mark.parametrize("password", ["p/ssword", "p#ssword", "p[ssword", "p]ssw:rd"])
+def test_a_password_with_marks_of_an_address_in_it_is_a_secret_like_any_other(password):
+    config = parse("", DISCORD_EXPORTER_DSN=f"postgresql://u:{password}@h/d")
+    assert config.sinks.sql.url.password == password
+    assert password in config.secrets()
+
+
 @pytest.mark.parametrize("listen", ["127.0.0.1:0", "[::1]:9464", "localhost:1"])
 def test_loopback_needs_no_more_words(listen):
     assert parse(f"web: {{listen: '{listen}'}}").web.listen == listen

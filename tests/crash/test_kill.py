@@ -1,13 +1,12 @@
 """kill -9 at random moments: what was acknowledged arrives, and nothing has its effect twice.
 
-``EXPORTER_KILLS`` sets the number of kills; ``make crash`` asks for many more than the suite does.
+``make crash`` asks for many more kills than the suite does.
 """
 
 from __future__ import annotations
 
 import asyncio
 import gzip
-import os
 import random
 import re
 import signal
@@ -18,7 +17,9 @@ from pathlib import Path
 import pytest
 from aiohttp import web
 
-KILLS = int(os.environ.get("EXPORTER_KILLS", "24"))
+from tests.scale import scaled
+
+KILLS = scaled(24)
 STRIDE = 1_000_000
 """Numbers apart for each process, so that none is used twice."""
 

@@ -15,6 +15,7 @@ from exporter.telemetry import Telemetry
 from tests.discord.conftest import Start
 from tests.discord.gateway import Connection, Gateway
 from tests.discord.harness import until
+from tests.scale import scaled
 
 DEEP = '{"op":0,"t":"X","s":1,"d":' + "[" * 200_000 + "]" * 200_000 + "}"
 
@@ -169,7 +170,7 @@ class _Silent:
         json.loads(message)
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=scaled(300), deadline=None)
 @given(
     st.one_of(
         st.text(),

@@ -96,7 +96,7 @@ async def test_an_intake_that_fails_costs_the_event_and_nothing_else(gateway: Ga
     await until(lambda: "INVENTED" in taken)
     assert harness.source.connected
     assert harness.telemetry.rejected.values == {
-        (name, "intake"): 1 for name in ("READY", "MESSAGE_CREATE", "OTHER")
+        (name, "intake"): 1 for name in ("READY", "MESSAGE_CREATE", "OTHER", "SHARD")
     }
 
 

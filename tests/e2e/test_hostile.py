@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from tests.e2e.programs import until
+from tests.scale import scaled
 
 pytestmark = pytest.mark.timeout(120)
 
@@ -106,7 +107,7 @@ async def test_mutated_recorded_payloads_through_the_socket(simulation, exporter
     payloads: list[tuple[str, bytes]] = []
 
     @hypothesis.seed(seed)
-    @settings(max_examples=150, deadline=None, database=None, suppress_health_check=list(HealthCheck))
+    @settings(max_examples=scaled(150), deadline=None, database=None, suppress_health_check=list(HealthCheck))
     @given(st.data())
     def collect(data) -> None:
         kind, body = data.draw(st.sampled_from(cases))

@@ -7,38 +7,9 @@ import os
 import time
 from typing import Any
 
-import msgspec
 import pytest
 
-from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Slot
-
-RECEIVED_AT = 1_700_000_000_000
-CATALOGUE = full_catalogue()
-
-
-def tell(value: Any) -> Any:
-    """A fact as the fixtures write it: what is not a default, a slot as measure/value."""
-    if isinstance(value, Slot):
-        return f"{value.measure}/{value.value}"
-    if isinstance(value, msgspec.Struct):
-        return {
-            field.name: tell(getattr(value, field.name))
-            for field in msgspec.structs.fields(value)
-            if field.required or getattr(value, field.name) != field.default
-            if not (field.default_factory is not msgspec.NODEFAULT and not getattr(value, field.name))
-        }
-    if isinstance(value, tuple | list):
-        return [tell(item) for item in value]
-    return dict(value) if isinstance(value, dict) else value
-
-
-def read(dispatch: str, body: bytes) -> list[Any]:
-    return [
-        {"fact": type(fact).__name__} | tell(fact)
-        for reader in CATALOGUE.readers[dispatch]
-        for fact in reader.read(msgspec.json.decode(body, type=reader.payload, strict=False), RECEIVED_AT)
-    ]
+from tests.events.recording import read
 
 
 def test_a_recorded_payload_gives_its_facts(dispatch: str, case: dict[str, Any]) -> None:

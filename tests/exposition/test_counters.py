@@ -11,6 +11,7 @@ from exporter.events.spec import Dimension, Unit
 from exporter.exposition import roster
 from exporter.telemetry import Telemetry
 from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, exposer, families, key, samples, scrape
+from tests.scale import scaled
 
 ACCEPTS = pytest.mark.parametrize("accept", [None, OPENMETRICS], ids=["text", "openmetrics"])
 
@@ -126,7 +127,7 @@ async def test_the_source_is_brought_up_to_date_before_it_is_read() -> None:
         st.tuples(st.sampled_from(SLOTS), st.integers(0, 4), st.integers(0, 2**52)), max_size=20
     ),
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=scaled(40), deadline=None)
 async def test_names_and_amounts_read_back_as_they_were(
     accept: str | None, names: dict[int, str], amounts: list[tuple[tuple[str, str], int, int]]
 ) -> None:

@@ -15,6 +15,7 @@ from exporter.exposition.guilds import GuildText
 from exporter.exposition.roster import Roster
 from exporter.exposition.text import Format
 from tests.exposition.held import CATALOGUE, Held, Sample, exposer, key, scrape
+from tests.scale import scaled
 
 PER_GUILD = sum(len(m.values) for m in CATALOGUE.measures.values() if m.metric) + len(CATALOGUE.gauges) + 1
 
@@ -161,7 +162,7 @@ class Guilds(RuleBasedStateMachine):
         self.last = now
 
 
-Guilds.TestCase.settings = settings(max_examples=60, stateful_step_count=25, deadline=None)
+Guilds.TestCase.settings = settings(max_examples=scaled(60), stateful_step_count=25, deadline=None)
 TestGuilds = Guilds.TestCase
 
 

@@ -115,6 +115,7 @@ def test_secrets_pass_in_no_part_of_a_record(start, kind):
     for number, each in enumerate(({"a": SECRET}, [SECRET], SECRET, {SECRET: 1}, Exception(SECRET))):
         logger.debug("x %s %d", each, number, extra={"value": each})
     logging.getLogger(SECRET).info("by name")
+    logger.info("a key", extra={f"k{SECRET}": 1})
     assert SECRET not in stream.getvalue()
     assert MASK in stream.getvalue()
 

@@ -14,6 +14,7 @@ from exporter.pipeline import commit as module
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchClass, BatchingConfig
 from exporter.telemetry import Telemetry
+from tests.scale import scaled
 
 
 class Disk:
@@ -73,6 +74,10 @@ class Bench:
     def balance(self) -> tuple[float, float]:
         taken = self.telemetry.offered.total()
         return taken, len(self.disk.keys) + self.telemetry.dropped.total() + self.committer.waiting
+
+
+async def defect(*_: object, **__: object) -> int:
+    raise LookupError
 
 
 @pytest.fixture
@@ -163,6 +168,29 @@ async def test_a_refused_commit_is_kept_in_order_and_tried_again(
     await asyncio.gather(runner, return_exceptions=True)
 
 
+async def test_a_commit_that_fails_by_a_defect_keeps_its_entries_and_ends_no_drain_early(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    keys = [bench.offer(priority) for priority in Priority]
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.disk, "append", defect)
+        with pytest.raises(LookupError):
+            await bench.committer.drain()
+    assert bench.committer.waiting == 3
+    assert await bench.committer.drain()
+    assert bench.disk.keys == keys
+
+
+async def test_why_the_disk_refuses_is_told_until_it_takes_something(bench: Bench) -> None:
+    bench.offer(Priority.CRITICAL)
+    bench.disk.full = True
+    assert not await bench.committer.drain()
+    assert bench.committer.problem == "full"
+    bench.disk.full = False
+    assert await bench.committer.drain()
+    assert bench.committer.problem == ""
+
+
 async def test_a_cancelled_commit_is_finished_and_noted(bench: Bench) -> None:
     bench.disk.gate.clear()
     bench.offer(Priority.CRITICAL)
@@ -223,7 +251,7 @@ async def test_a_commit_with_the_journal_is_counted_when_it_is_made(bench: Bench
     assert bench.balance() == (1, 1)
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=scaled(50), deadline=None)
 @given(
     st.lists(
         st.one_of(st.sampled_from(list(Priority)), st.sampled_from(["drain", "full", "free"])), max_size=60

@@ -22,6 +22,7 @@ from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfi
 from exporter.pipeline.pipeline import Pipeline
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry
+from tests.scale import scaled
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
 CASES = [
@@ -180,7 +181,9 @@ async def play(payloads: Sequence[tuple[str, bytes]]) -> Telemetry:
 
 
 @settings(
-    max_examples=200, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large]
+    max_examples=scaled(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
 )
 @given(st.lists(hostile(), min_size=1, max_size=6))
 def test_no_payload_stops_the_stage_or_leaves_it_unclean(payloads: list[tuple[str, bytes]]) -> None:

@@ -6,10 +6,12 @@ import asyncio
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
+from exporter.events.voice import STATES
 from exporter.model import Entry, Priority
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 
@@ -153,7 +155,7 @@ async def test_a_leave_is_settled_although_the_clock_is_set_back(site: Site, pay
     pipeline = await begin(site, payload)
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
     site.clock.step(-86_400)
-    await pass_time(site, pipeline, 11)
+    await pass_time(site, pipeline, 131)
     assert pipeline.totals("member_leaves", "leave") == {GUILD: 1}
 
 
@@ -185,6 +187,71 @@ async def test_who_opted_out_appears_nowhere(site: Site, payload: Payload) -> No
             assert trace not in f"{entry.key} {entry.data}", entry.type
     assert not {NELLY, MASON} & pipeline.directory.people.keys()
     assert pipeline.voice.members(GUILD) == 0
+
+
+async def test_nothing_is_counted_of_who_opted_out_whichever_way_it_is_told(
+    site: Site, payload: Payload
+) -> None:
+    site.privacy = PrivacyConfig(opt_out=frozenset({NELLY, MASON}))
+    pipeline = await begin(site, payload)
+    joined = payload("GUILD_MEMBER_ADD", "person")
+    edited = datetime.fromtimestamp(site.clock.now_ms() / 1000, UTC).isoformat()
+    for dispatch, data in (
+        ("MESSAGE_CREATE", message(payload, site.clock.now_ms())),
+        ("MESSAGE_CREATE", payload("MESSAGE_CREATE", "join announcement")),
+        ("MESSAGE_UPDATE", payload("MESSAGE_UPDATE", "edit") | {"edited_timestamp": edited}),
+        ("MESSAGE_REACTION_ADD", payload("MESSAGE_REACTION_ADD", "unicode") | {"message_author_id": "77"}),
+        ("MESSAGE_REACTION_ADD", payload("MESSAGE_REACTION_ADD", "unicode") | {"user_id": "77"}),
+        ("MESSAGE_REACTION_REMOVE", payload("MESSAGE_REACTION_REMOVE", "unicode")),
+        ("VOICE_STATE_UPDATE", payload("VOICE_STATE_UPDATE", "enter")),
+        ("GUILD_MEMBER_ADD", joined | {"user": joined["user"] | {"id": str(NELLY)}}),
+        ("GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person")),
+        ("GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person")),
+    ):
+        site.feed(pipeline, dispatch, data)
+    await pass_time(site, pipeline, 15)
+    pipeline.refresh()
+    counted = {
+        f"{slot.measure}/{slot.value}": amounts
+        for slot, amounts in pipeline._aggregate.totals.items()
+        if any(amounts.values())
+    }
+    assert counted == {"reactions/normal": {GUILD: 1}}, "by 77, to a message of one who opted out"
+    assert pipeline.directory.people.keys() <= {77}
+    assert site.telemetry.rejected.total() == 0
+
+
+async def test_an_owner_who_opted_out_is_not_named(site: Site, payload: Payload) -> None:
+    full = payload("GUILD_CREATE", "full")
+    site.privacy = PrivacyConfig(opt_out=frozenset({int(full["owner_id"]), MASON}))
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "GUILD_UPDATE", payload("GUILD_UPDATE", "renamed") | {"owner_id": "77"})
+    site.feed(pipeline, "GUILD_UPDATE", payload("GUILD_UPDATE", "renamed") | {"owner_id": str(MASON)})
+    await pipeline.flush()
+    entries = await site.entries()
+    assert [entry.type for entry in entries] == ["GUILD_SYNC", "GUILD_UPDATE", "GUILD_UPDATE"]
+    assert entries[1].data["changes"]["owner_id"] == {"old": 0, "new": 77}
+    for entry in entries:
+        assert full["owner_id"] not in f"{entry.data}"
+        assert str(MASON) not in f"{entry.data}"
+
+
+async def test_who_opts_out_over_a_restart_leaves_the_open_windows_and_voice(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms()))
+    site.feed(pipeline, "VOICE_STATE_UPDATE", payload("VOICE_STATE_UPDATE", "enter"))
+    site.clock.advance(10)
+    assert await pipeline.stop()
+    site.privacy = PrivacyConfig(opt_out=frozenset({NELLY, MASON}))
+    pipeline = await begin(site, payload)
+    assert pipeline._aggregate.cell_count() < 4, "what is booked on nobody stays"
+    await pipeline.flush()
+    for entry in await site.entries():
+        for trace in (str(NELLY), str(MASON)):
+            assert trace not in f"{entry.data}", entry.type
+    assert pipeline.totals("voice_sessions", "") == {}
 
 
 @pytest.mark.parametrize(
@@ -325,3 +392,31 @@ async def test_every_entry_is_offered_and_every_offer_spooled(site: Site, payloa
     await pipeline.flush()
     assert site.telemetry.offered.total() == (await site.spool.tally()).spooled
     assert pipeline._committer.waiting == 0
+
+
+async def test_a_replay_books_voice_on_the_time_it_happened(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    entered = payload("VOICE_STATE_UPDATE", "enter")
+    site.feed(pipeline, "VOICE_STATE_UPDATE", entered)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "lost"})
+    await pass_time(site, pipeline, 60)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "resuming"})
+    site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms() - 40_000))
+    site.feed(pipeline, "VOICE_STATE_UPDATE", entered | {"channel_id": None})
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "settled"})
+    await pass_time(site, pipeline, 10)
+    seconds = sum(pipeline.totals("voice_seconds", state).get(GUILD, 0) for state in STATES)
+    assert seconds == pytest.approx(20_000, abs=1_000)
+
+
+async def test_an_audit_entry_in_a_replay_finds_the_ban_from_before_the_silence(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person"))
+    await pass_time(site, pipeline, 60)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "lost"})
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "resuming"})
+    site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "ban"))
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "settled"})
+    assert pipeline.totals("moderation_actions", "ban") == {GUILD: 1}

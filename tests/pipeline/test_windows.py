@@ -215,6 +215,28 @@ async def test_a_busy_guild_leaves_as_several_entries(
     assert len({entry.key for entry in process.disk.entries}) == len(process.disk.entries)
 
 
+async def test_a_snapshot_that_cannot_be_made_costs_no_counts(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process.count(amount=3)
+    await process.windows.save()
+    process.clock.advance((5 * MINUTE + GRACE_MS) / 1000)
+
+    def fail(*_: object) -> Entry:
+        raise LookupError
+
+    with monkeypatch.context() as patch:
+        patch.setitem(process.windows._snapshots, "long", fail)
+        with pytest.raises(LookupError):
+            await process.windows.close()
+        # Saving forgets the parts that no open window needs.
+        process.count(guild_id=2)
+        await process.windows.save()
+    after = await Process(process.disk, process.clock).begin()
+    await after.windows.close()
+    assert process.disk.amounts("long")[1] == 3
+
+
 async def test_a_refused_window_stays_and_leaves_whole_later(process: Process) -> None:
     process.count(amount=3)
     process.disk.full = True

@@ -72,18 +72,34 @@ def running_postgres() -> Iterator[Postgres]:
     """A new cluster, gone afterwards; skips the test where PostgreSQL is not installed."""
     bindir = _find()
     directory = Path(tempfile.mkdtemp(prefix="exporter-postgres-"))
-    try:
+    with _guard(bindir, directory):
         if os.geteuid() == 0:
             shutil.chown(directory, "postgres")
         server = Postgres(bindir, directory, _free_port())
         _initialise(server)
         server.start()
-        try:
-            yield server
-        finally:
-            server.stop()
+        yield server
+
+
+@contextlib.contextmanager
+def _guard(bindir: Path, directory: Path) -> Iterator[None]:
+    """Stop and remove the cluster when this process ends, however it ends: a killed one cleans up nothing."""
+    script = 'read -r _; "$@" stop -w -m immediate; rm -rf "$0"'
+    control = [*_prefix(), str(bindir / "pg_ctl"), "-D", str(directory / "data")]
+    guard = subprocess.Popen(
+        ["/bin/sh", "-c", script, str(directory), *control],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        cwd="/",
+        start_new_session=True,
+    )
+    assert guard.stdin is not None
+    try:
+        yield
     finally:
-        shutil.rmtree(directory, ignore_errors=True)
+        guard.stdin.close()
+        guard.wait(60)
 
 
 def _find() -> Path:
@@ -110,10 +126,8 @@ def _initialise(server: Postgres) -> None:
 
 
 def _run(command: list[str]) -> None:
-    # The server refuses to run as root.
-    prefix = ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
     subprocess.run(
-        [*prefix, *command],
+        [*_prefix(), *command],
         check=True,
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -121,6 +135,11 @@ def _run(command: list[str]) -> None:
         stderr=subprocess.DEVNULL,
         timeout=60,
     )
+
+
+def _prefix() -> list[str]:
+    # The server refuses to run as root.
+    return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 
 def _free_port() -> int:

@@ -1,11 +1,10 @@
 """SIGKILL at any moment loses nothing that was acknowledged, tears no batch and gives no position out twice.
 
-``CRASH_KILLS=1000`` runs as many kills (``make crash``).
+``make crash`` asks for many more kills than the suite does.
 """
 
 from __future__ import annotations
 
-import os
 import random
 import signal
 import subprocess
@@ -17,8 +16,9 @@ from pathlib import Path
 import pytest
 
 from exporter.model import Priority
+from tests.scale import scaled
 
-KILLS = int(os.environ.get("CRASH_KILLS", "24"))
+KILLS = scaled(24)
 CHILD = Path(__file__).with_name("crash_child.py")
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import shutil
 import subprocess
 import sys
@@ -112,6 +113,25 @@ async def test_the_reserve_is_given_up_for_draining_and_taken_again_before_anyth
     spool._connection.execute("PRAGMA max_page_count = 100000")
     await spool.append([make_entry(1)])
     assert reserve.stat().st_size == MIB
+
+
+async def test_a_reserve_that_cannot_be_deleted_does_not_end_the_thread_that_writes(
+    open_spool, make_entry, monkeypatch
+):
+    spool = await open_spool(SpoolConfig(reserve=MIB))
+    await spool.append([make_entry(number, padding=900) for number in range(100)])
+    page = await spool.read("sql", Priority.SLOW, max_rows=100, max_bytes=MIB)
+    dead = [(row.position, "bad") for row in page.rows]
+
+    def refuse(*_: object, **__: object) -> None:
+        raise OSError(errno.EROFS, "read-only file system")
+
+    monkeypatch.setattr(Path, "unlink", refuse)
+    spool._connection.execute("PRAGMA max_page_count = 1")
+    with pytest.raises(SpoolError, match="disk is full"):
+        await spool.advance("sql", Priority.SLOW, page.rows[-1].position, dead=dead)
+    spool._connection.execute("PRAGMA max_page_count = 100000")
+    await spool.append([make_entry(1)])
 
 
 async def test_nothing_new_is_taken_while_the_reserve_cannot_be_taken_again(

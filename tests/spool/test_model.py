@@ -19,6 +19,7 @@ from exporter.spool.config import SpoolConfig
 from exporter.spool.jobs import Step
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
+from tests.scale import scaled
 
 SINKS = ("sql", "influx", "webhook")
 lanes = st.sampled_from(Priority)
@@ -213,5 +214,5 @@ class SpoolMachine(RuleBasedStateMachine):
 
 TestSpoolModel = SpoolMachine.TestCase
 TestSpoolModel.settings = settings(
-    max_examples=25, stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
+    max_examples=scaled(25), stateful_step_count=30, deadline=None, suppress_health_check=list(HealthCheck)
 )

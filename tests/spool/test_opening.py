@@ -12,7 +12,9 @@ import pytest
 from exporter.errors import SchemaError, SpoolError
 from exporter.model import Priority
 from exporter.spool import schema
+from exporter.spool.config import SpoolConfig
 from exporter.spool.opening import POSITION_GAP
+from exporter.spool.store import Spool
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -77,7 +79,7 @@ async def test_a_directory_that_was_let_go_can_be_taken(open_spool):
 
 async def test_a_path_that_cannot_be_a_directory_is_told(tmp_path, open_spool):
     (tmp_path / "spool").write_text("a file")
-    with pytest.raises(SpoolError, match=f"directory {tmp_path}/spool cannot be used: .*spool.path"):
+    with pytest.raises(SpoolError, match=f"directory {tmp_path}/spool cannot be used: .*data_dir"):
         await open_spool()
 
 
@@ -190,3 +192,18 @@ async def test_nothing_is_left_open_after_close(open_spool, make_entry):
     after = handles()
     assert after[0] <= before[0] + 2
     assert after[1] <= before[1] + 2
+
+
+async def test_an_opening_that_is_called_off_leaves_the_file_closed_in_order(
+    tmp_path, clock, telemetry, make_entry
+):
+    opening = asyncio.create_task(Spool.open(tmp_path / "spool", SpoolConfig(reserve=0), clock, telemetry))
+    await asyncio.sleep(0)
+    opening.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await opening
+    assert (tmp_path / "spool" / "spool.db").exists(), "it was under way"
+    spool = await Spool.open(tmp_path / "spool", SpoolConfig(reserve=0), clock, telemetry)
+    await spool.append([make_entry(1)])
+    assert spool.tip(Priority.SLOW) == 1, "no gap, as after an end that was not clean"
+    await spool.close()

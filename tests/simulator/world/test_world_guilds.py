@@ -13,6 +13,7 @@ from exporter.simulator.guild import Channel, Guild
 from exporter.simulator.population import Population, Shape, mix
 from exporter.simulator.snowflake import EPOCH_MS, SnowflakeSource, iso, snowflake_ms
 from exporter.simulator.vocabulary import ChannelKind
+from tests.scale import scaled
 
 
 def last(stage: Any, kind: str) -> dict[str, Any]:
@@ -112,7 +113,7 @@ def test_the_start_of_a_ledger_names_every_guild(stage: Any) -> None:
 
 
 @given(seed=st.integers(0, 2**31), number=st.integers(0, 10_000))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=scaled(40), deadline=None)
 def test_a_guild_is_a_function_of_seed_and_number(seed: int, number: int) -> None:
     one, other = Population(Shape(seed=seed, guilds=50)), Population(Shape(seed=seed, guilds=50))
     other.guild(number + 1)
@@ -127,7 +128,7 @@ def test_a_guild_is_a_function_of_seed_and_number(seed: int, number: int) -> Non
 
 
 @given(seed=st.integers(0, 1000), guilds_=st.integers(1, 40), members=st.integers(1, 200))
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=scaled(40), deadline=None)
 def test_a_population_is_what_it_promises(seed: int, guilds_: int, members: int) -> None:
     population = Population(Shape(seed=seed, guilds=guilds_, members=members))
     made = [population.guild(number) for number in range(guilds_)]

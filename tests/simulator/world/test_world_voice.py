@@ -14,6 +14,7 @@ from exporter.simulator.deeds.audit import By
 from exporter.simulator.ledger import Ledger
 from exporter.simulator.population import Shape
 from exporter.simulator.world import World
+from tests.scale import scaled
 
 
 def states(stage: Any) -> list[dict[str, Any]]:
@@ -137,7 +138,7 @@ def test_time_in_the_afk_channel_is_told_apart(make_stage: Any) -> None:
     assert (session["ms"], session["afk_ms"]) == (7000, 4000)
 
 
-@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=50)
+@settings(suppress_health_check=[HealthCheck.too_slow], deadline=None, max_examples=scaled(50))
 @given(
     st.lists(
         st.tuples(

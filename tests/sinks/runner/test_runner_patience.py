@@ -13,7 +13,6 @@ from hypothesis import strategies as st
 
 from exporter.model import STORED, Outcome, Priority, Verdict
 from exporter.sinks.backoff import Backoff
-from exporter.sinks.health import State
 from exporter.sinks.runner import RunnerConfig
 
 AWAY = Verdict(Outcome.RETRY, reason="unreachable", detail="connection refused")
@@ -149,11 +148,11 @@ async def test_the_state_is_on_a_gauge_and_failures_are_counted(world, far_end):
     await world.append(1)
     await world.until(lambda: len(sink.batches) == 4)
     assert up.get("sql") == 0
-    assert runner.states() == {"sql": State.AWAY}
+    assert runner.problems()["sql"].startswith("away: ")
     hold.set()
     assert await runner.drain(20)
     assert up.get("sql") == 1
-    assert runner.states() == {"sql": State.UP}
+    assert runner.problems() == {"sql": ""}
     assert world.telemetry.sink_failures.get("sql", "unreachable") == 3
 
 
@@ -161,10 +160,10 @@ async def test_a_sink_is_as_well_as_its_worst_lane(world, far_end):
     sink = far_end("sql", lambda batch: BLOCKED if batch.lane is Priority.SLOW else STORED)
     runner = await world.run(sink)
     await world.append(1, Priority.SLOW)
-    await world.until(lambda: runner.states()["sql"] is State.BLOCKED)
+    await world.until(lambda: runner.problems()["sql"].startswith("blocked: "))
     await world.append(1, Priority.CRITICAL)
     await world.until(lambda: len(sink.stored[Priority.CRITICAL]) == 1)
-    assert runner.states()["sql"] is State.BLOCKED
+    assert runner.problems()["sql"].startswith("blocked: ")
 
 
 async def test_a_delivery_beyond_its_deadline_is_cancelled_and_made_again(world, far_end):

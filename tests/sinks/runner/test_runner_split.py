@@ -13,6 +13,7 @@ from exporter.sinks.backoff import Backoff
 from exporter.sinks.lane import Lane
 from exporter.sinks.runner import RunnerConfig
 from exporter.telemetry import Telemetry
+from tests.scale import scaled
 
 SPLIT = Verdict(Outcome.SPLIT, reason="conflict", detail="field type conflict")
 
@@ -84,7 +85,7 @@ async def settle(size, judge, config=None):
     return failure, spool, delivery.count
 
 
-@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=300)
+@settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=scaled(300))
 @given(st.data())
 async def test_finding_bad_rows_takes_few_deliveries(data):
     size = data.draw(st.integers(1, 5_000))

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import logging
+from pathlib import Path
 
 import pytest
 from pydantic import ValidationError
+from sqlalchemy import text
+from sqlalchemy.exc import OperationalError
 
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
@@ -81,6 +84,16 @@ def test_timeouts_are_durations_above_zero(name: str) -> None:
 def test_unknown_keys_are_refused() -> None:
     with pytest.raises(ValidationError):
         SqlConfig.model_validate({"url": "sqlite:///x.db"})
+
+
+async def test_errors_of_the_database_do_not_show_parameters(tmp_path: Path) -> None:
+    engine = make_engine(configure(f"sqlite:///{tmp_path}/x.db"))
+    async with engine.connect() as connection:
+        with pytest.raises(OperationalError) as caught:
+            await connection.execute(text("SELECT :name FROM nowhere"), {"name": SECRET})
+    await engine.dispose()
+    assert "nowhere" in str(caught.value)
+    assert SECRET not in str(caught.value)
 
 
 def test_the_password_is_in_no_text_about_the_configuration(caplog: pytest.LogCaptureFixture) -> None:

@@ -70,7 +70,7 @@ attempts = st.lists(
     st.builds(
         Attempt,
         back=st.integers(0, 6),
-        ahead=st.integers(1, 6),
+        ahead=st.integers(0, 6),
         killed_before_statement=st.none() | st.integers(0, 12),
         killed_before_commit=st.booleans(),
         cursor_lost=st.booleans(),
@@ -180,6 +180,14 @@ async def test_the_position_moves_with_the_rows_and_by_lane(store: Store) -> Non
     ]
 
 
+async def test_an_old_part_that_comes_again_does_not_move_the_position_back(store: Store) -> None:
+    rows = store.rows(*(metrics(["messages", "human", 0, "", 1], at=NOON + n * MINUTE) for n in range(4)))
+    for part in (rows, rows[:2], rows[1:3], rows[2:]):
+        assert await store.sink.deliver(cut(part, store, Priority.SLOW)) == STORED
+        assert (await store.only(deliveries))["position"] == 4
+    assert (await store.only(guild_daily))["messages"] == 4
+
+
 async def test_a_refused_batch_leaves_nothing_behind(store: Store) -> None:
     verdict = await store.deliver(ban("ban:1"), ban("ban:2", target_user_id="nobody"))
     assert verdict.outcome is Outcome.SPLIT
@@ -234,7 +242,10 @@ async def pour(sink: SqlSink, source: str) -> None:
 
 
 async def test_the_same_batch_delivered_twice_at_once_counts_once(store: Store) -> None:
-    batch = store.batch(metrics(["messages", "human", 0, "", 3]), lane=Priority.SLOW)
-    verdicts = await asyncio.gather(store.sink.deliver(batch), store.sink.deliver(batch))
-    assert verdicts == [STORED, STORED]
-    assert (await store.only(guild_daily))["messages"] == 3
+    # The first round finds no position to lock, the others do.
+    for number in range(1, 6):
+        entry = metrics(["messages", "human", 0, "", 3], at=NOON + number * MINUTE)
+        batch = store.batch(entry, lane=Priority.SLOW)
+        verdicts = await asyncio.gather(store.sink.deliver(batch), store.sink.deliver(batch))
+        assert verdicts == [STORED, STORED]
+        assert (await store.only(guild_daily))["messages"] == 3 * number

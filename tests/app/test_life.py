@@ -1,0 +1,144 @@
+"""The composition root: what becomes of the whole when one of its stages fails."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+from collections.abc import Sequence
+from pathlib import Path
+
+import aiohttp
+import pytest
+
+from exporter import app as module
+from exporter.app import Application, run
+from exporter.clock import SystemClock
+from exporter.config.document import read_document
+from exporter.config.load import parse_config
+from exporter.config.model import Config
+from exporter.errors import ConfigError, SpoolError
+from exporter.model import Entry
+from exporter.spool.config import SpoolConfig
+from exporter.spool.store import Spool
+from exporter.telemetry import Telemetry
+
+NOWHERE = "http://127.0.0.1:9"
+"""The discard port: nothing listens there, so the source keeps trying."""
+
+
+def configure(path: Path, listen: str = "127.0.0.1:0") -> Config:
+    text = f"data_dir: {path}\nweb: {{listen: '{listen}'}}\ndiscord: {{api_url: {NOWHERE}}}\n"
+    return parse_config(read_document(text, "config.yaml"), {"DISCORD_TOKEN": "any"})
+
+
+async def can_be_opened(path: Path) -> bool:
+    """Whether the spool was let go."""
+    spool = await Spool.open(path / "spool", SpoolConfig(reserve=0), SystemClock(), Telemetry())
+    await spool.close()
+    return True
+
+
+async def test_a_stage_that_dies_ends_the_program_and_everything_else_is_stopped_in_order(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = Application(configure(tmp_path))
+    await application.start()
+    saved = asyncio.Event()
+    stop = application._pipeline.stop
+
+    async def stop_and_tell() -> bool:
+        saved.set()
+        return await stop()
+
+    async def fail() -> None:
+        raise LookupError
+
+    monkeypatch.setattr(application._pipeline, "stop", stop_and_tell)
+    monkeypatch.setattr(application._pipeline, "tick", fail)
+    with pytest.raises(ExceptionGroup) as raised:
+        await application.wait()
+    assert raised.group_contains(LookupError)
+    await application.stop()
+    assert saved.is_set(), "what was counted is saved all the same"
+    assert await can_be_opened(tmp_path)
+
+
+async def test_a_last_save_that_fails_does_not_keep_the_sinks_from_being_stopped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    application = Application(configure(tmp_path))
+    await application.start()
+
+    async def fail() -> bool:
+        raise LookupError
+
+    monkeypatch.setattr(application._pipeline, "stop", fail)
+    await application.stop()
+    assert "could not be saved" in caplog.text
+    assert application._runner._tasks == []
+    assert await can_be_opened(tmp_path)
+
+
+async def test_the_page_says_why_the_disk_takes_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    application = Application(configure(tmp_path))
+    await application.start()
+    append = application._spool.append
+
+    async def refuse(_: Sequence[Entry], **__: object) -> int:
+        msg = "database or disk is full"
+        raise SpoolError(msg)
+
+    try:
+        monkeypatch.setattr(application._spool, "append", refuse)
+        await application._pipeline._committer.commit((), b"part", 0)
+        assert application.status().spool.error == "database or disk is full"
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{application.port}/") as answer,
+        ):
+            assert "database or disk is full" in await answer.text()
+        monkeypatch.setattr(application._spool, "append", append)
+        await application._pipeline._committer.commit((), b"part", 0)
+        assert application.status().spool.error == ""
+    finally:
+        await application.stop()
+
+
+async def test_an_address_in_use_ends_the_start_and_lets_the_spool_go(tmp_path: Path) -> None:
+    server = await asyncio.start_server(lambda *_: None, "127.0.0.1", 0)
+    port = server.sockets[0].getsockname()[1]
+    with pytest.raises(ConfigError, match="cannot listen"):
+        await Application(configure(tmp_path, f"127.0.0.1:{port}")).start()
+    server.close()
+    assert await can_be_opened(tmp_path)
+
+
+async def test_a_spool_in_use_ends_the_start_with_what_to_do(tmp_path: Path) -> None:
+    spool = await Spool.open(tmp_path / "spool", SpoolConfig(reserve=0), SystemClock(), Telemetry())
+    with pytest.raises(SpoolError, match="in use by another process"):
+        await Application(configure(tmp_path)).start()
+    await spool.close()
+
+
+async def test_a_signal_during_the_start_is_a_clean_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    start = Application._start
+
+    async def interrupted(application: Application) -> None:
+        os.kill(os.getpid(), signal.SIGTERM)
+        await asyncio.sleep(0)
+        await start(application)
+
+    monkeypatch.setattr(module.Application, "_start", interrupted)
+    # Without a handler the signal would end pytest itself.
+    previous = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody listens to SIGTERM yet"))
+    try:
+        async with asyncio.timeout(30):
+            await run(configure(tmp_path))
+    finally:
+        signal.signal(signal.SIGTERM, previous)
+    assert await can_be_opened(tmp_path)
