@@ -157,11 +157,11 @@ class Timeouts:
     def settle(self, now: int, wall: int, *, all_of_them: bool = False) -> None:
         """Record what is held back without an entry, and timeouts that have run out."""
         for held in list(self._held):
-            waits = held.miss.fate is Fate.ASKED and now - held.arrived < LONGEST_MS
+            waits = held.miss.fate in {Fate.OPEN, Fate.ASKED} and now - held.arrived < LONGEST_MS
             if not all_of_them and (held.deadline > now or waits):
                 continue
             self._drop(held)
-            if held.miss.fate is not Fate.CLEAR:
+            if held.miss.fate is Fate.BLIND:
                 self._record(held)
         for memory in (self._said, self._automatic):
             _forget(memory, now)

@@ -136,3 +136,13 @@ def test_nothing_is_open_once_a_timeout_has_run_out() -> None:
     assert log.attribution.undecided(log.wall) == 1
     log.wait(12 * SECOND)
     assert log.attribution.undecided(log.wall) == 0
+
+
+def test_where_discord_does_not_answer_an_update_alone_is_no_action() -> None:
+    log = Log()
+    log.answering = False
+    log.take(update(END))
+    log.wait(6 * SECOND)
+    log.answer(status=0)
+    log.wait(20 * SECOND)
+    assert not log.rows
