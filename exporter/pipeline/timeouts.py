@@ -147,6 +147,9 @@ class Timeouts:
         self._lookups.find(held.miss)
 
     def _set(self, place: _Place, until: int, at: int, name: str) -> None:
+        before = self._silences.get(place)
+        if before is not None and 0 < before.until <= at:
+            self._expire(place, before.until)
         if place not in self._silences and len(self._silences) >= MAX_TIMEOUTS:
             del self._silences[next(iter(self._silences))]
         self._silences[place] = Silence(until, at, name)
