@@ -165,7 +165,7 @@ class Timeouts:
                 continue
             self._drop(held)
             if held.miss.fate is Fate.BLIND:
-                self._record(held)
+                self._record(held, now)
         for memory in (self._said, self._automatic):
             _forget(memory, now)
         while self._ends and self._ends[0][0] + WINDOW_MS <= wall:
@@ -185,7 +185,7 @@ class Timeouts:
             "timeout_expired", guild_id, end, f"timeout_expired:{guild_id}:{user_id}:{end}", data, user_id
         )
 
-    def _record(self, held: Held) -> None:
+    def _record(self, held: Held, now: int) -> None:
         """A timeout by somebody unknown."""
         guild_id, user_id = held.place
         action = "timeout" if held.until else "timeout_removed"
@@ -195,7 +195,7 @@ class Timeouts:
             "until": held.until or None,
         }
         key = f"{action}:{guild_id}:{user_id}:{held.until or held.at}"
-        self._log.begin(action, guild_id, held.at, key, data, user_id)
+        self._log.begin_unknown(action, guild_id, held.at, key, data, user_id, now)
 
     # ------------------------------------------------------------------ memory
 

@@ -157,3 +157,13 @@ def test_one_that_ran_out_right_before_the_next_is_told_too(entries: bool) -> No
     log.take(set_(again, log.wall, 1) if entries else update(again, log.wall))
     log.wait(60 * SECOND)
     assert log.counts == {"timeout": 2, "timeout_expired": 2}
+
+
+def test_by_whom_a_timeout_was_is_told_once_the_audit_log_may_be_read() -> None:
+    log = Log(blind=True)
+    log.take(update(END))
+    log.wait(12 * SECOND)
+    log.take(set_())
+    (row,) = log.rows.values()
+    assert (row["action"], row["moderator_id"]) == ("timeout", MODERATOR)
+    assert log.counts == {"timeout": 1}
