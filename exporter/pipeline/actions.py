@@ -105,6 +105,22 @@ class ActionLog:
         if action in ACTIONS.slots:
             self.count(Count(ACTIONS[action], guild_id, at))
 
+    def begin_unknown(
+        self,
+        action: str,
+        guild_id: int,
+        at: int,
+        key: str,
+        data: Mapping[str, Json],
+        target_id: int,
+        now: int,
+    ) -> None:
+        """An action that is known from its effect only; its entry may still be read some day."""
+        self.begin(action, guild_id, at, key, data, target_id)
+        told = Told(key, ENTRY_CREATE, guild_id, at, now + UNMATCHED_MS, target_id, seen=True)
+        self._keep((guild_id, action, target_id), told, self._dispatches)
+        self.unsaved = True
+
     def amend(self, told: Told, data: Mapping[str, Json]) -> None:
         """Tell more of an action that has its row."""
         self.record(Record(told.kind, told.guild_id, told.at, told.key, data, told.target_id), True)

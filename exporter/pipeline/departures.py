@@ -6,7 +6,7 @@ is decided, its record amended, and it is counted. A process that ends before le
 An entry of a kick or ban explains the departure that ended the membership it falls in: entries and joins both
 carry Discord's own time, so it does not matter in which order they arrive. The dispatch of a ban comes with
 that of the departure. A prune names nobody, only how many: it is the reason of that many departures of its
-guild, those next to it in time, that have no other.
+guild, those that lie closest together, that have no other.
 """
 
 from __future__ import annotations
@@ -163,7 +163,7 @@ class Departures:
     def prune(self, entry: AuditEntry, now: int) -> None:
         """An entry of a prune; its members are found when those who just left have other reasons by then."""
         if entry.amount > 0:
-            prune = Prune(entry, entry.amount, now + WINDOW_MS, now + PRUNE_MS)
+            prune = Prune(entry, entry.amount, now + WINDOW_MS + RIPE_MS, now + PRUNE_MS)
             _remember(self._prunes.setdefault(entry.guild_id, []), prune)
 
     # ------------------------------------------------------------------ reasons
@@ -177,8 +177,8 @@ class Departures:
         # kick always is the reason of one, though a clock may be wrong.
         latest = {"ban": received + (SKEW_MS if banned else SLACK_MS), "kick": received + SKEW_MS}
         causes = [entry for entry in mine if entry.at <= latest[entry.action]]
-        # A member can be banned after having been kicked, never kicked after having been banned.
-        first = min(causes, key=lambda entry: (entry.action != "kick", entry.at), default=None)
+        # The first ends the membership: who was kicked can be banned later on.
+        first = min(causes, key=lambda entry: entry.at, default=None)
         if first is not None:
             return first.action, first
         return ("ban", None) if banned else ("leave", None)
@@ -240,7 +240,7 @@ class Departures:
                 del self._prunes[guild_id]
 
     def _fill(self, prune: Prune, ripe: int | None) -> None:
-        """Find the departures of a prune: the nearest in time, of those without another reason."""
+        """Find the departures of a prune among those without another reason."""
         entry = prune.entry
         found = [
             departure
@@ -251,8 +251,7 @@ class Departures:
             and abs(departure.action.at - entry.at) <= PRUNE_MS
             and self._reason(self._case_of(departure), departure)[0] == "leave"
         ]
-        found.sort(key=lambda departure: abs(departure.action.at - entry.at))
-        for departure in found[: prune.remaining]:
+        for departure in _densest(found, prune.remaining, entry.at):
             prune.remaining -= 1
             self._end(departure, "prune", entry)
 
@@ -315,6 +314,20 @@ class Departures:
     def _case_of(self, departure: Departure) -> Case:
         place = (departure.action.guild_id, departure.action.target.user_id)
         return self._cases.get(place) or Case(0, [departure])
+
+
+def _densest(departures: list[Departure], number: int, at: int) -> list[Departure]:
+    """So many departures within the shortest time: a prune's come all at once, whenever its entry does."""
+    found = sorted(departures, key=lambda departure: departure.action.at)
+    if len(found) <= number:
+        return found
+
+    def spread(first: int) -> tuple[int, int]:
+        begin, end = found[first].action.at, found[first + number - 1].action.at
+        return end - begin, abs(begin - at)
+
+    first = min(range(len(found) - number + 1), key=spread)
+    return found[first : first + number]
 
 
 def _remember(items: list[_T], item: _T) -> None:

@@ -90,7 +90,11 @@ class Groups:
     @property
     def open(self) -> int:
         """Guilds and kinds that are to be asked about, or whose answer is awaited."""
-        return sum(1 for watch in self._watches.values() if watch.wanted or watch.awaited)
+        return sum(
+            1
+            for (guild_id, _), watch in self._watches.items()
+            if watch.awaited or (watch.wanted and not self._blind(guild_id))
+        )
 
     def enter(self, entry: AuditEntry, now: int) -> None:
         """An entry, new or with a higher count."""
@@ -147,9 +151,7 @@ class Groups:
             if watch.awaited > now:
                 continue
             watch.awaited = 0
-            if watch.wanted and self._blind(kind[0]):
-                watch.wanted = 0
-            if not watch.wanted:
+            if not watch.wanted or self._blind(kind[0]):
                 self._expire(kind, watch, now)
             elif hurry or watch.is_due(now):
                 self._put(kind, watch, now)
@@ -184,7 +186,7 @@ class Groups:
             return
         watch.awaited = 0
         if page.status != HTTPStatus.OK:
-            watch.wanted = 0
+            watch.wanted = watch.wanted or watch.asked_at
             watch.pause = LONGEST_PAUSE_MS
         elif watch.grown:
             watch.pause = PAUSE_MS

@@ -200,6 +200,8 @@ class InviteTracker:
             self._tell(fact, Finding(Confidence.UNKNOWN), "unknown", None)
         else:
             visit = self._visit(guild_id)
+            # Recorded at once, so that no crash takes the row along; amended when it is known.
+            self._write(fact, Finding(Confidence.UNKNOWN), "unknown", None, amends=False)
             visit.joins.append((fact, now))
             self._waiting += 1
             if visit.asked is None and now - visit.last_asked >= BURST_MS and now >= visit.not_before:
@@ -265,7 +267,7 @@ class InviteTracker:
         if visit is None:
             return
         for fact, _ in visit.joins:
-            self._tell(fact, Finding(Confidence.UNKNOWN), "unknown", None)
+            self._count(Count(USES["unknown"], fact.guild_id, fact.at))
         self._waiting -= len(visit.joins)
 
     # ------------------------------------------------------------------ what time decides
@@ -342,7 +344,7 @@ class InviteTracker:
         findings = infer([arrived for _, arrived in visit.joins], readings, sure=sure)
         for (fact, _), finding in zip(joins, findings, strict=True):
             known = visit.known.get(finding.codes[0]) if len(finding.codes) == 1 else None
-            self._tell(fact, finding, self._method(visit, finding), known)
+            self._tell(fact, finding, self._method(visit, finding), known, amends=True)
         self._waiting -= len(joins)
         del visit.joins[: len(joins)]
         visit.readings.clear()
@@ -360,7 +362,15 @@ class InviteTracker:
             return "invite"
         return "vanity" if len(own) == len(finding.codes) else "unknown"
 
-    def _tell(self, fact: Joined, finding: Finding, method: str, known: InviteKnown | None) -> None:
+    def _tell(
+        self, fact: Joined, finding: Finding, method: str, known: InviteKnown | None, *, amends: bool = False
+    ) -> None:
+        self._count(Count(USES[method], fact.guild_id, fact.at))
+        self._write(fact, finding, method, known, amends=amends)
+
+    def _write(
+        self, fact: Joined, finding: Finding, method: str, known: InviteKnown | None, *, amends: bool
+    ) -> None:
         person = fact.person
         code = finding.codes[0] if len(finding.codes) == 1 else None
         if finding.confidence is Confidence.AMBIGUOUS:
@@ -378,11 +388,8 @@ class InviteTracker:
             "candidates": list(finding.codes[:MAX_CANDIDATES]) if code is None and finding.codes else None,
         }
         place = f"{fact.guild_id}:{person.user_id}:{fact.at}"
-        self._record(
-            Record("INVITE_USE", fact.guild_id, fact.at, f"use:{place}", data, person.user_id), False
-        )
-        if person.user_id not in self._opted_out:
-            self._count(Count(USES[method], fact.guild_id, fact.at))
+        use = Record("INVITE_USE", fact.guild_id, fact.at, f"use:{place}", data, person.user_id)
+        self._record(use, amends)
         if code is not None and finding.confidence is Confidence.EXACT:
             told = {"invite_code": code, "inviter_id": data["inviter_id"]}
             join = Record("GUILD_MEMBER_ADD", fact.guild_id, fact.at, f"join:{place}", told, person.user_id)

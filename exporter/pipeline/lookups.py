@@ -49,7 +49,9 @@ class Fate(enum.Enum):
     CLEAR = "clear"
     """The audit log was read, whatever it said."""
     BLIND = "blind"
-    """It could not be read."""
+    """It may not be read."""
+    FAILED = "failed"
+    """Discord gave no answer; catching up will find what there is."""
 
 
 @dataclass(slots=True, eq=False)
@@ -117,7 +119,7 @@ class LookUps:
         begun = 0
         for guild_id, search in list(self._searches.items()):
             if search.awaited and search.awaited <= now:
-                self._close(search, Fate.BLIND, now + PAUSE_MS)
+                self._close(search, Fate.FAILED, now + PAUSE_MS)
             if not search.fresh:
                 if not search.awaited and search.quiet <= now:
                     del self._searches[guild_id]
@@ -156,7 +158,10 @@ class LookUps:
                 self._close(search, Fate.CLEAR, now + PAUSE_MS)
             return
         refused = HTTPStatus.BAD_REQUEST <= page.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        self._close(search, Fate.BLIND, now + (BLIND_MS if refused else PAUSE_MS))
+        if refused:
+            self._close(search, Fate.BLIND, now + BLIND_MS)
+        else:
+            self._close(search, Fate.FAILED, now + PAUSE_MS)
 
     def sight(self, guild_id: int) -> None:
         """An entry came by itself: the guild's audit log can be read."""

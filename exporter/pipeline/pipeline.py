@@ -74,8 +74,8 @@ VOICE_BOOKING_MS = 5_000
 FLUSH_POLL_SECONDS = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""
 
-FLUSH_POLLS = round(WINDOW_MS / 1000 / FLUSH_POLL_SECONDS) + 10
-"""How often at most: as long as the window and a little more."""
+FLUSH_POLLS = round(2 * WINDOW_MS / 1000 / FLUSH_POLL_SECONDS)
+"""How often at most: a prune is decided when the departures within its window are."""
 
 
 class Pipeline:

@@ -147,6 +147,9 @@ class Timeouts:
         self._lookups.find(held.miss)
 
     def _set(self, place: _Place, until: int, at: int, name: str) -> None:
+        before = self._silences.get(place)
+        if before is not None and 0 < before.until <= at:
+            self._expire(place, before.until)
         if place not in self._silences and len(self._silences) >= MAX_TIMEOUTS:
             del self._silences[next(iter(self._silences))]
         self._silences[place] = Silence(until, at, name)
@@ -157,12 +160,12 @@ class Timeouts:
     def settle(self, now: int, wall: int, *, all_of_them: bool = False) -> None:
         """Record what is held back without an entry, and timeouts that have run out."""
         for held in list(self._held):
-            waits = held.miss.fate is Fate.ASKED and now - held.arrived < LONGEST_MS
+            waits = held.miss.fate in {Fate.OPEN, Fate.ASKED} and now - held.arrived < LONGEST_MS
             if not all_of_them and (held.deadline > now or waits):
                 continue
             self._drop(held)
-            if held.miss.fate is not Fate.CLEAR:
-                self._record(held)
+            if held.miss.fate is Fate.BLIND:
+                self._record(held, now)
         for memory in (self._said, self._automatic):
             _forget(memory, now)
         while self._ends and self._ends[0][0] + WINDOW_MS <= wall:
@@ -182,7 +185,7 @@ class Timeouts:
             "timeout_expired", guild_id, end, f"timeout_expired:{guild_id}:{user_id}:{end}", data, user_id
         )
 
-    def _record(self, held: Held) -> None:
+    def _record(self, held: Held, now: int) -> None:
         """A timeout by somebody unknown."""
         guild_id, user_id = held.place
         action = "timeout" if held.until else "timeout_removed"
@@ -192,7 +195,7 @@ class Timeouts:
             "until": held.until or None,
         }
         key = f"{action}:{guild_id}:{user_id}:{held.until or held.at}"
-        self._log.begin(action, guild_id, held.at, key, data, user_id)
+        self._log.begin_unknown(action, guild_id, held.at, key, data, user_id, now)
 
     # ------------------------------------------------------------------ memory
 

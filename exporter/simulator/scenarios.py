@@ -1,7 +1,7 @@
 """Days that are not ordinary, by name: each is a table of habits, and at times a plan, over the same deeds.
 
-To add one, give it a line in ``SCENARIOS``. Invariant: in a scenario every join has its INVITE_USE and every
-order in voice its entry; what is true stands in the ledger as on any day.
+To add one, give it a line in ``SCENARIOS``. Invariant: in a scenario every join has its INVITE_USE; what is
+true stands in the ledger as on any day.
 """
 
 from __future__ import annotations
@@ -53,12 +53,11 @@ class Scenario:
 
 
 _CALM: Final[Mapping[Habit, float]] = {
-    **{habit: weight for habit, weight in EVERYDAY.items() if habit not in {visits.arrive, voice.silence}},
+    **{habit: weight for habit, weight in EVERYDAY.items() if habit is not visits.arrive},
     doors.arrive: 8,
     doors.open_door: 0.5,
-    order.silence: 1.5,
 }
-"""An ordinary day on which people come by invites and orders in voice are in the audit log."""
+"""An ordinary day on which people come by invites."""
 
 _STRICT: Final[Mapping[Habit, float]] = {
     order.time_out: 30,
@@ -71,7 +70,7 @@ _STRICT: Final[Mapping[Habit, float]] = {
     order.silence: 25,
     order.move: 15,
     order.throw_out: 6,
-    order.add_bot: 0.5,
+    order.add_bot: 3,
     order.trip: 30,
     order.tidy: 10,
     chat.clean_up: 40,

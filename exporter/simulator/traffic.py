@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.simulator.deeds.guilds import end_outage
-from exporter.simulator.habits import chat, feedback, house, visits, voice
+from exporter.simulator.habits import chat, feedback, house, order, visits, voice
 from exporter.simulator.habits.scene import Manners, Scene
 
 if TYPE_CHECKING:
@@ -41,7 +41,18 @@ EVERYDAY: Mapping[Habit, float] = {
     voice.come_in: 25,
     voice.move: 8,
     voice.switch: 30,
-    voice.silence: 1.5,
+    order.silence: 1.5,
+    order.move: 0.8,
+    order.throw_out: 0.3,
+    order.time_out: 1,
+    order.extend: 0.2,
+    order.forgive: 0.4,
+    order.promote: 1,
+    order.demote: 0.5,
+    order.rename: 0.4,
+    order.rename_oneself: 1,
+    order.trip: 1,
+    order.tidy: 1,
     visits.arrive: 8,
     visits.depart: 6,
     visits.kick: 1.5,

@@ -65,6 +65,10 @@ class Actions:
 
     def take(self, line: LedgerLine) -> None:
         """Take a line; most are no action."""
+        place = (line.guild_id, line.user_id)
+        if line.type == "GUILD_MEMBER_REMOVE" and place in self._silenced:
+            # What becomes of the timeout of somebody who is gone, Discord does not say.
+            self._silenced[place] = replace(self._silenced[place], optional=True)
         match line.type:
             case "GUILD_BAN_ADD" | "GUILD_BAN_REMOVE":
                 self._add(line, _BANS[line.type], line.reason, optional=self._is_lost(line))

@@ -136,6 +136,36 @@ def test_an_entry_that_never_comes_is_not_replaced_by_the_next_one() -> None:
     assert log.rows[f"ban:{GUILD}:{TARGET}:{AT + 4000}"]["moderator_id"] == MODERATOR
 
 
+def test_an_entry_before_its_dispatch_is_not_taken_for_the_ban_before() -> None:
+    log = Log(silent=True)
+    log.take(act("ban", AT), act("unban", AT + 2000), audit("ban", AT + 4000, 3), act("ban", AT + 4100))
+    assert "moderator_id" not in log.rows[f"ban:{GUILD}:{TARGET}:{AT}"]
+    assert log.counts == {"ban": 2, "unban": 1}
+
+
+def test_of_two_hits_of_automoderation_each_gets_its_own_entry() -> None:
+    log = Log()
+    first, second = (
+        msgspec.structs.replace(act("automod_block", at), once=f"hit {at}") for at in (AT, AT + 3000)
+    )
+    log.take(first, second, audit("automod_block", AT + 3000, 1, details={"rule": "second"}))
+    assert [row.get("rule") for row in log.rows.values()] == [None, "second"]
+    log.take(first, second)
+    assert log.counts == {"automod_block": 2}
+
+
+def test_a_prune_told_of_long_before_takes_the_departures_that_come_together() -> None:
+    log = Log()
+    log.take(audit("prune", target=0, amount=3))
+    log.wait(1 * SECOND)
+    log.take(act("leave", log.wall, 50))
+    log.wait(4 * SECOND)
+    log.take(*(act("leave", log.wall, user) for user in (61, 62, 63)))
+    log.wait(25 * SECOND)
+    pruned = {row["user_id"] for row in log.of("GUILD_MEMBER_REMOVE") if row["reason"] == "prune"}
+    assert pruned == {61, 62, 63}
+
+
 # ---------------------------------------------------------------------- prunes
 
 

@@ -136,9 +136,14 @@ class World:
 
     def told(self) -> dict[int, dict[str, Any]]:
         """The rows by who joined; each once."""
-        uses = [record for record, _ in self.records if record.type == "INVITE_USE"]
-        found = {record.person: dict(record.data) for record in uses}
-        assert len(found) == len(uses) == len({record.key for record in uses})
+        found: dict[int, dict[str, Any]] = {}
+        keys = set()
+        for record, amends in self.records:
+            if record.type == "INVITE_USE":
+                assert amends is (record.key in keys)
+                keys.add(record.key)
+                found[record.person] = dict(record.data)
+        assert len(found) == len(keys)
         return found
 
     def only(self) -> tuple[str | None, str, str]:
@@ -164,12 +169,22 @@ async def test_a_single_join_is_told_exactly_at_the_cost_of_one_request() -> Non
     }
 
 
+async def test_a_join_has_its_row_before_its_invite_is_known() -> None:
+    world = World().begin(a=Invite())
+    user_id = world.join("a")
+    assert world.told()[user_id]["confidence"] == "unknown"
+    assert not world.counts
+    world.settle()
+    assert world.told()[user_id]["confidence"] == "exact"
+    assert world.counts == {"invite": 1}
+
+
 async def test_the_row_of_the_join_learns_of_invite_and_inviter() -> None:
     world = World().begin(a=Invite())
     at = START + world.now
     user_id = world.join("a")
     world.settle()
-    (amended,) = (record for record, amends in world.records if amends)
+    (amended,) = (record for record, _ in world.records if record.type == "GUILD_MEMBER_ADD")
     assert (amended.type, amended.key) == ("GUILD_MEMBER_ADD", f"join:{GUILD}:{user_id}:{at}")
     assert amended.data == {"invite_code": "a", "inviter_id": 5}
 
@@ -275,7 +290,7 @@ async def test_two_at_once_by_different_invites_are_ambiguous_and_name_both() ->
         row = world.told()[user_id]
         assert (row["confidence"], row["invite_code"], row["method"]) == ("ambiguous", None, "invite")
         assert sorted(row["candidates"]) == ["a", "b"]
-    assert not [record for record, amends in world.records if amends]
+    assert {record.type for record, _ in world.records} == {"INVITE_USE"}
 
 
 async def test_a_burst_by_one_invite_is_exact_and_cheap() -> None:
@@ -306,7 +321,7 @@ async def test_without_an_answer_a_join_is_unknown_and_no_later_one_is_blamed_fo
     first = world.join("a")
     for _ in range(60):
         world.wait(1_000)
-        if world.told():
+        if world.counts:
             break
     assert world.told()[first]["confidence"] == "unknown"
     assert world.calls == calls

@@ -136,3 +136,34 @@ def test_nothing_is_open_once_a_timeout_has_run_out() -> None:
     assert log.attribution.undecided(log.wall) == 1
     log.wait(12 * SECOND)
     assert log.attribution.undecided(log.wall) == 0
+
+
+def test_where_discord_does_not_answer_an_update_alone_is_no_action() -> None:
+    log = Log()
+    log.answering = False
+    log.take(update(END))
+    log.wait(6 * SECOND)
+    log.answer(status=0)
+    log.wait(20 * SECOND)
+    assert not log.rows
+
+
+@pytest.mark.parametrize("entries", [True, False])
+def test_one_that_ran_out_right_before_the_next_is_told_too(entries: bool) -> None:  # noqa: FBT001 - a table
+    log = Log(blind=not entries)
+    log.take(set_(AT + 6000) if entries else update(AT + 6000))
+    log.wait(8 * SECOND)
+    again = AT + 20 * SECOND
+    log.take(set_(again, log.wall, 1) if entries else update(again, log.wall))
+    log.wait(60 * SECOND)
+    assert log.counts == {"timeout": 2, "timeout_expired": 2}
+
+
+def test_by_whom_a_timeout_was_is_told_once_the_audit_log_may_be_read() -> None:
+    log = Log(blind=True)
+    log.take(update(END))
+    log.wait(12 * SECOND)
+    log.take(set_())
+    (row,) = log.rows.values()
+    assert (row["action"], row["moderator_id"]) == ("timeout", MODERATOR)
+    assert log.counts == {"timeout": 1}

@@ -136,6 +136,15 @@ def test_an_expired_timeout_is_a_row_nobody_is_to_blame_for(scribe: Scribe, agre
     assert not agrees(timeout, replace(expired, moderator_id=M))
 
 
+def test_the_timeout_of_somebody_who_went_may_be_forgotten(scribe: Scribe, agrees: Judge) -> None:
+    scribe.act("timeout", until=60)
+    scribe.write("GUILD_MEMBER_REMOVE", user_id=str(U), reason="leave", member_count=9)
+    scribe.write("TIMEOUT_EXPIRED", target_user_id=str(U), until=60)
+    timeout, expired = replace(ROW, action="timeout"), ModerationRow(G, "timeout_expired", U)
+    assert agrees(timeout)
+    assert agrees(timeout, expired)
+
+
 def test_a_timeout_still_running_may_be_over_when_somebody_looks(scribe: Scribe, agrees: Judge) -> None:
     scribe.act("timeout", until=60)
     timeout, expired = replace(ROW, action="timeout"), ModerationRow(G, "timeout_expired", U)

@@ -81,16 +81,6 @@ def switch(scene: Scene) -> bool:
     return True
 
 
-def silence(scene: Scene) -> bool:
-    """A moderator mutes or deafens somebody, or lifts it."""
-    found = _somebody(scene)
-    if found is None:
-        return False
-    guild, state = found
-    voice.switch(scene.world, guild, state.user_id, scene.rng.choice(("mute", "deaf")))
-    return True
-
-
 def _somebody(scene: Scene) -> tuple[Guild, VoiceState] | None:
     guild = scene.guild()
     if guild is None or not guild.states:

@@ -189,7 +189,12 @@ def test_edits_deletions_and_reactions_speak_of_messages_that_exist(ended: Any) 
 
 def test_dispatches_carry_the_number_of_their_line(ended: Any) -> None:
     lines = ended.lines()
-    names = {"VOICE_STATE_UPDATE": {"VOICE_STATE"}, "GUILD_AUDIT_LOG_ENTRY_CREATE": {"AUDIT_LOG_ENTRY"}}
+    names = {
+        "VOICE_STATE_UPDATE": {"VOICE_STATE"},
+        "GUILD_AUDIT_LOG_ENTRY_CREATE": {"AUDIT_LOG_ENTRY"},
+        "GUILD_MEMBER_UPDATE": {"MEMBER_ACTION", "OWN_NICK"},
+        "AUTO_MODERATION_ACTION_EXECUTION": {"MEMBER_ACTION"},
+    }
     checked = 0
     for dispatch in ended.dispatches:
         if not dispatch.ledger_id:
@@ -207,9 +212,11 @@ def test_dispatches_carry_the_number_of_their_line(ended: Any) -> None:
 
 def test_counted_deeds_are_told_exactly_once(ended: Any) -> None:
     numbers = {dispatch.ledger_id for dispatch in ended.dispatches}
-    untold = {"HEADER", "GUILD", "END", "VOICE_SESSION", "MESSAGE_PIN"}
+    untold = {"HEADER", "GUILD", "END", "VOICE_SESSION", "MESSAGE_PIN", "TIMEOUT_EXPIRED", "INVITE_USE"}
     for line in ended.lines():
-        assert (line["n"] in numbers) == (line["type"] not in untold), line
+        # Of orders in voice and of a bot that is added a line of its own tells.
+        told_elsewhere = line.get("action", "").startswith(("voice_", "member_", "bot_"))
+        assert (line["n"] in numbers) == (line["type"] not in untold and not told_elsewhere), line
 
 
 def test_nothing_happens_in_an_outage(ended: Any) -> None:

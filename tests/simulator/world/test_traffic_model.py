@@ -24,7 +24,19 @@ from exporter.simulator.world import World
 
 def story(stage: Any) -> list[tuple[Any, ...]]:
     """What happened, without the moments at which it did."""
-    made_later = ("message_id", "audit_entry_id", "n", "at", "from", "to", "ms", "afk_ms", "channels", "of")
+    made_later = (
+        "message_id",
+        "audit_entry_id",
+        "n",
+        "at",
+        "from",
+        "to",
+        "ms",
+        "afk_ms",
+        "channels",
+        "of",
+        "until",
+    )
     threads = {line["channel_id"] for line in stage.lines() if line["type"] == "THREAD_CREATE"}
     return [
         tuple(
