@@ -62,6 +62,10 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     s: Annotated[int, Meta(ge=0, le=_FAR_PAST_ANY_SEQUENCE)] | None = None
 
 
+OURS: Final = (SHARD_NEWS, "REST_")
+"""How dispatches begin that the source makes itself: news of connections, answers of the REST API."""
+
+
 class Hello(msgspec.Struct, frozen=True):
     """Data of HELLO. Bounded, since disnake starts a thread that wakes at this interval, in milliseconds."""
 
@@ -206,7 +210,7 @@ class FrameReader:
 
     def _hand_over(self, name: str, data: msgspec.Raw) -> None:
         label = LABELS.get(name, OTHER)
-        if label is OTHER and name == SHARD_NEWS:  # ours to say, not the gateway's
+        if label is OTHER and name.startswith(OURS):  # ours to say, not the gateway's
             self._reject("untyped")
             return
         counts = self._counts

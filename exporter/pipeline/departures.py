@@ -278,11 +278,14 @@ class Departures:
         for departure in self._pending:
             action = departure.action
             who = action.target
+            case = self._case_of(departure)
             saved.append(
                 SavedDeparture(
                     *(action.type, action.guild_id, action.at, who.user_id, who.name, who.bot),
                     departure.key,
                     departure.after,
+                    self._reason(case, departure)[1],
+                    self._is_banned(case, departure),
                 )
             )
         return saved
@@ -292,7 +295,12 @@ class Departures:
         person = Person(saved.user_id, saved.name, saved.bot)
         action = Action(saved.type, "leave", saved.guild_id, saved.at, person)
         departure = Departure(action, saved.key, self._next(), now, now + WINDOW_MS, saved.after)
-        _remember(self._case((saved.guild_id, saved.user_id), now).departures, departure)
+        case = self._case((saved.guild_id, saved.user_id), now)
+        _remember(case.departures, departure)
+        if saved.entry is not None:
+            _remember(case.entries, saved.entry)
+        if saved.banned:
+            _remember(case.bans, Banned(self._next(), saved.at))
         self._pending[departure] = None
         return departure
 

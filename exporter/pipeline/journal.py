@@ -11,6 +11,8 @@ from typing import TypeAlias
 
 import msgspec
 
+from exporter.events.facts import AuditEntry
+
 Cells: TypeAlias = list[tuple[int, str, str, int, int, int, str, int]]
 """Start of the smallest window, measure, label value, guild, channel, user, emoji, amount."""
 
@@ -83,7 +85,10 @@ class SavedAction(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SavedDeparture(msgspec.Struct, frozen=True, array_like=True):
-    """A departure whose reason is not decided; ``after`` is the join before it, where that was seen."""
+    """A departure whose reason is not decided; ``after`` is the join before it, where that was seen.
+
+    ``entry`` is the audit-log entry and ``banned`` the dispatch of a ban that speak of it so far.
+    """
 
     type: str
     guild_id: int
@@ -93,6 +98,8 @@ class SavedDeparture(msgspec.Struct, frozen=True, array_like=True):
     bot: bool
     key: str
     after: int
+    entry: AuditEntry | None = None
+    banned: bool = False
 
 
 class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
