@@ -2,8 +2,8 @@
 
 The gateway does not say everything: an audit log missed, uses of invites, approximate counts. Who needs to
 know asks by an ``Inquiry``; the source spends the request, within Discord's limits, and hands the answer to
-the intake as one more dispatch, named after the kind with ``REST_`` before it, whose data is an ``Answer``. So
-answers are decoded, counted and refused like everything else, and no stage waits for another.
+the intake as one more dispatch, named after the kind with ``REST_`` before it, whose data is an ``Answer``.
+So answers are decoded, counted and refused like everything else, and no stage waits for another.
 
 Invariants: asking never blocks and never fails; equal questions that are waiting are asked once; an answer
 always comes, with ``status`` 0 if Discord could not be reached or the question found no room.
