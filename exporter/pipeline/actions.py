@@ -115,9 +115,18 @@ class ActionLog:
         target_id: int,
         now: int,
     ) -> None:
-        """An action that is known from its effect only; its entry may still be read some day."""
+        """A timeout known from its effect only; the entry that sets the same end may still be read."""
         self.begin(action, guild_id, at, key, data, target_id)
-        told = Told(key, ENTRY_CREATE, guild_id, at, now + UNMATCHED_MS, target_id, seen=True)
+        told = Told(
+            key,
+            ENTRY_CREATE,
+            guild_id,
+            at,
+            now + UNMATCHED_MS,
+            target_id,
+            seen=True,
+            once=str(data["until"] or 0),
+        )
         self._keep((guild_id, action, target_id), told, self._dispatches)
         self.unsaved = True
 
@@ -191,6 +200,7 @@ class ActionLog:
             if told.entry is None
             and (not told.undone or entry.at <= told.at + SLACK_MS)
             and (place[1] in _OPPOSITE or abs(entry.at - told.at) <= WINDOW_MS)
+            and (told.kind != ENTRY_CREATE or told.once == str(entry.until))
         ]
         return min(waiting, key=lambda told: abs(told.at - entry.at), default=None)
 

@@ -181,7 +181,11 @@ def _take_leave(books: _Books, line: LedgerLine) -> None:
     member: Key = (line.guild_id, line.user_id)
     for scope, key in ((Scope.GUILD, guild), (Scope.MEMBER, member)):
         books.add("leaves", scope, key, _ONE)
-        if books.sight.is_unexplained(reason, line.audit_entry_id):
+        if line.n in books.sight.mingled:
+            other = "prune" if reason == "leave" else "leave"
+            books.add(f"leaves: {reason}", scope, key, Amount(1, below=1))
+            books.add(f"leaves: {other}", scope, key, _MAYBE)
+        elif books.sight.is_unexplained(reason, line.audit_entry_id):
             # Whoever missed the cause takes it for a departure of somebody's own accord.
             books.add(f"leaves: {reason}", scope, key, Amount(1, below=1))
             books.add("leaves: leave", scope, key, _MAYBE)

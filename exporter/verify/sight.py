@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -11,6 +12,9 @@ if TYPE_CHECKING:
     from exporter.verify.lines import LedgerLine
 
 Gap = tuple[int, int]
+
+_TOGETHER_MS = 100
+"""Departures this close cannot be told apart: what is sent together arrives together."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,6 +28,8 @@ class Sight:
         outages: times a guild was unavailable, by guild.
         blind_entries: audit entries nobody was told of.
         lost_causes: audit entries whose ban was not seen either.
+        mingled: numbers of departures that came together with a prune's, and of that prune's: an entry of a
+            prune says only how many it removed.
     """
 
     lost: frozenset[int]
@@ -31,6 +37,7 @@ class Sight:
     outages: dict[int, tuple[Gap, ...]]
     blind_entries: frozenset[int]
     lost_causes: frozenset[int]
+    mingled: frozenset[int] = frozenset()
 
     @classmethod
     def of(cls, lines: Iterable[LedgerLine]) -> Sight:
@@ -49,6 +56,7 @@ class Sight:
             lost_causes=frozenset(
                 line.audit_entry_id or 0 for line in kept if line.type == "GUILD_BAN_ADD" and line.n in lost
             ),
+            mingled=_mingled(kept),
         )
 
     def gap_seconds(self, guild_id: int, start: int, end: int) -> float:
@@ -66,6 +74,32 @@ class Sight:
     def is_unexplained(self, reason: str, entry_id: int | None) -> bool:
         """Whether nothing said why somebody went: the entry is missing and, for a ban, the ban too."""
         return self.is_blind(entry_id) and (reason != "ban" or entry_id in self.lost_causes)
+
+
+def _mingled(lines: tuple[LedgerLine, ...]) -> frozenset[int]:
+    gone = [line for line in lines if line.type == "GUILD_MEMBER_REMOVE"]
+    prunes: dict[int, list[LedgerLine]] = {}
+    for line in gone:
+        if line.reason == "prune":
+            prunes.setdefault(line.audit_entry_id or 0, []).append(line)
+    found: set[int] = set()
+    for pruned in prunes.values():
+        first, last = pruned[0], pruned[-1]
+        beside = {
+            line.n
+            for line in _between(gone, first.at - _TOGETHER_MS, last.at + _TOGETHER_MS)
+            if line.guild_id == first.guild_id and line.reason == "leave"
+        }
+        if beside:
+            found |= beside | {line.n for line in pruned}
+    return frozenset(found)
+
+
+def _between(lines: list[LedgerLine], start: int, end: int) -> list[LedgerLine]:
+    def moment(line: LedgerLine) -> int:
+        return line.at
+
+    return lines[bisect_left(lines, start, key=moment) : bisect_right(lines, end, key=moment)]
 
 
 def _outages(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:

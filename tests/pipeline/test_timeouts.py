@@ -163,7 +163,8 @@ def test_by_whom_a_timeout_was_is_told_once_the_audit_log_may_be_read() -> None:
     log = Log(blind=True)
     log.take(update(END))
     log.wait(12 * SECOND)
-    log.take(set_())
-    (row,) = log.rows.values()
-    assert (row["action"], row["moderator_id"]) == ("timeout", MODERATOR)
-    assert log.counts == {"timeout": 1}
+    log.take(set_(END + 5000, AT + 1000, 1), set_())
+    first, second = log.rows.values()
+    assert (first["until"], first["audit_entry_id"]) == (END, set_().entry_id)
+    assert second["audit_entry_id"] == set_(END + 5000, AT + 1000, 1).entry_id
+    assert log.counts == {"timeout": 2}

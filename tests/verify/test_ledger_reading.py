@@ -81,6 +81,35 @@ def scribe(tmp_path: Path) -> Scribe:
     return Scribe(tmp_path / "ledger.jsonl")
 
 
+def mingled(scribe: Scribe, apart_ms: int) -> Expected:
+    for user, reason, at in (("1", "prune", 1000), ("2", "prune", 1000), ("3", "leave", 1000 + apart_ms)):
+        entry = E if reason == "prune" else None
+        scribe.write(
+            "GUILD_MEMBER_REMOVE",
+            at,
+            guild_id=G,
+            user_id=user,
+            reason=reason,
+            moderator_id=M,
+            audit_entry_id=entry,
+            member_count=9,
+        )
+    return scribe.read()
+
+
+def test_a_leave_together_with_a_prune_may_be_taken_for_part_of_it(scribe: Scribe) -> None:
+    expected = mingled(scribe, apart_ms=100)
+    assert amount(expected, "leaves: prune") == Amount(2, below=2, above=1)
+    assert amount(expected, "leaves: leave") == Amount(1, below=1, above=2)
+    assert amount(expected, "leaves") == Amount(3)
+
+
+def test_a_leave_some_time_after_a_prune_is_no_part_of_it(scribe: Scribe) -> None:
+    expected = mingled(scribe, apart_ms=101)
+    assert amount(expected, "leaves: prune") == Amount(2)
+    assert amount(expected, "leaves: leave") == Amount(1)
+
+
 def amount(expected: Expected, name: str, scope: Scope = Scope.GUILD, *key: int | str) -> Amount:
     return expected.amounts.get(Quantity(name, scope), {}).get(key or (1,), Amount())
 

@@ -126,7 +126,8 @@ def prune_many(scene: Scene) -> bool:
     idle = [user_id for user_id in guild.members[-most:] if not guild.stays(user_id)]
     if not idle:
         return False
-    by = By(scene.moderator(guild), scene.rng.choice(words.REASONS), scene.rng.choice((-1.0, 0.0)))
+    # The entry says how many were removed, so it is written when that is done.
+    by = By(scene.moderator(guild), scene.rng.choice(words.REASONS))
     members.prune(scene.world, guild, idle[: scene.rng.randint(1, len(idle))], by)
     return True
 
