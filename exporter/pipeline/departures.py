@@ -294,13 +294,13 @@ class Departures:
         """Take up a departure of the process before."""
         person = Person(saved.user_id, saved.name, saved.bot)
         action = Action(saved.type, "leave", saved.guild_id, saved.at, person)
-        departure = Departure(action, saved.key, self._next(), now, now + WINDOW_MS, saved.after)
         case = self._case((saved.guild_id, saved.user_id), now)
+        if saved.banned:  # ahead of its own departure, or it would be that of the member's next one too
+            _remember(case.bans, Banned(self._next(), saved.at))
+        departure = Departure(action, saved.key, self._next(), now, now + WINDOW_MS, saved.after)
         _remember(case.departures, departure)
         if saved.entry is not None:
             _remember(case.entries, saved.entry)
-        if saved.banned:
-            _remember(case.bans, Banned(self._next(), saved.at))
         self._pending[departure] = None
         return departure
 
