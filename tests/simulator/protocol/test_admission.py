@@ -142,11 +142,12 @@ async def test_silent_client_is_closed_with_4009_and_loses_its_session(
 
 
 async def test_heartbeats_keep_the_connection(make_lab: Callable[..., Awaitable[Lab]]) -> None:
-    lab = await make_lab(heartbeat_interval_ms=200, command_limit=100_000)
+    # Long enough that a busy machine's pauses are no silence, and short enough to outlast the patience here.
+    lab = await make_lab(heartbeat_interval_ms=1_200, command_limit=100_000)
     client = await lab.ready()
     loop_time = client.socket._loop.time
     started = loop_time()
-    while loop_time() < started + 0.6:
+    while loop_time() < started + 2.0:
         await client.barrier()
     await client.barrier()
     assert lab.counters.closes == {}
