@@ -77,8 +77,8 @@ async def test_client_resumes_and_misses_nothing(
 async def test_client_leaves_a_half_open_socket_by_its_heartbeat_and_resumes(
     make_lab: Callable[..., Awaitable[Lab]], make_bot: Callable[..., Bot]
 ) -> None:
-    lab = await make_lab(heartbeat_interval_ms=100, command_limit=100_000)
-    bot = make_bot(lab, heartbeat_timeout=0.4)
+    lab = await make_lab(heartbeat_interval_ms=1_000, command_limit=100_000)
+    bot = make_bot(lab, heartbeat_timeout=2.0)
     await start(lab, bot)
     lab.say(1)
     await bot.until(lambda bot: bot.messages == ["1"])
