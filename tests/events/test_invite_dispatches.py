@@ -1,0 +1,280 @@
+"""What dispatches and answers tell of invites, roles, bans and AutoModeration, whatever they lack."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from exporter.events import invites, moderation, rights
+from exporter.events.catalogue import full_catalogue
+from exporter.events.facts import (
+    Action,
+    BotKnown,
+    Count,
+    InviteKnown,
+    InviteLost,
+    InviteMade,
+    InvitesRead,
+    InviteTaken,
+    MemberRoles,
+    MessageGone,
+    Person,
+    Record,
+    RoleGone,
+    RoleSeen,
+    RolesSeen,
+)
+from exporter.events.inquiry import Inquiry, Kind
+
+NOW = 1_700_000_000_000
+GUILD = 5
+CATALOGUE = full_catalogue()
+
+
+def read(payload: Any, reader: Any, **fields: Any) -> tuple[Any, ...]:
+    body = json.dumps(fields).encode()
+    return tuple(reader(msgspec.json.decode(body, type=payload, strict=False), NOW))
+
+
+# ---------------------------------------------------------------------- invites made and gone
+
+
+def made(**fields: Any) -> tuple[Any, ...]:
+    return read(invites.InviteCreate, invites.read_create, **fields)
+
+
+def test_an_invite_made_is_a_row_a_count_and_known_from_then_on() -> None:
+    record, count, known = made(
+        code="abc",
+        guild_id=str(GUILD),
+        channel_id="8",
+        inviter={"id": "9", "username": "ma\x00son"},
+        max_uses=3,
+        max_age=60,
+        temporary=True,
+        created_at="2023-11-14T22:13:00+00:00",
+        expires_at="2023-11-14T22:14:00+00:00",
+    )
+    begun = 1_699_999_980_000
+    assert isinstance(record, Record)
+    assert (record.key, record.at, record.person) == (f"invite:{GUILD}:abc", begun, 9)
+    assert record.data["expires_at"] == begun + 60_000
+    assert count == Count(invites.CREATED.slot, GUILD, begun)
+    assert known == InviteMade(GUILD, InviteKnown("abc", 0, 3, 9, "ma son", begun + 60_000))
+
+
+def test_an_invite_by_nobody_that_never_ends() -> None:
+    record, _, known = made(code="abc", guild_id=str(GUILD))
+    assert (record.at, record.person) == (NOW, 0)
+    assert (record.data["expires_at"], record.data["inviter_username"]) == (None, None)
+    assert known.invite == InviteKnown("abc")
+
+
+def test_a_time_that_cannot_be_true_is_that_of_receipt() -> None:
+    record, count, _ = made(code="abc", guild_id=str(GUILD), created_at="1999-01-01T00:00:00+00:00")
+    assert (record.at, count.at, record.data["created_at"]) == (NOW, NOW, NOW)
+
+
+@pytest.mark.parametrize("fields", [{"code": "abc"}, {"code": "", "guild_id": "5"}])
+def test_an_invite_to_no_guild_or_without_code_is_none(fields: dict[str, str]) -> None:
+    assert made(**fields) == ()
+    assert read(invites.InviteDelete, invites.read_delete, **fields) == ()
+
+
+def test_an_invite_gone_has_a_row_of_its_own_each_time() -> None:
+    """A code may be given anew, a guild's address above all."""
+    record, lost = read(invites.InviteDelete, invites.read_delete, code="abc", guild_id="5")
+    assert (record.key, record.data, record.person) == (f"invite_gone:5:abc:{NOW}", {"code": "abc"}, 0)
+    assert lost == InviteLost(5, "abc")
+
+
+def test_made_lost_and_taken_back_agree_on_an_overlong_code() -> None:
+    code = "x" * 500
+    (*_, known) = made(code=code, guild_id="5")
+    (_, lost) = read(invites.InviteDelete, invites.read_delete, code=code, guild_id="5")
+    change = {"key": "code", "old_value": code}
+    (taken,) = read(invites.InviteAudit, invites.read_audit, guild_id="5", action_type=42, changes=[change])
+    assert known.invite.code == lost.code == taken.code
+    assert len(lost.code) < 100
+
+
+# ---------------------------------------------------------------------- answers
+
+
+def answered(status: int, body: object, kind: Kind = Kind.INVITES) -> InvitesRead:
+    inquiry = Inquiry(kind, GUILD, purpose="p:1")
+    payload, reader = (
+        (invites.InvitesAnswer, invites.read_invites)
+        if kind is Kind.INVITES
+        else (invites.VanityAnswer, invites.read_vanity)
+    )
+    packed = json.dumps({"inquiry": msgspec.to_builtins(inquiry), "status": status, "body": body}).encode()
+    (found,) = reader(msgspec.json.decode(packed, type=payload, strict=False), NOW)  # type: ignore[operator]  # a pair
+    assert (found.inquiry, found.at) == (inquiry, NOW)
+    return found
+
+
+def test_the_invites_of_a_guild_are_read_with_their_uses() -> None:
+    body = [
+        {"code": "a", "uses": 4, "max_uses": 5, "inviter": {"id": "9", "username": "m"}},
+        {"code": "b", "expires_at": "2023-11-14T22:13:20+00:00"},
+    ]
+    found = answered(200, body)
+    assert found.status == 200
+    assert found.invites == (InviteKnown("a", 4, 5, 9, "m"), InviteKnown("b", expires_at=NOW))
+
+
+@pytest.mark.parametrize("kind", [Kind.INVITES, Kind.VANITY])
+@pytest.mark.parametrize(("status", "told"), [(200, 0), (0, 0), (403, 403), (500, 500)])
+def test_an_answer_without_content_is_none_whatever_its_status_says(
+    kind: Kind, status: int, told: int
+) -> None:
+    found = answered(status, None, kind)
+    assert (found.status, found.invites) == (told, ())
+
+
+def test_a_guild_without_invites_is_an_answer() -> None:
+    found = answered(200, [])
+    assert (found.status, found.invites) == (200, ())
+
+
+def test_the_guild_s_own_address_is_marked() -> None:
+    assert answered(200, {"code": "place", "uses": 7}, Kind.VANITY).invites == (
+        InviteKnown("place", 7, vanity=True),
+    )
+
+
+@pytest.mark.parametrize("code", [None, ""])
+def test_a_guild_that_has_given_up_its_address_has_none(code: str | None) -> None:
+    found = answered(200, {"code": code, "uses": 7}, Kind.VANITY)
+    assert (found.status, found.invites) == (200, ())
+
+
+@pytest.mark.parametrize(
+    ("kind", "changes", "codes"),
+    [
+        (42, [{"key": "code", "old_value": "abc"}], ["abc"]),
+        (40, [{"key": "code", "old_value": "abc"}], []),
+        (42, [{"key": "uses", "old_value": 1}, {"key": "code", "old_value": "abc"}], ["abc"]),
+        (42, [{"key": "code", "old_value": 7}], []),
+        (42, [{"key": "code", "new_value": "abc"}], []),
+        (42, None, []),
+    ],
+)
+def test_the_code_of_an_invite_taken_back_is_in_its_changes(
+    kind: int, changes: list[dict[str, Any]] | None, codes: list[str]
+) -> None:
+    found = read(invites.InviteAudit, invites.read_audit, guild_id="5", action_type=kind, changes=changes)
+    assert found == tuple(InviteTaken(5, code) for code in codes)
+
+
+# ---------------------------------------------------------------------- roles
+
+
+def guild(**fields: Any) -> tuple[Any, ...]:
+    return read(rights.GuildRoles, rights.read_guild, **{"id": "5"} | fields)
+
+
+def test_a_guild_s_roles_and_those_of_its_bots_are_told_and_of_people_none() -> None:
+    members = [
+        {"user": {"id": "1", "bot": True}, "roles": ["2", "3"]},
+        {"user": {"id": "4"}, "roles": ["2"]},
+        {"roles": ["2"]},
+    ]
+    found = guild(roles=[{"id": "5", "permissions": "8"}, {"id": "2"}], members=members, owner_id="4")
+    assert found == (RolesSeen(5, 4, ((5, 8), (2, 0)), ((1, (2, 3)),)),)
+
+
+@pytest.mark.parametrize("fields", [{}, {"unavailable": True, "roles": [{"id": "5"}]}, {"roles": []}])
+def test_a_guild_that_cannot_be_seen_says_nothing_of_roles(fields: dict[str, Any]) -> None:
+    assert guild(**fields) == ()
+
+
+def test_a_guild_of_unknown_owner_is_nobody_s() -> None:
+    (found,) = guild(roles=[{"id": "5"}], owner_id=None)
+    assert found.owner_id == 0
+
+
+@pytest.mark.parametrize("permissions", ["-1", "x", str(2**63), 1.5])
+def test_permissions_that_are_no_bits_are_refused(permissions: object) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        guild(roles=[{"id": "5", "permissions": permissions}])
+
+
+def test_changes_of_roles_are_told_one_by_one() -> None:
+    role = {"id": "2", "permissions": str(1 << 52)}
+    assert read(rights.RoleChange, rights.read_role, guild_id="5", role=role) == (RoleSeen(5, 2, 1 << 52),)
+    assert read(rights.RoleDelete, rights.read_role_gone, guild_id="5", role_id="2") == (RoleGone(5, 2),)
+
+
+@pytest.mark.parametrize(("bot", "told"), [(True, (MemberRoles(5, 1, (2,)),)), (False, ())])
+def test_only_a_bot_s_own_roles_are_followed(bot: bool, told: tuple[Any, ...]) -> None:  # noqa: FBT001 - a table
+    user = {"id": "1", "bot": bot}
+    assert read(rights.MemberUpdate, rights.read_member, guild_id="5", user=user, roles=["2"]) == told
+
+
+def test_ready_says_who_the_bot_is_or_nothing() -> None:
+    assert read(rights.ReadyUser, rights.read_ready, user={"id": "1"}) == (BotKnown(1),)
+    assert read(rights.ReadyUser, rights.read_ready) == ()
+
+
+def test_roles_are_followed_whatever_is_switched_off() -> None:
+    everything_off = CATALOGUE.switched(dict.fromkeys(CATALOGUE.events, False))
+    assert rights.FAMILY.core.keys() <= everything_off.readers.keys()
+
+
+# ---------------------------------------------------------------------- bans, AutoModeration, deletions
+
+
+@pytest.mark.parametrize(
+    ("reader", "kind", "action"),
+    [(moderation.read_ban, "GUILD_BAN_ADD", "ban"), (moderation.read_unban, "GUILD_BAN_REMOVE", "unban")],
+)
+def test_a_ban_is_dated_by_its_receipt_and_names_its_target_clean(
+    reader: Any, kind: str, action: str
+) -> None:
+    user = {"id": "9", "username": "a\nb", "bot": True}
+    found = read(moderation.BanPayload, reader, guild_id="5", user=user)
+    assert found == (Action(kind, action, 5, NOW, Person(9, "a b", bot=True)),)
+
+
+def executed(kind: int, **fields: Any) -> tuple[Any, ...]:
+    told = {"guild_id": "5", "action": {"type": kind}, "rule_id": "6", "user_id": "9"}
+    return read(moderation.ExecutionPayload, moderation.read_execution, **told | fields)
+
+
+@pytest.mark.parametrize(
+    ("kind", "action"), [(1, "automod_block"), (2, "automod_flag"), (3, "automod_timeout")]
+)
+def test_what_automoderation_did_is_named(kind: int, action: str) -> None:
+    (found,) = executed(kind, channel_id="8", message_id="77")
+    assert (found.action, found.type, found.target) == (action, moderation.EXECUTION, Person(9, ""))
+    assert found.data == {"rule_id": 6, "channel_id": 8, "message_id": 77}
+    assert moderation.TYPE_OF_ACTION[action] == found.type
+
+
+@pytest.mark.parametrize("kind", [0, 4, 99, -1])
+def test_what_else_automoderation_does_is_no_action_on_a_member(kind: int) -> None:
+    assert executed(kind) == ()
+
+
+def test_one_hit_with_several_actions_bears_one_name_and_the_next_hit_another() -> None:
+    (block,), (flag,) = executed(1, message_id="77"), executed(2, message_id="77")
+    (other,), (rule,) = executed(1, message_id="78"), executed(1, message_id="77", rule_id="7")
+    assert block.once == flag.once
+    assert len({block.once, other.once, rule.once}) == 3
+
+
+def test_a_blocked_message_is_told_apart_by_its_alert_or_by_the_time() -> None:
+    (alerted,), (silent,) = executed(1, alert_system_message_id="80"), executed(1)
+    assert (alerted.once, silent.once) == ("6:9:80", f"6:9:{NOW}")
+
+
+def test_a_message_gone_from_a_guild_is_told_with_its_channel_and_from_elsewhere_not() -> None:
+    gone = {"id": "1", "channel_id": "8"}
+    payload, reader = moderation.DeletionPayload, moderation.read_deletion
+    assert read(payload, reader, **gone, guild_id="5") == (MessageGone(5, 8, NOW),)
+    assert read(payload, reader, **gone) == ()
