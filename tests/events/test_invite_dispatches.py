@@ -106,13 +106,15 @@ def test_made_lost_and_taken_back_agree_on_an_overlong_code() -> None:
 
 def answered(status: int, body: object, kind: Kind = Kind.INVITES) -> InvitesRead:
     inquiry = Inquiry(kind, GUILD, purpose="p:1")
+    payload: Any
+    reader: Any
     payload, reader = (
         (invites.InvitesAnswer, invites.read_invites)
         if kind is Kind.INVITES
         else (invites.VanityAnswer, invites.read_vanity)
     )
     packed = json.dumps({"inquiry": msgspec.to_builtins(inquiry), "status": status, "body": body}).encode()
-    (found,) = reader(msgspec.json.decode(packed, type=payload, strict=False), NOW)  # type: ignore[operator]  # a pair
+    (found,) = reader(msgspec.json.decode(packed, type=payload, strict=False), NOW)
     assert (found.inquiry, found.at) == (inquiry, NOW)
     return found
 

@@ -132,7 +132,8 @@ EVERYTHING = [make(OUT) for make in ABOUT] + [
 
 
 def test_where_nobody_opted_out_the_very_routes_are_returned() -> None:
-    routes = {type(fact): [].append for fact in EVERYTHING}
+    taken: list[Any] = []
+    routes = {type(fact): taken.append for fact in EVERYTHING}
     screened = OptOut(frozenset()).screened(routes)
     assert screened == routes
     assert all(screened[kind] is route for kind, route in routes.items())
