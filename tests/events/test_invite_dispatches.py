@@ -114,6 +114,7 @@ def answered(status: int, body: object, kind: Kind = Kind.INVITES) -> InvitesRea
         else (invites.VanityAnswer, invites.read_vanity)
     )
     packed = json.dumps({"inquiry": msgspec.to_builtins(inquiry), "status": status, "body": body}).encode()
+    found: InvitesRead
     (found,) = reader(msgspec.json.decode(packed, type=payload, strict=False), NOW)
     assert (found.inquiry, found.at) == (inquiry, NOW)
     return found
