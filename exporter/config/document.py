@@ -45,7 +45,12 @@ def read_document(text: str, name: str) -> Document:
     if len(text) > MAX_CHARACTERS:
         document.flaws.append(((), 0, f"is larger than {MAX_CHARACTERS:,} characters; is it the right file?"))
         return document
-    loader = yaml.SafeLoader(text)
+    try:
+        # Already this looks for characters that YAML does not allow.
+        loader = yaml.SafeLoader(text)
+    except yaml.YAMLError as error:
+        document.flaws.append(((), 0, f"is not valid YAML: {_reason(error)}"))
+        return document
     try:
         root = loader.get_single_node()
         if root is None:

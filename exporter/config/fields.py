@@ -147,7 +147,7 @@ def format_duration(seconds: float) -> str:
     for length, unit in _SECONDS:
         if seconds >= length and seconds % length == 0:
             return f"{seconds / length:.0f}{unit}"
-    return f"{seconds * 1000:g}ms" if seconds else "0s"
+    return f"{seconds * 1000:.15g}ms" if seconds else "0s"
 
 
 def format_size(size: int) -> str:
