@@ -147,13 +147,18 @@ class Attribution:
 
     # ------------------------------------------------------------------ what time decides
 
-    def settle(self, now: int, wall: int, *, all_of_them: bool = False) -> None:
-        """Decide what has waited long enough, and ask for what nobody explains."""
-        self._departures.settle(now, all_of_them=all_of_them)
+    def settle(self, now: int, wall: int, *, heard: int | None = None, all_of_them: bool = False) -> None:
+        """Decide what has waited long enough, and ask for what nobody explains.
+
+        ``heard`` is up to when all there was to hear has come, ``now`` if it is not given: in a connection's
+        silence nothing is decided, since a replay may bring the other half of what is known.
+        """
+        heard = now if heard is None else min(heard, now)
+        self._departures.settle(heard, all_of_them=all_of_them)
         self._timeouts.settle(now, wall, all_of_them=all_of_them)
-        for thing in [thing for thing in self._misses if _is_over(thing, now)]:
+        for thing in [thing for thing in self._misses if _is_over(thing, heard)]:
             self._lookups.find(self._misses.pop(thing))
-        self._log.settle(now, all_of_them=all_of_them)
+        self._log.settle(heard, all_of_them=all_of_them)
         if not all_of_them:
             self._lookups.ask_due(now)
             self._groups.ask_due(now)

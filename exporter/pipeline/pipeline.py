@@ -213,7 +213,7 @@ class Pipeline:
     async def tick(self) -> None:
         """One look after the stage."""
         self._streams.look()
-        self._settle()
+        self._settle(self._streams.heard)
         # A window that leaves without its last seconds of talk would have to leave twice.
         self._book(force=self._windows.due())
         full = self._aggregate.cell_count() > self._batching.max_cells
@@ -340,8 +340,8 @@ class Pipeline:
     def _silence(self, fact: MemberSilence) -> None:
         self._attribution.silence(fact, self._now())
 
-    def _settle(self, *, all_of_them: bool = False) -> None:
-        self._attribution.settle(self._now(), self._clock.now_ms(), all_of_them=all_of_them)
+    def _settle(self, heard: int | None = None, *, all_of_them: bool = False) -> None:
+        self._attribution.settle(self._now(), self._clock.now_ms(), heard=heard, all_of_them=all_of_them)
         if not all_of_them:
             self._catch_up.tick(self._now())
             self._invites.tick(self._now())

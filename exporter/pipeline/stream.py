@@ -5,8 +5,8 @@ what was missed in seconds or minutes, and most dispatches carry no time of thei
 id or an audit-log entry's; between two of those the others happened. So in a replay a dispatch is dated by
 the last one that told its time, starting from when the connection was last heard.
 
-A connection can be dead for a minute before that shows. So nothing about a guild is decided for want of news
-until its shard has been heard after the decision was due: ``heard_until``. While a shard is known to be
+A connection can be dead for a minute before that shows. So nothing is decided for want of news until every
+shard has been heard after the decision was due: ``heard``. While a shard is known to be
 without connection (``is_silent``) time in voice is not booked; the replay or the next session tells how long
 it was.
 """
@@ -15,6 +15,9 @@ from __future__ import annotations
 
 from exporter.clock import Clock
 from exporter.events.facts import ShardNews
+
+LONGEST_SILENCE_MS = 120_000
+"""A connection that says nothing for longer is known to be dead: it answers a heartbeat every 41 s."""
 
 
 class Streams:
@@ -74,9 +77,11 @@ class Streams:
                 self._heard[shard] = self._looked
         self._looked = self._now()
 
-    def heard_until(self, guild_id: int) -> int:
-        """The monotonic moment up to which everything about a guild has been heard."""
-        return self._heard.get(self._shard_of(guild_id), self._now())
+    @property
+    def heard(self) -> int:
+        """The monotonic moment up to which everything has been heard, on every shard."""
+        now = self._now()
+        return max(min(self._heard.values(), default=now), now - LONGEST_SILENCE_MS)
 
     def is_silent(self, guild_id: int) -> bool:
         """Whether the guild's shard is without a connection, or still catching up."""
