@@ -36,13 +36,6 @@ async def test_it_is_started_on_any_free_port_with_the_options_given(become, tmp
     await child.stop()
 
 
-async def test_it_can_read_nothing_of_what_is_typed(become, tmp_path):
-    child = become(f"cat >{tmp_path}/typed\n{READY}")
-    await child.start()
-    assert (tmp_path / "typed").read_text() == ""
-    await child.stop()
-
-
 @pytest.mark.parametrize(
     ("script", "told"),
     [
