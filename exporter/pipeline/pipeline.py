@@ -268,7 +268,7 @@ class Pipeline:
             MessageGone: lambda fact: self._attribution.lose_message(fact, self._now()),
             VoiceState: self._speak,
             SessionStarted: self._start_session,
-            ShardNews: self._streams.take,
+            ShardNews: self._take_news,
             ChannelSeen: self.directory.see_channel,
             ChannelGone: self.directory.lose_channel,
             GuildSeen: self._see_guild,
@@ -355,6 +355,12 @@ class Pipeline:
         if before not in {0, state.channel_id}:
             self._attribution.change_voice(state.guild_id, state.channel_id, state.at, self._now())
         self.voice.apply(state)
+
+    def _take_news(self, news: ShardNews) -> None:
+        if news.state == "lost":
+            # The last moment known: who is gone when the next session begins is booked up to here.
+            self.voice.book(self._clock.now_ms())
+        self._streams.take(news)
 
     def _start_session(self, fact: SessionStarted) -> None:
         shard, self._streams.shards = fact.shard

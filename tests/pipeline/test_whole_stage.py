@@ -420,3 +420,16 @@ async def test_an_audit_entry_in_a_replay_finds_the_ban_from_before_the_silence(
     site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "ban"))
     site.feed(pipeline, "SHARD", {"shard": 0, "state": "settled"})
     assert pipeline.totals("moderation_actions", "ban") == {GUILD: 1}
+
+
+async def test_a_session_that_ends_unseen_is_booked_up_to_the_loss(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "VOICE_STATE_UPDATE", payload("VOICE_STATE_UPDATE", "enter"))
+    await pass_time(site, pipeline, 5)
+    site.clock.advance(3)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "lost"})
+    await pass_time(site, pipeline, 20)
+    site.feed(pipeline, "READY", payload("READY", "without shards"))
+    site.feed(pipeline, "GUILD_CREATE", payload("GUILD_CREATE", "full") | {"voice_states": []})
+    await pass_time(site, pipeline, 2)
+    assert sum(pipeline.totals("voice_seconds", state).get(GUILD, 0) for state in STATES) == 8_000
