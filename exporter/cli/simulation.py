@@ -77,11 +77,14 @@ async def serve(plan: Plan, say: Callable[[str], None]) -> None:
         ledger.close()
         msg = f"cannot listen on port {plan.port} ({error.strerror}); choose another with --port"
         raise ExporterError(msg) from error
-    say(f"{READY} http://{settings.host}:{port}{API_PATH}")
+    leave = asyncio.Event()
     try:
-        await _traffic(plan, simulator, world, ledger, clock)
-        say(f"{OVER} {ledger.lines}")
-        await _linger(simulator)
+        with _on_signals(simulator.stop_requested, leave):
+            say(f"{READY} http://{settings.host}:{port}{API_PATH}")
+            await _traffic(plan, simulator, world, ledger, clock)
+            simulator.stop_requested.set()
+            say(f"{OVER} {ledger.lines}")
+            await _linger(simulator, leave)
     finally:
         await simulator.stop()
         ledger.close()
@@ -100,18 +103,17 @@ async def _traffic(
     ready = asyncio.Event()
     greeting = asyncio.create_task(_announce(simulator, ready))
     try:
-        with _on_signal(simulator.stop_requested):
-            await drive(
-                world,
-                _make_traffic(plan, world),
-                ledger,
-                simulator.publish,
-                rate=plan.rate,
-                duration=plan.duration,
-                ready=ready,
-                clock=clock,
-                stop_event=simulator.stop_requested,
-            )
+        await drive(
+            world,
+            _make_traffic(plan, world),
+            ledger,
+            simulator.publish,
+            rate=plan.rate,
+            duration=plan.duration,
+            ready=ready,
+            clock=clock,
+            stop_event=simulator.stop_requested,
+        )
     finally:
         greeting.cancel()
     with contextlib.suppress(TimeoutError):
@@ -124,11 +126,10 @@ async def _announce(simulator: Simulator, ready: asyncio.Event) -> None:
     ready.set()
 
 
-async def _linger(simulator: Simulator) -> None:
+async def _linger(simulator: Simulator, leave: asyncio.Event) -> None:
     """Serve until every client has left, the time is over or a signal says so."""
     registry = simulator.gateway.registry
-    leave = asyncio.Event()
-    with _on_signal(leave), contextlib.suppress(TimeoutError):
+    with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):
             while any(registry.connection(session) for session in registry) and not leave.is_set():
                 with contextlib.suppress(TimeoutError):
@@ -136,12 +137,16 @@ async def _linger(simulator: Simulator) -> None:
 
 
 @contextlib.contextmanager
-def _on_signal(event: asyncio.Event) -> Iterator[None]:
-    """Set the event on SIGINT or SIGTERM instead of ending the process."""
+def _on_signals(stop: asyncio.Event, leave: asyncio.Event) -> Iterator[None]:
+    """SIGINT and SIGTERM end the traffic; a further one, or one after the traffic, also the lingering."""
+
+    def on_signal() -> None:
+        (leave if stop.is_set() else stop).set()
+
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)
     for number in signals:
-        loop.add_signal_handler(number, event.set)
+        loop.add_signal_handler(number, on_signal)
     try:
         yield
     finally:
