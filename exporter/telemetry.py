@@ -194,6 +194,15 @@ class Telemetry:
                 "missing",
             )
         )
+        self.member_corrections = self._meter(
+            _counter(
+                "discord_exporter_member_count_corrections",
+                "Guilds' member counts found wrong and put right.",
+            )
+        )
+        self.member_drift = self._meter(
+            _counter("discord_exporter_member_count_drift", "Members by which those counts were wrong.")
+        )
         self.start_time = self._meter(
             _gauge("discord_exporter_start_time_seconds", "Unix time at which the process started.")
         )

@@ -245,6 +245,14 @@ class MemberMoved(msgspec.Struct, frozen=True):
     delta: int
 
 
+class CountsRead(msgspec.Struct, frozen=True):
+    """How many members a guild has and how many are online, as it was asked for; None where not told."""
+
+    guild_id: int
+    members: int | None = None
+    online: int | None = None
+
+
 class BotKnown(msgspec.Struct, frozen=True):
     """Who the bot itself is."""
 
@@ -281,6 +289,46 @@ class MemberRoles(msgspec.Struct, frozen=True):
     guild_id: int
     user_id: int
     role_ids: tuple[int, ...]
+
+
+class Part(msgspec.Struct, frozen=True):
+    """A role, channel, thread, emoji or sticker; ``traits`` are the fields whose changes are told."""
+
+    kind: str
+    part_id: int
+    traits: Mapping[str, Json]
+
+
+class PartSeen(msgspec.Struct, frozen=True):
+    """A part of a guild was ``made``, or ``changed``, or merely came into sight (``shown``).
+
+    ``maker_id`` is who made it, where the dispatch says so.
+    """
+
+    guild_id: int
+    at: int
+    part: Part
+    news: str
+    maker_id: int = 0
+
+
+class PartGone(msgspec.Struct, frozen=True):
+    """A part of a guild was deleted."""
+
+    guild_id: int
+    at: int
+    kind: str
+    part_id: int
+
+
+class PartsListed(msgspec.Struct, frozen=True):
+    """All parts of these kinds that a guild has; ``told`` if the list is news of a change."""
+
+    guild_id: int
+    at: int
+    kinds: tuple[str, ...]
+    parts: tuple[Part, ...]
+    told: bool = False
 
 
 class InviteKnown(msgspec.Struct, frozen=True, array_like=True):
@@ -351,11 +399,15 @@ Fact: TypeAlias = (
     | GuildChanged
     | GuildGone
     | MemberMoved
+    | CountsRead
     | BotKnown
     | RolesSeen
     | RoleSeen
     | RoleGone
     | MemberRoles
+    | PartSeen
+    | PartGone
+    | PartsListed
     | InviteMade
     | InviteLost
     | InviteTaken

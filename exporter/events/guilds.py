@@ -16,12 +16,14 @@ import msgspec
 from exporter.events.facts import (
     ChannelGone,
     ChannelSeen,
+    CountsRead,
     GuildChanged,
     GuildGone,
     GuildSeen,
     SessionStarted,
     ShardNews,
 )
+from exporter.events.inquiry import Inquiry
 from exporter.events.payload import MemberOf, Number, Snowflake, clean, clean_or_none, unix_ms
 from exporter.events.spec import SHARD_NEWS, EventSpec, Family, Field, Gauge, Reader
 from exporter.events.voice import VoicePayload
@@ -43,6 +45,13 @@ BOOSTS = Gauge(
     metric="discord_guild_boosts",
     measurement="discord_guild",
     field="boosts",
+)
+ONLINE = Gauge(
+    name="online",
+    help="Members online, about, as Discord told when it was last asked.",
+    metric="discord_guild_online",
+    measurement="discord_guild",
+    field="online",
 )
 
 
@@ -104,6 +113,21 @@ class GuildStub(msgspec.Struct):
 
     id: Snowflake
     unavailable: bool = False
+
+
+class GuildCounts(msgspec.Struct):
+    """Discord docs, Resources › Guild › Get Guild, ``with_counts``."""
+
+    approximate_member_count: Number | None = None
+    approximate_presence_count: Number | None = None
+
+
+class CountsAnswer(msgspec.Struct):
+    """What came of asking for the counts."""
+
+    inquiry: Inquiry
+    status: int
+    body: GuildCounts | None = None
 
 
 class Ready(msgspec.Struct):
@@ -168,6 +192,16 @@ def read_update(guild: GuildCore, received_at: int) -> tuple[GuildChanged, ...]:
     )
 
 
+def read_counts(answer: CountsAnswer, _received_at: int) -> tuple[CountsRead, ...]:
+    """How many members there are; an answer without a number is none."""
+    body = answer.body
+    if body is None or body.approximate_member_count is None:
+        return (CountsRead(answer.inquiry.guild_id),)
+    return (
+        CountsRead(answer.inquiry.guild_id, body.approximate_member_count, body.approximate_presence_count),
+    )
+
+
 def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildGone, ...]:
     """Removed, or in an outage."""
     return (GuildGone(guild.id, received_at, guild.unavailable),)
@@ -225,7 +259,7 @@ FAMILY = Family(
             "A guild as it was found when a session started.",
             *_GUILD_FIELDS,
             Field("channels", "Channels: id, name, type, parent."),
-            gauges=(MEMBERS, BOOSTS),
+            gauges=(MEMBERS, BOOSTS, ONLINE),
         ),
         _declare("GUILD_CREATE", "The bot was added to a guild.", *_GUILD_FIELDS),
         _declare("GUILD_DELETE", "The bot was removed from a guild; an outage is not a removal."),
@@ -249,6 +283,7 @@ FAMILY = Family(
         "THREAD_UPDATE": _CHANNEL,
         "THREAD_DELETE": _CHANNEL_GONE,
         "THREAD_LIST_SYNC": Reader(ThreadList, read_threads),
+        "REST_COUNTS": Reader(CountsAnswer, read_counts),
     },
     core_intents=("guilds",),
 )

@@ -17,6 +17,12 @@ class MetricsConfig(Section):
     member_activity_interval: Duration = Field(
         300.0, ge=1, le=86400, description="How often MEMBER_ACTIVITY_SNAPSHOT is made."
     )
+    member_count_interval: Duration = Field(
+        3600.0,
+        ge=0,
+        le=86400,
+        description="How often each guild's member count is compared with Discord's own; 0 for never.",
+    )
     max_top_members: int = Field(20, ge=0, le=1000, description="Members listed in a snapshot's top.")
     max_top_channels: int = Field(10, ge=0, le=1000, description="Channels listed in a snapshot's top.")
     max_top_emojis: int = Field(15, ge=0, le=1000, description="Emojis listed in a snapshot's top.")

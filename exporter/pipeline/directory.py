@@ -60,6 +60,7 @@ class Guild:
     icon: str | None = None
     owner_id: int = 0
     member_count: int = 0
+    online: int | None = None
     features: tuple[str, ...] = ()
     premium_tier: int = 0
     premium_subscription_count: int = 0

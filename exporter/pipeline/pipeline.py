@@ -7,6 +7,7 @@ a second it folds counts, books voice time, settles departures and closes window
 from __future__ import annotations
 
 import asyncio
+import random
 from collections.abc import Callable, Iterable, Mapping
 
 from exporter.clock import Clock
@@ -20,6 +21,7 @@ from exporter.events.facts import (
     ChannelGone,
     ChannelSeen,
     Count,
+    CountsRead,
     GuildChanged,
     GuildGone,
     GuildSeen,
@@ -41,7 +43,7 @@ from exporter.events.facts import (
     ShardNews,
     VoiceState,
 )
-from exporter.events.guilds import BOOSTS, MEMBERS
+from exporter.events.guilds import BOOSTS, MEMBERS, ONLINE
 from exporter.events.inquiry import Ask
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
@@ -52,6 +54,7 @@ from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, CatchUpConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
+from exporter.pipeline.headcount import Headcount
 from exporter.pipeline.intake import Intake, Route
 from exporter.pipeline.invites import InviteTracker
 from exporter.pipeline.privacy import OptOut
@@ -94,6 +97,7 @@ class Pipeline:
         channels: bool = False,
         ask: Ask | None = None,
         catch_up: CatchUpConfig | None = None,
+        rng: random.Random | None = None,
     ) -> None:
         self._catalogue = catalogue
         self._metrics = metrics
@@ -109,6 +113,14 @@ class Pipeline:
             catch_up or CatchUpConfig(),
             ask if "REST_AUDIT_LOG" in catalogue.readers else None,
             lambda guild_id: not self.rights.lacks(guild_id, "view_audit_log"),
+        )
+        self._headcount = Headcount(
+            self.directory,
+            ask if MEMBERS.name in catalogue.gauges else None,
+            telemetry,
+            rng or random.Random(),
+            interval=round(metrics.member_count_interval * 1000),
+            told={"GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"} <= catalogue.events.keys(),
         )
         self._streams = Streams(clock)
         window_ms = round(metrics.snapshot_interval * 1000)
@@ -149,9 +161,10 @@ class Pipeline:
             spool.source,
             lambda: self._attribution.save(self._now()),
         )
-        self._gauges: dict[str, Callable[[Guild], int]] = {
+        self._gauges: dict[str, Callable[[Guild], int | None]] = {
             MEMBERS.name: lambda guild: guild.member_count,
             BOOSTS.name: lambda guild: guild.premium_subscription_count,
+            ONLINE.name: lambda guild: guild.online,
             VOICE_MEMBERS.name: lambda guild: self.voice.members(guild.guild_id),
         }
         self._newcomers: dict[int, dict[int, int]] = {}
@@ -252,7 +265,11 @@ class Pipeline:
     def gauges(self, gauge: str) -> Mapping[int, float]:
         """A state by guild; guilds not seen whole yet have none."""
         read = self._gauges[gauge]
-        return {guild.guild_id: read(guild) for guild in self.directory.guilds.values() if guild.known}
+        return {
+            guild.guild_id: value
+            for guild in self.directory.guilds.values()
+            if guild.known and (value := read(guild)) is not None
+        }
 
     # ------------------------------------------------------------------ routes
 
@@ -274,7 +291,8 @@ class Pipeline:
             GuildSeen: self._see_guild,
             GuildChanged: self._change_guild,
             GuildGone: self._lose_guild,
-            MemberMoved: self.directory.move_member,
+            MemberMoved: self._headcount.move,
+            CountsRead: lambda fact: self._headcount.answer(fact, self._now()),
             BotKnown: self.rights.know_bot,
             RolesSeen: self.rights.see_roles,
             RoleSeen: self.rights.see_role,
@@ -344,6 +362,7 @@ class Pipeline:
         self._attribution.settle(self._now(), self._clock.now_ms(), heard=heard, all_of_them=all_of_them)
         if not all_of_them:
             self._catch_up.tick(self._now())
+            self._headcount.tick(self._now())
             self._invites.tick(self._now())
 
     def _now(self) -> int:
@@ -376,6 +395,7 @@ class Pipeline:
         self.voice.reconcile(fact.guild_id, fact.voice_states, fact.at)
         self._catch_up.see_guild(fact.guild_id, fact.at, self._now())
         self._invites.see_guild(fact.guild_id)
+        self._headcount.see_guild(fact.guild_id, self._now())
 
     def _change_rights(self, guild_id: int) -> None:
         self._catch_up.permit(guild_id, self._now())
@@ -401,6 +421,7 @@ class Pipeline:
             self.voice.forget(fact.guild_id, fact.at)
             self.rights.forget(fact.guild_id)
             self._catch_up.forget(fact.guild_id)
+            self._headcount.forget(fact.guild_id)
             self._invites.forget(fact.guild_id)
             self._attribution.forget(fact.guild_id)
             self._newcomers.pop(fact.guild_id, None)
@@ -421,7 +442,11 @@ class Pipeline:
     def _metrics_entry(self, guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:
         guild = self.directory.guilds.get(guild_id)
         seen = guild is not None and guild.known
-        gauges = {name: self._gauges[name](guild) for name in self._catalogue.gauges if guild and seen}
+        gauges = {
+            name: value
+            for name in self._catalogue.gauges
+            if guild and seen and (value := self._gauges[name](guild)) is not None
+        }
         peak, channel_peaks = self.voice.peaks(guild_id)
         around = Surroundings(
             gauges,
