@@ -264,6 +264,27 @@ class Aggregate:
                 known.setdefault(start, {})[slot, guild_id, channel_id, user_id, emoji] = amount
         return known
 
+    def channels_of(self, guild_id: int) -> set[int]:
+        """The channels of a guild that have a running total."""
+        return {channel for guilds in self.channel_totals.values() for channel in guilds.get(guild_id, ())}
+
+    @property
+    def by_channel(self) -> bool:
+        """Whether running totals are kept by channel."""
+        return self._channels
+
+    def forget_guild(self, guild_id: int) -> None:
+        """Forget a guild's running totals; what it did afterwards begins anew."""
+        for guilds in self.totals.values():
+            guilds.pop(guild_id, None)
+        for measure in self.channel_totals.values():
+            measure.pop(guild_id, None)
+
+    def forget_channel(self, guild_id: int, channel_id: int) -> None:
+        """Forget a channel's running totals."""
+        for guilds in self.channel_totals.values():
+            guilds.get(guild_id, {}).pop(channel_id, None)
+
     def cell_count(self) -> int:
         """Distinct counters held in open windows."""
         return self._cells

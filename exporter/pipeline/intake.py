@@ -1,7 +1,8 @@
 """Dispatches come in here: decoded into what is needed, read into facts, each taken where it belongs.
 
 ``accept`` never raises and never waits: whatever is in a payload, it is counted as accepted or as rejected
-with a reason. Conservation: received = accepted + rejected, by type.
+with a reason. A dispatch is taken whole or, if part of it cannot be read, not at all. Conservation:
+received = accepted + rejected, by type.
 """
 
 from __future__ import annotations
@@ -58,11 +59,11 @@ class Intake:
         label = (name,)
         self._received[label] = self._received.get(label, 0) + 1
         try:
-            for decode, read in readers:
-                facts = read(decode(body), at)
-                if self._streams.replaying:
-                    self._date(shard, facts, at, received_at)
-                self._take(facts)
+            # Everything is read before anything is taken: a dispatch counts whole or not at all.
+            facts = [fact for decode, read in readers for fact in read(decode(body), at)]
+            if self._streams.replaying:
+                self._date(shard, facts, at, received_at)
+            self._take(facts)
         except msgspec.ValidationError:
             self._rejected.add(name, "shape")
         except (msgspec.DecodeError, UnicodeDecodeError):

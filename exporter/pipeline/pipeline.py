@@ -57,6 +57,7 @@ from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.headcount import Headcount
 from exporter.pipeline.intake import Intake, Route
 from exporter.pipeline.invites import InviteTracker
+from exporter.pipeline.leftovers import Leftovers
 from exporter.pipeline.privacy import OptOut
 from exporter.pipeline.rights import Rights
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
@@ -131,6 +132,7 @@ class Pipeline:
         kinds = [Kind(name, length) for name, length in lengths.items() if name in catalogue.events]
         self._lengths = {kind.name: kind.length_ms for kind in kinds}
         self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
+        self._leftovers = Leftovers(self._aggregate)
         self.voice = VoiceLedger(self._count, window_ms, self._afk_channel, self._streams.is_silent)
         self._invites = InviteTracker(
             self._record_person,
@@ -227,6 +229,7 @@ class Pipeline:
         """One look after the stage."""
         self._streams.look()
         self._settle(self._streams.heard)
+        self._leftovers.tick(self._now())
         # A window that leaves without its last seconds of talk would have to leave twice.
         self._book(force=self._windows.due())
         full = self._aggregate.cell_count() > self._batching.max_cells
@@ -286,8 +289,8 @@ class Pipeline:
             VoiceState: self._speak,
             SessionStarted: self._start_session,
             ShardNews: self._take_news,
-            ChannelSeen: self.directory.see_channel,
-            ChannelGone: self.directory.lose_channel,
+            ChannelSeen: self._see_channel,
+            ChannelGone: self._lose_channel,
             GuildSeen: self._see_guild,
             GuildChanged: self._change_guild,
             GuildGone: self._lose_guild,
@@ -396,6 +399,15 @@ class Pipeline:
         self._catch_up.see_guild(fact.guild_id, fact.at, self._now())
         self._invites.see_guild(fact.guild_id)
         self._headcount.see_guild(fact.guild_id, self._now())
+        self._leftovers.see_guild(fact, self._now())
+
+    def _see_channel(self, fact: ChannelSeen) -> None:
+        self.directory.see_channel(fact)
+        self._leftovers.see_channel(fact)
+
+    def _lose_channel(self, fact: ChannelGone) -> None:
+        self.directory.lose_channel(fact)
+        self._leftovers.lose_channel(fact, self._now())
 
     def _change_rights(self, guild_id: int) -> None:
         self._catch_up.permit(guild_id, self._now())
@@ -422,6 +434,7 @@ class Pipeline:
             self.rights.forget(fact.guild_id)
             self._catch_up.forget(fact.guild_id)
             self._headcount.forget(fact.guild_id)
+            self._leftovers.lose_guild(fact.guild_id, self._now())
             self._invites.forget(fact.guild_id)
             self._attribution.forget(fact.guild_id)
             self._newcomers.pop(fact.guild_id, None)
