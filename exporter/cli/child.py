@@ -14,6 +14,7 @@ from exporter.errors import ExporterError
 START_TIMEOUT_S: Final = 60.0
 """Building a world of a thousand guilds takes some seconds on a small machine."""
 STOP_TIMEOUT_S: Final = 5.0
+"""How long it may take to write its ledger out after a signal."""
 
 
 class SimulatorProcess:
@@ -72,11 +73,11 @@ class SimulatorProcess:
         if process is None:
             return
         for end in (process.terminate, process.kill):
+            with contextlib.suppress(ProcessLookupError):
+                end()
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(process.wait(), STOP_TIMEOUT_S)
                 return
-            with contextlib.suppress(ProcessLookupError):
-                end()
         await process.wait()
 
     async def _line(self) -> str:

@@ -89,12 +89,12 @@ async def test_the_traffic_is_ended_by_a_signal_and_then_its_end_is_heard(become
 
 
 async def test_stopping_ends_a_process_that_goes_on(become, monkeypatch):
-    monkeypatch.setattr(module, "STOP_TIMEOUT_S", 0.1)
+    monkeypatch.setattr(module, "STOP_TIMEOUT_S", 60.0)  # the signal is sent first, and waited for then
     child = become(f"{READY}exec sleep 60\n")
     await child.start()
     process = child._process
     await child.stop()
-    assert process.returncode in (-15, -9)
+    assert process.returncode == -15
     await child.stop()
 
 
