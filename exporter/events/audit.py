@@ -13,6 +13,7 @@ from typing import TypeVar
 import msgspec
 from msgspec.json import Decoder
 
+from exporter.events.changes import CHANGES_BY_TYPE, OVERWRITES, describe, read_changes
 from exporter.events.facts import AuditEntry, AuditPage, Person
 from exporter.events.inquiry import Answer
 from exporter.events.payload import (
@@ -66,6 +67,9 @@ _SWITCHES = {"mute": ("voice_unmute", "voice_mute"), "deaf": ("voice_undeafen", 
 _PLACELESS = frozenset({MESSAGE_BULK_DELETE, PRUNE, MEMBER_MOVE, MEMBER_DISCONNECT})
 """Types whose target is nobody: a channel, or nothing."""
 
+_OF_A_ROLE = "0"
+"""What an entry about an overwrite calls a role; a member is 1."""
+
 MAX_ROLES = 250
 """Roles told of in one entry: as many as a guild can have."""
 
@@ -86,6 +90,8 @@ class Options(msgspec.Struct):
     count: Number = 0
     channel_id: Snowflake = 0
     auto_moderation_rule_name: str | None = None
+    id: Snowflake = 0
+    type: str | None = None
 
 
 class EntryPayload(msgspec.Struct):
@@ -149,6 +155,8 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int) -> AuditEntry:
         _read_update(told, entry.changes or [], at, own=actor == target)
     elif kind == MEMBER_ROLE_UPDATE:
         _read_roles(told, entry.changes or [])
+    elif kind in CHANGES_BY_TYPE:
+        _read_structure(told, kind, entry.changes or [], options)
     if len(told.actions) > 1:
         told.details["also"] = list(told.actions[1:])
     return AuditEntry(
@@ -234,6 +242,17 @@ def _read_roles(told: _Told, changes: list[Change]) -> None:
             listed: list[Json] = [role.id for role in roles[:MAX_ROLES]]
             told.details["roles_removed" if told.actions else "roles"] = listed
             told.actions.append(action)
+
+
+def _read_structure(told: _Told, kind: int, changes: list[Change], options: Options) -> None:
+    """What was done to a part of the guild. Whom a member's own overwrite is about is not kept."""
+    action = CHANGES_BY_TYPE[kind]
+    told.actions.append(action)
+    told.details = describe(
+        action, read_changes((each.key, each.old_value, each.new_value) for each in changes)
+    )
+    if kind in OVERWRITES and options.type == _OF_A_ROLE:
+        told.details["role_id"] = options.id
 
 
 def _read_target(text: str | None) -> int:

@@ -291,12 +291,16 @@ class MemberRoles(msgspec.Struct, frozen=True):
     role_ids: tuple[int, ...]
 
 
+Trait: TypeAlias = bool | int | str | None
+"""The value of one field of a part."""
+
+
 class Part(msgspec.Struct, frozen=True):
     """A role, channel, thread, emoji or sticker; ``traits`` are the fields whose changes are told."""
 
     kind: str
     part_id: int
-    traits: Mapping[str, Json]
+    traits: Mapping[str, Trait]
 
 
 class PartSeen(msgspec.Struct, frozen=True):

@@ -64,6 +64,12 @@ ACTIONS = Measure(
     ),
 )
 
+AUDIT_READS = {
+    ENTRY_CREATE: Reader(EntryPayload, read_entry),
+    Inquiry(Kind.AUDIT_LOG, 0).dispatch: Reader(Answer, read_answer),
+}
+"""How entries of the audit log come in; every type that needs them reads them by these."""
+
 _EXECUTED = {1: "automod_block", 2: "automod_flag", 3: "automod_timeout"}
 """Discord docs, Resources › Auto Moderation › Action Types; blocked profile changes are no action on a
 member's doings."""
@@ -216,8 +222,7 @@ FAMILY = Family(
             help="An entry of the audit log: actions on members, and actor and reason of bans and unbans.",
             priority=Priority.CRITICAL,
             reads={
-                ENTRY_CREATE: Reader(EntryPayload, read_entry),
-                Inquiry(Kind.AUDIT_LOG, 0).dispatch: Reader(Answer, read_answer),
+                **AUDIT_READS,
                 "MESSAGE_DELETE": Reader(DeletionPayload, read_deletion),
             },
             intents=("guild_moderation",),

@@ -23,6 +23,7 @@ from exporter.events.facts import (
 )
 from exporter.events.inquiry import Ask
 from exporter.events.moderation import ENTRY_CREATE
+from exporter.events.structure import STRUCTURE
 from exporter.pipeline.actions import WINDOW_MS, ActionLog, Told
 from exporter.pipeline.departures import Departure, Departures
 from exporter.pipeline.grouped import PURPOSE as COUNT_PURPOSE
@@ -30,6 +31,9 @@ from exporter.pipeline.grouped import Groups
 from exporter.pipeline.journal import SavedAction, SavedModeration
 from exporter.pipeline.lookups import PURPOSE as UNEXPLAINED_PURPOSE
 from exporter.pipeline.lookups import Fate, LookUps, Miss
+from exporter.pipeline.parts import Change
+from exporter.pipeline.structure import TYPES as STRUCTURE_TYPES
+from exporter.pipeline.structure import StructureLog
 from exporter.pipeline.timeouts import Timeouts
 
 __all__ = ["WINDOW_MS", "Attribution"]
@@ -56,8 +60,9 @@ class Attribution:
         ask: Ask | None = None,
         blind: Callable[[int], bool] = lambda _: False,
     ) -> None:
-        readable = ask is not None and ENTRY_CREATE in types
+        readable = ask is not None and any(kind in types for kind in (ENTRY_CREATE, *STRUCTURE_TYPES))
         self._log = ActionLog(record, count, name_of, types)
+        self._structure = StructureLog(record, count, name_of, types)
         self._lookups = LookUps(ask or _ask_nobody, blind if readable else _everywhere)
         self._groups = Groups(ask or _ask_nobody, blind if readable else _everywhere)
         self._departures = Departures(self._log, self._waits)
@@ -91,12 +96,23 @@ class Attribution:
         if told.entry is None:
             self._misses[told] = self._lookups.miss(action.guild_id, action.at, now)
 
+    def change(self, change: Change, now: int) -> None:
+        """Take what a dispatch says was done to a part of the guild."""
+        told = self._structure.change(change, now)
+        if told is not None:
+            self._misses[told] = self._lookups.miss(change.guild_id, change.at, now)
+
     def audit(self, entry: AuditEntry, now: int, *, fresh: bool = True, recovered: bool = False) -> None:
         """Take an audit-log entry; one that is not ``fresh`` can only count on."""
         if not fresh or self._log.is_known(entry):
             self._recount(entry, now)
             return
         if not entry.action or (entry.action in _REMOVALS and not entry.target_id):
+            return
+        if entry.action in STRUCTURE.slots:
+            changed = self._structure.enter(entry, now, recovered=recovered)
+            if changed is not None:
+                self._explain(changed)
             return
         told = self._log.enter(entry, now, recovered=recovered)
         self._explain(told)
@@ -159,6 +175,7 @@ class Attribution:
         for thing in [thing for thing in self._misses if _is_over(thing, heard)]:
             self._lookups.find(self._misses.pop(thing))
         self._log.settle(heard, all_of_them=all_of_them)
+        self._structure.settle(heard, all_of_them=all_of_them)
         if not all_of_them:
             self._lookups.ask_due(now)
             self._groups.ask_due(now)
@@ -177,14 +194,14 @@ class Attribution:
     @property
     def unsaved(self) -> bool:
         """Whether the journal should soon be told of something."""
-        return self._log.unsaved
+        return self._log.unsaved or self._structure.unsaved
 
     def save(self, now: int) -> SavedModeration:
         """What the next process has to know, for the journal."""
-        self._log.unsaved = False
+        self._log.unsaved = self._structure.unsaved = False
         actions = [
             SavedAction(told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once)
-            for place, told in self._log.unexplained()
+            for place, told in (*self._log.unexplained(), *self._structure.unexplained())
         ]
         return SavedModeration(
             self._timeouts.save(), self._groups.save(now), actions, self._departures.save()
@@ -208,7 +225,8 @@ class Attribution:
                 seen=True,
                 once=item.once,
             )
-            self._log.restore((item.guild_id, item.action, item.target_id), told)
+            log = self._structure if item.kind in STRUCTURE_TYPES else self._log
+            log.restore((item.guild_id, item.action, item.target_id), told)
 
 
 RESTORED_MS = 600_000

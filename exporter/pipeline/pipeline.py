@@ -35,6 +35,9 @@ from exporter.events.facts import (
     MemberRoles,
     MemberSilence,
     MessageGone,
+    PartGone,
+    PartSeen,
+    PartsListed,
     Record,
     RoleGone,
     RoleSeen,
@@ -58,6 +61,7 @@ from exporter.pipeline.headcount import Headcount
 from exporter.pipeline.intake import Intake, Route
 from exporter.pipeline.invites import InviteTracker
 from exporter.pipeline.leftovers import Leftovers
+from exporter.pipeline.parts import Change, Parts
 from exporter.pipeline.privacy import OptOut
 from exporter.pipeline.rights import Rights
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
@@ -123,6 +127,7 @@ class Pipeline:
             interval=round(metrics.member_count_interval * 1000),
             told={"GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"} <= catalogue.events.keys(),
         )
+        self._parts = Parts(catalogue.events)
         self._streams = Streams(clock)
         window_ms = round(metrics.snapshot_interval * 1000)
         lengths = {
@@ -301,6 +306,9 @@ class Pipeline:
             RoleSeen: self.rights.see_role,
             RoleGone: self.rights.lose_role,
             MemberRoles: self.rights.see_member,
+            PartSeen: lambda fact: self._change_parts(self._parts.see(fact)),
+            PartGone: lambda fact: self._change_parts(self._parts.lose(fact)),
+            PartsListed: lambda fact: self._change_parts(self._parts.list_all(fact)),
             Joined: self._come_in,
             InvitesRead: lambda fact: self._invites.answer(fact, self._now()),
             InviteMade: self._invites.make,
@@ -336,6 +344,10 @@ class Pipeline:
 
     def _act(self, action: Action) -> None:
         self._attribution.act(action, self._now())
+
+    def _change_parts(self, changes: Iterable[Change]) -> None:
+        for change in changes:
+            self._attribution.change(change, self._now())
 
     def _audit(self, entry: AuditEntry, *, recovered: bool = False) -> None:
         self._attribute(entry, fresh=self._catch_up.take(entry), recovered=recovered)
@@ -437,6 +449,7 @@ class Pipeline:
             self._leftovers.lose_guild(fact.guild_id, self._now())
             self._invites.forget(fact.guild_id)
             self._attribution.forget(fact.guild_id)
+            self._parts.forget(fact.guild_id)
             self._newcomers.pop(fact.guild_id, None)
 
     def _afk_channel(self, guild_id: int) -> int:

@@ -22,6 +22,7 @@ from exporter.events.facts import (
     Joined,
     MemberJoined,
     MemberSilence,
+    PartSeen,
     Record,
     RolesSeen,
     VoiceState,
@@ -44,6 +45,7 @@ class OptOut:
             MemberSilence: self._screen_silence,
             Joined: self._screen_joined,
             RolesSeen: self._screen_roles,
+            PartSeen: self._screen_part,
             VoiceState: self._screen_voice,
             GuildSeen: self._screen_guild,
             GuildChanged: self._screen_owner,
@@ -94,6 +96,10 @@ class OptOut:
     def _screen_roles(self, fact: RolesSeen) -> RolesSeen:
         # The owner's id only tells whether the bot itself owns the guild, and a bot cannot.
         return msgspec.structs.replace(fact, owner_id=0) if fact.owner_id in self._people else fact
+
+    def _screen_part(self, fact: PartSeen) -> PartSeen:
+        """What a guild is made of is the guild's; only who made it is not said."""
+        return msgspec.structs.replace(fact, maker_id=0) if fact.maker_id in self._people else fact
 
     def _screen_voice(self, state: VoiceState) -> VoiceState | None:
         return None if state.user_id in self._people else state

@@ -148,4 +148,6 @@ def _deed(row: ModerationRow) -> str:
 
 def _told(row: ModerationRow) -> str:
     counted = "" if row.count is None else f", count {row.count}"
-    return f"by {row.moderator_id}, reason {row.reason!r}, audit entry {row.audit_entry_id}{counted}"
+    changed = "".join(f", {name} from {old} to {new}" for name, old, new in sorted(row.changes))
+    entry = f"audit entry {row.audit_entry_id}"
+    return f"by {row.moderator_id}, reason {row.reason!r}, {entry}{counted}{changed}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import sqlalchemy as sa
 
 from exporter.verify.actions import COUNTED, is_structure
-from exporter.verify.quantities import InviteRow, Key, ModerationRow, Observed, Quantity, Scope
+from exporter.verify.quantities import Changed, InviteRow, Key, ModerationRow, Observed, Quantity, Scope
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -144,12 +144,29 @@ def _parse(document: object) -> object:
 
 
 def _read_structure(connection: sa.Connection) -> Iterator[ModerationRow]:
-    columns = _columns("guild_id", "type", "target_id", "actor_id")
-    statement = sa.select(*columns).select_from(sa.table("guild_events"))
+    names = ("guild_id", "type", "target_id", "actor_id", "reason", "audit_entry_id", "details")
+    statement = sa.select(*_columns(*names)).select_from(sa.table("guild_events"))
     for row in connection.execute(statement):
-        guild_id, kind, target, actor = tuple(row)
+        guild_id, kind, target, actor, reason, entry, details = tuple(row)
         if is_structure(kind):
-            yield ModerationRow(int(guild_id), kind, int(target or 0), None if actor is None else int(actor))
+            yield ModerationRow(
+                guild_id=int(guild_id),
+                action=kind,
+                target_user_id=int(target or 0),
+                moderator_id=None if actor is None else int(actor),
+                reason=reason,
+                audit_entry_id=None if entry is None else int(entry),
+                changes=_read_changes(details),
+            )
+
+
+def _read_changes(details: object) -> frozenset[Changed]:
+    document = _parse(details)
+    changes = document.get("changes") if isinstance(document, dict) else None
+    return frozenset(
+        (name, json.dumps(change.get("old")), json.dumps(change.get("new")))
+        for name, change in (changes or {}).items()
+    )
 
 
 def _read_uses(connection: sa.Connection) -> tuple[InviteRow, ...]:

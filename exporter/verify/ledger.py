@@ -93,10 +93,20 @@ class _Books:
         return line.n in self.sight.lost
 
     def _change(self, line: LedgerLine) -> ExpectedRow:
-        """The row of a change of structure: who did it, to what."""
-        row = ModerationRow(line.guild_id, line.type, line.target_id, line.moderator_id)
+        """The row of a change of structure: who did it, to what, and what became of it."""
+        row = ModerationRow(
+            line.guild_id,
+            line.type,
+            line.target_id,
+            line.moderator_id,
+            line.reason,
+            line.audit_entry_id,
+            changes=frozenset(change.told(name) for name, change in line.changes.items()),
+        )
         blind = line.audit_entry_id is None or self.sight.is_blind(line.audit_entry_id)
-        return ExpectedRow(row, blind=blind, optional=self.is_lost(line))
+        # A new thread names its maker even where the entry is not to be had.
+        unlinked = blind and line.type == "THREAD_CREATE"
+        return ExpectedRow(row, blind=blind, optional=self.is_lost(line), unlinked=unlinked)
 
     def add(self, name: str, scope: Scope, key: Key, amount: Amount) -> None:
         found = self.amounts[Quantity(name, scope)]

@@ -6,6 +6,7 @@ of a ledger is an error, since an oracle must not guess.
 
 from __future__ import annotations
 
+import json
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -16,9 +17,23 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
+    from exporter.verify.quantities import Changed
+
 
 class LedgerError(ExporterError):
     """The ledger cannot be read."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """What a field was and what it is; the values are of the field's own type."""
+
+    old: msgspec.Raw = msgspec.Raw(b"null")
+    new: msgspec.Raw = msgspec.Raw(b"null")
+
+    def told(self, name: str) -> Changed:
+        """The change in the form that is compared."""
+        old, new = (json.dumps(msgspec.json.decode(value)) for value in (self.old, self.new))
+        return (name, old, new)
 
 
 class LedgerLine(msgspec.Struct, frozen=True):
@@ -56,6 +71,7 @@ class LedgerLine(msgspec.Struct, frozen=True):
     member_count: int = 0
     ms: int = 0
     channels: dict[int, int] = {}
+    changes: dict[str, Change] = {}
     started: int = msgspec.field(default=0, name="from")
     ended: int = msgspec.field(default=0, name="to")
     refs: list[int] = []

@@ -54,11 +54,16 @@ _ROUNDING = 0.0015
 NOTHING = Amount()
 
 
+Changed: TypeAlias = tuple[str, str, str]
+"""A field, its old value and its new one, each as JSON."""
+
+
 @dataclass(frozen=True, slots=True)
 class ModerationRow:
     """One action, or one change of a guild's structure by its event type. Whatever is unknown is None.
 
     ``target_user_id`` is 0 where there is none; ``count`` is None for actions that happen one by one.
+    ``changes`` are the fields an update of structure changed, each with its old and new value.
     """
 
     guild_id: int
@@ -68,6 +73,7 @@ class ModerationRow:
     reason: str | None = None
     audit_entry_id: int | None = None
     count: int | None = None
+    changes: frozenset[Changed] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,7 +108,7 @@ class ExpectedRow:
         if self.blind:
             for target in (row.target_user_id, *self.targets):
                 for count in {row.count, None}:
-                    yield ModerationRow(row.guild_id, row.action, target, count=count)
+                    yield ModerationRow(row.guild_id, row.action, target, count=count, changes=row.changes)
 
 
 @dataclass(frozen=True, slots=True)

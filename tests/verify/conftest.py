@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field, replace
@@ -23,7 +24,7 @@ from exporter.simulator.traffic import Traffic
 from exporter.simulator.world import World
 from exporter.verify.actions import COUNTED
 from exporter.verify.ledger import load_expected
-from exporter.verify.quantities import Expected, Key, ModerationRow, Observed, Quantity, Scope
+from exporter.verify.quantities import Changed, Expected, Key, ModerationRow, Observed, Quantity, Scope
 
 ACTIONS = {
     20: "kick",
@@ -166,12 +167,14 @@ class Bystander:
 
     def thread_update(self, guild: int, data: dict[str, Any]) -> None:
         if data["thread_metadata"]["archived"]:
-            self.done_rows.append(ModerationRow(guild, "THREAD_UPDATE", int(data["id"])))
+            archived = frozenset({("archived", "false", "true")})
+            self.done_rows.append(ModerationRow(guild, "THREAD_UPDATE", int(data["id"]), changes=archived))
 
     def guild_audit_log_entry_create(self, guild: int, data: dict[str, Any]) -> None:
         number, actor, target = data["action_type"], int(data["user_id"]), int(data["target_id"] or 0)
         if number in CHANGES:
-            self.done_rows.append(ModerationRow(guild, CHANGES[number], target, actor))
+            row = ModerationRow(guild, CHANGES[number], target, actor, data.get("reason"), int(data["id"]))
+            self.done_rows.append(replace(row, changes=self.read_changes(CHANGES[number], data)))
             return
         action = ACTIONS.get(number) or self.read_member_update(data)
         if action is None:
@@ -187,6 +190,14 @@ class Bystander:
                 int(data["id"]),
                 int(options.get("members_removed") or options["count"]) if action in COUNTED else None,
             )
+        )
+
+    @staticmethod
+    def read_changes(kind: str, data: dict[str, Any]) -> frozenset[Changed]:
+        told = data["changes"] if kind.endswith("UPDATE") else ()
+        return frozenset(
+            (each["key"], json.dumps(each.get("old_value")), json.dumps(each.get("new_value")))
+            for each in told
         )
 
     def read_member_update(self, data: dict[str, Any]) -> str | None:
@@ -216,7 +227,7 @@ class Bystander:
         known = {row.audit_entry_id for row in self.done_rows}
         for guild in guilds:
             for entry in guild.audit:
-                if entry.id not in known and entry.action not in CHANGES:
+                if entry.id not in known:
                     self.guild_audit_log_entry_create(guild.id, audit_object(entry))
         for guild, user in list(self.silenced):
             self.see_silence(guild, user, None)

@@ -196,12 +196,48 @@ def test_ones_own_nickname_is_no_row(scribe: Scribe, agrees: Judge) -> None:
 
 def test_a_change_of_structure_is_a_row_by_its_type(scribe: Scribe, agrees: Judge) -> None:
     scribe.write("ROLE_CREATE", target_id="5", name="x", moderator_id=str(M), audit_entry_id=str(E))
-    row = ModerationRow(G, "ROLE_CREATE", 5, M)
+    row = ModerationRow(G, "ROLE_CREATE", 5, M, None, E)
     assert agrees(row)
-    assert not agrees(replace(row, moderator_id=None))
+    blind = replace(row, moderator_id=None, audit_entry_id=None)
+    assert not agrees(blind)
     assert not agrees()
     scribe.hide()
-    assert agrees(replace(row, moderator_id=None))
+    assert agrees(blind)
+
+
+def test_of_an_update_every_changed_field_counts(scribe: Scribe, agrees: Judge) -> None:
+    scribe.write(
+        "CHANNEL_UPDATE",
+        target_id="5",
+        moderator_id=str(M),
+        audit_entry_id=str(E),
+        reason="typo",
+        changes={"name": {"old": "a", "new": "b"}, "nsfw": {"old": False, "new": True}},
+    )
+    changes = frozenset({("name", '"a"', '"b"'), ("nsfw", "false", "true")})
+    row = ModerationRow(G, "CHANNEL_UPDATE", 5, M, "typo", E, changes=changes)
+    assert agrees(row)
+    for wrong in (
+        {"reason": None},
+        {"target_user_id": 6},
+        {"changes": frozenset()},
+        {"changes": changes - {("nsfw", "false", "true")}},
+        {"changes": changes | {("topic", "null", '"x"')}},
+        {"changes": frozenset({("name", '"b"', '"a"'), ("nsfw", "false", "true")})},
+    ):
+        assert not agrees(replace(row, **wrong))
+    scribe.hide()
+    assert agrees(replace(row, moderator_id=None, audit_entry_id=None, reason=None))
+    assert not agrees(ModerationRow(G, "CHANNEL_UPDATE", 5))
+
+
+def test_who_made_a_thread_is_known_without_its_entry(scribe: Scribe, agrees: Judge) -> None:
+    scribe.write("THREAD_CREATE", target_id="5", moderator_id=str(M), audit_entry_id=str(E))
+    row = ModerationRow(G, "THREAD_CREATE", 5, M)
+    assert not agrees(row)
+    scribe.hide()
+    assert agrees(row)
+    assert not agrees(replace(row, moderator_id=7))
 
 
 def test_what_a_store_is_not_asked_to_keep_is_not_missed(scribe: Scribe, agrees: Judge) -> None:

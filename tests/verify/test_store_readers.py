@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -173,10 +174,22 @@ def fill(connection: sa.Connection, observed: Observed) -> None:
         if is_structure(row.action):
             connection.execute(
                 changes.insert().values(
-                    **filled(changes, event_key=str(number), guild_id=row.guild_id),
+                    **filled(
+                        changes,
+                        event_key=str(number),
+                        guild_id=row.guild_id,
+                        details={
+                            "changes": {
+                                name: {"old": json.loads(old), "new": json.loads(new)}
+                                for name, old, new in row.changes
+                            }
+                        },
+                    ),
                     type=row.action,
                     actor_id=row.moderator_id,
                     target_id=row.target_user_id,
+                    reason=row.reason,
+                    audit_entry_id=row.audit_entry_id,
                 )
             )
             continue

@@ -147,6 +147,7 @@ def _record_change(
         name=part.name,
         moderator_id=str(by.moderator_id),
         audit_entry_id=str(entry.id),
+        reason=by.reason,
         changes={key: {"old": old, "new": new} for key, (old, new) in changed.items()}
         if verb == "UPDATE"
         else {},

@@ -115,5 +115,6 @@ def _record(
         name=thread.name,
         moderator_id=str(by.moderator_id) if by else None,
         audit_entry_id=str(entry_id) if entry_id else None,
+        reason=by.reason if by else None,
         changes=changes,
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, MetaData, Table, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, MetaData, Table, Text, false, text
 
 from exporter.sinks.sql.types import Document, Moment, RowId
 
@@ -75,8 +75,9 @@ def _created() -> Column[int]:
     return _moment("created_at", "When the row was made.", nullable=False)
 
 
-def _recovered() -> Column[bool]:
-    return _flag("recovered", "Found in the audit log afterwards, not seen live.", nullable=False)
+def _recovered(**default: Any) -> Column[bool]:
+    comment = "Found in the audit log afterwards, not seen live."
+    return Column("recovered", Boolean, nullable=False, comment=comment, **default)
 
 
 guilds = Table(
@@ -173,7 +174,12 @@ guild_events = Table(
     _integer("target_id", "What it was done to."),
     _at(),
     _details(),
+    _text("reason", "The reason given, if any."),
+    _integer("audit_entry_id", "The audit-log entry that says so, where there is one."),
+    _recovered(server_default=false()),
+    Index("uq_guild_events_audit_entry_id", "audit_entry_id", unique=True),
     Index(None, "guild_id", "at"),
+    Index(None, "guild_id", "type", "at"),
     comment="Changes of guilds and of what they are made of.",
 )
 

@@ -33,6 +33,7 @@ from exporter.sinks.sql.schema import (
     channels,
     deliveries,
     guild_daily,
+    guild_events,
     guilds,
     invites,
     member_daily,
@@ -54,6 +55,10 @@ _IDENTITY: Final = frozenset({"guild_id", "at", "action", "event", "type"})
 """What an occurrence is; an amendment may not know it and never changes it."""
 _ONCE: Final = frozenset({"created_at", "tenure_seconds"})
 """What is found out once: a later look, after a rejoin say, knows less."""
+
+
+_LOGGED_ONCE: Final = (moderation_logs, guild_events)
+"""Tables in which an audit-log entry has one row."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,8 +140,8 @@ class _Builder:
     ) -> Executable:
         names = [column.name for column in table.columns if column.name != "id"]
         insert = self._insert(table)
-        if table is moderation_logs:
-            insert = insert.from_select(names, _unless_logged(names))
+        if table in _LOGGED_ONCE:
+            insert = insert.from_select(names, _unless_logged(table, names))
         old, new = table.columns, insert.excluded
         changed: dict[str, ColumnElement[Any]] = {}
         for name in names:
@@ -250,11 +255,11 @@ def _common(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
     return None
 
 
-def _unless_logged(names: list[str]) -> Any:
+def _unless_logged(table: Table, names: list[str]) -> Any:
     """The row itself, unless another row stands for the same audit-log entry: one action is one row."""
-    columns = moderation_logs.columns
+    columns = table.columns
     values = [bindparam(name, type_=columns[name].type).label(name) for name in names]
-    other = moderation_logs.alias("other")
+    other = table.alias("other")
     logged = exists(
         select(other.columns.id).where(
             other.columns.audit_entry_id == bindparam("audit_entry_id", type_=BigInteger),

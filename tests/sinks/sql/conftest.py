@@ -19,6 +19,7 @@ from exporter.clock import ManualClock
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.spec import EventSpec, Family
 from exporter.model import Batch, Entry, Priority, Row, Verdict
+from exporter.sinks.sql import migration
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.migration import migrate
@@ -28,6 +29,10 @@ from tests.servers.postgres import Postgres, postgres
 from tests.sinks.sql.entries import NOON
 
 __all__ = ["postgres"]
+
+_VERSIONS = Path(migration.__file__).parent / "migrations" / "versions"
+HEAD = max(path.name[1:5] for path in _VERSIONS.glob("v*.py"))
+"""The newest version of the schema."""
 
 
 def _declare(kind: str, table: str) -> EventSpec:

@@ -145,6 +145,9 @@ def test_a_new_event_needs_no_code_here() -> None:
             "target_id": None,
             "at": NOON,
             "details": {"volume": 11},
+            "reason": None,
+            "audit_entry_id": None,
+            "recovered": False,
         }
     ]
     (row,) = changes.increments.guild_rows()

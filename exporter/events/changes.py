@@ -1,0 +1,85 @@
+"""What of a guild's structure can change, and how an entry of the audit log tells of it.
+
+A part of a guild is a role, a channel, a thread, an emoji or a sticker. Only the fields in ``WATCHED`` are
+told of from dispatches: Discord also sends one for what nobody did, such as the positions of all roles below
+one that was moved. Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log Change Object.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Final
+
+import msgspec
+
+from exporter.events.facts import Trait
+from exporter.events.payload import Number, clean
+from exporter.model import Json
+
+VERBS: Final = ("create", "update", "delete")
+
+WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
+    "role": ("name", "permissions", "color", "hoist", "mentionable"),
+    "channel": (
+        "name",
+        "type",
+        "parent_id",
+        "topic",
+        "nsfw",
+        "rate_limit_per_user",
+        "bitrate",
+        "user_limit",
+    ),
+    "thread": ("name", "archived", "locked", "auto_archive_duration", "rate_limit_per_user"),
+    "emoji": ("name",),
+    "sticker": ("name", "description", "tags"),
+}
+"""By kind of part, the fields a change is made of, by their names in the audit log."""
+
+_FIRST: Final = {"channel": 10, "role": 30, "emoji": 60, "sticker": 90, "thread": 110}
+"""The entry type of a creation; update and deletion follow it."""
+
+OVERWRITES: Final = frozenset({13, 14, 15})
+"""Entries about what a channel allows one role or member: changes of the channel."""
+
+CHANGES_BY_TYPE: Final = {
+    first + number: f"{part}_{verb}" for part, first in _FIRST.items() for number, verb in enumerate(VERBS)
+} | dict.fromkeys(OVERWRITES, "channel_update")
+"""What was done, by the type of an entry."""
+
+CHANGES: Final = tuple(f"{part}_{verb}" for part in WATCHED for verb in VERBS)
+"""Everything that can be done to a part; in capitals it is the event type."""
+
+MAX_CHANGES = 32
+"""Fields told of one change, more than any part has."""
+
+_VALUE: msgspec.json.Decoder[Trait] = msgspec.json.Decoder(bool | Number | str | None)
+
+
+def tidy(value: Trait) -> Trait:
+    """A value as it is kept: text is clean and short, and no text is nothing."""
+    return (clean(value) or None) if isinstance(value, str) else value
+
+
+def read_changes(changed: Iterable[tuple[str, msgspec.Raw, msgspec.Raw]]) -> dict[str, Json]:
+    """Old and new value by field; a field whose values no column could hold is only named."""
+    found: dict[str, Json] = {}
+    for name, old, new in changed:
+        if len(found) >= MAX_CHANGES:
+            break
+        try:
+            before, after = tidy(_VALUE.decode(old)), tidy(_VALUE.decode(new))
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            found[clean(name, 64)] = {}
+        else:
+            if before != after:
+                found[clean(name, 64)] = {"old": before, "new": after}
+    return found
+
+
+def describe(action: str, changes: Mapping[str, Json]) -> dict[str, Json]:
+    """What an entry tells of a part: its name, and of an update what changed."""
+    name = changes.get("name")
+    known = (name.get("new") or name.get("old")) if isinstance(name, Mapping) else None
+    told: dict[str, Json] = {"name": known} if known is not None else {}
+    return told | {"changes": changes} if action.endswith("_update") else told

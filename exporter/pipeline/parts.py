@@ -1,0 +1,124 @@
+"""What each guild is made of, so that what changed can be told: Discord shows only what is there now.
+
+Kept packed, by guild and kind of part, and only for kinds of which some event type is on; a guild's parts are
+opened when one of them changes. Invariant: of a guild not seen whole yet nothing is said, since nothing is
+known to compare with.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple, TypeAlias
+
+import msgspec
+
+from exporter.events.changes import WATCHED
+from exporter.events.facts import Part, PartGone, PartSeen, PartsListed, Trait
+from exporter.model import Json
+
+MAX_PARTS = 2_000
+"""Parts of one kind remembered of a guild, twice the 1,000 active threads it may have; of all others it may
+have fewer. Archived threads stay until they are deleted or the oldest of them have to go."""
+
+_Held: TypeAlias = dict[int, tuple[Trait, ...]]
+_HELD = msgspec.msgpack.Decoder(dict[int, tuple[bool | int | str | None, ...]])
+_NOTHING = msgspec.msgpack.encode({})
+
+
+class Change(NamedTuple):
+    """Something done to a part, as its dispatch tells it; ``actor_id`` 0 where it does not say who."""
+
+    guild_id: int
+    at: int
+    action: str
+    target_id: int
+    name: str | None
+    changes: Mapping[str, Json]
+    actor_id: int = 0
+
+
+class Parts:
+    """The parts of all guilds. ``types`` are the event types that are on."""
+
+    def __init__(self, types: Iterable[str]) -> None:
+        on = {kind.partition("_")[0].lower() for kind in types}
+        self._kinds = tuple(kind for kind in WATCHED if kind in on)
+        self._held: dict[tuple[int, str], bytes] = {}
+
+    def list_all(self, fact: PartsListed) -> Iterator[Change]:
+        """Take the list of all parts; yields what is different, if the list was sent because of that."""
+        for kind in fact.kinds:
+            if kind not in self._kinds:
+                continue
+            new = {part.part_id: _values(part) for part in fact.parts if part.kind == kind}
+            packed = self._held.get((fact.guild_id, kind))
+            if fact.told and packed is not None:
+                yield from _compare(fact, kind, _HELD.decode(packed), new)
+            self._keep(fact.guild_id, kind, new)
+
+    def see(self, fact: PartSeen) -> Iterator[Change]:
+        """Take a part as it is now; yields what was done to it, nothing if it is as it was."""
+        part = fact.part
+        packed = self._held.get((fact.guild_id, part.kind))
+        if packed is None:
+            return
+        held = _HELD.decode(packed)
+        old, new = held.get(part.part_id), _values(part)
+        held[part.part_id] = new
+        if old != new:
+            self._keep(fact.guild_id, part.kind, held)
+        if fact.news == "made":
+            yield Change(
+                fact.guild_id, fact.at, f"{part.kind}_create", part.part_id, _name(new), {}, fact.maker_id
+            )
+        elif fact.news == "changed" and old is not None and old != new:
+            changes = _differences(part.kind, old, new)
+            yield Change(fact.guild_id, fact.at, f"{part.kind}_update", part.part_id, _name(new), changes)
+
+    def lose(self, fact: PartGone) -> Iterator[Change]:
+        """A part is gone."""
+        packed = self._held.get((fact.guild_id, fact.kind))
+        if packed is None:
+            return
+        held = _HELD.decode(packed)
+        old = held.pop(fact.part_id, None)
+        self._keep(fact.guild_id, fact.kind, held)
+        name = None if old is None else _name(old)
+        yield Change(fact.guild_id, fact.at, f"{fact.kind}_delete", fact.part_id, name, {})
+
+    def forget(self, guild_id: int) -> None:
+        """Forget a guild the bot was removed from."""
+        for kind in self._kinds:
+            self._held.pop((guild_id, kind), None)
+
+    def _keep(self, guild_id: int, kind: str, held: _Held) -> None:
+        for part_id in list(held)[: max(0, len(held) - MAX_PARTS)]:
+            del held[part_id]
+        self._held[guild_id, kind] = msgspec.msgpack.encode(held) if held else _NOTHING
+
+
+def _values(part: Part) -> tuple[Trait, ...]:
+    return tuple(part.traits.get(name) for name in WATCHED[part.kind])
+
+
+def _name(values: tuple[Trait, ...]) -> str | None:
+    """The name, which every kind has first."""
+    name = values[0]
+    return name if isinstance(name, str) else None
+
+
+def _differences(kind: str, old: tuple[Trait, ...], new: tuple[Trait, ...]) -> dict[str, Json]:
+    pairs = zip(WATCHED[kind], old, new, strict=True)
+    return {name: {"old": before, "new": after} for name, before, after in pairs if before != after}
+
+
+def _compare(fact: PartsListed, kind: str, old: _Held, new: _Held) -> Iterator[Change]:
+    for part_id in old.keys() - new.keys():
+        yield Change(fact.guild_id, fact.at, f"{kind}_delete", part_id, _name(old[part_id]), {})
+    for part_id, values in new.items():
+        before = old.get(part_id)
+        if before is None:
+            yield Change(fact.guild_id, fact.at, f"{kind}_create", part_id, _name(values), {})
+        elif before != values:
+            changes = _differences(kind, before, values)
+            yield Change(fact.guild_id, fact.at, f"{kind}_update", part_id, _name(values), changes)
