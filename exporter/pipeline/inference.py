@@ -1,40 +1,55 @@
-"""By which invites some joins came, from how the uses of invites rose between two readings. Pure.
+"""By which invites some joins came, from how the uses of invites rose between readings. Pure.
 
-A reading asked for after a join includes its use; one answered before a join does not. So readings cut the
-joins of a guild into groups, and the uses that appeared with a group's readings are those of its joins. Where
-they are as many as the joins, and of one code, nothing is left open; else what remains possible is named.
+A join happened between two moments: no dispatch is more than ``SETTLE_MS`` on its way, and none comes before
+what it tells of. So a reading asked for after a join was told of has its use, one answered before it happened
+has not, and each join has a window of readings that its use may have appeared in. What rose in a reading was
+used by as many of the joins whose windows hold it. A join is certain where every way to share out the uses
+gives it the same code.
+
+Two of Discord's habits are allowed for. Counts may lag behind dispatches: where uses are missing, windows
+reach ``LATE_MS`` further. And somebody may come in a way that no count shows: where uses are missing, any of
+the joins may be without.
 """
 
 from __future__ import annotations
 
-import enum
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
+from itertools import chain
+
+from exporter.pipeline.sharing import Confidence, Finding, Window, fits, guess, share_out
 
 SETTLE_MS = 1_500
-"""How much later than a reading's answer a join may be told of that the reading included already."""
+"""How long a dispatch may be on its way."""
+
+LATE_MS = 2_000
+"""How far Discord's counts may lag behind its dispatches."""
 
 
-class Confidence(enum.StrEnum):
-    """How sure a finding is."""
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """A join that happened between ``since`` and ``told``, in ms.
 
-    EXACT = "exact"
-    PROBABLE = "probable"
-    AMBIGUOUS = "ambiguous"
-    UNKNOWN = "unknown"
+    ``spent``: its use may be in a reading that is forgotten.
+    """
+
+    since: int
+    told: int
+    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """What one reading showed against the one before.
+    """What one reading showed against the one before; ``asked`` and ``answered`` are its moments, in ms.
 
-    ``joins`` is how many joins had been told of when it was asked for, ``answered`` when it was answered, in
-    ms. ``uses`` is what each code rose by. ``used_up`` holds codes that went away, each with the uses it had
+    ``uses`` is what each code rose by. ``used_up`` holds codes that went away, each with the uses it had
     left: taken, if it was not taken back. ``faded`` are codes that went away in a way that tells nothing.
     """
 
-    joins: int
+    asked: int
     answered: int
     uses: Mapping[str, int]
     used_up: Mapping[str, int]
@@ -42,84 +57,154 @@ class Reading:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
-    """What is known of one join: the codes it may have come by, the only one first."""
+class Case:
+    """Joins and readings that have to be looked at together, and no others.
 
-    confidence: Confidence
-    codes: tuple[str, ...] = ()
-    counted: bool = False
-    """Whether it certainly came by one of these codes."""
-
-
-def infer(arrivals: Sequence[int], readings: Sequence[Reading], *, sure: bool) -> list[Finding]:
-    """A finding for each join told of at these moments, in ms, as far as the last reading has them.
-
-    ``sure`` says that every invite taken back would have been told of.
+    ``last`` is the index of its last reading. ``closed``: no further reading can tell more. ``used_up_at`` is
+    when the last reading was answered in which an invite was gone that may have been used up; 0 for none.
     """
-    findings: list[Finding] = []
+
+    last: int
+    arrivals: tuple[int, ...]
+    closed: bool
+    used_up_at: int
+    judge: Callable[[], tuple[Finding, ...]]
+    """A finding for each of the arrivals."""
+
+
+@dataclass(slots=True)
+class _Group:
+    """A run of readings and the joins whose windows are in it, by index."""
+
+    first: int
+    last: int
+    arrivals: list[int]
+    windows: dict[int, Window]
+    late: bool = False
+
+
+def infer(arrivals: Sequence[Arrival], readings: Sequence[Reading], *, sure: bool) -> list[Case]:
+    """What these readings tell of these joins, case by case in order of time.
+
+    ``sure`` says that every invite taken back would have been told of. A window that ends after the last
+    reading is open: its case may change with the next one.
+    """
+    cases: list[Case] = []
     for group in _groups(arrivals, readings):
-        findings += _infer_group(len(findings), group, sure=sure)
-    return findings
+        part = readings[group.first : group.last + 1]
+        closed = group.last < len(readings)
+        complete = closed and not any(arrivals[index].spent for index in group.arrivals)
+        used_up_at = max((reading.answered for reading in part if reading.used_up), default=0)
+        judge = partial(_judge, group, part, sure=sure, complete=complete)
+        cases.append(Case(group.last, tuple(group.arrivals), closed, used_up_at, judge))
+    return cases
 
 
-def _groups(arrivals: Sequence[int], readings: Sequence[Reading]) -> Iterator[list[Reading]]:
-    """Readings between moments at which no join was on its way."""
-    group: list[Reading] = []
-    for number, reading in enumerate(readings):
-        group.append(reading)
-        told = sum(1 for arrived in arrivals if arrived <= reading.answered + SETTLE_MS)
-        last = number == len(readings) - 1
-        # A second look at the same joins adds what the first one came too early for.
-        looked_again = not last and readings[number + 1].joins == reading.joins
-        if last or (told == reading.joins and not looked_again):
-            yield group
-            group = []
+def is_in(arrival: Arrival, readings: Sequence[Reading]) -> bool:
+    """Whether the readings have its use for certain, even one that was counted late."""
+    return _window(arrival, readings, LATE_MS)[1] < len(readings)
 
 
-def _infer_group(first: int, group: Sequence[Reading], *, sure: bool) -> list[Finding]:
-    joins = group[-1].joins - first
-    rises = sum(sum(reading.uses.values()) for reading in group)
-    left = sum(sum(reading.used_up.values()) for reading in group)
-    if rises != joins and rises + left != joins:
-        return [_judge(joins, group, sure=sure)] * joins
-    # Every join has its use: wherever as many uses had appeared as joins were sure to be included, those uses
-    # are those joins'.
-    findings: list[Finding] = []
-    part: list[Reading] = []
-    appeared = 0
-    for reading in group:
-        part.append(reading)
-        appeared += sum(reading.uses.values())
-        if rises != joins:
-            appeared += sum(reading.used_up.values())
-        if first + appeared == reading.joins:
-            number = reading.joins - first - len(findings)
-            findings += [_judge(number, part, sure=sure)] * number
-            part = []
-    return findings
+def _window(arrival: Arrival, readings: Sequence[Reading], late: int) -> Window:
+    """First and last reading its use may have appeared in; the number of readings stands for the next one."""
+    first = bisect_left(readings, arrival.since, key=lambda reading: reading.answered)
+    return first, bisect_left(readings, arrival.told + late, lo=first, key=lambda reading: reading.asked)
 
 
-def _judge(joins: int, readings: Sequence[Reading], *, sure: bool) -> Finding:
-    uses: Counter[str] = Counter()
-    used_up: Counter[str] = Counter()
-    faded: dict[str, None] = {}
-    for reading in readings:
-        uses.update(reading.uses)
-        used_up.update(reading.used_up)
-        faded |= dict.fromkeys(reading.faded)
-    rises, left = uses.total(), used_up.total()
-    codes = tuple(uses)
-    if rises == joins:
-        confidence = Confidence.EXACT if len(codes) == 1 else Confidence.AMBIGUOUS
-        return Finding(confidence, codes, counted=True) if codes else Finding(Confidence.UNKNOWN)
-    codes = tuple(uses | used_up)
-    if rises + left == joins:
-        if len(codes) > 1:
-            return Finding(Confidence.AMBIGUOUS, codes)
-        certain = sure and not faded
-        return Finding(Confidence.EXACT if certain else Confidence.PROBABLE, codes, counted=certain)
-    codes = tuple(dict.fromkeys((*codes, *faded)))
-    if not codes:
-        return Finding(Confidence.UNKNOWN)
-    alone = len(codes) == 1 and (joins == 1 or rises > joins)
-    return Finding(Confidence.PROBABLE if alone else Confidence.AMBIGUOUS, codes)
+def _groups(arrivals: Sequence[Arrival], readings: Sequence[Reading]) -> list[_Group]:
+    """Runs of readings between which no join was on its way.
+
+    Where a run's uses are as many as its joins, none of them was late; else its windows are widened, and it
+    may run into the next.
+    """
+    strict = [_window(arrival, readings, 0) for arrival in arrivals]
+    late = [_window(arrival, readings, LATE_MS) for arrival in arrivals]
+    groups: list[_Group] = [_Group(number, number, [], {}) for number in range(len(readings) + 1)]
+    for index, window in enumerate(strict):
+        _put(groups, index, window)
+    while short := next((one for one in groups if not one.late and _is_short(one, arrivals, readings)), None):
+        short.late = True
+        for index in short.arrivals.copy():
+            _widen(groups, short, index, late[index])
+    return [one for one in groups if one.first < len(readings) or one.arrivals]
+
+
+def _put(groups: list[_Group], index: int, window: Window) -> None:
+    group = _join(groups, *window)
+    group.arrivals.append(index)
+    group.windows[index] = window
+
+
+def _widen(groups: list[_Group], group: _Group, index: int, window: Window) -> None:
+    """A use that may be late may be in the readings after: what is there is one case with this one."""
+    whole = _join(groups, group.first, max(group.last, window[1]))
+    whole.windows[index] = window
+
+
+def _join(groups: list[_Group], first: int, last: int) -> _Group:
+    touched = [one for one in groups if one.first <= last and one.last >= first]
+    whole = touched[0]
+    for other in touched[1:]:
+        whole.last = max(whole.last, other.last)
+        whole.arrivals = sorted((*whole.arrivals, *other.arrivals))
+        whole.windows |= other.windows
+        whole.late = whole.late and other.late
+        groups.remove(other)
+    return whole
+
+
+def _is_short(group: _Group, arrivals: Sequence[Arrival], readings: Sequence[Reading]) -> bool:
+    if group.last >= len(readings) or any(arrivals[index].spent for index in group.arrivals):
+        return True
+    part = readings[group.first : group.last + 1]
+    places = Counter(_shift(group.windows[index], -group.first) for index in group.arrivals)
+    return not any(
+        sum(sizes) == len(group.arrivals) and fits(places, sizes)
+        for sizes in ([sum(one.uses.values()) for one in part], [_with_used_up(one).total() for one in part])
+    )
+
+
+def _totals(readings: Sequence[Reading]) -> tuple[int, int]:
+    """How many uses appeared, and how many more if every invite that is gone was used up."""
+    rises = sum(sum(reading.uses.values()) for reading in readings)
+    return rises, sum(sum(reading.used_up.values()) for reading in readings)
+
+
+def _judge(group: _Group, readings: Sequence[Reading], *, sure: bool, complete: bool) -> tuple[Finding, ...]:
+    """A finding for each join of a group; ``complete`` says that nothing of the group is still to come."""
+    count = len(group.arrivals)
+    rises, left = _totals(readings)
+    windows = [_shift(group.windows[index], -group.first) for index in group.arrivals]
+    risen = [reading.uses for reading in readings]
+    gone = [(*reading.used_up, *reading.faded) for reading in readings]
+    certain = sure and not any(reading.faded for reading in readings)
+    if left and rises != count and (certain or (complete and rises + left == count)):
+        found = share_out(windows, [_with_used_up(reading) for reading in readings], [()] * len(readings))
+        if found is not None:
+            return found if certain else tuple(_doubt(finding) for finding in found)
+    found = share_out(windows, risen, gone)
+    if found is not None:
+        return found
+    # More uses than joins: somebody's join was not told of, so that any of the codes may be anybody's.
+    codes = [tuple({**uses, **dict.fromkeys(others)}) for uses, others in zip(risen, gone, strict=True)]
+    return tuple(
+        guess(
+            tuple(dict.fromkeys(chain.from_iterable(codes[first : last + 1]))),
+            alone=count == 1 or rises > count,
+        )
+        for first, last in windows
+    )
+
+
+def _with_used_up(reading: Reading) -> Counter[str]:
+    return Counter(reading.uses) + Counter(reading.used_up)
+
+
+def _doubt(finding: Finding) -> Finding:
+    """The same, where an invite that is gone may have been taken back."""
+    exact = finding.confidence is Confidence.EXACT
+    return Finding(Confidence.PROBABLE if exact else finding.confidence, finding.codes)
+
+
+def _shift(window: Window, by: int) -> Window:
+    return window[0] + by, window[1] + by

@@ -378,7 +378,7 @@ class Pipeline:
         if not all_of_them:
             self._catch_up.tick(self._now())
             self._headcount.tick(self._now())
-            self._invites.tick(self._now())
+            self._invites.tick(self._now(), heard)
 
     def _now(self) -> int:
         """Now for timers, in ms: the wall clock may be set, and would then starve or fire them."""
@@ -426,7 +426,8 @@ class Pipeline:
         self._invites.permit(guild_id)
 
     def _come_in(self, fact: Joined) -> None:
-        self._invites.join(fact, self._now())
+        # What a replay tells of happened at any time since the connection was last heard.
+        self._invites.join(fact, self._now(), self._streams.heard if self._streams.replaying else None)
 
     def _has_vanity(self, guild_id: int) -> bool:
         guild = self.directory.guilds.get(guild_id)

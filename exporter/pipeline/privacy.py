@@ -23,6 +23,7 @@ from exporter.events.facts import (
     MemberJoined,
     MemberSilence,
     PartSeen,
+    Person,
     Record,
     RolesSeen,
     VoiceState,
@@ -90,8 +91,11 @@ class OptOut:
     def _screen_silence(self, fact: MemberSilence) -> MemberSilence | None:
         return None if fact.target.user_id in self._people else fact
 
-    def _screen_joined(self, fact: Joined) -> Joined | None:
-        return None if fact.person.user_id in self._people else fact
+    def _screen_joined(self, fact: Joined) -> Joined:
+        """Somebody unnamed used an invite: or their use would be taken for that of who came next."""
+        if fact.person.user_id not in self._people:
+            return fact
+        return msgspec.structs.replace(fact, person=Person(0, "", fact.person.bot))
 
     def _screen_roles(self, fact: RolesSeen) -> RolesSeen:
         # The owner's id only tells whether the bot itself owns the guild, and a bot cannot.

@@ -10,14 +10,20 @@ from typing import TYPE_CHECKING
 from exporter.verify.quantities import InviteUse
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
     from exporter.verify.lines import LedgerLine
     from exporter.verify.sight import Sight
 
-_BURST_MS = 3_000
-"""Joins and ends of invites this close are seen in one look, as a burst has to be."""
+_APART_MS = 3_000
+"""A dispatch may be a second and a half on its way, and as long may a reading of the invites take: of two
+uses closer together nobody can be sure that a reading falls between them."""
 
 _RECOVERY_MS = 15_000
-"""After an outage, or once the permission is back, the counts have to be read anew before they tell."""
+"""After an outage or a gap, or once the permission is there, the counts have to be read before they tell."""
+
+_INVENTORY = frozenset({"HEADER", "GUILD"})
+"""Lines that say what there is before anything happens."""
 
 _UPSETS = frozenset({"OUTAGE", "PERMISSION", "GUILD_CREATE"})
 
@@ -30,23 +36,33 @@ class Arrivals:
     _uses: list[InviteUse] = field(default_factory=list)
     _joins: dict[tuple[int, int], LedgerLine] = field(default_factory=dict)
     _doors: defaultdict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
-    """When a guild's invites were used or ended, and which."""
+    """When somebody came, and by which invite; by none that shows, the code is empty."""
+    _ends: defaultdict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
+    """When an invite was taken back or used up, or expired, and which."""
+    _began: int | None = None
+    """When there was something to see for the first time."""
     _upsets: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
 
     def take(self, line: LedgerLine) -> None:
         """Take a line; most are no arrival."""
+        if self._began is None and line.type not in _INVENTORY:
+            self._began = line.at
         if line.type == "GUILD_MEMBER_ADD":
             self._joins[line.guild_id, line.user_id] = line
         elif line.type == "INVITE_USE":
             self._use(line)
         elif line.type in {"INVITE_DELETE", "INVITE_EXPIRED"}:
-            self._doors[line.guild_id].append((line.at, line.code or ""))
+            self._ends[line.guild_id].append((line.at, line.code or ""))
         elif line.type in _UPSETS:
             self._upsets[line.guild_id].append(line.at)
 
     def uses(self) -> tuple[InviteUse, ...]:
         """Every join whose way is known, in order."""
-        return tuple(replace(use, clear=use.clear and self._is_alone(use)) for use in self._uses)
+        alike = {guild_id: _alike(doors) for guild_id, doors in self._doors.items()}
+        return tuple(
+            replace(use, clear=use.clear and self._is_clear(use, alike.get(use.guild_id, {})))
+            for use in self._uses
+        )
 
     def _use(self, line: LedgerLine) -> None:
         join = self._joins.get((line.guild_id, line.user_id))
@@ -58,24 +74,46 @@ class Arrivals:
                 invite_code=line.code,
                 inviter_id=line.inviter_id,
                 method=line.method,
-                clear=line.knowable and not self.sight.gap_seconds(line.guild_id, line.at, line.at),
+                clear=line.knowable,
                 optional=join is not None and join.n in self.sight.lost,
             )
         )
         if line.method != "oauth":
             self._doors[line.guild_id].append((line.at, line.code or ""))
 
-    def _is_alone(self, use: InviteUse) -> bool:
-        """Whether only the use's own invite changed around that moment, and nothing upset the view."""
+    def _is_clear(self, use: InviteUse, alike: Mapping[int, bool]) -> bool:
+        """Whether readings in time can tell how somebody came.
+
+        They can where everybody came by the same invite who came so close together, one after the other, that
+        no reading is sure to fall between them; where no other invite ended just then; and where nothing
+        upset the view.
+        """
         if use.method == "oauth":
             return True
-        doors = self._doors[use.guild_id]
-        start = bisect_left(doors, (use.at - _BURST_MS, ""))
-        for at, code in doors[start:]:
-            if at > use.at + _BURST_MS:
-                break
-            if code != use.invite_code:
-                return False
-        upsets = self._upsets[use.guild_id]
-        first = bisect_left(upsets, use.at - _RECOVERY_MS)
-        return first == len(upsets) or upsets[first] > use.at + _BURST_MS
+        if not alike[use.at]:
+            return False
+        ends = _around(self._ends[use.guild_id], use.at - _APART_MS, use.at + _APART_MS)
+        if any(code != use.invite_code for _, code in ends):
+            return False
+        upsets = (self._began or 0, *(to for _, to in self.sight.gaps), *self._upsets[use.guild_id])
+        if any(use.at - _RECOVERY_MS <= at <= use.at + _APART_MS for at in upsets):
+            return False
+        return not self.sight.gap_seconds(use.guild_id, use.at - _APART_MS, use.at + _APART_MS)
+
+
+def _alike(doors: Sequence[tuple[int, str]]) -> dict[int, bool]:
+    """Whether everybody who came close together came by the same invite, by the moment they came."""
+    found: dict[int, bool] = {}
+    run: list[tuple[int, str]] = []
+    for door in (*doors, None):
+        if door is None or (run and door[0] - run[-1][0] > _APART_MS):
+            same = len({code for _, code in run}) == 1
+            found |= {at: same for at, _ in run}
+            run = []
+        if door is not None:
+            run.append(door)
+    return found
+
+
+def _around(moments: Sequence[tuple[int, str]], start: int, end: int) -> Sequence[tuple[int, str]]:
+    return moments[bisect_left(moments, (start, "")) : bisect_left(moments, (end + 1, ""))]

@@ -24,6 +24,7 @@ class Book:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._lines: list[dict[str, Any]] = []
+        self.write("EMBED_RESOLVED", -FAR)
 
     def write(self, kind: str, at: int, **fields: Any) -> int:
         self._lines.append({"n": len(self._lines) + 1, "at": at, "type": kind, "guild_id": str(G)} | fields)
@@ -117,6 +118,8 @@ def test_joins_that_were_clear_have_to_be_exact(book: Book) -> None:
         lambda book: book.write("INVITE_EXPIRED", FAR - 1000, code="bbb"),
         lambda book: book.write("PERMISSION", FAR - 5000, name="manage_guild", granted=True),
         lambda book: book.write("OUTAGE", FAR - 5000, unavailable=False),
+        lambda book: book.write("GAP", FAR - 5000, **{"from": FAR - 9000, "to": FAR - 5000}),
+        lambda book: book.write("GAP", FAR + 9000, **{"from": FAR + 2000, "to": FAR + 9000}),
     ],
 )
 def test_what_happens_at_the_same_time_clouds_a_join(book: Book, disturb: Callable[[Book], Any]) -> None:
@@ -132,6 +135,26 @@ def test_a_burst_by_one_invite_is_clear(book: Book) -> None:
         book.join(user, FAR + user)
     assert not book.judge(*(row(user, None, "unknown") for user in range(3)))["exact invite rows"]
     assert book.judge(*(row(user) for user in range(3))) == RIGHT
+
+
+def test_who_came_in_a_row_by_several_invites_is_not_clear_however_long_the_row(book: Book) -> None:
+    for user in range(20):
+        book.join(user, FAR + 2_000 * user, "aaa" if user else "bbb")
+    book.join(20, 3 * FAR)
+    unknown = [row(user, None, "unknown") for user in range(20)]
+    assert book.judge(*unknown, row(20)) == RIGHT
+
+
+def test_who_came_far_enough_apart_is_clear_by_whatever_invite(book: Book) -> None:
+    for user in range(3):
+        book.join(user, FAR + 3_001 * user, "aaa" if user else "bbb")
+    assert not book.judge(*(row(user, None, "unknown") for user in range(3)))["exact invite rows"]
+
+
+def test_what_happens_as_soon_as_there_is_something_to_see_is_not_clear(book: Book) -> None:
+    for user in range(3):
+        book.join(user, user - FAR)
+    assert book.judge(*(row(user, None, "unknown") for user in range(3))) == RIGHT
 
 
 def test_what_cannot_be_known_need_not_be(book: Book) -> None:
