@@ -11,7 +11,8 @@ from exporter.events.payload import Snowflake, User, believable, clean, snowflak
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Priority
 
-LEAVE_REASONS = ("leave", "kick", "ban", "prune")
+LEAVE_REASONS = ("leave", "kick", "ban", "prune", "unknown")
+"""Unknown where nobody can tell: without sight of the audit log, and beside a prune."""
 
 JOINS = Measure(
     name="member_joins",
@@ -137,7 +138,7 @@ FAMILY = Family(
             reads={"GUILD_MEMBER_REMOVE": Reader(MemberRemove, read_remove), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),
             permissions=("view_audit_log",),
-            blind_without={"view_audit_log": "kicks look like leaves"},
+            blind_without={"view_audit_log": "why members left, other than by a ban"},
             measures=(LEAVES,),
             table="member_events",
             fields=(
@@ -145,7 +146,7 @@ FAMILY = Family(
                 Field("user_id", "Who went.", personal=True),
                 Field("username", "Name at that moment.", personal=True),
                 Field("bot", "Whether it is a bot."),
-                Field("reason", "`leave`, `kick`, `ban` or `prune`."),
+                Field("reason", "`leave`, `kick`, `ban` or `prune`; `unknown` where nobody can tell."),
                 Field("moderator_id", "Who kicked, banned or pruned, if anybody.", personal=True),
                 Field("moderator_username", "That person's name, where known.", personal=True),
                 Field("audit_entry_id", "The audit-log entry that says so."),

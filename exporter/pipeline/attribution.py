@@ -25,13 +25,15 @@ from exporter.events.inquiry import Ask
 from exporter.events.moderation import ENTRY_CREATE
 from exporter.events.structure import STRUCTURE
 from exporter.pipeline.actions import WINDOW_MS, ActionLog, Told
-from exporter.pipeline.departures import Departure, Departures
+from exporter.pipeline.departures import Departures
 from exporter.pipeline.grouped import PURPOSE as COUNT_PURPOSE
 from exporter.pipeline.grouped import Groups
 from exporter.pipeline.journal import SavedAction, SavedModeration
 from exporter.pipeline.lookups import PURPOSE as UNEXPLAINED_PURPOSE
 from exporter.pipeline.lookups import Fate, LookUps, Miss
 from exporter.pipeline.parts import Change
+from exporter.pipeline.reasons import Departure
+from exporter.pipeline.stream import Streams
 from exporter.pipeline.structure import TYPES as STRUCTURE_TYPES
 from exporter.pipeline.structure import StructureLog
 from exporter.pipeline.timeouts import Timeouts
@@ -46,9 +48,9 @@ class Attribution:
     """The actions of the last seconds, and what goes on longer.
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
-    ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``ask`` puts
-    questions, and ``blind`` says in which guilds the audit log may not be read. ``now`` is in ms on a clock
-    that never steps, ``wall`` in ms since the epoch.
+    ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``streams`` knows
+    in what order things happened; ``ask`` puts questions, and ``blind`` says in which guilds the audit log
+    may not be read. ``now`` is in ms on a clock that never steps, ``wall`` in ms since the epoch.
     """
 
     def __init__(
@@ -57,21 +59,31 @@ class Attribution:
         count: Callable[[Count], None],
         name_of: Callable[[int], str | None],
         types: Container[str],
+        streams: Streams,
         ask: Ask | None = None,
         blind: Callable[[int], bool] = lambda _: False,
     ) -> None:
-        readable = ask is not None and any(kind in types for kind in (ENTRY_CREATE, *STRUCTURE_TYPES))
+        audited = any(kind in types for kind in (ENTRY_CREATE, *STRUCTURE_TYPES))
+        self._asks = ask is not None and audited
+        self._unreadable = blind if audited else _everywhere
         self._log = ActionLog(record, count, name_of, types)
         self._structure = StructureLog(record, count, name_of, types)
-        self._lookups = LookUps(ask or _ask_nobody, blind if readable else _everywhere)
-        self._groups = Groups(ask or _ask_nobody, blind if readable else _everywhere)
-        self._departures = Departures(self._log, self._waits)
+        self._lookups = LookUps(ask or _ask_nobody, blind if self._asks else _everywhere)
+        self._groups = Groups(ask or _ask_nobody, blind if self._asks else _everywhere)
+        self._departures = Departures(self._log, streams, self._waits, self._is_blind)
+        self._streams = streams
         self._timeouts = Timeouts(self._log, self._lookups)
         self._misses: dict[Told | Departure, Miss] = {}
 
     def _waits(self, departure: Departure) -> bool:
         miss = self._misses.get(departure)
         return miss is not None and miss.fate in {Fate.OPEN, Fate.ASKED}
+
+    def _is_blind(self, departure: Departure) -> bool:
+        """Whether its audit log entry, had there been one, could not be read."""
+        miss = self._misses.get(departure)
+        refused = self._asks and miss is not None and miss.fate is Fate.BLIND
+        return refused or self._unreadable(departure.action.guild_id)
 
     def undecided(self, wall: int) -> int:
         """What may still change: departures, timeouts, counts and look-ups."""
@@ -181,10 +193,16 @@ class Attribution:
             self._groups.ask_due(now)
 
     def hurry(self, now: int) -> None:
-        """Read again at once what counts on: somebody waits for true numbers."""
+        """Ask at once for what is to be asked for: somebody waits for true numbers."""
         self._groups.ask_due(now, hurry=True)
+        self._lookups.ask_due(now, hurry=True)
 
     # ------------------------------------------------------------------ memory
+
+    def permit(self, guild_id: int) -> None:
+        """What the bot may do in a guild has changed."""
+        self._lookups.permit(guild_id)
+        self._groups.permit(guild_id)
 
     def forget(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""
@@ -204,7 +222,12 @@ class Attribution:
             for place, told in (*self._log.unexplained(), *self._structure.unexplained())
         ]
         return SavedModeration(
-            self._timeouts.save(), self._groups.save(now), actions, self._departures.save()
+            self._timeouts.save(),
+            self._groups.save(now),
+            actions,
+            self._departures.save(),
+            self._departures.save_prunes(),
+            self._streams.told,
         )
 
     def restore(self, saved: SavedModeration, now: int) -> None:
@@ -214,6 +237,8 @@ class Attribution:
         for gone in saved.departures:
             departure = self._departures.restore(gone, now)
             self._misses[departure] = self._lookups.miss(gone.guild_id, gone.at, now)
+        for prune in saved.prunes:
+            self._departures.restore_prune(prune, now)
         for item in saved.actions:
             told = Told(
                 item.key,

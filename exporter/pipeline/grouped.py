@@ -193,6 +193,12 @@ class Groups:
         else:
             watch.pause = min(LONGEST_PAUSE_MS, watch.pause * 2)
 
+    def permit(self, guild_id: int) -> None:
+        """What the bot may do in a guild has changed: what could not be read again may be now."""
+        for kind, watch in self._watches.items():
+            if kind[0] == guild_id:
+                watch.pause = PAUSE_MS
+
     def forget(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""
         for kind in [kind for kind in self._watches if kind[0] == guild_id]:

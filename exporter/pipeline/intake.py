@@ -21,6 +21,9 @@ from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+MESSAGE = "MESSAGE_CREATE"
+"""Tells its own time, and comes when it is sent."""
+
 Route = Callable[[Any], None]
 """Takes facts of the one type it is routed for."""
 
@@ -61,8 +64,8 @@ class Intake:
         try:
             # Everything is read before anything is taken: a dispatch counts whole or not at all.
             facts = [fact for decode, read in readers for fact in read(decode(body), at)]
-            if self._streams.replaying:
-                self._date(shard, facts, at, received_at)
+            if name == MESSAGE or self._streams.replaying:
+                self._tell_time(name, shard, facts, at, received_at)
             self._take(facts)
         except msgspec.ValidationError:
             self._rejected.add(name, "shape")
@@ -78,10 +81,12 @@ class Intake:
         else:
             self._accepted[label] = self._accepted.get(label, 0) + 1
 
-    def _date(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
-        """Learn what time it is in a replay from facts that did not take the time they were given."""
+    def _tell_time(self, name: str, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
+        """Learn what time it is in the stream from facts that did not take the time they were given."""
         for fact in facts:
             told = getattr(fact, "at", at)
+            if name == MESSAGE and type(fact) is Count:
+                self._streams.pass_message(shard, told, received_at)
             if at < told <= received_at:
                 self._streams.learn(shard, told)
 

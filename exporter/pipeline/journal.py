@@ -85,9 +85,10 @@ class SavedAction(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SavedDeparture(msgspec.Struct, frozen=True, array_like=True):
-    """A departure whose reason is not decided; ``after`` is the join before it, where that was seen.
+    """A departure whose reason is not decided; ``after`` and ``before`` are the joins around it, where seen.
 
-    ``entry`` is the audit-log entry and ``banned`` the dispatch of a ban that speak of it so far.
+    ``entry`` is the audit-log entry and ``banned`` the dispatch of a ban that speak of it so far; ``moment``
+    is between when and when it happened.
     """
 
     type: str
@@ -100,15 +101,26 @@ class SavedDeparture(msgspec.Struct, frozen=True, array_like=True):
     after: int
     entry: AuditEntry | None = None
     banned: bool = False
+    before: int | None = None
+    moment: tuple[int, int] | None = None
+
+
+class SavedPrune(msgspec.Struct, frozen=True, array_like=True):
+    """A prune, and how many of its departures have not been found."""
+
+    entry: AuditEntry
+    remaining: int
 
 
 class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
-    """What is open of moderation."""
+    """What is open of moderation, and up to when everything had been told, in ms by Discord's clock."""
 
     timeouts: list[SavedTimeout] = []
     groups: list[SavedGroup] = []
     actions: list[SavedAction] = []
     departures: list[SavedDeparture] = []
+    prunes: list[SavedPrune] = []
+    told: int = 0
 
 
 class Part(msgspec.Struct, frozen=True, array_like=True):

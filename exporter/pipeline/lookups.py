@@ -66,13 +66,17 @@ class Miss:
 
 @dataclass(slots=True)
 class Search:
-    """The look-ups of one guild; ``awaited`` is until when an answer is waited for, 0 for none."""
+    """The look-ups of one guild; ``awaited`` is until when an answer is waited for, 0 for none.
+
+    ``quiet`` is until when nothing is asked, as long if that was ``refused``.
+    """
 
     fresh: dict[Miss, None] = field(default_factory=dict)
     asked: dict[Miss, None] = field(default_factory=dict)
     awaited: int = 0
     quiet: int = 0
     pages: int = 0
+    refused: bool = False
 
 
 def first_id(at: int) -> int:
@@ -96,7 +100,8 @@ class LookUps:
     def miss(self, guild_id: int, at: int, now: int) -> Miss:
         """Note an action that is not explained yet."""
         miss = Miss(guild_id, at, now)
-        if self._blind(guild_id):
+        before = self._searches.get(guild_id)
+        if self._blind(guild_id) or (before is not None and before.refused and before.quiet > now):
             miss.fate = Fate.BLIND
         else:
             self._searches.setdefault(guild_id, Search()).fresh[miss] = None
@@ -114,8 +119,14 @@ class LookUps:
         search = self._searches.get(guild_id)
         return search is not None and search.awaited > 0
 
-    def ask_due(self, now: int) -> None:
-        """Ask for what has stayed unexplained."""
+    def permit(self, guild_id: int) -> None:
+        """What the bot may do in a guild has changed: it may be answered now."""
+        search = self._searches.get(guild_id)
+        if search is not None and search.refused:
+            search.refused, search.quiet = False, 0
+
+    def ask_due(self, now: int, *, hurry: bool = False) -> None:
+        """Ask for what has stayed unexplained; ``hurry`` where somebody waits for it to be decided."""
         begun = 0
         for guild_id, search in list(self._searches.items()):
             if search.awaited and search.awaited <= now:
@@ -125,7 +136,8 @@ class LookUps:
                     del self._searches[guild_id]
                 continue
             oldest = next(iter(search.fresh))
-            due = now - oldest.arrived >= PATIENCE_MS and not search.awaited and search.quiet <= now
+            patient = now - oldest.arrived < PATIENCE_MS or search.quiet > now
+            due = not search.awaited and (not patient or (hurry and not search.refused))
             if due and begun < MAX_ASKED:
                 begun += 1
                 self._begin(guild_id, search, now)
@@ -134,6 +146,7 @@ class LookUps:
         after = first_id(min(miss.at for miss in search.fresh) - BACK_MS)
         for miss in search.fresh:
             miss.fate = Fate.ASKED
+        search.refused = False
         search.asked |= search.fresh
         search.fresh = {}
         search.pages = 0
@@ -159,15 +172,10 @@ class LookUps:
             return
         refused = HTTPStatus.BAD_REQUEST <= page.status < HTTPStatus.INTERNAL_SERVER_ERROR
         if refused:
+            search.refused = True
             self._close(search, Fate.BLIND, now + BLIND_MS)
         else:
             self._close(search, Fate.FAILED, now + PAUSE_MS)
-
-    def sight(self, guild_id: int) -> None:
-        """An entry came by itself: the guild's audit log can be read."""
-        search = self._searches.get(guild_id)
-        if search is not None and not search.awaited:
-            search.quiet = 0
 
     @staticmethod
     def _close(search: Search, fate: Fate, quiet: int) -> None:

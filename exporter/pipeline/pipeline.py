@@ -63,6 +63,7 @@ from exporter.pipeline.invites import InviteTracker
 from exporter.pipeline.leftovers import Leftovers
 from exporter.pipeline.parts import Change, Parts
 from exporter.pipeline.privacy import OptOut
+from exporter.pipeline.reasons import LONGEST_MS
 from exporter.pipeline.rights import Rights
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
 from exporter.pipeline.stream import Streams
@@ -82,8 +83,8 @@ VOICE_BOOKING_MS = 5_000
 FLUSH_POLL_SECONDS = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""
 
-FLUSH_POLLS = round(2 * WINDOW_MS / 1000 / FLUSH_POLL_SECONDS)
-"""How often at most: a prune is decided when the departures within its window are."""
+FLUSH_POLLS = round((LONGEST_MS + WINDOW_MS) / 1000 / FLUSH_POLL_SECONDS)
+"""How often at most: a departure waits that long for an answer about it."""
 
 
 class Pipeline:
@@ -153,6 +154,7 @@ class Pipeline:
             self._count,
             self.directory.people.get,
             catalogue.events,
+            self._streams,
             ask,
             lambda guild_id: self.rights.lacks(guild_id, "view_audit_log"),
         )
@@ -188,6 +190,7 @@ class Pipeline:
         # Somebody may have opted out since the journal was written.
         self._aggregate.leave_out(self._opt_out)
         self.voice.restore(session for session in sessions if session.user_id not in self._opt_out)
+        self._streams.restore(self._windows.moderation.told)
         self._attribution.restore(self._windows.moderation, self._now())
         await self._windows.resize(self._lengths)
 
@@ -399,6 +402,7 @@ class Pipeline:
     def _start_session(self, fact: SessionStarted) -> None:
         shard, self._streams.shards = fact.shard
         self._streams.take(ShardNews(shard, "settled"))
+        self._streams.start_session(shard)
         self._catch_up.start_session(fact.guild_ids)
         for gone in self.directory.start_session(fact):
             self._lose_guild(gone)
@@ -423,6 +427,7 @@ class Pipeline:
 
     def _change_rights(self, guild_id: int) -> None:
         self._catch_up.permit(guild_id, self._now())
+        self._attribution.permit(guild_id)
         self._invites.permit(guild_id)
 
     def _come_in(self, fact: Joined) -> None:

@@ -9,15 +9,45 @@ A connection can be dead for a minute before that shows. So nothing is decided f
 shard has been heard after the decision was due: ``heard``. While a shard is known to be
 without connection (``is_silent``) time in voice is not booked; the replay or the next session tells how long
 it was.
+
+Messages carry Discord's own time and come in order, also in a replay. So whatever came between two of them
+happened between their times (``Moment``), whenever it was received.
 """
 
 from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
 
 from exporter.clock import Clock
 from exporter.events.facts import ShardNews
 
 LONGEST_SILENCE_MS = 120_000
 """A connection that says nothing for longer is known to be dead: it answers a heartbeat every 41 s."""
+
+TOGETHER_MS = 100
+"""Discord sends what happens this close to one another in either order: its services are not in step."""
+
+SKEW_MS = 5_000
+"""How much longer than a message just before a dispatch may have been under way."""
+
+MAX_GAPS = 8
+"""Gaps remembered of each shard: more within a minute, and Discord would refuse another session."""
+
+MAX_OPEN = 10_000
+"""Moments of one shard that wait for its next message; the oldest keeps what was said of it at first."""
+
+
+@dataclass(slots=True, eq=False)
+class Moment:
+    """Between when and when, by Discord's clock, something happened; in ms."""
+
+    since: int
+    until: int
+
+    def holds(self, at: int) -> bool:
+        """Whether it may have been then."""
+        return self.since - TOGETHER_MS <= at <= self.until + TOGETHER_MS
 
 
 class Streams:
@@ -34,6 +64,10 @@ class Streams:
         self._looked = 0
         self._replays: dict[int, int] = {}
         self._silent: set[int] = set()
+        self._messages: dict[int, tuple[int, int]] = {}
+        self._open: dict[int, deque[Moment]] = {}
+        self._gaps: dict[int, deque[Moment]] = {}
+        self._before = 0
         self.shards = 1
 
     def date(self, shard: int, received_at: int) -> int:
@@ -47,6 +81,48 @@ class Streams:
         """Note that a dispatch of this shard told its own time; only a replay has use for it."""
         if shard in self._replays:
             self._replays[shard] = max(self._replays[shard], at)
+
+    def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
+        """Note a message: what came before it happened before, what comes after it later."""
+        if sent_at > self._messages.get(shard, (0, 0))[0]:
+            self._messages[shard] = (sent_at, received_at)
+        for moment in self._open.pop(shard, ()):
+            moment.until = max(moment.since, min(moment.until, sent_at))
+
+    def moment(self, guild_id: int, at: int) -> Moment:
+        """When, by Discord's clock, what is being told of a guild happened; ``at`` is what it is dated."""
+        shard = self.shard_of(guild_id)
+        sent_at, received_at = self._messages.get(shard, (0, 0))
+        if shard in self._replays:
+            moment = Moment(sent_at or at, self._clock.now_ms() + SKEW_MS)
+        else:
+            about = at - (received_at - sent_at)
+            moment = Moment(max(sent_at, about - SKEW_MS), about + SKEW_MS)
+        self._wait_for_message(shard, moment)
+        return moment
+
+    def _wait_for_message(self, shard: int, moment: Moment) -> None:
+        self._open.setdefault(shard, deque(maxlen=MAX_OPEN)).append(moment)
+
+    def start_session(self, shard: int) -> None:
+        """Note that a new session begins: what happened since the last message may never be told."""
+        sent_at, _ = self._messages.get(shard, (self._before, 0))
+        gap = Moment(sent_at, self._clock.now_ms() + SKEW_MS)
+        self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
+        self._wait_for_message(shard, gap)
+
+    def missed(self, guild_id: int, at: int) -> bool:
+        """Whether something that happened at that moment may never have been told."""
+        return any(gap.holds(at) for gap in self._gaps.get(self.shard_of(guild_id), ()))
+
+    @property
+    def told(self) -> int:
+        """Up to when all shards have been told everything, in ms by Discord's clock; 0 where nobody knows."""
+        return min((sent_at for sent_at, _ in self._messages.values()), default=self._before)
+
+    def restore(self, told: int) -> None:
+        """Take up where the process before left: what happened later may never be told."""
+        self._before = told
 
     @property
     def replaying(self) -> bool:
@@ -85,10 +161,10 @@ class Streams:
 
     def is_silent(self, guild_id: int) -> bool:
         """Whether the guild's shard is without a connection, or still catching up."""
-        return bool(self._silent) and self._shard_of(guild_id) in self._silent
+        return bool(self._silent) and self.shard_of(guild_id) in self._silent
 
-    def _shard_of(self, guild_id: int) -> int:
-        """Discord docs, Gateway › Sharding."""
+    def shard_of(self, guild_id: int) -> int:
+        """The shard a guild is on. Discord docs, Gateway › Sharding."""
         return (guild_id >> 22) % self.shards
 
     def _now(self) -> int:

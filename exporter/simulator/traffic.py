@@ -58,6 +58,7 @@ EVERYDAY: Mapping[Habit, float] = {
     visits.kick: 1.5,
     visits.ban: 3,
     visits.unban: 1.5,
+    visits.prune: 0.2,
     house.redecorate: 0.5,
     house.boost: 0.6,
     house.hand_over: 0.03,

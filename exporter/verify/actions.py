@@ -136,7 +136,9 @@ class Actions:
             known = ExpectedRow(row, blind=blind, optional=blind)
         targets = known.targets | {line.target_user_id} if action in _NAMELESS else known.targets
         row = replace(known.row, count=(known.row.count or 0) + number)
-        self._groups[place] = replace(known, row=row, targets=targets)
+        again = self.sight.is_read_again(line.guild_id, line.at)
+        uncounted = known.uncounted + (0 if again else number)
+        self._groups[place] = replace(known, row=row, targets=targets, uncounted=uncounted)
 
     def _is_lost(self, line: LedgerLine) -> bool:
         return line.n in self.sight.lost

@@ -100,7 +100,11 @@ def _read_member_events(connection: sa.Connection) -> dict[Quantity, dict[Key, f
     columns = _columns("guild_id", "user_id", "event", "reason")
     counted: list[_Column] = [*columns, sa.func.count()]
     statement = sa.select(*counted).select_from(sa.table("member_events")).group_by(*columns)
-    names = ("joins", "leaves", *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")))
+    names = (
+        "joins",
+        "leaves",
+        *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")),
+    )
     amounts: dict[Quantity, dict[Key, float]] = {Quantity(name, Scope.MEMBER): {} for name in names}
     for row in connection.execute(statement):
         guild_id, user_id, event, reason, count = tuple(row)

@@ -83,7 +83,7 @@ _BY_TAG = {
     ),
     "discord_guild_leaves": (
         "reason",
-        {reason: f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")},
+        {reason: f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")},
     ),
     "discord_guild_moderation_actions": ("action", {"ban": "bans", "unban": "unbans", "kick": "kicks"}),
 }

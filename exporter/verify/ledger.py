@@ -15,7 +15,7 @@ from exporter.verify.actions import NAMED, Actions, is_structure
 from exporter.verify.arrivals import Arrivals
 from exporter.verify.lines import LedgerLine, read_lines
 from exporter.verify.quantities import Amount, Expected, ExpectedRow, Key, ModerationRow, Quantity, Scope
-from exporter.verify.sight import Sight
+from exporter.verify.sight import ASKED_MS, Sight
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -191,16 +191,27 @@ def _take_leave(books: _Books, line: LedgerLine) -> None:
     member: Key = (line.guild_id, line.user_id)
     for scope, key in ((Scope.GUILD, guild), (Scope.MEMBER, member)):
         books.add("leaves", scope, key, _ONE)
-        if line.n in books.sight.mingled:
-            other = "prune" if reason == "leave" else "leave"
-            books.add(f"leaves: {reason}", scope, key, Amount(1, below=1))
-            books.add(f"leaves: {other}", scope, key, _MAYBE)
-        elif books.sight.is_unexplained(reason, line.audit_entry_id):
-            # Whoever missed the cause takes it for a departure of somebody's own accord.
-            books.add(f"leaves: {reason}", scope, key, Amount(1, below=1))
-            books.add("leaves: leave", scope, key, _MAYBE)
-        else:
+        allowed = _reasons_for(books.sight, line)
+        if allowed == {reason}:
             books.add(f"leaves: {reason}", scope, key, _ONE)
+            continue
+        books.add(f"leaves: {reason}", scope, key, Amount(1, below=1))
+        for other in allowed - {reason}:
+            books.add(f"leaves: {other}", scope, key, _MAYBE)
+
+
+def _reasons_for(sight: Sight, line: LedgerLine) -> set[str]:
+    """What an honest observer may say: the reason, or where nobody can know it that it is unknown."""
+    reason = line.reason or "leave"
+    allowed = {reason}
+    unexplained = sight.is_unexplained(reason, line.audit_entry_id)
+    closed = sight.is_closed(line.guild_id, line.at)
+    if line.n in sight.mingled or (closed and (reason == "leave" or unexplained)):
+        allowed.add("unknown")
+    if unexplained and sight.gap_seconds(line.guild_id, line.at, line.at + ASKED_MS):
+        # Nobody could be asked, and what was sent by itself was lost.
+        allowed.add("leave")
+    return allowed
 
 
 _ONE = Amount(1)

@@ -67,6 +67,7 @@ class LedgerLine(msgspec.Struct, frozen=True):
     audit_reason: str | None = None
     visible: bool = True
     unavailable: bool = False
+    granted: bool = True
     count: int = 0
     member_count: int = 0
     ms: int = 0

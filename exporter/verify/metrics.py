@@ -52,7 +52,9 @@ _FAMILIES: Mapping[str, _Family] = {
     "discord_voice_sessions_total": _Family("voice_sessions"),
     "discord_member_joins_total": _Family("joins"),
     "discord_member_leaves_total": _Family(
-        "leaves", "reason", {reason: f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")}
+        "leaves",
+        "reason",
+        {reason: f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")},
     ),
     "discord_moderation_actions_total": _Family(
         label="action",

@@ -83,7 +83,7 @@ class ExpectedRow:
     ``blind``: nobody could learn who did it and why, so those fields may be empty. ``optional``: it happened
     out of sight, so the row may be missing, unless it was learnt from the audit log afterwards. ``targets``:
     Discord does not say which of these it was. ``unlinked``: the row need not name the entry. ``uncounted``:
-    the entry could not be read again to the end, so that its count may be any from 1 on.
+    how much the entry counted up after it could last be read for certain.
     """
 
     row: ModerationRow
@@ -91,14 +91,15 @@ class ExpectedRow:
     optional: bool = False
     targets: frozenset[int] = frozenset()
     unlinked: bool = False
-    uncounted: bool = False
+    uncounted: int = 0
 
     def accepted(self) -> Iterator[ModerationRow]:
         """Every row that is right, the fullest first."""
         row = self.row
         fullest = [row]
-        if self.uncounted and row.count:
-            fullest += [replace(row, count=count) for count in range(row.count - 1, 0, -1)]
+        if row.count is not None:
+            least = max(1, row.count - self.uncounted)
+            fullest += [replace(row, count=count) for count in range(row.count - 1, least - 1, -1)]
         if self.unlinked:
             fullest.append(replace(row, audit_entry_id=None))
         for each in fullest:

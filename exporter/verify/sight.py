@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from bisect import bisect_left, bisect_right
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
+
+from exporter.verify.mingling import find_mingled
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -13,8 +14,13 @@ if TYPE_CHECKING:
 
 Gap = tuple[int, int]
 
-_TOGETHER_MS = 100
-"""Departures this close cannot be told apart: what is sent together arrives together."""
+_AUDIT_LOG = "view_audit_log"
+
+ASKED_MS = 45_000
+"""How long after a departure the audit log may still be asked about it."""
+
+_REREAD_MS = 65_000
+"""How long an entry that counts on may go without being read again: a minute's pause, and the answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,8 +34,9 @@ class Sight:
         outages: times a guild was unavailable, by guild.
         blind_entries: audit entries nobody was told of.
         lost_causes: audit entries whose ban was not seen either.
-        mingled: numbers of departures that came together with a prune's, and of that prune's: an entry of a
-            prune says only how many it removed.
+        mingled: numbers of departures of which nobody can tell whether they were a prune's.
+        closed: times in which the bot might not read the audit log, by guild.
+        last_read: until when entries could be read again, by guild, where that was over before the end.
     """
 
     lost: frozenset[int]
@@ -38,15 +45,19 @@ class Sight:
     blind_entries: frozenset[int]
     lost_causes: frozenset[int]
     mingled: frozenset[int] = frozenset()
+    closed: dict[int, tuple[Gap, ...]] = field(default_factory=dict)
+    last_read: dict[int, int] = field(default_factory=dict)
 
     @classmethod
     def of(cls, lines: Iterable[LedgerLine]) -> Sight:
         """Find the blind spots of a ledger."""
         kept = tuple(lines)
         lost = frozenset(number for line in kept if line.type == "LOST" for number in line.refs)
+        gaps = tuple((line.started, line.ended) for line in kept if line.type == "GAP")
+        closed = _closings(kept)
         return cls(
             lost=lost,
-            gaps=tuple((line.started, line.ended) for line in kept if line.type == "GAP"),
+            gaps=gaps,
             outages=_outages(kept),
             blind_entries=frozenset(
                 line.audit_entry_id or 0
@@ -56,7 +67,9 @@ class Sight:
             lost_causes=frozenset(
                 line.audit_entry_id or 0 for line in kept if line.type == "GUILD_BAN_ADD" and line.n in lost
             ),
-            mingled=_mingled(kept),
+            mingled=find_mingled(kept, lost),
+            closed=closed,
+            last_read=_last_readings(kept, closed),
         )
 
     def gap_seconds(self, guild_id: int, start: int, end: int) -> float:
@@ -75,31 +88,42 @@ class Sight:
         """Whether nothing said why somebody went: the entry is missing and, for a ban, the ban too."""
         return self.is_blind(entry_id) and (reason != "ban" or entry_id in self.lost_causes)
 
+    def is_closed(self, guild_id: int, at: int) -> bool:
+        """Whether nobody might read the audit log while something of a moment was to be asked for."""
+        return any(since <= at + ASKED_MS and to >= at for since, to in self.closed.get(guild_id, ()))
 
-def _mingled(lines: tuple[LedgerLine, ...]) -> frozenset[int]:
-    gone = [line for line in lines if line.type == "GUILD_MEMBER_REMOVE"]
-    prunes: dict[int, list[LedgerLine]] = {}
-    for line in gone:
-        if line.reason == "prune":
-            prunes.setdefault(line.audit_entry_id or 0, []).append(line)
-    found: set[int] = set()
-    for pruned in prunes.values():
-        first, last = pruned[0], pruned[-1]
-        beside = {
-            line.n
-            for line in _between(gone, first.at - _TOGETHER_MS, last.at + _TOGETHER_MS)
-            if line.guild_id == first.guild_id and line.reason == "leave"
-        }
-        if beside:
-            found |= beside | {line.n for line in pruned}
-    return frozenset(found)
+    def is_read_again(self, guild_id: int, at: int) -> bool:
+        """Whether what an entry counted at a moment was read for certain before nobody could read it."""
+        last = self.last_read.get(guild_id)
+        return last is None or at <= last - _REREAD_MS
 
 
-def _between(lines: list[LedgerLine], start: int, end: int) -> list[LedgerLine]:
-    def moment(line: LedgerLine) -> int:
-        return line.at
+def _closings(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
+    """When the audit log might not be read. Permissions that are not spoken of are there."""
+    spans: dict[int, list[Gap]] = {}
+    begun: dict[int, int] = {}
+    for line in lines:
+        if line.type != "PERMISSION" or line.name != _AUDIT_LOG:
+            continue
+        if not line.granted:
+            begun.setdefault(line.guild_id, line.at)
+        elif (since := begun.pop(line.guild_id, None)) is not None:
+            spans.setdefault(line.guild_id, []).append((since, line.at))
+    for guild_id, since in begun.items():
+        spans.setdefault(guild_id, []).append((since, lines[-1].at))
+    return {guild_id: tuple(found) for guild_id, found in spans.items()}
 
-    return lines[bisect_left(lines, start, key=moment) : bisect_right(lines, end, key=moment)]
+
+def _last_readings(lines: tuple[LedgerLine, ...], closed: dict[int, tuple[Gap, ...]]) -> dict[int, int]:
+    """Until when, of guilds the bot was removed from, or whose audit log it might not read at the end."""
+    end = lines[-1].at if lines else 0
+    found = {guild_id: spans[-1][0] for guild_id, spans in closed.items() if spans[-1][1] == end}
+    for line in lines:
+        if line.type == "GUILD_DELETE":
+            found[line.guild_id] = min(line.at, found.get(line.guild_id, line.at))
+        elif line.type == "GUILD_CREATE":
+            found.pop(line.guild_id, None)
+    return found
 
 
 def _outages(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
+from exporter.clock import ManualClock
 from exporter.events.facts import (
     Action,
     AuditEntry,
@@ -23,6 +24,7 @@ from exporter.events.facts import (
 )
 from exporter.events.inquiry import Inquiry
 from exporter.pipeline.attribution import Attribution
+from exporter.pipeline.stream import Streams
 
 GUILD, TARGET, MODERATOR = 1, 2, 3
 EPOCH = 1_420_070_400_000
@@ -81,11 +83,13 @@ class Log:
         self.asked: list[Inquiry] = []
         self.answering = True
         self.steady, self.wall = 0, AT
+        self.streams = Streams(ManualClock(AT))
         self.attribution = Attribution(
             self._record,
             self._count,
             {MODERATOR: "mod"}.get,
             types,
+            self.streams,
             None if silent else self.asked.append,
             lambda _: blind,
         )
@@ -109,7 +113,14 @@ class Log:
             MessageGone: self.attribution.lose_message,
         }
         for fact in facts:
+            at = fact.at if isinstance(fact, Action) else 0
+            self.chat(at)
             takers[type(fact)](fact, self.steady)
+            self.chat(at)
+
+    def chat(self, at: int) -> None:
+        """Somebody writes, by which all can tell what time it is."""
+        self.streams.pass_message(0, at, at)
 
     def _turn(self, page: AuditPage, now: int) -> None:
         for entry in page.entries:
@@ -257,7 +268,7 @@ class Drama:
         if action in {"ban", "kick", "leave"} and person.member:
             told.append(lambda: self.log.take(act("leave", self.log.wall, target)))
             self.chance.shuffle(told)
-            reason = "leave" if self.blind and action == "kick" else action
+            reason = "unknown" if self.blind and action != "ban" else action
             known = entry.entry_id if entry and not self.blind else None
             self.departures.setdefault(target, []).append((reason, known))
             person.member, person.gone_at = False, self.log.steady

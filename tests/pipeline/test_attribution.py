@@ -95,7 +95,7 @@ def test_kick_rejoin_and_leave_are_told_apart_by_discord_s_own_time(place: int) 
 
 
 def test_a_leave_is_counted_once_nothing_else_can_explain_it() -> None:
-    log = Log(silent=True)
+    log = Log()
     log.take(act("leave"))
     log.wait(9 * SECOND)
     assert not log.counts

@@ -62,15 +62,17 @@ def test_nothing_is_asked_for_what_is_explained_or_where_it_would_be_refused() -
         assert not log.asked
 
 
-@pytest.mark.parametrize(("status", "pause"), [(403, 600), (0, 10), (500, 10)])
-def test_a_guild_that_does_not_answer_is_left_alone_for_a_while(status: int, pause: int) -> None:
+@pytest.mark.parametrize(
+    ("status", "pause", "reason"), [(403, 600, "unknown"), (0, 10, "leave"), (500, 10, "leave")]
+)
+def test_a_guild_that_does_not_answer_is_left_alone_for_a_while(status: int, pause: int, reason: str) -> None:
     log = Log()
     log.answering = False
     log.take(act("leave"))
     log.wait(6 * SECOND)
     log.answer(status=status)
     log.wait(5 * SECOND)
-    assert log.counts == {"leave": 1}
+    assert log.counts == {reason: 1}
     log.take(act("leave", log.wall, 77))
     log.wait((pause - 6) * SECOND)
     assert not log.asked

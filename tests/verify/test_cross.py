@@ -58,7 +58,10 @@ QUANTITIES: Mapping[tuple[str, str], str] = {
     },
     ("voice_sessions", ""): "voice_sessions",
     ("member_joins", ""): "joins",
-    **{("member_leaves", reason): f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")},
+    **{
+        ("member_leaves", reason): f"leaves: {reason}"
+        for reason in ("leave", "kick", "ban", "prune", "unknown")
+    },
     **{("moderation_actions", action): f"{action}s" for action in ("ban", "unban", "kick")},
 }
 BY_GUILD = {*QUANTITIES.values(), "leaves"}
@@ -145,7 +148,11 @@ def merge(entries: Iterable[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
 
 
 def read_records(entries: Iterable[Entry]) -> Observed:
-    names = ("joins", "leaves", *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")))
+    names = (
+        "joins",
+        "leaves",
+        *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")),
+    )
     cells = empty(names, Scope.MEMBER)
     rows: list[ModerationRow] = []
     for entry, data in merge(entries):
@@ -314,7 +321,7 @@ async def test_everything_delivered_is_what_happened(tmp_path, seed, rate):
 
 DECIDED_BY_ECHOES = {
     "message_edits",
-    *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")),
+    *(f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")),
     *(f"{action}{what}" for action in ("ban", "unban", "kick") for what in ("s", " rows")),
 }
 """What a second dispatch within seconds says more about: a process that ends forgets it waits for one."""

@@ -28,9 +28,10 @@ class Scribe:
         self.lines.append(orjson.dumps({"n": number, "at": at, "type": kind, **fields}) + b"\n")
         return number
 
-    def message(self, **fields: Any) -> int:
+    def message(self, at: int = 0, **fields: Any) -> int:
         return self.write(
             "MESSAGE_CREATE",
+            at,
             **({"guild_id": G, "channel_id": C, "parent_id": C, "user_id": U, "author": "human"} | fields),
         )
 
@@ -81,33 +82,71 @@ def scribe(tmp_path: Path) -> Scribe:
     return Scribe(tmp_path / "ledger.jsonl")
 
 
-def mingled(scribe: Scribe, apart_ms: int) -> Expected:
-    for user, reason, at in (("1", "prune", 1000), ("2", "prune", 1000), ("3", "leave", 1000 + apart_ms)):
-        entry = E if reason == "prune" else None
-        scribe.write(
-            "GUILD_MEMBER_REMOVE",
-            at,
-            guild_id=G,
-            user_id=user,
-            reason=reason,
-            moderator_id=M,
-            audit_entry_id=entry,
-            member_count=9,
-        )
+def depart(scribe: Scribe, user: str, reason: str, at: int, entry: str | None = None) -> int:
+    return scribe.write(
+        "GUILD_MEMBER_REMOVE",
+        at,
+        guild_id=G,
+        user_id=user,
+        reason=reason,
+        moderator_id=M,
+        audit_entry_id=entry,
+        member_count=9,
+    )
+
+
+def a_prune_and_a_leave(scribe: Scribe, *, message_at: int, leave_at: int, lose: bool = False) -> Expected:
+    """A prune of two at 10,000, a message a second before and a while after, and somebody who leaves."""
+    scribe.message(at=9_000)
+    pruned = [depart(scribe, user, "prune", 10_000, E) for user in ("1", "2")]
+    moments = sorted([(message_at, "message"), (leave_at, "leave")])
+    for at, kind in moments:
+        _ = scribe.message(at=at) if kind == "message" else depart(scribe, "3", "leave", at)
+    scribe.message(at=60_000)
+    if lose:
+        scribe.lose(pruned[0])
     return scribe.read()
 
 
-def test_a_leave_together_with_a_prune_may_be_taken_for_part_of_it(scribe: Scribe) -> None:
-    expected = mingled(scribe, apart_ms=100)
-    assert amount(expected, "leaves: prune") == Amount(2, below=2, above=1)
-    assert amount(expected, "leaves: leave") == Amount(1, below=1, above=2)
+@pytest.mark.parametrize(
+    ("message_at", "leave_at"),
+    [(20_000, 15_000), (10_099, 10_200), (10_001, 10_100)],
+    ids=["same", "slack", "edge"],
+)
+def test_with_no_message_between_nobody_can_tell_a_leave_from_a_prune(
+    scribe: Scribe, message_at: int, leave_at: int
+) -> None:
+    expected = a_prune_and_a_leave(scribe, message_at=message_at, leave_at=leave_at)
+    assert amount(expected, "leaves: prune") == Amount(2, below=2)
+    assert amount(expected, "leaves: leave") == Amount(1, below=1)
+    assert amount(expected, "leaves: unknown") == Amount(0, above=3)
     assert amount(expected, "leaves") == Amount(3)
 
 
-def test_a_leave_some_time_after_a_prune_is_no_part_of_it(scribe: Scribe) -> None:
-    expected = mingled(scribe, apart_ms=101)
+def test_with_a_message_between_a_leave_is_no_prune_and_a_prune_no_leave(scribe: Scribe) -> None:
+    expected = a_prune_and_a_leave(scribe, message_at=10_101, leave_at=10_102)
     assert amount(expected, "leaves: prune") == Amount(2)
     assert amount(expected, "leaves: leave") == Amount(1)
+    assert amount(expected, "leaves: unknown") == Amount()
+
+
+def test_of_a_prune_that_was_not_seen_whole_nobody_can_tell_who_was_pruned(scribe: Scribe) -> None:
+    expected = a_prune_and_a_leave(scribe, message_at=10_101, leave_at=10_102, lose=True)
+    assert amount(expected, "leaves: prune") == Amount(1, below=1)
+    assert amount(expected, "leaves: unknown") == Amount(0, above=1)
+    assert amount(expected, "leaves: leave") == Amount(1)
+
+
+def test_a_prune_at_the_moment_of_one_that_cannot_be_told_cannot_either(scribe: Scribe) -> None:
+    scribe.message(at=9_000)
+    depart(scribe, "1", "prune", 10_000, E)
+    depart(scribe, "2", "leave", 10_050)
+    scribe.message(at=10_060)
+    depart(scribe, "3", "prune", 10_150, "901")
+    scribe.message(at=10_160)
+    depart(scribe, "4", "prune", 30_000, "902")
+    expected = scribe.read()
+    assert amount(expected, "leaves: prune") == Amount(3, below=2)
 
 
 def amount(expected: Expected, name: str, scope: Scope = Scope.GUILD, *key: int | str) -> Amount:
@@ -248,24 +287,79 @@ def test_an_entry_lost_or_withheld_leaves_the_ban_without_an_actor(scribe: Scrib
     assert amount(expected, "leaves: ban") == Amount(1)
 
 
-def test_a_kick_whose_entry_was_not_seen_may_pass_for_a_leave(scribe: Scribe) -> None:
+def test_a_kick_whose_entry_is_never_told_stands_in_the_log_and_is_a_kick(scribe: Scribe) -> None:
     scribe.departure("kick", E)
     scribe.entry(visible=False)
     expected = scribe.read()
     assert amount(expected, "leaves") == Amount(1)
-    assert amount(expected, "leaves: kick") == Amount(1, below=1)
-    assert amount(expected, "leaves: leave") == Amount(0, above=1)
-    assert amount(expected, "kicks") == Amount(0, above=1)
-    assert expected.rows[0].optional
+    assert amount(expected, "leaves: kick") == Amount(1)
+    assert amount(expected, "leaves: leave") == Amount()
 
 
-def test_a_departure_whose_ban_and_entry_were_lost_may_pass_for_a_leave(scribe: Scribe) -> None:
+def permit(scribe: Scribe, at: int, *, granted: bool) -> None:
+    scribe.write("PERMISSION", at, guild_id=G, name="view_audit_log", granted=granted)
+
+
+@pytest.mark.parametrize(("reason", "visible"), [("kick", False), ("leave", True)])
+def test_why_somebody_went_is_unknown_where_the_log_may_not_be_read(
+    scribe: Scribe, reason: str, *, visible: bool
+) -> None:
+    permit(scribe, 0, granted=False)
+    scribe.departure(reason, E if reason == "kick" else None)
+    if reason == "kick":
+        scribe.entry(visible=visible)
+    expected = scribe.read()
+    assert amount(expected, f"leaves: {reason}") == Amount(1, below=1)
+    assert amount(expected, "leaves: unknown") == Amount(0, above=1)
+    assert amount(expected, "leaves: leave").above == 0
+
+
+def test_a_kick_that_was_told_of_is_a_kick_though_the_log_may_not_be_read_later(scribe: Scribe) -> None:
+    scribe.departure("kick", E)
+    scribe.entry()
+    permit(scribe, 10, granted=False)
+    assert amount(scribe.read(), "leaves: kick") == Amount(1)
+
+
+def test_a_log_that_may_be_read_again_is_no_excuse_later(scribe: Scribe) -> None:
+    permit(scribe, -5_000, granted=False)
+    permit(scribe, -1, granted=True)
+    scribe.departure("leave")
+    assert amount(scribe.read(), "leaves: unknown") == Amount()
+
+
+def test_a_departure_whose_ban_and_entry_were_lost_in_a_gap_may_pass_for_a_leave(scribe: Scribe) -> None:
     ban, entry = scribe.ban(), scribe.entry()
     scribe.departure("ban", E)
     scribe.lose(ban, entry)
+    scribe.write("GAP", shard=0, from_=-10, to=20)
     expected = scribe.read()
     assert amount(expected, "leaves: ban") == Amount(1, below=1)
     assert amount(expected, "leaves: leave") == Amount(0, above=1)
+
+
+def count_up(scribe: Scribe, *moments: int) -> None:
+    for at in moments:
+        scribe.write(
+            "MESSAGE_DELETE", at, guild_id=G, channel_id=C, user_id=U, moderator_id=M, audit_entry_id=E
+        )
+
+
+def test_what_an_entry_counted_in_the_last_minute_of_a_guild_need_not_have_been_read(scribe: Scribe) -> None:
+    count_up(scribe, 0, 35_000, 35_001, 60_000)
+    scribe.write("GUILD_DELETE", 100_000, guild_id=G, member_count=9)
+    (row,) = scribe.read().rows
+    assert (row.row.count, row.uncounted) == (4, 2)
+    assert [accepted.count for accepted in row.accepted()] == [4, 3, 2]
+
+
+def test_an_entry_is_read_to_the_end_where_the_log_may_be_read_again(scribe: Scribe) -> None:
+    count_up(scribe, 0, 90_000)
+    permit(scribe, 95_000, granted=False)
+    assert scribe.read().rows[0].uncounted == 1
+    permit(scribe, 99_000, granted=True)
+    scribe.message(at=99_500)
+    assert scribe.read().rows[0].uncounted == 0
 
 
 # ── voice ────────────────────────────────────────────────────────────────────────────────────────────

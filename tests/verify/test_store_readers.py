@@ -39,7 +39,7 @@ SPLIT = {
     ),
     "discord_member_leaves": (
         "reason",
-        {f"leaves: {reason}": reason for reason in ("leave", "kick", "ban", "prune")},
+        {f"leaves: {reason}": reason for reason in ("leave", "kick", "ban", "prune", "unknown")},
     ),
     "discord_moderation_actions": ("action", {"bans": "ban", "unbans": "unban", "kicks": "kick"}),
 }
@@ -212,7 +212,7 @@ def filled(table: sa.Table, **values: Any) -> dict[str, Any]:
     return {name: value for name, value in fillers.items() if name in table.c} | values
 
 
-BY_REASON = {f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune")}
+BY_REASON = {f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")}
 """Nothing in the observer's counts says why somebody went."""
 
 
