@@ -52,13 +52,6 @@ class Scenario:
     manners: Manners = field(default_factory=Manners)
 
 
-_CALM: Final[Mapping[Habit, float]] = {
-    **{habit: weight for habit, weight in EVERYDAY.items() if habit is not visits.arrive},
-    doors.arrive: 8,
-    doors.open_door: 0.5,
-}
-"""An ordinary day on which people come by invites."""
-
 _STRICT: Final[Mapping[Habit, float]] = {
     order.time_out: 30,
     order.extend: 8,
@@ -96,13 +89,14 @@ def _late_echo(rng: random.Random) -> float | None:
 
 
 def _raid(scene: Scene, number: int = 0) -> None:
-    """Many strangers come by one invite; when it is noticed, all are banned."""
+    """Many strangers come by one invite, or a new one if that was closed; when noticed, all are banned."""
     scene.agenda.after(_RAID_EVERY, lambda: _raid(scene, number + 1))
     target = max(scene.guilds(), key=lambda guild: guild.member_count, default=None)
     if target is None:
         return
     guild = target
-    link = invites.create(scene.world, guild, guild.text[0], By(scene.member(guild)))
+    friend = By(scene.member(guild))
+    links = [invites.create(scene.world, guild, guild.text[0], friend)]
     first = _FIRST_RAIDER + number * _RAIDERS
     raiders = [scene.world.population.user_id(first + each) for each in range(_RAIDERS)]
     by = By(scene.moderator(guild), "raid")
@@ -110,10 +104,9 @@ def _raid(scene: Scene, number: int = 0) -> None:
     def come(user_id: int) -> None:
         if not guild.open or guild.has(user_id) or user_id in guild.bans:
             return
-        if link.code in guild.invites:
-            invites.join(scene.world, guild, user_id, link)
-        else:
-            invites.join_unseen(scene.world, guild, user_id)
+        if links[-1].code not in guild.invites:
+            links.append(invites.create(scene.world, guild, guild.text[0], friend))
+        invites.join(scene.world, guild, user_id, links[-1])
 
     def strike(user_id: int) -> None:
         if guild.open and user_id not in guild.bans:
@@ -140,11 +133,11 @@ def _rotate(scene: Scene, guild: Guild, number: int) -> None:
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
-    "raid": Scenario("200 strangers join within a minute, and are all banned.", _CALM, _raid),
+    "raid": Scenario("200 strangers join within a minute, and are all banned.", EVERYDAY, _raid),
     "prune": Scenario(
         "Large prunes among people who leave, are kicked and come.",
         {
-            **_CALM,
+            **EVERYDAY,
             visits.prune: 3,
             visits.prune_many: 5,
             doors.arrive: 150,
@@ -152,11 +145,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
             visits.kick: 10,
         },
     ),
-    "moderator-spree": Scenario("Moderators do everything they can.", {**_CALM, **_STRICT}, manners=_SHORT),
+    "moderator-spree": Scenario(
+        "Moderators do everything they can.", {**EVERYDAY, **_STRICT}, manners=_SHORT
+    ),
     "invite-storm": Scenario(
         "People come in bursts by invites that are made, used up, deleted and expire.",
         {
-            **_CALM,
+            **EVERYDAY,
             doors.arrive: 120,
             doors.open_door: 40,
             doors.call_friend: 30,
@@ -169,7 +164,7 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     "voice-evening": Scenario(
         "Everybody is in voice; people are muted, moved and thrown out.",
         {
-            **_CALM,
+            **EVERYDAY,
             voice.come_in: 200,
             voice.move: 80,
             voice.switch: 200,
@@ -179,12 +174,12 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         },
     ),
     "outage": Scenario(
-        "Guilds fail and come back all the time.", {**_CALM, house.fail: 8, voice.come_in: 60}
+        "Guilds fail and come back all the time.", {**EVERYDAY, house.fail: 8, voice.come_in: 60}
     ),
     "thread-heavy": Scenario(
         "Threads and forum posts come and go, and guilds are rebuilt.",
         {
-            **_CALM,
+            **EVERYDAY,
             chat.open_thread: 80,
             building.rename_thread: 20,
             building.delete_thread: 15,
@@ -197,13 +192,13 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
     ),
     "no-permissions": Scenario(
         "The bot lacks one permission after the other.",
-        {**_CALM, **_STRICT, doors.open_door: 10},
+        {**EVERYDAY, **_STRICT, doors.open_door: 10},
         _withdraw,
         _SHORT,
     ),
     "late-audit": Scenario(
         "Audit entries come before, after and never, up to five seconds off, in any order.",
-        {**_CALM, **_STRICT},
+        {**EVERYDAY, **_STRICT},
         manners=Manners(_late_echo, omens=0.3, timeouts=(5.0, 40.0)),
     ),
 }

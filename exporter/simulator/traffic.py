@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from exporter.simulator.deeds.guilds import end_outage
-from exporter.simulator.habits import chat, feedback, house, order, visits, voice
+from exporter.simulator.habits import chat, doors, feedback, house, order, visits, voice
 from exporter.simulator.habits.scene import Manners, Scene
 
 if TYPE_CHECKING:
@@ -53,7 +53,11 @@ EVERYDAY: Mapping[Habit, float] = {
     order.rename_oneself: 1,
     order.trip: 1,
     order.tidy: 1,
-    visits.arrive: 8,
+    order.add_bot: 0.1,
+    doors.arrive: 8,
+    doors.open_door: 0.6,
+    doors.call_friend: 0.5,
+    doors.close_door: 0.3,
     visits.depart: 6,
     visits.kick: 1.5,
     visits.ban: 3,

@@ -13,33 +13,11 @@ if TYPE_CHECKING:
     from exporter.simulator.guild import Guild
     from exporter.simulator.habits.scene import Scene
 
-_BURST = range(3, 15)
-"""People who come at about the same time, as after a link was shared."""
-
 _PRUNED = 5
 """Members removed by one prune."""
 
 _TOO_FEW = 6
 """Guilds this small lose nobody, or soon nobody would be left to talk."""
-
-
-def arrive(scene: Scene) -> bool:
-    """Somebody joins; sometimes many do within seconds."""
-    guild = scene.guild()
-    if guild is None:
-        return False
-    if scene.chance(0.05):
-        for _ in range(scene.rng.choice(_BURST)):
-            scene.agenda.after(scene.rng.uniform(0, 3), lambda: _arrive(scene, guild))
-    return _arrive(scene, guild)
-
-
-def _arrive(scene: Scene, guild: Guild) -> bool:
-    user_id = newcomer(scene, guild)
-    if user_id is None:
-        return False
-    members.join(scene.world, guild, user_id)
-    return True
 
 
 def newcomer(scene: Scene, guild: Guild) -> int | None:

@@ -30,7 +30,7 @@ ALL: dict[str, Habit] = {
         order: "add_bot demote extend forgive move promote rename rename_oneself silence "
         "throw_out tidy time_out trip",
         staying: "come_in move switch",
-        visits: "arrive ban depart kick prune prune_many unban",
+        visits: "ban depart kick prune prune_many unban",
     }.items()
     for name in names.split()
 }
@@ -106,7 +106,7 @@ def test_a_habit_that_finds_nothing_to_act_on_says_and_writes_nothing(alone: Any
         (visits.depart, "GUILD_MEMBER_REMOVE", "GUILD_MEMBER_REMOVE"),
         (visits.kick, "GUILD_MEMBER_REMOVE", "GUILD_MEMBER_REMOVE"),
         (visits.ban, "GUILD_BAN_ADD", "GUILD_BAN_ADD"),
-        (visits.arrive, "GUILD_MEMBER_ADD", "GUILD_MEMBER_ADD"),
+        (doors.arrive, "GUILD_MEMBER_ADD", "GUILD_MEMBER_ADD"),
         (doors.open_door, "INVITE_CREATE", "INVITE_CREATE"),
         (building.change_roles, "GUILD_ROLE_CREATE", "ROLE_CREATE"),
         (building.change_channels, "CHANNEL_CREATE", "CHANNEL_CREATE"),

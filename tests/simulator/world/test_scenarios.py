@@ -214,13 +214,15 @@ def test_a_timeout_ends_once_if_at_all(played: Callable[[str], Any], name: str) 
 def test_a_raid_joins_within_a_minute_and_is_banned_by_one_moderator(played: Callable[[str], Any]) -> None:
     lines = played("raid").lines()
     uses = [line for line in lines if line["type"] == "INVITE_USE" and line["code"]]
-    ((link, _),) = Counter(line["code"] for line in uses).most_common(1)
-    joined = {line["user_id"]: line["at"] for line in uses if line["code"] == link}
+    # A moderator may close the invite they come by; then they come by another one.
+    links = {code for code, _ in Counter(line["code"] for line in uses).most_common(2)}
+    joined = {line["user_id"]: line["at"] for line in uses if line["code"] in links}
     assert len(joined) >= 200
-    assert max(joined.values()) - min(joined.values()) <= 60_000
     bans = [ln for ln in lines if ln["type"] == "GUILD_BAN_ADD" and ln["target_user_id"] in joined]
     by_raid = [line for line in bans if line["reason"] == "raid"]
     assert len(by_raid) >= 190
+    moments = [joined[line["target_user_id"]] for line in by_raid]
+    assert max(moments) - min(moments) <= 60_000
     assert len({line["moderator_id"] for line in by_raid}) == 1
     raiders = {line["target_user_id"] for line in by_raid}
     assert min(line["at"] for line in by_raid) > max(joined[user_id] for user_id in raiders)

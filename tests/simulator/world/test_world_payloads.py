@@ -36,6 +36,8 @@ PAYLOAD_TYPES = {
     "GUILD_BAN_ADD": "_GuildBanEvent",
     "GUILD_BAN_REMOVE": "_GuildBanEvent",
     "GUILD_AUDIT_LOG_ENTRY_CREATE": "AuditLogEntryCreate",
+    "INVITE_CREATE": "InviteCreateEvent",
+    "INVITE_DELETE": "InviteDeleteEvent",
     "MESSAGE_CREATE": "Message",
     "MESSAGE_UPDATE": "Message",
     "MESSAGE_DELETE": "MessageDeleteEvent",
@@ -52,6 +54,7 @@ PAYLOAD_TYPES = {
 
 UNDECLARED = {
     "GUILD_MEMBER_ADD": {"banner"},
+    "INVITE_CREATE": {"expires_at"},
     "MESSAGE_CREATE": {"channel_type"},
     "MESSAGE_UPDATE": {"channel_type"},
     "MESSAGE_REACTION_ADD": {"burst", "type", "burst_colors"},
@@ -263,6 +266,8 @@ async def test_every_dispatch_names_the_intent_discord_documents_for_it(busy: An
         "GUILD_BAN_ADD": Intent.GUILD_MODERATION,
         "GUILD_BAN_REMOVE": Intent.GUILD_MODERATION,
         "GUILD_AUDIT_LOG_ENTRY_CREATE": Intent.GUILD_MODERATION,
+        "INVITE_CREATE": Intent.GUILD_INVITES,
+        "INVITE_DELETE": Intent.GUILD_INVITES,
         "VOICE_STATE_UPDATE": Intent.GUILD_VOICE_STATES,
         "MESSAGE_CREATE": Intent.GUILD_MESSAGES,
         "MESSAGE_UPDATE": Intent.GUILD_MESSAGES,
@@ -276,6 +281,8 @@ async def test_every_dispatch_names_the_intent_discord_documents_for_it(busy: An
     needed = {
         "GUILD_AUDIT_LOG_ENTRY_CREATE": {"view_audit_log"},
         "AUTO_MODERATION_ACTION_EXECUTION": {"manage_guild"},
+        "INVITE_CREATE": {"manage_channels"},
+        "INVITE_DELETE": {"manage_channels"},
     }
     busy.run(6000, rate=5)
     for dispatch in busy.dispatches:
