@@ -33,7 +33,7 @@ class Count(msgspec.Struct, frozen=True, gc=False):
 
     ``once`` names the occurrence where Discord may report it repeatedly; a repeated one is not added again.
     ``name`` is the member's name where the dispatch told it. ``person`` is whose doing it is where it is not
-    booked on them: it is not counted if they opted out.
+    booked on them: it is not counted if they opted out. ``until`` is when something that lasted ended.
     """
 
     slot: Slot
@@ -46,6 +46,7 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     once: tuple[int, int] | None = None
     name: str = ""
     person: int = 0
+    until: int = 0
 
 
 class Record(msgspec.Struct, frozen=True):
@@ -143,7 +144,10 @@ class MessageGone(msgspec.Struct, frozen=True):
 
 
 class VoiceState(msgspec.Struct, frozen=True):
-    """Where a member is and in what state; ``channel_id`` 0 means not in voice."""
+    """Where a member is and in what state; ``channel_id`` 0 means not in voice.
+
+    ``session`` tells one stay from another where Discord does, 0 where it does not.
+    """
 
     guild_id: int
     user_id: int
@@ -157,6 +161,7 @@ class VoiceState(msgspec.Struct, frozen=True):
     suppress: bool = False
     stream: bool = False
     video: bool = False
+    session: int = 0
 
 
 class SessionStarted(msgspec.Struct, frozen=True):

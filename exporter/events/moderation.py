@@ -8,6 +8,7 @@ Which row hangs on which switch:
     GUILD_BAN_ADD                       ban
     GUILD_BAN_REMOVE                    unban
     AUTO_MODERATION_ACTION_EXECUTION    automod_block, automod_flag, automod_timeout
+    VOICE_MUTE, UNMUTE, DEAFEN, UNDEAFEN    the action of that name
     GUILD_AUDIT_LOG_ENTRY_CREATE        all others, and actor and reason of the above
     GUILD_MEMBER_ADD, _REMOVE           with one of them on, timeouts are known without the audit log too; by
                                         whom is then unknown
@@ -74,7 +75,20 @@ _EXECUTED = {1: "automod_block", 2: "automod_flag", 3: "automod_timeout"}
 """Discord docs, Resources › Auto Moderation › Action Types; blocked profile changes are no action on a
 member's doings."""
 
-TYPE_OF_ACTION = {"ban": BAN_ADD, "unban": BAN_REMOVE} | dict.fromkeys(_EXECUTED.values(), EXECUTION)
+VOICE_ORDERS = {
+    "voice_mute": "VOICE_MUTE",
+    "voice_unmute": "VOICE_UNMUTE",
+    "voice_deafen": "VOICE_DEAFEN",
+    "voice_undeafen": "VOICE_UNDEAFEN",
+}
+"""What moderators do to members in voice, which their voice states show; declared with voice."""
+
+TYPE_OF_ACTION = {
+    "ban": BAN_ADD,
+    "unban": BAN_REMOVE,
+    **dict.fromkeys(_EXECUTED.values(), EXECUTION),
+    **VOICE_ORDERS,
+}
 """The event type, and so the switch, of an action's row; any other is ``ENTRY_CREATE``."""
 
 
@@ -153,7 +167,7 @@ def read_deletion(message: DeletionPayload, received_at: int) -> tuple[MessageGo
     return (MessageGone(message.guild_id, message.channel_id, received_at),)
 
 
-_FIELDS = (
+FIELDS = (
     Field("target_user_id", "Whom it was done to.", personal=True),
     Field("target_username", "Name at that moment.", personal=True),
     Field("moderator_id", "Who did it; null while or where unknown.", personal=True),
@@ -164,7 +178,7 @@ _FIELDS = (
 _ACTION = Field("action", "What was done, as in `discord_moderation_actions_total`.")
 _AUTOMOD = (
     _ACTION,
-    *_FIELDS,
+    *FIELDS,
     Field("rule_id", "The rule that applied."),
     Field("rule", "Its name, from the audit log."),
     Field("channel_id", "Where it applied."),
@@ -172,7 +186,7 @@ _AUTOMOD = (
 )
 _AUDITED = (
     _ACTION,
-    *_FIELDS,
+    *FIELDS,
     Field("until", "Of a timeout: its end, ms since the epoch."),
     Field("roles", "Of role changes: the roles."),
     Field("roles_removed", "The roles taken where others were given by the same action."),
@@ -201,7 +215,7 @@ FAMILY = Family(
             blind_without=_BLIND,
             measures=(ACTIONS,),
             table="moderation_logs",
-            fields=_FIELDS,
+            fields=FIELDS,
         ),
         EventSpec(
             type=BAN_REMOVE,
@@ -214,7 +228,7 @@ FAMILY = Family(
             blind_without=_BLIND,
             measures=(ACTIONS,),
             table="moderation_logs",
-            fields=_FIELDS,
+            fields=FIELDS,
         ),
         EventSpec(
             type=ENTRY_CREATE,

@@ -52,7 +52,8 @@ class Measure:
     ``metric`` is the Prometheus family without ``_total``, or None where Prometheus does not get it.
     ``label`` splits the measure by the bounded set ``values``. ``measurement`` and ``field`` name it in
     InfluxDB, where the label becomes a tag. ``columns`` maps label values to columns of the ``*_daily``
-    tables; members' columns may differ, ``member_columns``.
+    tables; members' columns may differ, ``member_columns``. What is ``live`` is in progress all the time: the
+    running totals are told of it as it passes, apart from the windows.
     """
 
     name: str
@@ -66,6 +67,7 @@ class Measure:
     unit: Unit = Unit.COUNT
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     member_columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    live: bool = False
     slots: dict[str, Slot] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:

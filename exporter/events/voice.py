@@ -6,17 +6,23 @@ states into time; this file declares what is counted and how a state is read.
 
 from __future__ import annotations
 
+import zlib
+
 import msgspec
 
 from exporter.events.facts import VoiceState
+from exporter.events.moderation import ACTIONS, FIELDS, VOICE_ORDERS
 from exporter.events.payload import MemberOf, Snowflake
-from exporter.events.spec import Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
+from exporter.events.spec import Dimension, EventSpec, Family, Field, Gauge, Measure, Reader, Unit
 from exporter.model import Priority
 
 STATES = ("active", "alone", "muted", "deafened", "afk", "bot")
 """What a second in voice can be. The first that applies, from the end: a bot is never a person, the AFK
 channel never activity, a deafened member is taken as away, a muted one as listening, and whoever is the only
 person in a channel is alone."""
+
+_APART = {"afk": "afk_voice_seconds", "bot": "bot_voice_seconds"}
+"""Columns of what is no activity of people."""
 
 SECONDS = Measure(
     name="voice_seconds",
@@ -28,8 +34,9 @@ SECONDS = Measure(
     values=STATES,
     by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
     unit=Unit.MILLISECONDS,
-    columns=dict.fromkeys(STATES, "voice_seconds") | {"bot": "bot_voice_seconds"},
-    member_columns=dict.fromkeys(STATES[:-1], "voice_seconds"),
+    columns=dict.fromkeys(STATES, "voice_seconds") | _APART,
+    member_columns=dict.fromkeys(STATES[:-1], "voice_seconds") | {"afk": _APART["afk"]},
+    live=True,
 )
 JOINS = Measure(
     name="voice_joins",
@@ -65,6 +72,45 @@ MOVES = Measure(
     field="moves",
     by=frozenset({Dimension.CHANNEL}),
 )
+STREAM_SECONDS = Measure(
+    name="voice_stream_seconds",
+    help="Time members shared their screen or a game in voice.",
+    metric="discord_voice_stream_seconds",
+    measurement="discord_voice",
+    field="stream_seconds",
+    by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
+    unit=Unit.MILLISECONDS,
+    live=True,
+)
+VIDEO_SECONDS = Measure(
+    name="voice_video_seconds",
+    help="Time members had their camera on in voice.",
+    metric="discord_voice_video_seconds",
+    measurement="discord_voice",
+    field="video_seconds",
+    by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
+    unit=Unit.MILLISECONDS,
+    live=True,
+)
+
+
+def _switch(what: str, help_: str) -> Measure:
+    return Measure(
+        name=f"voice_{what}",
+        help=help_,
+        metric=f"discord_voice_{what}",
+        measurement="discord_voice",
+        field=what,
+        label="change",
+        values=("on", "off"),
+    )
+
+
+SELF_MUTES = _switch("self_mutes", "Times members muted themselves, or ended it.")
+SELF_DEAFENS = _switch("self_deafens", "Times members deafened themselves, or ended it.")
+STREAMS = _switch("streams", "Streams that members began in voice, and streams that ended.")
+VIDEOS = _switch("videos", "Times members switched their camera on in voice, or off.")
+
 MEMBERS = Gauge(
     name="voice_members",
     help="Members in voice channels now, bots apart.",
@@ -79,6 +125,7 @@ class VoicePayload(msgspec.Struct):
 
     user_id: Snowflake
     channel_id: Snowflake | None = None
+    session_id: str = ""
     guild_id: Snowflake = 0
     member: MemberOf | None = None
     self_mute: bool = False
@@ -104,6 +151,7 @@ class VoicePayload(msgspec.Struct):
             suppress=self.suppress,
             stream=self.self_stream,
             video=self.self_video,
+            session=zlib.crc32(self.session_id.encode()),
         )
 
 
@@ -118,6 +166,9 @@ def read_state(state: VoicePayload, received_at: int) -> tuple[VoiceState, ...]:
 _READER = Reader(VoicePayload, read_state)
 
 
+_BLIND = {"view_channel": "voice channels the bot cannot see"}
+
+
 def _declare(kind: str, help_: str, *measures: Measure, gauges: tuple[Gauge, ...] = ()) -> EventSpec:
     return EventSpec(
         type=kind,
@@ -127,9 +178,26 @@ def _declare(kind: str, help_: str, *measures: Measure, gauges: tuple[Gauge, ...
         reads={"VOICE_STATE_UPDATE": _READER},
         intents=("guild_voice_states",),
         permissions=("view_channel",),
-        blind_without={"view_channel": "voice channels the bot cannot see"},
+        blind_without=_BLIND,
         measures=measures,
         gauges=gauges,
+    )
+
+
+def _declare_order(action: str, help_: str) -> EventSpec:
+    """Something a moderator does: a row of the moderation log, whose actor tells the audit log."""
+    return EventSpec(
+        type=VOICE_ORDERS[action],
+        family="voice",
+        help=help_,
+        priority=Priority.CRITICAL,
+        reads={"VOICE_STATE_UPDATE": _READER},
+        intents=("guild_voice_states",),
+        permissions=("view_channel", "view_audit_log"),
+        blind_without=_BLIND | {"view_audit_log": "who did it and why stays unknown"},
+        measures=(ACTIONS,),
+        table="moderation_logs",
+        fields=(*FIELDS, Field("also", "What else the same action did.")),
     )
 
 
@@ -140,5 +208,13 @@ FAMILY = Family(
         _declare("VOICE_CHANNEL_JOIN", "Somebody entered voice.", SECONDS, JOINS, gauges=(MEMBERS,)),
         _declare("VOICE_CHANNEL_LEAVE", "Somebody left voice.", SECONDS, SESSIONS, SESSION_TIME),
         _declare("VOICE_CHANNEL_MOVE", "Somebody changed the voice channel.", SECONDS, MOVES),
+        _declare("VOICE_SELF_MUTE", "Somebody in voice muted themselves, or ended it.", SELF_MUTES),
+        _declare("VOICE_SELF_DEAFEN", "Somebody in voice deafened themselves, or ended it.", SELF_DEAFENS),
+        _declare("VOICE_STREAM", "Somebody in voice began or ended a stream.", STREAMS, STREAM_SECONDS),
+        _declare("VOICE_VIDEO", "Somebody in voice switched the camera on or off.", VIDEOS, VIDEO_SECONDS),
+        _declare_order("voice_mute", "A moderator muted somebody in voice."),
+        _declare_order("voice_unmute", "A moderator unmuted somebody in voice."),
+        _declare_order("voice_deafen", "A moderator deafened somebody in voice."),
+        _declare_order("voice_undeafen", "A moderator let somebody in voice hear again."),
     ),
 )

@@ -35,7 +35,14 @@ MAX_ENTRIES = 100_000
 """Entries remembered to recognise a repeated one; about 15 MB. In a raid of 50 actions a second this reaches
 back half an hour, far beyond any look-up."""
 
-_OPPOSITE = {"ban": "unban", "unban": "ban"}
+_OPPOSITE = {
+    "ban": "unban",
+    "unban": "ban",
+    "voice_mute": "voice_unmute",
+    "voice_unmute": "voice_mute",
+    "voice_deafen": "voice_undeafen",
+    "voice_undeafen": "voice_deafen",
+}
 
 _Place = tuple[int, str, int]
 

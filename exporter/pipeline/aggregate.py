@@ -82,6 +82,9 @@ class Aggregate:
         self, catalogue: Catalogue, kinds: Iterable[Kind], parents: dict[int, int], *, channels: bool
     ) -> None:
         self._slots = {slot for measure in catalogue.measures.values() for slot in measure.slots.values()}
+        self._live = {
+            slot for measure in catalogue.measures.values() if measure.live for slot in measure.slots.values()
+        }
         self._by_name = {(slot.measure, slot.value): slot for slot in self._slots}
         self._parents = parents
         self._channels = channels
@@ -129,11 +132,18 @@ class Aggregate:
             member = (count.guild_id, count.user_id)
             seen = self._seen.get(member)
             if seen is None:
-                self._seen[member] = [at, at]
+                self._seen[member] = [at, count.until or at]
+            elif count.until:
+                seen[:] = min(at, seen[0]), max(count.until, seen[1])
             elif at > seen[1]:
                 seen[1] = at
             elif at < seen[0]:
                 seen[0] = at
+
+    def show(self, slot: Slot, guild_id: int, channel_id: int, amount: int) -> None:
+        """Add to the running totals only: an amount of a live measure whose windows are told of it later."""
+        if slot in self._slots:
+            self._add_total(slot, guild_id, self._parents.get(channel_id, channel_id), amount)
 
     def _repeats(self, occurrence: tuple[int, int]) -> bool:
         if occurrence in self._once:
@@ -168,13 +178,16 @@ class Aggregate:
         self._seen = {}
 
     def _total(self, cells: dict[tuple[Slot, int, int, int, str], int]) -> None:
-        totals = self.totals
         for (slot, guild_id, channel_id, _user, _emoji), amount in cells.items():
-            guilds = totals[slot]
-            guilds[guild_id] = guilds.get(guild_id, 0) + amount
-            if self._channels and channel_id:
-                channels = self.channel_totals.setdefault(slot.measure, {}).setdefault(guild_id, {})
-                channels[channel_id] = channels.get(channel_id, 0) + amount
+            if slot not in self._live:
+                self._add_total(slot, guild_id, channel_id, amount)
+
+    def _add_total(self, slot: Slot, guild_id: int, channel_id: int, amount: int) -> None:
+        guilds = self.totals[slot]
+        guilds[guild_id] = guilds.get(guild_id, 0) + amount
+        if self._channels and channel_id:
+            channels = self.channel_totals.setdefault(slot.measure, {}).setdefault(guild_id, {})
+            channels[channel_id] = channels.get(channel_id, 0) + amount
 
     def _open(self, start: int, cells: dict[tuple[Slot, int, int, int, str], int]) -> None:
         for kind in self.kinds:

@@ -1,7 +1,8 @@
 """What the journal is made of: the steps that lead from committed snapshots to the state in memory.
 
-A part holds the steps since the part before, then the voice sessions as they stand. Played back in order,
-parts give the open windows and sessions at the moment the last one was committed.
+A part holds the steps since the part before, and the voice sessions of the guilds where something was booked
+or changed since. Played back in order, parts give the open windows and sessions at the moment the last one was
+committed.
 """
 
 from __future__ import annotations
@@ -36,16 +37,31 @@ Step: TypeAlias = Added | Closed
 
 
 class SavedSession(msgspec.Struct, frozen=True, array_like=True):
-    """A member in voice: where, since when, booked until when, in what state."""
+    """A member in voice: where, since when, booked until when, known to go on until when, in what state.
 
-    guild_id: int
+    One that was ``running`` went on until the last part of the process that wrote it. ``flags`` is made and
+    read by ``sessions``; ``session`` is as in the fact.
+    """
+
     user_id: int
     channel_id: int
     since: int
     booked_until: int
-    muted: bool
-    deafened: bool
-    bot: bool
+    known_until: int
+    running: bool
+    flags: int
+    session: int
+
+
+class SavedVoice(msgspec.Struct, frozen=True, array_like=True):
+    """Guilds whose sessions changed, each with all it has now; ``run`` tells processes apart.
+
+    ``known_until`` is when the part was written, in ms.
+    """
+
+    run: int = 0
+    known_until: int = 0
+    guilds: dict[int, list[SavedSession]] = {}
 
 
 Mark: TypeAlias = tuple[int, tuple[int, ...]]
@@ -126,12 +142,12 @@ class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """One committed part. ``lengths`` holds the lengths of windows in ms by kind, as the steps mean them.
 
-    ``marks`` holds, by guild, the marks that changed since the part before, and those that stood in parts
+    ``marks`` and ``voice`` hold, by guild, what changed since the part before, and what stood in parts
     forgotten with this one.
     """
 
     steps: list[Step]
-    sessions: list[SavedSession]
+    voice: SavedVoice
     lengths: dict[str, int]
     marks: dict[int, Mark] = {}
     moderation: SavedModeration = SavedModeration()

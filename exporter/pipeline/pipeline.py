@@ -68,6 +68,8 @@ from exporter.pipeline.rights import Rights
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
 from exporter.pipeline.stream import Streams
 from exporter.pipeline.voice import VoiceLedger
+from exporter.pipeline.voice_changes import ordered, switched
+from exporter.pipeline.voice_journal import VoiceJournal
 from exporter.pipeline.windows import Windows
 from exporter.spool.ports import SpoolWriter
 from exporter.telemetry import Telemetry
@@ -75,10 +77,11 @@ from exporter.telemetry import Telemetry
 TICK_SECONDS = 1.0
 """How often the stage looks after itself. It is the resolution of every interval below it."""
 
-VOICE_BOOKING_MS = 5_000
-"""How often time in progress is booked: a scrape is never staler than this, and 100,000 open sessions cost
-2 % of a core."""
+VOICE_SLICE = 1_000
+"""Sessions whose time is booked in one go: about 15 ms with their part of the journal."""
 
+VOICE_BOOKING_SECONDS = 300.0
+"""How long time in progress waits to be booked where no window asks for it."""
 
 FLUSH_POLL_SECONDS = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""
@@ -139,7 +142,10 @@ class Pipeline:
         self._lengths = {kind.name: kind.length_ms for kind in kinds}
         self._aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
         self._leftovers = Leftovers(self._aggregate)
-        self.voice = VoiceLedger(self._count, window_ms, self._afk_channel, self._streams.is_silent)
+        self.voice = VoiceLedger(
+            self._count, self._aggregate.show, window_ms, self._afk_channel, self._streams.is_silent
+        )
+        self._voice_journal = VoiceJournal(self.voice, clock)
         self._invites = InviteTracker(
             self._record_person,
             self._count,
@@ -165,7 +171,7 @@ class Pipeline:
             clock,
             {METRICS_SNAPSHOT: self._metrics_entry, MEMBER_ACTIVITY_SNAPSHOT: self._activity_entry},
             self._settle_snapshots,
-            self.voice.save,
+            self._voice_journal,
             self._catch_up,
             spool.source,
             lambda: self._attribution.save(self._now()),
@@ -177,7 +183,7 @@ class Pipeline:
             VOICE_MEMBERS.name: lambda guild: self.voice.members(guild.guild_id),
         }
         self._newcomers: dict[int, dict[int, int]] = {}
-        self._voice_booked = 0
+        self._voice_booked = clock.monotonic()
         self._saved = clock.monotonic()
         self._intake = Intake(catalogue, self._opt_out.screened(self._routes()), telemetry, self._streams)
         self.accept = self._intake.accept
@@ -186,10 +192,10 @@ class Pipeline:
 
     async def start(self) -> None:
         """Take up the open windows and voice sessions of the process before."""
-        sessions = self._windows.restore(await self._spool.journal())
+        self._windows.restore(await self._spool.journal())
         # Somebody may have opted out since the journal was written.
         self._aggregate.leave_out(self._opt_out)
-        self.voice.restore(session for session in sessions if session.user_id not in self._opt_out)
+        self._voice_journal.resume(self._opt_out)
         self._streams.restore(self._windows.moderation.told)
         self._attribution.restore(self._windows.moderation, self._now())
         await self._windows.resize(self._lengths)
@@ -213,7 +219,7 @@ class Pipeline:
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
             self._settle()
-        self._book(force=True)
+        await self._book()
         closed = await self._windows.close(everything=True)
         return await self._committer.drain() and closed
 
@@ -221,7 +227,7 @@ class Pipeline:
         """Save everything, so that the next process goes on where this one stops."""
         self._settle()
         self._invites.stop()
-        self._book(force=True)
+        await self._book()
         saved = await self._windows.close() and await self._windows.save()
         return await self._committer.drain() and saved
 
@@ -238,8 +244,10 @@ class Pipeline:
         self._streams.look()
         self._settle(self._streams.heard)
         self._leftovers.tick(self._now())
-        # A window that leaves without its last seconds of talk would have to leave twice.
-        self._book(force=self._windows.due())
+        self._show()
+        if self._windows.due() or self._clock.monotonic() - self._voice_booked >= VOICE_BOOKING_SECONDS:
+            # A window that leaves without its last seconds of talk would have to leave twice.
+            await self._book()
         full = self._aggregate.cell_count() > self._batching.max_cells
         await self._windows.close(everything=full)
         due = self._clock.monotonic() - self._saved >= self._batching.journal_interval
@@ -257,7 +265,7 @@ class Pipeline:
 
     def refresh(self) -> None:
         """Bring totals up to date; before each scrape."""
-        self._book()
+        self._show()
         for spot in self.rights.blind():
             self._telemetry.blind.set(spot.guilds, spot.type, spot.permission)
 
@@ -388,16 +396,32 @@ class Pipeline:
         return round(self._clock.monotonic() * 1000)
 
     def _speak(self, state: VoiceState) -> None:
-        before = self.voice.channel_of(state.guild_id, state.user_id)
-        if before not in {0, state.channel_id}:
-            self._attribution.change_voice(state.guild_id, state.channel_id, state.at, self._now())
+        session = self.voice.session_of(state.guild_id, state.user_id)
+        if session is not None:
+            before = session.state
+            if before.channel_id != state.channel_id:
+                self._attribution.change_voice(state.guild_id, state.channel_id, state.at, self._now())
+            if session.confirmed:
+                self._change_voice(before, state)
         self.voice.apply(state)
+
+    def _change_voice(self, before: VoiceState, state: VoiceState) -> None:
+        for count in switched(before, state):
+            self._count(count)
+        for action in ordered(before, state):
+            self._act(action)
 
     def _take_news(self, news: ShardNews) -> None:
         if news.state == "lost":
             # The last moment known: who is gone when the next session begins is booked up to here.
-            self.voice.book(self._clock.now_ms())
+            self.voice.show(self._clock.now_ms(), self._voiced(news.shard))
         self._streams.take(news)
+        if news.state in {"lost", "settled"}:
+            self.voice.touched |= dict.fromkeys(self._voiced(news.shard))
+
+    def _voiced(self, shard: int) -> list[int]:
+        """The guilds of a shard with somebody in voice."""
+        return [guild_id for guild_id in self.voice.guilds if self._streams.shard_of(guild_id) == shard]
 
     def _start_session(self, fact: SessionStarted) -> None:
         shard, self._streams.shards = fact.shard
@@ -439,6 +463,8 @@ class Pipeline:
         return guild is not None and "VANITY_URL" in guild.features
 
     def _change_guild(self, fact: GuildChanged) -> None:
+        # Until now another channel may have been the AFK channel.
+        self.voice.book(fact.at, (fact.guild_id,))
         for record in self.directory.change_guild(fact):
             self._record_whole(record)
 
@@ -446,6 +472,7 @@ class Pipeline:
         for record in self.directory.lose_guild(fact):
             self._record_whole(record)
         if fact.unavailable:
+            self.voice.show(fact.at, (fact.guild_id,))
             self.voice.doubt((fact.guild_id,))
         else:
             self.voice.forget(fact.guild_id, fact.at)
@@ -464,11 +491,19 @@ class Pipeline:
 
     # ------------------------------------------------------------------ windows
 
-    def _book(self, *, force: bool = False) -> None:
-        now = self._clock.now_ms()
-        if force or abs(now - self._voice_booked) >= VOICE_BOOKING_MS:
-            self._voice_booked = now
-            self.voice.book(now)
+    def _show(self) -> None:
+        self.voice.show_some(self._clock.now_ms())
+        self._aggregate.fold()
+
+    async def _book(self) -> None:
+        """Book the time in progress of everybody in voice, some guilds at a time."""
+        self._voice_booked = self._clock.monotonic()
+        for guild_ids in self.voice.slices(VOICE_SLICE):
+            self.voice.book(self._clock.now_ms(), guild_ids)
+            self._aggregate.fold()
+            if self.voice.open > VOICE_SLICE:
+                await self._windows.save()
+            await asyncio.sleep(0)
         self._aggregate.fold()
 
     def _metrics_entry(self, guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:

@@ -19,6 +19,9 @@ VOICE_WEIGHT = 0.5
 REACTION_WEIGHT = 0.2
 """A minute of talk counts half a message, a reaction a fifth."""
 
+_TALK = frozenset(slot for state, slot in SECONDS.slots.items() if state != "afk")
+"""Time in voice that is activity: whoever was put into the AFK channel is away."""
+
 MAX_PLACES = 3
 """Channels listed for a top member."""
 
@@ -135,7 +138,7 @@ def _top_channels(
             continue
         if slot.measure == MESSAGES.name:
             messages[channel_id] += amount
-        elif slot.measure == SECONDS.name:
+        elif slot in _TALK:
             voice[channel_id] += amount
     ranked = sorted(
         messages.keys() | voice.keys(),
@@ -178,7 +181,7 @@ def _top_members(
         ):
             if slot.measure == MESSAGES.name:
                 score.messages += amount
-            elif slot.measure == SECONDS.name:
+            elif slot in _TALK:
                 score.voice_ms += amount
             elif slot.measure == REACTIONS.name:
                 score.reactions += amount

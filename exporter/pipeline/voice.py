@@ -1,75 +1,81 @@
 """Voice states become time. The ledger remembers who is where, since when and in what state.
 
-Time is booked as it passes, not when somebody leaves: ``book`` adds what has passed since the last booking,
-cut at window edges so that each second lands in the window it belongs to. Whether somebody is alone changes
-when others come and go, so a person left alone or joined is booked up to that moment first.
+Time in progress is shown as it passes: added to the running totals, some guilds at a time. It is booked on
+the windows when a state changes and when a window ends, cut at window edges so that each second lands in the
+window it belongs to. What is booked has been shown before, so the two never disagree about a state: whether
+somebody is alone changes when others come and go, so a person left alone or joined is booked up to that
+moment first.
 
 A session of which it is not sure that it goes on (after a restart, or a new gateway session) is unconfirmed:
-no time is booked until the guild's voice states are seen. Who is still in the same channel was there all the
+no time is added until the guild's voice states are seen. Who is still in the same channel was there all the
 while; who is not is closed at the last moment known, never counted on.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterable, Iterator
 
 import msgspec
 
 from exporter.events.facts import Count, Slot, VoiceState
-from exporter.events.voice import JOINS, MOVES, SECONDS, SESSION_TIME, SESSIONS
+from exporter.events.voice import (
+    JOINS,
+    MOVES,
+    SECONDS,
+    SESSION_TIME,
+    SESSIONS,
+    STREAM_SECONDS,
+    VIDEO_SECONDS,
+)
 from exporter.pipeline.journal import SavedSession
+from exporter.pipeline.sessions import GuildVoice, Session, restore_session, save_session
 
 MAX_GAP_MS = 3_600_000
 """A member found in the same channel after a gap no longer than this is taken to have stayed; beyond an hour
-it is as likely that they left and came back. Time in progress, booked every few seconds, never spans as much
+it is as likely that they left and came back. Time in progress, shown every few seconds, never spans as much
 unless the machine slept or its clock was set: then nobody knows what happened."""
 
 MAX_SETBACK_MS = 60_000
 """A clock set back by less is waited for, so that no moment is booked twice; by more it is a new clock."""
 
+SHOWN_AT_ONCE = 2_000
+"""Sessions whose time is shown in one go: about 2 ms, so that a small installation is always up to date."""
 
-@dataclass(slots=True)
-class Session:
-    """A member in voice."""
-
-    since: int
-    booked_until: int
-    state: VoiceState
-    confirmed: bool = True
-
-
-@dataclass(slots=True)
-class GuildVoice:
-    """A guild's members in voice. ``people`` leaves bots out; peaks are since the last reset."""
-
-    guild_id: int
-    sessions: dict[int, Session] = field(default_factory=dict)
-    people: dict[int, set[int]] = field(default_factory=dict)
-    present: int = 0
-    peak: int = 0
-    channel_peaks: dict[int, int] = field(default_factory=dict)
+ROUNDS = 5
+"""In how many goes at most all sessions are shown: at one a second no total is staler than this."""
 
 
 class VoiceLedger:
     """Open voice sessions of all guilds.
 
-    ``emit`` takes the counts; ``window_ms`` is the length of the smallest window; ``afk_channel`` tells a
-    guild's AFK channel; ``is_silent`` whether nothing is heard of a guild at the moment.
+    ``emit`` takes the counts for windows; ``show`` adds to a running total: slot, guild, channel, amount.
+    ``window_ms`` is the length of the smallest window; ``afk_channel`` tells a guild's AFK channel;
+    ``is_silent`` whether nothing is heard of a guild at the moment.
+
+    ``changed`` holds the guilds whose sessions the journal has to be told of together with what was counted;
+    ``touched`` those where only what is known of them changed.
     """
 
     def __init__(
         self,
         emit: Callable[[Count], None],
+        show: Callable[[Slot, int, int, int], None],
         window_ms: int,
         afk_channel: Callable[[int], int],
         is_silent: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._emit = emit
+        self._add = show
         self._window_ms = window_ms
         self._afk_channel = afk_channel
         self._is_silent = is_silent
+        self._round: Iterator[int] = iter(())
         self.guilds: dict[int, GuildVoice] = {}
+        self.open = 0
+        self.changed: dict[int, None] = {}
+        self.touched: dict[int, None] = {}
+
+    # ------------------------------------------------------------------ what is told
 
     def apply(self, state: VoiceState) -> None:
         """Take one state: enter, leave, move, or a change within the channel."""
@@ -100,6 +106,8 @@ class VoiceLedger:
             guild = self.guilds.get(guild_id)
             for session in guild.sessions.values() if guild else ():
                 session.confirmed = False
+            if guild is not None:
+                self.touched[guild_id] = None
 
     def reconcile(self, guild_id: int, states: Iterable[VoiceState], at: int) -> None:
         """Bring a guild's sessions in line with the states Discord says hold now."""
@@ -125,13 +133,56 @@ class VoiceLedger:
         self.reconcile(guild_id, (), at)
         self.guilds.pop(guild_id, None)
 
-    def book(self, at: int) -> None:
-        """Book the time in progress of all sessions that are sure, where news comes in."""
-        for guild in self.guilds.values():
-            if self._is_silent(guild.guild_id):
+    # ------------------------------------------------------------------ time passing
+
+    def show_some(self, at: int) -> None:
+        """Show the time in progress of the guilds that have waited longest; each within ``ROUNDS`` calls."""
+        budget = max(SHOWN_AT_ONCE, -(-self.open // ROUNDS))
+        for _ in range(len(self.guilds)):
+            guild_id = next(self._round, 0)
+            if not guild_id:
+                self._round = iter(tuple(self.guilds))
+                guild_id = next(self._round)
+            self.show(at, (guild_id,))
+            guild = self.guilds.get(guild_id)
+            budget -= len(guild.sessions) if guild else 0
+            if budget <= 0:
+                return
+
+    def show(self, at: int, guild_ids: Iterable[int]) -> None:
+        """Show the time in progress of these guilds, where news comes in."""
+        for guild_id in guild_ids:
+            guild = self.guilds.get(guild_id)
+            if guild is not None and not self._is_silent(guild_id):
+                for session in guild.sessions.values():
+                    self._show(guild, session, at)
+
+    def book(self, at: int, guild_ids: Iterable[int] | None = None) -> None:
+        """Book the time in progress of these guilds, or of all, as far as it is sure."""
+        for guild_id in tuple(self.guilds) if guild_ids is None else guild_ids:
+            self.show(at, (guild_id,))
+            guild = self.guilds.get(guild_id)
+            if guild is None:
                 continue
             for session in guild.sessions.values():
-                self._book(guild, session, at)
+                # Of one in doubt even the AFK channel may be unknown so far.
+                if session.confirmed:
+                    self._write(guild, session)
+
+    def slices(self, size: int) -> Iterator[list[int]]:
+        """All guilds where somebody is in voice, in lists with about so many sessions."""
+        part: list[int] = []
+        sessions = 0
+        for guild_id, guild in tuple(self.guilds.items()):
+            part.append(guild_id)
+            sessions += len(guild.sessions)
+            if sessions >= size:
+                yield part
+                part, sessions = [], 0
+        if part:
+            yield part
+
+    # ------------------------------------------------------------------ what is known
 
     def members(self, guild_id: int) -> int:
         """People in voice in a guild now."""
@@ -148,62 +199,45 @@ class VoiceLedger:
         guild = self.guilds.get(guild_id)
         if guild is None:
             return
-        guild.peak = guild.present
-        guild.channel_peaks = {channel: len(people) for channel, people in guild.people.items()}
+        guild.reset_peaks()
         if not guild.sessions:
             del self.guilds[guild_id]
 
-    def channel_of(self, guild_id: int, user_id: int) -> int:
-        """The channel a member is in; 0 for none."""
+    def session_of(self, guild_id: int, user_id: int) -> Session | None:
+        """A member's session; None for somebody who is not in voice."""
         guild = self.guilds.get(guild_id)
-        session = guild.sessions.get(user_id) if guild is not None else None
-        return session.state.channel_id if session is not None else 0
+        return guild.sessions.get(user_id) if guild is not None else None
 
-    def save(self) -> list[SavedSession]:
-        """The sessions as they stand, for the journal."""
-        return [
-            SavedSession(
-                guild.guild_id,
-                user_id,
-                session.state.channel_id,
-                session.since,
-                session.booked_until,
-                session.state.self_mute or session.state.mute,
-                session.state.self_deaf or session.state.deaf,
-                session.state.bot,
-            )
-            for guild in self.guilds.values()
-            for user_id, session in guild.sessions.items()
-        ]
+    def save(self, guild_id: int) -> list[SavedSession]:
+        """A guild's sessions as they stand, for the journal."""
+        guild = self.guilds.get(guild_id)
+        heard = not self._is_silent(guild_id)
+        sessions = guild.sessions.values() if guild is not None else ()
+        return [save_session(session, running=session.confirmed and heard) for session in sessions]
 
-    def restore(self, saved: Iterable[SavedSession]) -> None:
+    def restore(self, guild_id: int, saved: Iterable[SavedSession]) -> None:
         """Take back sessions of a process that ended; unconfirmed until the guild is seen."""
         for item in saved:
-            state = VoiceState(
-                item.guild_id,
-                item.user_id,
-                item.channel_id,
-                item.booked_until,
-                bot=item.bot,
-                self_mute=item.muted,
-                self_deaf=item.deafened,
-            )
-            self._enter(self._guild(item.guild_id), state, item.since, confirmed=False)
+            session = restore_session(guild_id, item)
+            guild = self._guild(guild_id)
+            if not session.state.bot:
+                guild.enter(item.user_id, item.channel_id)
+            guild.sessions[item.user_id] = session
+            self.open += 1
+
+    # ------------------------------------------------------------------ steps of a session
 
     def _guild(self, guild_id: int) -> GuildVoice:
         return self.guilds.setdefault(guild_id, GuildVoice(guild_id))
 
-    def _enter(self, guild: GuildVoice, state: VoiceState, since: int, *, confirmed: bool = True) -> None:
-        channel_id = state.channel_id
+    def _enter(self, guild: GuildVoice, state: VoiceState, since: int) -> None:
+        user_id, channel_id = state.user_id, state.channel_id
         if not state.bot:
-            people = guild.people.setdefault(channel_id, set())
-            if len(people) == 1:
-                self._book(guild, guild.sessions[next(iter(people))], state.at)
-            people.add(state.user_id)
-            guild.present += 1
-            guild.peak = max(guild.peak, guild.present)
-            guild.channel_peaks[channel_id] = max(guild.channel_peaks.get(channel_id, 0), len(people))
-        guild.sessions[state.user_id] = Session(since, state.at, state, confirmed)
+            self._book_company(guild, user_id, channel_id, state.at)
+            guild.enter(user_id, channel_id)
+        self.open += user_id not in guild.sessions
+        guild.sessions[user_id] = Session(since, state.at, state.at, state)
+        self.changed[guild.guild_id] = None
 
     def _confirm(self, guild: GuildVoice, session: Session, state: VoiceState, at: int) -> None:
         """Take what Discord says now of a session that was in doubt."""
@@ -223,30 +257,31 @@ class VoiceLedger:
         self._vacate(guild, session, session.booked_until)
         self._finish(guild, session, session.booked_until)
 
-    @staticmethod
-    def _change(session: Session, state: VoiceState) -> None:
+    def _change(self, session: Session, state: VoiceState) -> None:
         # Who is a bot stays one; a payload that leaves the user out must not make it a person.
         if state.bot is not session.state.bot:
             state = msgspec.structs.replace(state, bot=session.state.bot)
         session.state = state
+        self.changed[state.guild_id] = None
 
     def _vacate(self, guild: GuildVoice, session: Session, at: int) -> None:
         """Take a member out of the channel's people; one left behind was in company until now."""
-        channel_id, user_id = session.state.channel_id, session.state.user_id
-        people = guild.people.get(channel_id)
-        if people is None or user_id not in people:
-            return
-        if len(people) == 2:  # noqa: PLR2004 - one of two goes, so the other is alone from now on
-            other = next(user for user in people if user != user_id)
-            self._book(guild, guild.sessions[other], at)
-        people.discard(user_id)
-        if not people:
-            del guild.people[channel_id]
-        guild.present -= 1
+        state = session.state
+        if not state.bot:
+            self._book_company(guild, state.user_id, state.channel_id, at)
+            guild.leave(state.user_id, state.channel_id)
+
+    def _book_company(self, guild: GuildVoice, user_id: int, channel_id: int, at: int) -> None:
+        """Book the only other person in a channel, who is alone from now on, or no longer."""
+        other = guild.only_other(user_id, channel_id)
+        if other is not None:
+            self._book(guild, other, at)
 
     def _finish(self, guild: GuildVoice, session: Session, at: int) -> None:
         state = session.state
         del guild.sessions[state.user_id]
+        self.open -= 1
+        self.changed[guild.guild_id] = None
         if not state.bot:
             length = max(0, at - session.since)
             self._emit(Count(SESSIONS.slot, guild.guild_id, at, user_id=state.user_id))
@@ -256,25 +291,61 @@ class VoiceLedger:
         if not state.bot:
             self._emit(Count(slot, state.guild_id, state.at, state.channel_id))
 
+    # ------------------------------------------------------------------ time of a session
+
     def _book(self, guild: GuildVoice, session: Session, until: int) -> None:
-        """Add the time since the last booking, cut at window edges; a clock that was set adds nothing."""
-        start = session.booked_until
+        self._show(guild, session, until)
+        self._write(guild, session)
+
+    def _show(self, guild: GuildVoice, session: Session, until: int) -> None:
+        """Add the time since it was last shown to the totals; a clock that was set adds nothing."""
         if not session.confirmed:
             return
-        if not -MAX_SETBACK_MS <= until - start <= MAX_GAP_MS:
-            session.since += until - start
-            session.booked_until = until
-            return
+        step = until - session.shown_until
+        if not -MAX_SETBACK_MS <= step <= MAX_GAP_MS:
+            self._write(guild, session)
+            session.since += step
+            session.booked_until = session.shown_until = until
+            self.changed[guild.guild_id] = None
+        elif step > 0:
+            for slot in self._slots(guild, session.state):
+                self._add(slot, guild.guild_id, session.state.channel_id, step)
+            session.shown_until = until
+
+    def _write(self, guild: GuildVoice, session: Session) -> None:
+        """Book what has been shown, cut at window edges."""
+        start, until = session.booked_until, session.shown_until
         if until <= start:
             return
         state = session.state
-        slot = SECONDS[self._state(guild, state)]
+        slots = self._slots(guild, state)
         user_id = 0 if state.bot else state.user_id
         while start < until:
             edge = min(until, start - start % self._window_ms + self._window_ms)
-            self._emit(Count(slot, guild.guild_id, start, state.channel_id, user_id, amount=edge - start))
+            for slot in slots:
+                self._emit(
+                    Count(
+                        slot,
+                        guild.guild_id,
+                        start,
+                        state.channel_id,
+                        user_id,
+                        amount=edge - start,
+                        until=edge - 1,
+                    )
+                )
             start = edge
         session.booked_until = until
+        self.changed[guild.guild_id] = None
+
+    def _slots(self, guild: GuildVoice, state: VoiceState) -> list[Slot]:
+        """What a second is at the moment."""
+        slots = [SECONDS[self._state(guild, state)]]
+        if state.stream and not state.bot:
+            slots.append(STREAM_SECONDS.slot)
+        if state.video and not state.bot:
+            slots.append(VIDEO_SECONDS.slot)
+        return slots
 
     def _state(self, guild: GuildVoice, state: VoiceState) -> str:
         if state.bot:
@@ -285,12 +356,14 @@ class VoiceLedger:
             return "deafened"
         if state.self_mute or state.mute:
             return "muted"
-        return "alone" if len(guild.people.get(state.channel_id, ())) <= 1 else "active"
+        return "alone" if guild.is_alone(state.channel_id) else "active"
 
 
 def _stayed(session: Session, state: VoiceState | None, at: int) -> bool:
-    return (
-        state is not None
-        and state.channel_id == session.state.channel_id
-        and (session.confirmed or at - session.booked_until <= MAX_GAP_MS)
-    )
+    """Whether a member was there all the while; one whose connection is another has come anew."""
+    if state is None or state.channel_id != session.state.channel_id:
+        return False
+    if session.confirmed:
+        return True
+    known, told = session.state.session, state.session
+    return at - session.shown_until <= MAX_GAP_MS and (known == told or not (known and told))

@@ -5,8 +5,8 @@ between which the event loop breathes. A slice is one commit: its snapshots, the
 that says these guilds have left. If the disk refuses, the slice goes back into the window and is tried again.
 
 Journal parts are forgotten from the oldest on, as soon as no window they added to is open any more. The marks
-of the audit log that stood in them are carried over. A part is written only when no entry waits in memory, so
-that a mark never speaks of an entry a crash would lose.
+of the audit log and the voice sessions that stood in them are carried over. A part is written only when no
+entry waits in memory, so that a mark never speaks of an entry a crash would lose.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer, finish
 from exporter.pipeline.journal import (
     Closed,
-    Mark,
     Part,
     SavedModeration,
-    SavedSession,
     Step,
     decode_part,
     encode_part,
 )
+from exporter.pipeline.voice_journal import PORTION as CARRIED
+from exporter.pipeline.voice_journal import VoiceJournal
 from exporter.spool.ports import JournalPart
 
 log = logging.getLogger(__name__)
@@ -58,11 +58,12 @@ Settled = Callable[[str, tuple[int, int], list[int]], None]
 
 
 class _Kept(NamedTuple):
-    """A part of the journal still on disk: the windows it added to, the guilds it has marks of."""
+    """A part of the journal still on disk: the windows it added to, the guilds it has something of."""
 
     number: int
     windows: set[tuple[str, int]]
     marked: tuple[int, ...]
+    voiced: tuple[int, ...]
 
 
 class Windows:
@@ -78,7 +79,7 @@ class Windows:
         clock: Clock,
         snapshots: dict[str, Snapshot],
         settled: Settled,
-        sessions: Callable[[], list[SavedSession]],
+        voice: VoiceJournal,
         audit: CatchUp,
         source: str,
         moderation: Callable[[], SavedModeration] = SavedModeration,
@@ -88,7 +89,7 @@ class Windows:
         self._clock = clock
         self._snapshots = snapshots
         self._settled = settled
-        self._sessions = sessions
+        self._voice = voice
         self._audit = audit
         self._moderation = moderation
         self.moderation = SavedModeration()
@@ -98,9 +99,8 @@ class Windows:
         self._made = clock.now_ms()
         self._turn = asyncio.Lock()
 
-    def restore(self, parts: list[JournalPart]) -> list[SavedSession]:
-        """Rebuild the open windows from the journal; returns the voice sessions of its last part."""
-        sessions: list[SavedSession] = []
+    def restore(self, parts: list[JournalPart]) -> None:
+        """Rebuild the open windows, and what else the journal speaks of."""
         for stored in parts:
             try:
                 part = decode_part(stored.body)
@@ -110,9 +110,9 @@ class Windows:
             self._aggregate.resize(part.lengths)
             self._aggregate.replay(part.steps)
             self._audit.restore(part.marks)
-            self._keep(stored.number, part.steps, part.marks)
-            sessions, self.moderation = part.sessions, part.moderation
-        return sessions
+            self._voice.replay(part.voice)
+            self._keep(stored.number, part)
+            self.moderation = part.moderation
 
     async def resize(self, lengths: Mapping[str, int]) -> None:
         """Go over to new lengths of windows, in ms by kind; those still open leave at their old ones."""
@@ -153,7 +153,7 @@ class Windows:
         self._aggregate.fold()
         steps = self._aggregate.take_steps()
         unchanged = self._moderation() == self.moderation and not self._audit.unsaved
-        if not steps and not self._sessions() and unchanged:
+        if not steps and not self._voice.due and unchanged:
             return True
         if await self._commit((), steps):
             return True
@@ -209,20 +209,24 @@ class Windows:
         unsaved = self._audit.take_unsaved()
         marks = self._audit.marks(self._carried(unneeded)) | unsaved
         moderation = self._moderation()
-        part = encode_part(Part(steps, self._sessions(), self._aggregate.lengths(), marks, moderation))
-        number = await self._committer.commit(entries, part, forget)
+        forgotten = (self._voice.stale(old.number, old.voiced) for old in islice(self._parts, unneeded))
+        voice = self._voice.take(forgotten)
+        part = Part(steps, voice, self._aggregate.lengths(), marks, moderation)
+        number = await self._committer.commit(entries, encode_part(part), forget)
         if number is None:
             self._audit.put_back(unsaved)
+            self._voice.put_back(voice)
             return False
         for _ in range(unneeded):
             self._parts.popleft()
-        self._keep(number, steps, marks)
+        self._keep(number, part)
         self.moderation = moderation
         return True
 
-    def _keep(self, number: int, steps: list[Step], marks: Mapping[int, Mark]) -> None:
-        self._parts.append(_Kept(number, self._aggregate.windows_of(steps), tuple(marks)))
-        self._marked |= dict.fromkeys(marks, number)
+    def _keep(self, number: int, part: Part) -> None:
+        windows = self._aggregate.windows_of(part.steps)
+        self._parts.append(_Kept(number, windows, tuple(part.marks), self._voice.keep(number, part.voice)))
+        self._marked |= dict.fromkeys(part.marks, number)
 
     def _carried(self, unneeded: int) -> Iterator[int]:
         """Guilds whose newest mark stands in a part about to be forgotten."""
@@ -232,11 +236,15 @@ class Windows:
                     yield guild_id
 
     def _unneeded(self) -> int:
-        """How many parts, from the oldest on, nobody needs. The newest stays: it holds the voice sessions."""
+        """How many parts, from the oldest on, nobody needs, without carrying too much over at once.
+
+        The newest stays: it tells how far everything is known.
+        """
         open_windows = self._aggregate.open_windows()
-        unneeded = 0
+        unneeded = carried = 0
         for part in islice(self._parts, max(0, len(self._parts) - 1)):
-            if part.windows & open_windows:
+            carried += len(self._voice.stale(part.number, part.voiced))
+            if part.windows & open_windows or (unneeded and carried > CARRIED):
                 break
             unneeded += 1
         return unneeded

@@ -71,7 +71,9 @@ class Channel:
 
 @dataclass(slots=True, eq=False)
 class VoiceState:
-    """A member in voice. ``spent`` holds milliseconds per channel until ``since``."""
+    """A member in voice. Until ``since``, ``spent`` holds milliseconds by channel, ``states`` by what they did
+    there, ``shown`` by what they showed meanwhile.
+    """
 
     user_id: int
     channel_id: int
@@ -85,6 +87,8 @@ class VoiceState:
     mute: bool = False
     deaf: bool = False
     spent: dict[int, int] = field(default_factory=dict)
+    states: dict[str, int] = field(default_factory=dict)
+    shown: dict[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

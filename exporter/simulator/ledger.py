@@ -22,7 +22,8 @@ Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOS
     MESSAGE_REACTION_REMOVE      emoji, user_id
     MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI: count of reactions that went
     VOICE_STATE       user_id, channel_id or null, flags
-    VOICE_SESSION     at its end: user_id, from, to, ms, afk_ms, channels {id: ms}, ended
+    VOICE_SESSION     at its end: user_id, from, to, ms, afk_ms, channels {id: ms}, ended, states {state: ms}
+                      (active, alone, muted, deafened, afk), shown {what: ms} (stream, video)
     THREAD_CREATE     channel_id, parent_id, user_id, target_id, name, moderator_id, audit_entry_id
     GUILD_MEMBER_ADD  user_id, member_count afterwards
     GUILD_MEMBER_REMOVE          user_id, reason (leave, kick, ban, prune), moderator_id, audit_reason,

@@ -36,6 +36,9 @@ _NAMELESS = frozenset({"member_move", "member_disconnect"})
 _TELLS_ITSELF = frozenset({"timeout", "automod_block", "automod_flag", "automod_timeout"})
 """Whoever sees the event knows what was done, even without an entry."""
 
+_ORDERS = frozenset({"voice_mute", "voice_unmute", "voice_deafen", "voice_undeafen"})
+"""Whoever sees the voice state that follows knows what was done."""
+
 _PARTS = frozenset({"ROLE", "CHANNEL", "THREAD", "EMOJI", "STICKER"})
 _VERBS = frozenset({"CREATE", "UPDATE", "DELETE"})
 
@@ -57,6 +60,9 @@ class Actions:
     _groups: dict[tuple[str, int], ExpectedRow] = field(default_factory=dict)
     _silenced: dict[_Place, ExpectedRow] = field(default_factory=dict)
     """Timeouts that are running, as the rows their ends will be."""
+
+    _ordered: dict[_Place, int] = field(default_factory=dict)
+    """Rows of orders in voice of whose entry nobody was told, until their voice state comes."""
 
     def rows(self) -> tuple[ExpectedRow, ...]:
         """Every row; timeouts still running when the ledger ends may be over when somebody looks."""
@@ -84,6 +90,9 @@ class Actions:
                 self._count(line, line.action, 0, line.reason)
             case "MEMBER_ACTION":
                 self._act(line)
+            case "VOICE_STATE" if place in self._ordered:
+                row = self._ordered.pop(place)
+                self._rows[row] = replace(self._rows[row], optional=self._is_lost(line))
             case "TIMEOUT_EXPIRED":
                 self._expire(line)
 
@@ -92,6 +101,8 @@ class Actions:
         untold = self._is_lost(line) or not line.visible or line.action not in _TELLS_ITSELF
         unseen = blind and untold
         self._add(line, line.action, line.reason, optional=unseen)
+        if blind and line.action in _ORDERS:
+            self._ordered[line.guild_id, line.target_user_id] = len(self._rows) - 1
         if unseen and line.action == "automod_timeout":
             # The member is seen to be timed out, and nothing says that it was not a moderator.
             row = ModerationRow(line.guild_id, "timeout", line.target_user_id)

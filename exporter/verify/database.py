@@ -10,6 +10,7 @@ import sqlalchemy as sa
 
 from exporter.verify.actions import COUNTED, is_structure
 from exporter.verify.quantities import Changed, InviteRow, Key, ModerationRow, Observed, Quantity, Scope
+from exporter.verify.talk import AFK, BY_STATE, SHOWN
 
 if TYPE_CHECKING:
     from sqlalchemy.ext.asyncio import AsyncEngine
@@ -33,6 +34,7 @@ _COLUMNS: Mapping[Scope, tuple[str, ...]] = {
         "reactions",
         "reactions_removed",
         "voice_seconds",
+        AFK,
         "voice_sessions",
         "joins",
         "leaves",
@@ -47,8 +49,16 @@ _COLUMNS: Mapping[Scope, tuple[str, ...]] = {
         "reactions",
         "reactions_removed",
         "voice_seconds",
+        AFK,
     ),
-    Scope.MEMBER: ("messages", "voice_seconds", "voice_sessions", "reactions_given", "reactions_received"),
+    Scope.MEMBER: (
+        "messages",
+        "voice_seconds",
+        AFK,
+        "voice_sessions",
+        "reactions_given",
+        "reactions_received",
+    ),
 }
 """Columns that are compared where the table has them."""
 
@@ -68,6 +78,7 @@ def read_sql(
     for table, column, scope in _DAILY:
         amounts |= _read_daily(connection, table, column, scope)
     amounts |= _read_member_events(connection)
+    amounts |= _read_snapshots(connection)
     rows = (*_read_moderation(connection), *_read_structure(connection))
     return Observed(store, amounts, rows, actions, _read_uses(connection))
 
@@ -94,6 +105,34 @@ def _read_daily(
         for name, value in zip(names, row[len(keys) :], strict=True):
             amounts[Quantity(name, scope)][key] = float(value or 0)
     return amounts
+
+
+def _read_snapshots(connection: sa.Connection) -> dict[Quantity, dict[Key, float]]:
+    """Time in voice by what was done in it, which only whole snapshots tell; nothing where none are kept."""
+    amounts: dict[Quantity, dict[Key, float]] = {}
+    names = {("voice_seconds", state): name for state, name in BY_STATE.items()}
+    names |= {(name, ""): name for name in SHOWN.values()}
+    statement = sa.select(*_columns("guild_id", "data")).select_from(sa.table("metrics_snapshots"))
+    for guild_id, document in connection.execute(statement):
+        data = _parse(document)
+        if not isinstance(data, dict):
+            continue
+        if not amounts:
+            scopes = (Scope.GUILD, Scope.MEMBER)
+            amounts = {Quantity(name, scope): {} for name in names.values() for scope in scopes}
+        for measure, state, *_, amount in data["series"]:
+            _add(amounts, names.get((measure, state)), Scope.GUILD, (int(guild_id),), amount)
+        for measure, state, user, amount in data["members"]:
+            _add(amounts, names.get((measure, state)), Scope.MEMBER, (int(guild_id), int(user)), amount)
+    return amounts
+
+
+def _add(
+    amounts: dict[Quantity, dict[Key, float]], name: str | None, scope: Scope, key: Key, milliseconds: int
+) -> None:
+    if name is not None:
+        cells = amounts[Quantity(name, scope)]
+        cells[key] = cells.get(key, 0) + milliseconds / 1000
 
 
 def _read_member_events(connection: sa.Connection) -> dict[Quantity, dict[Key, float]]:

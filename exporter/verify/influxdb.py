@@ -20,6 +20,7 @@ import aiohttp
 from multidict import CIMultiDict, CIMultiDictProxy
 
 from exporter.verify.quantities import Expected, Key, Observed, Quantity, Scope
+from exporter.verify.talk import AFK, BY_STATE, SHOWN
 
 TIMEOUT = aiohttp.ClientTimeout(total=120, connect=5)
 
@@ -66,7 +67,8 @@ _GUILD = {
     "discord_messages_deletes": "message_deletes",
     "discord_reactions_added": "reactions",
     "discord_reactions_removed": "reactions_removed",
-    "discord_voice_seconds": "voice_seconds",
+    "discord_voice_stream_seconds": SHOWN["stream"],
+    "discord_voice_video_seconds": SHOWN["video"],
     "discord_voice_sessions": "voice_sessions",
     "discord_guild_joins": "joins",
     "discord_guild_leaves": "leaves",
@@ -81,6 +83,7 @@ _BY_TAG = {
             "system": "system_messages",
         },
     ),
+    "discord_voice_seconds": ("state", BY_STATE),
     "discord_guild_leaves": (
         "reason",
         {reason: f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")},
@@ -90,11 +93,11 @@ _BY_TAG = {
 _BY_CHANNEL = frozenset(
     {
         *_BY_TAG["discord_messages_messages"][1].values(),
-        *("message_edits", "message_deletes", "reactions", "reactions_removed", "voice_seconds"),
+        *("message_edits", "message_deletes", "reactions", "reactions_removed", "voice_seconds", AFK),
     }
 )
 _MEMBER = "discord_member_activity_"
-_BY_MEMBER = ("messages", "voice_seconds", "voice_sessions", "reactions_given", "reactions_received")
+_BY_MEMBER = ("messages", "voice_seconds", AFK, "voice_sessions", "reactions_given", "reactions_received")
 
 
 async def read_influxdb(
@@ -272,7 +275,12 @@ def read_export(text: str) -> Iterator[Series]:
 def read_series(series: Iterable[Series], store: str = "influxdb") -> Observed:
     """The series as quantities by guild, channel and member."""
     amounts: defaultdict[Quantity, dict[Key, float]] = defaultdict(dict)
-    kept = {*_GUILD.values(), *(name for _, names in _BY_TAG.values() for name in names.values())}
+    kept = {
+        "voice_seconds",
+        AFK,
+        *_GUILD.values(),
+        *(name for _, names in _BY_TAG.values() for name in names.values()),
+    }
     amounts |= {Quantity(name): {} for name in kept}
     amounts |= {Quantity(name, Scope.CHANNEL): {} for name in _BY_CHANNEL}
     amounts |= {Quantity(name, Scope.MEMBER): {} for name in _BY_MEMBER}
@@ -294,7 +302,10 @@ def _places(series: Series) -> Iterator[tuple[Quantity, Key]]:
             yield Quantity(field, Scope.MEMBER), (guild, int(tags["user_id"]))
         return
     tag, names = _BY_TAG.get(series.name, ("", {}))
-    for name in filter(None, (_GUILD.get(series.name), names.get(tags.get(tag, "")))):
+    total = _GUILD.get(series.name)
+    if series.name == "discord_voice_seconds":
+        total = AFK if tags.get("state") == "afk" else "voice_seconds"
+    for name in filter(None, (total, names.get(tags.get(tag, "")))):
         yield Quantity(name), (guild,)
         if name in _BY_CHANNEL and "channel_id" in tags:
             yield Quantity(name, Scope.CHANNEL), (guild, int(tags["channel_id"]))

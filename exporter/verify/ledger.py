@@ -16,6 +16,7 @@ from exporter.verify.arrivals import Arrivals
 from exporter.verify.lines import LedgerLine, read_lines
 from exporter.verify.quantities import Amount, Expected, ExpectedRow, Key, ModerationRow, Quantity, Scope
 from exporter.verify.sight import ASKED_MS, Sight
+from exporter.verify.talk import Talk
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
@@ -27,8 +28,6 @@ _MESSAGES = {
     "webhook": "webhook_messages",
     "system": "system_messages",
 }
-_SESSION_SECONDS = 1.0
-"""Beginning and end of a session are each seen up to half a second late or early."""
 
 
 def load_expected(path: Path) -> Expected:
@@ -44,7 +43,7 @@ def add_up(lines: Iterable[LedgerLine]) -> Expected:
     """Add up the lines of a ledger."""
     kept = tuple(lines)
     sight = Sight.of(kept)
-    books = _Books(sight, Actions(sight), Arrivals(sight))
+    books = _Books(sight, Actions(sight), Arrivals(sight), Talk(sight))
     for line in kept:
         books.take(line)
     rows = books.actions.rows()
@@ -72,6 +71,7 @@ class _Books:
     sight: Sight
     actions: Actions
     arrivals: Arrivals
+    talk: Talk
     amounts: defaultdict[Quantity, dict[Key, Amount]] = field(default_factory=lambda: defaultdict(dict))
     structure: list[ExpectedRow] = field(default_factory=list)
     guilds: set[int] = field(default_factory=set)
@@ -120,6 +120,7 @@ class _Books:
 
 def _take_guild(books: _Books, line: LedgerLine) -> None:
     books.guilds.add(line.guild_id)
+    books.talk.see_guild(line)
     books.amounts[Quantity("members")][line.guild_id,] = Amount(line.member_count)
 
 
@@ -160,19 +161,19 @@ def _take_reaction(books: _Books, line: LedgerLine) -> None:
 
 
 def _take_session(books: _Books, line: LedgerLine) -> None:
-    gap = books.sight.gap_seconds(line.guild_id, line.started, line.ended)
-    slack = _SESSION_SECONDS + gap
+    talk = books.talk.end(line)
     guild: Key = (line.guild_id,)
     member: Key = (line.guild_id, line.user_id)
-    whole = Amount(line.ms / 1000, slack, slack)
-    sessions = Amount(1, *((1, 1) if gap else (0, 0)))
     for scope, key in ((Scope.GUILD, guild), (Scope.MEMBER, member)):
-        books.add("voice_seconds", scope, key, whole)
-        books.add("voice_sessions", scope, key, sessions)
-    for channel_id, spent in line.channels.items():
-        books.add(
-            "voice_seconds", Scope.CHANNEL, (line.guild_id, channel_id), Amount(spent / 1000, slack, slack)
-        )
+        books.add("voice_sessions", scope, key, talk.number)
+        for name, amount in talk.kinds.items():
+            books.add(name, scope, key, amount)
+    for (name, channel_id), amount in talk.channels.items():
+        books.add(name, Scope.CHANNEL, (line.guild_id, channel_id), amount)
+
+
+def _take_state(books: _Books, line: LedgerLine) -> None:
+    books.talk.change(line)
 
 
 def _take_join(books: _Books, line: LedgerLine) -> None:
@@ -227,6 +228,7 @@ _TAKERS: dict[str, Callable[[_Books, LedgerLine], None]] = {
     "MESSAGE_DELETE_BULK": _take_delete,
     "MESSAGE_REACTION_ADD": _take_reaction,
     "MESSAGE_REACTION_REMOVE": _take_reaction,
+    "VOICE_STATE": _take_state,
     "VOICE_SESSION": _take_session,
     "GUILD_MEMBER_ADD": _take_join,
     "GUILD_MEMBER_REMOVE": _take_leave,

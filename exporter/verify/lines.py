@@ -72,6 +72,9 @@ class LedgerLine(msgspec.Struct, frozen=True):
     member_count: int = 0
     ms: int = 0
     channels: dict[int, int] = {}
+    states: dict[str, int] = {}
+    shown: dict[str, int] = {}
+    afk_channel_id: int | None = None
     changes: dict[str, Change] = {}
     started: int = msgspec.field(default=0, name="from")
     ended: int = msgspec.field(default=0, name="to")

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from prometheus_client.parser import text_string_to_metric_families
 
 from exporter.verify.quantities import Key, Observed, Quantity
+from exporter.verify.talk import AFK, BY_STATE, SHOWN
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 class _Family:
     """How a metric is read: one quantity for all its samples, or one for each value of a label.
 
+    Values that are ``apart`` are quantities of their own and no part of the total.
     ``optional`` families are compared only where the exposition has them. Values that ``split`` does not know
     are quantities by their own name, after ``others``, if that is given.
     """
@@ -26,12 +28,14 @@ class _Family:
     label: str = ""
     split: Mapping[str, str] = field(default_factory=dict)
     left_out: frozenset[str] = frozenset()
+    apart: Mapping[str, str] = field(default_factory=dict)
     optional: bool = False
     others: str = ""
 
     def quantities(self) -> set[str]:
         """Every quantity it can speak of."""
-        return ({self.total} if self.total else set()) | set(self.split.values())
+        named = {*self.split.values(), *self.apart.values()}
+        return ({self.total} if self.total else set()) | named
 
 
 _FAMILIES: Mapping[str, _Family] = {
@@ -48,7 +52,11 @@ _FAMILIES: Mapping[str, _Family] = {
     "discord_message_deletes_total": _Family("message_deletes"),
     "discord_reactions_total": _Family("reactions"),
     "discord_reactions_removed_total": _Family("reactions_removed", optional=True),
-    "discord_voice_seconds_total": _Family("voice_seconds", "state", left_out=frozenset({"bot"})),
+    "discord_voice_seconds_total": _Family(
+        "voice_seconds", "state", BY_STATE, left_out=frozenset({"bot"}), apart={"afk": AFK}
+    ),
+    "discord_voice_stream_seconds_total": _Family(SHOWN["stream"], optional=True),
+    "discord_voice_video_seconds_total": _Family(SHOWN["video"], optional=True),
     "discord_voice_sessions_total": _Family("voice_sessions"),
     "discord_member_joins_total": _Family("joins"),
     "discord_member_leaves_total": _Family(
@@ -84,7 +92,8 @@ def read_metrics(text: str, store: str = "/metrics") -> Observed:
                 continue
             key: Key = (int(sample.labels["guild_id"]),)
             other = f"{known.others}{value}" if known.others else None
-            for name in (known.total, known.split.get(value, other)):
+            total = None if value in known.apart else known.total
+            for name in (total, known.apart.get(value), known.split.get(value, other)):
                 if name is not None:
                     cells = found[Quantity(name)]
                     cells[key] = cells.get(key, 0) + sample.value

@@ -77,8 +77,12 @@ class Sight:
 
         The whole gap, not only the common part: what ended in a gap may be seen to end when it is over.
         """
+        return sum(to - since for since, to in self.gaps_between(guild_id, start, end)) / 1000
+
+    def gaps_between(self, guild_id: int, start: int, end: int) -> list[Gap]:
+        """All gaps that touch a span of time in a guild, outages among them."""
         gaps = (*self.gaps, *self.outages.get(guild_id, ()))
-        return sum(to - since for since, to in gaps if since <= end and to >= start) / 1000
+        return [gap for gap in gaps if gap[0] <= end and gap[1] >= start]
 
     def is_blind(self, entry_id: int | None) -> bool:
         """Whether nobody could learn of an entry from the gateway."""

@@ -184,7 +184,7 @@ async def test_guilds_beyond_the_budget_are_summed_up_and_counted() -> None:
 
 
 async def test_the_default_budget_has_room_for_fifty_thousand_guilds() -> None:
-    text = GuildText(Held(), CATALOGUE, ExpositionConfig())
+    text = GuildText(Held(), CATALOGUE.switched({}), ExpositionConfig())
     assert not any(text.pieces(Format.TEXT)) or text.roster.update(range(50_000))
     assert not text.roster.folded
 

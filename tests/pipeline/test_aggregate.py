@@ -20,6 +20,7 @@ from exporter.pipeline.journal import (
     Closed,
     Part,
     SavedSession,
+    SavedVoice,
     Step,
     decode_part,
     encode_part,
@@ -118,7 +119,7 @@ class History:
             tally(self.closed[kind.name], guild_id, activity)
 
     def commit(self, steps: list[Step]) -> None:
-        self.journal.append(encode_part(Part(steps, [], self.aggregate.lengths())))
+        self.journal.append(encode_part(Part(steps, SavedVoice(), self.aggregate.lengths())))
         self.sure += self.unsaved
         self.unsaved.clear()
 
@@ -223,7 +224,7 @@ def test_a_part_comes_back_from_its_bytes() -> None:
             Added([(BASE, "messages", "human", 2**63 - 1, 2, 3, "👩‍💻", 4)], [(1, 2, 3, 4)]),
             Closed("short", 1, [2]),
         ],
-        [SavedSession(1, 2, 3, 4, 5, muted=True, deafened=False, bot=True)],
+        SavedVoice(7, 6, {1: [SavedSession(2, 3, 4, 5, 6, running=True, flags=9, session=8)]}),
         {"short": MINUTE},
     )
     assert decode_part(encode_part(part)) == part

@@ -8,7 +8,14 @@ import msgspec
 import pytest
 
 from exporter.events.facts import MemberJoined
-from exporter.pipeline.journal import Part, SavedDeparture, SavedModeration, decode_part, encode_part
+from exporter.pipeline.journal import (
+    Part,
+    SavedDeparture,
+    SavedModeration,
+    SavedVoice,
+    decode_part,
+    encode_part,
+)
 from exporter.pipeline.prunes import PRUNE_MS
 from exporter.pipeline.reasons import BESIDE_MS, MAX_EVIDENCE, SKEW_MS
 from tests.pipeline.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, Log, act, audit
@@ -26,7 +33,7 @@ def restart(before: Log, *, now: int = 0, blind: bool = False) -> Log:
     after = Log(blind=blind)
     after.rows, after.kinds = before.rows, before.kinds
     after.wall = before.wall
-    part = Part([], [], {}, {}, before.attribution.save(before.steady))
+    part = Part([], SavedVoice(), {}, {}, before.attribution.save(before.steady))
     after.attribution.restore(decode_part(encode_part(part)).moderation, now)
     return after
 
@@ -125,7 +132,7 @@ def test_a_departure_saved_by_a_version_that_knew_no_reasons_is_taken_up() -> No
 def test_an_entry_is_the_same_after_the_journal_has_been_written_and_read() -> None:
     entry = audit("kick", details={"a": [1, None, "é"]}, reason=None)
     departure = SavedDeparture("T", GUILD, AT, TARGET, "nelly", True, "k", 5, entry, True)
-    part = Part([], [], {}, {}, SavedModeration(departures=[departure]))
+    part = Part([], SavedVoice(), {}, {}, SavedModeration(departures=[departure]))
     assert decode_part(encode_part(part)).moderation.departures == [departure]
 
 

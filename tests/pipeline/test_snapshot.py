@@ -67,6 +67,17 @@ def test_the_score_is_messages_and_half_the_minutes_and_a_fifth_of_the_reactions
     assert (first["messages"], first["voice_minutes"], first["reactions"]) == (5, 1.5, 2)
 
 
+def test_time_in_the_afk_channel_is_no_activity() -> None:
+    asleep: dict[Cell, int] = {(SECONDS["afk"], 30, 9, ""): 3_600_000}
+    data = metrics(CELLS | asleep)
+    assert ["voice_seconds", "afk", 9, 3_600_000] in data["members"], "it is counted all the same"
+    assert "9" not in [member["user_id"] for member in data["top_members"]]
+    assert "30" not in [place["channel_id"] for place in data["top_channels"]]
+    drowsy: dict[Cell, int] = {(SECONDS["afk"], 30, 1, ""): 3_600_000}
+    first = metrics(CELLS | drowsy)["top_members"][0]
+    assert (first["activity_score"], first["voice_minutes"]) == (5 + 0.5 * 1.5 + 0.2 * 2, 1.5)
+
+
 def test_a_member_s_channels_are_listed_without_the_place_that_is_none() -> None:
     first, second = metrics(CELLS)["top_members"]
     assert [place["channel_id"] for place in second["top_channels"]] == ["10"]

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.facts import Count, VoiceState
+from exporter.events.facts import Count, Slot, VoiceState
 from exporter.events.voice import JOINS, MOVES, SECONDS, SESSION_TIME, SESSIONS
 from exporter.pipeline.voice import MAX_GAP_MS, MAX_SETBACK_MS, VoiceLedger
 
@@ -24,7 +24,13 @@ class Booked:
 
     def __init__(self) -> None:
         self.counts: list[Count] = []
-        self.ledger = VoiceLedger(self.counts.append, WINDOW, lambda _guild: AFK)
+        self.shown: Counter[tuple[str, int]] = Counter()
+        self.ledger = VoiceLedger(self.counts.append, self._show, WINDOW, lambda _guild: AFK)
+
+    def _show(self, slot: Slot, _guild: int, channel: int, amount: int) -> None:
+        assert amount > 0, "a counter never falls"
+        if slot.measure == SECONDS.name:
+            self.shown[slot.value, channel] += amount
 
     def total(self) -> Counter[tuple[str, int, int]]:
         """Milliseconds by state, channel and user."""
@@ -159,9 +165,9 @@ def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step]
     booked, now = play(steps)
     booked.ledger.book(now)
     first = booked.total()
-    saved = booked.ledger.save()
+    saved = booked.ledger.save(GUILD)
     after = Booked()
-    after.ledger.restore(saved)
+    after.ledger.restore(GUILD, saved)
     after.ledger.book(now + gap)
     assert not after.counts, "nothing is booked before the guild has been seen"
     last = {step.user: step for step in steps}

@@ -8,7 +8,7 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import AuditEntry, Count
+from exporter.events.facts import AuditEntry, Count, VoiceState
 from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
 from exporter.pipeline import windows as module
@@ -16,13 +16,14 @@ from exporter.pipeline.aggregate import Activity, Aggregate, Kind
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, CatchUpConfig
-from exporter.pipeline.journal import SavedSession, decode_part
+from exporter.pipeline.journal import decode_part
+from exporter.pipeline.voice import VoiceLedger
+from exporter.pipeline.voice_journal import VoiceJournal
 from exporter.pipeline.windows import GRACE_MS, Windows
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry
 
 MINUTE = 60_000
-SESSION = SavedSession(1, 2, 3, 4, 5, muted=False, deafened=False, bot=False)
 
 
 class Disk:
@@ -76,7 +77,8 @@ class Process:
         kinds = [Kind("short", short), Kind("long", long)]
         self.lengths = {"short": short, "long": long}
         self.aggregate = Aggregate(full_catalogue(), kinds, {}, channels=False)
-        self.sessions: list[SavedSession] = []
+        self.voice = VoiceLedger(self.aggregate.add, self.aggregate.show, short, lambda _guild: 0)
+        self.journal = VoiceJournal(self.voice, clock)
         self.settled: list[tuple[str, int, list[int]]] = []
         self.committer = committer = Committer(disk, BatchingConfig(), clock, Telemetry())
         self.catch_up = CatchUp(CatchUpConfig(), None, lambda _: True)
@@ -86,13 +88,14 @@ class Process:
             clock,
             {"short": self._entry("short"), "long": self._entry("long")},
             lambda kind, period, guild_ids: self.settled.append((kind, period[0], guild_ids)),
-            lambda: self.sessions,
+            self.journal,
             self.catch_up,
             "disk",
         )
 
     async def begin(self) -> Process:
-        self.sessions = self.windows.restore(await self.disk.journal())
+        self.windows.restore(await self.disk.journal())
+        self.journal.resume()
         await self.windows.resize(self.lengths)
         return self
 
@@ -103,6 +106,9 @@ class Process:
             return Entry(kind, guild_id, period[0], key, Priority.SLOW, {"amount": amount, "period": period})
 
         return make
+
+    def talk(self, guild_id: int = 1, user_id: int = 5, channel_id: int = 9) -> None:
+        self.voice.apply(VoiceState(guild_id, user_id, channel_id, self.clock.now_ms()))
 
     def count(self, guild_id: int = 1, ago: int = 0, user_id: int = 0, amount: int = 1) -> None:
         at = self.clock.now_ms() - ago
@@ -253,22 +259,22 @@ async def test_a_refused_window_stays_and_leaves_whole_later(process: Process) -
 
 async def test_a_restart_goes_on_where_the_journal_ends(process: Process) -> None:
     process.count(amount=3)
-    process.sessions = [SESSION]
+    process.talk()
     assert await process.windows.save()
     process.count(amount=100)
     restarted = await Process(process.disk, process.clock).begin()
-    assert restarted.sessions == [SESSION]
+    assert list(restarted.voice.guilds[1].sessions) == [5]
     assert await restarted.windows.close(everything=True)
-    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 3}
+    assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 4}, "with the one join"
 
 
 async def test_what_is_counted_but_not_folded_is_saved_with_the_sessions(process: Process) -> None:
     process.count(amount=3)
-    process.sessions = [SESSION]
+    process.talk()
     await process.windows.save()
     (part,) = (decode_part(body) for body in process.disk.parts.values())
     assert part.steps
-    assert part.sessions == [SESSION]
+    assert [session.user_id for session in part.voice.guilds[1]] == [5]
 
 
 async def test_a_part_is_kept_exactly_as_long_as_a_window_needs_it(process: Process) -> None:

@@ -61,6 +61,7 @@ class Bystander:
     done_rows: list[ModerationRow] = field(default_factory=list)
     parents: dict[int, int] = field(default_factory=dict)
     voice: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
+    afk: dict[int, int] = field(default_factory=dict)
     edits: set[tuple[str, str]] = field(default_factory=set)
     entries: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
 
@@ -84,6 +85,7 @@ class Bystander:
 
     def guild_create(self, guild: int, data: dict[str, Any]) -> None:
         self.amounts[Quantity("members")][guild,] = data["member_count"]
+        self.afk[guild] = int(data["afk_channel_id"] or 0)
 
     def guild_delete(self, guild: int, data: dict[str, Any]) -> None:
         if not data.get("unavailable"):
@@ -136,9 +138,8 @@ class Bystander:
     def book_voice(self, guild: int, user: int) -> None:
         if (guild, user) in self.voice:
             channel, since = self.voice[guild, user]
-            self.add(
-                "voice_seconds", guild, (self.clock.now_ms() - since) / 1000, channel=channel, member=user
-            )
+            name = "afk_voice_seconds" if channel == self.afk[guild] else "voice_seconds"
+            self.add(name, guild, (self.clock.now_ms() - since) / 1000, channel=channel, member=user)
 
     def leave_voice(self, guild: int, user: int) -> None:
         self.book_voice(guild, user)

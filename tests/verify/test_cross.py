@@ -32,6 +32,7 @@ from exporter.telemetry import Telemetry
 from exporter.verify.compare import Line, compare
 from exporter.verify.ledger import load_expected
 from exporter.verify.quantities import Expected, Key, ModerationRow, Observed, Quantity, Scope
+from exporter.verify.talk import AFK, BY_STATE, SHOWN
 
 EVERY_INTENT = (1 << 26) - 1
 SINK = "x"
@@ -53,9 +54,8 @@ QUANTITIES: Mapping[tuple[str, str], str] = {
     ("reactions", "normal"): "reactions",
     ("reactions", "super"): "reactions",
     ("reactions_removed", ""): "reactions_removed",
-    **{
-        ("voice_seconds", state): "voice_seconds" for state in ("active", "alone", "muted", "deafened", "afk")
-    },
+    **{("voice_seconds", state): "voice_seconds" for state in ("active", "alone", "muted", "deafened")},
+    ("voice_seconds", "afk"): AFK,
     ("voice_sessions", ""): "voice_sessions",
     ("member_joins", ""): "joins",
     **{
@@ -64,10 +64,15 @@ QUANTITIES: Mapping[tuple[str, str], str] = {
     },
     **{("moderation_actions", action): f"{action}s" for action in ("ban", "unban", "kick")},
 }
+STATES: Mapping[tuple[str, str], str] = {
+    **{("voice_seconds", state): name for state, name in BY_STATE.items()},
+    **{(name, ""): name for name in SHOWN.values()},
+}
+"""What is told apart by guild and member, besides being part of the above."""
 BY_GUILD = {*QUANTITIES.values(), "leaves"}
 BY_CHANNEL = {
     *("messages", "bot_messages", "webhook_messages", "system_messages", "message_edits", "message_deletes"),
-    *("reactions", "reactions_removed", "voice_seconds"),
+    *("reactions", "reactions_removed", "voice_seconds", AFK),
 }
 OF_MEMBERS = {
     ("messages", "human"): "messages",
@@ -75,12 +80,12 @@ OF_MEMBERS = {
     ("reactions", "super"): "reactions_given",
     ("reactions_received", ""): "reactions_received",
     ("voice_sessions", ""): "voice_sessions",
-    **{place: name for place, name in QUANTITIES.items() if name == "voice_seconds"},
+    **{place: name for place, name in QUANTITIES.items() if place[0] == "voice_seconds"},
 }
 
 
 def amount_of(measure: str, amount: int) -> float:
-    return amount / 1000 if measure == "voice_seconds" else amount
+    return amount / 1000 if measure in {"voice_seconds", *SHOWN.values()} else amount
 
 
 def book(cells: Cells, name: str, scope: Scope, key: Key, amount: float) -> None:
@@ -94,14 +99,18 @@ def empty(names: Iterable[str], scope: Scope) -> Cells:
 
 def read_snapshots(entries: Iterable[Entry]) -> Observed:
     cells = (
-        empty(BY_GUILD, Scope.GUILD) | empty(BY_CHANNEL, Scope.CHANNEL) | empty(["reactions"], Scope.EMOJI)
+        empty({*BY_GUILD, *STATES.values()}, Scope.GUILD)
+        | empty(BY_CHANNEL, Scope.CHANNEL)
+        | empty(["reactions"], Scope.EMOJI)
     )
     for entry in entries:
         for measure, value, channel_id, emoji, amount in entry.data["series"]:
+            told = amount_of(measure, amount)
+            if state := STATES.get((measure, value)):
+                book(cells, state, Scope.GUILD, (entry.guild_id,), told)
             name = QUANTITIES.get((measure, value))
             if name is None:
                 continue
-            told = amount_of(measure, amount)
             book(cells, name, Scope.GUILD, (entry.guild_id,), told)
             if measure == "member_leaves":
                 book(cells, "leaves", Scope.GUILD, (entry.guild_id,), told)
@@ -113,9 +122,10 @@ def read_snapshots(entries: Iterable[Entry]) -> Observed:
 
 
 def read_members(store: str, rows: Iterable[tuple[int, str, str, int, int]]) -> Observed:
-    cells = empty(set(OF_MEMBERS.values()), Scope.MEMBER)
+    cells = empty({*OF_MEMBERS.values(), *STATES.values()}, Scope.MEMBER)
     for guild_id, measure, value, user_id, amount in rows:
-        if name := OF_MEMBERS.get((measure, value)):
+        place = (measure, value)
+        for name in filter(None, (OF_MEMBERS.get(place), STATES.get(place))):
             book(cells, name, Scope.MEMBER, (guild_id, user_id), amount_of(measure, amount))
     return Observed(store, cells)
 
@@ -169,8 +179,8 @@ def read_records(entries: Iterable[Entry]) -> Observed:
 
 def read_totals(pipeline: Pipeline) -> Observed:
     """What ``/metrics`` would say."""
-    cells = empty((*BY_GUILD - {"leaves"}, "members"), Scope.GUILD)
-    for (measure, value), name in QUANTITIES.items():
+    cells = empty((*BY_GUILD - {"leaves"}, *STATES.values(), "members"), Scope.GUILD)
+    for (measure, value), name in (*QUANTITIES.items(), *STATES.items()):
         for guild_id, amount in pipeline.totals(measure, value).items():
             book(cells, name, Scope.GUILD, (guild_id,), amount_of(measure, amount))
     for guild_id, members in pipeline.gauges("members").items():

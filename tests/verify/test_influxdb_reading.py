@@ -21,6 +21,7 @@ CSV = (
     ",result,table,_field,_measurement,channel_id,guild_id,state,_value\r\n"
     ",_result,2,seconds,discord_voice,8,1,active,1.5\r\n"
     ",_result,3,seconds,discord_voice,8,1,bot,100\r\n"
+    ",_result,3,seconds,discord_voice,9,1,afk,4\r\n"
     "\r\n"
 )
 EXPORT = "\n".join(
@@ -29,6 +30,7 @@ EXPORT = "\n".join(
         ("discord_messages_messages", {"author": "human", "channel_id": "7", "guild_id": "1"}, [10, 2]),
         ("discord_messages_messages", {"author": "bot", "channel_id": "7", "guild_id": "1"}, [3]),
         ("discord_voice_seconds", {"state": "active", "channel_id": "8", "guild_id": "1"}, [1, 0.5]),
+        ("discord_voice_seconds", {"state": "afk", "channel_id": "9", "guild_id": "1"}, [4]),
         ("discord_voice_seconds", {"state": "bot", "channel_id": "8", "guild_id": "1"}, [100]),
     )
 )
@@ -43,6 +45,10 @@ def assert_read(found: Observed) -> None:
         Quantity("bot_messages", Scope.CHANNEL): {(1, 7): 3},
         Quantity("voice_seconds"): {(1,): 1.5},
         Quantity("voice_seconds", Scope.CHANNEL): {(1, 8): 1.5},
+        Quantity("afk_voice_seconds"): {(1,): 4},
+        Quantity("afk_voice_seconds", Scope.CHANNEL): {(1, 9): 4},
+        Quantity("voice_seconds: active"): {(1,): 1.5},
+        Quantity("voice_seconds: afk"): {(1,): 4},
     }
 
 

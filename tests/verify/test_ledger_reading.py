@@ -35,13 +35,15 @@ class Scribe:
             **({"guild_id": G, "channel_id": C, "parent_id": C, "user_id": U, "author": "human"} | fields),
         )
 
-    def session(self, start: int, end: int, **channels: int) -> int:
+    def session(self, start: int, end: int, states: dict[str, int] | None = None, **channels: int) -> int:
         return self.write(
             "VOICE_SESSION",
             end,
             guild_id=G,
             user_id=U,
             channels={key.strip("c"): value for key, value in channels.items()} or {C: end - start},
+            states=states or {"active": end - start},
+            shown={"stream": 500},
             ms=end - start,
             from_=start,
             to=end,
@@ -375,6 +377,20 @@ def test_a_session_has_a_second_of_allowance_in_each_place(scribe: Scribe) -> No
     assert amount(expected, "voice_sessions") == Amount(1)
 
 
+def test_time_is_told_by_state_and_the_afk_channel_is_apart(scribe: Scribe) -> None:
+    scribe.write("GUILD", guild_id=G, member_count=10, name="g", afk_channel_id="11")
+    scribe.session(1000, 61_000, {"muted": 5000, "active": 15_000, "afk": 40_000}, c10=20_000, c11=40_000)
+    expected = scribe.read()
+    assert amount(expected, "voice_seconds") == Amount(20, 1, 1)
+    assert amount(expected, "afk_voice_seconds", Scope.MEMBER, 1, 100) == Amount(40, 1, 1)
+    assert expected.amounts[Quantity("voice_seconds", Scope.CHANNEL)] == {(1, 10): Amount(20, 1, 1)}
+    assert expected.amounts[Quantity("afk_voice_seconds", Scope.CHANNEL)] == {(1, 11): Amount(40, 1, 1)}
+    assert amount(expected, "voice_seconds: muted", Scope.MEMBER, 1, 100) == Amount(5, 1, 1)
+    assert amount(expected, "voice_seconds: active") == Amount(15, 1, 1)
+    assert amount(expected, "voice_seconds: afk") == Amount(40, 1, 1)
+    assert amount(expected, "voice_stream_seconds", Scope.MEMBER, 1, 100) == Amount(0.5, 1, 1)
+
+
 def test_allowances_add_up_over_sessions(scribe: Scribe) -> None:
     scribe.session(0, 5000)
     scribe.session(6000, 9000)
@@ -383,30 +399,50 @@ def test_allowances_add_up_over_sessions(scribe: Scribe) -> None:
 
 @pytest.mark.parametrize(
     ("gap", "slack"),
-    [((0, 900), 0), ((900, 1500), 0.6), ((2000, 4000), 2), ((8000, 20_000), 12), ((11_001, 12_000), 0)],
+    [
+        ((80_000, 96_999), 0),
+        ((90_000, 98_000), 14),
+        ((140_000, 150_000), 0),
+        ((190_000, 210_000), 26),
+        ((206_000, 207_000), 7),
+        ((206_001, 207_000), 0),
+    ],
 )
-def test_a_gap_that_touches_a_session_is_allowed_for_whole(
+def test_a_gap_matters_where_a_session_begins_or_ends(
     scribe: Scribe, gap: tuple[int, int], slack: float
 ) -> None:
-    scribe.session(1000, 11_000)
+    scribe.session(100_000, 200_000)
     scribe.write("GAP", shard=0, from_=gap[0], to=gap[1])
     expected = scribe.read()
-    assert amount(expected, "voice_seconds") == Amount(10, 1 + slack, 1 + slack)
+    assert amount(expected, "voice_seconds") == Amount(100, 1 + slack, 1 + slack)
     assert amount(expected, "voice_sessions") == Amount(1, bool(slack), bool(slack))
 
 
+def test_a_change_in_a_gap_may_be_seen_when_it_is_over(scribe: Scribe) -> None:
+    scribe.write("VOICE_STATE", 145_000, guild_id=G, user_id=U, channel_id="11")
+    scribe.write("GAP", shard=0, from_=140_000, to=150_000)
+    scribe.session(100_000, 200_000)
+    assert amount(scribe.read(), "voice_seconds") == Amount(100, 17, 17)
+
+
+def test_in_any_gap_company_may_have_come_and_gone(scribe: Scribe) -> None:
+    scribe.session(100_000, 200_000)
+    scribe.write("GAP", shard=0, from_=140_000, to=150_000)
+    assert amount(scribe.read(), "voice_seconds: active") == Amount(100, 17, 17)
+
+
 def test_an_outage_is_a_gap_for_its_guild_alone(scribe: Scribe) -> None:
-    scribe.write("OUTAGE", 2000, guild_id="2", unavailable=True)
-    scribe.write("OUTAGE", 3000, guild_id=G, unavailable=True)
-    scribe.write("OUTAGE", 5000, guild_id=G, unavailable=False)
-    scribe.session(0, 10_000)
-    assert amount(scribe.read(), "voice_seconds") == Amount(10, 3, 3)
+    scribe.write("OUTAGE", 40_000, guild_id="2", unavailable=True)
+    scribe.write("OUTAGE", 50_000, guild_id=G, unavailable=True)
+    scribe.write("OUTAGE", 52_000, guild_id=G, unavailable=False)
+    scribe.session(45_000, 100_000)
+    assert amount(scribe.read(), "voice_seconds") == Amount(55, 9, 9)
 
 
 def test_an_outage_that_does_not_end_lasts_until_the_last_line(scribe: Scribe) -> None:
     scribe.write("OUTAGE", 3000, guild_id=G, unavailable=True)
     scribe.session(0, 10_000)
-    assert amount(scribe.read(), "voice_seconds") == Amount(10, 8, 8)
+    assert amount(scribe.read(), "voice_seconds") == Amount(10, 14, 14)
 
 
 # ── the file ─────────────────────────────────────────────────────────────────────────────────────────

@@ -63,10 +63,10 @@ def expose(expected: Expected) -> str:
             for guild, amount in cells(name):
                 counter.labels(guild, value).inc(amount)
     voice = Counter("discord_voice_seconds", "-", ["guild_id", "state"], registry=registry)
-    for guild, value in cells("voice_seconds"):
-        voice.labels(guild, "active").inc(value / 4)
-        voice.labels(guild, "muted").inc(value * 3 / 4)
-        voice.labels(guild, "bot").inc(99)
+    for state in ("active", "alone", "muted", "deafened", "afk"):
+        for guild, value in cells(f"voice_seconds: {state}"):
+            voice.labels(guild, state).inc(value)
+            voice.labels(guild, "bot").inc(99)
     gauge = Gauge("discord_guild_members", "-", ["guild_id"], registry=registry)
     for guild, value in cells("members"):
         gauge.labels(guild).set(value)
@@ -115,7 +115,10 @@ def test_a_bots_time_in_voice_is_nobodys() -> None:
         'discord_voice_seconds_total{guild_id="1",state="afk"} 2\n'
         'discord_voice_seconds_total{guild_id="1",state="active"} 3\n'
     )
-    assert observed.amounts[Quantity("voice_seconds")] == {(1,): 5}
+    assert observed.amounts[Quantity("voice_seconds")] == {(1,): 3}
+    assert observed.amounts[Quantity("afk_voice_seconds")] == {(1,): 2}
+    assert observed.amounts[Quantity("voice_seconds: active")] == {(1,): 3}
+    assert observed.amounts[Quantity("voice_seconds: afk")] == {(1,): 2}
 
 
 def test_text_that_is_no_exposition_is_refused() -> None:

@@ -1,7 +1,7 @@
 """People enter voice channels, move, mute, stream and leave.
 
 The ledger has each change as VOICE_STATE and, when a session ends, one VOICE_SESSION with the time spent in
-each channel. Invariant: the channels' times add up to the session's.
+each channel and in each state. Invariant: either adds up to the session's length.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ Switch: TypeAlias = Literal["self_mute", "self_deaf", "self_stream", "self_video
 def join(world: World, guild: Guild, user_id: int, channel: Channel) -> None:
     """Somebody comes into voice."""
     now = world.now()
+    _pass_time(guild, channel.id, now)
     state = VoiceState(
         user_id=user_id,
         channel_id=channel.id,
@@ -36,7 +37,8 @@ def move(world: World, guild: Guild, user_id: int, channel: Channel) -> None:
     """Somebody goes, or is moved, to another channel; the session goes on."""
     now = world.now()
     state = guild.states[user_id]
-    _book(state, now)
+    _pass_time(guild, state.channel_id, now)
+    _pass_time(guild, channel.id, now)
     state.channel_id = channel.id
     # A stream belongs to the channel it was started in.
     state.self_stream = False
@@ -46,6 +48,7 @@ def move(world: World, guild: Guild, user_id: int, channel: Channel) -> None:
 def switch(world: World, guild: Guild, user_id: int, what: Switch) -> None:
     """Mute, deafen, stream or film, or stop doing so."""
     state = guild.states[user_id]
+    _pass_time(guild, state.channel_id, world.now())
     value = not getattr(state, what)
     setattr(state, what, value)
     if what == "self_deaf":
@@ -66,8 +69,8 @@ def leave(world: World, guild: Guild, user_id: int) -> None:
 
 def end_session(world: World, guild: Guild, user_id: int, now: int, ended: str) -> VoiceState:
     """Close the books of a session without anybody being told."""
+    _pass_time(guild, guild.states[user_id].channel_id, now)
     state = guild.states.pop(user_id)
-    _book(state, now)
     world.render.forget_member(guild, user_id)
     afk = state.spent.get(guild.afk.id, 0) if guild.afk else 0
     world.record(
@@ -78,15 +81,36 @@ def end_session(world: World, guild: Guild, user_id: int, now: int, ended: str) 
         channels={str(channel_id): spent for channel_id, spent in state.spent.items()},
         ms=sum(state.spent.values()),
         afk_ms=afk,
+        states=state.states,
+        shown=state.shown,
         **{"from": state.joined_at, "to": now},
         ended=ended,
     )
     return state
 
 
-def _book(state: VoiceState, now: int) -> None:
-    state.spent[state.channel_id] = state.spent.get(state.channel_id, 0) + now - state.since
-    state.since = now
+def _pass_time(guild: Guild, channel_id: int, now: int) -> None:
+    """Add up what everybody in a channel has been doing since the last change there."""
+    there = [state for state in guild.states.values() if state.channel_id == channel_id]
+    for state in there:
+        passed = now - state.since
+        doing = _doing(guild, state, company=len(there) > 1)
+        state.spent[channel_id] = state.spent.get(channel_id, 0) + passed
+        state.states[doing] = state.states.get(doing, 0) + passed
+        for what, shows in (("stream", state.self_stream), ("video", state.self_video)):
+            if shows:
+                state.shown[what] = state.shown.get(what, 0) + passed
+        state.since = now
+
+
+def _doing(guild: Guild, state: VoiceState, *, company: bool) -> str:
+    if guild.afk and state.channel_id == guild.afk.id:
+        return "afk"
+    if state.self_deaf or state.deaf:
+        return "deafened"
+    if state.self_mute or state.mute:
+        return "muted"
+    return "active" if company else "alone"
 
 
 def _tell(world: World, guild: Guild, state: VoiceState, now: int, channel_id: int) -> None:

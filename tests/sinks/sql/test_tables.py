@@ -312,6 +312,7 @@ class TestCounting:
             ["message_deletes", "bulk", CHANNEL, "", 10],
             ["voice_seconds", "active", 7, "", 1500],
             ["voice_seconds", "muted", 7, "", 250],
+            ["voice_seconds", "afk", 8, "", 3000],
             ["voice_seconds", "bot", 7, "", 40],
             ["voice_sessions", "", 0, "", 1],
             ["reactions", "normal", CHANNEL, "👍", 4],
@@ -340,9 +341,11 @@ class TestCounting:
             "reactions_removed": 0,
             "joins": 2,
             "leaves": 1,
+            "afk_voice_seconds": 3.0,
         }
-        talk, text_channel = await store.read(channel_daily)
+        talk, away, text_channel = await store.read(channel_daily)
         assert (talk["channel_id"], talk["voice_seconds"], talk["bot_voice_seconds"]) == (7, 1.75, 0.04)
+        assert (away["channel_id"], away["voice_seconds"], away["afk_voice_seconds"]) == (8, 0, 3.0)
         assert (text_channel["channel_id"], text_channel["messages"]) == (CHANNEL, 9)
         assert (text_channel["message_deletes"], text_channel["reactions"]) == (11, 5)
 
@@ -369,6 +372,7 @@ class TestCounting:
             ["messages", "human", CHANNEL, 3],
             ["voice_seconds", "active", 7, 60_500],
             ["voice_seconds", "alone", 7, 500],
+            ["voice_seconds", "afk", 8, 2000],
             ["voice_sessions", "", 0, 1],
             ["reactions", "normal", CHANNEL, 2],
             ["reactions_received", "", CHANNEL, 4],
@@ -393,6 +397,7 @@ class TestCounting:
             "voice_sessions": 1,
             "reactions_given": 2,
             "reactions_received": 4,
+            "afk_voice_seconds": 2.0,
         }
         assert (second["day"], second["messages"], bob["messages"]) == (dt.date(2026, 2, 1), 1, 7)
         total, _ = await store.read(member_stats)
@@ -407,6 +412,7 @@ class TestCounting:
             "total_reactions_received": 4,
             "first_seen": NOON - 1,
             "last_seen": NOON + 100,
+            "total_afk_voice_seconds": 2.0,
         }
         assert [row["username"] for row in await store.read(members)] == ["ann2", "bob"]
 
