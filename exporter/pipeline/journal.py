@@ -1,8 +1,8 @@
 """What the journal is made of: the steps that lead from committed snapshots to the state in memory.
 
 A part holds the steps since the part before, and the voice sessions of the guilds where something was booked
-or changed since. Played back in order, parts give the open windows and sessions at the moment the last one was
-committed.
+or changed since. Played back in order, parts give the open windows and sessions at the moment the last one
+was committed.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Who is in voice, guild by guild, as it is remembered and as it is kept in the journal.
 
 A session has two cursors. Up to ``shown_until`` its time stands in the running totals, and it is known to
-have gone on; up to ``booked_until`` its time stands in the windows. The first runs ahead, since totals are read
-every few seconds, and windows and journal need the time only when something changes or a window ends.
+have gone on; up to ``booked_until`` its time stands in the windows. The first runs ahead, since totals are
+read every few seconds, and windows and journal need the time only when something changes or a window ends.
 """
 
 from __future__ import annotations
@@ -97,6 +97,6 @@ def restore_session(guild_id: int, saved: SavedSession) -> Session:
 
 
 def last_known(saved: SavedSession, written_at: int) -> SavedSession:
-    """A session of a process whose last part was written at that moment, in ms: one that ran, ran till then."""
+    """A session of a process whose last part was written at that moment, in ms: if it ran, till then."""
     known_until = max(saved.known_until, written_at) if saved.running else saved.known_until
     return msgspec.structs.replace(saved, known_until=known_until)

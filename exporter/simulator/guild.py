@@ -71,8 +71,10 @@ class Channel:
 
 @dataclass(slots=True, eq=False)
 class VoiceState:
-    """A member in voice. Until ``since``, ``spent`` holds milliseconds by channel, ``states`` by what they did
-    there, ``shown`` by what they showed meanwhile.
+    """A member in voice.
+
+    Up to ``since`` it holds milliseconds: ``spent`` by channel, ``states`` by what they did there, ``shown``
+    by what they showed meanwhile.
     """
 
     user_id: int

@@ -71,17 +71,11 @@ class Actions:
 
     def take(self, line: LedgerLine) -> None:
         """Take a line; most are no action."""
-        place = (line.guild_id, line.user_id)
-        if line.type == "GUILD_MEMBER_REMOVE" and place in self._silenced:
-            # What becomes of the timeout of somebody who is gone, Discord does not say.
-            self._silenced[place] = replace(self._silenced[place], optional=True)
         match line.type:
             case "GUILD_BAN_ADD" | "GUILD_BAN_REMOVE":
                 self._add(line, _BANS[line.type], line.reason, optional=self._is_lost(line))
-            case "GUILD_MEMBER_REMOVE" if line.reason == "kick":
-                self._add(line, "kick", line.audit_reason, optional=self._is_blind(line))
-            case "GUILD_MEMBER_REMOVE" if line.reason == "prune":
-                self._count(line, "prune", 0, line.audit_reason)
+            case "GUILD_MEMBER_REMOVE":
+                self._remove(line)
             case "MESSAGE_DELETE" if line.audit_entry_id:
                 self._count(line, "message_delete", line.user_id, line.reason)
             case "MESSAGE_DELETE_BULK":
@@ -90,11 +84,27 @@ class Actions:
                 self._count(line, line.action, 0, line.reason)
             case "MEMBER_ACTION":
                 self._act(line)
-            case "VOICE_STATE" if place in self._ordered:
-                row = self._ordered.pop(place)
-                self._rows[row] = replace(self._rows[row], optional=self._is_lost(line))
+            case "VOICE_STATE":
+                self._hear(line)
             case "TIMEOUT_EXPIRED":
                 self._expire(line)
+
+    def _remove(self, line: LedgerLine) -> None:
+        """Somebody went, and perhaps did not want to."""
+        place = (line.guild_id, line.user_id)
+        if place in self._silenced:
+            # What becomes of the timeout of somebody who is gone, Discord does not say.
+            self._silenced[place] = replace(self._silenced[place], optional=True)
+        if line.reason == "kick":
+            self._add(line, "kick", line.audit_reason, optional=self._is_blind(line))
+        elif line.reason == "prune":
+            self._count(line, "prune", 0, line.audit_reason)
+
+    def _hear(self, line: LedgerLine) -> None:
+        """A voice state shows what was ordered just before."""
+        number = self._ordered.pop((line.guild_id, line.user_id), None)
+        if number is not None:
+            self._rows[number] = replace(self._rows[number], optional=self._is_lost(line))
 
     def _act(self, line: LedgerLine) -> None:
         blind = self._is_blind(line)
