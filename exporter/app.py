@@ -123,6 +123,7 @@ class Application:
             channels=config.sinks.prometheus.channels,
             ask=lambda inquiry: self._source.ask(inquiry),  # noqa: PLW0108 - the source needs the pipeline to be made
             catch_up=config.discord.catch_up,
+            levels=config.levels,
         )
         await self._pipeline.start()
         self._source = DiscordSource(

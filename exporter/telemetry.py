@@ -131,6 +131,12 @@ class Telemetry:
         self.rejected = self._meter(
             _counter("discord_exporter_rejected", "Events that could not be used.", "type", "reason")
         )
+        self.levels_forgotten = self._meter(
+            _counter(
+                "discord_exporter_levels_forgotten",
+                "Members whose experience had to be forgotten, since more than levels.max_members have some.",
+            )
+        )
         self.dropped = self._meter(
             _counter("discord_exporter_dropped", "Entries given up on purpose.", "reason")
         )

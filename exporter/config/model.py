@@ -20,7 +20,7 @@ from exporter.discord.config import DiscordConfig
 from exporter.events.catalogue import Catalogue
 from exporter.exposition.config import ExpositionConfig
 from exporter.log import LogConfig
-from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.pipeline.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
 from exporter.settings import Section
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.runner_config import RunnerConfig
@@ -67,6 +67,9 @@ class Config(Section):
     track: Annotated[Track, Field(description="Whole kinds of activity at once.")] = Track()
     metrics: Annotated[MetricsConfig, Field(description="Windows and tops of the snapshots.")] = (
         MetricsConfig()
+    )
+    levels: Annotated[LevelsConfig, Field(description="What earns experience, with XP_GAIN on.")] = (
+        LevelsConfig()
     )
     batching: Annotated[BatchingConfig, Field(description="How long entries gather before a commit.")] = (
         BatchingConfig()

@@ -139,11 +139,22 @@ class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
     told: int = 0
 
 
+class SavedLevel(msgspec.Struct, frozen=True, array_like=True):
+    """What a member has earned; times in ms."""
+
+    guild_id: int
+    user_id: int
+    xp: int
+    message_at: int
+    reaction_at: int
+    voice_ms: int
+
+
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """One committed part. ``lengths`` holds the lengths of windows in ms by kind, as the steps mean them.
 
-    ``marks`` and ``voice`` hold, by guild, what changed since the part before, and what stood in parts
-    forgotten with this one.
+    ``marks`` and ``voice`` by guild, and ``levels`` by member, hold what changed since the part before, and
+    what stood in parts forgotten with this one.
     """
 
     steps: list[Step]
@@ -151,6 +162,7 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     lengths: dict[str, int]
     marks: dict[int, Mark] = {}
     moderation: SavedModeration = SavedModeration()
+    levels: list[SavedLevel] = []
 
 
 def merge(steps: Iterable[Step]) -> list[Step]:

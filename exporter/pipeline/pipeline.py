@@ -55,12 +55,13 @@ from exporter.pipeline.attribution import WINDOW_MS, Attribution
 from exporter.pipeline.catchup import PURPOSE as CATCH_UP_PURPOSE
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
-from exporter.pipeline.config import BatchingConfig, CatchUpConfig, MetricsConfig, PrivacyConfig
+from exporter.pipeline.config import BatchingConfig, CatchUpConfig, LevelsConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.directory import Directory, Guild
 from exporter.pipeline.headcount import Headcount
 from exporter.pipeline.intake import Intake, Route
 from exporter.pipeline.invites import InviteTracker
 from exporter.pipeline.leftovers import Leftovers
+from exporter.pipeline.levels import Levels
 from exporter.pipeline.parts import Change, Parts
 from exporter.pipeline.privacy import OptOut
 from exporter.pipeline.reasons import LONGEST_MS
@@ -106,6 +107,7 @@ class Pipeline:
         channels: bool = False,
         ask: Ask | None = None,
         catch_up: CatchUpConfig | None = None,
+        levels: LevelsConfig | None = None,
         rng: random.Random | None = None,
     ) -> None:
         self._catalogue = catalogue
@@ -164,6 +166,9 @@ class Pipeline:
             ask,
             lambda guild_id: self.rights.lacks(guild_id, "view_audit_log"),
         )
+        self._levels = Levels(
+            levels or LevelsConfig(), catalogue, self.directory.people.get, telemetry.levels_forgotten.add
+        )
         self._committer = Committer(spool, batching, clock, telemetry)
         self._windows = Windows(
             self._aggregate,
@@ -175,6 +180,7 @@ class Pipeline:
             self._catch_up,
             spool.source,
             lambda: self._attribution.save(self._now()),
+            self._levels,
         )
         self._gauges: dict[str, Callable[[Guild], int | None]] = {
             MEMBERS.name: lambda guild: guild.member_count,
@@ -197,6 +203,7 @@ class Pipeline:
         self._aggregate.leave_out(self._opt_out)
         self._voice_journal.resume(self._opt_out)
         self._streams.restore(self._windows.moderation.told)
+        self._levels.leave_out(self._opt_out)
         self._attribution.restore(self._windows.moderation, self._now())
         await self._windows.resize(self._lengths)
 
@@ -331,6 +338,15 @@ class Pipeline:
         if count.name:
             self.directory.name_person(count.user_id, count.name)
         self._aggregate.add(count)
+        if count.slot in self._levels.earners:
+            self._earn(count)
+
+    def _earn(self, count: Count) -> None:
+        for earned in self._levels.take(count):
+            if isinstance(earned, Count):
+                self._aggregate.add(earned)
+            else:
+                self._record_whole(earned)
 
     def _record_whole(self, record: Record) -> None:
         self._record_person(record, False)

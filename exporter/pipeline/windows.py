@@ -5,8 +5,8 @@ between which the event loop breathes. A slice is one commit: its snapshots, the
 that says these guilds have left. If the disk refuses, the slice goes back into the window and is tried again.
 
 Journal parts are forgotten from the oldest on, as soon as no window they added to is open any more. The marks
-of the audit log and the voice sessions that stood in them are carried over. A part is written only when no
-entry waits in memory, so that a mark never speaks of an entry a crash would lose.
+of the audit log, the voice sessions and the standings of members that stood in them are carried over. A part
+is written only when no entry waits in memory, so that a mark never speaks of an entry a crash would lose.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ from exporter.pipeline.journal import (
     decode_part,
     encode_part,
 )
+from exporter.pipeline.levels import Levels, Member
 from exporter.pipeline.voice_journal import PORTION as CARRIED
 from exporter.pipeline.voice_journal import VoiceJournal
 from exporter.spool.ports import JournalPart
@@ -58,12 +59,13 @@ Settled = Callable[[str, tuple[int, int], list[int]], None]
 
 
 class _Kept(NamedTuple):
-    """A part of the journal still on disk: the windows it added to, the guilds it has something of."""
+    """A part of the journal still on disk: the windows it added to, the guilds and members it tells of."""
 
     number: int
     windows: set[tuple[str, int]]
     marked: tuple[int, ...]
     voiced: tuple[int, ...]
+    levelled: tuple[Member, ...]
 
 
 class Windows:
@@ -82,7 +84,8 @@ class Windows:
         voice: VoiceJournal,
         audit: CatchUp,
         source: str,
-        moderation: Callable[[], SavedModeration] = SavedModeration,
+        moderation: Callable[[], SavedModeration],
+        levels: Levels,
     ) -> None:
         self._aggregate = aggregate
         self._committer = committer
@@ -92,6 +95,7 @@ class Windows:
         self._voice = voice
         self._audit = audit
         self._moderation = moderation
+        self._levels = levels
         self.moderation = SavedModeration()
         self._source = source
         self._parts: deque[_Kept] = deque()
@@ -111,6 +115,7 @@ class Windows:
             self._aggregate.replay(part.steps)
             self._audit.restore(part.marks)
             self._voice.replay(part.voice)
+            self._levels.restore(part.levels)
             self._keep(stored.number, part)
             self.moderation = part.moderation
 
@@ -152,7 +157,9 @@ class Windows:
         # What sessions say is booked must be among the steps.
         self._aggregate.fold()
         steps = self._aggregate.take_steps()
-        unchanged = self._moderation() == self.moderation and not self._audit.unsaved
+        unchanged = self._moderation() == self.moderation and not (
+            self._audit.unsaved or self._levels.unsaved
+        )
         if not steps and not self._voice.due and unchanged:
             return True
         if await self._commit((), steps):
@@ -211,11 +218,14 @@ class Windows:
         moderation = self._moderation()
         forgotten = (self._voice.stale(old.number, old.voiced) for old in islice(self._parts, unneeded))
         voice = self._voice.take(forgotten)
-        part = Part(steps, voice, self._aggregate.lengths(), marks, moderation)
+        outdated = (self._levels.stale(old.number, old.levelled) for old in islice(self._parts, unneeded))
+        levels = self._levels.collect(outdated)
+        part = Part(steps, voice, self._aggregate.lengths(), marks, moderation, levels)
         number = await self._committer.commit(entries, encode_part(part), forget)
         if number is None:
             self._audit.put_back(unsaved)
             self._voice.put_back(voice)
+            self._levels.put_back(levels)
             return False
         for _ in range(unneeded):
             self._parts.popleft()
@@ -225,7 +235,9 @@ class Windows:
 
     def _keep(self, number: int, part: Part) -> None:
         windows = self._aggregate.windows_of(part.steps)
-        self._parts.append(_Kept(number, windows, tuple(part.marks), self._voice.keep(number, part.voice)))
+        voiced = self._voice.keep(number, part.voice)
+        levelled = self._levels.keep(number, part.levels)
+        self._parts.append(_Kept(number, windows, tuple(part.marks), voiced, levelled))
         self._marked |= dict.fromkeys(part.marks, number)
 
     def _carried(self, unneeded: int) -> Iterator[int]:

@@ -12,7 +12,7 @@ from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry, Priority
-from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.pipeline.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.pipeline import Pipeline
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
@@ -36,6 +36,7 @@ class Site:
         self.metrics = MetricsConfig()
         self.batching = BatchingConfig()
         self.privacy = PrivacyConfig()
+        self.levels = LevelsConfig()
         self.switches: dict[str, bool] = {}
         self.full = False
         self.fed = 0
@@ -75,6 +76,7 @@ class Site:
             self.clock,
             self.telemetry,
             channels=True,
+            levels=self.levels,
         )
         await pipeline.start()
         return pipeline

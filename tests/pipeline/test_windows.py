@@ -15,8 +15,9 @@ from exporter.pipeline import windows as module
 from exporter.pipeline.aggregate import Activity, Aggregate, Kind
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
-from exporter.pipeline.config import BatchingConfig, CatchUpConfig
-from exporter.pipeline.journal import decode_part
+from exporter.pipeline.config import BatchingConfig, CatchUpConfig, LevelsConfig
+from exporter.pipeline.journal import SavedModeration, decode_part
+from exporter.pipeline.levels import Levels
 from exporter.pipeline.voice import VoiceLedger
 from exporter.pipeline.voice_journal import VoiceJournal
 from exporter.pipeline.windows import GRACE_MS, Windows
@@ -91,6 +92,8 @@ class Process:
             self.journal,
             self.catch_up,
             "disk",
+            SavedModeration,
+            Levels(LevelsConfig(), full_catalogue().switched({}), {}.get),
         )
 
     async def begin(self) -> Process:

@@ -18,12 +18,13 @@ from exporter.sinks.sql.schema import (
     guild_events,
     invite_tracking,
     invites,
+    level_ups,
     member_events,
     metadata,
     moderation_logs,
 )
 
-OCCURRENCES: Final = (moderation_logs, member_events, guild_events, invite_tracking)
+OCCURRENCES: Final = (moderation_logs, member_events, guild_events, invite_tracking, level_ups)
 """Tables of exact occurrences, each row known by its ``event_key``."""
 
 _RESERVED: Final = frozenset({"id", "event_key", "guild_id", "at", "details", "created_at", "tenure_seconds"})

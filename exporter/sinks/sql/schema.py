@@ -221,6 +221,20 @@ invite_tracking = Table(
     comment="Which invite brought whom.",
 )
 
+level_ups = Table(
+    "level_ups",
+    metadata,
+    *_row(),
+    _integer("user_id", "Who reached it."),
+    _text("username", "Name at that moment, where known."),
+    _integer("level", "The level."),
+    _integer("xp", "The experience they had then."),
+    _at(),
+    Index(None, "guild_id", "at"),
+    Index(None, "guild_id", "user_id", "level"),
+    comment="Levels members reached; the highest of each is theirs, `member_stats.total_xp` what they have.",
+)
+
 guild_daily = Table(
     "guild_daily",
     metadata,
@@ -277,6 +291,7 @@ member_daily = Table(
     _count("reactions_given", "Reactions added to messages."),
     _count("reactions_received", "Reactions others added to the member's messages."),
     _seconds("afk_voice_seconds", "Time spent in the AFK channel."),
+    _count("xp", "Experience earned."),
     Index(None, "guild_id", "day"),
     comment="A member's activity by day.",
 )
@@ -292,11 +307,13 @@ member_stats = Table(
     _count("total_voice_sessions", "Voice sessions that ended."),
     _count("total_reactions_given", "Reactions added to messages."),
     _count("total_reactions_received", "Reactions others added to the member's messages."),
+    _count("total_xp", "Experience earned."),
     _moment("first_seen", "First activity counted.", nullable=False),
     _moment("last_seen", "Last activity counted.", nullable=False),
     _seconds("total_afk_voice_seconds", "Time spent in the AFK channel."),
     Index(None, "guild_id", "total_messages"),
     Index(None, "guild_id", "total_voice_seconds"),
+    Index(None, "guild_id", "total_xp"),
     comment="A member's activity since the beginning.",
 )
 

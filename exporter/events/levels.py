@@ -1,0 +1,61 @@
+"""Levels: experience earned by activity, and the levels reached by it.
+
+Neither is in any dispatch: experience is earned by messages, time in voice and reactions given, as far as
+those are counted, by rules that are configured. The pipeline, which remembers when somebody last earned
+something, derives both.
+"""
+
+from __future__ import annotations
+
+from exporter.events.spec import Dimension, EventSpec, Family, Field, Measure
+from exporter.model import Priority
+
+XP_GAIN = "XP_GAIN"
+LEVEL_UP = "LEVEL_UP"
+
+XP = Measure(
+    name="xp",
+    help="Experience members earned by their activity.",
+    metric="discord_xp",
+    measurement="discord_guild",
+    field="xp",
+    by=frozenset({Dimension.MEMBER}),
+    member_columns={"": "xp"},
+)
+LEVEL_UPS = Measure(
+    name="level_ups",
+    help="Levels members reached.",
+    metric="discord_level_ups",
+    measurement="discord_guild",
+    field="level_ups",
+)
+
+FAMILY = Family(
+    "levels",
+    "Experience and levels of members, by rules of your own.",
+    (
+        EventSpec(
+            type=XP_GAIN,
+            family="levels",
+            help="A member earned experience; counted, not listed one by one.",
+            priority=Priority.SLOW,
+            default=False,
+            measures=(XP,),
+        ),
+        EventSpec(
+            type=LEVEL_UP,
+            family="levels",
+            help="A member reached a level.",
+            priority=Priority.IMPORTANT,
+            default=False,
+            measures=(LEVEL_UPS,),
+            table="level_ups",
+            fields=(
+                Field("user_id", "Who reached it.", personal=True),
+                Field("username", "Their name, where known.", personal=True),
+                Field("level", "The level."),
+                Field("xp", "The experience they had then."),
+            ),
+        ),
+    ),
+)
