@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check format bench docs lock goldens crash property soak clean
+.PHONY: help install demo test check format bench docs lock goldens crash invites property soak clean
 
 help:  ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -47,6 +47,9 @@ goldens: $(INSTALLED_DEV)  ## write the facts beside the recorded payloads anew;
 
 crash: $(INSTALLED_DEV)  ## kill the process again and again under load
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 tests/crash tests/spool/test_crash.py
+
+invites: $(INSTALLED_DEV)  ## ten thousand joins in bursts, and how well they are explained
+	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/pipeline/test_invites_at_scale.py
 
 property: $(INSTALLED_DEV)  ## many more random examples
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 --timeout 3600 -m hypothesis

@@ -39,6 +39,9 @@ TAKEN_MS = 6_000
 LOST_MS = 10_000
 """How far apart an invite's end and the join that used it up may be told of."""
 
+EXPIRY_MS = 2_000
+"""How long after an invite's end somebody may be said to have joined by it: both times are Discord's own."""
+
 PATIENCE_MS = 120_000
 """How long a join waits for its case to close, where people never stop coming."""
 
@@ -154,7 +157,7 @@ class Visit:
             left = invite.max_uses - invite.uses
             if end is not None and left > 0:
                 used_up[code] = left
-            elif not invite.expires_at or invite.expires_at >= first - LOST_MS:
+            elif not invite.expires_at or invite.expires_at >= first - EXPIRY_MS:
                 faded.append(code)
         self.lacking = False
         self.read_to = asked.since
