@@ -16,7 +16,7 @@ from dataclasses import dataclass
 
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.events.moderation import ACTIONS, ENTRY_CREATE, TYPE_OF_ACTION
-from exporter.model import Json
+from exporter.model import Json, entry_key
 
 WINDOW_MS = 10_000
 """How far apart an action and its audit-log entry may arrive. They come within a second of each other as a
@@ -166,7 +166,7 @@ class ActionLog:
         if entry.action and entry.amount > self._entries.get(entry.entry_id, 0):
             self._entries[entry.entry_id] = entry.amount
             kind = TYPE_OF_ACTION.get(entry.action, ENTRY_CREATE)
-            key = f"audit:{entry.entry_id}"
+            key = entry_key(entry.entry_id)
             record = Record(kind, entry.guild_id, entry.at, key, entry.details, entry.target_id)
             self.record(record, True)
 
@@ -178,7 +178,7 @@ class ActionLog:
             told.entry = entry
             self.amend(told, {**self.blame(entry), **entry.details})
         else:
-            key = f"audit:{entry.entry_id}"
+            key = entry_key(entry.entry_id)
             data: dict[str, Json] = {
                 "target_user_id": entry.target_id or None,
                 "target_username": self._name_of(entry.target_id) if entry.target_id else None,

@@ -43,6 +43,9 @@ RETRY_MS = 30_000
 PROGRESS_MS = 60_000
 """How often a long catch-up says how far it is."""
 
+_NOT_SEEN = 1 << 62
+"""In place of a moment from which on a guild's entries are told: none of them was."""
+
 _PAGE = 100
 """Entries in one answer, as many as Discord gives."""
 
@@ -71,7 +74,7 @@ class CatchUp:
         self._permitted = permitted
         self._floors: dict[int, int] = {}
         self._recent: dict[int, dict[int, None]] = {}
-        self._behind: dict[int, None] = {}
+        self._behind: dict[int, int] = {}
         self._asked: set[int] = set()
         self._again: set[int] = set()
         self._expected: set[int] = set()
@@ -132,13 +135,13 @@ class CatchUp:
             self._set_floor(guild_id, _id_at(at - back))
             if not self._config.first_start:
                 return
-        self._fall_behind(guild_id, now)
+        self._fall_behind(guild_id, at, now)
 
     def permit(self, guild_id: int, now: int) -> None:
         """The bot may do more or less in a guild: what it could not read before it may read now."""
         if guild_id in self._refused and self._permitted(guild_id):
             self._refused.discard(guild_id)
-            self._fall_behind(guild_id, now)
+            self._fall_behind(guild_id, _NOT_SEEN, now)
 
     def forget(self, guild_id: int) -> None:
         """The bot is no longer in a guild."""
@@ -148,12 +151,12 @@ class CatchUp:
         self._recent.pop(guild_id, None)
         self._retries.pop(guild_id, None)
 
-    def _fall_behind(self, guild_id: int, now: int) -> None:
+    def _fall_behind(self, guild_id: int, at: int, now: int) -> None:
         if self._ask is None:
             return
         if guild_id in self._asked:
             self._again.add(guild_id)
-        self._behind[guild_id] = None
+        self._behind[guild_id] = at
         if self._progress is None:
             self._progress = _Progress(now)
         self._progress.guilds.add(guild_id)
@@ -177,6 +180,10 @@ class CatchUp:
         if len(recent) > MOST_RECENT:
             self._raise_floor(guild_id, sorted(recent)[len(recent) // 2])
         return True
+
+    def is_missed(self, entry: AuditEntry) -> bool:
+        """Whether an entry was made while nobody watched, by whatever question it was found."""
+        return entry.at < self._behind.get(entry.guild_id, 0)
 
     def turn(self, page: AuditPage, now: int) -> Iterator[AuditEntry]:
         """Take a page that was asked for here; yields what is fresh of it."""

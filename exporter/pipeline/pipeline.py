@@ -391,7 +391,7 @@ class Pipeline:
                 self._attribute(entry, fresh=True, recovered=True)
             return
         for entry in page.entries:
-            self._audit(entry)
+            self._audit(entry, recovered=self._catch_up.is_missed(entry))
         self._attribution.answer(page, self._now())
 
     def _join(self, fact: MemberJoined) -> None:

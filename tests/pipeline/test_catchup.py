@@ -101,6 +101,33 @@ def test_the_first_start_takes_as_much_as_it_is_told_to() -> None:
     assert finish(stage, discord) == [(1, made) for made in wanted]
 
 
+def test_an_entry_from_before_the_session_is_missed_by_whatever_question_it_is_found() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    stage = restart(stage, discord, (1,))
+    old, new = (AuditEntry(1, 5, at, 22, 1, 2, None) for at in (NOW - 1, NOW))
+    assert not stage.is_missed(old), "nobody knows yet of a session"
+    open_session(stage, (1,))
+    assert (stage.is_missed(old), stage.is_missed(new)) == (True, False)
+    finish(stage, discord)
+    assert not stage.is_missed(old), "whatever is found now has its row"
+
+
+def test_where_the_log_could_not_be_read_before_everything_is_missed() -> None:
+    permitted = False
+    discord = Discord()
+    stage = CatchUp(CatchUpConfig(), discord.asked.append, lambda _: permitted)
+    open_session(stage, (1,))
+    stage = CatchUp(CatchUpConfig(), discord.asked.append, lambda _: permitted)
+    stage.restore({1: (id_at(NOW), ())})
+    open_session(stage, (1,))
+    stage.tick(0)
+    permitted = True
+    stage.permit(1, 0)
+    assert stage.is_missed(AuditEntry(1, 5, NOW + DAY, 22, 1, 2, None))
+
+
 def test_what_was_done_while_away_is_taken_page_by_page_once() -> None:
     discord = Discord()
     stage = begin(discord)

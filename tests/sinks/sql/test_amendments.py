@@ -71,7 +71,7 @@ async def test_details_are_merged_key_by_key_and_not_deeper(store: Store) -> Non
 
 
 async def test_an_amendment_whose_audit_entry_stands_elsewhere_does_nothing(store: Store) -> None:
-    await store.deliver(ban("ban:1"), ban("audit:77", audit_entry_id=77, moderator_id=MOD, recovered=True))
+    await store.deliver(ban("ban:1"), ban("audit:77", audit_entry_id=77, moderator_id=MOD))
     before = await store.read(moderation_logs)
     assert await store.deliver(ban("ban:1", amends=True, audit_entry_id=77, reason="late")) == STORED
     assert await store.read(moderation_logs) == before
