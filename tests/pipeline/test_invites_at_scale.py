@@ -231,7 +231,7 @@ async def test_thousands_of_joins_are_told_as_well_as_they_can_be(tmp_path: Path
     size = sum(map(len, found))
     print(
         f"\n{len(rows)} joins: {told} exact, all of them right; {exact.stores['rows']} of {exact.ledger}"
-        f" that can be ({exact.stores['rows'] / exact.ledger:.2%}); {len(found)} bursts of {size} joins in all,"
+        f" that can be ({exact.stores['rows'] / exact.ledger:.2%}); {len(found)} bursts of {size} joins,"
         f" {spent / size:.3f} requests a join; {len(site.calls) / len(rows):.2f} over everything"
     )
     assert exact.stores["rows"] >= 0.99 * exact.ledger
