@@ -43,6 +43,6 @@ def suggest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     if near:
         return f"did you mean {folded[near[0]]}?"
-    if known and len(known) <= 12:  # noqa: PLR2004 - what fits on one line
+    if known and len(known) <= 16:  # noqa: PLR2004 - what fits on one line
         return f"known are {', '.join(known)}"
     return "remove it"
