@@ -6,6 +6,9 @@ has not, and each join has a window of readings that its use may have appeared i
 used by as many of the joins whose windows hold it. A join is certain where every way to share out the uses
 gives it the same code.
 
+A join whose own readings are forgotten may be among them: it need not have a use. Where there are as
+many uses as joins, all of them have theirs.
+
 Two of Discord's habits are allowed for. Counts may lag behind dispatches: where uses are missing, windows
 reach ``LATE_MS`` further. And somebody may come in a way that no count shows: where uses are missing, any of
 the joins may be without.
@@ -31,14 +34,10 @@ LATE_MS = 2_000
 
 @dataclass(frozen=True, slots=True)
 class Arrival:
-    """A join that happened between ``since`` and ``told``, in ms.
-
-    ``spent``: its use may be in a reading that is forgotten.
-    """
+    """A join that happened between ``since`` and ``told``, in ms."""
 
     since: int
     told: int
-    spent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,9 +92,8 @@ def infer(arrivals: Sequence[Arrival], readings: Sequence[Reading], *, sure: boo
     for group in _groups(arrivals, readings):
         part = readings[group.first : group.last + 1]
         closed = group.last < len(readings)
-        complete = closed and not any(arrivals[index].spent for index in group.arrivals)
         used_up_at = max((reading.answered for reading in part if reading.used_up), default=0)
-        judge = partial(_judge, group, part, sure=sure, complete=complete)
+        judge = partial(_judge, group, part, sure=sure, closed=closed)
         cases.append(Case(group.last, tuple(group.arrivals), closed, used_up_at, judge))
     return cases
 
@@ -122,7 +120,7 @@ def _groups(arrivals: Sequence[Arrival], readings: Sequence[Reading]) -> list[_G
     groups: list[_Group] = [_Group(number, number, [], {}) for number in range(len(readings) + 1)]
     for index, window in enumerate(strict):
         _put(groups, index, window)
-    while short := next((one for one in groups if not one.late and _is_short(one, arrivals, readings)), None):
+    while short := next((one for one in groups if not one.late and _is_short(one, readings)), None):
         short.late = True
         for index in short.arrivals.copy():
             _widen(groups, short, index, late[index])
@@ -153,8 +151,8 @@ def _join(groups: list[_Group], first: int, last: int) -> _Group:
     return whole
 
 
-def _is_short(group: _Group, arrivals: Sequence[Arrival], readings: Sequence[Reading]) -> bool:
-    if group.last >= len(readings) or any(arrivals[index].spent for index in group.arrivals):
+def _is_short(group: _Group, readings: Sequence[Reading]) -> bool:
+    if group.last >= len(readings):
         return True
     part = readings[group.first : group.last + 1]
     places = Counter(_shift(group.windows[index], -group.first) for index in group.arrivals)
@@ -170,15 +168,15 @@ def _totals(readings: Sequence[Reading]) -> tuple[int, int]:
     return rises, sum(sum(reading.used_up.values()) for reading in readings)
 
 
-def _judge(group: _Group, readings: Sequence[Reading], *, sure: bool, complete: bool) -> tuple[Finding, ...]:
-    """A finding for each join of a group; ``complete`` says that nothing of the group is still to come."""
+def _judge(group: _Group, readings: Sequence[Reading], *, sure: bool, closed: bool) -> tuple[Finding, ...]:
+    """A finding for each join of a group; ``closed`` says that nothing of the group is still to come."""
     count = len(group.arrivals)
     rises, left = _totals(readings)
     windows = [_shift(group.windows[index], -group.first) for index in group.arrivals]
     risen = [reading.uses for reading in readings]
     gone = [(*reading.used_up, *reading.faded) for reading in readings]
     certain = sure and not any(reading.faded for reading in readings)
-    if left and rises != count and (certain or (complete and rises + left == count)):
+    if left and rises != count and (certain or (closed and rises + left == count)):
         found = share_out(windows, [_with_used_up(reading) for reading in readings], [()] * len(readings))
         if found is not None:
             return found if certain else tuple(_doubt(finding) for finding in found)

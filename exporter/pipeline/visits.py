@@ -159,7 +159,6 @@ class Visit:
                 used_up[code] = left
             elif not invite.expires_at or invite.expires_at >= first - EXPIRY_MS:
                 faded.append(code)
-        self.lacking = False
         self.read_to = asked.since
         self.readings.append(Reading(asked.since, now, uses, used_up, tuple(faded)))
         if self.joins:
@@ -216,9 +215,6 @@ class Visit:
         gone = [reading for reading in readings if reading.answered < since]
         del self.readings[: len(gone)]
         self.joins = [one for one in self.joins if not (one.told and is_in(one.arrival, gone))]
-        for one in self.joins:
-            if gone and one.arrival.since <= gone[-1].answered:
-                one.arrival = replace(one.arrival, spent=True)
 
 
 def _without(reading: Reading, taken: Container[str]) -> Reading:

@@ -151,7 +151,7 @@ def test_a_case_is_closed_only_when_no_reading_can_tell_more() -> None:
 
 
 def test_who_may_have_used_what_is_forgotten_makes_nobody_certain() -> None:
-    spent = Arrival(0, 1_000, spent=True)
+    spent = Arrival(0, 1_000)
     readings = [read({"a": 1}, asked=2_000), read({}, asked=9_000)]
     assert find([spent, *came(2_000)], readings) == [Finding(AMBIGUOUS, ("a",))] * 2
 

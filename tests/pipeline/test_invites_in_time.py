@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.events.facts import InviteLost, InviteTaken
 from exporter.pipeline.inference import SETTLE_MS
-from exporter.pipeline.usage import MAX_CANDIDATES
-from exporter.pipeline.visits import MOST_OPEN, PATIENCE_MS
-from tests.pipeline.inviting import START, Invite, World
+from tests.pipeline.inviting import GUILD, START, Invite, World
 
 
 async def test_who_come_seconds_apart_by_different_invites_are_each_told_exactly() -> None:
@@ -98,6 +97,16 @@ async def test_an_unlimited_invite_deleted_as_somebody_joined_by_it_is_no_certai
     assert (code, confidence) == ("a", "probable")
 
 
+async def test_an_invite_taken_back_is_not_used_up_though_the_audit_log_says_so_late() -> None:
+    world = World().begin(once=Invite(0, 1), b=Invite(1))
+    world.tell_join()
+    del world.invites["once"]
+    world.stage.lose(InviteLost(GUILD, "once"), world.now)
+    world.wait(4_000)
+    world.stage.take_back(InviteTaken(GUILD, "once"))
+    assert world.only() == ("once", "invite", "probable")
+
+
 async def test_an_invite_taken_back_before_anybody_came_has_no_part_in_who_used_another_up() -> None:
     world = World().begin(gone=Invite(0, 5), once=Invite(0, 1))
     world.take_back("gone")
@@ -169,7 +178,7 @@ async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_t
         truth[world.join(code)] = code
         world.wait(200)
         longest = max(longest, world.stage.undecided)
-    assert longest <= (PATIENCE_MS + 10_000) / 200
+    assert longest <= 130 * 5, "two minutes of them"
     assert len(world.stage._visits) == 1
     assert len(next(iter(world.stage._visits.values())).joins) <= longest + 100
     world.settle()
@@ -184,7 +193,7 @@ async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_t
 
 async def test_too_many_at_once_are_told_of_sooner() -> None:
     world = World().begin(a=Invite(3))
-    for _ in range(MOST_OPEN // 50 + 10):
+    for _ in range(110):
         for _ in range(50):
             world.join("a")
         world.wait(100)
@@ -193,7 +202,7 @@ async def test_too_many_at_once_are_told_of_sooner() -> None:
 
 
 async def test_where_it_may_have_been_any_of_very_many_nothing_is_known() -> None:
-    world = World().begin(**{f"c{number}": Invite() for number in range(MAX_CANDIDATES + 1)})
+    world = World().begin(**{f"c{number}": Invite() for number in range(101)})
     for code in list(world.invites):
         world.join(code)
     world.settle()
