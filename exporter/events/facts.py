@@ -143,7 +143,7 @@ class MessageGone(msgspec.Struct, frozen=True):
     at: int
 
 
-class VoiceState(msgspec.Struct, frozen=True):
+class VoiceState(msgspec.Struct, frozen=True, gc=False):
     """Where a member is and in what state; ``channel_id`` 0 means not in voice.
 
     ``session`` tells one stay from another where Discord does, 0 where it does not.

@@ -36,7 +36,7 @@ class Closed(msgspec.Struct, frozen=True, tag="closed", array_like=True):
 Step: TypeAlias = Added | Closed
 
 
-class SavedSession(msgspec.Struct, frozen=True, array_like=True):
+class SavedSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """A member in voice: where, since when, booked until when, known to go on until when, in what state.
 
     One that was ``running`` went on until the last part of the process that wrote it. ``flags`` is made and

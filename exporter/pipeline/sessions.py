@@ -18,8 +18,7 @@ _FLAGS = ("bot", "self_mute", "self_deaf", "mute", "deaf", "suppress", "stream",
 """What a state is kept by, from the lowest bit on; a new one goes to the end."""
 
 
-@dataclass(slots=True)
-class Session:
+class Session(msgspec.Struct, gc=False):
     """A member in voice. One not ``confirmed`` may be over: nothing is added until that is known."""
 
     since: int

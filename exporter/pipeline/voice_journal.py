@@ -35,6 +35,11 @@ class VoiceJournal:
         """Whether a part would say anything: a running session is known to go on by each that is written."""
         return bool(self._ledger.open or self._ledger.changed or self._ledger.touched)
 
+    @property
+    def full(self) -> bool:
+        """Whether a part should be written soon, lest it become too large."""
+        return len(self._ledger.changed) >= PORTION
+
     def take(self, forgotten: Iterable[Iterable[int]]) -> SavedVoice:
         """What the next part says; ``forgotten`` are the guilds of parts forgotten with it, see ``stale``."""
         ledger = self._ledger

@@ -10,8 +10,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.facts import Count, Slot, VoiceState
-from exporter.events.voice import JOINS, MOVES, SECONDS, SESSION_TIME, SESSIONS
-from exporter.pipeline.voice import MAX_GAP_MS, MAX_SETBACK_MS, VoiceLedger
+from exporter.events.voice import (
+    JOINS,
+    MOVES,
+    SECONDS,
+    SESSION_TIME,
+    SESSIONS,
+    STREAM_SECONDS,
+    VIDEO_SECONDS,
+)
+from exporter.pipeline.voice import MAX_GAP_MS, MAX_SETBACK_MS, ROUNDS, SHOWN_AT_ONCE, VoiceLedger
 
 GUILD = 1
 AFK = 99
@@ -340,3 +348,61 @@ def test_leaving_without_having_been_seen_is_nothing() -> None:
     booked.ledger.apply(state(1, 0, 0))
     assert not booked.counts
     assert not booked.ledger.guilds
+
+
+@given(STEPS, st.integers(1, 3))
+def test_what_is_shown_is_what_will_be_booked_and_never_less(steps: list[Step], often: int) -> None:
+    booked = Booked()
+    now = BASE
+    for number, step in enumerate(steps):
+        now += step.pause
+        if number % often == 0:
+            booked.ledger.show_some(now)
+        booked.ledger.apply(
+            VoiceState(GUILD, step.user, step.channel, now, bot=step.user in BOTS, self_mute=step.muted)
+        )
+        by_place = Counter[tuple[str, int]]()
+        for (kind, channel, _user), amount in booked.total().items():
+            by_place[kind, channel] += amount
+        assert by_place <= booked.shown
+    booked.ledger.book(now)
+    by_place = Counter[tuple[str, int]]()
+    for (kind, channel, _user), amount in booked.total().items():
+        by_place[kind, channel] += amount
+    assert by_place == booked.shown
+
+
+def test_everybody_is_shown_within_as_many_goes_as_are_allowed() -> None:
+    booked = Booked()
+    for guild in range(1, ROUNDS * SHOWN_AT_ONCE + 1):
+        booked.ledger.apply(VoiceState(guild, 7, 10, at(0)))
+    for number in range(1, ROUNDS + 1):
+        booked.ledger.show_some(at(10))
+        assert booked.shown["alone", 10] <= number * SHOWN_AT_ONCE * 10_000
+    assert booked.shown["alone", 10] == ROUNDS * SHOWN_AT_ONCE * 10_000
+
+
+def test_in_silence_nothing_is_shown_and_what_was_shown_is_booked() -> None:
+    silent: set[int] = set()
+    counts: list[Count] = []
+    ledger = VoiceLedger(counts.append, lambda *_: None, WINDOW, lambda _guild: AFK, silent.__contains__)
+    ledger.apply(state(1, 10, 0))
+    ledger.show(at(7), [GUILD])
+    silent.add(GUILD)
+    ledger.book(at(50))
+    assert sum(count.amount for count in counts if count.slot.measure == SECONDS.name) == 7_000
+
+
+def test_time_on_stream_and_on_camera_is_told_beside_the_state() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0, stream=True))
+    booked.ledger.apply(state(1, 10, 20, stream=True, video=True))
+    booked.ledger.apply(state(1, 10, 50, self_mute=True))
+    booked.ledger.apply(state(1, 0, 60))
+    told = Counter[str]()
+    for count in booked.counts:
+        if count.slot in {STREAM_SECONDS.slot, VIDEO_SECONDS.slot}:
+            assert (count.channel_id, count.user_id) == (10, 1)
+            told[count.slot.measure] += count.amount
+    assert told == {STREAM_SECONDS.name: 50_000, VIDEO_SECONDS.name: 30_000}
+    assert booked.total() == {("alone", 10, 1): 50_000, ("muted", 10, 1): 10_000}

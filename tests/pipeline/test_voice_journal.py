@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -32,10 +34,10 @@ class Process:
             self.journal.keep(number, saved)
         self.journal.resume()
 
-    def state(self, guild: int, user: int, channel: int, **flags: bool | int) -> VoiceState:
+    def state(self, guild: int, user: int, channel: int, **flags: Any) -> VoiceState:
         return VoiceState(guild, user, channel, self.clock.now_ms(), **flags)
 
-    def speak(self, guild: int, user: int, channel: int, **flags: bool | int) -> None:
+    def speak(self, guild: int, user: int, channel: int, **flags: Any) -> None:
         self.ledger.apply(self.state(guild, user, channel, **flags))
 
     def save(self, forget: int = 0) -> SavedVoice:
