@@ -23,6 +23,9 @@ TYPES: Final = frozenset(action.upper() for action in STRUCTURE.values)
 
 _Place = tuple[int, str, int]
 
+_UNWATCHED: Final = "unwatched"
+"""Stands for an update of which no dispatch is understood."""
+
 
 class StructureLog:
     """Rows of changes, and the memory that keeps them one for each.
@@ -172,12 +175,15 @@ def _key(place: _Place) -> str:
 
 
 def _once(action: str, changes: Mapping[str, Json]) -> str:
-    """What tells one update of a part from another: which watched fields became what. Empty for the rest."""
+    """What tells one update of a part from another: which watched fields became what. Empty for the rest.
+
+    Nothing, no and none are one value: the audit log leaves out what a dispatch calls false or 0.
+    """
     if not _is_update(action):
         return ""
-    new = {
-        name: change["new"]
+    told = [
+        (name, str(change.get("old") or ""), str(change.get("new") or ""))
         for name in WATCHED[action.partition("_")[0]]
-        if isinstance(change := changes.get(name), Mapping) and "new" in change
-    }
-    return repr([(name, str(value)) for name, value in new.items()]) if new else "unwatched"
+        if isinstance(change := changes.get(name), Mapping) and change
+    ]
+    return repr(told) if told else _UNWATCHED
