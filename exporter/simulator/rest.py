@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import re
 from dataclasses import dataclass
+from http import HTTPStatus
 from typing import TYPE_CHECKING, Final
 
 import orjson
@@ -146,7 +147,8 @@ class RestApi:
         bot_id = str(self._world.application()["id"])
         for guild_id in sorted(guild for guild in self._world.guild_ids() if guild > after)[:_MOST_GUILDS]:
             answer = self._world.rest("GET", f"/guilds/{guild_id}", {})
-            if answer is not None and isinstance(answer.body, dict):
+            # One in an outage is left out: nothing of it can be read.
+            if answer is not None and answer.status == HTTPStatus.OK and isinstance(answer.body, dict):
                 partial = {key: answer.body.get(key) for key in ("id", "name", "icon", "features")}
                 described.append(partial | _describe_rights(answer.body, bot_id))
         return described
