@@ -29,8 +29,9 @@ READY: Final = "ready"
 OVER: Final = "over"
 API_PATH: Final = "/api/v10"
 
-LINGER_S: Final = 20.0
-"""How long clients are still served after the last action: time to receive the rest and to leave in peace."""
+LINGER_S: Final = 60.0
+"""How long clients are still served after the last action: time to receive the rest, to ask about it for as
+long as answers are waited for, and to leave in peace."""
 _DRAIN_S: Final = 10.0
 _POLL_S: Final = 0.1
 

@@ -21,7 +21,7 @@ MOST_REFUSALS: Final = 2_000
 _REFUSALS_SECONDS: Final = 600.0
 
 _REMEMBER_SECONDS: Final = 300.0
-"""How long a refusal stands. Whoever grants the permission waits no longer than this."""
+"""How long a refusal stands where no change of permissions is told of."""
 
 _MOST_REMEMBERED: Final = 200_000
 """Guilds times kinds; the oldest is forgotten first."""
@@ -63,6 +63,11 @@ class Allowance:
             return status
         del self._refused[place]
         return 0
+
+    def forgive(self, guild_id: int) -> None:
+        """Forget what a guild refused: what the bot may do there has changed."""
+        for kind in Kind:
+            self._refused.pop((guild_id, kind), None)
 
     def learn(self, inquiry: Inquiry, status: int) -> None:
         """Note how Discord answered."""

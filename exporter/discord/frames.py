@@ -26,6 +26,7 @@ from msgspec import Meta
 
 from exporter.clock import Clock
 from exporter.discord.dispatches import LABELS, OTHER
+from exporter.events.inquiry import ANSWERS
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 
@@ -62,7 +63,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     s: Annotated[int, Meta(ge=0, le=_FAR_PAST_ANY_SEQUENCE)] | None = None
 
 
-OURS: Final = (SHARD_NEWS, "REST_")
+OURS: Final = (SHARD_NEWS, ANSWERS)
 """How dispatches begin that the source makes itself: news of connections, answers of the REST API."""
 
 

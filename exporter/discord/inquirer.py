@@ -88,6 +88,10 @@ class Inquirer:
         else:
             self._push(Turn(inquiry))
 
+    def forgive(self, guild_id: int) -> None:
+        """Ask again what a guild refused: what the bot may do there has changed."""
+        self._allowance.forgive(guild_id)
+
     async def serve(self, rest: HTTPClient) -> None:
         """Ask what waits over this client, until cancelled."""
         slots = asyncio.Semaphore(SLOTS)

@@ -97,6 +97,10 @@ class DiscordSource:
         """Put a question to Discord; the answer goes to the intake. See ``exporter.events.inquiry``."""
         self._inquirer.ask(inquiry)
 
+    def forgive(self, guild_id: int) -> None:
+        """Ask again what a guild refused: what the bot may do there has changed."""
+        self._inquirer.forgive(guild_id)
+
     async def run(self) -> None:
         """Receive until ``close`` is called.
 

@@ -16,6 +16,9 @@ from collections.abc import Callable
 
 import msgspec
 
+ANSWERS = "REST_"
+"""What the names of answers begin with."""
+
 
 class Kind(enum.StrEnum):
     """What can be asked. Discord docs, Resources › Audit Log, Guild, Invite."""
@@ -45,7 +48,7 @@ class Inquiry(msgspec.Struct, frozen=True):
     @property
     def dispatch(self) -> str:
         """The name the answer is taken in under."""
-        return f"REST_{self.kind}"
+        return f"{ANSWERS}{self.kind}"
 
 
 Ask = Callable[[Inquiry], None]

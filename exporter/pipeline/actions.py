@@ -17,6 +17,8 @@ from dataclasses import dataclass
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.events.moderation import ACTIONS, ENTRY_CREATE, TYPE_OF_ACTION
 from exporter.model import Json, entry_key
+from exporter.pipeline.begun import BegunRows
+from exporter.pipeline.journal import SavedAction
 
 WINDOW_MS = 10_000
 """How far apart an action and its audit-log entry may arrive. They come within a second of each other as a
@@ -67,12 +69,17 @@ class Told:
     once: str = ""
 
 
+def saved(place: tuple[int, str, int], told: Told) -> SavedAction:
+    """An action for the journal; ``place`` is its guild, what was done, and to whom."""
+    return SavedAction(told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once)
+
+
 class ActionLog:
     """Rows of moderation, and the memory that keeps them one for each action.
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
-    ``name_of`` knows people's names; ``types`` holds the event types that are switched on. ``unsaved`` is
-    set when a row is begun that the next process would not know to wait for its entry.
+    ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``begun`` is told
+    of rows that the next process would have to know of.
     """
 
     def __init__(
@@ -81,7 +88,9 @@ class ActionLog:
         count: Callable[[Count], None],
         name_of: Callable[[int], str | None],
         types: Container[str],
+        begun: BegunRows,
     ) -> None:
+        self._begun = begun
         self.record = record
         self.count = count
         self._name_of = name_of
@@ -91,7 +100,6 @@ class ActionLog:
         self._entered: deque[tuple[_Place, Told]] = deque()
         self._dispatches: deque[tuple[_Place, Told]] = deque()
         self._restored: deque[tuple[_Place, Told]] = deque()
-        self.unsaved = False
 
     # ------------------------------------------------------------------ rows
 
@@ -135,7 +143,7 @@ class ActionLog:
             once=str(data["until"] or 0),
         )
         self._keep((guild_id, action, target_id), told, self._dispatches)
-        self.unsaved = True
+        self._begun.act(saved((guild_id, action, target_id), told))
 
     def amend(self, told: Told, data: Mapping[str, Json]) -> None:
         """Tell more of an action that has its row."""
@@ -254,7 +262,7 @@ class ActionLog:
             once=action.once,
         )
         self._keep(place, told, self._dispatches)
-        self.unsaved = True
+        self._begun.act(saved(place, told))
         return told
 
     # ------------------------------------------------------------------ memory

@@ -24,11 +24,12 @@ from exporter.events.facts import (
 from exporter.events.inquiry import Ask
 from exporter.events.moderation import ENTRY_CREATE
 from exporter.events.structure import STRUCTURE
-from exporter.pipeline.actions import WINDOW_MS, ActionLog, Told
+from exporter.pipeline.actions import WINDOW_MS, ActionLog, Told, saved
+from exporter.pipeline.begun import BegunRows
 from exporter.pipeline.departures import Departures
 from exporter.pipeline.grouped import PURPOSE as COUNT_PURPOSE
 from exporter.pipeline.grouped import Groups
-from exporter.pipeline.journal import SavedAction, SavedModeration
+from exporter.pipeline.journal import SavedModeration
 from exporter.pipeline.lookups import PURPOSE as UNEXPLAINED_PURPOSE
 from exporter.pipeline.lookups import Fate, LookUps, Miss
 from exporter.pipeline.parts import Change
@@ -66,11 +67,12 @@ class Attribution:
         audited = any(kind in types for kind in (ENTRY_CREATE, *STRUCTURE_TYPES))
         self._asks = ask is not None and audited
         self._unreadable = blind if audited else _everywhere
-        self._log = ActionLog(record, count, name_of, types)
+        self.begun = BegunRows()
+        self._log = ActionLog(record, count, name_of, types, self.begun)
         self._structure = StructureLog(record, count, name_of, types)
         self._lookups = LookUps(ask or _ask_nobody, blind if self._asks else _everywhere)
         self._groups = Groups(ask or _ask_nobody, blind if self._asks else _everywhere)
-        self._departures = Departures(self._log, streams, self._waits, self._is_blind)
+        self._departures = Departures(self._log, streams, self.begun, self._waits, self._is_blind)
         self._streams = streams
         self._timeouts = Timeouts(self._log, self._lookups)
         self._misses: dict[Told | Departure, Miss] = {}
@@ -212,15 +214,13 @@ class Attribution:
     @property
     def unsaved(self) -> bool:
         """Whether the journal should soon be told of something."""
-        return self._log.unsaved or self._structure.unsaved
+        return self._structure.unsaved
 
     def save(self, now: int) -> SavedModeration:
         """What the next process has to know, for the journal."""
-        self._log.unsaved = self._structure.unsaved = False
-        actions = [
-            SavedAction(told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once)
-            for place, told in (*self._log.unexplained(), *self._structure.unexplained())
-        ]
+        self._structure.unsaved = False
+        waiting = (*self._log.unexplained(), *self._structure.unexplained())
+        actions = [saved(place, told) for place, told in waiting]
         return SavedModeration(
             self._timeouts.save(),
             self._groups.save(now),
@@ -230,16 +230,16 @@ class Attribution:
             self._streams.told,
         )
 
-    def restore(self, saved: SavedModeration, now: int) -> None:
+    def restore(self, known: SavedModeration, now: int) -> None:
         """Take up what the process before left: its rows may still get their entries."""
-        self._timeouts.restore(saved.timeouts)
-        self._groups.restore(saved.groups, now)
-        for gone in saved.departures:
+        self._timeouts.restore(known.timeouts)
+        self._groups.restore(known.groups, now)
+        for gone in known.departures:
             departure = self._departures.restore(gone, now)
             self._misses[departure] = self._lookups.miss(gone.guild_id, gone.at, now)
-        for prune in saved.prunes:
+        for prune in known.prunes:
             self._departures.restore_prune(prune, now)
-        for item in saved.actions:
+        for item in known.actions:
             told = Told(
                 item.key,
                 item.kind,

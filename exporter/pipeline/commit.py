@@ -14,7 +14,7 @@ import asyncio
 import logging
 from collections import deque
 from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from typing import Any, Protocol, TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
@@ -49,12 +49,30 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
+class Rider(Protocol):
+    """What has to be in the journal with the entries it goes with."""
+
+    def take(self) -> bytes | None:
+        """A part of the journal; None if there is nothing to add to it."""
+        ...
+
+    def put_back(self) -> None:
+        """Keep what was taken last: the disk refused it."""
+        ...
+
+
 class Committer:
     """The only writer of the spool."""
 
     def __init__(
-        self, spool: SpoolWriter, config: BatchingConfig, clock: Clock, telemetry: Telemetry
+        self,
+        spool: SpoolWriter,
+        config: BatchingConfig,
+        clock: Clock,
+        telemetry: Telemetry,
+        rider: Rider | None = None,
     ) -> None:
+        self._rider = rider
         self._spool = spool
         self._config = config
         self._clock = clock
@@ -136,12 +154,15 @@ class Committer:
             group = self._take_group()
             if not group:
                 return True
+            journal = self._rider.take() if self._rider is not None else None
             committed = False
             try:
-                committed = await self._append(group, None, 0) is not None
+                committed = await self._append(group, journal, 0) is not None
             finally:
                 if not committed:
                     self._put_back(group)
+                    if self._rider is not None:
+                        self._rider.put_back()
             if committed:
                 self._size -= len(group)
             return committed

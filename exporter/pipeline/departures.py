@@ -16,6 +16,7 @@ from exporter.events.facts import Action, AuditEntry, Count, MemberJoined, Perso
 from exporter.events.members import LEAVES
 from exporter.model import Json
 from exporter.pipeline.actions import WINDOW_MS, ActionLog
+from exporter.pipeline.begun import BegunRows
 from exporter.pipeline.journal import SavedDeparture, SavedPrune
 from exporter.pipeline.prunes import PRUNE_MS, Prune, share
 from exporter.pipeline.reasons import LATE_MS, LONGEST_MS, Banned, Case, Departure, remember
@@ -59,11 +60,13 @@ class Departures:
         self,
         log: ActionLog,
         stream: Stream,
+        begun: BegunRows,
         waits: Callable[[Departure], bool],
         blind: Callable[[Departure], bool],
     ) -> None:
         self._log = log
         self._stream = stream
+        self._begun = begun
         self._waits = waits
         self._blind = blind
         self._cases: dict[_Place, Case] = {}
@@ -96,6 +99,7 @@ class Departures:
         if len(self._pending) >= MAX_DEPARTURES:
             self._decide(next(iter(self._pending)))
         self._pending[departure] = None
+        self._begun.depart(self._saved(departure))
         return departure
 
     def join(self, fact: MemberJoined, now: int) -> None:
@@ -221,9 +225,9 @@ class Departures:
 
     def save(self) -> list[SavedDeparture]:
         """The departures that are not decided, for the journal."""
-        return [self.saved(departure) for departure in self._pending]
+        return [self._saved(departure) for departure in self._pending]
 
-    def saved(self, departure: Departure) -> SavedDeparture:
+    def _saved(self, departure: Departure) -> SavedDeparture:
         """One of them, with what speaks of it so far."""
         action = departure.action
         who = action.target

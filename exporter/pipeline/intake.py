@@ -15,11 +15,15 @@ import msgspec
 
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Fact
+from exporter.events.inquiry import ANSWERS
 from exporter.events.spec import SHARD_NEWS
 from exporter.pipeline.stream import Streams
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+OURS = (SHARD_NEWS, ANSWERS)
+"""What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
 
 MESSAGE = "MESSAGE_CREATE"
 """Tells its own time, and comes when it is sent."""
@@ -54,8 +58,8 @@ class Intake:
 
     def accept(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> None:
         """Take one dispatch: its name, the JSON of its data, its shard, and when it was received in ms."""
-        # What the source says of a connection is no sign of life of it.
-        at = received_at if name == SHARD_NEWS else self._streams.date(shard, received_at)
+        ours = name.startswith(OURS)
+        at = received_at if ours else self._streams.date(shard, received_at)
         readers = self._readers.get(name)
         if readers is None:
             return
@@ -64,7 +68,7 @@ class Intake:
         try:
             # Everything is read before anything is taken: a dispatch counts whole or not at all.
             facts = [fact for decode, read in readers for fact in read(decode(body), at)]
-            if name == MESSAGE or self._streams.replaying:
+            if name == MESSAGE or (self._streams.replaying and not ours):
                 self._tell_time(name, shard, facts, at, received_at)
             self._take(facts)
         except msgspec.ValidationError:

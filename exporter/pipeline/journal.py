@@ -150,6 +150,13 @@ class SavedLevel(msgspec.Struct, frozen=True, array_like=True):
     voice_ms: int
 
 
+class Begun(msgspec.Struct, frozen=True, array_like=True):
+    """Rows begun since the last part or this, committed with them: what follows has to find them."""
+
+    actions: list[SavedAction]
+    departures: list[SavedDeparture]
+
+
 class Part(msgspec.Struct, frozen=True, array_like=True):
     """One committed part. ``lengths`` holds the lengths of windows in ms by kind, as the steps mean them.
 
@@ -195,6 +202,9 @@ def merge(steps: Iterable[Step]) -> list[Step]:
 
 _ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Part)
+_BEGUN_DECODER = msgspec.msgpack.Decoder(Begun)
+_BEGUN = b"\x00"
+"""No part begins with a number."""
 
 
 def encode_part(part: Part) -> bytes:
@@ -202,10 +212,27 @@ def encode_part(part: Part) -> bytes:
     return _ENCODER.encode(part)
 
 
-def decode_part(body: bytes) -> Part:
-    """The part back from bytes.
+def encode_begun(begun: Begun) -> bytes:
+    """What was begun as bytes, told apart from a part by the first of them."""
+    return _BEGUN + _ENCODER.encode(begun)
+
+
+def decode_part(body: bytes) -> Part | Begun:
+    """The part, or what was begun, back from bytes.
 
     Raises:
-        msgspec.DecodeError: the bytes are not a part written by ``encode_part``.
+        msgspec.DecodeError: the bytes were written by neither ``encode_part`` nor ``encode_begun``.
     """
+    if body.startswith(_BEGUN):
+        return _BEGUN_DECODER.decode(memoryview(body)[len(_BEGUN) :])
     return _DECODER.decode(body)
+
+
+def add_begun(known: SavedModeration, begun: Begun) -> SavedModeration:
+    """What is open of moderation with what was begun since."""
+    keys = {action.key for action in known.actions} | {gone.key for gone in known.departures}
+    return msgspec.structs.replace(
+        known,
+        actions=[*known.actions, *(action for action in begun.actions if action.key not in keys)],
+        departures=[*known.departures, *(gone for gone in begun.departures if gone.key not in keys)],
+    )

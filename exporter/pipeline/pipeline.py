@@ -106,6 +106,7 @@ class Pipeline:
         *,
         channels: bool = False,
         ask: Ask | None = None,
+        forgive: Callable[[int], None] = lambda _: None,
         catch_up: CatchUpConfig | None = None,
         levels: LevelsConfig | None = None,
         rng: random.Random | None = None,
@@ -118,6 +119,7 @@ class Pipeline:
         self._clock = clock
         self._telemetry = telemetry
         self._ask = ask
+        self._forgive = forgive
         self.directory = Directory()
         self.rights = Rights(catalogue, self._change_rights)
         self._catch_up = CatchUp(
@@ -169,7 +171,7 @@ class Pipeline:
         self._levels = Levels(
             levels or LevelsConfig(), catalogue, self.directory.people.get, telemetry.levels_forgotten.add
         )
-        self._committer = Committer(spool, batching, clock, telemetry)
+        self._committer = Committer(spool, batching, clock, telemetry, self._attribution.begun)
         self._windows = Windows(
             self._aggregate,
             self._committer,
@@ -466,6 +468,7 @@ class Pipeline:
         self._leftovers.lose_channel(fact, self._now())
 
     def _change_rights(self, guild_id: int) -> None:
+        self._forgive(guild_id)
         self._catch_up.permit(guild_id, self._now())
         self._attribution.permit(guild_id)
         self._invites.permit(guild_id)

@@ -99,11 +99,13 @@ class Timeouts:
             heapq.heappush(self._ends, (entry.at, *place))
 
     def execute(self, guild_id: int, user_id: int, now: int) -> None:
-        """AutoModeration timed somebody out: the update that shows it has no entry."""
+        """AutoModeration timed somebody out: the one update that shows it has no entry."""
         place = (guild_id, user_id)
-        self._automatic[place] = now + WINDOW_MS
-        for held in [held for held in self._held if held.place == place and held.until]:
-            self._drop(held)
+        shown = next((held for held in self._held if held.place == place and held.until), None)
+        if shown is None:
+            self._automatic[place] = now + WINDOW_MS
+        else:
+            self._drop(shown)
 
     def update(self, fact: MemberSilence, now: int) -> None:
         """How a member stands, told for whatever reason."""
@@ -123,7 +125,9 @@ class Timeouts:
         else:
             self._silences[place] = Silence(0, fact.at)
             heapq.heappush(self._ends, (fact.at, *place))
-        if not self._explain_update(place, until) and not (until and place in self._automatic):
+        if self._explain_update(place, until):
+            return
+        if not until or self._automatic.pop(place, None) is None:
             self._hold(place, fact, until, now)
 
     def _explain_update(self, place: _Place, until: int) -> bool:

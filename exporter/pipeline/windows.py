@@ -26,10 +26,12 @@ from exporter.pipeline.aggregate import Activity, Aggregate, Kind
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer, finish
 from exporter.pipeline.journal import (
+    Begun,
     Closed,
     Part,
     SavedModeration,
     Step,
+    add_begun,
     decode_part,
     encode_part,
 )
@@ -110,6 +112,9 @@ class Windows:
                 part = decode_part(stored.body)
             except msgspec.DecodeError:
                 log.exception("journal part %d cannot be read; its counts are lost", stored.number)
+                continue
+            if isinstance(part, Begun):
+                self.moderation = add_begun(self.moderation, part)
                 continue
             self._aggregate.resize(part.lengths)
             self._aggregate.replay(part.steps)

@@ -313,3 +313,12 @@ def test_a_refusal_is_forgotten_in_time() -> None:
     assert allowance.refusal(Inquiry(Kind.INVITES, 1)) == 403
     clock.advance(2)
     assert allowance.refusal(Inquiry(Kind.INVITES, 1)) == 0
+
+
+def test_what_was_refused_is_asked_again_once_permissions_have_changed() -> None:
+    allowance = Allowance(20.0, ManualClock())
+    mine, other = Inquiry(Kind.AUDIT_LOG, 1), Inquiry(Kind.AUDIT_LOG, 2)
+    for inquiry in (mine, other):
+        allowance.learn(inquiry, 403)
+    allowance.forgive(1)
+    assert (allowance.refusal(mine), allowance.refusal(other)) == (0, 403)

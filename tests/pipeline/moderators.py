@@ -24,7 +24,7 @@ from exporter.events.facts import (
 )
 from exporter.events.inquiry import Inquiry
 from exporter.pipeline.attribution import Attribution
-from exporter.pipeline.stream import Streams
+from exporter.pipeline.stream import TOGETHER_MS, Streams
 
 GUILD, TARGET, MODERATOR = 1, 2, 3
 EPOCH = 1_420_070_400_000
@@ -183,6 +183,9 @@ class Drama:
     entry_delay: int = 5_000
     never: float = 0.05
     twice: float = 0.1
+    prunes: float = 0.0
+    pruned_at: list[int] = field(default_factory=list)
+    left_at: list[int] = field(default_factory=list)
     truth: Counter[tuple[Any, ...]] = field(default_factory=Counter)
     departures: dict[int, list[tuple[str, int | None]]] = field(default_factory=dict)
 
@@ -233,6 +236,9 @@ class Drama:
 
     def decide(self) -> None:
         now = self.log.steady
+        if self.chance.random() < self.prunes:
+            self.prune()
+            return
         target = self.chance.choice(list(self.standing))
         person = self.standing[target]
         if person.free_at > now:
@@ -246,6 +252,33 @@ class Drama:
             self.do("ban", target, person)
         else:
             self.join(target, person)
+
+    def prune(self) -> None:
+        """Several go in one go; the entry says how many."""
+        now = self.log.steady
+        there = [
+            target
+            for target, person in self.standing.items()
+            if person.member and max(person.free_at, person.told_at) < now
+        ]
+        if not there:
+            return
+        gone = there[: self.chance.randrange(1, 6)]
+        entry = self.enter("prune", 0, amount=len(gone))
+        self.pruned_at.append(self.log.wall)
+        for target in gone:
+            person = self.standing[target]
+            person.member, person.gone_at, person.told_at = False, now, now
+            person.free_at = now + 3_000
+            self.departures.setdefault(target, []).append(("prune", entry.entry_id))
+            self.log.take(act("leave", self.log.wall, target))
+
+    def unclear(self) -> set[int]:
+        """Moments of prunes at which somebody else went too, as far as moments can be told apart."""
+        found = {
+            at for at in self.pruned_at if any(abs(at - left) <= 2 * TOGETHER_MS for left in self.left_at)
+        }
+        return {at for at in self.pruned_at if any(abs(at - other) <= 2 * TOGETHER_MS for other in found)}
 
     def tell(self, person: Standing, *deeds: Callable[[], None]) -> None:
         """Dispatches about one person, in order, after a while."""
@@ -266,7 +299,7 @@ class Drama:
             told.append(lambda: self.log.take(act(action, self.log.wall, target)))
             person.banned = action == "ban"
         if action in {"ban", "kick", "leave"} and person.member:
-            told.append(lambda: self.log.take(act("leave", self.log.wall, target)))
+            told.append(lambda: self.leave(action, target))
             self.chance.shuffle(told)
             reason = "unknown" if self.blind and action != "ban" else action
             known = entry.entry_id if entry and not self.blind else None
@@ -274,16 +307,20 @@ class Drama:
             person.member, person.gone_at = False, self.log.steady
         self.tell(person, *told)
 
-    def enter(self, action: str, target: int) -> AuditEntry:
+    def leave(self, action: str, target: int) -> None:
+        if action == "leave":
+            self.left_at.append(self.log.wall)
+        self.log.take(act("leave", self.log.wall, target))
+
+    def enter(self, action: str, target: int, amount: int = 0) -> AuditEntry:
         number = next(self.numbers)
-        entry = audit(
-            action, self.log.wall, number % 4096, target, actor_id=number % 7 + 10, reason=f"r{number}"
-        )
+        told = {"actor_id": number % 7 + 10, "reason": f"r{number}", "amount": amount}
+        entry = audit(action, self.log.wall, number % 4096, target, **told)
         if self.blind:
             if action in {"ban", "unban"}:
                 self.truth[action, target, None, None, None] += 1
             return entry
-        self.truth[action, target, entry.actor_id, entry.reason, entry.entry_id] += 1
+        self.truth[action, target or None, entry.actor_id, entry.reason, entry.entry_id] += 1
         self.stored.append(entry)
         # What has no dispatch and no entry either is not to be known before the next catch-up.
         if action == "nick" or self.chance.random() >= self.never:

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from exporter.events.facts import MemberJoined
 from exporter.pipeline import actions as actions_module
 from exporter.pipeline import departures as departures_module
-from tests.pipeline.moderators import AT, GUILD, MODERATOR, TARGET, Drama, Log, act, audit
+from tests.pipeline.moderators import AT, GUILD, MODERATOR, TARGET, Drama, Log, act, audit, entry_id
+from tests.scale import scaled
 
 SECOND = 1000
 
@@ -46,6 +47,30 @@ def test_without_the_audit_log_all_is_counted_and_nobody_blamed(seed: int) -> No
     drama = Drama(seed, 3_000, blind=True)
     check(drama)
     assert not drama.log.asked
+
+
+@pytest.mark.parametrize("event_delay", [300, 5_000])
+def test_with_prunes_nothing_is_wrong_and_unknown_only_what_nobody_can_tell(event_delay: int) -> None:
+    drama = Drama(11, scaled(1_000), people=40, event_delay=event_delay, never=0.1, prunes=0.03)
+    log = drama.play()
+    assert Counter(log.actions()) == drama.truth
+    found: dict[int, list[tuple[str, int | None]]] = {}
+    for row in log.of("GUILD_MEMBER_REMOVE"):
+        found.setdefault(row["user_id"], []).append((row["reason"], row.get("audit_entry_id")))
+    assert {target: len(told) for target, told in found.items()} == {
+        target: len(told) for target, told in drama.departures.items()
+    }
+    unclear = {entry_id(at) >> 22 for at in drama.unclear()}
+    unknown = 0
+    for target, told in drama.departures.items():
+        for is_said, truth in zip(found[target], told, strict=True):
+            if is_said[0] == "unknown":
+                unknown += 1
+                assert truth[0] == "leave" or (truth[1] or 0) >> 22 in unclear
+            else:
+                assert is_said == truth
+    assert unknown <= 10 * len(unclear)
+    assert log.counts["prune"] > len(drama.pruned_at)
 
 
 @settings(max_examples=60, deadline=None)
@@ -241,7 +266,6 @@ def test_what_is_recovered_is_marked() -> None:
 def test_an_action_of_the_process_before_still_gets_its_entry() -> None:
     before = Log()
     before.take(act("ban"))
-    assert before.attribution.unsaved
     saved = before.attribution.save(0)
     after = Log()
     after.rows, after.kinds = before.rows, before.kinds

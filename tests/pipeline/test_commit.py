@@ -288,3 +288,38 @@ async def test_a_large_backlog_leaves_in_groups(bench: Bench, monkeypatch: pytes
     assert await bench.committer.drain()
     assert [len(group) for group in bench.disk.commits] == [10, 10, 5]
     assert bench.disk.keys == keys
+
+
+class Notes:
+    """Takes down whether what rides along was committed."""
+
+    def __init__(self) -> None:
+        self.notes = [b"one", b"two"]
+        self.taken: list[bytes] = []
+
+    def take(self) -> bytes | None:
+        self.taken = [self.notes.pop(0)] if self.notes else []
+        return self.taken[0] if self.taken else None
+
+    def put_back(self) -> None:
+        self.notes = self.taken + self.notes
+
+
+async def test_what_rides_along_is_in_the_journal_with_the_entries_and_kept_while_the_disk_refuses() -> None:
+    bench = Bench()
+    notes = Notes()
+    bench.committer = Committer(
+        bench.disk,  # type: ignore[arg-type]  # a writer in all that is used
+        BatchingConfig(),
+        bench.clock,
+        bench.telemetry,
+        notes,
+    )
+    bench.disk.full = True
+    bench.offer(Priority.CRITICAL)
+    assert not await bench.committer.drain()
+    bench.disk.full = False
+    for _ in range(3):
+        bench.offer(Priority.CRITICAL)
+        assert await bench.committer.drain()
+    assert bench.disk.parts == [(b"one", 0), (b"two", 0), (None, 0)]

@@ -256,3 +256,16 @@ def test_memory_is_bounded_by_entries_by_places_and_by_happenings(monkeypatch: p
     assert followed == [audit("message_delete", AT, number).entry_id for number in (6, 7, 8)]
     assert [spot[2] for spot in guild.groups._recent] == [105, 106, 107, 108]
     assert all(len(happened) == 5 for happened in guild.groups._recent.values())
+
+
+def test_what_was_refused_is_read_again_as_soon_as_the_bot_may_do_more() -> None:
+    guild = Guild()
+    guild.enter(1)
+    guild.happen(2)
+    assert guild.look(SETTLE_MS) == 1
+    guild.answer(status=403)
+    assert guild.look(SETTLE_MS + PAUSE_MS) == 0
+    guild.groups.permit(GUILD + 1)
+    assert guild.look(SETTLE_MS + PAUSE_MS) == 0
+    guild.groups.permit(GUILD)
+    assert guild.look(SETTLE_MS + PAUSE_MS) == 1

@@ -204,3 +204,31 @@ def test_an_undecided_departure_is_decided_by_the_next_process() -> None:
     assert after.counts == {"kick": 2}
     (row,) = after.of("GUILD_MEMBER_REMOVE")
     assert (row["reason"], row["user_id"]) == ("kick", TARGET)
+
+
+def test_a_guild_that_refused_is_asked_again_as_soon_as_the_bot_may_do_more() -> None:
+    log = Log()
+    log.answering = False
+    log.take(act("leave"))
+    log.wait(6 * SECOND)
+    log.answer(status=403)
+    log.take(act("leave", log.wall, 77))
+    log.wait(30 * SECOND)
+    assert not log.asked
+    assert log.counts == {"unknown": 2}
+    log.attribution.permit(GUILD)
+    log.take(act("leave", log.wall, 78))
+    log.wait(6 * SECOND)
+    log.answer()
+    log.wait(5 * SECOND)
+    assert log.counts == {"unknown": 2, "leave": 1}
+
+
+def test_whoever_waits_for_decisions_has_what_is_unexplained_asked_at_once() -> None:
+    log = Log()
+    log.answering = False
+    log.take(act("leave"))
+    log.attribution.hurry(log.steady)
+    assert len(log.asked) == 1
+    log.attribution.hurry(log.steady)
+    assert len(log.asked) == 1, "an answer is awaited"

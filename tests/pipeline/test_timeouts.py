@@ -168,3 +168,10 @@ def test_by_whom_a_timeout_was_is_told_once_the_audit_log_may_be_read() -> None:
     assert (first["until"], first["audit_entry_id"]) == (END, set_().entry_id)
     assert second["audit_entry_id"] == set_(END + 5000, AT + 1000, 1).entry_id
     assert log.counts == {"timeout": 2}
+
+
+def test_automoderation_excuses_one_update_and_not_what_a_moderator_does_right_after() -> None:
+    log = Log(blind=True)
+    log.take(act("automod_timeout"), update(END), update(END + 30 * SECOND, AT + 400))
+    log.wait(100 * SECOND)
+    assert log.counts == {"automod_timeout": 1, "timeout": 1, "timeout_expired": 1}

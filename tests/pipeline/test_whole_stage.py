@@ -433,3 +433,21 @@ async def test_a_session_that_ends_unseen_is_booked_up_to_the_loss(site: Site, p
     site.feed(pipeline, "GUILD_CREATE", payload("GUILD_CREATE", "full") | {"voice_states": []})
     await pass_time(site, pipeline, 2)
     assert sum(pipeline.totals("voice_seconds", state).get(GUILD, 0) for state in STATES) == 8_000
+
+
+async def test_an_answer_from_the_api_is_no_sign_of_life_of_the_connection(
+    site: Site, payload: Payload
+) -> None:
+    """Or a replay would be dated from the answer on, and not from when the connection fell silent."""
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "GUILD_MEMBER_ADD", payload("GUILD_MEMBER_ADD", "person"))
+    silent_since = site.clock.now_ms()
+    site.clock.advance(50)
+    site.feed(pipeline, "REST_AUDIT_LOG", {"inquiry": {"kind": "AUDIT_LOG", "guild_id": GUILD}, "status": 0})
+    site.clock.advance(10)
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "lost"})
+    site.feed(pipeline, "SHARD", {"shard": 0, "state": "resuming"})
+    site.feed(pipeline, "GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person"))
+    await pipeline.flush()
+    (ban,) = await site.entries("GUILD_BAN_ADD")
+    assert ban.at == silent_since
