@@ -31,6 +31,9 @@ from exporter.sinks.sql.schema import invites
 
 MemberKey = tuple[int, int]
 
+_EXPELS = frozenset({"ban", "kick"})
+"""Actions after which somebody is a member no more; a prune names nobody."""
+
 
 @dataclass(frozen=True, slots=True)
 class Departure:
@@ -77,6 +80,7 @@ class Changes:
     invites: list[Parameters] = field(default_factory=list)
     snapshots: dict[str, Parameters] = field(default_factory=dict)
     departures: list[Departure] = field(default_factory=list)
+    expelled: dict[MemberKey, int] = field(default_factory=dict)
 
     def member_rows(self) -> list[Parameters]:
         """Rows for ``members``, by key."""
@@ -143,6 +147,10 @@ def _take_record(table: Table, entry: Entry, changes: Changes, now: int) -> None
     if not runs or runs[-1].amends != entry.amends:
         runs.append(Run(entry.amends))
     runs[-1].rows.append(row)
+    if row.get("recovered") and row.get("action") in _EXPELS and row["target_user_id"]:
+        # Nobody saw them leave; that they had to is all there is.
+        key = (entry.guild_id, row["target_user_id"])
+        changes.expelled[key] = max(row["at"], changes.expelled.get(key, 0))
     user_id = entry.data.get("user_id")
     if entry.type not in (MEMBER_JOINED, MEMBER_LEFT) or not isinstance(user_id, int) or not user_id:
         return

@@ -23,6 +23,7 @@ from sqlalchemy import (
     null,
     or_,
     select,
+    update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
@@ -49,7 +50,7 @@ Columns: TypeAlias = ReadOnlyColumnCollection[str, ColumnElement[Any]]
 Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
 
 AT: Final = "told_at"
-"""Parameter of ``member_count``: the time the number is of."""
+"""Parameter of ``member_count`` and ``expel``: the time of what is told."""
 
 _IDENTITY: Final = frozenset({"guild_id", "at", "action", "event", "type"})
 """What an occurrence is; an amendment may not know it and never changes it."""
@@ -61,6 +62,19 @@ _LOGGED_ONCE: Final = (moderation_logs, guild_events)
 """Tables in which an audit-log entry has one row."""
 
 
+EXPEL: Final = (
+    update(members)
+    .where(
+        members.columns.guild_id == bindparam("the_guild"),
+        members.columns.user_id == bindparam("the_user"),
+        or_(members.columns.joined_at.is_(None), members.columns.joined_at <= bindparam(AT, type_=Moment)),
+        or_(members.columns.left_at.is_(None), members.columns.left_at < bindparam(AT, type_=Moment)),
+    )
+    .values(left_at=bindparam(AT, type_=Moment))
+)
+"""``members``: somebody known was kicked or banned unseen; whoever was never known is not made a member."""
+
+
 @dataclass(frozen=True, slots=True)
 class Statements:
     """Every statement of one dialect; maps are by the name of the table."""
@@ -70,6 +84,7 @@ class Statements:
     member_count: Executable
     channel: Executable
     member: Executable
+    expel: Executable
     invite: Executable
     originals: Mapping[str, Executable]
     amendments: Mapping[str, Executable]
@@ -88,6 +103,7 @@ def statements_for(dialect: str) -> Statements:
         member_count=build.count_members(),
         channel=build.channel(),
         member=build.member(),
+        expel=EXPEL,
         invite=build.invite(),
         originals={table.name: build.original(table) for table in OCCURRENCES},
         amendments={table.name: build.amendment(table) for table in OCCURRENCES},

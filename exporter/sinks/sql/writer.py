@@ -92,6 +92,7 @@ class Writer:
         yield use.member_count, _member_counts(changes)
         yield use.channel, [changes.channels[key] for key in sorted(changes.channels)]
         yield use.member, changes.member_rows()
+        yield use.expel, _expelled(changes)
         yield use.invite, sorted(changes.invites, key=itemgetter("guild_id", "code"))
         for name, runs in sorted(changes.occurrences.items(), key=itemgetter(0)):
             for run in runs:
@@ -121,6 +122,13 @@ def _member_counts(changes: Changes) -> list[Parameters]:
     return [
         {"guild_id": guild_id, "member_count": count, AT: at}
         for guild_id, (count, at) in sorted(changes.member_counts.items())
+    ]
+
+
+def _expelled(changes: Changes) -> list[Parameters]:
+    return [
+        {"the_guild": guild_id, "the_user": user_id, AT: at}
+        for (guild_id, user_id), at in sorted(changes.expelled.items())
     ]
 
 
