@@ -220,7 +220,7 @@ def test_a_problem_is_place_fault_and_advice_as_far_as_there_are_any(problem, li
         ("MESAGES", ["messages", "voice"], "did you mean messages?"),
         ("x", ["b", "a"], "known are a, b"),
         ("x", [], "remove it"),
-        ("x", [f"name{number}" for number in range(13)], "remove it"),
+        ("x", [f"name{number}" for number in range(17)], "remove it"),
     ],
 )
 def test_advice_for_an_unknown_word(word, known, advice):

@@ -376,6 +376,7 @@ class TestCounting:
             ["voice_sessions", "", 0, 1],
             ["reactions", "normal", CHANNEL, 2],
             ["reactions_received", "", CHANNEL, 4],
+            ["xp", "", 0, 60],
         )
         await stored(
             store,
@@ -397,6 +398,7 @@ class TestCounting:
             "voice_sessions": 1,
             "reactions_given": 2,
             "reactions_received": 4,
+            "xp": 60,
             "afk_voice_seconds": 2.0,
         }
         assert (second["day"], second["messages"], bob["messages"]) == (dt.date(2026, 2, 1), 1, 7)
@@ -410,6 +412,7 @@ class TestCounting:
             "total_voice_sessions": 1,
             "total_reactions_given": 2,
             "total_reactions_received": 4,
+            "total_xp": 60,
             "first_seen": NOON - 1,
             "last_seen": NOON + 100,
             "total_afk_voice_seconds": 2.0,
@@ -467,7 +470,7 @@ class TestSnapshots:
 
 
 class TestOtherEntries:
-    @pytest.mark.parametrize("event_type", ["LEVEL_UP", "MADE_UP_TOMORROW"])
+    @pytest.mark.parametrize("event_type", ["XP_GAIN", "MADE_UP_TOMORROW"])
     async def test_a_type_without_table_is_acknowledged(self, store: Store, event_type: str) -> None:
         await stored(store, Entry(event_type, GUILD, NOON, "k", Priority.CRITICAL, {"user_id": ANN}))
         everything = await store.everything()
