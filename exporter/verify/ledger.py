@@ -209,6 +209,8 @@ def _reasons_for(sight: Sight, line: LedgerLine) -> set[str]:
     closed = sight.is_closed(line.guild_id, line.at)
     if line.n in sight.mingled or (closed and (reason == "leave" or unexplained)):
         allowed.add("unknown")
+    if line.n in sight.overtaken:
+        allowed.add("ban")
     if unexplained and sight.gap_seconds(line.guild_id, line.at, line.at + ASKED_MS):
         # Nobody could be asked, and what was sent by itself was lost.
         allowed.add("leave")

@@ -23,6 +23,10 @@ _REREAD_MS = 65_000
 """How long an entry that counts on may go without being read again: a minute's pause, and the answer."""
 
 
+_BESIDE_MS = 1_200
+"""Discord sends the departure and the ban that caused it in either order, a moment apart."""
+
+
 @dataclass(frozen=True, slots=True)
 class Sight:
     """The blind spots of a ledger.
@@ -35,6 +39,7 @@ class Sight:
         blind_entries: audit entries nobody was told of.
         lost_causes: audit entries whose ban was not seen either.
         mingled: numbers of departures of which nobody can tell whether they were a prune's.
+        overtaken: numbers of leaves of people who were banned right after, as if the ban had been the cause.
         closed: times in which the bot might not read the audit log, by guild.
         last_read: until when entries could be read again, by guild, where that was over before the end.
     """
@@ -45,6 +50,7 @@ class Sight:
     blind_entries: frozenset[int]
     lost_causes: frozenset[int]
     mingled: frozenset[int] = frozenset()
+    overtaken: frozenset[int] = frozenset()
     closed: dict[int, tuple[Gap, ...]] = field(default_factory=dict)
     last_read: dict[int, int] = field(default_factory=dict)
 
@@ -68,6 +74,7 @@ class Sight:
                 line.audit_entry_id or 0 for line in kept if line.type == "GUILD_BAN_ADD" and line.n in lost
             ),
             mingled=find_mingled(kept, lost),
+            overtaken=_overtaken(kept),
             closed=closed,
             last_read=_last_readings(kept, closed),
         )
@@ -144,3 +151,18 @@ def _outages(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
     for guild_id, since in begun.items():
         found[guild_id] = (*found.get(guild_id, ()), (since, lines[-1].at))
     return found
+
+
+def _overtaken(lines: Iterable[LedgerLine]) -> frozenset[int]:
+    left: dict[tuple[int, int], LedgerLine] = {}
+    found: set[int] = set()
+    for line in lines:
+        if line.type == "GUILD_MEMBER_REMOVE" and line.reason == "leave":
+            left[line.guild_id, line.user_id] = line
+        elif line.type == "GUILD_MEMBER_ADD":
+            left.pop((line.guild_id, line.user_id), None)
+        elif line.type == "GUILD_BAN_ADD":
+            before = left.pop((line.guild_id, line.target_user_id), None)
+            if before is not None and line.at - before.at <= _BESIDE_MS:
+                found.add(before.n)
+    return frozenset(found)

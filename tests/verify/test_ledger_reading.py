@@ -151,6 +151,29 @@ def test_a_prune_at_the_moment_of_one_that_cannot_be_told_cannot_either(scribe: 
     assert amount(expected, "leaves: prune") == Amount(3, below=2)
 
 
+@pytest.mark.parametrize(("banned_at", "back_at"), [(11_200, 0), (11_201, 0), (11_000, 10_500)])
+def test_who_left_right_before_a_ban_may_be_taken_for_banned(
+    scribe: Scribe, banned_at: int, back_at: int
+) -> None:
+    depart(scribe, U, "leave", 10_000)
+    if back_at:
+        scribe.write("GUILD_MEMBER_ADD", back_at, guild_id=G, user_id=U, member_count=9)
+    scribe.write(
+        "GUILD_BAN_ADD",
+        banned_at,
+        guild_id=G,
+        target_user_id=U,
+        moderator_id=M,
+        reason="raid",
+        audit_entry_id=E,
+    )
+    expected = scribe.read()
+    close = banned_at == 11_200
+    assert amount(expected, "leaves: leave") == (Amount(1, below=1) if close else Amount(1))
+    assert amount(expected, "leaves: ban") == (Amount(0, above=1) if close else Amount())
+    assert amount(expected, "leaves") == Amount(1)
+
+
 def amount(expected: Expected, name: str, scope: Scope = Scope.GUILD, *key: int | str) -> Amount:
     return expected.amounts.get(Quantity(name, scope), {}).get(key or (1,), Amount())
 
