@@ -9,7 +9,7 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import AuditEntry, VoiceState
+from exporter.events.facts import AuditEntry, GuildChanged, GuildSeen, VoiceState
 from exporter.events.voice import SELF_DEAFENS, SELF_MUTES, STREAMS, VIDEOS
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.pipeline import Pipeline
@@ -159,6 +159,32 @@ async def test_entries_that_come_late_find_their_own_order() -> None:
         entry = AuditEntry(GUILD, 900 + number, moments[number], 24, MOD + number, ANN, None, action=action)
         stage.tell(entry)
     assert [moderator for _, _, moderator, _ in await stage.log()] == [MOD, MOD + 1, MOD + 2, MOD + 3]
+
+
+async def test_an_entry_told_before_its_order_is_not_that_of_one_already_lifted() -> None:
+    stage = Stage()
+    stage.speak()
+    stage.speak(mute=True)
+    stage.clock.advance(2)
+    stage.speak()
+    stage.clock.advance(2)
+    stage.audit("voice_mute", 902)
+    stage.speak(mute=True)
+    assert [moderator for _, _, moderator, _ in await stage.log()] == [None, None, MOD]
+
+
+async def test_time_before_a_channel_became_the_afk_channel_was_no_absence() -> None:
+    stage = Stage()
+    now = stage.clock.now_ms()
+    seen = GuildSeen(GUILD, now, "g", None, MOD, 2, (), 0, 0, 0, 0, (), (state(at=now),))
+    stage.pipeline._see_guild(seen)
+    stage.clock.advance(30)
+    change = GuildChanged(GUILD, stage.clock.now_ms(), "g", None, MOD, (), 0, 0, afk_channel_id=10)
+    stage.pipeline._change_guild(change)
+    stage.clock.advance(20)
+    stage.pipeline.refresh()
+    assert stage.pipeline.totals("voice_seconds", "alone") == {GUILD: 30_000}
+    assert stage.pipeline.totals("voice_seconds", "afk") == {GUILD: 20_000}
 
 
 async def test_a_state_that_was_in_doubt_tells_of_no_order() -> None:

@@ -45,9 +45,10 @@ class Process:
         old = dict(list(self.parts.items())[:forget])
         stale = [self.journal.stale(number, saved.guilds) for number, saved in old.items()]
         saved = self.journal.take(stale)
-        body = encode_part(Part([], saved, {}))
+        part = decode_part(encode_part(Part([], saved, {})))
+        assert isinstance(part, Part)
         number = max(self.parts, default=0) + 1
-        self.parts[number] = decode_part(body).voice
+        self.parts[number] = part.voice
         self.journal.keep(number, saved)
         for number in old:
             del self.parts[number]
@@ -146,6 +147,32 @@ def test_a_second_kill_before_the_guild_is_seen_adds_nothing() -> None:
     assert after.journal.due
     after.ledger.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "alone"): 10_000}
+
+
+def test_a_process_says_nothing_of_how_long_sessions_of_another_ran() -> None:
+    before = process()
+    before.speak(1, 7, 10)
+    before.clock.advance(10)
+    before.save()
+    between = kill(before)
+    between.clock.advance(60)
+    between.speak(2, 8, 10)
+    between.save()
+    after = kill(between)
+    after.ledger.reconcile(1, (), after.clock.now_ms())
+    assert after.total() == {(1, "alone"): 10_000}
+
+
+def test_nothing_is_booked_of_a_session_in_doubt_before_the_guild_is_known_again() -> None:
+    before = process()
+    before.speak(1, 7, 99)
+    before.clock.advance(10)
+    before.save()
+    after = kill(before)
+    after.ledger.book(after.clock.now_ms())
+    assert after.total() == {}
+    after.ledger.reconcile(1, (), after.clock.now_ms())
+    assert after.total() == {(1, "afk"): 10_000}
 
 
 def test_who_stayed_is_counted_on_and_who_came_anew_is_not() -> None:
