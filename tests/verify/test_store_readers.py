@@ -209,6 +209,21 @@ def fill(connection: sa.Connection, observed: Observed) -> None:
         )
 
 
+def fill_uses(connection: Any, expected: Any) -> None:
+    """How everybody joined, as whoever sees all of it would say."""
+    table = metadata.tables["invite_tracking"]
+    for number, use in enumerate(expected.uses):
+        connection.execute(
+            table.insert().values(
+                **filled(table, event_key=str(number), guild_id=use.guild_id, invitee_id=use.invitee_id),
+                invite_code=use.invite_code,
+                inviter_id=use.inviter_id,
+                method=use.method,
+                confidence="unknown" if use.method == "unknown" else "exact",
+            )
+        )
+
+
 def filled(table: sa.Table, **values: Any) -> dict[str, Any]:
     """Something for every column that must not be empty."""
     fillers = {"at": MOMENT, "created_at": MOMENT, "details": {}, "recovered": False}
@@ -221,6 +236,7 @@ BY_REASON = {f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune",
 
 def test_the_sinks_tables_filled_from_the_ledger_agree_with_it(connection: Any, evidence: Any) -> None:
     fill(connection, evidence.observed)
+    fill_uses(connection, evidence.expected)
     observed = read_sql(connection)
     lines = [line for line in compare(evidence.expected, {"sql": observed}) if line.quantity not in BY_REASON]
     assert [str(difference) for line in lines for difference in line.differences] == []
