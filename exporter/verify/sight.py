@@ -110,13 +110,14 @@ class Sight:
 
 
 def _closings(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
-    """When the audit log might not be read. Permissions that are not spoken of are there."""
+    """When the audit log might not be read, for want of the permission or since the bot was removed."""
     spans: dict[int, list[Gap]] = {}
     begun: dict[int, int] = {}
     for line in lines:
-        if line.type != "PERMISSION" or line.name != _AUDIT_LOG:
+        told = line.type == "PERMISSION" and line.name == _AUDIT_LOG
+        if not told and line.type not in {"GUILD_DELETE", "GUILD_CREATE"}:
             continue
-        if not line.granted:
+        if line.type == "GUILD_DELETE" or not line.granted:
             begun.setdefault(line.guild_id, line.at)
         elif (since := begun.pop(line.guild_id, None)) is not None:
             spans.setdefault(line.guild_id, []).append((since, line.at))

@@ -339,6 +339,12 @@ def test_why_somebody_went_is_unknown_where_the_log_may_not_be_read(
     assert amount(expected, "leaves: leave").above == 0
 
 
+def test_why_somebody_went_right_before_the_bot_did_may_be_unknown(scribe: Scribe) -> None:
+    scribe.departure("leave")
+    scribe.write("GUILD_DELETE", 20_000, guild_id=G, member_count=9)
+    assert amount(scribe.read(), "leaves: unknown") == Amount(0, above=1)
+
+
 def test_a_kick_that_was_told_of_is_a_kick_though_the_log_may_not_be_read_later(scribe: Scribe) -> None:
     scribe.departure("kick", E)
     scribe.entry()
