@@ -65,9 +65,9 @@ async def reunite(connection: AsyncConnection, occurrences: Mapping[str, Sequenc
     for run in runs:
         for row in run.rows:
             key = row["event_key"]
-            if key in keys:
+            if run.amends and key in keys:
                 row["event_key"] = keys[key]
-            elif not run.amends and _is_recovered(row):
+            elif not run.amends and key not in keys and _is_recovered(row):
                 row["event_key"] = keys[key] = lonely.take(_deed(row), row["at"]) or key
             elif row["audit_entry_id"] is not None:
                 lonely.discard(key)
@@ -77,10 +77,8 @@ async def reunite(connection: AsyncConnection, occurrences: Mapping[str, Sequenc
 
 async def _renamed(connection: AsyncConnection, runs: Sequence[Run]) -> dict[str, str]:
     """Keys of entries that were given to rows of other keys before."""
-    told = {
-        key: entry_id for run in runs for row in run.rows if (entry_id := entry_of(key := row["event_key"]))
-    }
-    names = {entry_id: key for key, entry_id in told.items()}
+    told = [row["event_key"] for run in runs if run.amends for row in run.rows]
+    names = {entry_id: key for key in told if (entry_id := entry_of(key))}
     found: dict[str, str] = {}
     ids = iter(sorted(names))
     while part := list(islice(ids, _IDS_PER_QUERY)):

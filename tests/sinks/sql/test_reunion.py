@@ -75,10 +75,11 @@ async def test_an_entry_seen_live_looks_for_nobody(store: Store) -> None:
     assert [row[0] for row in await rows(store)] == ["audit:77", "ban:1"]
 
 
-async def test_an_entry_found_twice_stays_one_row(store: Store) -> None:
+@pytest.mark.parametrize("together", [True, False])
+async def test_an_entry_found_twice_stays_one_row(store: Store, *, together: bool) -> None:
     await store.deliver(ban("ban:1"))
-    for _ in range(2):
-        await store.deliver(found())
+    for batch in [(found(), found())] if together else [(found(),), (found(),)]:
+        assert await store.deliver(*batch) == STORED
     assert await rows(store) == [("ban:1", ANN, MOD, 77, True)]
 
 
