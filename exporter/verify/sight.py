@@ -110,10 +110,15 @@ class Sight:
 
 
 def _closings(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
-    """When the audit log might not be read, for want of the permission or since the bot was removed."""
+    """When the audit log might not be read, as of a guild the bot was removed from.
+
+    Permissions that are not spoken of are there.
+    """
     spans: dict[int, list[Gap]] = {}
     begun: dict[int, int] = {}
     for line in lines:
+        if line.type == "GUILD_DELETE":
+            begun.setdefault(line.guild_id, line.at)
         told = line.type == "PERMISSION" and line.name == _AUDIT_LOG
         if not told and line.type not in {"GUILD_DELETE", "GUILD_CREATE"}:
             continue

@@ -174,6 +174,16 @@ def test_who_left_right_before_a_ban_may_be_taken_for_banned(
     assert amount(expected, "leaves") == Amount(1)
 
 
+def test_of_who_left_right_before_the_bot_was_removed_nobody_can_tell_why(scribe: Scribe) -> None:
+    depart(scribe, "1", "leave", 10_000)
+    depart(scribe, "2", "leave", 90_000)
+    scribe.write("GUILD_DELETE", 91_000, guild_id=G, name="gone", member_count=9)
+    scribe.message(at=99_000)
+    expected = scribe.read()
+    assert amount(expected, "leaves: leave") == Amount(2, below=1)
+    assert amount(expected, "leaves: unknown") == Amount(0, above=1)
+
+
 def amount(expected: Expected, name: str, scope: Scope = Scope.GUILD, *key: int | str) -> Amount:
     return expected.amounts.get(Quantity(name, scope), {}).get(key or (1,), Amount())
 
