@@ -151,6 +151,34 @@ def test_an_update_carries_only_what_changed(directory: Directory) -> None:
     assert not list(directory.change_guild(changed("Place", boosts=5)))
 
 
+@pytest.mark.parametrize(
+    ("field", "old", "new"),
+    [
+        ("name", "Place", "Palace"),
+        ("icon", None, "a_1f"),
+        ("owner_id", 3, 4),
+        ("features", ("NEWS",), ("NEWS", "COMMUNITY")),
+        ("premium_tier", 1, 2),
+        ("premium_subscription_count", 2, 7),
+    ],
+)
+def test_each_field_that_changes_is_told_alone_and_back_again(
+    directory: Directory, field: str, old: object, new: object
+) -> None:
+    know(directory)
+    as_it_was = changed("Place")
+
+    def told(value: object) -> object:
+        return list(value) if isinstance(value, tuple) else value
+
+    (there,) = directory.change_guild(msgspec.structs.replace(as_it_was, **{field: new}))
+    assert there.data["changes"] == {field: {"old": told(old), "new": told(new)}}
+    assert there.data[field] == told(new)
+    (back,) = directory.change_guild(as_it_was)
+    assert back.data["changes"] == {field: {"old": told(new), "new": told(old)}}
+    assert not list(directory.change_guild(as_it_was))
+
+
 def test_two_updates_in_one_millisecond_are_two_rows(directory: Directory) -> None:
     know(directory)
     records: list[Record] = [*directory.change_guild(changed("A")), *directory.change_guild(changed("B"))]
