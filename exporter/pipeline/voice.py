@@ -18,25 +18,10 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from exporter.events.facts import Count, Slot, VoiceState
-from exporter.events.voice import (
-    JOINS,
-    MOVES,
-    SECONDS,
-    SESSION_TIME,
-    SESSIONS,
-    STREAM_SECONDS,
-    VIDEO_SECONDS,
-)
+from exporter.events.voice import JOINS, MOVES, SESSION_TIME, SESSIONS
 from exporter.pipeline.journal import SavedSession
 from exporter.pipeline.sessions import GuildVoice, Session, restore_session, save_session
-
-MAX_GAP_MS = 3_600_000
-"""A member found in the same channel after a gap no longer than this is taken to have stayed; beyond an hour
-it is as likely that they left and came back. Time in progress, shown every few seconds, never spans as much
-unless the machine slept or its clock was set: then nobody knows what happened."""
-
-MAX_SETBACK_MS = 60_000
-"""A clock set back by less is waited for, so that no moment is booked twice; by more it is a new clock."""
+from exporter.pipeline.voice_time import MAX_GAP_MS, Timekeeper
 
 SHOWN_AT_ONCE = 2_000
 """Sessions whose time is shown in one go: about 2 ms, so that a small installation is always up to date."""
@@ -65,15 +50,13 @@ class VoiceLedger:
         is_silent: Callable[[int], bool] = lambda _: False,
     ) -> None:
         self._emit = emit
-        self._add = show
-        self._window_ms = window_ms
-        self._afk_channel = afk_channel
         self._is_silent = is_silent
         self._round: Iterator[int] = iter(())
         self.guilds: dict[int, GuildVoice] = {}
         self.open = 0
         self.changed: dict[int, None] = {}
         self.touched: dict[int, None] = {}
+        self._time = Timekeeper(emit, show, window_ms, afk_channel, self.changed)
 
     # ------------------------------------------------------------------ what is told
 
@@ -89,7 +72,7 @@ class VoiceLedger:
         if not session.confirmed:
             self._confirm(guild, session, state, state.at)
             return
-        self._book(guild, session, state.at)
+        self._time.book(guild, session, state.at)
         if state.channel_id == session.state.channel_id:
             self._change(session, state)
             return
@@ -155,7 +138,7 @@ class VoiceLedger:
             guild = self.guilds.get(guild_id)
             if guild is not None and not self._is_silent(guild_id):
                 for session in guild.sessions.values():
-                    self._show(guild, session, at)
+                    self._time.show(guild, session, at)
 
     def book(self, at: int, guild_ids: Iterable[int] | None = None) -> None:
         """Book the time in progress of these guilds, or of all, as far as it is sure."""
@@ -167,7 +150,7 @@ class VoiceLedger:
             for session in guild.sessions.values():
                 # Of one in doubt even the AFK channel may be unknown so far.
                 if session.confirmed:
-                    self._write(guild, session)
+                    self._time.write(guild, session)
 
     def slices(self, size: int) -> Iterator[list[int]]:
         """All guilds where somebody is in voice, in lists with about so many sessions."""
@@ -243,7 +226,7 @@ class VoiceLedger:
         """Take what Discord says now of a session that was in doubt."""
         if _stayed(session, state, at):
             session.confirmed = True
-            self._book(guild, session, at)
+            self._time.book(guild, session, at)
             self._change(session, state)
             return
         self._close(guild, session, at)
@@ -253,7 +236,7 @@ class VoiceLedger:
 
     def _close(self, guild: GuildVoice, session: Session, at: int) -> None:
         """End a session at the last moment at which it was known to go on."""
-        self._book(guild, session, at)
+        self._time.book(guild, session, at)
         self._vacate(guild, session, session.booked_until)
         self._finish(guild, session, session.booked_until)
 
@@ -275,7 +258,7 @@ class VoiceLedger:
         """Book the only other person in a channel, who is alone from now on, or no longer."""
         other = guild.only_other(user_id, channel_id)
         if other is not None:
-            self._book(guild, other, at)
+            self._time.book(guild, other, at)
 
     def _finish(self, guild: GuildVoice, session: Session, at: int) -> None:
         state = session.state
@@ -290,73 +273,6 @@ class VoiceLedger:
     def _count(self, slot: Slot, state: VoiceState) -> None:
         if not state.bot:
             self._emit(Count(slot, state.guild_id, state.at, state.channel_id))
-
-    # ------------------------------------------------------------------ time of a session
-
-    def _book(self, guild: GuildVoice, session: Session, until: int) -> None:
-        self._show(guild, session, until)
-        self._write(guild, session)
-
-    def _show(self, guild: GuildVoice, session: Session, until: int) -> None:
-        """Add the time since it was last shown to the totals; a clock that was set adds nothing."""
-        if not session.confirmed:
-            return
-        step = until - session.shown_until
-        if not -MAX_SETBACK_MS <= step <= MAX_GAP_MS:
-            self._write(guild, session)
-            session.since += step
-            session.booked_until = session.shown_until = until
-            self.changed[guild.guild_id] = None
-        elif step > 0:
-            for slot in self._slots(guild, session.state):
-                self._add(slot, guild.guild_id, session.state.channel_id, step)
-            session.shown_until = until
-
-    def _write(self, guild: GuildVoice, session: Session) -> None:
-        """Book what has been shown, cut at window edges."""
-        start, until = session.booked_until, session.shown_until
-        if until <= start:
-            return
-        state = session.state
-        slots = self._slots(guild, state)
-        user_id = 0 if state.bot else state.user_id
-        while start < until:
-            edge = min(until, start - start % self._window_ms + self._window_ms)
-            for slot in slots:
-                self._emit(
-                    Count(
-                        slot,
-                        guild.guild_id,
-                        start,
-                        state.channel_id,
-                        user_id,
-                        amount=edge - start,
-                        until=edge - 1,
-                    )
-                )
-            start = edge
-        session.booked_until = until
-        self.changed[guild.guild_id] = None
-
-    def _slots(self, guild: GuildVoice, state: VoiceState) -> list[Slot]:
-        """What a second is at the moment."""
-        slots = [SECONDS[self._state(guild, state)]]
-        if state.stream and not state.bot:
-            slots.append(STREAM_SECONDS.slot)
-        if state.video and not state.bot:
-            slots.append(VIDEO_SECONDS.slot)
-        return slots
-
-    def _state(self, guild: GuildVoice, state: VoiceState) -> str:
-        if state.bot:
-            return "bot"
-        if state.channel_id == self._afk_channel(guild.guild_id):
-            return "afk"
-        if state.self_deaf or state.deaf:
-            return "deafened"
-        if state.self_mute or state.mute:
-            return "muted"
-        return "alone" if guild.is_alone(state.channel_id) else "active"
 
 
 def _stayed(session: Session, state: VoiceState | None, at: int) -> bool:

@@ -19,7 +19,8 @@ from exporter.events.voice import (
     STREAM_SECONDS,
     VIDEO_SECONDS,
 )
-from exporter.pipeline.voice import MAX_GAP_MS, MAX_SETBACK_MS, ROUNDS, SHOWN_AT_ONCE, VoiceLedger
+from exporter.pipeline.voice import ROUNDS, SHOWN_AT_ONCE, VoiceLedger
+from exporter.pipeline.voice_time import MAX_GAP_MS, MAX_SETBACK_MS
 
 GUILD = 1
 AFK = 99

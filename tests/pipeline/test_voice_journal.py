@@ -11,8 +11,9 @@ from exporter.clock import ManualClock
 from exporter.events.facts import Count, VoiceState
 from exporter.events.voice import SECONDS, SESSION_TIME
 from exporter.pipeline.journal import Part, SavedVoice, decode_part, encode_part
-from exporter.pipeline.voice import MAX_GAP_MS, VoiceLedger
+from exporter.pipeline.voice import VoiceLedger
 from exporter.pipeline.voice_journal import PORTION, VoiceJournal
+from exporter.pipeline.voice_time import MAX_GAP_MS
 
 WINDOW = 60_000
 
