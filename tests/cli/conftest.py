@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 
@@ -32,6 +33,7 @@ class Answer:
 
 Call = Callable[..., Answer]
 KEPT = ("PATH", "HOME", "LANG", "PYTHONPATH")
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -72,6 +74,8 @@ def spawn(tmp_path) -> Call:
 
     def run(*arguments: str, **environ: str) -> Answer:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
+        # Its directory is an empty one, so the program beside these tests must be named, not the one installed.
+        kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
         done = subprocess.run(
             [sys.executable, "-m", "exporter", *arguments],
             cwd=tmp_path,
