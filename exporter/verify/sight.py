@@ -100,8 +100,13 @@ class Sight:
         return self.is_blind(entry_id) and (reason != "ban" or entry_id in self.lost_causes)
 
     def is_closed(self, guild_id: int, at: int) -> bool:
-        """Whether nobody might read the audit log while something of a moment was to be asked for."""
-        return any(since <= at + ASKED_MS and to >= at for since, to in self.closed.get(guild_id, ()))
+        """Whether nobody might read the audit log while something of a moment was to be asked for.
+
+        What happened in a gap is learnt, and so asked about, when that is over.
+        """
+        learnt = max((to for since, to in self.gaps if since <= at <= to), default=at)
+        closings = self.closed.get(guild_id, ())
+        return any(since <= learnt + ASKED_MS and to >= at for since, to in closings)
 
     def is_read_again(self, guild_id: int, at: int) -> bool:
         """Whether what an entry counted at a moment was read for certain before nobody could read it."""

@@ -355,6 +355,14 @@ def test_why_somebody_went_right_before_the_bot_did_may_be_unknown(scribe: Scrib
     assert amount(scribe.read(), "leaves: unknown") == Amount(0, above=1)
 
 
+def test_who_went_in_a_gap_is_asked_about_after_it(scribe: Scribe) -> None:
+    scribe.departure("leave")
+    scribe.write("GUILD_DELETE", 80_000, guild_id=G, member_count=9)
+    assert amount(scribe.read(), "leaves: unknown") == Amount()
+    scribe.write("GAP", 90_000, shard=0, from_=-5, to=90_000)
+    assert amount(scribe.read(), "leaves: unknown") == Amount(0, above=1)
+
+
 def test_a_kick_that_was_told_of_is_a_kick_though_the_log_may_not_be_read_later(scribe: Scribe) -> None:
     scribe.departure("kick", E)
     scribe.entry()
