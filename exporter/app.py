@@ -23,6 +23,7 @@ from exporter.discord.source import DiscordSource
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.exposition.exposer import Exposer, Exposition
+from exporter.heap import Heap
 from exporter.pipeline.pipeline import Pipeline
 from exporter.sinks.base import Sink
 from exporter.sinks.influx.sink import InfluxSink
@@ -45,6 +46,9 @@ delivered by the next process, so this buys freshness, never safety; the whole s
 SWITCH_SECONDS: Final = 0.001
 """How long a thread keeps the interpreter while another waits. At the default of 5 ms a busy loop starves the
 thread that commits: with 10,000 entries, from a quarter of a second to more than half a minute."""
+
+HEAP_SECONDS: Final = 5.0
+"""How often the heap is looked at: a start brings a few hundred guilds in that time."""
 
 FLUSH_SECONDS: Final = 30.0
 """How long a flush waits for the sinks, after up to 10 s for departures that are not decided; somebody stands
@@ -81,6 +85,7 @@ class Application:
         self.telemetry.build_info.set(1, __version__, platform.python_version(), version("disnake"))
         self.catalogue = config.chosen(full_catalogue())
         self.port = 0
+        self._heap = Heap()
         self._stack = contextlib.AsyncExitStack()
         self._flushing = asyncio.Lock()
 
@@ -141,7 +146,10 @@ class Application:
         self.port = await web.start()
         self._runner.start()
         self._stack.push_async_callback(self._stop_stages)
+        self._heap.tune()
         self._looking_after = asyncio.create_task(self._pipeline.run())
+        keeping = asyncio.create_task(self._keep_heap())
+        self._stack.callback(keeping.cancel)
         self._serving = asyncio.create_task(self._source.run())
         log.info("discord-exporter %s started, listening on port %d", __version__, self.port)
 
@@ -167,6 +175,11 @@ class Application:
     async def stop(self) -> None:
         """Stop every stage; what is not delivered yet stays in the spool. Safe twice."""
         await self._stack.aclose()
+
+    async def _keep_heap(self) -> None:
+        while True:
+            self._heap.look(len(self._pipeline.directory.guilds))
+            await asyncio.sleep(HEAP_SECONDS)
 
     async def _stop_stages(self) -> None:
         await self._source.close()
