@@ -18,7 +18,7 @@ from exporter.model import Json
 from exporter.pipeline.actions import WINDOW_MS, ActionLog
 from exporter.pipeline.begun import BegunRows
 from exporter.pipeline.journal import SavedDeparture, SavedPrune
-from exporter.pipeline.prunes import PRUNE_MS, Prune, share
+from exporter.pipeline.prunes import PRUNE_MS, Prune, are_mixed, mixed, share
 from exporter.pipeline.reasons import LATE_MS, LONGEST_MS, Banned, Case, Departure, remember
 from exporter.pipeline.stream import Moment
 
@@ -154,7 +154,7 @@ class Departures:
     def _settle_prunes(self, now: int, *, all_of_them: bool) -> None:
         for guild_id, prunes in list(self._prunes.items()):
             for prune in prunes:
-                if not all_of_them and prune.ready <= now and self._is_unripe(prune, now):
+                if not all_of_them and prune.ready <= now and self._is_unripe(prune, prunes, now):
                     prune.ready = now + 1
             ready = [prune for prune in prunes if all_of_them or prune.ready <= now]
             for prune in ready:
@@ -166,12 +166,13 @@ class Departures:
             else:
                 del self._prunes[guild_id]
 
-    def _is_unripe(self, prune: Prune, now: int) -> bool:
-        """Whether somebody who may have been pruned may still turn out to have another reason."""
-        return any(
+    def _is_unripe(self, prune: Prune, prunes: list[Prune], now: int) -> bool:
+        """Whether somebody who may have been pruned may still turn out to have another reason or prune."""
+        found = self._candidates(prune.entry)
+        return any(other.ready > now and are_mixed(prune, other, found) for other in prunes) or any(
             now - departure.arrived < RIPE_MS
             or (now - departure.arrived < LONGEST_MS and self._waits(departure))
-            for departure in self._candidates(prune.entry)
+            for departure in found
             if departure.moment.holds(prune.entry.at)
         )
 
@@ -189,9 +190,11 @@ class Departures:
         """Find the departures of a prune among those without another reason."""
         entry = prune.entry
         found = self._candidates(entry)
-        beside = [other for other in ready if other.remaining and _are_mixed(prune, other, found)]
+        beside = mixed([prune], [other for other in ready if other.remaining and other is not prune], found)
         number = sum(each.remaining for each in beside)
-        mine = share(found, number, entry.at, whole=not self._stream.missed(entry.guild_id, entry.at))
+        moments = [each.entry.at for each in beside]
+        whole = not any(self._stream.missed(entry.guild_id, at) for at in moments)
+        mine = share(found, number, moments, whole=whole)
         pruned, doubtful = mine
         if doubtful and len(beside) > 1:  # which of them lie in the middle of what is not known
             pruned, doubtful = (), (*pruned, *doubtful)
@@ -289,10 +292,3 @@ class Departures:
     def _case_of(self, departure: Departure) -> Case:
         place = (departure.action.guild_id, departure.action.target.user_id)
         return self._cases.get(place) or Case(0, [departure])
-
-
-def _are_mixed(one: Prune, other: Prune, found: list[Departure]) -> bool:
-    """Whether two prunes are the same or so close that somebody may have gone by either."""
-    return one is other or any(
-        departure.moment.holds(one.entry.at) and departure.moment.holds(other.entry.at) for departure in found
-    )

@@ -45,17 +45,19 @@ class Share(NamedTuple):
     doubtful: Sequence[Departure]
 
 
-def share(found: Sequence[Departure], number: int, at: int, *, whole: bool) -> Share:
-    """Tell apart the departures of a prune at a moment, in ms, among some in the order they came.
+def share(found: Sequence[Departure], number: int, moments: Sequence[int], *, whole: bool) -> Share:
+    """Tell apart the departures of a prune among some in the order they came.
 
+    ``moments`` is when it was done, in ms; prunes whose departures are mixed are one with several moments.
     ``whole`` says that everything that happened then was seen.
     """
-    there = [departure for departure in found if departure.moment.holds(at)]
+    there = [departure for departure in found if any(map(departure.moment.holds, moments))]
     if not whole:
         return Share((), there)
     if len(there) >= number:
         return _edges(there, number, range(len(there) - number + 1))
-    others = [departure for departure in found if not departure.moment.holds(at)]
+    taken = set(there)
+    others = [departure for departure in found if departure not in taken]
     rest = number - len(there)
     if len(others) <= rest:
         return Share([*there, *others], ())
@@ -78,3 +80,19 @@ def _edges(found: Sequence[Departure], number: int, firsts: Sequence[int]) -> Sh
         doubtful += (found[place] for place in places if place not in sure)
         told = places.stop
     return Share([found[place] for place in sure], doubtful)
+
+
+def mixed(known: list[Prune], others: list[Prune], found: list[Departure]) -> list[Prune]:
+    """All prunes that are mixed with those known, or with one of these."""
+    for one in known:
+        near = [other for other in others if are_mixed(one, other, found)]
+        others = [other for other in others if other not in near]
+        known.extend(near)
+    return sorted(known, key=lambda prune: prune.entry.at)
+
+
+def are_mixed(one: Prune, other: Prune, found: list[Departure]) -> bool:
+    """Whether two prunes are the same or so close that somebody may have gone by either."""
+    return one is other or any(
+        departure.moment.holds(one.entry.at) and departure.moment.holds(other.entry.at) for departure in found
+    )

@@ -276,7 +276,9 @@ class Drama:
     def unclear(self) -> set[int]:
         """Moments of prunes at which somebody else went too, as far as moments can be told apart."""
         found = {
-            at for at in self.pruned_at if any(abs(at - left) <= 2 * TOGETHER_MS for left in self.left_at)
+            at
+            for at in self.pruned_at
+            if any(0 < abs(at - other) <= 2 * TOGETHER_MS for other in (*self.left_at, *self.pruned_at))
         }
         return {at for at in self.pruned_at if any(abs(at - other) <= 2 * TOGETHER_MS for other in found)}
 

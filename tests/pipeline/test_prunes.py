@@ -38,7 +38,7 @@ def numbers(found: object) -> list[int]:
 
 
 def told(*spans: tuple[int, int], number: int, whole: bool = True) -> tuple[list[int], list[int]]:
-    pruned, doubtful = share(departures(*spans), number, AT, whole=whole)
+    pruned, doubtful = share(departures(*spans), number, [AT], whole=whole)
     return numbers(pruned), numbers(doubtful)
 
 
@@ -98,7 +98,7 @@ def test_whoever_is_said_to_be_pruned_was_and_whoever_is_said_to_have_left_did(
             for at, _ in moments
         )
     )
-    sure, doubtful = share(found, pruned, AT, whole=True)
+    sure, doubtful = share(found, pruned, [AT], whole=True)
     assert all(moments[number][1] for number in numbers(sure))
     missed = {number for number, (_, by_prune) in enumerate(moments) if by_prune}
     assert missed <= {*numbers(sure), *numbers(doubtful)}
@@ -188,3 +188,14 @@ def test_nothing_saved_is_nothing_open() -> None:
     log = Log()
     log.attribution.restore(SavedModeration(), 0)
     assert log.attribution.undecided(log.wall) == 0
+
+
+def test_prunes_whose_departures_are_mixed_take_nobody_from_another_time() -> None:
+    log = Log()
+    log.take(*(act("leave", AT - 9 * SECOND + number, 70 + number) for number in range(3)))
+    log.take(*(act("leave", AT, 40 + number) for number in range(3)), prune(3))
+    log.take(*(act("leave", AT + 90, 50 + number) for number in range(2)))
+    log.take(audit("prune", AT + 90, 2, target=0, amount=2))
+    log.take(act("leave", AT + 180, 60), audit("prune", AT + 180, 3, target=0, amount=1))
+    log.wait(25 * SECOND)
+    assert reasons(log) == ["leave"] * 3 + ["prune"] * 6
