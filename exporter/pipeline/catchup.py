@@ -117,6 +117,8 @@ class CatchUp:
         for guild_id, (floor, recent) in marks.items():
             self._floors[guild_id] = floor
             self._recent[guild_id] = dict.fromkeys(recent)
+        if self._ask is not None:
+            self._expected.update(marks)
 
     # ------------------------------------------------------------------ what happens
 
@@ -183,7 +185,7 @@ class CatchUp:
 
     def is_missed(self, entry: AuditEntry) -> bool:
         """Whether an entry was made while nobody watched, by whatever question it was found."""
-        return entry.at < self._behind.get(entry.guild_id, 0)
+        return entry.guild_id in self._expected or entry.at < self._behind.get(entry.guild_id, 0)
 
     def turn(self, page: AuditPage, now: int) -> Iterator[AuditEntry]:
         """Take a page that was asked for here; yields what is fresh of it."""

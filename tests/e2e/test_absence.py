@@ -78,10 +78,13 @@ async def assert_every_action_is_one_row(
     lines = tuple(read_lines(simulation.ledger))
     sight = Sight.of(lines)
     gaps = sight.gaps
+    # Of a guild the bot was added to meanwhile nothing from before is read on purpose.
+    new = {line.guild_id for line in lines if line.type == "GUILD_CREATE"}
     missed = {
         line.audit_entry_id
         for line in lines
         if line.type == ENTRY
+        and line.guild_id not in new
         and any(start < snowflake_ms(line.audit_entry_id) and line.at < end for start, end in gaps)
     }
     assert len(missed) > 200, "or nothing was missed"
@@ -127,7 +130,7 @@ async def test_ten_minutes_of_moderation_are_read_back_after_a_stop(simulation, 
     await until(back, "the end of catching up")
     await simulation.control("stop")
     await simulation.over()
-    await exporter.verify(simulation.ledger, "--stores", "sql")
+    await exporter.flush()
     await assert_every_action_is_one_row(simulation, exporter)
 
 

@@ -107,7 +107,7 @@ def test_an_entry_from_before_the_session_is_missed_by_whatever_question_it_is_f
     open_session(stage, (1,))
     stage = restart(stage, discord, (1,))
     old, new = (AuditEntry(1, 5, at, 22, 1, 2, None) for at in (NOW - 1, NOW))
-    assert not stage.is_missed(old), "nobody knows yet of a session"
+    assert stage.is_missed(new), "the process before is the last that watched"
     open_session(stage, (1,))
     assert (stage.is_missed(old), stage.is_missed(new)) == (True, False)
     finish(stage, discord)
