@@ -42,8 +42,9 @@ docs: $(INSTALLED)  ## write the reference pages and the schema anew
 lock: $(INSTALLED_DEV)  ## resolve the dependencies anew
 	@scripts/lock
 
-goldens: $(INSTALLED_DEV)  ## write the facts beside the recorded payloads anew; look at the difference before you commit it
+goldens: $(INSTALLED_DEV)  ## write what recorded payloads become anew: facts, samples, lines, rows; look at the difference
 	@$(PYTHON_IN) -m tests.events.recording
+	@$(PYTHON_IN) -m tests.goldens.writing
 
 crash: $(INSTALLED_DEV)  ## kill the process again and again under load
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 tests/crash tests/spool/test_crash.py

@@ -237,7 +237,9 @@ _GUILD_FIELDS = (
 )
 
 
-def _declare(kind: str, help_: str, *fields: Field, gauges: tuple[Gauge, ...] = ()) -> EventSpec:
+def _declare(
+    kind: str, help_: str, *fields: Field, gauges: tuple[Gauge, ...] = (), table: str = "guild_events"
+) -> EventSpec:
     return EventSpec(
         type=kind,
         family="guilds",
@@ -245,7 +247,7 @@ def _declare(kind: str, help_: str, *fields: Field, gauges: tuple[Gauge, ...] = 
         priority=Priority.CRITICAL,
         intents=("guilds",),
         gauges=gauges,
-        table="guild_events",
+        table=table,
         fields=fields,
     )
 
@@ -260,6 +262,7 @@ FAMILY = Family(
             *_GUILD_FIELDS,
             Field("channels", "Channels: id, name, type, parent."),
             gauges=(MEMBERS, BOOSTS, ONLINE),
+            table="guilds",
         ),
         _declare("GUILD_CREATE", "The bot was added to a guild.", *_GUILD_FIELDS),
         _declare("GUILD_DELETE", "The bot was removed from a guild; an outage is not a removal."),

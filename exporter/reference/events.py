@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass
 
+from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.spec import EventSpec, Measure
+from exporter.sinks.influx.line_protocol import EVENT_MEASUREMENT
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,9 +56,15 @@ def describe_event(spec: EventSpec) -> EventSummary:
         influxdb=(
             *(f"{measure.measurement}.{measure.field}" for measure in spec.measures),
             *(f"{gauge.measurement}.{gauge.field}" for gauge in gauges),
+            *((f"{EVENT_MEASUREMENT}.count",) if _is_listed(spec) else ()),
         ),
         sql=tuple(dict.fromkeys((*((spec.table,) if spec.table else ()), *_daily_tables(spec.measures)))),
     )
+
+
+def _is_listed(spec: EventSpec) -> bool:
+    """Whether each occurrence is an entry by itself, and not only counted."""
+    return spec.table is not None and spec.type not in {METRICS_SNAPSHOT, MEMBER_ACTIVITY_SNAPSHOT}
 
 
 def _daily_tables(measures: tuple[Measure, ...]) -> list[str]:

@@ -123,7 +123,7 @@ def _take(entry: Entry, changes: Changes, rules: Rules, now: int) -> None:
             changes.channels[channel["guild_id"], channel["channel_id"]] = channel
     name = rules.tables.get(entry.type)
     table = record_table(name)
-    if table is not None and entry.type != "GUILD_SYNC":
+    if table is not None:
         _take_record(table, entry, changes, now)
     elif name == invites.name:
         changes.invites.append(invite_row(entry))

@@ -1,0 +1,138 @@
+"""A script played through the stage: everything real but the disk, the clock and the far ends."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from exporter.clock import ManualClock
+from exporter.events.catalogue import Catalogue, full_catalogue
+from exporter.events.inquiry import ANSWERS, Inquiry
+from exporter.exposition.config import ExpositionConfig
+from exporter.exposition.exposer import Exposer
+from exporter.model import Entry, Row
+from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.pipeline.pipeline import Pipeline
+from exporter.spool.codec import pack, unpack
+from exporter.spool.ports import JournalPart
+from exporter.telemetry import Telemetry
+from tests.goldens.script import Script, Step
+
+CATALOGUE = full_catalogue()
+PRELUDE_SECONDS = 5
+RECORDED_AT = 1_700_000_000_000
+"""When the payloads were recorded: the time their ids hold, and when what is compared begins."""
+
+ALIVE = Step(dispatch="SHARD", case="heard", changes={"shard": 0})
+"""Nothing that waits for an explanation is decided before the connection has shown that it lives."""
+
+CARRIERS = ("METRICS_SNAPSHOT", "MEMBER_ACTIVITY_SNAPSHOT")
+"""What takes counters to the stores; on with every type."""
+
+
+class Shelf:
+    """A spool in memory, under one name for ever: a real one makes its own, which keys and times hold."""
+
+    source = "goldens"
+
+    def __init__(self) -> None:
+        self.rows: list[Row] = []
+
+    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+        del forget
+        for entry in entries:
+            packed = pack(entry, 2**20)
+            stored = unpack(packed.body, packed.crc)
+            assert stored == entry
+            self.rows.append(Row(len(self.rows) + 1, stored))
+        return int(journal is not None)
+
+    async def journal(self) -> list[JournalPart]:
+        return []
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a script left: the exposition before and after it, and the rows for the stores."""
+
+    before: str
+    after: str
+    rows: tuple[Row, ...]
+
+
+class Stage:
+    """The pipeline with the types of one script switched on."""
+
+    def __init__(self, kind: str, script: Script) -> None:
+        on = {kind, *script.alongside, *CARRIERS}
+        catalogue = CATALOGUE.switched({name: name in on for name in CATALOGUE.events})
+        self._clock = ManualClock(RECORDED_AT - PRELUDE_SECONDS * 1000)
+        self._shelf = Shelf()
+        self._asked: list[Inquiry] = []
+        answered = any(step.dispatch.startswith(ANSWERS) for step in script.steps)
+        self._pipeline = Pipeline(
+            catalogue,
+            MetricsConfig(),
+            BatchingConfig(),
+            PrivacyConfig(),
+            self._shelf,
+            self._clock,
+            Telemetry(),
+            channels=True,
+            ask=self._asked.append if answered else None,
+            levels=script.levels,
+            rng=random.Random(0),
+        )
+        self._exposer = _exposer(self._pipeline, catalogue)
+
+    async def play(self, script: Script) -> Outcome:
+        await self._pipeline.start()
+        await self._perform(script.before)
+        await self._pass_time(PRELUDE_SECONDS)
+        before = await self._expose()
+        seen = len(self._shelf.rows)
+        await self._perform(script.steps)
+        await self._pass_time(script.rest)
+        await self._perform((ALIVE,))
+        await self._pass_time(2)
+        after = await self._expose()
+        assert await self._pipeline.flush()
+        return Outcome(before, after, tuple(self._shelf.rows[seen:]))
+
+    async def _perform(self, steps: Sequence[Step]) -> None:
+        for step in steps:
+            await self._pass_time(step.after)
+            data = step.data
+            if step.dispatch.startswith(ANSWERS):
+                data["inquiry"] = _fields(self._next_asked(step.dispatch))
+            self._pipeline.accept(step.dispatch, json.dumps(data).encode(), 0, self._clock.now_ms())
+
+    def _next_asked(self, dispatch: str) -> Inquiry:
+        found = next(inquiry for inquiry in self._asked if inquiry.dispatch == dispatch)
+        self._asked.remove(found)
+        return found
+
+    async def _pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds)):
+            self._clock.advance(1)
+            await self._pipeline.tick()
+
+    async def _expose(self) -> str:
+        self._pipeline.refresh()
+        return (await self._exposer.render(None, None)).body.decode()
+
+
+def _exposer(source: Pipeline, catalogue: Catalogue) -> Exposer:
+    # The exporter's own meters stay out of it: what they say is no event's.
+    return Exposer(source, Telemetry(), catalogue, ExpositionConfig(channels=True))
+
+
+def _fields(inquiry: Inquiry) -> dict[str, object]:
+    return {name: getattr(inquiry, name) for name in inquiry.__struct_fields__}
+
+
+async def play(kind: str, script: Script) -> Outcome:
+    """Play a type's script."""
+    return await Stage(kind, script).play(script)
