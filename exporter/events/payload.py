@@ -38,6 +38,8 @@ MAX_TEXT = 512
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
+_FIRST_MS = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
+_LAST_MS = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
 
 _UNCLEAN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 control characters
@@ -76,12 +78,15 @@ def moment_of(snowflake: int, received_at: int) -> int:
 
 
 def unix_ms(moment: dt.datetime | None) -> int:
-    """Milliseconds since the Unix epoch; 0 for no moment. One without a zone is UTC, not local time."""
+    """Milliseconds since the Unix epoch; 0 for no moment. One without a zone is UTC, not local time.
+
+    Never outside the years 1 to 9999, since no store can write that down: a zone can lead out of them.
+    """
     if moment is None:
         return 0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
-    return (moment - _EPOCH) // _MILLISECOND
+    return min(max((moment - _EPOCH) // _MILLISECOND, _FIRST_MS), _LAST_MS)
 
 
 class User(msgspec.Struct):

@@ -113,3 +113,12 @@ def test_an_id_of_another_age_is_booked_on_its_receipt() -> None:
 )
 def test_an_emoji_is_known_by_its_id_else_by_its_text(emoji: Emoji, key: str) -> None:
     assert emoji.key == key
+
+
+@pytest.mark.parametrize(
+    ("text", "year"),
+    [("0001-01-01T00:00:00+23:59", 1), ("9999-12-31T23:59:59.999-23:59", 9999)],
+)
+def test_no_zone_leads_out_of_the_years_that_can_be_written_down(text: str, year: int) -> None:
+    told = unix_ms(dt.datetime.fromisoformat(text))
+    assert (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=told)).year == year

@@ -68,6 +68,7 @@ class Stage:
     def __init__(self, kind: str, script: Script) -> None:
         on = {kind, *script.alongside, *CARRIERS}
         catalogue = CATALOGUE.switched({name: name in on for name in CATALOGUE.events})
+        self.telemetry = Telemetry()
         self._clock = ManualClock(RECORDED_AT - PRELUDE_SECONDS * 1000)
         self._shelf = Shelf()
         self._asked: list[Inquiry] = []
@@ -79,7 +80,7 @@ class Stage:
             PrivacyConfig(),
             self._shelf,
             self._clock,
-            Telemetry(),
+            self.telemetry,
             channels=True,
             ask=self._asked.append if answered else None,
             levels=script.levels,
@@ -87,37 +88,53 @@ class Stage:
         )
         self._exposer = _exposer(self._pipeline, catalogue)
 
-    async def play(self, script: Script) -> Outcome:
-        await self._pipeline.start()
-        await self._perform(script.before)
-        await self._pass_time(PRELUDE_SECONDS)
-        before = await self._expose()
-        seen = len(self._shelf.rows)
-        await self._perform(script.steps)
-        await self._pass_time(script.rest)
-        await self._perform((ALIVE,))
-        await self._pass_time(2)
-        after = await self._expose()
-        assert await self._pipeline.flush()
-        return Outcome(before, after, tuple(self._shelf.rows[seen:]))
+    @property
+    def rows(self) -> tuple[Row, ...]:
+        """What was committed so far."""
+        return tuple(self._shelf.rows)
 
-    async def _perform(self, steps: Sequence[Step]) -> None:
-        for step in steps:
-            await self._pass_time(step.after)
-            data = step.data
-            if step.dispatch.startswith(ANSWERS):
-                data["inquiry"] = _fields(self._next_asked(step.dispatch))
-            self._pipeline.accept(step.dispatch, json.dumps(data).encode(), 0, self._clock.now_ms())
+    async def play(self, script: Script) -> Outcome:
+        await self.begin(script)
+        before = await self._expose()
+        seen = len(self.rows)
+        for step in script.steps:
+            await self.perform(step)
+        await self.pass_time(script.rest)
+        await self.perform(ALIVE)
+        await self.pass_time(2)
+        after = await self._expose()
+        await self.flush()
+        return Outcome(before, after, self.rows[seen:])
+
+    async def begin(self, script: Script) -> None:
+        """Play what comes before."""
+        await self._pipeline.start()
+        for step in script.before:
+            await self.perform(step)
+        await self.pass_time(PRELUDE_SECONDS)
+
+    async def flush(self) -> None:
+        assert await self._pipeline.flush()
+
+    async def perform(self, step: Step) -> None:
+        await self.pass_time(step.after)
+        data = step.data
+        if step.dispatch.startswith(ANSWERS):
+            data["inquiry"] = _fields(self._next_asked(step.dispatch))
+        self.feed(step.dispatch, json.dumps(data).encode())
+
+    def feed(self, dispatch: str, body: bytes) -> None:
+        self._pipeline.accept(dispatch, body, 0, self._clock.now_ms())
+
+    async def pass_time(self, seconds: float) -> None:
+        for _ in range(round(seconds)):
+            self._clock.advance(1)
+            await self._pipeline.tick()
 
     def _next_asked(self, dispatch: str) -> Inquiry:
         found = next(inquiry for inquiry in self._asked if inquiry.dispatch == dispatch)
         self._asked.remove(found)
         return found
-
-    async def _pass_time(self, seconds: float) -> None:
-        for _ in range(round(seconds)):
-            self._clock.advance(1)
-            await self._pipeline.tick()
 
     async def _expose(self) -> str:
         self._pipeline.refresh()
