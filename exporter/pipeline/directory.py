@@ -216,6 +216,16 @@ class Directory:
                 del self.people[known]
         self.people[user_id] = name
 
+    def has_vanity(self, guild_id: int) -> bool:
+        """Whether a guild may have an address of its own choosing."""
+        guild = self.guilds.get(guild_id)
+        return guild is not None and "VANITY_URL" in guild.features
+
+    def afk_channel(self, guild_id: int) -> int:
+        """The channel idle members are moved to; 0 for none."""
+        guild = self.guilds.get(guild_id)
+        return guild.afk_channel_id if guild else 0
+
     def channel_names(self, guild_id: int) -> dict[int, str]:
         """The names of a guild's channels."""
         guild = self.guilds.get(guild_id)

@@ -54,7 +54,7 @@ async def test_a_removed_guild_s_totals_are_forgotten_after_the_grace(site: Site
     await later(site, pipeline, 1)
     assert pipeline.totals("messages", "human") == {}
     assert pipeline.channel_totals("messages") == {}
-    assert len(pipeline._leftovers) == 0
+    assert len(pipeline._stages.leftovers) == 0
 
 
 async def test_a_guild_that_comes_back_in_time_goes_on_counting(site: Site, payload: Payload) -> None:

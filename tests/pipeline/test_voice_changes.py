@@ -101,14 +101,15 @@ class Stage:
         return 1
 
     def speak(self, **flags: bool) -> None:
-        self.pipeline._speak(state(at=self.clock.now_ms(), **flags))
+        self.pipeline._intake._routes[VoiceState](state(at=self.clock.now_ms(), **flags))
 
     def audit(self, action: str, entry_id: int) -> None:
         entry = AuditEntry(GUILD, entry_id, self.clock.now_ms(), 24, MOD, ANN, "loud", action=action)
         self.tell(entry)
 
     def tell(self, entry: AuditEntry) -> None:
-        self.pipeline._attribute(entry, fresh=True, recovered=False)
+        now = self.pipeline._stages.now()
+        self.pipeline._attribution.audit(entry, now, fresh=True, recovered=False)
 
     async def log(self) -> list[tuple[str, str, int | None, str | None]]:
         await self.pipeline._committer.drain()
@@ -177,10 +178,10 @@ async def test_time_before_a_channel_became_the_afk_channel_was_no_absence() -> 
     stage = Stage()
     now = stage.clock.now_ms()
     seen = GuildSeen(GUILD, now, "g", None, MOD, 2, (), 0, 0, 0, 0, (), (state(at=now),))
-    stage.pipeline._see_guild(seen)
+    stage.pipeline._intake._routes[GuildSeen](seen)
     stage.clock.advance(30)
     change = GuildChanged(GUILD, stage.clock.now_ms(), "g", None, MOD, (), 0, 0, afk_channel_id=10)
-    stage.pipeline._change_guild(change)
+    stage.pipeline._intake._routes[GuildChanged](change)
     stage.clock.advance(20)
     stage.pipeline.refresh()
     assert stage.pipeline.totals("voice_seconds", "alone") == {GUILD: 30_000}

@@ -124,14 +124,14 @@ async def test_a_refused_snapshot_keeps_its_peak_and_its_newcomers(site: Site, p
     assert metrics.data["peak_voice"] == {"members": 1, "by_channel": {str(VOICE): 1}}
     (members,) = await site.entries("MEMBER_ACTIVITY_SNAPSHOT")
     assert [(row[0], row[4]) for row in members.data["members"]] == [(NELLY, True)]
-    assert not pipeline._newcomers
+    assert not pipeline._stages.recorder.newcomers
 
 
 async def test_newcomers_are_not_gathered_for_a_snapshot_that_is_off(site: Site, payload: Payload) -> None:
     site.switches = {"MEMBER_ACTIVITY_SNAPSHOT": False}
     pipeline = await begin(site, payload)
     site.feed(pipeline, "GUILD_MEMBER_ADD", payload("GUILD_MEMBER_ADD", "person"))
-    assert not pipeline._newcomers
+    assert not pipeline._stages.recorder.newcomers
 
 
 async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, payload: Payload) -> None:
