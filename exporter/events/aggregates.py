@@ -64,6 +64,7 @@ FAMILY = Family(
             family="aggregates",
             help="Every active member's activity in one window.",
             priority=Priority.SLOW,
+            table="member_daily",
             fields=(
                 *_PERIOD,
                 Field("members", "Per member: name, first and last seen, deltas.", personal=True),

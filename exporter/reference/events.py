@@ -7,14 +7,15 @@ from dataclasses import asdict, dataclass
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.spec import EventSpec, Measure
-from exporter.sinks.influx.line_protocol import EVENT_MEASUREMENT
+from exporter.sinks.influx.line_protocol import EVENT_MEASUREMENT, MEMBER_MEASUREMENT
 
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
     """One event type.
 
-    ``prometheus`` holds names as they are queried, ``influxdb`` measurement and field, ``sql`` tables.
+    ``prometheus`` holds names as they are queried, ``influxdb`` measurement and field, or a measurement that
+    holds the fields of other types, ``sql`` tables.
     """
 
     type: str
@@ -56,15 +57,18 @@ def describe_event(spec: EventSpec) -> EventSummary:
         influxdb=(
             *(f"{measure.measurement}.{measure.field}" for measure in spec.measures),
             *(f"{gauge.measurement}.{gauge.field}" for gauge in gauges),
-            *((f"{EVENT_MEASUREMENT}.count",) if _is_listed(spec) else ()),
+            *_as_entries(spec),
         ),
         sql=tuple(dict.fromkeys((*((spec.table,) if spec.table else ()), *_daily_tables(spec.measures)))),
     )
 
 
-def _is_listed(spec: EventSpec) -> bool:
-    """Whether each occurrence is an entry by itself, and not only counted."""
-    return spec.table is not None and spec.type not in {METRICS_SNAPSHOT, MEMBER_ACTIVITY_SNAPSHOT}
+def _as_entries(spec: EventSpec) -> tuple[str, ...]:
+    """What the type's entries are in InfluxDB, apart from what is counted of them."""
+    if spec.type == MEMBER_ACTIVITY_SNAPSHOT:
+        return (MEMBER_MEASUREMENT,)  # its fields are those of other types' measures
+    is_listed = spec.table is not None and spec.type != METRICS_SNAPSHOT
+    return (f"{EVENT_MEASUREMENT}.count",) if is_listed else ()
 
 
 def _daily_tables(measures: tuple[Measure, ...]) -> list[str]:

@@ -51,13 +51,19 @@ def test_what_is_played_is_what_the_type_is_read_from_or_made_of(kind: str) -> N
 
 
 @TYPES
+def test_every_type_is_seen_somewhere(kind: str) -> None:
+    assert read_page(golden(kind)).keys() & {EXPOSED, LINES, ROWS}
+
+
+@TYPES
 def test_every_name_a_type_declares_is_in_its_golden(kind: str) -> None:
     found, declared = read_page(golden(kind)), describe_event(CATALOGUE.events[kind])
     for metric in declared.prometheus:
         assert re.search(rf"^{metric}\{{", found[EXPOSED], flags=re.MULTILINE), metric
     for place in declared.influxdb:
         measurement, _, field = place.partition(".")
-        assert re.search(rf"^{measurement},\S+ (\S+,)?{field}=", found[LINES], flags=re.MULTILINE), place
+        pattern = rf"^{measurement},\S+ (\S+,)?{field or '[a-z_]+'}="
+        assert re.search(pattern, found[LINES], flags=re.MULTILINE), place
     assert (f"type={kind} count=1i" in found[LINES]) is ("discord_events.count" in declared.influxdb)
     for table in declared.sql:
         assert re.search(rf"^{table}$", found[ROWS], flags=re.MULTILINE), table
