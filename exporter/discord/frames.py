@@ -13,7 +13,6 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import math
 import zlib
 from collections.abc import Callable
 from typing import Annotated, Final, TypeAlias
@@ -26,6 +25,7 @@ from msgspec import Meta
 
 from exporter.clock import Clock
 from exporter.discord.dispatches import LABELS, OTHER
+from exporter.discord.pulse import Pulse
 from exporter.events.inquiry import ANSWERS
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
@@ -145,6 +145,7 @@ class FrameReader:
         "_inflater",
         "_intake",
         "_original",
+        "_pulse",
         "_shard",
         "_silence",
         "_telemetry",
@@ -175,6 +176,7 @@ class FrameReader:
         self._established = established
         self._heard = heard
         self._inflater = Inflater()
+        self._pulse = Pulse(ws, clock)
 
     async def receive(self, message: str | bytes) -> None:
         """Take one websocket message; called by ``poll_event``.
@@ -233,7 +235,8 @@ class FrameReader:
                 self._hand_over(name, frame.d)
         elif op in {DiscordWebSocket.HEARTBEAT, DiscordWebSocket.HEARTBEAT_ACK}:
             await self._delegate(message)
-            self._observe_latency()
+            if op == DiscordWebSocket.HEARTBEAT_ACK and (latency := self._pulse.answered()) is not None:
+                self._telemetry.gateway_latency.set(latency, str(self._shard))
             self._heard()
         elif op in {DiscordWebSocket.RECONNECT, DiscordWebSocket.INVALIDATE_SESSION}:
             await self._part(message)
@@ -279,11 +282,6 @@ class FrameReader:
         except StreamError as error:
             self._reject(str(error))
             raise ReconnectWebSocket(self._shard) from error
-
-    def _observe_latency(self) -> None:
-        latency = self._ws.latency
-        if math.isfinite(latency):  # infinity until the first ACK
-            self._telemetry.gateway_latency.set(latency, str(self._shard))
 
     def _reject(self, reason: str) -> None:
         self._telemetry.rejected.add("FRAME", reason)

@@ -164,7 +164,9 @@ class _Silent:
 
     _keep_alive = None
     sequence: int | None = None
-    latency = float("inf")
+
+    async def send_heartbeat(self, data: object) -> None:
+        del data
 
     async def received_message(self, message: str) -> None:
         json.loads(message)

@@ -24,7 +24,9 @@ class Socket:
 
     _keep_alive = None
     sequence: int | None = None
-    latency = float("inf")
+
+    async def send_heartbeat(self, data: object) -> None:
+        del data
 
     async def received_message(self, message: str) -> None:
         del message
