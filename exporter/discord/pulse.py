@@ -1,7 +1,7 @@
 """The round trip of heartbeats.
 
 disnake's own figure is not used: its thread notes the time of a heartbeat once it has learnt that it was
-sent, so that an answer quicker than the thread is measured against the heartbeat before, a whole interval ago.
+sent, so an answer quicker than the thread is measured against the heartbeat before, an interval ago.
 """
 
 from __future__ import annotations
