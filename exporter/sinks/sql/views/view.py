@@ -1,0 +1,100 @@
+"""What a view is: its name, its columns with type and meaning, and the query that fills them.
+
+Names and meanings are an interface as the tables are. Ids are text, since a browser rounds numbers above
+2**53; times are UTC. A query names its columns as the view does; the view casts each to its kind, so that
+both dialects give the same.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+class Kind(enum.Enum):
+    """What a column holds; the value is PostgreSQL's name of the type."""
+
+    ID = "text"
+    """A Discord id in digits."""
+    TEXT = "text "
+    """Any text."""
+    COUNT = "bigint"
+    """A whole number."""
+    SECONDS = "double precision"
+    """A length of time in seconds."""
+    NUMBER = "double precision "
+    """A number that need not be whole; a share is 0 to 1."""
+    DAY = "date"
+    """A day in UTC; text ``2026-01-31`` in SQLite."""
+    TIME = "timestamp with time zone"
+    """A moment in UTC; text ``2026-01-31T12:00:00.000Z`` in SQLite."""
+    FLAG = "boolean"
+    """True or false; 1 or 0 in SQLite."""
+
+    @property
+    def type_name(self) -> str:
+        """PostgreSQL's name of the type."""
+        return self.value.strip()
+
+
+@dataclass(frozen=True, slots=True)
+class ViewColumn:
+    """One column of a view."""
+
+    name: str
+    kind: Kind
+    comment: str
+
+
+@dataclass(frozen=True, slots=True)
+class View:
+    """One view; ``columns`` in the order shown."""
+
+    name: str
+    comment: str
+    columns: tuple[ViewColumn, ...]
+
+
+def ident(name: str, comment: str) -> ViewColumn:
+    """A column of Discord ids."""
+    return ViewColumn(name, Kind.ID, comment)
+
+
+def words(name: str, comment: str) -> ViewColumn:
+    """A column of text."""
+    return ViewColumn(name, Kind.TEXT, comment)
+
+
+def count(name: str, comment: str) -> ViewColumn:
+    """A column of whole numbers."""
+    return ViewColumn(name, Kind.COUNT, comment)
+
+
+def seconds(name: str, comment: str) -> ViewColumn:
+    """A column of lengths of time."""
+    return ViewColumn(name, Kind.SECONDS, comment)
+
+
+def number(name: str, comment: str) -> ViewColumn:
+    """A column of numbers that need not be whole."""
+    return ViewColumn(name, Kind.NUMBER, comment)
+
+
+def day(name: str, comment: str) -> ViewColumn:
+    """A column of days."""
+    return ViewColumn(name, Kind.DAY, comment)
+
+
+def time(name: str, comment: str) -> ViewColumn:
+    """A column of moments."""
+    return ViewColumn(name, Kind.TIME, comment)
+
+
+def flag(name: str, comment: str) -> ViewColumn:
+    """A column of truth values."""
+    return ViewColumn(name, Kind.FLAG, comment)
+
+
+GUILD = ident("guild_id", "The guild.")
+DAY = day("day", "The UTC day; filter with this.")
+MIDNIGHT = time("time", "The day's beginning, to draw with.")
