@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check format bench docs lock goldens crash property soak clean
+.PHONY: help install demo test check format bench docs lock goldens crash property soak secrets clean
 
 help:  ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -53,6 +53,9 @@ property: $(INSTALLED_DEV)  ## many more random examples
 
 soak: $(INSTALLED_DEV)  ## a demo of an hour
 	@$(VENV)/bin/discord-exporter demo --duration 1h --rate 200
+
+secrets:  ## make the passwords docker compose starts with
+	@scripts/secrets
 
 clean:  ## remove the environment and every cache
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache
