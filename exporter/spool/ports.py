@@ -43,11 +43,13 @@ class SinkTally:
 
 @dataclass(frozen=True, slots=True)
 class SpoolTally:
-    """The spool's books."""
+    """The spool's books; ``limit`` is what the file may grow to, ``free`` what its volume still has, in bytes."""
 
     spooled: int
     bytes: int
     wal_bytes: int
+    limit: int
+    free: int
     sinks: dict[str, SinkTally]
 
 
