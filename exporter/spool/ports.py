@@ -43,7 +43,7 @@ class SinkTally:
 
 @dataclass(frozen=True, slots=True)
 class SpoolTally:
-    """The spool's books; ``limit`` is what the file may grow to, ``free`` what its volume still has, in bytes."""
+    """The spool's books; in bytes ``limit`` is what its file may grow to, ``free`` what the volume has."""
 
     spooled: int
     bytes: int
