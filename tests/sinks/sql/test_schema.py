@@ -20,6 +20,7 @@ from exporter.model import STORED, Outcome
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.migration import migrate, schema_state
+from exporter.sinks.sql.migrations import versions
 from exporter.sinks.sql.records import record_table
 from exporter.sinks.sql.reference import schema_reference
 from exporter.sinks.sql.schema import (
@@ -36,6 +37,7 @@ from tests.sinks.sql.conftest import CATALOGUE, close_store, open_store
 from tests.sinks.sql.entries import ban
 
 MakeConfig = Callable[..., SqlConfig]
+NEWEST = max(file.name[1:5] for file in Path(versions.__path__[0]).glob("v*.py"))
 MEASURES = tuple(full_catalogue().measures.values())
 
 
@@ -118,6 +120,7 @@ class TestReference:
                     assert isinstance(column.type, Moment), column
 
 
+@pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
 class TestMigrations:
     async def test_they_end_where_the_schema_is(self, make_config: MakeConfig) -> None:
         def differences(connection: Connection) -> list[object]:
@@ -168,7 +171,7 @@ class TestMigrations:
         config = make_config()
         await migrate(config)
         await set_version(config, "9999")
-        with pytest.raises(SchemaError, match="schema version 9999, this program knows up to 0001"):
+        with pytest.raises(SchemaError, match=f"schema version 9999, this program knows up to {NEWEST}"):
             await migrate(config)
         store = await open_store(config)
         try:
@@ -250,7 +253,7 @@ class TestStart:
     async def test_sqlite_commits_are_durable_and_readers_do_not_wait(self, tmp_path: Path) -> None:
         file = tmp_path / "new" / "discord.db"
         config = SqlConfig.model_validate({"dsn": f"sqlite:///{file}"})
-        await migrate(config)
+        state = await migrate(config)
         engine = make_engine(config)
         async with engine.connect() as connection:
             found = {
@@ -260,5 +263,5 @@ class TestStart:
         await engine.dispose()
         assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
         with sqlite3.connect(os.fspath(file)) as plain:
-            assert plain.execute("SELECT version_num FROM alembic_version").fetchall() == [("0001",)]
+            assert plain.execute("SELECT version_num FROM alembic_version").fetchall() == [(state.needed,)]
         plain.close()

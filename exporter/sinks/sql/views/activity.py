@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.sinks.sql.views.tongue import Tongue
 from exporter.sinks.sql.views.view import (
     DAY,
     GUILD,
     MIDNIGHT,
+    OF_GUILD,
     View,
     count,
     day,
@@ -18,6 +20,70 @@ from exporter.sinks.sql.views.view import (
     time,
     words,
 )
+
+_CATEGORY: Final = 4
+_THREADS: Final = "10, 11, 12"
+"""Channel types that are never active themselves: Discord docs, Resources › Channel › Channel Types."""
+
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _guilds(sql: Tongue) -> str:
+    def on(column: str, days: int) -> str:
+        return f"COALESCE(SUM(CASE WHEN d.day = {sql.days_ago(days)} THEN d.{column} END), 0)"
+
+    def within(column: str, first: int, last: int) -> str:
+        span = f"d.day >= {sql.days_ago(first)} AND d.day <= {sql.days_ago(last)}"
+        return f"COALESCE(SUM(CASE WHEN {span} THEN d.{column} END), 0)"
+
+    def active(days: int) -> str:
+        return (
+            "(SELECT COUNT(*) FROM member_daily a"
+            f" WHERE a.guild_id = g.guild_id AND a.day = {sql.days_ago(days)})"
+        )
+
+    def whole(total: str) -> str:
+        return f"CAST({total} AS BIGINT)"
+
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  g.name AS guild_name,
+  CASE WHEN g.icon <> '' THEN
+    'https://cdn.discordapp.com/icons/' || {OF_GUILD} || '/' || g.icon || '.png' END AS icon_url,
+  CAST(g.owner_id AS TEXT) AS owner_id,
+  (g.left_at IS NULL) AS here,
+  g.joined_at AS bot_joined_at,
+  g.member_count AS members,
+  g.premium_subscription_count AS boosts,
+  g.premium_tier AS boost_level,
+  {sql.today} AS day,
+  {whole(on("messages", 0))} AS messages_today,
+  {whole(on("messages", 7))} AS messages_week_ago,
+  {on("voice_seconds", 0)} AS voice_seconds_today,
+  {on("voice_seconds", 7)} AS voice_seconds_week_ago,
+  {whole(on("reactions", 0))} AS reactions_today,
+  {whole(on("reactions", 7))} AS reactions_week_ago,
+  {active(0)} AS active_today,
+  {active(7)} AS active_week_ago,
+  {whole(on("joins", 0))} AS joins_today,
+  {whole(on("joins", 7))} AS joins_week_ago,
+  {whole(on("leaves", 0))} AS leaves_today,
+  {whole(on("leaves", 7))} AS leaves_week_ago,
+  {whole(within("messages", 7, 1))} AS messages_7d,
+  {whole(within("messages", 14, 8))} AS messages_prior_7d,
+  {within("voice_seconds", 7, 1)} AS voice_seconds_7d,
+  {within("voice_seconds", 14, 8)} AS voice_seconds_prior_7d,
+  {whole(within("joins", 7, 1))} AS joins_7d,
+  {whole(within("joins", 14, 8))} AS joins_prior_7d,
+  {whole(within("leaves", 7, 1))} AS leaves_7d,
+  {whole(within("leaves", 14, 8))} AS leaves_prior_7d,
+  (SELECT COUNT(*) FROM moderation_logs l
+    WHERE l.guild_id = g.guild_id AND l.at >= {sql.ago(24)}) AS actions_24h,
+  'https://discord.com/channels/' || {OF_GUILD} AS url
+FROM guilds g
+LEFT JOIN guild_daily d ON d.guild_id = g.guild_id AND d.day >= {sql.days_ago(14)}
+GROUP BY g.guild_id"""
+
 
 GUILDS: Final = View(
     "v_guilds",
@@ -56,7 +122,20 @@ GUILDS: Final = View(
         count("actions_24h", "Actions by moderators within 24 hours."),
         words("url", "Opens the guild in Discord."),
     ),
+    _guilds,
 )
+
+
+def _guild_daily(sql: Tongue) -> str:
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  d.day, {sql.midnight("d.day")} AS time,
+  d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
+  d.voice_seconds, d.voice_sessions, d.reactions, d.joins, d.leaves,
+  (SELECT COUNT(*) FROM member_daily a WHERE a.guild_id = g.guild_id AND a.day = d.day) AS active_members
+FROM guilds g
+JOIN guild_daily d ON d.guild_id = g.guild_id"""
+
 
 GUILD_DAILY: Final = View(
     "v_guild_daily",
@@ -77,7 +156,22 @@ GUILD_DAILY: Final = View(
         count("leaves", "Members who went."),
         count("active_members", "Members who did anything."),
     ),
+    _guild_daily,
 )
+
+
+def _channel_daily(sql: Tongue) -> str:
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(d.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
+  d.day, {sql.midnight("d.day")} AS time,
+  d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
+  d.voice_seconds, d.reactions,
+  'https://discord.com/channels/' || {OF_GUILD} || '/' || CAST(d.channel_id AS TEXT) AS url
+FROM guilds g
+JOIN channel_daily d ON d.guild_id = g.guild_id
+LEFT JOIN channels c ON c.guild_id = d.guild_id AND c.channel_id = d.channel_id"""
+
 
 CHANNEL_DAILY: Final = View(
     "v_channel_daily",
@@ -97,7 +191,43 @@ CHANNEL_DAILY: Final = View(
         count("reactions", "Reactions added."),
         words("url", "Opens the channel in Discord."),
     ),
+    _channel_daily,
 )
+
+
+def _channels(sql: Tongue) -> str:
+    last = (
+        "(SELECT MAX(l.day) FROM channel_daily l WHERE l.guild_id = c.guild_id"
+        " AND l.channel_id = c.channel_id AND (l.messages > 0 OR l.voice_seconds > 0))"
+    )
+
+    def within(column: str, first: int, last: int) -> str:
+        span = f"d.day >= {sql.days_ago(first)} AND d.day <= {sql.days_ago(last)}"
+        return f"COALESCE(SUM(CASE WHEN {span} THEN d.{column} END), 0)"
+
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(c.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
+  CASE c.type WHEN 0 THEN 'text' WHEN 2 THEN 'voice' WHEN 5 THEN 'announcement' WHEN 13 THEN 'stage'
+    WHEN 15 THEN 'forum' WHEN 16 THEN 'media' ELSE 'other' END AS kind,
+  CAST(p.channel_id AS TEXT) AS category_id, p.name AS category_name,
+  {last} AS last_active,
+  {sql.days_between(sql.today, last)} AS quiet_days,
+  CAST({within("messages", 6, 0)} AS BIGINT) AS messages_7d,
+  CAST({within("messages", 29, 0)} AS BIGINT) AS messages_30d,
+  CAST({within("messages", 59, 30)} AS BIGINT) AS messages_prior_30d,
+  {within("voice_seconds", 6, 0)} AS voice_seconds_7d,
+  {within("voice_seconds", 29, 0)} AS voice_seconds_30d,
+  {within("voice_seconds", 59, 30)} AS voice_seconds_prior_30d,
+  'https://discord.com/channels/' || {OF_GUILD} || '/' || CAST(c.channel_id AS TEXT) AS url
+FROM guilds g
+JOIN channels c ON c.guild_id = g.guild_id
+LEFT JOIN channels p ON p.guild_id = c.guild_id AND p.channel_id = c.parent_id
+LEFT JOIN channel_daily d
+  ON d.guild_id = c.guild_id AND d.channel_id = c.channel_id AND d.day >= {sql.days_ago(59)}
+WHERE c.type IS NULL OR c.type NOT IN ({_CATEGORY}, {_THREADS})
+GROUP BY g.guild_id, c.guild_id, c.channel_id, c.name, c.type, p.channel_id, p.name"""
+
 
 CHANNELS: Final = View(
     "v_channels",
@@ -119,7 +249,26 @@ CHANNELS: Final = View(
         seconds("voice_seconds_prior_30d", "The same in the 30 days before those."),
         words("url", "Opens the channel in Discord."),
     ),
+    _channels,
 )
+
+
+def _hours(sql: Tongue) -> str:
+    weekday, hour = sql.weekday("s.period_start"), sql.hour("s.period_start")
+    names = " ".join(f"WHEN {number} THEN '{name}'" for number, name in enumerate(_WEEKDAYS, 1))
+    score = "SUM(s.total_messages) + 0.5 * SUM(s.total_voice_seconds) / 60 + 0.2 * SUM(s.total_reactions)"
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  {weekday} AS weekday, CASE {weekday} {names} END AS weekday_name, {hour} AS hour,
+  CAST(SUM(s.total_messages) AS BIGINT) AS messages,
+  SUM(s.total_voice_seconds) AS voice_seconds,
+  CAST(SUM(s.total_reactions) AS BIGINT) AS reactions,
+  {sql.rounded(score)} AS score
+FROM guilds g
+JOIN metrics_snapshots s ON s.guild_id = g.guild_id
+  AND s.period_start >= {sql.midnight(sql.days_ago(28))} AND s.period_start < {sql.midnight(sql.today)}
+GROUP BY g.guild_id, {weekday}, {hour}"""
+
 
 HOURS: Final = View(
     "v_activity_hours",
@@ -134,6 +283,7 @@ HOURS: Final = View(
         count("reactions", "Reactions added."),
         number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions."),
     ),
+    _hours,
 )
 
 VIEWS: Final = (GUILDS, GUILD_DAILY, CHANNEL_DAILY, CHANNELS, HOURS)

@@ -1,16 +1,17 @@
-"""Views of members: what they do, who stays, who is new, who goes."""
+"""Views of members and of what they do."""
 
 from __future__ import annotations
 
 from typing import Final
 
+from exporter.sinks.sql.views.tongue import Tongue
 from exporter.sinks.sql.views.view import (
     DAY,
     GUILD,
     MIDNIGHT,
+    OF_GUILD,
     View,
     count,
-    day,
     flag,
     ident,
     number,
@@ -20,6 +21,23 @@ from exporter.sinks.sql.views.view import (
 )
 
 _SCORE: Final = number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions given.")
+
+
+def _score(prefix: str) -> str:
+    return f"{prefix}messages + 0.5 * {prefix}voice_seconds / 60 + 0.2 * {prefix}reactions_given"
+
+
+def _member_daily(sql: Tongue) -> str:
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(d.user_id AS TEXT) AS user_id, m.username,
+  d.day, {sql.midnight("d.day")} AS time,
+  d.messages, d.voice_seconds, d.voice_sessions, d.reactions_given, d.reactions_received,
+  {sql.rounded(_score("d."))} AS score
+FROM guilds g
+JOIN member_daily d ON d.guild_id = g.guild_id
+LEFT JOIN members m ON m.guild_id = d.guild_id AND m.user_id = d.user_id"""
+
 
 MEMBER_DAILY: Final = View(
     "v_member_daily",
@@ -37,7 +55,40 @@ MEMBER_DAILY: Final = View(
         count("reactions_received", "Reactions others added to the member's messages."),
         _SCORE,
     ),
+    _member_daily,
 )
+
+
+def _leaderboard(sql: Tongue) -> str:
+    def arm(period: str, since: str) -> str:
+        return f"""
+SELECT CAST(s.guild_id AS TEXT) AS guild_id, '{period}' AS period,
+  CAST(s.user_id AS TEXT) AS user_id, m.username,
+  s.messages, s.voice_seconds, s.voice_sessions, s.reactions_given, s.reactions_received,
+  {sql.rounded(_score("s."))} AS score
+FROM (
+  SELECT g.guild_id, d.user_id,
+    CAST(SUM(d.messages) AS BIGINT) AS messages,
+    SUM(d.voice_seconds) AS voice_seconds,
+    CAST(SUM(d.voice_sessions) AS BIGINT) AS voice_sessions,
+    CAST(SUM(d.reactions_given) AS BIGINT) AS reactions_given,
+    CAST(SUM(d.reactions_received) AS BIGINT) AS reactions_received
+  FROM guilds g
+  JOIN member_daily d ON d.guild_id = g.guild_id AND d.day >= {since}
+  GROUP BY g.guild_id, d.user_id
+) s
+LEFT JOIN members m ON m.guild_id = s.guild_id AND m.user_id = s.user_id"""
+
+    arms = (arm("day", sql.today), arm("week", sql.week()), arm("month", sql.month()))
+    return f"""{" UNION ALL ".join(arms)}
+UNION ALL
+SELECT {OF_GUILD}, 'all', CAST(s.user_id AS TEXT), s.username,
+  s.total_messages, s.total_voice_seconds, s.total_voice_sessions,
+  s.total_reactions_given, s.total_reactions_received,
+  {sql.rounded(_score("s.total_"))}
+FROM guilds g
+JOIN member_stats s ON s.guild_id = g.guild_id"""
+
 
 LEADERBOARD: Final = View(
     "v_leaderboard",
@@ -57,7 +108,28 @@ LEADERBOARD: Final = View(
         count("reactions_received", "Reactions others added to the member's messages."),
         _SCORE,
     ),
+    _leaderboard,
 )
+
+
+def _members(sql: Tongue) -> str:
+    totals = ", ".join(
+        f"COALESCE(s.total_{name}, 0) AS {name}"
+        for name in ("messages", "voice_seconds", "reactions_given", "reactions_received")
+    )
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(m.user_id AS TEXT) AS user_id, m.username, m.bot,
+  (m.left_at IS NULL) AS here, m.joined_at, m.left_at,
+  {sql.made_at("m.user_id")} AS account_created_at,
+  s.first_seen AS first_active_at, s.last_seen AS last_active_at,
+  {totals},
+  COALESCE({sql.rounded(_score("s.total_"))}, 0) AS score,
+  'https://discord.com/users/' || CAST(m.user_id AS TEXT) AS url
+FROM guilds g
+JOIN members m ON m.guild_id = g.guild_id
+LEFT JOIN member_stats s ON s.guild_id = m.guild_id AND s.user_id = m.user_id"""
+
 
 MEMBERS: Final = View(
     "v_members",
@@ -80,83 +152,7 @@ MEMBERS: Final = View(
         _SCORE,
         words("url", "Opens the profile in Discord."),
     ),
+    _members,
 )
 
-RETENTION: Final = View(
-    "v_retention",
-    "Members by the week they joined, of the last 12 weeks: how many were active in each week since.",
-    (
-        GUILD,
-        day("cohort", "Monday of the UTC week of the last join."),
-        time("time", "That day's beginning, to draw with."),
-        count("week", "Weeks since: 0 is the week of the join itself, by calendar."),
-        count("size", "People (no bots) whose last join was in the cohort's week."),
-        count("still_here", "Those of them who have not left."),
-        number("still_here_share", "That as a share of the size."),
-        count("active", "Those who did anything in that week."),
-        number("active_share", "That as a share of the size."),
-    ),
-)
-
-NEWCOMERS: Final = View(
-    "v_newcomers",
-    "What became of the people (no bots) who joined on a day of the last 60: a funnel. "
-    "Messages are kept by day, so the first one is told to the day; the first activity of any kind exactly.",
-    (
-        GUILD,
-        day("day", "The UTC day they joined; only who was never active before counts."),
-        time("time", "The day's beginning, to draw with."),
-        count("joined", "People who joined."),
-        count("active_24h", "Those who did anything within 24 hours."),
-        count("wrote_next_day", "Those who wrote a message by the end of the next UTC day."),
-        count(
-            "active_week_2", "Those who did anything 7 to 13 days after; too early to tell for the newest."
-        ),
-        count("still_here", "Those who have not left."),
-    ),
-)
-
-JOINERS: Final = View(
-    "v_joiners",
-    "Every join with the age of the account and the invite.",
-    (
-        GUILD,
-        time("at", "When they joined."),
-        ident("user_id", "Who joined."),
-        words("username", "Name at that moment."),
-        flag("bot", "Whether it is a bot."),
-        time("account_created_at", "When the account was made, as its id says."),
-        seconds("account_age_seconds", "Age of the account at the join."),
-        words(
-            "account_age", "That as a class: `< 1 day`, `< 7 days`, `< 30 days`, `< 1 year` or `1 year +`."
-        ),
-        words("invite_code", "The invite used, where known."),
-        ident("inviter_id", "Who made that invite."),
-        flag("here", "Whether they are in the guild now."),
-        words("url", "Opens the profile in Discord."),
-    ),
-)
-
-LEAVERS: Final = View(
-    "v_leavers",
-    "Every leave with the time spent in the guild.",
-    (
-        GUILD,
-        time("at", "When they went."),
-        ident("user_id", "Who went."),
-        words("username", "Name at that moment."),
-        flag("bot", "Whether it is a bot."),
-        words("reason", "leave, kick, ban or prune."),
-        seconds("tenure_seconds", "Time since the join; null where that was not seen."),
-        words(
-            "tenure",
-            "As a class: `< 1 hour`, `< 1 day`, `< 7 days`, `< 30 days`, `< 1 year`, `1 year +` or `unknown`.",
-        ),
-        count("tenure_order", "Number of the class, 1 for the shortest, to sort by."),
-        ident("moderator_id", "Who removed them, if anybody."),
-        words("moderator_name", "That person's name, where known."),
-        words("url", "Opens the profile in Discord."),
-    ),
-)
-
-VIEWS: Final = (MEMBER_DAILY, LEADERBOARD, MEMBERS, RETENTION, NEWCOMERS, JOINERS, LEAVERS)
+VIEWS: Final = (MEMBER_DAILY, LEADERBOARD, MEMBERS)

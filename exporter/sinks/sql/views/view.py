@@ -1,14 +1,21 @@
 """What a view is: its name, its columns with type and meaning, and the query that fills them.
 
 Names and meanings are an interface as the tables are. Ids are text, since a browser rounds numbers above
-2**53; times are UTC. A query names its columns as the view does; the view casts each to its kind, so that
-both dialects give the same.
+2**53; times are UTC; sums are cast, since PostgreSQL would widen them.
+
+A filter ``guild_id = '…'`` must reach an index through the view. Queries over sums come to it by the guild's
+row (``OF_GUILD``), so that one index of expressions on ``guilds`` serves all of them and the tables keep
+their numeric keys; lists of single occurrences have an index of their own, which also gives their order.
+SQLite takes a condition through one level of grouping and no more, so no view groups twice.
 """
 
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from exporter.sinks.sql.views.tongue import Tongue
 
 
 class Kind(enum.Enum):
@@ -48,11 +55,12 @@ class ViewColumn:
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One view; ``columns`` in the order shown."""
+    """One view; ``query`` selects ``columns`` in their order, in the dialect of the tongue."""
 
     name: str
     comment: str
     columns: tuple[ViewColumn, ...]
+    query: Callable[[Tongue], str]
 
 
 def ident(name: str, comment: str) -> ViewColumn:
@@ -98,3 +106,6 @@ def flag(name: str, comment: str) -> ViewColumn:
 GUILD = ident("guild_id", "The guild.")
 DAY = day("day", "The UTC day; filter with this.")
 MIDNIGHT = time("time", "The day's beginning, to draw with.")
+
+OF_GUILD = "CAST(g.guild_id AS TEXT)"
+"""The shown id of a guild that was reached by its row ``g``."""
