@@ -13,6 +13,7 @@ from exporter.sinks.sql.views.view import (
     View,
     count,
     day,
+    did_anything,
     flag,
     ident,
     number,
@@ -39,7 +40,7 @@ def _guilds(sql: Tongue) -> str:
     def active(days: int) -> str:
         return (
             "(SELECT COUNT(*) FROM member_daily a"
-            f" WHERE a.guild_id = g.guild_id AND a.day = {sql.days_ago(days)})"
+            f" WHERE a.guild_id = g.guild_id AND a.day = {sql.days_ago(days)} AND {did_anything('a')})"
         )
 
     def whole(total: str) -> str:
@@ -132,7 +133,8 @@ SELECT {OF_GUILD} AS guild_id,
   d.day, {sql.midnight("d.day")} AS time,
   d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
   d.voice_seconds, d.voice_sessions, d.reactions, d.joins, d.leaves,
-  (SELECT COUNT(*) FROM member_daily a WHERE a.guild_id = g.guild_id AND a.day = d.day) AS active_members
+  (SELECT COUNT(*) FROM member_daily a
+    WHERE a.guild_id = g.guild_id AND a.day = d.day AND {did_anything("a")}) AS active_members
 FROM guilds g
 JOIN guild_daily d ON d.guild_id = g.guild_id"""
 

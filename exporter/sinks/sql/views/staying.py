@@ -11,6 +11,7 @@ from exporter.sinks.sql.views.view import (
     View,
     count,
     day,
+    did_anything,
     flag,
     ident,
     number,
@@ -45,7 +46,8 @@ def _retention(sql: Tongue) -> str:
     begin, end = sql.later(cohort, "7 * w.column1"), sql.later(cohort, "7 * w.column1 + 7")
     numbers = ", ".join(f"({number})" for number in range(_COHORTS + 1))
     active = f"""SUM(CASE WHEN EXISTS (SELECT 1 FROM member_daily d
-    WHERE d.guild_id = m.guild_id AND d.user_id = m.user_id AND d.day >= {begin} AND d.day < {end})
+    WHERE d.guild_id = m.guild_id AND d.user_id = m.user_id AND d.day >= {begin} AND d.day < {end}
+      AND {did_anything("d")})
     THEN 1 ELSE 0 END)"""
     here = "SUM(CASE WHEN m.left_at IS NULL THEN 1 ELSE 0 END)"
     return f"""
@@ -83,9 +85,9 @@ RETENTION: Final = View(
 def _newcomers(sql: Tongue) -> str:
     joined = sql.day_of("m.joined_at")
 
-    def did(first: int, last: int, what: str = "") -> str:
+    def did(first: int, last: int, what: str) -> str:
         return f"""SUM(CASE WHEN EXISTS (SELECT 1 FROM member_daily d
-    WHERE d.guild_id = m.guild_id AND d.user_id = m.user_id{what}
+    WHERE d.guild_id = m.guild_id AND d.user_id = m.user_id AND {what}
       AND d.day >= {sql.later(joined, str(first))} AND d.day <= {sql.later(joined, str(last))})
     THEN 1 ELSE 0 END)"""
 
@@ -94,8 +96,8 @@ SELECT {OF_GUILD} AS guild_id,
   {joined} AS day, {sql.midnight(joined)} AS time,
   COUNT(*) AS joined,
   SUM(CASE WHEN s.first_seen <= {sql.hours_later("m.joined_at", 24)} THEN 1 ELSE 0 END) AS active_24h,
-  {did(0, 1, " AND d.messages > 0")} AS wrote_next_day,
-  {did(7, 13)} AS active_week_2,
+  {did(0, 1, "d.messages > 0")} AS wrote_next_day,
+  {did(7, 13, did_anything("d"))} AS active_week_2,
   SUM(CASE WHEN m.left_at IS NULL THEN 1 ELSE 0 END) AS still_here
 FROM guilds g
 JOIN members m ON m.guild_id = g.guild_id AND m.bot IS NOT TRUE

@@ -109,3 +109,8 @@ MIDNIGHT = time("time", "The day's beginning, to draw with.")
 
 OF_GUILD = "CAST(g.guild_id AS TEXT)"
 """The shown id of a guild that was reached by its row ``g``."""
+
+
+def did_anything(row: str) -> str:
+    """Whether a row of ``member_daily`` tells of something done; being reacted to is nothing done."""
+    return f"({row}.messages > 0 OR {row}.voice_seconds > 0 OR {row}.reactions_given > 0)"
