@@ -1,0 +1,315 @@
+"""How each kind of view becomes a panel of the SDK; everything that is not data is decided here."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import singledispatch
+from typing import Final
+
+from dashboards.model import (
+    Bars,
+    Column,
+    Heat,
+    Link,
+    Note,
+    Panel,
+    Rows,
+    Series,
+    Stat,
+    Step,
+    Timeline,
+    View,
+)
+from dashboards.sdk import (
+    bargauge,
+    cog,
+    common,
+    common_models,
+    dashboard,
+    heatmap,
+    heatmap_models,
+    models,
+    stat,
+    statetimeline,
+    table,
+    text,
+    text_models,
+    timeseries,
+)
+from dashboards.style import Colour
+
+Builder = (
+    bargauge.Panel
+    | heatmap.Panel
+    | stat.Panel
+    | statetimeline.Panel
+    | table.Panel
+    | text.Panel
+    | timeseries.Panel
+)
+"""The panel builders in use; all have the same methods for what every panel has."""
+
+Properties = list[models.DynamicConfigValue]
+
+
+@singledispatch
+def look(view: View, panel: Panel) -> Builder:
+    """The builder of a panel with the options of its view set.
+
+    Raises:
+        TypeError: there is no such view.
+    """
+    msg = f"{panel.slug} has a view of no known kind: {view!r}"
+    raise TypeError(msg)
+
+
+@look.register
+def _(view: Stat, panel: Panel) -> Builder:
+    found = (
+        stat.Panel()
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]).values(False))
+        .color_mode(_stat_colour(view, panel))
+        .graph_mode(
+            common_models.BigValueGraphMode.AREA if view.sparkline else common_models.BigValueGraphMode.NONE
+        )
+        .text_mode(_stat_text(view))
+        .justify_mode(common_models.BigValueJustifyMode.CENTER)
+        .wide_layout(True)
+    )
+    if view.trend is not None:
+        found = found.show_percent_change(True).percent_change_color_mode(
+            common_models.PercentChangeColorMode(view.trend.value)
+        )
+    if view.texts:
+        found = found.mappings([value_map(view.texts, {})])
+    return found
+
+
+def _stat_text(view: Stat) -> common_models.BigValueTextMode:
+    if view.label_only:
+        return common_models.BigValueTextMode.NAME
+    if view.names:
+        return common_models.BigValueTextMode.VALUE_AND_NAME
+    return common_models.BigValueTextMode.VALUE
+
+
+def _stat_colour(view: Stat, panel: Panel) -> common_models.BigValueColorMode:
+    if view.filled:
+        return common_models.BigValueColorMode.BACKGROUND
+    if panel.steps or panel.colour:
+        return common_models.BigValueColorMode.VALUE
+    return common_models.BigValueColorMode.NONE
+
+
+@look.register
+def _(view: Series, panel: Panel) -> Builder:
+    found = (
+        timeseries.Panel()
+        .draw_style(common_models.GraphDrawStyle.BARS if view.bars else common_models.GraphDrawStyle.LINE)
+        .line_width(1 if view.bars else 2)
+        .fill_opacity(80 if view.bars else view.fill)
+        .show_points(common_models.VisibilityMode.NEVER)
+        .span_nulls(not view.bars)
+        .axis_border_show(False)
+        .legend(_legend(view))
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(common_models.TooltipDisplayMode.MULTI)
+            .sort(common_models.SortOrder.DESCENDING)
+        )
+    )
+    if view.minimum is not None and not view.downwards:
+        found = found.min(view.minimum)
+    if view.stacked:
+        found = found.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL).group("A"))
+    if view.threshold_line and panel.steps:
+        found = found.thresholds_style(
+            common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
+        )
+    for name in view.downwards:
+        found = found.override_by_name(name, [_property("custom.transform", "negative-Y")])
+    return found
+
+
+def _legend(view: Series) -> common.VizLegendOptions:
+    found = (
+        common.VizLegendOptions()
+        .show_legend(view.legend)
+        .placement(common_models.LegendPlacement.BOTTOM)
+        .calcs(list(view.legend_values))
+    )
+    shape = common_models.LegendDisplayMode
+    return found.display_mode(shape.TABLE if view.legend_values else shape.LIST)
+
+
+@look.register
+def _(view: Bars, panel: Panel) -> Builder:
+    reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(view.all_values).limit(view.limit)
+    return (
+        bargauge.Panel()
+        .reduce_options(reduce)
+        .orientation(common_models.VizOrientation.HORIZONTAL)
+        .display_mode(common_models.BarGaugeDisplayMode.BASIC)
+        .value_mode(common_models.BarGaugeValueMode.TEXT)
+        .show_unfilled(False)
+        .min(0)
+    )
+
+
+@look.register
+def _(view: Rows, panel: Panel) -> Builder:
+    found = (
+        table.Panel()
+        .show_header(True)
+        .cell_height(common_models.TableCellHeight.SM)
+        .filterable(view.tall)
+        .footer(common.TableFooterOptions().show(False).reducer([]))
+    )
+    if view.heat:
+        mode = common_models.TableCellBackgroundDisplayMode.BASIC
+        found = found.cell_options(common_models.TableColoredBackgroundCellOptions(mode=mode))
+    for column in view.columns:
+        found = found.override_by_name(column.name, _column(column))
+    return found
+
+
+@look.register
+def _(view: Timeline, _panel: Panel) -> Builder:
+    return (
+        statetimeline.Panel()
+        .merge_values(True)
+        .show_value(common_models.VisibilityMode.AUTO)
+        .fill_opacity(80)
+        .line_width(0)
+        .row_height(0.8)
+        .mappings(
+            [
+                value_map(
+                    {value: shown for value, (shown, _) in view.texts.items()},
+                    {value: colour for value, (_, colour) in view.texts.items()},
+                )
+            ]
+        )
+        .legend(common.VizLegendOptions().show_legend(False))
+    )
+
+
+@look.register
+def _(_view: Heat, panel: Panel) -> Builder:
+    return (
+        heatmap.Panel()
+        .calculate(False)
+        .color(
+            heatmap.HeatmapColorOptions()
+            .mode(heatmap_models.HeatmapColorMode.SCHEME)
+            .scheme("Blues")
+            .steps(32)
+            .reverse(False)
+        )
+        .y_axis(heatmap.YAxisConfig().unit(panel.unit.value))
+        .cell_gap(1)
+        .show_legend()
+    )
+
+
+@look.register
+def _(view: Note, _panel: Panel) -> Builder:
+    return text.Panel().mode(text_models.TextMode.MARKDOWN).content(view.text)
+
+
+HEAT: Final = {
+    Colour.TALK: models.FieldColorModeId.CONTINUOUS_BLUES,
+    Colour.VOICE: models.FieldColorModeId.CONTINUOUS_PURPLES,
+    Colour.GOOD: models.FieldColorModeId.CONTINUOUS_GREENS,
+}
+"""The scale from pale to dark of a colour, for tables whose cells are a map of heat."""
+
+
+def _column(column: Column) -> Properties:
+    found: Properties = []
+    if column.unit is not None:
+        found.append(_property("unit", column.unit.value))
+    if column.decimals is not None:
+        found.append(_property("decimals", column.decimals))
+    if column.width is not None:
+        found.append(_property("custom.width", column.width))
+    if column.line:
+        found += [
+            _property("custom.drawStyle", "line"),
+            _property("custom.fillOpacity", 0),
+            _property("custom.lineWidth", 2),
+        ]
+    if column.hidden:
+        found.append(_property("custom.hidden", value=True))
+    if column.links:
+        found.append(_property("links", [data_link(link) for link in column.links]))
+    if column.texts or column.colours:
+        found.append(_property("mappings", [value_map(column.texts, column.colours).to_json()]))
+    if column.steps:
+        found.append(_property("thresholds", {"mode": "absolute", "steps": steps(column.steps)}))
+    return found + _cell(column)
+
+
+def _cell(column: Column) -> Properties:
+    if column.bar:
+        colour = column.steps[0].colour if column.steps else Colour.TALK
+        return [
+            _property("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
+            _property("color", {"mode": "fixed", "fixedColor": colour.value}),
+            _property("min", 0),
+        ]
+    if column.coloured:
+        return [
+            _property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
+            _property("color", {"mode": "thresholds"}),
+        ]
+    if column.colours or column.steps:
+        return [_property("custom.cellOptions", {"type": "color-text"})]
+    return []
+
+
+def series_properties(column: Column) -> Properties:
+    """The properties of a series of a graph, told as a column."""
+    return _column(column)
+
+
+def colour_property(colour: Colour) -> models.DynamicConfigValue:
+    """A fixed colour."""
+    return _property("color", {"mode": "fixed", "fixedColor": colour.value})
+
+
+def steps(found: Iterable[Step]) -> list[dict[str, object]]:
+    """Thresholds as JSON."""
+    return [{"color": step.colour.value, "value": step.value} for step in found]
+
+
+def data_link(link: Link) -> dict[str, object]:
+    """A data link as JSON; what leads outside opens a new tab."""
+    return {"title": link.title, "url": link.url, "targetBlank": link.outside}
+
+
+class LinkBuilder(cog.Builder[models.DashboardLink]):
+    """The SDK takes data links for dashboard links, of which only title, url and target are data links'."""
+
+    def __init__(self, link: Link) -> None:
+        self._link = link
+
+    def build(self) -> models.DashboardLink:
+        """The link; ``finish`` drops what a data link has not."""
+        found = dashboard.DashboardLink(self._link.title).url(self._link.url)
+        return found.target_blank(self._link.outside).build()
+
+
+def value_map(texts: Mapping[str, str], colours: Mapping[str, Colour]) -> models.ValueMap:
+    """Texts and colours in place of values."""
+    options = {}
+    for place, value in enumerate(dict.fromkeys([*texts, *colours])):
+        colour = colours.get(value)
+        options[value] = models.ValueMappingResult(
+            text=texts.get(value), color=colour.value if colour else None, index=place
+        )
+    return models.ValueMap(options=options)
+
+
+def _property(name: str, value: object) -> models.DynamicConfigValue:
+    return models.DynamicConfigValue(id_val=name, value=value)

@@ -1,0 +1,292 @@
+"""All servers and all shards: does the bot see everything?"""
+
+from __future__ import annotations
+
+from dashboards.model import (
+    Band,
+    Column,
+    Folder,
+    Link,
+    Page,
+    Panel,
+    Prom,
+    Rows,
+    Section,
+    Series,
+    Sql,
+    Stat,
+    Step,
+    Timeline,
+    Trend,
+)
+from dashboards.names import meter
+from dashboards.pages import parts
+from dashboards.queries import activity, promql
+from dashboards.style import Colour, Unit
+
+_CONNECTED = meter("discord_gateway_connected")
+
+GUILDS = Panel(
+    slug="guilds",
+    title="Servers",
+    about="In how many servers is the bot? The change is against the start of the range; a fall is being "
+    "removed, or an outage that Discord has not told yet.",
+    view=Stat(trend=Trend.UP, sparkline=True),
+    queries=(Prom(promql.guilds()),),
+    colour=Colour.TALK,
+    empty="Exporter down",
+)
+MEMBERS = Panel(
+    slug="members",
+    title="Members",
+    about="How many members do all servers have together? People in several servers count several times.",
+    view=Stat(trend=Trend.UP, sparkline=True),
+    queries=(Prom(promql.state_everywhere("members")),),
+    colour=Colour.GOOD,
+    empty="Exporter down",
+)
+SHARDS = Panel(
+    slug="shards",
+    title="Shards without connection",
+    about="Does every shard have a session? Above 0 the servers of a shard are not seen: what happens there is "
+    "lost unless the audit log tells it later. See the time line below.",
+    view=Stat(filled=True),
+    queries=(Prom(f"count({_CONNECTED} == 0) or vector(0)", instant=True),),
+    unit=Unit.WHOLE,
+    steps=parts.NONE_ALLOWED,
+    empty="Exporter down",
+)
+RATE = Panel(
+    slug="rate",
+    title="Events per second",
+    about="How busy is Discord for this bot? None while servers are busy is a dead connection.",
+    view=Stat(sparkline=True),
+    queries=(Prom(promql.rate("discord_gateway_events_total")),),
+    unit=Unit.PER_SECOND,
+    colour=Colour.TALK,
+    empty="Exporter down",
+)
+LIMITED = Panel(
+    slug="limited",
+    title="Requests refused for their rate",
+    about="Does Discord tell the bot to slow down? Answers 429 in this range; more than a few a day put the "
+    "bot at risk of a ban. Lower discord.requests_per_second.",
+    view=Stat(filled=True),
+    queries=(
+        Prom(
+            promql.grown("discord_rest_requests_total", 'status="429"') + " or vector(0)",
+            instant=True,
+        ),
+    ),
+    unit=Unit.WHOLE,
+    decimals=0,
+    steps=(Step(Colour.CALM), Step(Colour.MILD, 1), Step(Colour.BAD, 20)),
+    empty="Exporter down",
+)
+BLIND = Panel(
+    slug="blind",
+    title="Servers with a blind feature",
+    about="In how many servers does something go unseen for want of a permission? The table below says what "
+    "and which; the invite link of discord-exporter check asks for all that is needed.",
+    view=Stat(),
+    queries=(Prom(f"{promql.own('discord_exporter_blind', how='max')} or vector(0)", instant=True),),
+    unit=Unit.WHOLE,
+    steps=(Step(Colour.CALM), Step(Colour.MILD, 1)),
+    empty="Exporter down",
+)
+FOLDED = Panel(
+    slug="folded",
+    title="Servers shown only as other",
+    about="Are there more servers than Prometheus is given? Their sums are under other; SQL and InfluxDB have "
+    "them all. Raise sinks.prometheus.max_series if Prometheus can take it.",
+    view=Stat(),
+    queries=(Prom(promql.own("discord_exporter_guilds_folded"), instant=True),),
+    unit=Unit.WHOLE,
+    steps=(Step(Colour.CALM), Step(Colour.MILD, 1)),
+    empty="Exporter down",
+)
+TABLE = Panel(
+    slug="table",
+    title="Servers",
+    about="Which server needs a look? Click a name for its overview. Red has lost a fifth of its messages "
+    "against the week before; many actions in 24 hours are trouble.",
+    view=Rows(
+        (
+            *parts.hidden("guild_id", "url"),
+            Column(
+                "Guild",
+                links=(
+                    parts.inside("Overview of this server", parts.OVERVIEW, guild=parts.cell("guild_id")),
+                    parts.inside("Its channels", parts.CHANNELS, guild=parts.cell("guild_id")),
+                    Link("Open in Discord", f"{parts.DISCORD}/{parts.cell('guild_id')}", outside=True),
+                ),
+            ),
+            Column("Members", bar=True, steps=(Step(Colour.GOOD),)),
+            Column(
+                "Net growth 7 d",
+                width=120,
+                steps=(Step(Colour.BAD), Step(Colour.PLAIN, 0), Step(Colour.GOOD, 1)),
+            ),
+            Column("Messages today", width=120),
+            Column("Messages 7 d", bar=True, steps=(Step(Colour.TALK),)),
+            Column("Against 7 d before", Unit.PERCENT, width=140, steps=parts.CHANGE, decimals=0),
+            Column("Active today", width=100),
+            Column("Voice 7 d", Unit.SECONDS, width=100),
+            Column(
+                "Actions 24 h",
+                width=100,
+                steps=(Step(Colour.PLAIN), Step(Colour.WARN, 10), Step(Colour.BAD, 50)),
+            ),
+            Column("Boosts", width=80),
+        ),
+        tall=True,
+    ),
+    queries=(Sql(activity.guild_table),),
+    empty="The bot is in no server yet",
+)
+STATES = Panel(
+    slug="states",
+    title="Connection of each shard",
+    about="Which shard was away, and when? A short gap is a resume and loses nothing; a long one is blind time "
+    "for its servers. All at once is Discord or the network, one alone is that shard.",
+    view=Timeline({"1": ("connected", Colour.CALM), "0": ("away", Colour.BAD)}),
+    queries=(Prom(f"min by (shard) ({_CONNECTED})", "shard {{shard}}"),),
+    unit=Unit.WHOLE,
+    empty="No shard has connected yet",
+)
+LATENCY = Panel(
+    slug="latency",
+    title="Heartbeat round trip",
+    about="How far away is Discord? Above a second for minutes, events come late and the connection is about "
+    "to break: look at the network and the machine's load.",
+    view=Series(threshold_line=True),
+    queries=(Prom(f"max by (shard) ({meter('discord_gateway_latency_seconds')})", "shard {{shard}}"),),
+    unit=Unit.SECONDS,
+    steps=(Step(Colour.GOOD), Step(Colour.MILD, 0.5), Step(Colour.BAD, 1)),
+    empty="No heartbeat answered yet",
+)
+EVENTS = Panel(
+    slug="events",
+    title="Events by type",
+    about="What does Discord send? The busiest types. One that is asked for and never comes lacks an intent.",
+    view=Series(stacked=True, fill=30),
+    queries=(Prom(f"topk(8, {promql.rate('discord_gateway_events_total', by='type')})", "{{type}}"),),
+    unit=Unit.PER_SECOND,
+    empty="Nothing received",
+)
+SESSIONS = Panel(
+    slug="sessions",
+    title="Sessions resumed and begun anew",
+    about="Are connections stable? Resumes are normal, a few a day. New sessions cost of the daily budget of "
+    "1,000 and reload every server: many in an hour is a crash loop.",
+    view=Series(bars=True),
+    queries=(
+        Prom(promql.grown("discord_gateway_resumes_total", over="$__interval"), "resumed"),
+        Prom(promql.grown("discord_gateway_identifies_total", over="$__interval"), "begun anew"),
+    ),
+    colours={"resumed": Colour.MILD, "begun anew": Colour.WARN},
+    step="5m",
+    decimals=0,
+    empty="No reconnects",
+)
+REST = Panel(
+    slug="rest",
+    title="REST requests by answer",
+    about="Does Discord answer the bot's questions? 403 is a missing permission, 429 too many requests, 5xx "
+    "Discord's own trouble.",
+    view=Series(bars=True, stacked=True),
+    queries=(
+        Prom(promql.grown("discord_rest_requests_total", by="status", over="$__interval"), "{{status}}"),
+    ),
+    colours={
+        "200": Colour.CALM,
+        "204": Colour.CALM,
+        "403": Colour.WARN,
+        "404": Colour.MILD,
+        "429": Colour.BAD,
+    },
+    step="1m",
+    decimals=0,
+    empty="Nothing was asked",
+)
+ROUTES = Panel(
+    slug="routes",
+    title="REST requests by route",
+    about="What does the bot ask for? A route that dominates while nothing happens is a question asked in "
+    "vain.",
+    view=Rows((Column("Requests", bar=True, steps=(Step(Colour.TALK),), decimals=0),)),
+    queries=(
+        Prom(
+            f"topk(12, {promql.grown('discord_rest_requests_total', by='route, status')})",
+            instant=True,
+            rows=True,
+        ),
+    ),
+    transformations=(
+        (
+            "organize",
+            {
+                "excludeByName": {"Time": True},
+                "renameByName": {"route": "Route", "status": "Answer", "Value": "Requests"},
+            },
+        ),
+    ),
+    empty="Nothing was asked",
+)
+MISSING = Panel(
+    slug="missing",
+    title="What goes unseen, and why",
+    about="Which permission is missing, in how many servers, and what is not counted for it? Ask their owners, "
+    "or switch the feature off.",
+    view=Rows((Column("Servers", bar=True, steps=(Step(Colour.MILD),)),)),
+    queries=(
+        Prom(f"{promql.own('discord_exporter_blind', by='feature, missing')} > 0", instant=True, rows=True),
+    ),
+    transformations=(
+        (
+            "organize",
+            {
+                "excludeByName": {"Time": True},
+                "renameByName": {"feature": "Not seen", "missing": "For want of", "Value": "Servers"},
+            },
+        ),
+    ),
+    empty="Everything is seen everywhere",
+)
+TOTALS = Panel(
+    slug="totals",
+    title="Messages, joins and leaves in all servers",
+    about="Does something happen everywhere at once? A dent in all servers is Discord or the bot, not the "
+    "communities.",
+    view=Series(bars=True),
+    queries=(
+        Prom(promql.everywhere("messages", promql.HUMAN), "messages"),
+        Prom(promql.everywhere("member_joins"), "joined"),
+        Prom(promql.everywhere("member_leaves"), "left"),
+    ),
+    colours={"messages": Colour.TALK, "joined": Colour.GOOD, "left": Colour.MILD},
+    step="5m",
+    decimals=0,
+    empty="Nothing happened",
+)
+
+PAGE = Page(
+    uid=parts.FLEET,
+    title="Fleet",
+    about="All servers and all shards: does the bot see everything?",
+    folder=Folder.OPERATIONS,
+    annotations=(parts.OUTAGES, parts.RESTARTS),
+    since="24h",
+    refresh="1m",
+    sections=(
+        Section(
+            "",
+            (
+                Band(4, (SHARDS, LIMITED, BLIND, FOLDED, GUILDS, MEMBERS, RATE)),
+                Band(7, (STATES, LATENCY)),
+                Band(12, (TABLE,)),
+            ),
+        ),
+        Section("Discord", (Band(8, (EVENTS, SESSIONS, TOTALS)), Band(9, (REST, ROUTES, MISSING)))),
+    ),
+)
