@@ -21,30 +21,28 @@ from exporter.sinks.sql.views.view import (
 _ACTIVE_HOURS: Final = 14 * 24
 
 _INVITEE: Final = """LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id
-LEFT JOIN member_stats s ON s.guild_id = t.guild_id AND s.user_id = t.invitee_id AND m.left_at IS NULL
-LEFT JOIN member_events b ON b.guild_id = t.guild_id AND b.user_id = t.invitee_id AND b.at = m.left_at
+  AND m.joined_at = t.at
+LEFT JOIN member_stats s ON s.guild_id = m.guild_id AND s.user_id = m.user_id AND m.left_at IS NULL
+LEFT JOIN member_events b ON b.guild_id = m.guild_id AND b.user_id = m.user_id AND b.at = m.left_at
   AND b.event = 'leave' AND b.reason = 'ban'"""
-"""Whom a use ``t`` brought; the ban is looked for at the moment of the last leave and nowhere else."""
+"""What became of a use ``t``, which has the time of its join. A person counts where they joined last, so nobody
+counts twice. The ban is looked for at the moment of the last leave and nowhere else."""
 
 
 def _outcome(sql: Tongue) -> str:
-    def people(condition: str) -> str:
-        return f"COUNT(DISTINCT CASE WHEN {condition} THEN t.invitee_id END)"
-
-    joined = "COUNT(DISTINCT t.invitee_id)"
-    here = people("m.user_id IS NOT NULL AND m.left_at IS NULL")
-    return f"""{joined} AS joined, {here} AS still_here,
-  {people(f"s.last_seen >= {sql.ago(_ACTIVE_HOURS)}")} AS active,
-  {people("b.id IS NOT NULL")} AS banned,
-  {sql.rounded(f"1.0 * {here} / NULLIF({joined}, 0)")} AS still_here_share"""
+    here = "COUNT(CASE WHEN m.left_at IS NULL THEN m.user_id END)"
+    return f"""COUNT(t.id) AS joined, {here} AS still_here,
+  COUNT(CASE WHEN s.last_seen >= {sql.ago(_ACTIVE_HOURS)} THEN 1 END) AS active,
+  COUNT(b.id) AS banned,
+  {sql.rounded(f"1.0 * {here} / NULLIF(COUNT(t.id), 0)")} AS still_here_share"""
 
 
 _OUTCOME: Final = (
-    count("joined", "Different people who came by it, as far as known."),
-    count("still_here", "Those of them who are in the guild now."),
-    count("active", "Those of them who are here and did anything within 14 days."),
-    count("banned", "Those of them whose last leave was a ban."),
-    number("still_here_share", "Share of them who are here; null for none."),
+    count("joined", "Joins by it, as far as seen."),
+    count("still_here", "Joins that were the person's last, and they are in the guild now."),
+    count("active", "Those of them who did anything within 14 days."),
+    count("banned", "Joins that were the person's last and ended with a ban."),
+    number("still_here_share", "Share of the joins that are still here; null for none."),
 )
 
 

@@ -129,7 +129,7 @@ NEWCOMERS: Final = View(
 
 def _joiners(sql: Tongue) -> str:
     made = sql.made_at("e.user_id")
-    age = sql.seconds_between("e.at", made)
+    age = sql.age_at("e.at", "e.user_id")
     return f"""
 SELECT CAST(e.guild_id AS TEXT) AS guild_id,
   e.at, CAST(e.user_id AS TEXT) AS user_id, e.username, e.bot,

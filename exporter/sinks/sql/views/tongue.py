@@ -58,6 +58,9 @@ class Tongue(Protocol):
     def made_at(self, snowflake: str) -> str:
         """The moment an id was made."""
 
+    def age_at(self, moment: str, snowflake: str) -> str:
+        """Seconds from the making of an id to a moment, to the millisecond."""
+
     def moment(self, milliseconds: str) -> str:
         """The moment that many milliseconds after 1970 began."""
 
@@ -131,6 +134,10 @@ class Postgresql:
         """As in ``Tongue``."""
         return self.moment(f"(({snowflake} >> 22) + {DISCORD_EPOCH_MS})")
 
+    def age_at(self, moment: str, snowflake: str) -> str:
+        """As in ``Tongue``."""
+        return self.seconds_between(moment, self.made_at(snowflake))
+
     def moment(self, milliseconds: str) -> str:
         """As in ``Tongue``."""
         return f"to_timestamp({milliseconds} / 1000.0)"
@@ -152,6 +159,8 @@ class Postgresql:
         return f"CAST(ROUND(CAST({number} AS NUMERIC), 3) AS DOUBLE PRECISION)"
 
 
+_EPOCH_DAY: Final = 2_440_587.5
+"""The Julian day on which 1970 began."""
 _RFC3339: Final = "'%Y-%m-%dT%H:%M:%fZ'"
 
 
@@ -211,6 +220,13 @@ class Sqlite:
     def made_at(self, snowflake: str) -> str:
         """As in ``Tongue``."""
         return self.moment(f"(({snowflake} >> 22) + {DISCORD_EPOCH_MS})")
+
+    def age_at(self, moment: str, snowflake: str) -> str:
+        """As in ``Tongue``; text is read once, since that is what takes the time."""
+        return (
+            f"ROUND((julianday({moment}) - {_EPOCH_DAY}) * 86400.0"
+            f" - (({snowflake} >> 22) + {DISCORD_EPOCH_MS}) / 1000.0, 3)"
+        )
 
     def moment(self, milliseconds: str) -> str:
         """As in ``Tongue``."""
