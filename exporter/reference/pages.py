@@ -44,6 +44,13 @@ Points in the bucket `sinks.influxdb.bucket`, but for members, who have a bucket
 value of a window is a delta: sum it. The time of a point lies within its window, below the millisecond
 at a place no other point of the series can have, so a redelivery overwrites exactly itself.
 """
+_LONG_TERM: Final = """
+`discord-exporter migrate` makes the buckets and installs tasks, which InfluxDB runs: they write each measurement
+above but the members' as hours and days into `sinks.influxdb.bucket_longterm`, where nothing expires:
+`discord_messages_1h`, `discord_messages_1d` and so on, with the same tags and fields, at the start of their window
+in UTC. Deltas are summed, of states the last is kept. The token needs the right to manage buckets and tasks for
+that; to run, writing is enough.
+"""
 _RECORDS: Final = """
 One point for each recorded event, tags `guild_id` and `type`, field `count` = 1. Who and why stand in
 SQL.
@@ -177,6 +184,8 @@ def _influxdb(catalogue: Catalogue) -> str:
         f"## {MEMBER_MEASUREMENT}",
         "In the bucket `sinks.influxdb.bucket_members`, tags `guild_id` and `user_id`. Fields are those of:",
         table(("measure", "kind", "what"), members),
+        "## The long term",
+        _LONG_TERM,
     ]
     return page("InfluxDB", *parts)
 
