@@ -1,4 +1,4 @@
-"""``python -m dashboards DIRECTORY`` writes every file of ``provisioning`` that comes from here."""
+"""``python -m dashboards ROOT`` writes every file of the repository that comes from here."""
 
 from __future__ import annotations
 
@@ -7,4 +7,4 @@ from pathlib import Path
 
 from dashboards.writing import write
 
-write(Path(sys.argv[1] if len(sys.argv) > 1 else "provisioning"))
+write(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from pathlib import Path
 
+from dashboards.alerts import grafana, prometheus, runbooks
+from dashboards.alerts.catalogue import ALERTS, GROUPS
 from dashboards.finish import finish
 from dashboards.model import Variant
 from dashboards.pages import pages
@@ -13,13 +15,18 @@ from dashboards.render import render
 
 
 def files() -> Mapping[str, str]:
-    """The text of every file by its path below ``provisioning``."""
-    found: dict[str, str] = {}
+    """The text of every file by its path below the root of the repository."""
+    found: dict[str, str] = {
+        "provisioning/prometheus/rules/discord.yml": prometheus.rules(GROUPS),
+        "provisioning/contacts.example.yaml": grafana.CONTACTS,
+        "docs/runbooks.md": runbooks.page(ALERTS),
+    }
     for variant in Variant:
-        found[f"{variant}/datasources/discord.yaml"] = datasources(variant)
-        found[f"{variant}/dashboards/discord.yaml"] = providers()
+        found[f"provisioning/{variant}/alerting/discord.yaml"] = grafana.rules(GROUPS, variant)
+        found[f"provisioning/{variant}/datasources/discord.yaml"] = datasources(variant)
+        found[f"provisioning/{variant}/dashboards/discord.yaml"] = providers()
         for page in pages():
-            path = f"dashboards/{variant}/{page.folder}/{page.uid}.json"
+            path = f"provisioning/dashboards/{variant}/{page.folder}/{page.uid}.json"
             found[path] = finish(render(page, variant))
     return found
 
@@ -30,7 +37,7 @@ def write(root: Path) -> None:
     A file is replaced as a whole: Grafana reads the folder every few seconds and reports half a file.
     """
     wanted = files()
-    for path in (root / "dashboards").glob("*/*/*.json"):
+    for path in (root / "provisioning" / "dashboards").glob("*/*/*.json"):
         if path.relative_to(root).as_posix() not in wanted:
             path.unlink()
     for name, text in wanted.items():
