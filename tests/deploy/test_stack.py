@@ -16,8 +16,8 @@ from exporter.config.load import parse_config
 ROOT = pathlib.Path(__file__).parents[2]
 STORES = {"influxdb", "postgres", "prometheus", "grafana"}
 PROFILES = {
-    "full": {"exporter"} | STORES,
-    "demo": {"simulator", "exporter-demo"} | STORES,
+    "full": {"exporter", "migrate"} | STORES,
+    "demo": {"simulator", "exporter-demo", "migrate"} | STORES,
     "lite": {"exporter-lite", "prometheus", "grafana-lite"},
 }
 COMPOSE = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
