@@ -12,7 +12,7 @@ from dashboards.model import Annotation, Band, Bars, Page, Panel, Prom, Rows, Sq
 from dashboards.sdk import common_models, dashboard, encoder, models
 from dashboards.sources import DATABASES, DIALECTS, Source, reference
 from dashboards.style import Colour
-from dashboards.targets import RawBuilder, source_of, sql_model, target
+from dashboards.targets import RawBuilder, source_of, target
 
 TAG: Final = "discord"
 ALL: Final = "'*'"
@@ -150,12 +150,11 @@ def _dropdown() -> dashboard.DashboardLink:
 def _variable(variable: Variable, variant: Variant) -> dashboard.QueryVariable | dashboard.CustomVariable:
     everything = models.VariableOption(selected=True, text="All", value="$__all")
     if variable.question is not None:
-        query: dict[str, object] = sql_model(variable.question(DIALECTS[variant]), variant)
         found = (
             dashboard.QueryVariable(variable.name)
             .label(variable.label)
             .datasource(_reference(DATABASES[variant]))
-            .query(query | {"refId": variable.name})
+            .query(variable.question(DIALECTS[variant]))
             .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
             .sort(models.VariableSort.DISABLED)
             .multi(variable.multi)
