@@ -320,6 +320,10 @@ metrics_snapshots = Table(
     _count("unique_active_users", "Members who were active."),
     Column("data", Document, nullable=False, comment="The snapshot as it was made."),
     Index(None, "guild_id", "period_start"),
+    Index(
+        "ix_metrics_snapshots_sums",
+        *("guild_id", "period_start", "total_messages", "total_voice_seconds", "total_reactions"),
+    ),
     comment="Every snapshot, only with `store_snapshots`.",
 )
 

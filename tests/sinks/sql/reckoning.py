@@ -194,7 +194,7 @@ def hours(world: World) -> Iterable[Row]:
     cells: dict[Key, list[Row]] = defaultdict(list)
     for row in world.tables["metrics_snapshots"]:
         start = row["period_start"]
-        if world.ago(28) <= day_of(start) < world.today:
+        if world.ago(14) <= day_of(start) < world.today:
             weekday, hour = day_of(start).isoweekday(), start % DAY // HOUR
             cells[row["guild_id"], weekday, hour].append(row)
     for (guild, weekday, hour), rows in cells.items():
@@ -270,7 +270,7 @@ def _active_between(world: World, member: Row, first: dt.date, last: dt.date, wh
 
 
 def retention(world: World) -> Iterable[Row]:
-    start = monday_of(world.today) - dt.timedelta(weeks=12)
+    start = monday_of(world.today) - dt.timedelta(weeks=8)
     people = [
         m | {"cohort": monday_of(day_of(m["joined_at"]))}
         for m in world.tables["members"]

@@ -22,6 +22,9 @@ from exporter.sinks.sql.views.view import (
     words,
 )
 
+_HEATMAP_DAYS: Final = 14
+"""Each weekday twice."""
+
 _CATEGORY: Final = 4
 _THREADS: Final = "10, 11, 12"
 """Channel types that are never active themselves: Discord docs, Resources › Channel › Channel Types."""
@@ -258,6 +261,7 @@ CHANNELS: Final = View(
 def _hours(sql: Tongue) -> str:
     weekday, hour = sql.weekday("s.period_start"), sql.hour("s.period_start")
     names = " ".join(f"WHEN {number} THEN '{name}'" for number, name in enumerate(_WEEKDAYS, 1))
+    begin, end = sql.midnight(sql.days_ago(_HEATMAP_DAYS)), sql.midnight(sql.today)
     score = "SUM(s.total_messages) + 0.5 * SUM(s.total_voice_seconds) / 60 + 0.2 * SUM(s.total_reactions)"
     return f"""
 SELECT {OF_GUILD} AS guild_id,
@@ -268,13 +272,13 @@ SELECT {OF_GUILD} AS guild_id,
   {sql.rounded(score)} AS score
 FROM guilds g
 JOIN metrics_snapshots s ON s.guild_id = g.guild_id
-  AND s.period_start >= {sql.midnight(sql.days_ago(28))} AND s.period_start < {sql.midnight(sql.today)}
+  AND s.period_start >= {begin} AND s.period_start < {end}
 GROUP BY g.guild_id, {weekday}, {hour}"""
 
 
 HOURS: Final = View(
     "v_activity_hours",
-    "Activity by weekday and hour over the last 28 whole days; rows only with `sinks.sql.store_snapshots`.",
+    "Activity by weekday and hour over the last 14 whole days; rows only with `sinks.sql.store_snapshots`.",
     (
         GUILD,
         count("weekday", "The UTC weekday, 1 for Monday to 7 for Sunday."),

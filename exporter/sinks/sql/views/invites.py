@@ -22,11 +22,12 @@ _ACTIVE_HOURS: Final = 14 * 24
 
 _INVITEE: Final = """LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id
   AND m.joined_at = t.at
-LEFT JOIN member_stats s ON s.guild_id = m.guild_id AND s.user_id = m.user_id AND m.left_at IS NULL
+LEFT JOIN member_stats s ON s.guild_id = m.guild_id
+  AND s.user_id = CASE WHEN m.left_at IS NULL THEN m.user_id END
 LEFT JOIN member_events b ON b.guild_id = m.guild_id AND b.user_id = m.user_id AND b.at = m.left_at
   AND b.event = 'leave' AND b.reason = 'ban'"""
-"""What became of a use ``t``, which has the time of its join. A person counts where they joined last, so nobody
-counts twice. The ban is looked for at the moment of the last leave and nowhere else."""
+"""What became of a use ``t``, which has the time of its join. A person counts where they joined last, so
+nobody counts twice. The ban is looked for at the moment of the last leave and nowhere else."""
 
 
 def _outcome(sql: Tongue) -> str:

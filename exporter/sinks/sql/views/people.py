@@ -62,10 +62,12 @@ MEMBER_DAILY: Final = View(
 def _leaderboard(sql: Tongue) -> str:
     def arm(period: str, since: str) -> str:
         return f"""
-SELECT CAST(s.guild_id AS TEXT) AS guild_id, '{period}' AS period,
-  CAST(s.user_id AS TEXT) AS user_id, m.username,
-  s.messages, s.voice_seconds, s.voice_sessions, s.reactions_given, s.reactions_received,
-  {sql.rounded(_score("s."))} AS score
+SELECT CAST(sums.guild_id AS TEXT) AS guild_id, '{period}' AS period,
+  CAST(sums.user_id AS TEXT) AS user_id,
+  (SELECT m.username FROM members m
+    WHERE m.guild_id = sums.guild_id AND m.user_id = sums.user_id) AS username,
+  sums.messages, sums.voice_seconds, sums.voice_sessions, sums.reactions_given, sums.reactions_received,
+  {sql.rounded(_score("sums."))} AS score
 FROM (
   SELECT g.guild_id, d.user_id,
     CAST(SUM(d.messages) AS BIGINT) AS messages,
@@ -76,8 +78,7 @@ FROM (
   FROM guilds g
   JOIN member_daily d ON d.guild_id = g.guild_id AND d.day >= {since}
   GROUP BY g.guild_id, d.user_id
-) s
-LEFT JOIN members m ON m.guild_id = s.guild_id AND m.user_id = s.user_id"""
+) sums"""
 
     arms = (arm("day", sql.today), arm("week", sql.week()), arm("month", sql.month()))
     return f"""{" UNION ALL ".join(arms)}

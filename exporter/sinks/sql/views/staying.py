@@ -20,8 +20,8 @@ from exporter.sinks.sql.views.view import (
     words,
 )
 
-_COHORTS: Final = 12
-"""Weeks looked back: a quarter shows a trend, and each costs a look per member."""
+_COHORTS: Final = 8
+"""Weeks looked back: two months show a trend, and the looks at members grow with the square."""
 
 _NEWCOMER_DAYS: Final = 60
 
@@ -42,31 +42,38 @@ def _class(value: str, classes: tuple[tuple[int, str], ...]) -> str:
 
 
 def _retention(sql: Tongue) -> str:
-    cohort = sql.monday_of("m.joined_at")
-    begin, end = sql.later(cohort, "7 * w.column1"), sql.later(cohort, "7 * w.column1 + 7")
-    numbers = ", ".join(f"({number})" for number in range(_COHORTS + 1))
-    active = f"""SUM(CASE WHEN EXISTS (SELECT 1 FROM member_daily d
-    WHERE d.guild_id = m.guild_id AND d.user_id = m.user_id AND d.day >= {begin} AND d.day < {end}
-      AND {did_anything("d")})
-    THEN 1 ELSE 0 END)"""
-    here = "SUM(CASE WHEN m.left_at IS NULL THEN 1 ELSE 0 END)"
+    # A cell for each cohort and week, worked out once and not for each member.
+    pairs = ", ".join(f"({ago}, {week})" for ago in range(_COHORTS + 1) for week in range(ago + 1))
+    cohort = sql.later(sql.week(), "-7 * column1")
+
+    def begin(weeks: str) -> str:
+        return sql.later(sql.week(), f"7 * ({weeks} - column1)")
+
+    here = "COUNT(DISTINCT CASE WHEN m.left_at IS NULL THEN m.user_id END)"
+    size, active = "COUNT(DISTINCT m.user_id)", "COUNT(DISTINCT d.user_id)"
     return f"""
 SELECT {OF_GUILD} AS guild_id,
-  {cohort} AS cohort, {sql.midnight(cohort)} AS time,
-  CAST(w.column1 AS BIGINT) AS week,
-  COUNT(*) AS size,
-  {here} AS still_here, {sql.rounded(f"1.0 * {here} / COUNT(*)")} AS still_here_share,
-  {active} AS active, {sql.rounded(f"1.0 * {active} / COUNT(*)")} AS active_share
+  w.cohort, w.joined_from AS time, w.week,
+  {size} AS size,
+  {here} AS still_here, {sql.rounded(f"1.0 * {here} / {size}")} AS still_here_share,
+  {active} AS active, {sql.rounded(f"1.0 * {active} / {size}")} AS active_share
 FROM guilds g
+CROSS JOIN (
+  SELECT DISTINCT {cohort} AS cohort, CAST(column2 AS BIGINT) AS week,
+    {sql.midnight(cohort)} AS joined_from, {sql.midnight(begin("1"))} AS joined_before,
+    {begin("column2")} AS first_day, {begin("column2 + 1")} AS past_day
+  FROM (VALUES {pairs}) pairs
+) w
 JOIN members m ON m.guild_id = g.guild_id AND m.bot IS NOT TRUE
-  AND m.joined_at >= {sql.midnight(sql.later(sql.week(), str(-7 * _COHORTS)))}
-JOIN (VALUES {numbers}) w ON {begin} <= {sql.today}
-GROUP BY g.guild_id, {cohort}, w.column1"""
+  AND m.joined_at >= w.joined_from AND m.joined_at < w.joined_before
+LEFT JOIN member_daily d ON d.guild_id = m.guild_id AND d.user_id = m.user_id
+  AND d.day >= w.first_day AND d.day < w.past_day AND {did_anything("d")}
+GROUP BY g.guild_id, w.cohort, w.joined_from, w.week"""
 
 
 RETENTION: Final = View(
     "v_retention",
-    "Members by the week they joined, of the last 12 weeks: how many were active in each week since.",
+    "Members by the week they joined, this week and the 8 before: how many were active in each week since.",
     (
         GUILD,
         day("cohort", "Monday of the UTC week of the last join."),

@@ -238,7 +238,7 @@ class Sqlite:
 
     def hour(self, moment: str) -> str:
         """As in ``Tongue``."""
-        return f"CAST(strftime('%H', {moment}) AS INTEGER)"
+        return f"CAST(substr({moment}, 12, 2) AS INTEGER)"
 
     def detail(self, document: str, key: str) -> str:
         """As in ``Tongue``."""

@@ -26,6 +26,12 @@ def upgrade() -> None:
         ("ix_invite_tracking_guild_id_invite_code", "invite_tracking", ["guild_id", "invite_code"]),
         ("ix_invite_tracking_shown", "invite_tracking", [guild, "at"]),
         ("ix_invite_tracking_inviter_shown", "invite_tracking", [guild, _text("inviter_id"), "at"]),
+        # Holds the sums themselves: the rows are long, their documents not wanted.
+        (
+            "ix_metrics_snapshots_sums",
+            "metrics_snapshots",
+            ["guild_id", "period_start", "total_messages", "total_voice_seconds", "total_reactions"],
+        ),
     )
     op.create_index("ix_guilds_shown", "guilds", [guild], unique=True)
     for name, table, columns in wanted:
