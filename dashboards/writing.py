@@ -7,6 +7,7 @@ from pathlib import Path
 
 from dashboards.alerts import grafana, prometheus, runbooks
 from dashboards.alerts.catalogue import ALERTS, GROUPS
+from dashboards.cookbook.page import page as cookbook
 from dashboards.finish import finish
 from dashboards.model import Variant
 from dashboards.pages import pages
@@ -19,6 +20,7 @@ def files() -> Mapping[str, str]:
     found: dict[str, str] = {
         "provisioning/prometheus/rules/discord.yml": prometheus.rules(GROUPS),
         "provisioning/contacts.example.yaml": grafana.CONTACTS,
+        "docs/cookbook.md": cookbook(),
         "docs/runbooks.md": runbooks.page(ALERTS),
     }
     for variant in Variant:
