@@ -36,7 +36,7 @@ from dashboards.sdk import (
     text_models,
     timeseries,
 )
-from dashboards.style import Colour
+from dashboards.style import Colour, Unit
 
 Builder = (
     bargauge.Panel
@@ -120,6 +120,8 @@ def _(view: Series, panel: Panel) -> Builder:
     )
     if view.minimum is not None and not view.downwards:
         found = found.min(view.minimum)
+    if view.bars:
+        found = found.max_data_points(BARS)
     if view.stacked:
         found = found.stacking(common.StackingConfig().mode(common_models.StackingMode.NORMAL).group("A"))
     if view.threshold_line and panel.steps:
@@ -143,7 +145,7 @@ def _legend(view: Series) -> common.VizLegendOptions:
 
 
 @look.register
-def _(view: Bars, panel: Panel) -> Builder:
+def _(view: Bars, _panel: Panel) -> Builder:
     reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(view.all_values).limit(view.limit)
     return (
         bargauge.Panel()
@@ -151,13 +153,14 @@ def _(view: Bars, panel: Panel) -> Builder:
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
         .value_mode(common_models.BarGaugeValueMode.TEXT)
+        .name_placement(common_models.BarGaugeNamePlacement.LEFT)
         .show_unfilled(False)
         .min(0)
     )
 
 
 @look.register
-def _(view: Rows, panel: Panel) -> Builder:
+def _(view: Rows, _panel: Panel) -> Builder:
     found = (
         table.Panel()
         .show_header(True)
@@ -165,7 +168,10 @@ def _(view: Rows, panel: Panel) -> Builder:
         .filterable(view.tall)
         .footer(common.TableFooterOptions().show(False).reducer([]))
     )
+    # The panel's empty state would else stand in every empty cell.
+    found = found.override_by_regexp(".*", [_property("noValue", "–")])
     if view.heat:
+        found = found.min_width(HEAT_CELL).align(common_models.FieldTextAlignment.CENTER)
         mode = common_models.TableCellBackgroundDisplayMode.BASIC
         found = found.cell_options(common_models.TableColoredBackgroundCellOptions(mode=mode))
     for column in view.columns:
@@ -175,7 +181,7 @@ def _(view: Rows, panel: Panel) -> Builder:
 
 @look.register
 def _(view: Timeline, _panel: Panel) -> Builder:
-    return (
+    found = (
         statetimeline.Panel()
         .merge_values(True)
         .show_value(common_models.VisibilityMode.AUTO)
@@ -192,10 +198,11 @@ def _(view: Timeline, _panel: Panel) -> Builder:
         )
         .legend(common.VizLegendOptions().show_legend(False))
     )
+    return found.per_page(TIMELINE_ROWS) if view.many else found.disable_pagination()
 
 
 @look.register
-def _(_view: Heat, panel: Panel) -> Builder:
+def _(_view: Heat, _panel: Panel) -> Builder:
     return (
         heatmap.Panel()
         .calculate(False)
@@ -206,7 +213,7 @@ def _(_view: Heat, panel: Panel) -> Builder:
             .steps(32)
             .reverse(False)
         )
-        .y_axis(heatmap.YAxisConfig().unit(panel.unit.value))
+        .y_axis(heatmap.YAxisConfig().unit(Unit.SECONDS.value))
         .cell_gap(1)
         .show_legend()
     )
@@ -217,6 +224,8 @@ def _(view: Note, _panel: Panel) -> Builder:
     return text.Panel().mode(text_models.TextMode.MARKDOWN).content(view.text)
 
 
+BARS: Final = 90
+"""Bars side by side: more are thinner than a finger or an eye can tell apart."""
 HEAT: Final = {
     Colour.TALK: models.FieldColorModeId.CONTINUOUS_BLUES,
     Colour.VOICE: models.FieldColorModeId.CONTINUOUS_PURPLES,
@@ -225,8 +234,16 @@ HEAT: Final = {
 """The scale from pale to dark of a colour, for tables whose cells are a map of heat."""
 
 
+TIMELINE_ROWS: Final = 16
+"""States that are readable one above the other in one panel."""
+HEAT_CELL: Final = 30
+"""Pixels of a cell, so that 24 of them fit side by side."""
+
+
 def _column(column: Column) -> Properties:
     found: Properties = []
+    if column.header:
+        found.append(_property("displayName", column.header))
     if column.unit is not None:
         found.append(_property("unit", column.unit.value))
     if column.decimals is not None:
@@ -243,11 +260,22 @@ def _column(column: Column) -> Properties:
         found.append(_property("custom.hidden", value=True))
     if column.links:
         found.append(_property("links", [data_link(link) for link in column.links]))
-    if column.texts or column.colours:
-        found.append(_property("mappings", [value_map(column.texts, column.colours).to_json()]))
+    if mappings := _mappings(column):
+        found.append(_property("mappings", mappings))
     if column.steps:
         found.append(_property("thresholds", {"mode": "absolute", "steps": steps(column.steps)}))
     return found + _cell(column)
+
+
+def _mappings(column: Column) -> list[dict[str, object]]:
+    found: list[dict[str, object]] = []
+    if column.texts or column.colours:
+        found.append(value_map(column.texts, column.colours).to_json())
+    if column.steps and not column.bar:
+        # Without this nothing takes the colour of the lowest step, which is mostly the worst.
+        result = {"text": "–", "color": "transparent"}
+        found.append({"type": "special", "options": {"match": "null+nan", "result": result}})
+    return found
 
 
 def _cell(column: Column) -> Properties:

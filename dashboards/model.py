@@ -86,10 +86,11 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How the column ``name`` of a table, or the series of that name, is shown."""
+    """How the column ``name`` of a table, or the series of that name, is shown; ``header`` renames it."""
 
     name: str
     unit: Unit | None = None
+    header: str = ""
     steps: tuple[Step, ...] = ()
     links: tuple[Link, ...] = ()
     width: int | None = None
@@ -159,11 +160,13 @@ class Timeline:
     """States over time."""
 
     texts: Mapping[str, tuple[str, Colour]]
+    many: bool = False
+    """There may be more than fit: in pages."""
 
 
 @dataclass(frozen=True, slots=True)
 class Heat:
-    """The buckets of a histogram over time."""
+    """The buckets of a histogram of seconds over time."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -34,7 +34,7 @@ class Colour(enum.StrEnum):
 class Unit(enum.StrEnum):
     """Grafana's unit ids."""
 
-    COUNT = "short"
+    COUNT = "locale"
     WHOLE = "none"
     PERCENT = "percent"
     RATIO = "percentunit"
@@ -45,6 +45,7 @@ class Unit(enum.StrEnum):
     TIME = "dateTimeAsIso"
     AGO = "dateTimeFromNow"
     DAYS = "suffix: d"
+    HOURS = "suffix: h"
     TEXT = "string"
 
 

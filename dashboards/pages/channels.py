@@ -50,9 +50,9 @@ TALKED = parts.count(
     "talked",
     "Time in voice",
     "How much time was spent in the chosen channels, against the days before?",
-    activity.channel_total("voice_seconds"),
+    activity.channel_total("voice_seconds", divisor=3600),
     trend=Trend.UP,
-    unit=Unit.SECONDS,
+    unit=Unit.HOURS,
     colour=Colour.VOICE,
 )
 REACTED = parts.count(
@@ -123,7 +123,7 @@ CHANGED = Panel(
     title="Edited and deleted",
     about="How much is taken back or changed? Deletions that rise with messages are spam; without them, a "
     "quarrel being tidied.",
-    view=Series(bars=True),
+    view=Series(bars=True, stacked=True),
     queries=(Sql(activity.edits_and_deletions, series=True),),
     colours={"Edited": Colour.TALK_LIGHT, "Deleted": Colour.MILD},
     step="1d",

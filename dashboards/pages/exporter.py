@@ -26,7 +26,7 @@ _SECONDS_OLD = (Step(Colour.CALM), Step(Colour.MILD, 60), Step(Colour.BAD, 300))
 
 SINKS = Panel(
     slug="sinks",
-    title="Sinks that take nothing",
+    title="Sinks away",
     about="Does every store take what it is given? Above 0 one is away: nothing is lost while the spool has "
     "room, but dashboards stand still. The failures below say why.",
     view=Stat(filled=True),
@@ -37,7 +37,7 @@ SINKS = Panel(
 )
 LATE = Panel(
     slug="late",
-    title="Oldest entry not delivered",
+    title="Oldest undelivered",
     about="How far behind are the stores? Seconds are normal, minutes mean that a sink is away or too slow.",
     view=Stat(filled=True),
     queries=(Prom(promql.own("discord_exporter_oldest_unsent_seconds", how="max"), instant=True),),
@@ -210,7 +210,7 @@ COMMITS = Panel(
     "disk, and a crash then loses more.",
     view=Heat(),
     queries=(Prom(promql.buckets("discord_exporter_commit_seconds"), "{{le}}", heatmap=True),),
-    unit=Unit.SECONDS,
+    unit=Unit.PER_SECOND,
     step="1m",
     empty="Nothing was committed",
 )

@@ -31,7 +31,7 @@ GUILDS = Panel(
     title="Servers",
     about="In how many servers is the bot? The change is against the start of the range; a fall is being "
     "removed, or an outage that Discord has not told yet.",
-    view=Stat(trend=Trend.UP, sparkline=True),
+    view=Stat(trend=Trend.UP),
     queries=(Prom(promql.guilds()),),
     colour=Colour.TALK,
     empty="Exporter down",
@@ -40,14 +40,14 @@ MEMBERS = Panel(
     slug="members",
     title="Members",
     about="How many members do all servers have together? People in several servers count several times.",
-    view=Stat(trend=Trend.UP, sparkline=True),
+    view=Stat(trend=Trend.UP),
     queries=(Prom(promql.state_everywhere("members")),),
     colour=Colour.GOOD,
     empty="Exporter down",
 )
 SHARDS = Panel(
     slug="shards",
-    title="Shards without connection",
+    title="Shards away",
     about="Does every shard have a session? Above 0 the servers of a shard are not seen: what happens there is "
     "lost unless the audit log tells it later. See the time line below.",
     view=Stat(filled=True),
@@ -68,7 +68,7 @@ RATE = Panel(
 )
 LIMITED = Panel(
     slug="limited",
-    title="Requests refused for their rate",
+    title="Rate limited",
     about="Does Discord tell the bot to slow down? Answers 429 in this range; more than a few a day put the "
     "bot at risk of a ban. Lower discord.requests_per_second.",
     view=Stat(filled=True),
@@ -85,7 +85,7 @@ LIMITED = Panel(
 )
 BLIND = Panel(
     slug="blind",
-    title="Servers with a blind feature",
+    title="Partly blind in",
     about="In how many servers does something go unseen for want of a permission? The table below says what "
     "and which; the invite link of discord-exporter check asks for all that is needed.",
     view=Stat(),
@@ -96,7 +96,7 @@ BLIND = Panel(
 )
 FOLDED = Panel(
     slug="folded",
-    title="Servers shown only as other",
+    title="Folded servers",
     about="Are there more servers than Prometheus is given? Their sums are under other; SQL and InfluxDB have "
     "them all. Raise sinks.prometheus.max_series if Prometheus can take it.",
     view=Stat(),
@@ -149,7 +149,7 @@ STATES = Panel(
     title="Connection of each shard",
     about="Which shard was away, and when? A short gap is a resume and loses nothing; a long one is blind time "
     "for its servers. All at once is Discord or the network, one alone is that shard.",
-    view=Timeline({"1": ("connected", Colour.CALM), "0": ("away", Colour.BAD)}),
+    view=Timeline({"1": ("connected", Colour.CALM), "0": ("away", Colour.BAD)}, many=True),
     queries=(Prom(f"min by (shard) ({_CONNECTED})", "shard {{shard}}"),),
     unit=Unit.WHOLE,
     empty="No shard has connected yet",

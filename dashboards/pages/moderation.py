@@ -57,7 +57,7 @@ DELETED = parts.count(
 )
 YOUNG = parts.count(
     "young",
-    "Young accounts among joins",
+    "Young accounts",
     "Which part of those who joined has an account younger than a week? Above a third with many joins is "
     "the sign of a raid: raise the verification level.",
     moderation.young_share,
@@ -68,7 +68,7 @@ YOUNG = parts.count(
 )
 UNKNOWN = parts.count(
     "unknown",
-    "Actions of unknown origin",
+    "Unknown origin",
     "For which part is it not known who acted? It should be near zero; else the bot lacks the permission View "
     "Audit Log, or was away while it happened.",
     moderation.unknown_share,

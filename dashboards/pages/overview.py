@@ -33,7 +33,7 @@ MEMBERS = Panel(
     title="Members",
     about="How big is the server? The change is against the start of the range. A falling line with few joins "
     "means that newcomers do not make up for those who go: see Growth.",
-    view=Stat(trend=Trend.UP, sparkline=True),
+    view=Stat(trend=Trend.UP),
     queries=(Prom(promql.state("members")),),
     colour=Colour.GOOD,
     links=(parts.inside("Growth", parts.GROWTH),),
@@ -95,7 +95,7 @@ ACTIONS = parts.count(
 )
 WATCHING = Panel(
     slug="watching",
-    title="Is this complete?",
+    title="Complete?",
     about="Can the page be believed? Blind means that a shard has no connection or a sink takes nothing: what "
     "happens now comes late, or is missing. Exporter health says what to do.",
     view=Stat(filled=True, texts={"1": "Yes", "0": "Blind"}),
@@ -180,6 +180,17 @@ LATEST = Panel(
     empty="No bans, kicks or timeouts in this range",
     width=2,
 )
+DAILY = Panel(
+    slug="daily",
+    title="Active members by day",
+    about="On how many people does the server rest? A line that falls for weeks while messages hold is a core "
+    "that talks among itself.",
+    view=Series(legend=False),
+    queries=(Sql(activity.active_by_day, series=True),),
+    colour=Colour.TALK,
+    step="1d",
+    empty="Nobody was active in this range",
+)
 QUIET = Panel(
     slug="quiet",
     title="Quiet channels",
@@ -214,7 +225,10 @@ PAGE = Page(
         ),
         Section(
             "When, and where not",
-            (Band(9, (week("when", "messages", _HUMAN, promql.HUMAN, noun="Messages", width=2), QUIET)),),
+            (
+                Band(9, (week("when", "messages", _HUMAN, promql.HUMAN, noun="Messages"),)),
+                Band(8, (DAILY, QUIET)),
+            ),
         ),
     ),
 )

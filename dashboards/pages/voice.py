@@ -36,9 +36,10 @@ HOURS = Panel(
     about="How much time did people spend talking, added up, against the period before? Alone, muted, "
     "deafened and AFK time is left out.",
     view=Stat(trend=Trend.UP),
-    queries=(Flux(flux.compared("voice_seconds", only=_ACTIVE)),),
-    lite=(Prom(promql.compared("voice_seconds", 'state="active"'), instant=True, rows=True),),
-    unit=Unit.SECONDS,
+    queries=(Flux(flux.compared("voice_seconds", only=_ACTIVE, divisor=3600)),),
+    lite=(Prom(promql.compared("voice_seconds", 'state="active"', divisor=3600), instant=True, rows=True),),
+    unit=Unit.HOURS,
+    decimals=0,
     colour=Colour.VOICE,
     empty="Nobody talked",
 )
@@ -115,7 +116,7 @@ MOVES = Panel(
     title="Comings, goings and moves",
     about="Is there much coming and going? Many entries with short sessions are people who look in; a burst of "
     "moves is a moderator sorting people, or somebody playing with the channels.",
-    view=Series(bars=True),
+    view=Series(),
     queries=(
         Prom(promql.counted("voice_joins"), "entered"),
         Prom(promql.counted("voice_sessions"), "left"),

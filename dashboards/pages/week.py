@@ -30,7 +30,7 @@ def week(
     width: int = 1,
 ) -> Panel:
     """When in the week there is most of a measure, in UTC."""
-    days = Column(_CELL, texts=WEEKDAYS, width=70)
+    days = Column(_CELL, header="Day", texts=WEEKDAYS, width=60)
     return Panel(
         slug=slug,
         title=f"{noun} by weekday and hour (UTC)",

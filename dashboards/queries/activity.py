@@ -176,14 +176,14 @@ def channel_days(column: str) -> Callable[[Dialect], str]:
     return ask
 
 
-def channel_total(column: str) -> Callable[[Dialect], str]:
+def channel_total(column: str, *, divisor: int = 1) -> Callable[[Dialect], str]:
     """An amount of the chosen channels before and in the range."""
 
     def ask(sql: Dialect) -> str:
         rows = view("v_channel_daily")
         where = picked(rows.channel_id, "channel")
         return compared_days(
-            "v_channel_daily", what=f"coalesce(sum({getattr(rows, column)}), 0)", where=where
+            "v_channel_daily", what=f"coalesce(sum({getattr(rows, column)}), 0) / {divisor}", where=where
         )(sql)
 
     return ask

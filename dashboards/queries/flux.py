@@ -25,8 +25,7 @@ def counted(measure: str, *, by: str = "", name: str = "", only: tuple[str, str]
         '  |> aggregateWindow(every: v.windowPeriod, fn: sum, createEmpty: false, timeSrc: "_start")',
     ]
     if name:
-        lines.append(f'  |> set(key: "_field", value: "{name}")')
-        lines.append('  |> group(columns: ["_field"])')
+        lines.append(_named(name))
     return "\n".join(lines)
 
 
@@ -37,14 +36,15 @@ def a_week_before(measure: str, *, name: str, only: tuple[str, str] | None = Non
             'import "date"',
             "",
             f"{_FROM}",
-            "  |> range(start: date.sub(d: 7d, from: v.timeRangeStart), "
-            "stop: date.sub(d: 7d, from: v.timeRangeStop))",
+            "  |> range(",
+            "    start: date.sub(d: 7d, from: v.timeRangeStart),",
+            "    stop: date.sub(d: 7d, from: v.timeRangeStop),",
+            "  )",
             f"  |> filter(fn: (r) => {_condition(measure, only)})",
             "  |> group()",
             '  |> aggregateWindow(every: v.windowPeriod, fn: sum, createEmpty: false, timeSrc: "_start")',
             "  |> timeShift(duration: 7d)",
-            f'  |> set(key: "_field", value: "{name}")',
-            '  |> group(columns: ["_field"])',
+            _named(name),
         ]
     )
 
@@ -154,6 +154,11 @@ def _condition(measure: str, only: tuple[str, str] | None) -> str:
         label, value = only
         parts.append(f'r.{label} == "{label_value(measure, value)}"')
     return " and ".join(parts)
+
+
+def _named(name: str) -> str:
+    # A field called otherwise than `_value` is what Grafana names the series by.
+    return f'  |> keep(columns: ["_time", "_value"])\n  |> rename(columns: {{_value: "{name}"}})'
 
 
 def _require(measure: str, tag: str) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from dashboards.dialect import Dialect
-from dashboards.names import label_value, view
+from dashboards.names import Relation, label_value, view
 from dashboards.queries.clauses import compared, of_guild, picked
 
 YOUNG_DAYS = 7
@@ -54,7 +54,7 @@ def log(sql: Dialect) -> str:
     return (
         f'SELECT {rows.at} AS "When", {rows.action} AS "Action", {rows.target_id}, '
         f'coalesce({rows.target_name}, {rows.target_id}) AS "Member", {rows.moderator_id}, '
-        f"coalesce({rows.moderator_name}, {rows.moderator_id}, 'unknown') AS \"By\", "
+        f'{_by(rows)} AS "By", '
         f'{rows.reason} AS "Reason", {rows.until} AS "Until", {rows.channel_id}, {rows.target_url}, '
         f"{rows.moderator_url} FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} "
         f"AND {picked(rows.action, 'action')} AND {picked(rows.moderator_id, 'moderator')} "
@@ -68,7 +68,7 @@ def latest(sql: Dialect) -> str:
     return (
         f'SELECT {rows.at} AS "When", {rows.action} AS "Action", {rows.target_id}, '
         f'coalesce({rows.target_name}, {rows.target_id}) AS "Member", '
-        f"coalesce({rows.moderator_name}, {rows.moderator_id}, 'unknown') AS \"By\", "
+        f'{_by(rows)} AS "By", '
         f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} '
         f"AND {rows.action} IN ({_list(*HARD, 'unban')}) ORDER BY {rows.at} DESC LIMIT 10"
     )
@@ -193,6 +193,11 @@ def member_count(event: str | None = None) -> Callable[[Dialect], str]:
         )
 
     return ask
+
+
+def _by(rows: Relation) -> str:
+    automatic = f"WHEN {rows.action} IN ({_list(*AUTOMATIC)}) THEN 'AutoMod'"
+    return f"CASE {automatic} ELSE coalesce({rows.moderator_name}, {rows.moderator_id}, 'unknown') END"
 
 
 def _list(*actions: str) -> str:

@@ -1,0 +1,74 @@
+"""The committed dashboards, and stores filled by the real writer for them to read."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from exporter.clock import SystemClock
+from exporter.events.catalogue import full_catalogue
+from exporter.model import STORED, Batch, Entry, Priority, Row
+from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.sql.migration import migrate
+from exporter.sinks.sql.sink import SqlSink
+from tests.dashboards.asking import Databases
+from tests.dashboards.past import Past, pasts
+from tests.servers.postgres import Postgres, postgres
+
+__all__ = ["postgres"]
+
+ROWS = 500
+"""Rows of a batch, as the runner delivers them by default."""
+
+
+@pytest.fixture(scope="session")
+def now() -> int:
+    """One moment for all, so that ranges and data agree."""
+    return int(time.time() * 1000)
+
+
+@pytest.fixture(scope="session")
+def past(now: int) -> tuple[Past, Past]:
+    found = pasts(now)
+    for guild in found:
+        list(guild.tell())
+    return found
+
+
+@pytest.fixture(scope="session")
+def databases(
+    past: tuple[Past, Past], postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Databases]:
+    """The same past in SQLite and PostgreSQL."""
+    file = tmp_path_factory.mktemp("dashboards") / "discord.db"
+    dsn = postgres.dsn(postgres.create_database())
+    entries = [entry for guild in past for entry in guild.entries]
+    with ThreadPoolExecutor(1) as thread:
+        for each in (f"sqlite:///{file}", dsn):
+            thread.submit(lambda each=each: asyncio.run(_fill(each, entries))).result()
+    yield Databases(Path(file), dsn)
+
+
+async def _fill(dsn: str, entries: list[Entry]) -> None:
+    config = SqlConfig(dsn=SecretStr(dsn))
+    await migrate(config)
+    sink = SqlSink(config, clock=SystemClock(), catalogue=full_catalogue())
+    await sink.open()
+    rows = [Row(position, entry) for position, entry in enumerate(entries, 1)]
+    for lane in Priority:
+        waiting = [row for row in rows if row.entry.priority is lane]
+        for start in range(0, len(waiting), ROWS):
+            verdict = await sink.deliver(Batch("past", lane, tuple(waiting[start : start + ROWS])))
+            assert verdict == STORED
+    await sink.close()
+
+
+def load(path: Path) -> dict:
+    return json.loads(path.read_text())
