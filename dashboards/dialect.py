@@ -47,6 +47,10 @@ class Dialect(Protocol):
         """The UTC day is one of the last ``days``, today among them."""
         ...
 
+    def elapsed(self, day: str, days: int) -> str:
+        """``days`` have wholly passed since the beginning of the UTC day."""
+        ...
+
     def day_time(self, day: str) -> str:
         """The start of a UTC day as Grafana takes time."""
         ...
@@ -108,6 +112,9 @@ class Postgres(_Shared):
     def days_since(self, day: str, days: int) -> str:
         return f"{day} > (now() AT TIME ZONE 'UTC')::date - {days}"
 
+    def elapsed(self, day: str, days: int) -> str:
+        return f"{day} + {days} <= (now() AT TIME ZONE 'UTC')::date"
+
     def day_time(self, day: str) -> str:
         return f"{day}::timestamp AT TIME ZONE 'UTC'"
 
@@ -152,6 +159,9 @@ class Sqlite(_Shared):
 
     def days_since(self, day: str, days: int) -> str:
         return f"{day} > date('now', '-{days} days')"
+
+    def elapsed(self, day: str, days: int) -> str:
+        return f"{day} <= date('now', '-{days} days')"
 
     def day_time(self, day: str) -> str:
         return f"CAST(strftime('%s', {day}) AS INTEGER)"

@@ -68,7 +68,7 @@ ACTION: Final = Variable(
 PERIOD: Final = Variable(
     name="period",
     label="Leaderboard of",
-    options={"week": "this week", "day": "today", "month": "this month", "all": "all time"},
+    options={"month": "this month", "week": "this week", "day": "today", "all": "all time"},
 )
 
 RESTARTS: Final = Annotation(

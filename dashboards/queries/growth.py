@@ -130,21 +130,22 @@ def week_one(sql: Dialect) -> str:
     whole = f"sum({rows.size})"
     one = (
         f"SELECT {sql.percent(f'sum({rows.active})', whole)} FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {rows.week} = 1 AND "
+        f"WHERE {of_guild(rows)} AND {rows.week} = 1 AND {sql.elapsed(rows.cohort, 14)} AND "
     )
     recent = sql.days_since(rows.cohort, 42)
     return before_and_now(f"{one} NOT ({recent})", one + recent)
 
 
-def cohorts(_sql: Dialect) -> str:
-    """A row for each week of joining, a column for each week after."""
+def cohorts(sql: Dialect) -> str:
+    """A row for each week of joining, a column for each whole week after."""
     rows = view("v_retention")
     weeks = ", ".join(
-        f'max(CASE WHEN {rows.week} = {week} THEN {rows.active_share} END) AS "Week {week}"'
+        f"max(CASE WHEN {rows.week} = {week} AND {sql.elapsed(rows.cohort, 7 * week + 7)} "
+        f'THEN {rows.active_share} END) AS "Week {week}"'
         for week in range(WEEKS)
     )
     return (
-        f'SELECT {rows.cohort} AS "Joined in week of", max({rows.size}) AS "People", '
+        f'SELECT {sql.text(rows.cohort)} AS "Joined in week of", max({rows.size}) AS "People", '
         f'max({rows.still_here_share}) AS "Still here", {weeks} FROM {rows} '
         f"WHERE {of_guild(rows)} GROUP BY {rows.cohort} ORDER BY {rows.cohort} DESC"
     )

@@ -69,7 +69,10 @@ class Past:
         for _ in range(self.size):
             joined = self.start - self.chance.randrange(1, 700) * DAY
             self._person(joined, None, self.chance.paretovariate(1.2))
-        self.codes = {code: self.moderators[place % 4] for place, code in enumerate(("welcome", "reddit", "stream", "shady"))}
+        self.codes = {
+            code: self.moderators[place % 4]
+            for place, code in enumerate(("welcome", "reddit", "stream", "shady"))
+        }
 
     def _person(self, joined: int, code: str | None, weight: float, age: int | None = None) -> Person:
         made = joined - (age if age is not None else self.chance.randrange(5, 2000) * DAY)
@@ -80,7 +83,9 @@ class Past:
         return found
 
     def _record(self, kind: str, at: int, key: str, **data: Json) -> None:
-        self.entries.append(Entry(kind, self.guild_id, at, f"{kind}:{self.guild_id}:{key}", Priority.CRITICAL, data))
+        self.entries.append(
+            Entry(kind, self.guild_id, at, f"{kind}:{self.guild_id}:{key}", Priority.CRITICAL, data)
+        )
 
     def tell(self) -> Iterator[Entry]:
         """Everything, in the order of time."""
@@ -129,7 +134,12 @@ class Past:
             metrics_entry(self.guild_id, period, f"metrics:{key}", activity, around, MetricsConfig())
         )
         told = activity_entry(
-            self.guild_id, period, f"activity:{key}", activity, names, [person.user_id for person in newcomers]
+            self.guild_id,
+            period,
+            f"activity:{key}",
+            activity,
+            names,
+            [person.user_id for person in newcomers],
         )
         if told is not None:
             self.entries.append(told)
@@ -154,8 +164,10 @@ class Past:
     ) -> int:
         chance, busy = self.chance, self._busy(hour)
         weights = [person.weight * math.exp(-(hour - person.joined) / (60 * DAY)) + 0.01 for person in here]
-        rooms = [key for key in self.text if self.text[key] != "archive-2024"]
-        shares = [10, 6, 1, 4, 3, 8, 0.5][: len(rooms)]
+        rooms = [
+            key for key, name in self.text.items() if name != "archive-2024" or hour < self.start + 20 * DAY
+        ]
+        shares = [10, 6, 1, 4, 3, 8, 0.5, 2][: len(rooms)]
         for person in chance.choices(here, weights, k=round(busy * self.size * chance.uniform(0.3, 0.7))):
             room, at = chance.choices(rooms, shares)[0], hour + chance.randrange(HOUR)
             count(counts, "messages", "human", room, person.user_id)
