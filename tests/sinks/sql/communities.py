@@ -37,6 +37,7 @@ def tell(now: int, *, seed: int = 1) -> Iterator[Entry]:
         for index in range(24):
             yield from _person(chance, place, index + 100 * number, now)
         yield from _actions(chance, place, now)
+        yield from _return(place, now)
     yield Entry("INVITE_DELETE", FIRST, now - HOUR // 2, "gone", Priority.CRITICAL, {"code": "beta"})
 
 
@@ -81,19 +82,48 @@ def _person(chance: random.Random, place: int, index: int, now: int) -> Iterator
     yield came
     code = chance.choice((*CODES, None))
     inviter = chance.choice((*MODERATORS, None)) if code else None
-    told = {
-        "invite_code": code, "inviter_id": inviter, "inviter_username": f"mod{inviter}" if inviter else None,
-        "invitee_id": user, "invitee_username": f"user{user}", "method": "invite" if code else "unknown",
-        "confidence": "certain",
-    }  # fmt: skip
-    yield Entry("INVITE_USE", place, joined, f"use:{place}:{user}", Priority.CRITICAL, told)
-    yield blame(came, invite_code=code, inviter_id=inviter)
+    yield from _use(came, code, inviter)
     stays = (now - joined) // HOUR
     for _ in range(chance.randrange(6)):
         at = joined + chance.randrange(stays + 1) * HOUR
         yield activity(_doings(chance, user, at), at=at, guild=place, key=f"activity:{user}:{at}")
     if chance.random() < 0.5:
         yield from _end(chance, place, user, joined + chance.randrange(stays + 1) * HOUR)
+
+
+def _return(place: int, now: int) -> Iterator[Entry]:
+    """Somebody who came by one invite, was banned, and came again by another."""
+    user = user_id(7, now - 500 * DAY)
+    first, banned, again = now - 30 * DAY - HOUR // 2, now - 20 * DAY - HOUR // 2, now - 10 * DAY - HOUR // 2
+    came, back = join(user, first, guild=place), join(user, again, guild=place)
+    yield came
+    yield from _use(came, CODES[0], MODERATORS[0])
+    yield activity(
+        active(user, ["messages", "human", CHANNELS[0], 3], first=first, last=first),
+        at=first,
+        guild=place,
+        key=f"activity:{user}",
+    )
+    yield leave(user, banned, guild=place, reason="ban")
+    yield ban(f"ban:{place}:{user}", banned, guild=place, target_user_id=user, moderator_id=MODERATORS[0])
+    yield back
+    yield from _use(back, CODES[1], MODERATORS[1])
+
+
+def _use(came: Entry, code: str | None, inviter: int | None) -> Iterator[Entry]:
+    user = came.data["user_id"]
+    told = {
+        "invite_code": code,
+        "inviter_id": inviter,
+        "inviter_username": f"mod{inviter}" if inviter else None,
+        "invitee_id": user,
+        "invitee_username": f"user{user}",
+        "method": "invite" if code else "unknown",
+        "confidence": "certain",
+    }
+    key = f"use:{came.guild_id}:{user}:{came.at}"
+    yield Entry("INVITE_USE", came.guild_id, came.at, key, Priority.CRITICAL, told)
+    yield blame(came, invite_code=code, inviter_id=inviter)
 
 
 def _doings(chance: random.Random, user: int, at: int) -> list[Any]:
