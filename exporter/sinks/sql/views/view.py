@@ -12,36 +12,49 @@ SQLite takes a condition through one level of grouping and no more, so no view g
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from exporter.sinks.sql.views.tongue import Tongue
 
 
 class Kind(enum.Enum):
-    """What a column holds; the value is PostgreSQL's name of the type."""
+    """What a column holds."""
 
-    ID = "text"
+    ID = enum.auto()
     """A Discord id in digits."""
-    TEXT = "text "
+    TEXT = enum.auto()
     """Any text."""
-    COUNT = "bigint"
+    COUNT = enum.auto()
     """A whole number."""
-    SECONDS = "double precision"
+    SECONDS = enum.auto()
     """A length of time in seconds."""
-    NUMBER = "double precision "
+    NUMBER = enum.auto()
     """A number that need not be whole; a share is 0 to 1."""
-    DAY = "date"
+    DAY = enum.auto()
     """A day in UTC; text ``2026-01-31`` in SQLite."""
-    TIME = "timestamp with time zone"
+    TIME = enum.auto()
     """A moment in UTC; text ``2026-01-31T12:00:00.000Z`` in SQLite."""
-    FLAG = "boolean"
+    FLAG = enum.auto()
     """True or false; 1 or 0 in SQLite."""
 
     @property
     def type_name(self) -> str:
         """PostgreSQL's name of the type."""
-        return self.value.strip()
+        return _TYPES[self]
+
+
+_TYPES: Final[Mapping[Kind, str]] = {
+    Kind.ID: "text",
+    Kind.TEXT: "text",
+    Kind.COUNT: "bigint",
+    Kind.SECONDS: "double precision",
+    Kind.NUMBER: "double precision",
+    Kind.DAY: "date",
+    Kind.TIME: "timestamp with time zone",
+    Kind.FLAG: "boolean",
+}
 
 
 @dataclass(frozen=True, slots=True)
