@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check format bench docs lock goldens crash property soak secrets clean
+.PHONY: help install demo test check format bench docs dashboards lock goldens crash property soak secrets clean
 
 help:  ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -38,6 +38,9 @@ bench: $(INSTALLED_DEV)  ## measure; a table, and bench.json
 
 docs: $(INSTALLED)  ## write the reference pages and the schema anew
 	@$(PYTHON_IN) -m exporter.reference docs
+
+dashboards: $(INSTALLED_DEV)  ## write dashboards, alerts and runbooks anew
+	@$(PYTHON_IN) -m dashboards
 
 lock: $(INSTALLED_DEV)  ## resolve the dependencies anew
 	@scripts/lock

@@ -285,6 +285,7 @@ def _cell(column: Column) -> Properties:
             _property("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
             _property("color", {"mode": "fixed", "fixedColor": colour.value}),
             _property("min", 0),
+            _property("fieldMinMax", value=True),
         ]
     if column.coloured:
         return [

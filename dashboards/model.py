@@ -39,7 +39,7 @@ class Folder(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prom:
-    """A PromQL query. ``instant`` asks for the end of the range only; ``rows`` makes a table of the answer."""
+    """A PromQL query. ``instant`` asks for the end of the range alone; ``rows`` makes a table of it."""
 
     expr: str
     legend: str = ""
@@ -229,7 +229,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Bands under a heading; the first section of a dashboard has none. A folded one asks only when opened."""
+    """Bands under a heading; the first one has none. A folded one asks only when it is opened."""
 
     title: str
     bands: tuple[Band, ...]

@@ -26,8 +26,8 @@ from dashboards.style import AUTHORS, Colour, Unit
 STATES = Panel(
     slug="states",
     title="Channels in use, and quiet",
-    about=f"Is the server too large for its talk? Quiet means unused for {activity.QUIET_DAYS} days. More quiet "
-    "channels than used ones scatter people: archive some.",
+    about=f"Is the server too large for its talk? Quiet means unused for {activity.QUIET_DAYS} days. More "
+    f"quiet channels than used ones scatter people: archive some.",
     view=Stat(names=True),
     queries=(Sql(activity.channel_states),),
     columns=(
@@ -41,7 +41,8 @@ STATES = Panel(
 WRITTEN = parts.count(
     "written",
     "Messages",
-    "How much was written in the chosen channels, against the days before?",
+    "How much was written in the chosen channels, against the days before? A fall in one and a rise in "
+    "another is talk that moved; a fall in all is a server going quiet.",
     activity.channel_total("messages"),
     trend=Trend.UP,
     colour=Colour.TALK,
@@ -49,7 +50,8 @@ WRITTEN = parts.count(
 TALKED = parts.count(
     "talked",
     "Time in voice",
-    "How much time was spent in the chosen channels, against the days before?",
+    "How much time was spent in the chosen voice channels, against the days before? A lasting fall means "
+    "that regulars stopped coming: ask them.",
     activity.channel_total("voice_seconds", divisor=3600),
     trend=Trend.UP,
     unit=Unit.HOURS,
@@ -58,7 +60,8 @@ TALKED = parts.count(
 REACTED = parts.count(
     "reacted",
     "Reactions",
-    "How much did people react in the chosen channels, against the days before?",
+    "How much did people react in the chosen channels, against the days before? Fewer reactions on as many "
+    "messages means that fewer people read them.",
     activity.channel_total("reactions"),
     trend=Trend.UP,
     colour=Colour.REACTION,
@@ -81,9 +84,9 @@ TABLE = Panel(
             *parts.hidden("channel_id", "url"),
             Column("Channel", links=parts.CHANNEL_LINKS),
             Column("Kind", width=110),
-            Column("Messages 7 d", width=110),
+            Column("Messages 7 d", width=130),
             Column("Messages 30 d", bar=True, steps=(Step(Colour.TALK),)),
-            Column("Against 30 d before", Unit.PERCENT, width=150, steps=parts.CHANGE, decimals=0),
+            Column("Month change", Unit.PERCENT, width=140, steps=parts.CHANGE, decimals=0),
             Column("Voice 30 d", Unit.SECONDS, bar=True, steps=(Step(Colour.VOICE),)),
             Column(
                 "Quiet for",
@@ -110,7 +113,7 @@ BY_DAY = Panel(
 VOICE_BY_DAY = Panel(
     slug="voice-by-day",
     title="Time in voice by channel and day",
-    about="Which rooms do people use, and on which days?",
+    about="Which rooms do people use, and on which days? One that is missing for weeks can go.",
     view=Series(bars=True, stacked=True),
     queries=(Sql(activity.channel_days("voice_seconds"), series=True),),
     label="${__field.labels.channel}",
@@ -142,8 +145,8 @@ REACTIONS = Panel(
 LIVE = Panel(
     slug="live",
     title="Busiest channels as it happens",
-    about="Where is something going on now? By id; the busiest only, the rest is other. The lite variant needs "
-    "sinks.prometheus.channels in the configuration.",
+    about="Where is something going on now? By id; the busiest only, the rest is other. The lite variant "
+    "needs sinks.prometheus.channels in the configuration.",
     view=Series(bars=True, stacked=True),
     queries=(Flux(flux.counted("messages", by="channel_id", only=("author", "human"))),),
     lite=(Prom(promql.channels("messages"), "{{channel_id}}"),),

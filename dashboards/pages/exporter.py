@@ -49,8 +49,8 @@ LATE = Panel(
 LOST = Panel(
     slug="lost",
     title="Given up",
-    about="Was anything lost in this range? Entries that a sink never takes (dead), or that a full spool had to "
-    "give up (evicted, dropped). Above 0: discord-exporter spool dead shows them and why.",
+    about="Was anything lost in this range? Entries that a sink never takes (dead), or that a full spool "
+    "had to give up (evicted, dropped). Above 0: discord-exporter spool dead shows them and why.",
     view=Stat(filled=True),
     queries=(
         Prom(
@@ -73,8 +73,8 @@ LOST = Panel(
 LAG = Panel(
     slug="lag",
     title="Event loop late, p99",
-    about="Has the process time to work? Above a quarter of a second heartbeats are at risk: the machine is too "
-    "small or too busy.",
+    about="Has the process time to work? Above a quarter of a second heartbeats are at risk: the machine "
+    "is too small or too busy.",
     view=Stat(),
     queries=(Prom(promql.quantile(0.99, "discord_exporter_loop_lag_seconds")),),
     unit=Unit.SECONDS,
@@ -83,8 +83,9 @@ LAG = Panel(
 )
 SERIES = Panel(
     slug="series",
-    title="Room for series",
-    about="How much of the limit on Prometheus series is used? At 100 % further servers appear only as other.",
+    title="Series used",
+    about="How much of the limit on Prometheus series is used? At 100 % further servers appear only as "
+    "other.",
     view=Stat(),
     queries=(
         Prom(
@@ -100,7 +101,8 @@ SERIES = Panel(
 UPTIME = Panel(
     slug="uptime",
     title="Running for",
-    about="When did it start last? Minutes where days were expected is a restart nobody asked for: read the log.",
+    about="When did it start last? Minutes where days were expected is a restart nobody asked for: read "
+    "the log.",
     view=Stat(),
     queries=(Prom(f"time() - {promql.own('discord_exporter_start_time_seconds', how='max')}", instant=True),),
     unit=Unit.SECONDS,
@@ -127,9 +129,9 @@ VERSION = Panel(
 FLOW = Panel(
     slug="flow",
     title="From Discord to the stores",
-    about="Does as much go out as comes in? Counters are summed into windows, so far fewer entries are spooled "
-    "than events received; delivered follows spooled for each sink. A line that falls away shows where it "
-    "sticks.",
+    about="Does as much go out as comes in? Counters are summed into windows, so far fewer entries are "
+    "spooled than events received; delivered follows spooled for each sink. A line that falls away shows "
+    "where it sticks.",
     view=Series(),
     queries=(
         Prom(promql.rate("discord_exporter_received_total"), "received"),
@@ -144,8 +146,8 @@ FLOW = Panel(
 WAITING = Panel(
     slug="waiting",
     title="Waiting for each sink",
-    about="Does a backlog grow? A saw-tooth is normal. A line that only rises is a sink that is away or too slow; "
-    "the spool keeps it until it is full.",
+    about="Does a backlog grow? A saw-tooth is normal. A line that only rises is a sink that is away or "
+    "too slow; the spool keeps it until it is full.",
     view=Series(stacked=False),
     queries=(
         Prom(f"sum by (sink) ({meter('discord_exporter_pending_entries')})", "{{sink}}"),
@@ -168,7 +170,8 @@ AGE = Panel(
 UP = Panel(
     slug="up",
     title="Sinks",
-    about="Which store was away, and when?",
+    about="Which store was away, and when? Gaps that come back at the same hour are its backups or its "
+    "limits.",
     view=Timeline({"1": ("takes", Colour.CALM), "0": ("away", Colour.BAD)}),
     queries=(Prom(f"min by (sink) ({meter('discord_exporter_sink_up')})", "{{sink}}"),),
     unit=Unit.WHOLE,
@@ -177,12 +180,13 @@ UP = Panel(
 FAILURES = Panel(
     slug="failures",
     title="Deliveries that failed",
-    about="Why does a sink not take what it is given? Timeouts and refused connections are its host; unauthorized "
-    "is a token; anything about a row is a bug worth reporting.",
+    about="Why does a sink not take what it is given? Timeouts and refused connections are its host; "
+    "unauthorized is a token; anything about a row is a bug worth reporting.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(
-            promql.grown("discord_exporter_sink_failures_total", by="sink, reason", over="$__interval"),
+            promql.grown("discord_exporter_sink_failures_total", by="sink, reason", over="$__interval")
+            + " > 0",
             "{{sink}}: {{reason}}",
         ),
     ),
@@ -203,11 +207,22 @@ DELIVER = Panel(
     unit=Unit.SECONDS,
     empty="Nothing was delivered",
 )
+DISK = Panel(
+    slug="disk",
+    title="Room on the disk",
+    about="How long until the disk is full? Below 1 GiB there is no time left to wait: free some, or lower "
+    "spool.max_bytes so that old entries go before new ones are refused.",
+    view=Series(threshold_line=True, legend=False),
+    queries=(Prom(promql.own("discord_exporter_volume_free_bytes", how="min"), "free"),),
+    unit=Unit.BYTES,
+    steps=(Step(Colour.BAD), Step(Colour.WARN, 2**30), Step(Colour.GOOD, 4 * 2**30)),
+    empty="Exporter down",
+)
 COMMITS = Panel(
     slug="commits",
     title="Duration of spool commits",
-    about="Is the disk quick enough? Commits should take milliseconds; a band above 100 ms is a slow or shared "
-    "disk, and a crash then loses more.",
+    about="Is the disk quick enough? Commits should take milliseconds; a band above 100 ms is a slow or "
+    "shared disk, and a crash then loses more.",
     view=Heat(),
     queries=(Prom(promql.buckets("discord_exporter_commit_seconds"), "{{le}}", heatmap=True),),
     unit=Unit.PER_SECOND,
@@ -222,32 +237,37 @@ SPOOL = Panel(
     view=Series(),
     queries=(
         Prom(f"sum by (file) ({meter('discord_exporter_spool_bytes')})", "{{file}}"),
+        Prom(promql.own("discord_exporter_spool_limit_bytes"), "limit"),
         Prom(
             f"predict_linear(sum({meter('discord_exporter_spool_bytes')})[1h:1m], 6 * 3600) > 0", "in 6 hours"
         ),
     ),
     unit=Unit.BYTES,
-    colours={"in 6 hours": Colour.REST},
+    colours={"in 6 hours": Colour.REST, "limit": Colour.BAD},
     empty="Exporter down",
 )
 GIVEN_UP = Panel(
     slug="given-up",
     title="Rejected, dropped, dead and evicted",
-    about="What does not arrive, and why? Rejected is input that could not be used; the others are losses. The "
-    "reasons name the cause.",
+    about="What does not arrive, and why? Rejected is input that could not be used; the others are "
+    "losses. The reasons name the cause.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(
-            promql.grown("discord_exporter_rejected_total", by="reason", over="$__interval"),
+            promql.grown("discord_exporter_rejected_total", by="reason", over="$__interval") + " > 0",
             "rejected: {{reason}}",
         ),
         Prom(
-            promql.grown("discord_exporter_dropped_total", by="reason", over="$__interval"),
+            promql.grown("discord_exporter_dropped_total", by="reason", over="$__interval") + " > 0",
             "dropped: {{reason}}",
         ),
-        Prom(promql.grown("discord_exporter_dead_total", by="sink", over="$__interval"), "dead: {{sink}}"),
         Prom(
-            promql.grown("discord_exporter_evicted_total", by="sink", over="$__interval"), "evicted: {{sink}}"
+            promql.grown("discord_exporter_dead_total", by="sink", over="$__interval") + " > 0",
+            "dead: {{sink}}",
+        ),
+        Prom(
+            promql.grown("discord_exporter_evicted_total", by="sink", over="$__interval") + " > 0",
+            "evicted: {{sink}}",
         ),
     ),
     step="1m",
@@ -288,8 +308,8 @@ TYPES = Panel(
 INQUIRIES = Panel(
     slug="inquiries",
     title="Questions to Discord's REST API",
-    about="Are look-ups (who banned, which invite) answered in time? Waiting ones that pile up are held back by "
-    "the rate limit; refused ones lack a permission.",
+    about="Are look-ups (who banned, which invite) answered in time? Waiting ones that pile up are held "
+    "back by the rate limit; refused ones lack a permission.",
     view=Series(),
     queries=(
         Prom(promql.grown("discord_exporter_inquiries_asked_total", over="$__interval"), "asked"),
@@ -317,7 +337,8 @@ INQUIRIES = Panel(
 PAGE = Page(
     uid=parts.EXPORTER,
     title="Exporter health",
-    about="Does the exporter do its work, and if not, where does it stick? From left to right as the data flows.",
+    about="Does the exporter do its work, and if not, where does it stick? From left to right as the data "
+    "flows.",
     folder=Folder.OPERATIONS,
     annotations=(parts.OUTAGES, parts.RESTARTS),
     since="6h",
@@ -331,7 +352,7 @@ PAGE = Page(
             ),
         ),
         Section("Stores", (Band(8, (UP, FAILURES, DELIVER)),)),
-        Section("Spool and losses", (Band(8, (SPOOL, COMMITS, GIVEN_UP)),)),
+        Section("Spool and losses", (Band(8, (SPOOL, DISK, COMMITS, GIVEN_UP)),)),
         Section("What comes in", (Band(10, (TYPES, INQUIRIES)),)),
     ),
 )

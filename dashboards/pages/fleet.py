@@ -48,8 +48,8 @@ MEMBERS = Panel(
 SHARDS = Panel(
     slug="shards",
     title="Shards away",
-    about="Does every shard have a session? Above 0 the servers of a shard are not seen: what happens there is "
-    "lost unless the audit log tells it later. See the time line below.",
+    about="Does every shard have a session? Above 0 the servers of a shard are not seen: what happens "
+    "there is lost unless the audit log tells it later. See the time line below.",
     view=Stat(filled=True),
     queries=(Prom(f"count({_CONNECTED} == 0) or vector(0)", instant=True),),
     unit=Unit.WHOLE,
@@ -58,7 +58,7 @@ SHARDS = Panel(
 )
 RATE = Panel(
     slug="rate",
-    title="Events per second",
+    title="Events",
     about="How busy is Discord for this bot? None while servers are busy is a dead connection.",
     view=Stat(sparkline=True),
     queries=(Prom(promql.rate("discord_gateway_events_total")),),
@@ -85,7 +85,7 @@ LIMITED = Panel(
 )
 BLIND = Panel(
     slug="blind",
-    title="Partly blind in",
+    title="Partly blind",
     about="In how many servers does something go unseen for want of a permission? The table below says what "
     "and which; the invite link of discord-exporter check asks for all that is needed.",
     view=Stat(),
@@ -97,13 +97,24 @@ BLIND = Panel(
 FOLDED = Panel(
     slug="folded",
     title="Folded servers",
-    about="Are there more servers than Prometheus is given? Their sums are under other; SQL and InfluxDB have "
-    "them all. Raise sinks.prometheus.max_series if Prometheus can take it.",
+    about="Are there more servers than Prometheus is given? Their sums are under other; SQL and InfluxDB "
+    "have them all. Raise sinks.prometheus.max_series if Prometheus can take it.",
     view=Stat(),
     queries=(Prom(promql.own("discord_exporter_guilds_folded"), instant=True),),
     unit=Unit.WHOLE,
     steps=(Step(Colour.CALM), Step(Colour.MILD, 1)),
     empty="Exporter down",
+)
+BUDGET = Panel(
+    slug="budget",
+    title="Sessions left",
+    about="How many new sessions does Discord allow until its daily budget is refilled? Near 0 shards "
+    "that lose theirs stay away: find out why they begin anew (below) before restarting anything.",
+    view=Stat(),
+    queries=(Prom(promql.own("discord_gateway_identifies_remaining", how="min"), instant=True),),
+    unit=Unit.COUNT,
+    steps=(Step(Colour.BAD), Step(Colour.WARN, 50), Step(Colour.CALM, 200)),
+    empty="Not told yet",
 )
 TABLE = Panel(
     slug="table",
@@ -123,21 +134,21 @@ TABLE = Panel(
             ),
             Column("Members", bar=True, steps=(Step(Colour.GOOD),)),
             Column(
-                "Net growth 7 d",
+                "Growth 7 d",
                 width=120,
                 steps=(Step(Colour.BAD), Step(Colour.PLAIN, 0), Step(Colour.GOOD, 1)),
             ),
-            Column("Messages today", width=120),
+            Column("Messages today", width=150),
             Column("Messages 7 d", bar=True, steps=(Step(Colour.TALK),)),
-            Column("Against 7 d before", Unit.PERCENT, width=140, steps=parts.CHANGE, decimals=0),
-            Column("Active today", width=100),
-            Column("Voice 7 d", Unit.SECONDS, width=100),
+            Column("Week change", Unit.PERCENT, width=130, steps=parts.CHANGE, decimals=0),
+            Column("Active today", width=130),
+            Column("Voice 7 d", Unit.SECONDS, width=110),
             Column(
                 "Actions 24 h",
-                width=100,
+                width=130,
                 steps=(Step(Colour.PLAIN), Step(Colour.WARN, 10), Step(Colour.BAD, 50)),
             ),
-            Column("Boosts", width=80),
+            Column("Boosts", width=95),
         ),
         tall=True,
     ),
@@ -147,8 +158,8 @@ TABLE = Panel(
 STATES = Panel(
     slug="states",
     title="Connection of each shard",
-    about="Which shard was away, and when? A short gap is a resume and loses nothing; a long one is blind time "
-    "for its servers. All at once is Discord or the network, one alone is that shard.",
+    about="Which shard was away, and when? A short gap is a resume and loses nothing; a long one is blind "
+    "time for its servers. All at once is Discord or the network, one alone is that shard.",
     view=Timeline({"1": ("connected", Colour.CALM), "0": ("away", Colour.BAD)}, many=True),
     queries=(Prom(f"min by (shard) ({_CONNECTED})", "shard {{shard}}"),),
     unit=Unit.WHOLE,
@@ -170,7 +181,7 @@ EVENTS = Panel(
     title="Events by type",
     about="What does Discord send? The busiest types. One that is asked for and never comes lacks an intent.",
     view=Series(stacked=True, fill=30),
-    queries=(Prom(f"topk(8, {promql.rate('discord_gateway_events_total', by='type')})", "{{type}}"),),
+    queries=(Prom(f"topk(6, {promql.rate('discord_gateway_events_total', by='type')})", "{{type}}"),),
     unit=Unit.PER_SECOND,
     empty="Nothing received",
 )
@@ -181,8 +192,8 @@ SESSIONS = Panel(
     "1,000 and reload every server: many in an hour is a crash loop.",
     view=Series(bars=True),
     queries=(
-        Prom(promql.grown("discord_gateway_resumes_total", over="$__interval"), "resumed"),
-        Prom(promql.grown("discord_gateway_identifies_total", over="$__interval"), "begun anew"),
+        Prom(promql.grown("discord_gateway_resumes_total", over="$__interval") + " > 0", "resumed"),
+        Prom(promql.grown("discord_gateway_identifies_total", over="$__interval") + " > 0", "begun anew"),
     ),
     colours={"resumed": Colour.MILD, "begun anew": Colour.WARN},
     step="5m",
@@ -236,8 +247,8 @@ ROUTES = Panel(
 MISSING = Panel(
     slug="missing",
     title="What goes unseen, and why",
-    about="Which permission is missing, in how many servers, and what is not counted for it? Ask their owners, "
-    "or switch the feature off.",
+    about="Which permission is missing, in how many servers, and what is not counted for it? Ask their "
+    "owners, or switch the feature off.",
     view=Rows((Column("Servers", bar=True, steps=(Step(Colour.MILD),)),)),
     queries=(
         Prom(f"{promql.own('discord_exporter_blind', by='feature, missing')} > 0", instant=True, rows=True),
@@ -282,7 +293,7 @@ PAGE = Page(
         Section(
             "",
             (
-                Band(4, (SHARDS, LIMITED, BLIND, FOLDED, GUILDS, MEMBERS, RATE)),
+                Band(4, (SHARDS, LIMITED, BUDGET, BLIND, FOLDED, GUILDS, MEMBERS, RATE)),
                 Band(7, (STATES, LATENCY)),
                 Band(12, (TABLE,)),
             ),

@@ -35,8 +35,8 @@ NET = parts.count(
 JOINED = parts.count(
     "joined",
     "Joined",
-    "How many came, against the period before? A fall after an invite ended or a listing was lost is found in "
-    "the table of invites.",
+    "How many came, against the period before? A fall after an invite ended or a listing was lost is "
+    "found in the table of invites.",
     growth.joins,
     trend=Trend.UP,
     colour=Colour.GOOD,
@@ -54,8 +54,8 @@ LEFT = parts.count(
 ACTIVATION = parts.count(
     "activation",
     "Newcomers active within a day",
-    "Does the welcome work? The share of those who joined in this range and wrote, talked or reacted within 24 "
-    "hours, against the days before. Below 30 % the first steps are too many, or too hidden.",
+    "Does the welcome work? The share of those who joined in this range and wrote, talked or reacted "
+    "within 24 hours, against the days before. Below 30 % the first steps are too many, or too hidden.",
     growth.activation,
     trend=Trend.UP,
     unit=Unit.PERCENT,
@@ -76,8 +76,8 @@ WEEK_ONE = parts.count(
 FLOW = Panel(
     slug="flow",
     title="Coming and going",
-    about="When do people come and go? Leaves point down, coloured by reason. Compare peaks of joins with what "
-    "was announced, and leaves with what was decided.",
+    about="When do people come and go? Leaves point down, coloured by reason. Compare peaks of joins with "
+    "what was announced, and leaves with what was decided.",
     view=Series(bars=True, stacked=True, downwards=tuple(LEAVES)),
     queries=(Sql(growth.coming, series=True), Sql(growth.going, series=True)),
     colours={"joined": Colour.GOOD, **LEAVES},
@@ -110,8 +110,8 @@ FUNNEL = Panel(
 COHORTS = Panel(
     slug="cohorts",
     title="Who was active in the weeks after joining",
-    about="Do newer members stay better than older ones did? A row is all who joined in a week, a column what "
-    "part of them was active so many weeks later. Look down a column: greener is better.",
+    about="Do newer members stay better than older ones did? A row is all who joined in a week, a column "
+    "what part of them was active so many weeks later. Look down a column: greener is better.",
     view=Rows(
         (
             Column("Joined in week of", width=140),
@@ -162,8 +162,8 @@ TENURE = Panel(
 INVITES = Panel(
     slug="invites",
     title="Invites",
-    about="Which invites bring people who stay? Keep those, and remove what brings only people who are banned. "
-    "Click a code for everybody who came by it.",
+    about="Which invites bring people who stay? Keep those, and remove what brings only people who are "
+    "banned. Click a code for everybody who came by it.",
     view=Rows(
         (
             *parts.hidden("inviter_id", "url"),
@@ -229,8 +229,8 @@ USES = Panel(
 DOORS = Panel(
     slug="doors",
     title="Joins, leaves and invites as they are counted",
-    about="Is anything moving right now? From Prometheus, which knows within seconds; exact numbers are those "
-    "above.",
+    about="Is anything moving right now? From Prometheus, which knows within seconds; exact numbers are "
+    "those above.",
     view=Series(bars=True),
     queries=(
         Prom(promql.counted("member_joins"), "joined"),

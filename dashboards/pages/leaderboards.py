@@ -12,8 +12,8 @@ _EMPTY = "Nobody in this period; days and weeks begin at midnight UTC"
 SCORE = parts.ranking(
     "score",
     "Most active",
-    "Who does most in all? The score is messages + 0.5 × minutes in voice + 0.2 × reactions given. Give those "
-    "who lead it month after month something to do.",
+    "Who does most in all? The score is messages + 0.5 × minutes in voice + 0.2 × reactions given. Give "
+    "those who lead it month after month something to do.",
     activity.ranking("score", "Score", limit=15),
     of="member",
     header="Score",
@@ -23,7 +23,8 @@ SCORE = parts.ranking(
 MESSAGES = parts.ranking(
     "messages",
     "Messages",
-    "Who writes most in this period?",
+    "Who writes most in this period? Much more than all others together is somebody monologuing, or a bot "
+    "that runs as a person.",
     activity.ranking("messages", "Messages", limit=15),
     of="member",
     header="Messages",
@@ -33,7 +34,8 @@ MESSAGES = parts.ranking(
 VOICE = parts.ranking(
     "voice",
     "Time in voice",
-    "Who talks most in this period? Time in the AFK channel or deafened does not count as talk here or there.",
+    "Who talks most in this period? Time in the AFK channel or deafened does not count as talk here or "
+    "there.",
     activity.ranking("voice_seconds", "In voice", limit=15),
     of="member",
     header="In voice",
@@ -44,7 +46,8 @@ VOICE = parts.ranking(
 GIVEN = parts.ranking(
     "given",
     "Reactions given",
-    "Who answers others with a reaction?",
+    "Who answers others with a reaction? Those at the top make a server feel friendly; nobody here makes it "
+    "feel empty.",
     activity.ranking("reactions_given", "Given", limit=15),
     of="member",
     header="Given",
@@ -81,7 +84,7 @@ RISING = Panel(
 CHANNELS = parts.ranking(
     "channels",
     "Channels by messages",
-    "Where is most written in the time range?",
+    "Where is most written in the time range? A channel far ahead may need a second one beside it.",
     activity.top_channels("messages", "Messages", limit=15),
     of="channel",
     header="Messages",
@@ -91,8 +94,8 @@ CHANNELS = parts.ranking(
 EMOJI = Panel(
     slug="emoji",
     title="Emoji",
-    about="Which emoji does the server speak with? Numbers are the ids of its own. Own emoji that nobody uses "
-    "can make room for others.",
+    about="Which emoji does the server speak with? Numbers are the ids of its own. Own emoji that nobody "
+    "uses can make room for others.",
     view=Rows((Column("Used", bar=True, steps=(Step(Colour.REACTION),)),)),
     queries=(Flux(flux.ranked("reactions", "emoji", limit=15, header="Emoji", amount="Used")),),
     lite=(),

@@ -19,8 +19,8 @@ BANS = parts.count(
 KICKS = parts.count(
     "kicks",
     "Kicks and prunes",
-    "How many were removed without a ban, against the period before? Many with few bans mean that people come "
-    "back.",
+    "How many were removed without a ban, against the period before? Many with few bans mean that people "
+    "come back.",
     moderation.taken("kick", "prune"),
     trend=Trend.DOWN,
     colour=Colour.BAD,
@@ -39,8 +39,8 @@ TIMEOUTS = parts.count(
 AUTOMOD = parts.count(
     "automod",
     "Stopped by AutoMod",
-    "How much did Discord's rules stop by themselves? A sudden rise is spam; a rule that stops hundreds a day "
-    "in quiet times may be too strict.",
+    "How much did Discord's rules stop by themselves? A sudden rise is spam; a rule that stops hundreds a "
+    "day in quiet times may be too strict.",
     moderation.taken(*moderation.AUTOMATIC),
     trend=Trend.NEITHER,
     colour=Colour.MILD,
@@ -69,8 +69,8 @@ YOUNG = parts.count(
 UNKNOWN = parts.count(
     "unknown",
     "Unknown origin",
-    "For which part is it not known who acted? It should be near zero; else the bot lacks the permission View "
-    "Audit Log, or was away while it happened.",
+    "For which part is it not known who acted? It should be near zero; else the bot lacks the permission "
+    "View Audit Log, or was away while it happened.",
     moderation.unknown_share,
     trend=None,
     unit=Unit.PERCENT,

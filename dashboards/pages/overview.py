@@ -31,8 +31,8 @@ _HUMAN: Final = ("author", "human")
 MEMBERS = Panel(
     slug="members",
     title="Members",
-    about="How big is the server? The change is against the start of the range. A falling line with few joins "
-    "means that newcomers do not make up for those who go: see Growth.",
+    about="How big is the server? The change is against the start of the range. A falling line with few "
+    "joins means that newcomers do not make up for those who go: see Growth.",
     view=Stat(trend=Trend.UP),
     queries=(Prom(promql.state("members")),),
     colour=Colour.GOOD,
@@ -52,8 +52,8 @@ NET = parts.count(
 MESSAGES = Panel(
     slug="messages",
     title="Messages",
-    about="How much do people write? Bots and webhooks are left out. The change is against the period before; "
-    "a fall of more than a fifth that no holiday explains deserves a look at the channels.",
+    about="How much do people write? Bots and webhooks are left out. The change is against the period "
+    "before; a fall of more than a fifth that no holiday explains deserves a look at the channels.",
     view=Stat(trend=Trend.UP),
     queries=(Flux(flux.compared("messages", only=_HUMAN)),),
     lite=(Prom(promql.compared("messages", promql.HUMAN), instant=True, rows=True),),
@@ -65,8 +65,8 @@ MESSAGES = Panel(
 ACTIVE = parts.count(
     "active",
     "Active members",
-    "How many different people wrote, talked or reacted? The change is against the days before. Messages that "
-    "rise while this falls mean that fewer people do all the talking.",
+    "How many different people wrote, talked or reacted? The change is against the days before. Messages "
+    "that rise while this falls mean that fewer people do all the talking.",
     activity.active_members,
     trend=Trend.UP,
     colour=Colour.TALK,
@@ -96,8 +96,8 @@ ACTIONS = parts.count(
 WATCHING = Panel(
     slug="watching",
     title="Complete?",
-    about="Can the page be believed? Blind means that a shard has no connection or a sink takes nothing: what "
-    "happens now comes late, or is missing. Exporter health says what to do.",
+    about="Can the page be believed? Blind means that a shard has no connection or a sink takes nothing: "
+    "what happens now comes late, or is missing. Exporter health says what to do.",
     view=Stat(filled=True, texts={"1": "Yes", "0": "Blind"}),
     queries=(
         Prom(
@@ -107,7 +107,7 @@ WATCHING = Panel(
     ),
     unit=Unit.WHOLE,
     steps=(Step(Colour.BAD), Step(Colour.CALM, 1)),
-    links=(parts.inside("Exporter health", parts.EXPORTER),),
+    links=(parts.across("Exporter health", parts.EXPORTER),),
     empty="Exporter down",
 )
 TALK = Panel(
@@ -183,8 +183,8 @@ LATEST = Panel(
 DAILY = Panel(
     slug="daily",
     title="Active members by day",
-    about="On how many people does the server rest? A line that falls for weeks while messages hold is a core "
-    "that talks among itself.",
+    about="On how many people does the server rest? A line that falls for weeks while messages hold is a "
+    "core that talks among itself.",
     view=Series(legend=False),
     queries=(Sql(activity.active_by_day, series=True),),
     colour=Colour.TALK,
@@ -194,7 +194,8 @@ DAILY = Panel(
 QUIET = Panel(
     slug="quiet",
     title="Quiet channels",
-    about=f"Which channels has nobody used for {activity.QUIET_DAYS} days? They are candidates for the archive.",
+    about=f"Which channels has nobody used for {activity.QUIET_DAYS} days? They are candidates for the "
+    f"archive.",
     view=Rows(
         (
             *parts.hidden("channel_id", "url"),

@@ -31,6 +31,11 @@ def inside(title: str, uid: str, **choices: str) -> Link:
     return Link(title, f"/d/{uid}?{query}&${{__url_time_range}}")
 
 
+def across(title: str, uid: str) -> Link:
+    """A link to a dashboard of operators, which is of all guilds."""
+    return Link(title, f"/d/{uid}?${{__url_time_range}}")
+
+
 def cell(field: str) -> str:
     """A field of the row that was clicked."""
     return f"${{__data.fields.{field}}}"

@@ -78,8 +78,8 @@ MEMBERS = Panel(
 STATES = Panel(
     slug="states",
     title="What the time was spent as",
-    about="Is it talk, or people who forgot to leave? Much AFK and deafened time flatters every other number; "
-    "much time alone is people who wait for somebody.",
+    about="Is it talk, or people who forgot to leave? Much AFK and deafened time flatters every other "
+    "number; much time alone is people who wait for somebody.",
     view=Series(bars=True, stacked=True),
     queries=(Flux(flux.counted("voice_seconds", by="state")),),
     lite=(Prom(promql.counted("voice_seconds", by="state"), "{{state}}"),),
@@ -103,7 +103,7 @@ CHANNELS = parts.ranking(
 PEOPLE = parts.ranking(
     "people",
     "Who",
-    "Who keeps voice alive?",
+    "Who keeps voice alive? If it is one name, voice falls silent on the day that member is away.",
     activity.top_members("voice_seconds", "Time", limit=12),
     of="member",
     header="Time",
@@ -114,8 +114,8 @@ PEOPLE = parts.ranking(
 MOVES = Panel(
     slug="moves",
     title="Comings, goings and moves",
-    about="Is there much coming and going? Many entries with short sessions are people who look in; a burst of "
-    "moves is a moderator sorting people, or somebody playing with the channels.",
+    about="Is there much coming and going? Many entries with short sessions are people who look in; a "
+    "burst of moves is a moderator sorting people, or somebody playing with the channels.",
     view=Series(),
     queries=(
         Prom(promql.counted("voice_joins"), "entered"),

@@ -154,7 +154,7 @@ def channel_table(sql: Dialect) -> str:
     return (
         f'SELECT {rows.channel_id}, {rows.channel_name} AS "Channel", {rows.kind} AS "Kind", '
         f'{rows.category_name} AS "Category", {rows.messages_7d} AS "Messages 7 d", '
-        f'{rows.messages_30d} AS "Messages 30 d", {change} AS "Against 30 d before", '
+        f'{rows.messages_30d} AS "Messages 30 d", {change} AS "Month change", '
         f'{rows.voice_seconds_30d} AS "Voice 30 d", {rows.quiet_days} AS "Quiet for", {rows.url} '
         f"FROM {rows} WHERE {of_guild(rows)} "
         f"ORDER BY {rows.messages_30d} DESC, {rows.voice_seconds_30d} DESC, {rows.channel_id} LIMIT 500"
@@ -229,8 +229,8 @@ def guild_table(sql: Dialect) -> str:
     messages = sql.percent(f"({rows.messages_7d} - {rows.messages_prior_7d})", rows.messages_prior_7d)
     return (
         f'SELECT {rows.guild_id}, {rows.guild_name} AS "Guild", {rows.members} AS "Members", '
-        f'{rows.joins_7d} - {rows.leaves_7d} AS "Net growth 7 d", {rows.messages_today} AS "Messages today", '
-        f'{rows.messages_7d} AS "Messages 7 d", {messages} AS "Against 7 d before", '
+        f'{rows.joins_7d} - {rows.leaves_7d} AS "Growth 7 d", {rows.messages_today} AS "Messages today", '
+        f'{rows.messages_7d} AS "Messages 7 d", {messages} AS "Week change", '
         f'{rows.active_today} AS "Active today", {rows.voice_seconds_7d} AS "Voice 7 d", '
         f'{rows.actions_24h} AS "Actions 24 h", {rows.boosts} AS "Boosts", {rows.url} FROM {rows} '
         f"WHERE {rows.here} ORDER BY {rows.members} DESC NULLS LAST, {rows.guild_id} LIMIT 500"

@@ -174,7 +174,8 @@ def member_facts(_sql: Dialect) -> str:
         f'SELECT {rows.username} AS "Name", {rows.user_id} AS "Id", '
         f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\", "
         f'{rows.account_created_at} AS "Account made", {rows.joined_at} AS "Joined at", '
-        f'{rows.left_at} AS "Left at", {rows.last_active_at} AS "Last active", {rows.messages} AS "Messages", '
+        f'{rows.left_at} AS "Left at", {rows.last_active_at} AS "Last active", '
+        f'{rows.messages} AS "Messages", '
         f'{rows.voice_seconds} AS "Voice", {rows.reactions_given} AS "Reactions given", '
         f'{rows.reactions_received} AS "Reactions received", {rows.score} AS "Score", {rows.url} FROM {rows} '
         f"WHERE {of_guild(rows)} AND {rows.user_id} = ${{member:sqlstring}}"

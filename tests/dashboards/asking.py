@@ -27,7 +27,9 @@ class Range:
     @property
     def texts(self) -> tuple[str, str]:
         return tuple(
-            dt.datetime.fromtimestamp(at / 1000, dt.UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+            dt.datetime.fromtimestamp(at / 1000, dt.UTC)
+            .isoformat(timespec="milliseconds")
+            .replace("+00:00", "Z")
             for at in (self.start, self.end)
         )
 

@@ -94,9 +94,7 @@ def _asked(dashboard: Dashboard) -> Iterator[Asked]:
             )
     for annotation in dashboard.annotations:
         target = annotation.get("target") or annotation
-        yield Asked(
-            dashboard, annotation["name"], annotation["datasource"]["uid"], text_of(target), target
-        )
+        yield Asked(dashboard, annotation["name"], annotation["datasource"]["uid"], text_of(target), target)
 
 
 def text_of(target: dict) -> str:
@@ -109,7 +107,7 @@ def text_of(target: dict) -> str:
 
 def variables_in(text: str) -> set[str]:
     """The names of dashboard variables used, Grafana's own apart."""
-    names = re.findall(r"\$\{(\w+)[:}]|\$(\w+)", text)
+    names = re.findall(r"\$\{(\w+)[:}]|\$([a-z]\w*)", text)
     return {name for pair in names for name in pair if name and not name.startswith("__")}
 
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -45,7 +43,7 @@ def past(now: int) -> tuple[Past, Past]:
 @pytest.fixture(scope="session")
 def databases(
     past: tuple[Past, Past], postgres: Postgres, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Databases]:
+) -> Databases:
     """The same past in SQLite and PostgreSQL."""
     file = tmp_path_factory.mktemp("dashboards") / "discord.db"
     dsn = postgres.dsn(postgres.create_database())
@@ -53,7 +51,7 @@ def databases(
     with ThreadPoolExecutor(1) as thread:
         for each in (f"sqlite:///{file}", dsn):
             thread.submit(lambda each=each: asyncio.run(_fill(each, entries))).result()
-    yield Databases(Path(file), dsn)
+    return Databases(Path(file), dsn)
 
 
 async def _fill(dsn: str, entries: list[Entry]) -> None:
@@ -68,7 +66,3 @@ async def _fill(dsn: str, entries: list[Entry]) -> None:
             verdict = await sink.deliver(Batch("past", lane, tuple(waiting[start : start + ROWS])))
             assert verdict == STORED
     await sink.close()
-
-
-def load(path: Path) -> dict:
-    return json.loads(path.read_text())

@@ -228,8 +228,8 @@ class Past:
         maker = self.codes.get(code or "")
         key = f"{person.user_id}"
         self._record(
-            "GUILD_MEMBER_ADD", at, key, event="join", user_id=person.user_id, username=person.name, bot=False,
-            invite_code=code, inviter_id=maker and maker.user_id,
+            "GUILD_MEMBER_ADD", at, key, event="join", user_id=person.user_id, username=person.name,
+            bot=False, invite_code=code, inviter_id=maker and maker.user_id,
         )  # fmt: skip
         self._record(
             "INVITE_USE", at, key, invite_code=code, inviter_id=maker and maker.user_id,
@@ -282,8 +282,8 @@ class Past:
         self._record(
             kind, at, f"{action}:{target.user_id}:{at}", action=action, target_user_id=target.user_id,
             target_username=target.name, moderator_id=by and by.user_id, moderator_username=by and by.name,
-            reason=reason or chance.choice(REASONS), audit_entry_id=(at - DISCORD_EPOCH) << 22 | len(self.entries),
-            channel_id=next(iter(self.text)), until=at + HOUR if action == "timeout" else None,
+            reason=reason or chance.choice(REASONS), channel_id=next(iter(self.text)), until=at + HOUR if action == "timeout" else None,
+            audit_entry_id=(at - DISCORD_EPOCH) << 22 | len(self.entries),
         )  # fmt: skip
         count(counts, "moderation_actions", action)
         if action in {"ban", "kick"}:
