@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check format bench docs dashboards lock goldens crash property soak secrets clean
+.PHONY: help install demo test check format bench docs dashboards pictures lock goldens crash property soak secrets clean
 
 help:  ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -41,6 +41,9 @@ docs: $(INSTALLED)  ## write the reference pages and the schema anew
 
 dashboards: $(INSTALLED_DEV)  ## write dashboards, alerts and runbooks anew
 	@$(PYTHON_IN) -m dashboards
+
+pictures: $(INSTALLED_DEV)  ## open every dashboard in a browser, check and photograph it; needs Grafana, see scripts/pictures
+	@scripts/pictures
 
 lock: $(INSTALLED_DEV)  ## resolve the dependencies anew
 	@scripts/lock
