@@ -153,6 +153,7 @@ def _(view: Bars, _panel: Panel) -> Builder:
         .orientation(common_models.VizOrientation.HORIZONTAL)
         .display_mode(common_models.BarGaugeDisplayMode.BASIC)
         .value_mode(common_models.BarGaugeValueMode.TEXT)
+        .text(common.VizTextDisplayOptions().title_size(13).value_size(18))
         .name_placement(common_models.BarGaugeNamePlacement.LEFT)
         .show_unfilled(False)
         .min(0)
@@ -168,6 +169,8 @@ def _(view: Rows, _panel: Panel) -> Builder:
         .filterable(view.tall)
         .footer(common.TableFooterOptions().show(False).reducer([]))
     )
+    # A text of digits, an id above all, would else be shown, and put into links, as a rounded number.
+    found = found.override_by_field_type("string", [_property("unit", Unit.TEXT.value)])
     # The panel's empty state would else stand in every empty cell.
     found = found.override_by_regexp(".*", [_property("noValue", "–")])
     if view.heat:

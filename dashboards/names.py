@@ -73,6 +73,14 @@ def label_values(measure: str) -> tuple[str, ...]:
     return _measure(measure).values
 
 
+def dispatched(type_: str) -> str:
+    """The name of a dispatch, checked to be one that the exporter asks for."""
+    if type_ not in full_catalogue().events:
+        msg = f"nothing is counted of the dispatch {type_}"
+        raise UnknownNameError(msg)
+    return type_
+
+
 def field(name: str) -> tuple[str, str]:
     """Measurement and field in InfluxDB of a measure or gauge."""
     catalogue = full_catalogue()

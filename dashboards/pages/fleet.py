@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dashboards.alerts import recordings
 from dashboards.model import (
     Band,
     Column,
@@ -32,7 +33,7 @@ GUILDS = Panel(
     about="In how many servers is the bot? The change is against the start of the range; a fall is being "
     "removed, or an outage that Discord has not told yet.",
     view=Stat(trend=Trend.UP),
-    queries=(Prom(promql.guilds()),),
+    queries=(Prom(promql.guilds(), instant=True, rows=True),),
     colour=Colour.TALK,
     empty="Exporter down",
 )
@@ -41,7 +42,7 @@ MEMBERS = Panel(
     title="Members",
     about="How many members do all servers have together? People in several servers count several times.",
     view=Stat(trend=Trend.UP),
-    queries=(Prom(promql.state_everywhere("members")),),
+    queries=(Prom(promql.members_everywhere(), instant=True, rows=True),),
     colour=Colour.GOOD,
     empty="Exporter down",
 )
@@ -268,12 +269,12 @@ TOTALS = Panel(
     slug="totals",
     title="Messages, joins and leaves in all servers",
     about="Does something happen everywhere at once? A dent in all servers is Discord or the bot, not the "
-    "communities.",
+    "communities. Bots count too where Prometheus has not loaded the recording rules.",
     view=Series(bars=True),
     queries=(
-        Prom(promql.everywhere("messages", promql.HUMAN), "messages"),
-        Prom(promql.everywhere("member_joins"), "joined"),
-        Prom(promql.everywhere("member_leaves"), "left"),
+        Prom(promql.everywhere(recordings.FLEET_MESSAGES, "MESSAGE_CREATE"), "messages"),
+        Prom(promql.everywhere(recordings.FLEET_JOINS, "GUILD_MEMBER_ADD"), "joined"),
+        Prom(promql.everywhere(recordings.FLEET_LEAVES, "GUILD_MEMBER_REMOVE"), "left"),
     ),
     colours={"messages": Colour.TALK, "joined": Colour.GOOD, "left": Colour.MILD},
     step="5m",

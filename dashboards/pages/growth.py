@@ -118,7 +118,7 @@ COHORTS = Panel(
             Column("People", width=80),
             Column("Still here", Unit.RATIO, width=90, coloured=True, steps=parts.SHARE, decimals=0),
             *(
-                Column(f"Week {week}", Unit.RATIO, coloured=True, steps=parts.SHARE, decimals=0)
+                Column(f"Week {week}", Unit.RATIO, width=76, coloured=True, steps=parts.SHARE, decimals=0)
                 for week in range(growth.WEEKS)
             ),
         )
@@ -181,14 +181,13 @@ INVITES = Panel(
             Column("Joined", bar=True, steps=(Step(Colour.GOOD),)),
             Column("Still here", Unit.RATIO, width=100, coloured=True, steps=parts.SHARE, decimals=0),
             Column("Active", width=80),
-            Column("Banned", width=80, steps=parts.NONE_ALLOWED),
+            Column("Banned", width=100, steps=parts.NONE_ALLOWED),
             Column("Last used", Unit.AGO, width=120),
         ),
         tall=True,
     ),
     queries=(Sql(growth.invites),),
     empty="No invites known: the bot needs the permission Manage Server",
-    width=2,
 )
 INVITERS = Panel(
     slug="inviters",
@@ -200,7 +199,7 @@ INVITERS = Panel(
             Column("Member", links=parts.member_links("inviter_id")),
             Column("Brought", bar=True, steps=(Step(Colour.GOOD),)),
             Column("Still here", Unit.RATIO, width=100, coloured=True, steps=parts.SHARE, decimals=0),
-            Column("Banned", width=80, steps=parts.NONE_ALLOWED),
+            Column("Banned", width=100, steps=parts.NONE_ALLOWED),
         )
     ),
     queries=(Sql(growth.inviters),),
@@ -225,6 +224,7 @@ USES = Panel(
     ),
     queries=(Sql(growth.uses),),
     empty="Nobody joined by this invite in this range",
+    width=2,
 )
 DOORS = Panel(
     slug="doors",
@@ -277,7 +277,7 @@ PAGE = Page(
                 Band(9, (COHORTS, FUNNEL)),
             ),
         ),
-        Section("Invites", (Band(10, (INVITES, INVITERS)), Band(9, (USES,)))),
+        Section("Invites", (Band(8, (INVITES,)), Band(9, (INVITERS, USES)))),
         Section("Who comes, and who goes", (Band(8, (WAYS, AGES, TENURE)), Band(8, (DOORS, BOOSTS)))),
     ),
 )

@@ -119,7 +119,7 @@ PAGE = Page(
             (
                 Band(4, (FACTS,)),
                 Band(4, (AGAINST, TIMEOUTS, JOINS, INVITED)),
-                Band(11, (HISTORY,)),
+                Band(9, (HISTORY,)),
                 Band(8, (DAYS,)),
             ),
         ),

@@ -62,6 +62,7 @@ LENGTH = Panel(
     queries=(Flux(flux.mean_compared("voice_session_seconds", "voice_sessions")),),
     lite=(Prom(promql.mean_compared("voice_session_seconds", "voice_sessions"), instant=True, rows=True),),
     unit=Unit.SECONDS,
+    decimals=0,
     colour=Colour.VOICE,
     empty="No session ended",
 )

@@ -8,24 +8,29 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.names import GUILD_INFO, channel_counter, counter, gauge, label_value, meter
+from dashboards.alerts.rule import Recording
+from dashboards.names import GUILD_INFO, channel_counter, counter, dispatched, gauge, label_value, meter
 
 GUILD: Final = 'guild_id="$guild"'
-_EVERY_GUILD: Final = 'guild_id!=""'
 HUMAN: Final = f'author="{label_value("messages", "human")}"'
 """Messages by people; bots, webhooks and Discord itself write too."""
 PEOPLE: Final = f'state!="{label_value("voice_seconds", "bot")}"'
 """Voice time of people."""
 
 
-def state(name: str, *, of: str = GUILD) -> str:
+def state(name: str) -> str:
     """A gauge of the guild."""
-    return f"sum({gauge(name)}{{{of}}})"
+    return f"sum({gauge(name)}{{{GUILD}}})"
 
 
-def state_everywhere(name: str) -> str:
-    """A gauge summed over all guilds."""
-    return state(name, of=_EVERY_GUILD)
+def members_everywhere() -> str:
+    """Two samples: the members of all guilds when the range began, and now."""
+    return _then_and_now("sum", gauge("members"))
+
+
+def guilds() -> str:
+    """Two samples: how many guilds were shown when the range began, and now."""
+    return _then_and_now("count", GUILD_INFO)
 
 
 def peak(name: str) -> str:
@@ -61,11 +66,11 @@ def by_hour(measure: str, *matchers: str) -> str:
     """How much a measure grew in the range by UTC weekday (1 is Monday, 7 Sunday) and hour of two digits.
 
     Each hour of the range is labelled with its own place in the week, which only ``count_values`` can do, and
-    the labelled samples are added up.
+    the labelled samples are added up. Growth is told at the end of an hour, of the hour that began before it.
     """
     hourly = counted(measure, *matchers, over="1h")
-    hour = _relabelled("hour", 'count_values("hour", hour(vector(time())))', "([0-9])", "0$1")
-    weekday = _relabelled("weekday", 'count_values("weekday", day_of_week(vector(time())))', "0", "7")
+    hour = _relabelled("hour", 'count_values("hour", hour(vector(time() - 3600)))', "([0-9])", "0$1")
+    weekday = _relabelled("weekday", 'count_values("weekday", day_of_week(vector(time() - 3600)))', "0", "7")
     place = f"({hour} * on () group_left (weekday) {weekday})"
     return f"sum_over_time(({place} * on () group_left () {hourly})[$__range:1h]) > 0"
 
@@ -75,9 +80,18 @@ def channels(measure: str) -> str:
     return f"sum by (channel_id) (increase({channel_counter(measure)}{{{GUILD}}}[$__interval]))"
 
 
-def everywhere(measure: str, *matchers: str) -> str:
-    """How much a measure grew in all guilds."""
-    return f"sum (increase({counter(measure)}{{{_join(_EVERY_GUILD, *matchers)}}}[$__interval]))"
+def everywhere(recorded: Recording, dispatch: str) -> str:
+    """How much was counted in all guilds, of a recorded rate; without rules, how often Discord told of it.
+
+    The guilds' own counters are too many to be read over hours, and ``or`` computes both of its sides
+    always; the gateway's counter is one series for each process, however many guilds there are. It counts
+    what bots do too.
+    """
+    told = f'{meter("discord_gateway_events_total")}{{type="{dispatched(dispatch)}"}}'
+    return (
+        f"sum(avg_over_time({recorded.name}[$__interval])) * $__interval_ms / 1000 "
+        f"or sum(increase({told}[$__interval]))"
+    )
 
 
 def rate(name: str, *matchers: str, by: str = "") -> str:
@@ -109,11 +123,6 @@ def own(name: str, *matchers: str, how: str = "sum", by: str = "") -> str:
     return f"{how}{grouping} ({meter(name)}{{{_join(*matchers)}}})"
 
 
-def guilds() -> str:
-    """How many guilds are shown."""
-    return f"count({GUILD_INFO})"
-
-
 def _relabelled(label: str, expression: str, pattern: str, value: str) -> str:
     return f'label_replace({expression}, "{label}", "{value}", "{label}", "{pattern}")'
 
@@ -129,6 +138,11 @@ def _before_and_now(before: str, now: str) -> str:
         f'label_replace({before}, "when", "0 before", "", "") or '
         f'label_replace({now}, "when", "1 now", "", "")'
     )
+
+
+def _then_and_now(how: str, family: str) -> str:
+    # Not a range: at each of its steps every guild's series would be read.
+    return _before_and_now(f"{how}({family} offset $__range)", f"{how}({family})")
 
 
 def _divided(expression: str, divisor: float) -> str:

@@ -282,7 +282,8 @@ class Past:
         self._record(
             kind, at, f"{action}:{target.user_id}:{at}", action=action, target_user_id=target.user_id,
             target_username=target.name, moderator_id=by and by.user_id, moderator_username=by and by.name,
-            reason=reason or chance.choice(REASONS), channel_id=next(iter(self.text)), until=at + HOUR if action == "timeout" else None,
+            reason=reason or chance.choice(REASONS),
+            channel_id=next(iter(self.text)), until=at + HOUR if action == "timeout" else None,
             audit_entry_id=(at - DISCORD_EPOCH) << 22 | len(self.entries),
         )  # fmt: skip
         count(counts, "moderation_actions", action)

@@ -161,6 +161,17 @@ def test_fields_that_links_read_are_columns_of_the_answer(dashboard):
 
 
 @each_dashboard
+def test_text_in_tables_is_never_taken_for_a_number(dashboard):
+    for panel in dashboard.panels:
+        if panel["type"] == "table":
+            kinds = [
+                found for found in panel["fieldConfig"]["overrides"] if found["matcher"]["id"] == "byType"
+            ]
+            assert [found["matcher"]["options"] for found in kinds] == ["string"], panel["title"]
+            assert kinds[0]["properties"] == [{"id": "unit", "value": "string"}]
+
+
+@each_dashboard
 def test_columns_that_are_styled_are_in_the_answer(dashboard):
     for panel in dashboard.panels:
         if panel["type"] != "table" or panel.get("transformations"):
