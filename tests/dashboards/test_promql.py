@@ -7,11 +7,13 @@ import re
 import promql_parser
 import pytest
 
+from dashboards.alerts.catalogue import GROUPS
 from dashboards.names import exposed
 from dashboards.sources import Source
 from tests.dashboards.committed import asked, titled
 
 EXPRESSIONS = asked(Source.PROMETHEUS)
+RECORDED = {recording.name: recording.expr for group in GROUPS for recording in group.recordings}
 GUILD_FAMILIES = {name for name in exposed() if not re.match(r"discord_(exporter|gateway|rest)_", name)}
 INFLUX_TELLS = "InfluxDB tells the same, exactly and of every channel"
 NOT_SHOWN = {
@@ -29,6 +31,7 @@ PERSONAL = {"user_id", "user", "username", "member", "member_id", "author_id", "
 def filled(text: str) -> str:
     for name, value in (
         ("$__rate_interval", "1m"),
+        ("$__interval_ms", "300000"),
         ("$__interval", "5m"),
         ("$__range", "7d"),
         ("$guild", "1"),
@@ -60,7 +63,7 @@ def parsed(text: str) -> list:
 @pytest.mark.parametrize("found", **titled(EXPRESSIONS))
 def test_an_expression_parses_and_names_families_that_are_exposed(found):
     for selector in parsed(found.text):
-        assert selector.name.removesuffix("_bucket") in exposed()
+        assert selector.name.removesuffix("_bucket") in exposed() | RECORDED.keys()
 
 
 @pytest.mark.parametrize("found", **titled(EXPRESSIONS))
@@ -89,6 +92,19 @@ def test_counters_stand_in_a_function_of_growth_and_rates_are_long_enough(found)
         assert window in {"$__interval", "$__range", "1h"}
 
 
+LONG = re.compile(r"(?:rate|increase|_over_time)\((\w+)[^\[]*\[(?!5m)")
+"""What a function reads over more than the five minutes that rules record."""
+
+
+def test_nothing_that_is_computed_for_all_guilds_at_once_reads_their_series_over_long():
+    fleet = {str(one): one.text for one in EXPRESSIONS if one.dashboard.uid == "discord-fleet"}
+    for where, text in (fleet | RECORDED).items():
+        assert not set(LONG.findall(text)) & GUILD_FAMILIES, where
+    for where, text in fleet.items():
+        many = [found for found in parsed(text) if found.name in GUILD_FAMILIES]
+        assert not many or "offset $__range" in text, f"{where} reads every guild at every step"
+
+
 @pytest.mark.parametrize("found", [one for one in EXPRESSIONS if "[$__interval]" in one.text], ids=str)
 def test_growth_by_slot_has_slots_of_four_scrapes_at_least(found):
     titles = {panel["title"]: panel for panel in found.dashboard.panels}
@@ -96,14 +112,17 @@ def test_growth_by_slot_has_slots_of_four_scrapes_at_least(found):
     assert re.fullmatch(r"\d+[mhd]", step), step
 
 
+def families(text: str) -> set[str]:
+    """Every family that an expression is made of, those behind a recorded series too."""
+    names = {selector.name for selector in parsed(text)}
+    behind = [families(RECORDED[name]) for name in names & RECORDED.keys()]
+    return {name.removesuffix("_bucket") for name in names - RECORDED.keys()}.union(*behind)
+
+
 def test_every_family_exposed_is_shown_on_a_dashboard_or_left_out_for_a_reason():
     for variant in ("full", "lite"):
-        shown = {
-            selector.name.removesuffix("_bucket")
-            for found in EXPRESSIONS
-            if found.dashboard.variant == variant
-            for selector in parsed(found.text)
-        }
+        texts = [found.text for found in EXPRESSIONS if found.dashboard.variant == variant]
+        shown = set().union(*map(families, texts))
         assert shown | NOT_SHOWN[variant].keys() == exposed(), variant
         assert not shown & NOT_SHOWN[variant].keys()
 
