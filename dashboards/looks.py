@@ -11,7 +11,6 @@ from dashboards.model import (
     Column,
     Heat,
     Link,
-    Note,
     Panel,
     Rows,
     Series,
@@ -32,21 +31,11 @@ from dashboards.sdk import (
     stat,
     statetimeline,
     table,
-    text,
-    text_models,
     timeseries,
 )
 from dashboards.style import Colour, Unit
 
-Builder = (
-    bargauge.Panel
-    | heatmap.Panel
-    | stat.Panel
-    | statetimeline.Panel
-    | table.Panel
-    | text.Panel
-    | timeseries.Panel
-)
+Builder = bargauge.Panel | heatmap.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
 """The panel builders in use; all have the same methods for what every panel has."""
 
 Properties = list[models.DynamicConfigValue]
@@ -134,14 +123,13 @@ def _(view: Series, panel: Panel) -> Builder:
 
 
 def _legend(view: Series) -> common.VizLegendOptions:
-    found = (
+    return (
         common.VizLegendOptions()
         .show_legend(view.legend)
         .placement(common_models.LegendPlacement.BOTTOM)
-        .calcs(list(view.legend_values))
+        .display_mode(common_models.LegendDisplayMode.LIST)
+        .calcs([])
     )
-    shape = common_models.LegendDisplayMode
-    return found.display_mode(shape.TABLE if view.legend_values else shape.LIST)
 
 
 @look.register
@@ -220,11 +208,6 @@ def _(_view: Heat, _panel: Panel) -> Builder:
         .cell_gap(1)
         .show_legend()
     )
-
-
-@look.register
-def _(view: Note, _panel: Panel) -> Builder:
-    return text.Panel().mode(text_models.TextMode.MARKDOWN).content(view.text)
 
 
 BARS: Final = 90

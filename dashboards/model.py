@@ -131,7 +131,6 @@ class Series:
     bars: bool = False
     stacked: bool = False
     downwards: tuple[str, ...] = ()
-    legend_values: tuple[str, ...] = ()
     threshold_line: bool = False
     fill: int = 10
     minimum: float | None = 0
@@ -169,14 +168,7 @@ class Heat:
     """The buckets of a histogram of seconds over time."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
-    """A text for people."""
-
-    text: str
-
-
-View = Stat | Series | Bars | Rows | Timeline | Heat | Note
+View = Stat | Series | Bars | Rows | Timeline | Heat
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -185,7 +177,7 @@ class Panel:
 
     ``about`` says the question, what a bad value means and what to do. ``empty`` is shown where there is
     nothing. ``queries`` serve both variants unless ``lite`` replaces them; an empty ``lite`` leaves the panel
-    out there. ``since`` fixes the panel's range whatever the dashboard's, such as ``7d``.
+    out there.
     """
 
     slug: str
@@ -203,7 +195,6 @@ class Panel:
     links: tuple[Link, ...] = ()
     transformations: tuple[tuple[str, Mapping[str, object]], ...] = ()
     width: int = 1
-    since: str = ""
     step: str = ""
     decimals: int | None = None
     maximum: float | None = None
@@ -216,7 +207,7 @@ class Panel:
 
     def shown(self, variant: Variant) -> bool:
         """Whether the panel exists in a variant."""
-        return isinstance(self.view, Note) or bool(self.asked(variant))
+        return bool(self.asked(variant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,11 +220,10 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Bands under a heading; the first one has none. A folded one asks only when it is opened."""
+    """Bands under a heading; the first one has none."""
 
     title: str
     bands: tuple[Band, ...]
-    folded: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -274,13 +264,3 @@ class Page:
     annotations: tuple[Annotation, ...] = ()
     since: str = "7d"
     refresh: str = "5m"
-
-    def panels(self, variant: Variant) -> tuple[Panel, ...]:
-        """Every panel of a variant, in order."""
-        return tuple(
-            panel
-            for section in self.sections
-            for band in section.bands
-            for panel in band.panels
-            if panel.shown(variant)
-        )

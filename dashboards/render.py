@@ -46,11 +46,6 @@ def render(page: Page, variant: Variant) -> Json:
             row = dashboard.Row(section.title).id(panel_id(f"{page.uid}/row/{section.title}"))
             row = row.grid_pos(models.GridPos(h=1, w=24, x=0, y=top))
             top += 1
-            if section.folded:
-                for builder in _panels(page, section.bands, variant, top):
-                    row = row.with_panel(builder)
-                found = found.with_row(row)
-                continue
             found = found.with_row(row)
         for builder in _panels(page, section.bands, variant, top):
             found = found.with_panel(builder)
@@ -89,8 +84,6 @@ def _extras(found: Builder, panel: Panel) -> Builder:
         found = found.decimals(panel.decimals)
     if panel.maximum is not None:
         found = found.max(panel.maximum)
-    if panel.since:
-        found = found.time_from(panel.since).hide_time_override(False)
     if panel.step:
         found = found.interval(panel.step)
     if panel.links:

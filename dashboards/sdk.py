@@ -17,7 +17,6 @@ with warnings.catch_warnings():
         stat,
         statetimeline,
         table,
-        text,
         timeseries,
     )
     from grafana_foundation_sdk.cog import builder as cog
@@ -25,7 +24,6 @@ with warnings.catch_warnings():
     from grafana_foundation_sdk.models import common as common_models
     from grafana_foundation_sdk.models import dashboard as models
     from grafana_foundation_sdk.models import heatmap as heatmap_models
-    from grafana_foundation_sdk.models import text as text_models
 
 __all__ = [
     "bargauge",
@@ -41,8 +39,6 @@ __all__ = [
     "stat",
     "statetimeline",
     "table",
-    "text",
-    "text_models",
     "timeseries",
     "variants",
 ]

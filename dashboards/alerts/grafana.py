@@ -84,13 +84,21 @@ def _rule(alert: Alert, variant: Variant) -> dict[str, object]:
         "execErrState": "Error",
         "for": alert.lasting,
         "annotations": {
-            "summary": alert.summary.replace("$value", "$values.A.Value"),
+            "summary": _summary(alert),
             "description": alert.meaning,
             "dashboard": f"/d/{alert.page}",
             "runbook": f"{RUNBOOKS}#{alert.anchor}",
         },
         "labels": {"severity": alert.severity.value, "audience": alert.audience.value},
     }
+
+
+def _summary(alert: Alert) -> str:
+    """The summary with Grafana's name for the value, which is not there while a query gives nothing."""
+    if "$value" not in alert.summary:
+        return alert.summary
+    told = alert.summary.replace("$value", "$values.A.Value")
+    return f"{{{{ if $values.A }}}}{told}{{{{ else }}}}There is nothing to measure.{{{{ end }}}}"
 
 
 def _question(alert: Alert, variant: Variant) -> dict[str, object]:

@@ -32,7 +32,7 @@ GUILDS = Panel(
     title="Servers",
     about="In how many servers is the bot? The change is against the start of the range; a fall is being "
     "removed, or an outage that Discord has not told yet.",
-    view=Stat(trend=Trend.UP),
+    view=Stat(trend=Trend.NEITHER),
     queries=(Prom(promql.guilds(), instant=True, rows=True),),
     colour=Colour.TALK,
     empty="Exporter down",
@@ -41,7 +41,7 @@ MEMBERS = Panel(
     slug="members",
     title="Members",
     about="How many members do all servers have together? People in several servers count several times.",
-    view=Stat(trend=Trend.UP),
+    view=Stat(trend=Trend.NEITHER),
     queries=(Prom(promql.members_everywhere(), instant=True, rows=True),),
     colour=Colour.GOOD,
     empty="Exporter down",

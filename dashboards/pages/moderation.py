@@ -161,7 +161,7 @@ OFFENDERS = Panel(
             Column("Kicks", width=70),
             Column("Timeouts", width=90),
             Column("AutoMod", width=90),
-            Column("By moderators", width=110),
+            Column("By moderators", width=125),
             Column("Last", Unit.AGO, width=120),
             Column("Here", width=70, colours={"yes": Colour.MILD, "no": Colour.REST}),
         )

@@ -33,7 +33,7 @@ MEMBERS = Panel(
     title="Members",
     about="How big is the server? The change is against the start of the range. A falling line with few "
     "joins means that newcomers do not make up for those who go: see Growth.",
-    view=Stat(trend=Trend.UP),
+    view=Stat(trend=Trend.NEITHER),
     queries=(Prom(promql.state("members")),),
     colour=Colour.GOOD,
     links=(parts.inside("Growth", parts.GROWTH),),

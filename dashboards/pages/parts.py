@@ -94,7 +94,6 @@ WAVES: Final = Annotation(name="Ban waves", query=Sql(moderation.ban_waves), col
 MARKS: Final = (WAVES, OUTAGES, RESTARTS)
 """Marks on every dashboard of a guild: what else explains a jump in a graph."""
 
-MORE_IS_WORSE: Final = (Step(Colour.CALM), Step(Colour.MILD, 1), Step(Colour.BAD, 10))
 NONE_ALLOWED: Final = (Step(Colour.CALM), Step(Colour.BAD, 1))
 SHARE: Final = (Step(Colour.BAD), Step(Colour.WARN, 0.15), Step(Colour.MILD, 0.3), Step(Colour.GOOD, 0.45))
 """Shares of people who stay; 30 to 40 % after a week is what healthy servers report."""

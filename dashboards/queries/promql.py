@@ -14,8 +14,6 @@ from dashboards.names import GUILD_INFO, channel_counter, counter, dispatched, g
 GUILD: Final = 'guild_id="$guild"'
 HUMAN: Final = f'author="{label_value("messages", "human")}"'
 """Messages by people; bots, webhooks and Discord itself write too."""
-PEOPLE: Final = f'state!="{label_value("voice_seconds", "bot")}"'
-"""Voice time of people."""
 
 
 def state(name: str) -> str:
