@@ -2,29 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
 from functools import singledispatch
 from typing import Final
 
+from dashboards.columns import column_properties, property_of, value_map
 from dashboards.model import (
     Bars,
-    Column,
     Heat,
-    Link,
     Panel,
     Rows,
     Series,
     Stat,
-    Step,
     Timeline,
     View,
 )
 from dashboards.sdk import (
     bargauge,
-    cog,
     common,
     common_models,
-    dashboard,
     heatmap,
     heatmap_models,
     models,
@@ -37,8 +32,6 @@ from dashboards.style import Colour, Unit
 
 Builder = bargauge.Panel | heatmap.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
 """The panel builders in use; all have the same methods for what every panel has."""
-
-Properties = list[models.DynamicConfigValue]
 
 
 @singledispatch
@@ -118,7 +111,7 @@ def _(view: Series, panel: Panel) -> Builder:
             common.GraphThresholdsStyleConfig().mode(common_models.GraphThresholdsStyleMode.DASHED)
         )
     for name in view.downwards:
-        found = found.override_by_name(name, [_property("custom.transform", "negative-Y")])
+        found = found.override_by_name(name, [property_of("custom.transform", "negative-Y")])
     return found
 
 
@@ -158,15 +151,15 @@ def _(view: Rows, _panel: Panel) -> Builder:
         .footer(common.TableFooterOptions().show(False).reducer([]))
     )
     # A text of digits, an id above all, would else be shown, and put into links, as a rounded number.
-    found = found.override_by_field_type("string", [_property("unit", Unit.TEXT.value)])
+    found = found.override_by_field_type("string", [property_of("unit", Unit.TEXT.value)])
     # The panel's empty state would else stand in every empty cell.
-    found = found.override_by_regexp(".*", [_property("noValue", "–")])
+    found = found.override_by_regexp(".*", [property_of("noValue", "–")])
     if view.heat:
         found = found.min_width(HEAT_CELL).align(common_models.FieldTextAlignment.CENTER)
         mode = common_models.TableCellBackgroundDisplayMode.BASIC
         found = found.cell_options(common_models.TableColoredBackgroundCellOptions(mode=mode))
     for column in view.columns:
-        found = found.override_by_name(column.name, _column(column))
+        found = found.override_by_name(column.name, column_properties(column))
     return found
 
 
@@ -224,107 +217,3 @@ TIMELINE_ROWS: Final = 16
 """States that are readable one above the other in one panel."""
 HEAT_CELL: Final = 30
 """Pixels of a cell, so that 24 of them fit side by side."""
-
-
-def _column(column: Column) -> Properties:
-    found: Properties = []
-    if column.header:
-        found.append(_property("displayName", column.header))
-    if column.unit is not None:
-        found.append(_property("unit", column.unit.value))
-    if column.decimals is not None:
-        found.append(_property("decimals", column.decimals))
-    if column.width is not None:
-        found.append(_property("custom.width", column.width))
-    if column.line:
-        found += [
-            _property("custom.drawStyle", "line"),
-            _property("custom.fillOpacity", 0),
-            _property("custom.lineWidth", 2),
-        ]
-    if column.hidden:
-        found.append(_property("custom.hidden", value=True))
-    if column.links:
-        found.append(_property("links", [data_link(link) for link in column.links]))
-    if mappings := _mappings(column):
-        found.append(_property("mappings", mappings))
-    if column.steps:
-        found.append(_property("thresholds", {"mode": "absolute", "steps": steps(column.steps)}))
-    return found + _cell(column)
-
-
-def _mappings(column: Column) -> list[dict[str, object]]:
-    found: list[dict[str, object]] = []
-    if column.texts or column.colours:
-        found.append(value_map(column.texts, column.colours).to_json())
-    if column.steps and not column.bar:
-        # Without this nothing takes the colour of the lowest step, which is mostly the worst.
-        result = {"text": "–", "color": "transparent"}
-        found.append({"type": "special", "options": {"match": "null+nan", "result": result}})
-    return found
-
-
-def _cell(column: Column) -> Properties:
-    if column.bar:
-        colour = column.steps[0].colour if column.steps else Colour.TALK
-        return [
-            _property("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
-            _property("color", {"mode": "fixed", "fixedColor": colour.value}),
-            _property("min", 0),
-            _property("fieldMinMax", value=True),
-        ]
-    if column.coloured:
-        return [
-            _property("custom.cellOptions", {"type": "color-background", "mode": "basic"}),
-            _property("color", {"mode": "thresholds"}),
-        ]
-    if column.colours or column.steps:
-        return [_property("custom.cellOptions", {"type": "color-text"})]
-    return []
-
-
-def series_properties(column: Column) -> Properties:
-    """The properties of a series of a graph, told as a column."""
-    return _column(column)
-
-
-def colour_property(colour: Colour) -> models.DynamicConfigValue:
-    """A fixed colour."""
-    return _property("color", {"mode": "fixed", "fixedColor": colour.value})
-
-
-def steps(found: Iterable[Step]) -> list[dict[str, object]]:
-    """Thresholds as JSON."""
-    return [{"color": step.colour.value, "value": step.value} for step in found]
-
-
-def data_link(link: Link) -> dict[str, object]:
-    """A data link as JSON; what leads outside opens a new tab."""
-    return {"title": link.title, "url": link.url, "targetBlank": link.outside}
-
-
-class LinkBuilder(cog.Builder[models.DashboardLink]):
-    """The SDK takes data links for dashboard links, of which only title, url and target are data links'."""
-
-    def __init__(self, link: Link) -> None:
-        self._link = link
-
-    def build(self) -> models.DashboardLink:
-        """The link; ``finish`` drops what a data link has not."""
-        found = dashboard.DashboardLink(self._link.title).url(self._link.url)
-        return found.target_blank(self._link.outside).build()
-
-
-def value_map(texts: Mapping[str, str], colours: Mapping[str, Colour]) -> models.ValueMap:
-    """Texts and colours in place of values."""
-    options = {}
-    for place, value in enumerate(dict.fromkeys([*texts, *colours])):
-        colour = colours.get(value)
-        options[value] = models.ValueMappingResult(
-            text=texts.get(value), color=colour.value if colour else None, index=place
-        )
-    return models.ValueMap(options=options)
-
-
-def _property(name: str, value: object) -> models.DynamicConfigValue:
-    return models.DynamicConfigValue(id_val=name, value=value)

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 from typing import Final
 
+from dashboards.columns import LinkBuilder, colour_property, column_properties
 from dashboards.finish import Json, panel_id
 from dashboards.layout import height, place
-from dashboards.looks import HEAT, Builder, LinkBuilder, colour_property, look, series_properties
+from dashboards.looks import HEAT, Builder, look
 from dashboards.model import Annotation, Band, Bars, Page, Panel, Prom, Rows, Sql, Variable, Variant
 from dashboards.sdk import common_models, dashboard, encoder, models
 from dashboards.sources import DATABASES, DIALECTS, Source, reference
@@ -104,7 +105,7 @@ def _series(found: Builder, panel: Panel) -> Builder:
     for name, colour in panel.colours.items():
         found = found.override_by_name(name, [colour_property(colour)])
     for column in panel.columns:
-        found = found.override_by_name(column.name, series_properties(column))
+        found = found.override_by_name(column.name, column_properties(column))
     return found
 
 

@@ -99,6 +99,7 @@ EMOJI = Panel(
     view=Rows((Column("Used", bar=True, steps=(Step(Colour.REACTION),)),)),
     queries=(Flux(flux.ranked("reactions", "emoji", limit=15, header="Emoji", amount="Used")),),
     lite=(),
+    transformations=(("organize", {"indexByName": {"Emoji": 0, "Used": 1}}),),
     empty="No reactions in this range",
 )
 REACTIONS = Panel(

@@ -36,6 +36,9 @@ NAMES = (
 EMOJIS = ("👍", "😂", "❤️", "🎉", "🤔", "1185034534534534999")
 REASONS = ("spam", "insults after two warnings", "advertising", "raid", None)
 
+Cells = Counter[tuple[Slot, int, int, str]]
+"""Amounts by slot, channel, user and emoji."""
+
 
 @dataclass(eq=False)
 class Person:
@@ -112,7 +115,7 @@ class Past:
             )  # fmt: skip
 
     def _hour(self, hour: int) -> None:
-        counts: Counter[tuple[Slot, int, int, str]] = Counter()
+        counts: Cells = Counter()
         seen: dict[int, tuple[int, int]] = {}
         here = [person for person in self.people if person.left is None]
         newcomers = [*self._arrive(hour, counts), *self._raid(hour, counts)]
@@ -155,13 +158,7 @@ class Past:
         growth = 0.8 + 0.4 * (hour - self.start) / (self.end - self.start)
         return daily * (1.4 if of_week in {0, 6} else 1.0) * growth
 
-    def _talk(
-        self,
-        hour: int,
-        here: list[Person],
-        counts: Counter[tuple[Slot, int, int, str]],
-        seen: dict[int, tuple[int, int]],
-    ) -> int:
+    def _talk(self, hour: int, here: list[Person], counts: Cells, seen: dict[int, tuple[int, int]]) -> int:
         chance, busy = self.chance, self._busy(hour)
         weights = [person.weight * math.exp(-(hour - person.joined) / (60 * DAY)) + 0.01 for person in here]
         rooms = [
@@ -196,7 +193,7 @@ class Past:
             seen.setdefault(person, (hour, hour + length))
         return len({person.user_id for person in talkers})
 
-    def _arrive(self, hour: int, counts: Counter[tuple[Slot, int, int, str]]) -> list[Person]:
+    def _arrive(self, hour: int, counts: Cells) -> list[Person]:
         chance = self.chance
         found = []
         for _ in range(chance.choices((0, 1, 2), (7, 3, 1))[0] if self._busy(hour) > 0.4 else 0):
@@ -205,7 +202,7 @@ class Past:
             found.append(self._join(hour + chance.randrange(HOUR), code, stays * chance.random(), counts))
         return found
 
-    def _raid(self, hour: int, counts: Counter[tuple[Slot, int, int, str]]) -> list[Person]:
+    def _raid(self, hour: int, counts: Cells) -> list[Person]:
         if not self.end - 2 * DAY - 3 * HOUR <= hour < self.end - 2 * DAY - 2 * HOUR:
             return []
         chance, found = self.chance, []
@@ -217,12 +214,7 @@ class Past:
         return found
 
     def _join(
-        self,
-        at: int,
-        code: str | None,
-        weight: float,
-        counts: Counter[tuple[Slot, int, int, str]],
-        age: int | None = None,
+        self, at: int, code: str | None, weight: float, counts: Cells, age: int | None = None
     ) -> Person:
         person = self._person(at, code, weight, age)
         maker = self.codes.get(code or "")
@@ -240,14 +232,14 @@ class Past:
         count(counts, "invite_uses", "invite" if code else "unknown")
         return person
 
-    def _leave(self, hour: int, here: list[Person], counts: Counter[tuple[Slot, int, int, str]]) -> None:
+    def _leave(self, hour: int, here: list[Person], counts: Cells) -> None:
         for person in here:
             tenure = (hour - person.joined) / DAY
             odds = 0.012 / (1 + tenure) if person.weight < 1.5 else 0.0002 / (1 + tenure)
             if person.left is None and person not in self.moderators and self.chance.random() < odds:
                 self._go(person, hour + self.chance.randrange(HOUR), "leave", counts)
 
-    def _go(self, person: Person, at: int, reason: str, counts: Counter[tuple[Slot, int, int, str]]) -> None:
+    def _go(self, person: Person, at: int, reason: str, counts: Cells) -> None:
         person.left = at
         self._record(
             "GUILD_MEMBER_REMOVE", at, f"{person.user_id}:{at}", event="leave", user_id=person.user_id,
@@ -255,7 +247,7 @@ class Past:
         )  # fmt: skip
         count(counts, "member_leaves", reason)
 
-    def _moderate(self, hour: int, here: list[Person], counts: Counter[tuple[Slot, int, int, str]]) -> None:
+    def _moderate(self, hour: int, here: list[Person], counts: Cells) -> None:
         chance = self.chance
         rowdy = [person for person in here if person not in self.moderators and person.left is None][-40:]
         for action, odds in (
@@ -267,14 +259,7 @@ class Past:
                 if target.left is None:
                     self._act(action, hour + chance.randrange(HOUR), target, counts)
 
-    def _act(
-        self,
-        action: str,
-        at: int,
-        target: Person,
-        counts: Counter[tuple[Slot, int, int, str]],
-        reason: str | None = None,
-    ) -> None:
+    def _act(self, action: str, at: int, target: Person, counts: Cells, reason: str | None = None) -> None:
         chance = self.chance
         by = None if action.startswith("automod") else chance.choices(self.moderators, (6, 3, 2, 0.5))[0]
         kind = "GUILD_BAN_ADD" if action == "ban" else "GUILD_AUDIT_LOG_ENTRY_CREATE"
@@ -292,7 +277,7 @@ class Past:
 
 
 def count(
-    counts: Counter[tuple[Slot, int, int, str]],
+    counts: Cells,
     measure: str,
     value: str,
     channel: int = 0,
