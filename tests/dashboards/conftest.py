@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import time
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -17,8 +19,10 @@ from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.migration import migrate
 from exporter.sinks.sql.sink import SqlSink
 from tests.dashboards.asking import Databases
-from tests.dashboards.past import Past, pasts
+from tests.dashboards.curves import curves, own_curves, worked
+from tests.dashboards.past import HOUR, MINUTE, Past, pasts
 from tests.servers.postgres import Postgres, postgres
+from tests.servers.prometheus import Prometheus, remembering_prometheus, store
 
 __all__ = ["postgres"]
 
@@ -52,6 +56,25 @@ def databases(
         for each in (f"sqlite:///{file}", dsn):
             thread.submit(lambda each=each: asyncio.run(_fill(each, entries))).result()
     return Databases(Path(file), dsn)
+
+
+SELDOM, OFTEN = 2 * MINUTE, MINUTE // 2
+"""Between two scrapes of guilds, whose panels look at five minutes or more, and of the exporter, at one."""
+PHASE = 41_000
+"""Scrapes are not at the moments that the past is told by."""
+
+
+@pytest.fixture(scope="session")
+def scraped(past: tuple[Past, Past], tmp_path_factory: pytest.TempPathFactory) -> Iterator[Prometheus]:
+    """A Prometheus that scraped an exporter through the last two weeks of the same past."""
+    # A range of a week is compared with the week before it; of the exporter itself nothing is.
+    guilds = [curve for guild in past for curve in curves(guild, days=15)]
+    own = own_curves(worked(), [past[0].end - hour * HOUR for hour in reversed(range(26))])
+    directory = tmp_path_factory.mktemp("prometheus")
+    lines = [curve.samples(SELDOM, PHASE) for curve in guilds] + [curve.samples(OFTEN) for curve in own]
+    store(itertools.chain.from_iterable(lines), directory)
+    with remembering_prometheus(directory) as server:
+        yield server
 
 
 async def _fill(dsn: str, entries: list[Entry]) -> None:
