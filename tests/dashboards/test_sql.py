@@ -163,3 +163,43 @@ def test_numbers_are_those_that_were_told(databases, choices, span, past):
         rows = ask(databases, SHOWN[name], choices, span)
         assert rows[-1]["value"] == number
         assert len(rows) == 2
+
+
+def active_days(past: Past) -> set[tuple[int, dt.date]]:
+    """Who wrote, talked or reacted on which UTC day, from what was told."""
+    return {
+        (member[0], dt.datetime.fromtimestamp(entry.at / 1000, dt.UTC).date())
+        for entry in past.entries
+        if entry.type == "MEMBER_ACTIVITY_SNAPSHOT"
+        for member in entry.data["members"]
+        if any(cell[0] in {"messages", "voice_seconds", "reactions"} for cell in member[5])
+    }
+
+
+def test_active_members_are_counted_once_each(databases, choices, span, past):
+    first, last = (dt.datetime.fromtimestamp(at / 1000, dt.UTC).date() for at in (span.start, span.end))
+    expected = {user for user, day in active_days(past[0]) if first <= day <= last}
+    rows = ask(databases, SHOWN["discord-guild/Active members/A"], choices, span)
+    assert rows[-1]["value"] == len(expected)
+
+
+def test_a_cohort_tells_which_part_was_active_in_each_whole_week_after(databases, choices, span, past):
+    monday = past[0].end // DAY - 28
+    monday = dt.date(1970, 1, 1) + dt.timedelta(days=monday)
+    monday -= dt.timedelta(days=monday.weekday())
+    joined = {
+        entry.data["user_id"]
+        for entry in past[0].entries
+        if entry.type == "GUILD_MEMBER_ADD"
+        and monday
+        <= dt.datetime.fromtimestamp(entry.at / 1000, dt.UTC).date()
+        < monday + dt.timedelta(days=7)
+    }
+    rows = ask(databases, SHOWN["discord-growth/Who was active in the weeks after joining/A"], choices, span)
+    row = next(row for row in rows if row["Joined in week of"] == monday.isoformat())
+    assert row["People"] == len(joined)
+    for week in range(3):
+        start = monday + dt.timedelta(days=7 * week)
+        active = {user for user, day in active_days(past[0]) if 0 <= (day - start).days < 7} & joined
+        assert row[f"Week {week}"] == pytest.approx(len(active) / len(joined), abs=0.0006)
+    assert row["Week 7"] is None, "it is not over"
