@@ -103,7 +103,7 @@ async def prometheus(directory: Path, exporter: str, past: str) -> AsyncIterator
     # A run of a few minutes is to leave more than a few samples.
     settings.write_text(text.replace("15s", "2s") + _PAST.format(past))
     command = [program, f"--config.file={settings}", f"--storage.tsdb.path={directory}/data"]
-    command += [f"--web.listen-address={address}", "--log.level=warn"]
+    command += [f"--web.listen-address={address}", "--storage.tsdb.retention.time=90d", "--log.level=warn"]
     async with _running(command, directory / "prometheus.log", f"http://{address}/-/ready"):
         yield f"http://{address}"
 

@@ -16,7 +16,8 @@ DATABASE = "/data/discord.db"
 def lay_out(directory: Path, variant: str, secrets: Mapping[str, str], database: Path) -> Path:
     """Copy what Grafana of ``variant`` is provisioned with; gives the directory to hand to Grafana.
 
-    Only the paths that docker-compose.yml mounts are changed, and PostgreSQL's port.
+    Only the paths that docker-compose.yml mounts are changed, PostgreSQL's port, and how long one has to wait
+    for the first evaluation of a rule.
     """
     for name, value in secrets.items():
         (directory / "secrets").mkdir(exist_ok=True)
@@ -26,6 +27,7 @@ def lay_out(directory: Path, variant: str, secrets: Mapping[str, str], database:
         SECRETS: str(directory / "secrets"),
         DATABASE: str(database),
         "$PGHOST:5432": "$PGHOST",
+        "interval: 5m": "interval: 1m",
     }
     copied = Path(shutil.copytree(ROOT / "provisioning" / variant, directory / "provisioning"))
     for file in copied.rglob("*.y*ml"):

@@ -21,6 +21,7 @@ from pathlib import Path
 
 import aiohttp
 
+from tests.dashboards.past import Past
 from tests.e2e.programs import Exporter, Simulation, until
 from tests.grafana.far_ends import (
     ADMIN_PASSWORD,
@@ -35,8 +36,9 @@ from tests.grafana.far_ends import (
     influx,
     prometheus,
 )
-from tests.grafana.history import present, store_points, store_rows, store_samples, tell
+from tests.grafana.history import store_points, store_rows, tell
 from tests.grafana.provisioned import lay_out
+from tests.grafana.scrapes import JOB, before, present, store_samples
 from tests.servers.postgres import USER, Postgres, running_postgres
 
 NOWHERE = "http://127.0.0.1:9/api/v10"
@@ -44,6 +46,11 @@ NOWHERE = "http://127.0.0.1:9/api/v10"
 
 RATE = "40"
 """Actions of people per second: every kind happens within minutes, and a page still opens quickly."""
+
+PACE = 1000
+"""How much more the exporter counted in the day before than in the minutes it runs now."""
+
+SCRAPES = 5
 
 READER = "grafana_reader"
 READER_PASSWORD = "may-only-look"
@@ -69,10 +76,12 @@ async def _stack(directory: Path, variant: str, events: int) -> AsyncIterator[Gr
     async with contextlib.AsyncExitStack() as things:
         exporter = Exporter(directory, api_url=NOWHERE, settings={"metrics": {"snapshot_interval": "10s"}})
         far = await _far_ends(things, directory, variant, exporter)
-        past = await things.enter_async_context(exposition(await _remember(directory, exporter, far)))
-        scraped = f"127.0.0.1:{exporter.port}"
-        scraper = await things.enter_async_context(prometheus(directory / "prometheus", scraped, past))
+        pasts = await _remember(exporter, far)
         await _act(things, directory, exporter, events)
+        now = round(time.time() * 1000)
+        own = before((await exporter.metrics()).text, f"127.0.0.1:{exporter.port}", now, PACE)
+        store_samples(directory / "prometheus", pasts, list(own))
+        scraper = await things.enter_async_context(_prometheus(directory, exporter, pasts))
         await _scraped(scraper)
         provisioning = lay_out(directory, variant, far.secrets, exporter.database)
         environ = far.environ | {"PROMETHEUS_URL": scraper}
@@ -116,18 +125,26 @@ async def _far_ends(
     return found
 
 
-async def _remember(directory: Path, exporter: Exporter, far: FarEnds) -> str:
-    """Prepare the stores as an operator does, and fill them with two months; what /metrics shows of them."""
+async def _remember(exporter: Exporter, far: FarEnds) -> list[Past]:
+    """Prepare the stores as an operator does, and fill them with two months."""
     exporter.configure()
     role = ("--reader-role", READER) if far.points else ()
     code, out, err = await exporter.run_command("migrate", *role)
     assert code == 0, out + err
-    past = tell(round(time.time() * 1000))
-    await store_rows(far.dsn, past)
+    pasts = tell(round(time.time() * 1000))
+    await store_rows(far.dsn, pasts)
     if far.points:
-        await store_points(far.points, past)
-    store_samples(directory / "prometheus" / "data", past)
-    return present(past)
+        await store_points(far.points, pasts)
+    return pasts
+
+
+@contextlib.asynccontextmanager
+async def _prometheus(directory: Path, exporter: Exporter, pasts: Sequence[Past]) -> AsyncIterator[str]:
+    async with (
+        exposition(present(pasts)) as past,
+        prometheus(directory / "prometheus", f"127.0.0.1:{exporter.port}", past) as scraper,
+    ):
+        yield scraper
 
 
 def _database(cluster: Postgres) -> str:
@@ -166,8 +183,8 @@ async def _act(things: contextlib.AsyncExitStack, directory: Path, exporter: Exp
 
 
 async def _scraped(scraper: str) -> None:
-    """Return when Prometheus has scraped what the exporter shows now."""
-    query = {"query": f'timestamp(up{{job="discord-exporter"}}) > {time.time()}'}
+    """Return when Prometheus can tell how fast the exporter counts."""
+    query = {"query": f'count_over_time(up{{job="{JOB}"}}[1m]) >= {SCRAPES}'}
 
     async def newer() -> bool:
         async with (
@@ -176,7 +193,7 @@ async def _scraped(scraper: str) -> None:
         ):
             return bool((await answer.json())["data"]["result"])
 
-    await until(newer, "Prometheus to have the last numbers")
+    await until(newer, "Prometheus to have scraped")
 
 
 def main() -> int:
