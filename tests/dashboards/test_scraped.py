@@ -14,8 +14,10 @@ from dashboards.cookbook.page import SECTIONS
 from dashboards.cookbook.recipe import GUILD, Language
 from dashboards.dialect import Postgres
 from dashboards.sources import Source
-from tests.dashboards.committed import Asked, asked, titled
+from tests.dashboards.committed import asked, titled
+from tests.dashboards.conftest import OFTEN
 from tests.dashboards.past import DAY, MEADOW, Past
+from tests.dashboards.ranges import filled
 from tests.servers.prometheus import Prometheus, RefusedError
 
 EXPRESSIONS = asked(Source.PROMETHEUS)
@@ -33,12 +35,6 @@ SILENT = {
 }
 """Rules that look at nothing but trouble which this past has not seen; ``alerts`` has it."""
 
-UNITS = {"s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
-
-
-def seconds(text: str) -> int:
-    return int(text[:-1]) * UNITS[text[-1]]
-
 
 def unrecorded(text: str) -> str:
     """The expression with recorded series replaced, those in what replaces them too."""
@@ -55,39 +51,14 @@ def unrecorded(text: str) -> str:
     return text
 
 
-def panel_of(found: Asked) -> dict:
-    titles = {panel["title"]: panel for panel in found.dashboard.panels}
-    return titles.get(found.where.rpartition("/")[0], {})
-
-
-def filled(found: Asked) -> tuple[str, int, int]:
-    """The text as Grafana sends it by default, with its range and step in seconds."""
-    panel = panel_of(found)
-    since = panel.get("timeFrom") or found.dashboard.model["time"]["from"].removeprefix("now-")
-    span = seconds(since)
-    # Grafana draws no more points than there are pixels, some 500.
-    step = max(seconds(panel.get("interval") or "15s"), span // 500)
-    text = found.text
-    for name, value in (
-        # A scrape more than the step, and four scrapes at least; one is 30 s here.
-        ("$__rate_interval", f"{max(step, 90) + 30}s"),
-        ("$__interval_ms", f"{step * 1000}"),
-        ("$__interval", f"{step}s"),
-        ("$__range", f"{span}s"),
-        ("$guild", f"{MEADOW}"),
-    ):
-        text = text.replace(name, value)
-    return unrecorded(text), span, step
-
-
 @pytest.mark.parametrize("found", **titled(EXPRESSIONS))
 def test_an_expression_of_a_page_finds_something(found, scraped: Prometheus, past: tuple[Past, Past]):
-    text, span, step = filled(found)
-    end = past[0].end / 1000
-    if found.target.get("instant"):
+    query, end = filled(found, MEADOW, scrape=OFTEN // 1000), past[0].end / 1000
+    text = unrecorded(query.text)
+    if query.instant:
         answer = scraped.ask(text, end)
     else:
-        answer = scraped.ask_range(text, end - span, end, step)
+        answer = scraped.ask_range(text, end - query.span, end, query.step)
     assert bool(answer) != (str(found) in MAY_BE_EMPTY)
 
 

@@ -108,6 +108,7 @@ def _serving(directory: Path, settings: str) -> Iterator[Prometheus]:
         f"--storage.tsdb.path={directory}/data",
         # Backfilled blocks may be older than the 15 days of the default.
         "--storage.tsdb.retention.time=10y",
+        "--storage.tsdb.max-block-duration=2h",  # compaction leaves them as they are
         f"--web.listen-address={address}",
         "--log.level=error",
     ]
