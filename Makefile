@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check format bench docs lock goldens crash invites property soak clean
+.PHONY: help install demo test check format bench docs dashboards pictures lock goldens crash invites property soak secrets clean
 
 help:  ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -39,6 +39,12 @@ bench: $(INSTALLED_DEV)  ## measure; a table, and bench.json
 docs: $(INSTALLED)  ## write the reference pages and the schema anew
 	@$(PYTHON_IN) -m exporter.reference docs
 
+dashboards: $(INSTALLED_DEV)  ## write dashboards, alerts and runbooks anew
+	@$(PYTHON_IN) -m dashboards
+
+pictures: $(INSTALLED_DEV)  ## open every dashboard in a browser, check and photograph it; needs Grafana, see scripts/pictures
+	@scripts/pictures
+
 lock: $(INSTALLED_DEV)  ## resolve the dependencies anew
 	@scripts/lock
 
@@ -57,6 +63,9 @@ property: $(INSTALLED_DEV)  ## many more random examples
 
 soak: $(INSTALLED_DEV)  ## a demo of an hour
 	@$(VENV)/bin/discord-exporter demo --duration 1h --rate 200
+
+secrets:  ## make the passwords docker compose starts with
+	@scripts/secrets
 
 clean:  ## remove the environment and every cache
 	@rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.result import Result
 
-MODULES = ("gateway_cpu", "exposition", "line_protocol", "spool", "end_to_end")
+MODULES = ("gateway_cpu", "exposition", "line_protocol", "spool", "end_to_end", "views")
 OUTPUT = pathlib.Path("bench.json")
 
 

@@ -102,6 +102,10 @@ class Telemetry:
         self.gateway_identifies = self._meter(
             _counter("discord_gateway_identifies", "New sessions asked for.", "shard")
         )
+        self.identifies_remaining = self._meter(
+            _gauge("discord_gateway_identifies_remaining", "New sessions the bot may still ask for today."),
+            known=False,
+        )
         self.rest_requests = self._meter(
             _counter("discord_rest_requests", "REST requests answered.", "route", "status")
         )
@@ -167,6 +171,12 @@ class Telemetry:
         self.spool_bytes = self._meter(
             _gauge("discord_exporter_spool_bytes", "Size of the spool on disk.", "file")
         )
+        self.spool_limit = self._meter(
+            _gauge("discord_exporter_spool_limit_bytes", "Size up to which nothing unsent is given up.")
+        )
+        self.volume_free = self._meter(
+            _gauge("discord_exporter_volume_free_bytes", "Free space on the volume of the data directory.")
+        )
         self.sink_up = self._meter(_gauge("discord_exporter_sink_up", "1 while deliveries succeed.", "sink"))
         self.sink_failures = self._meter(
             _counter("discord_exporter_sink_failures", "Deliveries not stored, by cause.", "sink", "reason")
@@ -223,9 +233,10 @@ class Telemetry:
                 yield value
 
     @staticmethod
-    def _meter(spec: MeterSpec) -> Meter:
-        # A family without labels always has its one sample; with labels it appears when first moved.
-        return Meter(spec, {} if spec.labels else {(): 0})
+    def _meter(spec: MeterSpec, *, known: bool = True) -> Meter:
+        # A family without labels always has its one sample, unless 0 would be a lie until it is known; with
+        # labels it appears when first moved.
+        return Meter(spec, {} if spec.labels or not known else {(): 0})
 
     @staticmethod
     def _histogram(spec: MeterSpec) -> Histogram:

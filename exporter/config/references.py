@@ -42,22 +42,29 @@ class Resolver:
     def mapping(self, data: Mapping[str, object], path: Path = ()) -> dict[str, object]:
         """The mapping with every reference replaced; what cannot be resolved is left out and reported."""
         resolved: dict[str, object] = {}
+        files: dict[str, object] = {}
         for key, value in data.items():
             target = key.removesuffix(_SUFFIX)
             if target != key and self.is_secret((*path, target)):
-                if target in data:
-                    self.complain(
-                        (*path, key),
-                        f"is given together with {target}",
-                        f"keep only one of {target} and {key}",
-                    )
-                elif (content := self._file((*path, key), value)) is not None:
-                    resolved[target] = content
-                continue
-            found = self._value(value, (*path, key))
-            if found is not _ABSENT:
+                files[target] = value
+            elif (found := self._value(value, (*path, key))) is not _ABSENT:
                 resolved[key] = found
+        for target, value in files.items():
+            self._put_file(target, value, path, resolved)
         return resolved
+
+    def _put_file(self, target: str, value: object, path: Path, resolved: dict[str, object]) -> None:
+        key = target + _SUFFIX
+        if not isinstance(value, str):
+            self.complain((*path, key), "must be the name of a file", "write for instance /run/secrets/name")
+        elif not isinstance(name := self._text(value, (*path, key)), str):
+            return
+        elif resolved.get(target) is not None:
+            self.complain(
+                (*path, key), f"is given together with {target}", f"keep only one of {target} and {key}"
+            )
+        elif (content := self._read((*path, key), name)) is not None:
+            resolved[target] = content
 
     def _value(self, value: object, path: Path) -> object:
         if isinstance(value, dict):
@@ -107,12 +114,7 @@ class Resolver:
         resolved = _REFERENCE.sub(replace, text)
         return _ABSENT if missing or not resolved else resolved
 
-    def _file(self, path: Path, value: object) -> str | None:
-        name = self._text(value, path) if isinstance(value, str) else None
-        if not isinstance(name, str):
-            if not isinstance(value, str):
-                self.complain(path, "must be the name of a file", "write for instance /run/secrets/name")
-            return None
+    def _read(self, path: Path, name: str) -> str | None:
         file = self.base / name
         try:
             content = file.read_bytes()[:_MAX_SECRET_BYTES].decode().strip()

@@ -75,6 +75,7 @@ class IdentifyGate:
                 self._answer = await self._ask()
                 self._answered_at = self._clock.monotonic()
                 self._sent_since = 0
+                self._show(self._answer.session_start_limit.remaining)
             return self._answer
 
     @asynccontextmanager
@@ -104,6 +105,11 @@ class IdentifyGate:
         self._sent_since += 1
         self._ledger.add(self._clock.now_ms())
         self._telemetry.gateway_identifies.add(str(shard))
+        if self._answer is not None:
+            self._show(self._answer.session_start_limit.remaining - self._sent_since)
+
+    def _show(self, remaining: int) -> None:
+        self._telemetry.identifies_remaining.set(max(0, remaining))
 
     async def _allowance(self, shard: int) -> None:
         while (wait := await self._until_allowed()) > 0:

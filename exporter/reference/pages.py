@@ -20,6 +20,7 @@ from exporter.reference.events import describe_event
 from exporter.reference.page import code, page, table
 from exporter.sinks.influx.line_protocol import EVENT_MEASUREMENT, MEMBER_MEASUREMENT
 from exporter.sinks.sql.reference import schema_reference
+from exporter.sinks.sql.views.catalogue import VIEWS
 from exporter.telemetry import meter_specs
 
 _EVENTS: Final = """
@@ -44,6 +45,13 @@ Points in the bucket `sinks.influxdb.bucket`, but for members, who have a bucket
 value of a window is a delta: sum it. The time of a point lies within its window, below the millisecond
 at a place no other point of the series can have, so a redelivery overwrites exactly itself.
 """
+_LONG_TERM: Final = """
+`discord-exporter migrate` makes the buckets and installs tasks, which InfluxDB runs: they write each
+measurement above but the members' as hours and days into `sinks.influxdb.bucket_longterm`, where nothing
+expires: `discord_messages_1h`, `discord_messages_1d` and so on, with the same tags and fields, at the start
+of their window in UTC. Deltas are summed, of states the last is kept. The token needs the right to manage
+buckets and tasks for that; to run, writing is enough.
+"""
 _RECORDS: Final = """
 One point for each recorded event, tags `guild_id` and `type`, field `count` = 1. Who and why stand in
 SQL.
@@ -51,6 +59,32 @@ SQL.
 _SQL: Final = """
 One schema for SQLite and PostgreSQL, made and upgraded by the program (`discord-exporter migrate`, or
 at start). Discord ids are 64-bit integers, times are UTC.
+"""
+_VIEWS: Final = """
+What dashboards and people read. The program makes the views beside the tables and makes them again when a
+newer version declares them otherwise; names and columns are an interface, the tables below are free to
+change. Ids are text, because a browser rounds numbers that long. Times are UTC: `timestamp with time zone` in
+PostgreSQL, RFC 3339 text such as `2026-01-31T12:00:00.000Z` in SQLite, where days are text such as
+`2026-01-31` and truth values 1 or 0. A guild's sums appear once the guild itself was told.
+
+Always filter by guild, `WHERE guild_id = '81384788765712384'`, and where there is a `day` or an `at` by that
+too: both find an index. To filter `at` in SQLite compare it with text of the same form.
+"""
+_READER: Final = """
+Give Grafana a database role that reads the views and nothing else. In PostgreSQL make the role, then let the
+program grant what it needs; it refuses a role that can do more, and keeps the grants when it makes views
+again:
+
+```sql
+CREATE ROLE grafana LOGIN PASSWORD '…';
+```
+
+```sh
+discord-exporter migrate --reader-role grafana
+```
+
+SQLite knows no roles: open the file with `mode=ro`. A database in WAL mode is read through a file of shared
+memory beside it, so the reader still needs write access to the directory.
 """
 _CONFIGURATION: Final = """
 Every setting of `config.yaml`, which is optional. Durations are written `500ms`, `10s`, `5m`, `12h` or
@@ -177,6 +211,8 @@ def _influxdb(catalogue: Catalogue) -> str:
         f"## {MEMBER_MEASUREMENT}",
         "In the bucket `sinks.influxdb.bucket_members`, tags `guild_id` and `user_id`. Fields are those of:",
         table(("measure", "kind", "what"), members),
+        "## The long term",
+        _LONG_TERM,
     ]
     return page("InfluxDB", *parts)
 
@@ -191,9 +227,11 @@ def _field(found: Measure | Gauge) -> tuple[str, str, str, str]:
 
 
 def _sql(_catalogue: Catalogue) -> str:
-    parts = [
-        _SQL,
-    ]
+    parts = [_SQL, "## Views", _VIEWS, "### Reading them", _READER]
+    for view in VIEWS:
+        shown = ((f"`{column.name}`", column.kind.type_name, column.comment) for column in view.columns)
+        parts += [f"### {view.name}", view.comment, table(("column", "type", "what"), shown)]
+    parts.append("## Tables")
     for found in schema_reference():
         rows = (
             (
@@ -204,7 +242,7 @@ def _sql(_catalogue: Catalogue) -> str:
             )
             for column in found.columns
         )
-        parts += [f"## {found.name}", found.comment, table(("column", "type", "set", "what"), rows)]
+        parts += [f"### {found.name}", found.comment, table(("column", "type", "set", "what"), rows)]
     return page("SQL", *parts)
 
 

@@ -126,6 +126,8 @@ class Runner:
         meters.spooled.set(tally.spooled)
         meters.spool_bytes.set(tally.bytes, "database")
         meters.spool_bytes.set(tally.wal_bytes, "log")
+        meters.spool_limit.set(tally.limit)
+        meters.volume_free.set(tally.free)
         for name, sink in tally.sinks.items():
             meters.delivered.set(sink.delivered, name)
             meters.dead.set(sink.dead, name)

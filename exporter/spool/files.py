@@ -38,6 +38,14 @@ class Directory:
         """The write-ahead log beside the database."""
         return self.database.with_name(self.database.name + "-wal")
 
+    def free(self) -> int:
+        """Bytes its volume still has for this user; 0 where that cannot be told."""
+        try:
+            volume = os.statvfs(self.path)
+        except OSError:
+            return 0
+        return volume.f_bavail * volume.f_frsize
+
     def claim(self) -> None:
         """Make the directory and take it for this process.
 

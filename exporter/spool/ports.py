@@ -43,11 +43,13 @@ class SinkTally:
 
 @dataclass(frozen=True, slots=True)
 class SpoolTally:
-    """The spool's books."""
+    """The spool's books; in bytes ``limit`` is what its file may grow to, ``free`` what the volume has."""
 
     spooled: int
     bytes: int
     wal_bytes: int
+    limit: int
+    free: int
     sinks: dict[str, SinkTally]
 
 

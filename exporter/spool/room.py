@@ -141,11 +141,10 @@ class Room:
         """Occupy the reserve unless it is there already or the volume is nearly full."""
         size, path = self._config.reserve, self._directory.ballast
         with contextlib.suppress(OSError):
-            volume = os.statvfs(self._directory.path)
             if path.exists() and path.stat().st_size == size:
                 self._starved = False
                 return
-            if volume.f_bavail * volume.f_frsize < RESERVE_MARGIN * size:
+            if self._directory.free() < RESERVE_MARGIN * size:
                 return
             self._directory.touch(path)
             try:

@@ -184,7 +184,14 @@ class Spool:
             path.stat().st_size if path.exists() else 0
             for path in (self._directory.database, self._directory.wal)
         ]
-        return SpoolTally(spooled=spooled, bytes=sizes[0], wal_bytes=sizes[1], sinks=tallies)
+        return SpoolTally(
+            spooled=spooled,
+            bytes=sizes[0],
+            wal_bytes=sizes[1],
+            limit=self._config.max_bytes,
+            free=self._directory.free(),
+            sinks=tallies,
+        )
 
     async def dead(self, *, sink: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """Dead letters with an id above ``after``, oldest first.

@@ -32,7 +32,7 @@ OPTIONS = {
     "demo": {"--duration", "--guilds", "--rate", "--seed", "--data-dir", "--port"},
     "check": {"--config", "--online", "--format"},
     "events": {"--format"},
-    "migrate": {"--config"},
+    "migrate": {"--config", "--reader-role"},
     "simulate": {"--port", "--guilds", "--members", "--rate", "--seed", "--ledger", "--duration"},
     "verify": {"--ledger", "--config", "--format", "--stores"},
 }
@@ -205,6 +205,24 @@ def test_migrate_makes_the_tables_and_is_harmless_again(call, tmp_path):
         names = {name for (name,) in database.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
     database.close()
     assert {"moderation_logs", "member_daily", "guild_daily"} <= names
+
+
+def test_migrate_tells_that_sqlite_has_no_roles(call):
+    answer = call("migrate", "--reader-role", "grafana")
+    assert answer.code == 78
+    assert answer.err == "error: SQLite has no roles: let the reader open the file with `mode=ro`\n"
+
+
+def test_migrate_tells_a_view_that_stands_in_the_way(call, tmp_path):
+    assert call("migrate").code == 0
+    with sqlite3.connect(tmp_path / "data" / "discord.db") as database:
+        database.execute("DROP VIEW v_guilds")
+        database.execute("CREATE VIEW v_guilds AS SELECT 'somebody made this by hand' AS note")
+    database.close()
+    answer = call("migrate")
+    assert answer.code == 1
+    assert "1 views differ" in answer.err
+    assert "v_guilds already exists" in answer.err
 
 
 def test_migrate_tells_a_database_it_cannot_reach_without_the_password(call):

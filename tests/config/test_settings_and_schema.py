@@ -26,8 +26,8 @@ SECRETS = {"discord.token", "sinks.sql.dsn", "sinks.influxdb.token"}
 
 
 def uncommented() -> str:
-    """config.yaml with every setting that is left at its default in force, but the secret files."""
-    return re.sub(r"(?m)^(\s*)#(?!\w+_file:)(?=\w+:)", r"\1", TEXT)
+    """config.yaml with every setting that is left at its default in force."""
+    return re.sub(r"(?m)^(\s*)#(?=\w+:)", r"\1", TEXT)
 
 
 def test_the_file_in_the_repository_means_exactly_the_defaults():
@@ -52,9 +52,14 @@ def test_what_stands_commented_out_in_the_file_is_the_default_too():
         assert mine == theirs, section
 
 
-def test_the_secret_files_are_named_in_the_file():
-    for key in ("token_file", "dsn_file"):
-        assert f"#{key}:" in TEXT
+def test_the_file_in_the_repository_takes_each_secret_from_a_file_named_in_the_environment(tmp_path):
+    (tmp_path / "secret").write_text("postgresql://user:secret@host/name")
+    variables = ("DISCORD_TOKEN_FILE", "INFLUXDB_TOKEN_FILE", "DISCORD_EXPORTER_DSN_FILE")
+    environ = dict.fromkeys(variables, str(tmp_path / "secret"))
+    config = parse_config(read_document(TEXT, "config.yaml"), environ)
+    for secret in (config.discord.token, config.sinks.influxdb.token, config.sinks.sql.dsn):
+        assert secret is not None
+        assert secret.get_secret_value() == "postgresql://user:secret@host/name"
 
 
 def test_every_setting_has_words_and_a_kind():

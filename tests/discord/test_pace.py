@@ -213,8 +213,11 @@ async def test_the_reserve_is_not_touched_until_discord_resets() -> None:
 
 async def test_the_rest_of_the_limit_is_counted_down_between_two_answers() -> None:
     gated = Gated(SessionStartLimit(total=1000, remaining=52, reset_after=10_000))
+    left = gated.telemetry.identifies_remaining
+    assert not left.values, "nothing is said of the limit before Discord did"
     await gated.identify(0)
     await gated.identify(0)
+    assert left.get() == 50
     identifying = asyncio.create_task(gated.identify(0))
     await until(lambda: gated.clock.monotonic() >= 10)
     gated.limit = LIMIT

@@ -17,6 +17,7 @@ from exporter.model import Priority
 from exporter.reference.page import page, table
 from exporter.reference.pages import write_pages
 from exporter.sinks.sql.reference import schema_reference
+from exporter.sinks.sql.views.catalogue import VIEWS
 from exporter.telemetry import meter_specs
 
 ROOT = pathlib.Path(__file__).parents[2]
@@ -54,8 +55,11 @@ def test_every_measurement_and_table_and_setting_is_on_its_page():
         assert f"\n## {measure.measurement}\n" in pages["influxdb.md"]
         assert f"| `{measure.field}` |" in pages["influxdb.md"]
     for found in schema_reference():
-        assert f"\n## {found.name}\n" in pages["sql.md"]
+        assert f"\n### {found.name}\n" in pages["sql.md"]
         assert all(f"| `{column.name}` |" in pages["sql.md"] for column in found.columns)
+    for view in VIEWS:
+        told = pages["sql.md"].partition(f"\n### {view.name}\n")[2].partition("\n### ")[0]
+        assert all(f"| `{c.name}` | {c.kind.type_name} | {c.comment} |" in told for c in view.columns)
     for setting in settings(config_type(full_catalogue())):
         if not setting.section:
             assert f"| `{dotted(setting.path)}` |" in pages["configuration.md"]

@@ -124,7 +124,7 @@ async def test_the_source_is_brought_up_to_date_before_it_is_read() -> None:
 @given(
     names=st.dictionaries(st.integers(1, 2**63 - 1), st.text(max_size=40), min_size=1, max_size=5),
     amounts=st.lists(
-        st.tuples(st.sampled_from(SLOTS), st.integers(0, 4), st.integers(0, 2**52)), max_size=20
+        st.tuples(st.sampled_from(SLOTS), st.integers(0, 4), st.integers(0, 2**48)), max_size=20
     ),
 )
 @settings(max_examples=scaled(40), deadline=None)

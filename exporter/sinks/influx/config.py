@@ -35,6 +35,7 @@ def parse_url(value: object) -> str | None:
 
 Bucket = Annotated[str, Field(min_length=1, max_length=255)]
 Deadline = Annotated[Duration, Field(gt=0)]
+DAY = 86_400.0
 
 
 class TimeoutConfig(Section):
@@ -56,7 +57,15 @@ class InfluxConfig(Section):
     token: Secret = Field(default=SecretStr(""), description="API token with write access to the buckets.")
     bucket: Bucket = Field(default="discord", description="Bucket of everything but members.")
     bucket_members: Bucket = Field(default="discord_members", description="Bucket of members' activity.")
-    bucket_longterm: Bucket = Field(default="discord_longterm", description="Bucket of roll-ups.")
+    bucket_longterm: Bucket = Field(
+        default="discord_longterm", description="Bucket of hours and days, kept for ever."
+    )
+    keep: Deadline = Field(
+        default=90 * DAY, description="How long points are kept; for the bucket that `migrate` makes."
+    )
+    keep_members: Deadline = Field(
+        default=30 * DAY, description="How long points about members are kept, likewise."
+    )
     gzip: bool = Field(default=True, description="Compress what is sent.")
     timeout: TimeoutConfig = Field(default=TimeoutConfig(), description="Deadlines of one write.")
 

@@ -1,13 +1,14 @@
 """Brings the tables to the version this program knows, from inside an installed package.
 
 An upgrade happens whole or not at all, in one transaction that holds a lock, so processes that start
-together do not race. A database that is newer than this program is left alone.
+together do not race. A database that is newer than this program is left alone. The views go before the tables
+change and are made again after; where only they differ and may not be changed, the tables stay usable.
 """
 
 from __future__ import annotations
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
 
@@ -16,6 +17,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import SetColumnComment, SetTableComment
 
@@ -23,6 +25,9 @@ from exporter.errors import SchemaError
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.schema import metadata
+from exporter.sinks.sql.verdict import describe
+from exporter.sinks.sql.views.making import drop_views, keep_views, read_readers, stale_views
+from exporter.sinks.sql.views.reader import grant_reader
 
 _LOCK = 0x4449_5343_4F52_4445
 """PostgreSQL's advisory locks share one space of numbers; this one is "DISCORDE" in ASCII."""
@@ -30,11 +35,15 @@ _LOCK = 0x4449_5343_4F52_4445
 
 @dataclass(frozen=True, slots=True)
 class SchemaState:
-    """The version a database has and the one this program needs; ``current`` is None for an empty one."""
+    """The version a database has and the one this program needs; ``current`` is None for an empty one.
+
+    ``views_lack`` says in words what keeps the views from being as declared; empty when they are.
+    """
 
     current: str | None
     needed: str
     known: frozenset[str]
+    views_lack: str = ""
 
     @property
     def is_current(self) -> bool:
@@ -60,16 +69,22 @@ class SchemaState:
             raise SchemaError(msg)
 
 
-async def migrate(config: SqlConfig) -> SchemaState:
-    """Create or upgrade the tables of ``config``'s database; returns the state afterwards.
+async def migrate(config: SqlConfig, *, reader_role: str | None = None) -> SchemaState:
+    """Create or upgrade the tables and views of ``config``'s database; returns the state afterwards.
+
+    ``reader_role`` is given the views to read, if the views could be made.
 
     Raises:
-        SchemaError: the database is newer than this program.
+        SchemaError: the database is newer than this program, or the role is not fit to read the views.
         sqlalchemy.exc.SQLAlchemyError, OSError: the database cannot be reached or changed.
     """
     engine = make_engine(config)
     try:
-        return await migrate_engine(engine)
+        state = await migrate_engine(engine)
+        if reader_role is not None and not state.views_lack:
+            async with engine.begin() as connection:
+                await connection.run_sync(grant_reader, reader_role)
+        return state
     finally:
         await engine.dispose()
 
@@ -84,8 +99,9 @@ async def migrate_engine(engine: AsyncEngine) -> SchemaState:
             await connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": _LOCK})
         state = await connection.run_sync(read_state)
         state.require_known()
-        if not state.is_current:
-            await connection.run_sync(_upgrade, config)
+        if state.is_current:
+            return await connection.run_sync(_renew_views)
+        await connection.run_sync(_upgrade, config)
         return await connection.run_sync(read_state)
 
 
@@ -99,7 +115,10 @@ async def schema_state(engine: AsyncEngine) -> SchemaState:
 def read_state(connection: Connection) -> SchemaState:
     """The state seen by this connection."""
     needed, known = _versions()
-    return SchemaState(MigrationContext.configure(connection).get_current_revision(), needed, known)
+    current = MigrationContext.configure(connection).get_current_revision()
+    stale = stale_views(connection)
+    lack = f"{len(stale)} views differ from those of this program ({stale[0]} first)" if stale else ""
+    return SchemaState(current, needed, known, lack)
 
 
 @cache
@@ -131,9 +150,23 @@ def _alembic_config() -> Config:
     return config
 
 
+def _renew_views(connection: Connection) -> SchemaState:
+    try:
+        with connection.begin_nested():
+            keep_views(connection)
+    except DBAPIError as error:
+        # A role without the right to make views, or somebody's own view upon one: rows can be written still.
+        state = read_state(connection)
+        return replace(state, views_lack=f"{state.views_lack}, and could not be made: {describe(error)}")
+    return read_state(connection)
+
+
 def _upgrade(connection: Connection, config: Config) -> None:
+    readers = read_readers(connection)
+    drop_views(connection)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+    keep_views(connection, readers)
     if connection.dialect.supports_comments:
         # Comments belong to the program, not to a migration: rewording one needs none.
         for table in metadata.tables.values():

@@ -75,6 +75,12 @@ def _created() -> Column[int]:
     return _moment("created_at", "When the row was made.", nullable=False)
 
 
+def _shown(name: str, *columns: str, unique: bool = False) -> Index:
+    """An index over ids as the views show them, ``guild_id`` first: a filter on those finds it."""
+    others = (text(f"CAST({each} AS TEXT)") if each.endswith("_id") else each for each in columns)
+    return Index(name, text("CAST(guild_id AS TEXT)"), *others, unique=unique)
+
+
 def _recovered(**default: Any) -> Column[bool]:
     comment = "Found in the audit log afterwards, not seen live."
     return Column("recovered", Boolean, nullable=False, comment=comment, **default)
@@ -94,6 +100,7 @@ guilds = Table(
     _moment("joined_at", "When the bot joined."),
     _moment("left_at", "When the bot was removed; null while it is there."),
     _moment("updated_at", "Time of the newest information."),
+    _shown("ix_guilds_shown", unique=True),
     comment="Every guild the bot has seen, as last told.",
 )
 
@@ -117,6 +124,8 @@ members = Table(
     _flag("bot", "Whether it is a bot; null where not told."),
     _moment("joined_at", "Last join seen."),
     _moment("left_at", "When they left; null while they are there."),
+    Index(None, "guild_id", "joined_at"),
+    Index("ix_members_user_shown", "guild_id", text("CAST(user_id AS TEXT)")),
     comment="Members seen joining, leaving or active.",
 )
 
@@ -138,6 +147,8 @@ moderation_logs = Table(
     Index(None, "guild_id", "at"),
     Index(None, "guild_id", "target_user_id", "at"),
     Index(None, "guild_id", "moderator_id", "at"),
+    _shown("ix_moderation_logs_shown", "at"),
+    _shown("ix_moderation_logs_target_shown", "target_user_id", "at"),
     comment="One row for each action a moderator took.",
 )
 
@@ -162,6 +173,8 @@ member_events = Table(
     _created(),
     Index(None, "guild_id", "at"),
     Index(None, "guild_id", "user_id", "at"),
+    _shown("ix_member_events_shown", "at"),
+    _shown("ix_member_events_user_shown", "user_id", "at"),
     comment="Every join and every leave.",
 )
 
@@ -218,6 +231,9 @@ invite_tracking = Table(
     Index(None, "guild_id", "at"),
     Index(None, "guild_id", "inviter_id"),
     Index(None, "guild_id", "invitee_id"),
+    Index(None, "guild_id", "invite_code"),
+    _shown("ix_invite_tracking_shown", "at"),
+    _shown("ix_invite_tracking_inviter_shown", "inviter_id", "at"),
     comment="Which invite brought whom.",
 )
 
@@ -331,6 +347,10 @@ metrics_snapshots = Table(
     _count("unique_active_users", "Members who were active."),
     Column("data", Document, nullable=False, comment="The snapshot as it was made."),
     Index(None, "guild_id", "period_start"),
+    Index(
+        "ix_metrics_snapshots_sums",
+        *("guild_id", "period_start", "total_messages", "total_voice_seconds", "total_reactions"),
+    ),
     comment="Every snapshot, only with `store_snapshots`.",
 )
 

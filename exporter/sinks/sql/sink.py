@@ -129,6 +129,11 @@ class SqlSink:
                     )
                     raise SchemaError(msg)
             self._prepared = True
+            if state.views_lack:
+                log.warning(
+                    "%s; rows are stored all the same: run `discord-exporter migrate` as the tables' owner",
+                    state.views_lack,
+                )
             log.info("SQL store ready: %s, schema %s", engine.dialect.name, state.current)
 
     async def _apply(self, engine: AsyncEngine, batch: Batch) -> None:

@@ -309,7 +309,8 @@ async def test_the_meters_follow_the_books(world, far_end):
     assert (meters.spooled.get(), meters.delivered.get("sql"), meters.dead.get("sql")) == (10, 3, 1)
     assert (meters.pending.get("sql"), meters.evicted.get("sql")) == (6, 0)
     assert meters.oldest_unsent.get("sql") >= 100
-    assert meters.spool_bytes.get("database") > 0
+    assert 0 < meters.spool_bytes.get("database") < meters.spool_limit.get()
+    assert meters.volume_free.get() > 0
     assert meters.deliver_seconds.buckets[("sql",)][-1] == len(sink.batches)
 
 

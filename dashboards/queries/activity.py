@@ -1,0 +1,237 @@
+"""SQL about what goes on: messages, voice and reactions by day, channel and member."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dashboards.dialect import Dialect
+from dashboards.names import view
+from dashboards.queries.clauses import compared_days, of_guild, picked
+
+QUIET_DAYS = 14
+"""A channel without a message for two weeks is a candidate for the archive."""
+
+
+def guilds(_sql: Dialect) -> str:
+    """The guilds to choose from, the largest first; any other is reached by a link that names its id."""
+    rows = view("v_guilds")
+    return (
+        f"SELECT {rows.guild_name} AS __text, {rows.guild_id} AS __value FROM {rows} "
+        f"WHERE {rows.here} AND {rows.guild_name} IS NOT NULL "
+        f"ORDER BY {rows.members} DESC NULLS LAST, {rows.guild_id} LIMIT 1000"
+    )
+
+
+def channels(_sql: Dialect) -> str:
+    """The channels to choose from."""
+    rows = view("v_channels")
+    return (
+        f"SELECT {rows.channel_name} AS __text, {rows.channel_id} AS __value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {rows.channel_name} IS NOT NULL ORDER BY 1"
+    )
+
+
+def members(_sql: Dialect) -> str:
+    """The members to choose from, the active ones first; any other is reached by a link."""
+    rows = view("v_members")
+    return (
+        f"SELECT {rows.username} AS __text, {rows.user_id} AS __value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {rows.username} IS NOT NULL "
+        f"ORDER BY {rows.last_active_at} DESC NULLS LAST, {rows.user_id} LIMIT 500"
+    )
+
+
+def active_members(sql: Dialect) -> str:
+    """How many different members did anything."""
+    rows = view("v_member_daily")
+    return compared_days("v_member_daily", what=f"count(DISTINCT {rows.user_id})")(sql)
+
+
+def speakers(sql: Dialect) -> str:
+    """How many different members spent time in voice."""
+    rows = view("v_member_daily")
+    ask = compared_days(
+        "v_member_daily", what=f"count(DISTINCT {rows.user_id})", where=f"{rows.voice_seconds} > 0"
+    )
+    return ask(sql)
+
+
+def active_by_day(sql: Dialect) -> str:
+    """Members who did anything, by day."""
+    rows = view("v_guild_daily")
+    return (
+        f'SELECT {sql.day_time(rows.day)} AS time, {rows.active_members} AS "Active members" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} ORDER BY 1"
+    )
+
+
+def top_channels(column: str, header: str, *, limit: int = 8) -> Callable[[Dialect], str]:
+    """The channels with the most of something in the range."""
+
+    def ask(sql: Dialect) -> str:
+        rows = view("v_channel_daily")
+        amount = getattr(rows, column)
+        return (
+            f'SELECT {rows.channel_id}, max({rows.channel_name}) AS "Channel", '
+            f'sum({amount}) AS "{header}", max({rows.url}) AS url FROM {rows} '
+            f"WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} "
+            f"GROUP BY {rows.channel_id} HAVING sum({amount}) > 0 ORDER BY 3 DESC, 1 LIMIT {limit}"
+        )
+
+    return ask
+
+
+def top_members(column: str, header: str, *, limit: int = 8) -> Callable[[Dialect], str]:
+    """The members with the most of something in the range."""
+
+    def ask(sql: Dialect) -> str:
+        rows = view("v_member_daily")
+        amount = getattr(rows, column)
+        return (
+            f'SELECT {rows.user_id}, max({rows.username}) AS "Member", sum({amount}) AS "{header}" '
+            f"FROM {rows} WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} "
+            f"GROUP BY {rows.user_id} HAVING sum({amount}) > 0 ORDER BY 3 DESC, 1 LIMIT {limit}"
+        )
+
+    return ask
+
+
+def ranking(column: str, header: str, *, limit: int = 25) -> Callable[[Dialect], str]:
+    """The leaderboard of the chosen period by one column."""
+
+    def ask(_sql: Dialect) -> str:
+        rows = view("v_leaderboard")
+        amount = getattr(rows, column)
+        return (
+            f'SELECT {rows.user_id}, {rows.username} AS "Member", {amount} AS "{header}" FROM {rows} '
+            f"WHERE {of_guild(rows)} AND {rows.period} = ${{period:sqlstring}} AND {amount} > 0 "
+            f"ORDER BY {amount} DESC, {rows.user_id} LIMIT {limit}"
+        )
+
+    return ask
+
+
+def rising(sql: Dialect) -> str:
+    """Who gained most in activity score over the period before."""
+    rows = view("v_member_daily")
+    now, before = sql.days_within(rows.day), sql.days_before(rows.day)
+    inner = (
+        f"SELECT {rows.user_id}, max({rows.username}) AS member, "
+        f"sum(CASE WHEN {now} THEN {rows.score} ELSE 0 END) AS now_score, "
+        f"sum(CASE WHEN {before} THEN {rows.score} ELSE 0 END) AS old_score "
+        f"FROM {rows} WHERE {of_guild(rows)} AND (({now}) OR ({before})) GROUP BY {rows.user_id}"
+    )
+    return (
+        f'SELECT {rows.user_id}, member AS "Member", old_score AS "Before", now_score AS "Now", '
+        f'now_score - old_score AS "Gain" FROM ({inner}) AS periods '
+        f"WHERE now_score > old_score ORDER BY now_score - old_score DESC, {rows.user_id} LIMIT 15"
+    )
+
+
+def quiet_channels(_sql: Dialect) -> str:
+    """Channels nobody has written or talked in for two weeks."""
+    rows = view("v_channels")
+    return (
+        f'SELECT {rows.channel_id}, {rows.channel_name} AS "Channel", {rows.category_name} AS "Category", '
+        f'{rows.quiet_days} AS "Quiet for", {rows.url} FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {rows.quiet_days} >= {QUIET_DAYS} "
+        f"ORDER BY {rows.quiet_days} DESC, {rows.channel_id} LIMIT 20"
+    )
+
+
+def channel_states(_sql: Dialect) -> str:
+    """How many channels are in use, and how many have gone quiet."""
+    rows = view("v_channels")
+    used = f"count(CASE WHEN {rows.quiet_days} < {QUIET_DAYS} THEN 1 END)"
+    quiet = f"count(CASE WHEN {rows.quiet_days} >= {QUIET_DAYS} THEN 1 END)"
+    return f'SELECT {used} AS "In use", {quiet} AS "Quiet" FROM {rows} WHERE {of_guild(rows)}'
+
+
+def channel_table(sql: Dialect) -> str:
+    """Every channel with what it did and how that changed."""
+    rows = view("v_channels")
+    change = sql.percent(f"({rows.messages_30d} - {rows.messages_prior_30d})", rows.messages_prior_30d)
+    return (
+        f'SELECT {rows.channel_id}, {rows.channel_name} AS "Channel", {rows.kind} AS "Kind", '
+        f'{rows.category_name} AS "Category", {rows.messages_7d} AS "Messages 7 d", '
+        f'{rows.messages_30d} AS "Messages 30 d", {change} AS "Month change", '
+        f'{rows.voice_seconds_30d} AS "Voice 30 d", {rows.quiet_days} AS "Quiet for", {rows.url} '
+        f"FROM {rows} WHERE {of_guild(rows)} "
+        f"ORDER BY {rows.messages_30d} DESC, {rows.voice_seconds_30d} DESC, {rows.channel_id} LIMIT 500"
+    )
+
+
+def channel_days(column: str) -> Callable[[Dialect], str]:
+    """An amount of the chosen channels by day, a series for each."""
+
+    def ask(sql: Dialect) -> str:
+        rows = view("v_channel_daily")
+        return (
+            f"SELECT {sql.day_time(rows.day)} AS time, coalesce({rows.channel_name}, {rows.channel_id}) "
+            f"AS channel, {getattr(rows, column)} AS value FROM {rows} WHERE {of_guild(rows)} "
+            f"AND {sql.days_within(rows.day)} AND {picked(rows.channel_id, 'channel')} "
+            f"AND {getattr(rows, column)} > 0 ORDER BY 1, 2"
+        )
+
+    return ask
+
+
+def channel_total(column: str, *, divisor: int = 1) -> Callable[[Dialect], str]:
+    """An amount of the chosen channels before and in the range."""
+
+    def ask(sql: Dialect) -> str:
+        rows = view("v_channel_daily")
+        where = picked(rows.channel_id, "channel")
+        return compared_days(
+            "v_channel_daily", what=f"coalesce(sum({getattr(rows, column)}), 0) / {divisor}", where=where
+        )(sql)
+
+    return ask
+
+
+def edits_and_deletions(sql: Dialect) -> str:
+    """Edits and deletions of the chosen channels by day."""
+    rows = view("v_channel_daily")
+    return (
+        f'SELECT {sql.day_time(rows.day)} AS time, sum({rows.message_edits}) AS "Edited", '
+        f'sum({rows.message_deletes}) AS "Deleted" FROM {rows} WHERE {of_guild(rows)} '
+        f"AND {sql.days_within(rows.day)} AND {picked(rows.channel_id, 'channel')} "
+        f"GROUP BY {rows.day} ORDER BY 1"
+    )
+
+
+def deletions_by_channel(sql: Dialect) -> str:
+    """Where messages are deleted, and how that compares with how many are written there."""
+    rows = view("v_channel_daily")
+    share = sql.percent(f"sum({rows.message_deletes})", f"sum({rows.messages})")
+    return (
+        f'SELECT {rows.channel_id}, max({rows.channel_name}) AS "Channel", '
+        f'sum({rows.message_deletes}) AS "Deleted", {share} AS "Of messages", max({rows.url}) AS url '
+        f"FROM {rows} WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} "
+        f"GROUP BY {rows.channel_id} HAVING sum({rows.message_deletes}) > 0 ORDER BY 3 DESC, 1 LIMIT 10"
+    )
+
+
+def member_days(sql: Dialect) -> str:
+    """The chosen member's days."""
+    rows = view("v_member_daily")
+    return (
+        f'SELECT {sql.day_time(rows.day)} AS time, {rows.messages} AS "Messages", '
+        f'{rows.reactions_given} AS "Reactions given", {rows.voice_seconds} / 60 AS "Minutes in voice" '
+        f"FROM {rows} WHERE {of_guild(rows)} AND {rows.user_id} = ${{member:sqlstring}} "
+        f"AND {sql.days_within(rows.day)} ORDER BY 1"
+    )
+
+
+def guild_table(sql: Dialect) -> str:
+    """Every guild with its size and the week's change."""
+    rows = view("v_guilds")
+    messages = sql.percent(f"({rows.messages_7d} - {rows.messages_prior_7d})", rows.messages_prior_7d)
+    return (
+        f'SELECT {rows.guild_id}, {rows.guild_name} AS "Guild", {rows.members} AS "Members", '
+        f'{rows.joins_7d} - {rows.leaves_7d} AS "Growth 7 d", {rows.messages_today} AS "Messages today", '
+        f'{rows.messages_7d} AS "Messages 7 d", {messages} AS "Week change", '
+        f'{rows.active_today} AS "Active today", {rows.voice_seconds_7d} AS "Voice 7 d", '
+        f'{rows.actions_24h} AS "Actions 24 h", {rows.boosts} AS "Boosts", {rows.url} FROM {rows} '
+        f"WHERE {rows.here} ORDER BY {rows.members} DESC NULLS LAST, {rows.guild_id} LIMIT 500"
+    )

@@ -1,0 +1,171 @@
+"""SQL about who comes, by what, who stays and who goes."""
+
+from __future__ import annotations
+
+from dashboards.dialect import Dialect
+from dashboards.names import label_values, view
+from dashboards.queries.clauses import before_and_now, compared, of_guild, picked
+
+WEEKS = 8
+"""Columns of the retention matrix: week 0 to 7."""
+
+
+def net(sql: Dialect) -> str:
+    """Joins less leaves, before and in the range."""
+    came, went = view("v_joiners"), view("v_leavers")
+
+    def one(period: str) -> str:
+        return (
+            f"SELECT (SELECT count(*) FROM {came} WHERE {of_guild(came)} AND {period}) - "
+            f"(SELECT count(*) FROM {went} WHERE {of_guild(went)} AND {period})"
+        )
+
+    return before_and_now(one(sql.before(came.at)), one(sql.within(came.at)))
+
+
+joins = compared("v_joiners", "at")
+leaves = compared("v_leavers", "at")
+
+
+def coming(sql: Dialect) -> str:
+    """Joins by slot."""
+    rows = view("v_joiners")
+    return (
+        f'SELECT {sql.bucket(rows.at)} AS time, count(*) AS "joined" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1 ORDER BY 1"
+    )
+
+
+def going(sql: Dialect) -> str:
+    """Leaves by slot, a column for each reason."""
+    rows = view("v_leavers")
+    reasons = ", ".join(
+        f"sum(CASE WHEN {rows.reason} = '{reason}' THEN 1 ELSE 0 END) AS \"{reason}\""
+        for reason in label_values("member_leaves")
+    )
+    return (
+        f"SELECT {sql.bucket(rows.at)} AS time, {reasons} FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1 ORDER BY 1"
+    )
+
+
+def ways_in(sql: Dialect) -> str:
+    """Joins by slot and by how the invite was found."""
+    rows = view("v_invite_uses")
+    return (
+        f"SELECT {sql.bucket(rows.at)} AS time, {rows.method} AS method, count(*) AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+
+
+def invites(_sql: Dialect) -> str:
+    """Every invite with what became of those it brought."""
+    rows = view("v_invites")
+    return (
+        f'SELECT {rows.code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Made by", '
+        f"{rows.channel_name} AS \"Leads to\", CASE WHEN {rows.valid} THEN 'yes' ELSE 'no' END AS \"Valid\", "
+        f'{rows.uses} AS "Uses", {rows.joined} AS "Joined", {rows.still_here_share} AS "Still here", '
+        f'{rows.active} AS "Active", {rows.banned} AS "Banned", {rows.last_used_at} AS "Last used", '
+        f"{rows.url} FROM {rows} WHERE {of_guild(rows)} AND {picked(rows.code, 'invite')} "
+        f"ORDER BY {rows.joined} DESC, {rows.uses} DESC, {rows.code} LIMIT 200"
+    )
+
+
+def invite_codes(_sql: Dialect) -> str:
+    """The invites to choose from."""
+    rows = view("v_invites")
+    return (
+        f"SELECT {rows.code} AS __text, {rows.code} AS __value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {rows.joined} > 0 ORDER BY {rows.joined} DESC, 1 LIMIT 500"
+    )
+
+
+def inviters(_sql: Dialect) -> str:
+    """Who brought people, and whether they stayed."""
+    rows = view("v_inviters")
+    return (
+        f'SELECT {rows.inviter_id}, coalesce({rows.inviter_name}, {rows.inviter_id}) AS "Member", '
+        f'{rows.joined} AS "Brought", {rows.still_here_share} AS "Still here", {rows.banned} AS "Banned" '
+        f"FROM {rows} WHERE {of_guild(rows)} ORDER BY {rows.joined} DESC, {rows.inviter_id} LIMIT 15"
+    )
+
+
+def uses(sql: Dialect) -> str:
+    """The joins themselves with the invite found for each."""
+    rows = view("v_invite_uses")
+    return (
+        f'SELECT {rows.at} AS "When", {rows.user_id}, coalesce({rows.username}, {rows.user_id}) AS "Member", '
+        f'{rows.invite_code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Invited by", '
+        f'{rows.method} AS "Found by", {rows.confidence} AS "Sure", '
+        f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\" FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} AND {picked(rows.invite_code, 'invite')} "
+        f"ORDER BY {rows.at} DESC LIMIT 200"
+    )
+
+
+def funnel(sql: Dialect) -> str:
+    """What became of those who joined in the range."""
+    rows = view("v_newcomers")
+    return (
+        f'SELECT sum({rows.joined}) AS "Joined", sum({rows.active_24h}) AS "Active within 24 h", '
+        f'sum({rows.wrote_next_day}) AS "Wrote by the next day", '
+        f'sum({rows.active_week_2}) AS "Active in week 2", sum({rows.still_here}) AS "Still here" '
+        f"FROM {rows} WHERE {of_guild(rows)} AND {sql.days_within(rows.day)}"
+    )
+
+
+def activation(sql: Dialect) -> str:
+    """The share of newcomers active within a day, before and in the range."""
+    rows = view("v_newcomers")
+    one = (
+        f"SELECT {sql.percent(f'sum({rows.active_24h})', f'sum({rows.joined})')} FROM {rows} "
+        f"WHERE {of_guild(rows)} AND "
+    )
+    return before_and_now(one + sql.days_before(rows.day), one + sql.days_within(rows.day))
+
+
+def week_one(sql: Dialect) -> str:
+    """The share of each cohort active a week after joining: the older cohorts, then the last four."""
+    rows = view("v_retention")
+    whole = f"sum({rows.size})"
+    one = (
+        f"SELECT {sql.percent(f'sum({rows.active})', whole)} FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {rows.week} = 1 AND {sql.elapsed(rows.cohort, 14)} AND "
+    )
+    recent = sql.days_since(rows.cohort, 42)
+    return before_and_now(f"{one} NOT ({recent})", one + recent)
+
+
+def cohorts(sql: Dialect) -> str:
+    """A row for each week of joining, a column for each whole week after."""
+    rows = view("v_retention")
+    weeks = ", ".join(
+        f"max(CASE WHEN {rows.week} = {week} AND {sql.elapsed(rows.cohort, 7 * week + 7)} "
+        f'THEN {rows.active_share} END) AS "Week {week}"'
+        for week in range(WEEKS)
+    )
+    return (
+        f'SELECT {sql.text(rows.cohort)} AS "Joined in week of", max({rows.size}) AS "People", '
+        f'max({rows.still_here_share}) AS "Still here", {weeks} FROM {rows} '
+        f"WHERE {of_guild(rows)} GROUP BY {rows.cohort} ORDER BY {rows.cohort} DESC"
+    )
+
+
+def tenure(sql: Dialect) -> str:
+    """How long those who left had been there."""
+    rows = view("v_leavers")
+    return (
+        f'SELECT {rows.tenure} AS "Stayed", count(*) AS "Left" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY {rows.tenure} "
+        f"ORDER BY min({rows.tenure_order})"
+    )
+
+
+def ages(sql: Dialect) -> str:
+    """How old the accounts of those who joined were."""
+    rows = view("v_joiners")
+    return (
+        f'SELECT {rows.account_age} AS "Account", count(*) AS "Joined" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY {rows.account_age} "
+        f"ORDER BY min({rows.account_age_seconds})"
+    )

@@ -1,0 +1,205 @@
+"""SQL about what moderators and AutoModeration did, to whom, and with what effect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from dashboards.dialect import Dialect
+from dashboards.names import Relation, label_value, view
+from dashboards.queries.clauses import compared, of_guild, picked
+
+YOUNG_DAYS = 7
+"""Raids are made with accounts of days, not of years."""
+
+WAVE = 5
+"""Bans within a slot of ten minutes that make a wave."""
+_WAVE_SECONDS = 600
+
+
+def taken(*actions: str) -> Callable[[Dialect], str]:
+    """How many actions of these kinds, before and in the range."""
+    return compared("v_moderation", "at", where=f"{view('v_moderation').action} IN ({_list(*actions)})")
+
+
+HARD = ("ban", "kick", "timeout")
+"""What moderators do to people, as against to messages and names."""
+AUTOMATIC = ("automod_block", "automod_flag", "automod_timeout")
+DELETIONS = ("message_delete", "message_bulk_delete")
+
+
+def unknown_share(sql: Dialect) -> str:
+    """The share of actions whose moderator is not known."""
+    rows = view("v_moderation")
+    manual = f"{rows.action} NOT IN ({_list(*AUTOMATIC, 'timeout_expired')})"
+    unknown = f"count(CASE WHEN {rows.moderator_id} IS NULL THEN 1 END)"
+    return (
+        f"SELECT {sql.percent(unknown, 'count(*)')} AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} AND {manual}"
+    )
+
+
+def over_time(sql: Dialect) -> str:
+    """Actions by slot, a series for each kind."""
+    rows = view("v_moderation")
+    return (
+        f"SELECT {sql.bucket(rows.at)} AS time, {rows.action} AS action, count(*) AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} AND {picked(rows.action, 'action')} "
+        f"AND {picked(rows.moderator_id, 'moderator')} GROUP BY 1, 2 ORDER BY 1, 2"
+    )
+
+
+def log(sql: Dialect) -> str:
+    """The actions themselves, newest first, by the filters of the dashboard."""
+    rows = view("v_moderation")
+    return (
+        f'SELECT {rows.at} AS "When", {rows.action} AS "Action", {rows.target_id}, '
+        f'coalesce({rows.target_name}, {rows.target_id}) AS "Member", {rows.moderator_id}, '
+        f'{_by(rows)} AS "By", '
+        f'{rows.reason} AS "Reason", {rows.until} AS "Until", {rows.channel_id}, {rows.target_url}, '
+        f"{rows.moderator_url} FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} "
+        f"AND {picked(rows.action, 'action')} AND {picked(rows.moderator_id, 'moderator')} "
+        f"ORDER BY {rows.at} DESC LIMIT 200"
+    )
+
+
+def latest(sql: Dialect) -> str:
+    """The last actions against people, for a page that is about something else."""
+    rows = view("v_moderation")
+    return (
+        f'SELECT {rows.at} AS "When", {rows.action} AS "Action", {rows.target_id}, '
+        f'coalesce({rows.target_name}, {rows.target_id}) AS "Member", '
+        f'{_by(rows)} AS "By", '
+        f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} '
+        f"AND {rows.action} IN ({_list(*HARD, 'unban')}) ORDER BY {rows.at} DESC LIMIT 10"
+    )
+
+
+def workload(sql: Dialect) -> str:
+    """Who moderated how much in the range."""
+    rows = view("v_moderation")
+    name = f"coalesce(max({rows.moderator_name}), {rows.moderator_id}, 'unknown')"
+    people = f"count(CASE WHEN {rows.action} IN ({_list(*HARD)}) THEN 1 END)"
+    deleted = f"count(CASE WHEN {rows.action} IN ({_list(*DELETIONS)}) THEN 1 END)"
+    return (
+        f'SELECT {rows.moderator_id}, {name} AS "Moderator", count(*) AS "Actions", '
+        f'{people} AS "Against people", {deleted} AS "Deletions", max({rows.at}) AS "Last" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} "
+        f"AND {rows.action} NOT IN ({_list(*AUTOMATIC, 'timeout_expired')}) "
+        f"GROUP BY {rows.moderator_id} ORDER BY 3 DESC, 2 LIMIT 25"
+    )
+
+
+def moderators(_sql: Dialect) -> str:
+    """The moderators to choose from."""
+    rows = view("v_moderators")
+    return (
+        f"SELECT coalesce({rows.moderator_name}, {rows.moderator_id}) AS __text, "
+        f"{rows.moderator_id} AS __value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {rows.moderator_id} IS NOT NULL ORDER BY 1"
+    )
+
+
+def offenders(_sql: Dialect) -> str:
+    """Who was acted against more than once."""
+    rows = view("v_repeat_offenders")
+    return (
+        f'SELECT {rows.user_id}, coalesce({rows.username}, {rows.user_id}) AS "Member", '
+        f'{rows.actions} AS "Times", {rows.bans} AS "Bans", {rows.kicks} AS "Kicks", '
+        f'{rows.timeouts} AS "Timeouts", {rows.automod} AS "AutoMod", {rows.moderators} AS "By moderators", '
+        f"{rows.last_at} AS \"Last\", CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\", {rows.url} "
+        f"FROM {rows} WHERE {of_guild(rows)} ORDER BY {rows.actions} DESC, {rows.last_at} DESC LIMIT 25"
+    )
+
+
+def invites_of_the_banned(sql: Dialect) -> str:
+    """Which invites brought people who were banned in the range."""
+    rows = view("v_banned_invites")
+    return (
+        f"SELECT coalesce({rows.invite_code}, 'unknown') AS \"Invite\", "
+        f'max({rows.inviter_name}) AS "Made by", count(*) AS "Banned", '
+        f'avg({rows.stayed_seconds}) AS "Stayed", max({rows.at}) AS "Last ban" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY {rows.invite_code} "
+        f"ORDER BY 3 DESC, 1 LIMIT 15"
+    )
+
+
+def arrivals(sql: Dialect) -> str:
+    """People joining by slot, and those among them whose account is young."""
+    rows = view("v_joiners")
+    young = f"sum(CASE WHEN {rows.account_age_seconds} < {YOUNG_DAYS * 86400} THEN 1 ELSE 0 END)"
+    return (
+        f'SELECT {sql.bucket(rows.at)} AS time, count(*) AS "Joined", '
+        f'{young} AS "Account under {YOUNG_DAYS} days" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1 ORDER BY 1"
+    )
+
+
+def young_share(sql: Dialect) -> str:
+    """The share of joins with an account younger than a week."""
+    rows = view("v_joiners")
+    young = f"count(CASE WHEN {rows.account_age_seconds} < {YOUNG_DAYS * 86400} THEN 1 END)"
+    return (
+        f"SELECT {sql.percent(young, 'count(*)')} AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)}"
+    )
+
+
+def ban_waves(sql: Dialect) -> str:
+    """Slots of ten minutes in which many were banned, as annotations."""
+    rows = view("v_moderation")
+    slot = sql.slot(rows.at, _WAVE_SECONDS)
+    return (
+        f"SELECT {slot} AS time, {sql.text('count(*)')} || ' banned within 10 minutes' AS text, "
+        f"'ban wave' AS tags FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} "
+        f"AND {rows.action} = '{label_value('moderation_actions', 'ban')}' "
+        f"GROUP BY 1 HAVING count(*) >= {WAVE} ORDER BY 1"
+    )
+
+
+def history(_sql: Dialect) -> str:
+    """All that is recorded of the chosen member."""
+    rows = view("v_member_history")
+    return (
+        f'SELECT {rows.at} AS "When", {rows.event} AS "Event", {rows.reason} AS "Reason", {rows.other_id}, '
+        f'coalesce({rows.other_name}, {rows.other_id}) AS "By, or whom", {rows.invite_code} AS "Invite" '
+        f"FROM {rows} WHERE {of_guild(rows)} AND {rows.user_id} = ${{member:sqlstring}} "
+        f"ORDER BY {rows.at} DESC LIMIT 500"
+    )
+
+
+def member_facts(_sql: Dialect) -> str:
+    """What is known of the chosen member, one row."""
+    rows = view("v_members")
+    return (
+        f'SELECT {rows.username} AS "Name", {rows.user_id} AS "Id", '
+        f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\", "
+        f'{rows.account_created_at} AS "Account made", {rows.joined_at} AS "Joined at", '
+        f'{rows.left_at} AS "Left at", {rows.last_active_at} AS "Last active", '
+        f'{rows.messages} AS "Messages", '
+        f'{rows.voice_seconds} AS "Voice", {rows.reactions_given} AS "Reactions given", '
+        f'{rows.reactions_received} AS "Reactions received", {rows.score} AS "Score", {rows.url} FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {rows.user_id} = ${{member:sqlstring}}"
+    )
+
+
+def member_count(event: str | None = None) -> Callable[[Dialect], str]:
+    """How many entries of one kind the chosen member has; of actions against them without a kind."""
+
+    def ask(_sql: Dialect) -> str:
+        rows = view("v_member_history")
+        kind = f"= '{event}'" if event else f"IN ({_list(*HARD, *AUTOMATIC)})"
+        return (
+            f"SELECT count(*) AS value FROM {rows} WHERE {of_guild(rows)} "
+            f"AND {rows.user_id} = ${{member:sqlstring}} AND {rows.event} {kind}"
+        )
+
+    return ask
+
+
+def _by(rows: Relation) -> str:
+    automatic = f"WHEN {rows.action} IN ({_list(*AUTOMATIC)}) THEN 'AutoMod'"
+    return f"CASE {automatic} ELSE coalesce({rows.moderator_name}, {rows.moderator_id}, 'unknown') END"
+
+
+def _list(*actions: str) -> str:
+    return ", ".join(f"'{label_value('moderation_actions', action)}'" for action in actions)

@@ -1,0 +1,295 @@
+"""Views of what goes on in guilds and channels."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.sinks.sql.views.tongue import Tongue
+from exporter.sinks.sql.views.view import (
+    DAY,
+    GUILD,
+    MIDNIGHT,
+    OF_GUILD,
+    View,
+    count,
+    day,
+    did_anything,
+    flag,
+    ident,
+    number,
+    seconds,
+    time,
+    words,
+)
+
+_HEATMAP_DAYS: Final = 14
+"""Each weekday twice."""
+
+_CATEGORY: Final = 4
+_THREADS: Final = "10, 11, 12"
+"""Channel types that are never active themselves: Discord docs, Resources › Channel › Channel Types."""
+
+_WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
+
+
+def _guilds(sql: Tongue) -> str:
+    def on(column: str, days: int) -> str:
+        return f"COALESCE(SUM(CASE WHEN d.day = {sql.days_ago(days)} THEN d.{column} END), 0)"
+
+    def within(column: str, first: int, last: int) -> str:
+        span = f"d.day >= {sql.days_ago(first)} AND d.day <= {sql.days_ago(last)}"
+        return f"COALESCE(SUM(CASE WHEN {span} THEN d.{column} END), 0)"
+
+    def active(days: int) -> str:
+        return (
+            "(SELECT COUNT(*) FROM member_daily a"
+            f" WHERE a.guild_id = g.guild_id AND a.day = {sql.days_ago(days)} AND {did_anything('a')})"
+        )
+
+    def whole(total: str) -> str:
+        return f"CAST({total} AS BIGINT)"
+
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  g.name AS guild_name,
+  CASE WHEN g.icon <> '' THEN
+    'https://cdn.discordapp.com/icons/' || {OF_GUILD} || '/' || g.icon || '.png' END AS icon_url,
+  CAST(g.owner_id AS TEXT) AS owner_id,
+  (g.left_at IS NULL) AS here,
+  g.joined_at AS bot_joined_at,
+  g.member_count AS members,
+  g.premium_subscription_count AS boosts,
+  g.premium_tier AS boost_level,
+  {sql.today} AS day,
+  {whole(on("messages", 0))} AS messages_today,
+  {whole(on("messages", 7))} AS messages_week_ago,
+  {on("voice_seconds", 0)} AS voice_seconds_today,
+  {on("voice_seconds", 7)} AS voice_seconds_week_ago,
+  {whole(on("reactions", 0))} AS reactions_today,
+  {whole(on("reactions", 7))} AS reactions_week_ago,
+  {active(0)} AS active_today,
+  {active(7)} AS active_week_ago,
+  {whole(on("joins", 0))} AS joins_today,
+  {whole(on("joins", 7))} AS joins_week_ago,
+  {whole(on("leaves", 0))} AS leaves_today,
+  {whole(on("leaves", 7))} AS leaves_week_ago,
+  {whole(within("messages", 7, 1))} AS messages_7d,
+  {whole(within("messages", 14, 8))} AS messages_prior_7d,
+  {within("voice_seconds", 7, 1)} AS voice_seconds_7d,
+  {within("voice_seconds", 14, 8)} AS voice_seconds_prior_7d,
+  {whole(within("joins", 7, 1))} AS joins_7d,
+  {whole(within("joins", 14, 8))} AS joins_prior_7d,
+  {whole(within("leaves", 7, 1))} AS leaves_7d,
+  {whole(within("leaves", 14, 8))} AS leaves_prior_7d,
+  (SELECT COUNT(*) FROM moderation_logs l
+    WHERE l.guild_id = g.guild_id AND l.at >= {sql.ago(24)}) AS actions_24h,
+  'https://discord.com/channels/' || {OF_GUILD} AS url
+FROM guilds g
+LEFT JOIN guild_daily d ON d.guild_id = g.guild_id AND d.day >= {sql.days_ago(14)}
+GROUP BY g.guild_id"""
+
+
+GUILDS: Final = View(
+    "v_guilds",
+    "One row for each guild: its size, and today so far against the same day last week.",
+    (
+        GUILD,
+        words("guild_name", "Name when last told."),
+        words("icon_url", "Address of the icon; null without one."),
+        ident("owner_id", "Who owns it."),
+        flag("here", "Whether the bot is in the guild."),
+        time("bot_joined_at", "When the bot joined."),
+        count("members", "Members when last told."),
+        count("boosts", "Boosts."),
+        count("boost_level", "Boost level, 0 to 3."),
+        day("day", "Today in UTC."),
+        count("messages_today", "Messages by people, today so far."),
+        count("messages_week_ago", "The same on the whole day a week ago."),
+        seconds("voice_seconds_today", "Time people spent in voice, today so far."),
+        seconds("voice_seconds_week_ago", "The same on the whole day a week ago."),
+        count("reactions_today", "Reactions added, today so far."),
+        count("reactions_week_ago", "The same on the whole day a week ago."),
+        count("active_today", "Members who did anything, today so far."),
+        count("active_week_ago", "The same on the whole day a week ago."),
+        count("joins_today", "Members who joined, today so far."),
+        count("joins_week_ago", "The same on the whole day a week ago."),
+        count("leaves_today", "Members who went, today so far."),
+        count("leaves_week_ago", "The same on the whole day a week ago."),
+        count("messages_7d", "Messages by people in the 7 days before today."),
+        count("messages_prior_7d", "The same in the 7 days before those."),
+        seconds("voice_seconds_7d", "Time people spent in voice in the 7 days before today."),
+        seconds("voice_seconds_prior_7d", "The same in the 7 days before those."),
+        count("joins_7d", "Members who joined in the 7 days before today."),
+        count("joins_prior_7d", "The same in the 7 days before those."),
+        count("leaves_7d", "Members who went in the 7 days before today."),
+        count("leaves_prior_7d", "The same in the 7 days before those."),
+        count("actions_24h", "Actions by moderators within 24 hours."),
+        words("url", "Opens the guild in Discord."),
+    ),
+    _guilds,
+)
+
+
+def _guild_daily(sql: Tongue) -> str:
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  d.day, {sql.midnight("d.day")} AS time,
+  d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
+  d.voice_seconds, d.voice_sessions, d.reactions, d.joins, d.leaves,
+  (SELECT COUNT(*) FROM member_daily a
+    WHERE a.guild_id = g.guild_id AND a.day = d.day AND {did_anything("a")}) AS active_members
+FROM guilds g
+JOIN guild_daily d ON d.guild_id = g.guild_id"""
+
+
+GUILD_DAILY: Final = View(
+    "v_guild_daily",
+    "A guild's activity by day.",
+    (
+        GUILD,
+        DAY,
+        MIDNIGHT,
+        count("messages", "Messages by people."),
+        count("bot_messages", "Messages by bots."),
+        count("webhook_messages", "Messages by webhooks."),
+        count("message_edits", "Messages edited by their author."),
+        count("message_deletes", "Messages deleted."),
+        seconds("voice_seconds", "Time people spent in voice."),
+        count("voice_sessions", "Voice sessions that ended."),
+        count("reactions", "Reactions added."),
+        count("joins", "Members who joined."),
+        count("leaves", "Members who went."),
+        count("active_members", "Members who did anything."),
+    ),
+    _guild_daily,
+)
+
+
+def _channel_daily(sql: Tongue) -> str:
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(d.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
+  d.day, {sql.midnight("d.day")} AS time,
+  d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
+  d.voice_seconds, d.reactions,
+  'https://discord.com/channels/' || {OF_GUILD} || '/' || CAST(d.channel_id AS TEXT) AS url
+FROM guilds g
+JOIN channel_daily d ON d.guild_id = g.guild_id
+LEFT JOIN channels c ON c.guild_id = d.guild_id AND c.channel_id = d.channel_id"""
+
+
+CHANNEL_DAILY: Final = View(
+    "v_channel_daily",
+    "A channel's activity by day, with its name.",
+    (
+        GUILD,
+        ident("channel_id", "The channel; threads count for their parent."),
+        words("channel_name", "Name when last told."),
+        DAY,
+        MIDNIGHT,
+        count("messages", "Messages by people."),
+        count("bot_messages", "Messages by bots."),
+        count("webhook_messages", "Messages by webhooks."),
+        count("message_edits", "Messages edited by their author."),
+        count("message_deletes", "Messages deleted."),
+        seconds("voice_seconds", "Time people spent in voice."),
+        count("reactions", "Reactions added."),
+        words("url", "Opens the channel in Discord."),
+    ),
+    _channel_daily,
+)
+
+
+def _channels(sql: Tongue) -> str:
+    last = (
+        "(SELECT MAX(l.day) FROM channel_daily l WHERE l.guild_id = c.guild_id"
+        " AND l.channel_id = c.channel_id AND (l.messages > 0 OR l.voice_seconds > 0))"
+    )
+
+    def within(column: str, first: int, last: int) -> str:
+        span = f"d.day >= {sql.days_ago(first)} AND d.day <= {sql.days_ago(last)}"
+        return f"COALESCE(SUM(CASE WHEN {span} THEN d.{column} END), 0)"
+
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(c.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
+  CASE c.type WHEN 0 THEN 'text' WHEN 2 THEN 'voice' WHEN 5 THEN 'announcement' WHEN 13 THEN 'stage'
+    WHEN 15 THEN 'forum' WHEN 16 THEN 'media' ELSE 'other' END AS kind,
+  CAST(p.channel_id AS TEXT) AS category_id, p.name AS category_name,
+  {last} AS last_active,
+  {sql.days_between(sql.today, last)} AS quiet_days,
+  CAST({within("messages", 6, 0)} AS BIGINT) AS messages_7d,
+  CAST({within("messages", 29, 0)} AS BIGINT) AS messages_30d,
+  CAST({within("messages", 59, 30)} AS BIGINT) AS messages_prior_30d,
+  {within("voice_seconds", 6, 0)} AS voice_seconds_7d,
+  {within("voice_seconds", 29, 0)} AS voice_seconds_30d,
+  {within("voice_seconds", 59, 30)} AS voice_seconds_prior_30d,
+  'https://discord.com/channels/' || {OF_GUILD} || '/' || CAST(c.channel_id AS TEXT) AS url
+FROM guilds g
+JOIN channels c ON c.guild_id = g.guild_id
+LEFT JOIN channels p ON p.guild_id = c.guild_id AND p.channel_id = c.parent_id
+LEFT JOIN channel_daily d
+  ON d.guild_id = c.guild_id AND d.channel_id = c.channel_id AND d.day >= {sql.days_ago(59)}
+WHERE c.type IS NULL OR c.type NOT IN ({_CATEGORY}, {_THREADS})
+GROUP BY g.guild_id, c.guild_id, c.channel_id, c.name, c.type, p.channel_id, p.name"""
+
+
+CHANNELS: Final = View(
+    "v_channels",
+    "One row for each channel that can be active: how busy it is, and how long it has been quiet.",
+    (
+        GUILD,
+        ident("channel_id", "The channel."),
+        words("channel_name", "Name when last told."),
+        words("kind", "What it is: text, voice, announcement, stage, forum, media or other."),
+        ident("category_id", "The category it is in, if any."),
+        words("category_name", "That category's name."),
+        day("last_active", "Last day with a message by a person or time in voice; null for none seen."),
+        count("quiet_days", "Days since then; null for none seen."),
+        count("messages_7d", "Messages by people, today and the 6 days before."),
+        count("messages_30d", "Messages by people, today and the 29 days before."),
+        count("messages_prior_30d", "Messages by people in the 30 days before those."),
+        seconds("voice_seconds_7d", "Time people spent in voice, today and the 6 days before."),
+        seconds("voice_seconds_30d", "Time people spent in voice, today and the 29 days before."),
+        seconds("voice_seconds_prior_30d", "The same in the 30 days before those."),
+        words("url", "Opens the channel in Discord."),
+    ),
+    _channels,
+)
+
+
+def _hours(sql: Tongue) -> str:
+    weekday, hour = sql.weekday("s.period_start"), sql.hour("s.period_start")
+    names = " ".join(f"WHEN {number} THEN '{name}'" for number, name in enumerate(_WEEKDAYS, 1))
+    begin, end = sql.midnight(sql.days_ago(_HEATMAP_DAYS)), sql.midnight(sql.today)
+    score = "SUM(s.total_messages) + 0.5 * SUM(s.total_voice_seconds) / 60 + 0.2 * SUM(s.total_reactions)"
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  {weekday} AS weekday, CASE {weekday} {names} END AS weekday_name, {hour} AS hour,
+  CAST(SUM(s.total_messages) AS BIGINT) AS messages,
+  SUM(s.total_voice_seconds) AS voice_seconds,
+  CAST(SUM(s.total_reactions) AS BIGINT) AS reactions,
+  {sql.rounded(score)} AS score
+FROM guilds g
+JOIN metrics_snapshots s ON s.guild_id = g.guild_id
+  AND s.period_start >= {begin} AND s.period_start < {end}
+GROUP BY g.guild_id, {weekday}, {hour}"""
+
+
+HOURS: Final = View(
+    "v_activity_hours",
+    "Activity by weekday and hour over the last 14 whole days; rows only with `sinks.sql.store_snapshots`.",
+    (
+        GUILD,
+        count("weekday", "The UTC weekday, 1 for Monday to 7 for Sunday."),
+        words("weekday_name", "That weekday's name in English."),
+        count("hour", "The hour in UTC, 0 to 23."),
+        count("messages", "Messages by people."),
+        seconds("voice_seconds", "Time people spent in voice."),
+        count("reactions", "Reactions added."),
+        number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions."),
+    ),
+    _hours,
+)
+
+VIEWS: Final = (GUILDS, GUILD_DAILY, CHANNEL_DAILY, CHANNELS, HOURS)

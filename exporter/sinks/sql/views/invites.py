@@ -1,0 +1,204 @@
+"""Views of invites: who brought whom, and what became of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.sinks.sql.views.tongue import Tongue
+from exporter.sinks.sql.views.view import (
+    GUILD,
+    OF_GUILD,
+    View,
+    count,
+    flag,
+    ident,
+    number,
+    seconds,
+    time,
+    words,
+)
+
+_ACTIVE_HOURS: Final = 14 * 24
+
+_INVITEE: Final = """LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id
+  AND m.joined_at = t.at
+LEFT JOIN member_stats s ON s.guild_id = m.guild_id
+  AND s.user_id = CASE WHEN m.left_at IS NULL THEN m.user_id END
+LEFT JOIN member_events b ON b.guild_id = m.guild_id AND b.user_id = m.user_id AND b.at = m.left_at
+  AND b.event = 'leave' AND b.reason = 'ban'"""
+"""What became of a use ``t``, which has the time of its join. A person counts where they joined last, so
+nobody counts twice. The ban is looked for at the moment of the last leave and nowhere else."""
+
+
+def _outcome(sql: Tongue) -> str:
+    here = "COUNT(CASE WHEN m.left_at IS NULL THEN m.user_id END)"
+    return f"""COUNT(t.id) AS joined, {here} AS still_here,
+  COUNT(CASE WHEN s.last_seen >= {sql.ago(_ACTIVE_HOURS)} THEN 1 END) AS active,
+  COUNT(b.id) AS banned,
+  {sql.rounded(f"1.0 * {here} / NULLIF(COUNT(t.id), 0)")} AS still_here_share"""
+
+
+_OUTCOME: Final = (
+    count("joined", "Joins by it, as far as seen."),
+    count("still_here", "Joins that were the person's last, and they are in the guild now."),
+    count("active", "Those of them who did anything within 14 days."),
+    count("banned", "Joins that were the person's last and ended with a ban."),
+    number("still_here_share", "Share of the joins that are still here; null for none."),
+)
+
+
+def _invites(sql: Tongue) -> str:
+    known = f"""
+SELECT {OF_GUILD} AS guild_id, i.code,
+  CAST(i.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
+  CAST(i.inviter_id AS TEXT) AS inviter_id, i.inviter_username AS inviter_name,
+  (i.deleted_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > {sql.now()})) AS valid,
+  i.created_at, i.expires_at, i.deleted_at, i.max_uses,
+  CASE WHEN i.uses > COUNT(t.id) THEN i.uses ELSE COUNT(t.id) END AS uses,
+  {_outcome(sql)},
+  MAX(t.at) AS last_used_at,
+  'https://discord.gg/' || i.code AS url
+FROM guilds g
+JOIN invites i ON i.guild_id = g.guild_id
+LEFT JOIN channels c ON c.guild_id = i.guild_id AND c.channel_id = i.channel_id
+LEFT JOIN invite_tracking t ON t.guild_id = i.guild_id AND t.invite_code = i.code
+{_INVITEE}
+GROUP BY g.guild_id, i.guild_id, i.code, i.channel_id, c.name, i.inviter_id, i.inviter_username,
+  i.deleted_at, i.created_at, i.expires_at, i.max_uses, i.uses"""
+    # Codes that no list ever named, such as an address of its own.
+    unlisted = f"""
+SELECT {OF_GUILD}, t.invite_code, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+  COUNT(t.id),
+  {_outcome(sql)},
+  MAX(t.at),
+  'https://discord.gg/' || t.invite_code
+FROM guilds g
+JOIN invite_tracking t ON t.guild_id = g.guild_id AND t.invite_code IS NOT NULL
+  AND NOT EXISTS (SELECT 1 FROM invites i WHERE i.guild_id = t.guild_id AND i.code = t.invite_code)
+{_INVITEE}
+GROUP BY g.guild_id, t.invite_code"""
+    return f"{known}\nUNION ALL{unlisted}"
+
+
+INVITES: Final = View(
+    "v_invites",
+    "One row for each invite: its uses and what became of those who came by it.",
+    (
+        GUILD,
+        words("code", "The invite's code."),
+        ident("channel_id", "Where it leads."),
+        words("channel_name", "That channel's name."),
+        ident("inviter_id", "Who made it."),
+        words("inviter_name", "That person's name."),
+        flag("valid", "Whether it can still be used."),
+        time("created_at", "When it was made."),
+        time("expires_at", "When it ends by itself."),
+        time("deleted_at", "When it was removed."),
+        count("max_uses", "Uses allowed; 0 for no limit."),
+        count("uses", "Uses: as Discord last told, or the joins seen if those are more."),
+        *_OUTCOME,
+        time("last_used_at", "The last join by it."),
+        words("url", "The invite itself."),
+    ),
+    _invites,
+)
+
+
+def _inviters(sql: Tongue) -> str:
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(t.inviter_id AS TEXT) AS inviter_id,
+  COALESCE((SELECT n.username FROM members n
+    WHERE n.guild_id = g.guild_id AND n.user_id = t.inviter_id), MAX(t.inviter_username)) AS inviter_name,
+  COUNT(DISTINCT t.invite_code) AS codes,
+  {_outcome(sql)},
+  MAX(t.at) AS last_used_at,
+  'https://discord.com/users/' || CAST(t.inviter_id AS TEXT) AS url
+FROM guilds g
+JOIN invite_tracking t ON t.guild_id = g.guild_id AND t.inviter_id IS NOT NULL
+{_INVITEE}
+GROUP BY g.guild_id, t.inviter_id"""
+
+
+INVITERS: Final = View(
+    "v_inviters",
+    "One row for each person whose invites brought somebody.",
+    (
+        GUILD,
+        ident("inviter_id", "Who made the invites."),
+        words("inviter_name", "That person's name."),
+        count("codes", "How many of their invites were used."),
+        *_OUTCOME,
+        time("last_used_at", "The last join by one of them."),
+        words("url", "Opens the profile in Discord."),
+    ),
+    _inviters,
+)
+
+
+def _uses(_sql: Tongue) -> str:
+    return """
+SELECT CAST(t.guild_id AS TEXT) AS guild_id,
+  t.at, CAST(t.invitee_id AS TEXT) AS user_id, t.invitee_username AS username,
+  t.invite_code, CAST(t.inviter_id AS TEXT) AS inviter_id, t.inviter_username AS inviter_name,
+  t.method, t.confidence,
+  (m.left_at IS NULL) AS here
+FROM invite_tracking t
+LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id"""
+
+
+INVITE_USES: Final = View(
+    "v_invite_uses",
+    "Every join with the invite that was found for it, and how sure that is.",
+    (
+        GUILD,
+        time("at", "When they joined."),
+        ident("user_id", "Who joined."),
+        words("username", "That person's name."),
+        words("invite_code", "The invite used, where known."),
+        ident("inviter_id", "Who made it."),
+        words("inviter_name", "That person's name."),
+        words("method", "How the invite was found."),
+        words("confidence", "How sure that is."),
+        flag("here", "Whether they are in the guild now."),
+    ),
+    _uses,
+)
+
+
+def _banned(sql: Tongue) -> str:
+    return f"""
+SELECT CAST(l.guild_id AS TEXT) AS guild_id,
+  l.at, CAST(l.target_user_id AS TEXT) AS user_id, l.target_username AS username, l.reason,
+  CAST(l.moderator_id AS TEXT) AS moderator_id, l.moderator_username AS moderator_name,
+  j.invite_code, CAST(j.inviter_id AS TEXT) AS inviter_id, n.username AS inviter_name,
+  j.at AS joined_at, {sql.seconds_between("l.at", "j.at")} AS stayed_seconds
+FROM moderation_logs l
+LEFT JOIN member_events j ON j.id = (SELECT e.id FROM member_events e
+  WHERE e.guild_id = l.guild_id AND e.user_id = l.target_user_id AND e.event = 'join' AND e.at <= l.at
+  ORDER BY e.at DESC, e.id DESC LIMIT 1)
+LEFT JOIN members n ON n.guild_id = j.guild_id AND n.user_id = j.inviter_id
+WHERE l.action = 'ban'"""
+
+
+BANNED: Final = View(
+    "v_banned_invites",
+    "Who was banned, and which invite had brought them.",
+    (
+        GUILD,
+        time("at", "When they were banned."),
+        ident("user_id", "Who was banned."),
+        words("username", "That person's name."),
+        words("reason", "The reason given for the ban, if any."),
+        ident("moderator_id", "Who banned them; null where unknown."),
+        words("moderator_name", "That person's name, where known."),
+        words("invite_code", "The invite of their last join before; null where unknown."),
+        ident("inviter_id", "Who made that invite."),
+        words("inviter_name", "That person's name."),
+        time("joined_at", "That join."),
+        seconds("stayed_seconds", "Time between join and ban."),
+    ),
+    _banned,
+)
+
+VIEWS: Final = (INVITES, INVITERS, INVITE_USES, BANNED)

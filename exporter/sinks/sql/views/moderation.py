@@ -1,0 +1,186 @@
+"""Views of what moderators did, and to whom."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from exporter.sinks.sql.views.tongue import Tongue
+from exporter.sinks.sql.views.view import GUILD, OF_GUILD, View, count, flag, ident, time, words
+
+_AUTOMOD: Final = ("automod_block", "automod_flag", "automod_timeout")
+_OFFENCES: Final = ("ban", "kick", "timeout", *_AUTOMOD)
+"""What is done against a member for what they did; an unban or a new role is not."""
+
+
+def _listed(actions: tuple[str, ...]) -> str:
+    return ", ".join(f"'{action}'" for action in actions)
+
+
+def _moderation(sql: Tongue) -> str:
+    return f"""
+SELECT CAST(l.guild_id AS TEXT) AS guild_id,
+  l.at, l.action,
+  CAST(l.target_user_id AS TEXT) AS target_id, l.target_username AS target_name,
+  CAST(l.moderator_id AS TEXT) AS moderator_id, l.moderator_username AS moderator_name,
+  l.reason, CAST(l.audit_entry_id AS TEXT) AS audit_entry_id,
+  {sql.detail("l.details", "channel_id")} AS channel_id,
+  {sql.moment(f"CAST({sql.detail('l.details', 'until')} AS BIGINT)")} AS until,
+  l.recovered, CAST(l.details AS TEXT) AS details,
+  'https://discord.com/users/' || CAST(l.target_user_id AS TEXT) AS target_url,
+  'https://discord.com/users/' || CAST(l.moderator_id AS TEXT) AS moderator_url
+FROM moderation_logs l"""
+
+
+MODERATION: Final = View(
+    "v_moderation",
+    "Every action of a moderator or of AutoMod.",
+    (
+        GUILD,
+        time("at", "When it happened."),
+        words("action", "What was done, such as ban, kick, timeout or message_delete."),
+        ident("target_id", "Whom it was done to."),
+        words("target_name", "That person's name, where known."),
+        ident("moderator_id", "Who did it; null where unknown."),
+        words("moderator_name", "That person's name, where known."),
+        words("reason", "The reason given, if any."),
+        ident("audit_entry_id", "The audit-log entry that says so."),
+        ident("channel_id", "Where, of what has a place."),
+        time("until", "Of a timeout: its end."),
+        flag("recovered", "Found in the audit log afterwards, not seen live."),
+        words("details", "What else is known, as JSON."),
+        words("target_url", "Opens the target's profile in Discord."),
+        words("moderator_url", "Opens the moderator's profile in Discord."),
+    ),
+    _moderation,
+)
+
+
+def _history(_sql: Tongue) -> str:
+    return """
+SELECT CAST(e.guild_id AS TEXT) AS guild_id, CAST(e.user_id AS TEXT) AS user_id,
+  e.at, e.event, e.reason,
+  CAST(COALESCE(e.moderator_id, e.inviter_id) AS TEXT) AS other_id,
+  COALESCE(e.moderator_username, m.username) AS other_name,
+  e.invite_code
+FROM member_events e
+LEFT JOIN members m ON m.guild_id = e.guild_id AND m.user_id = e.inviter_id
+UNION ALL
+SELECT CAST(l.guild_id AS TEXT), CAST(l.target_user_id AS TEXT),
+  l.at, l.action, l.reason,
+  CAST(l.moderator_id AS TEXT), l.moderator_username, NULL
+FROM moderation_logs l
+WHERE l.target_user_id IS NOT NULL
+UNION ALL
+SELECT CAST(t.guild_id AS TEXT), CAST(t.inviter_id AS TEXT),
+  t.at, 'invited', NULL,
+  CAST(t.invitee_id AS TEXT), t.invitee_username, t.invite_code
+FROM invite_tracking t
+WHERE t.inviter_id IS NOT NULL"""
+
+
+HISTORY: Final = View(
+    "v_member_history",
+    "All that is recorded of a member in one list: joins, leaves, actions against them, people they invited.",
+    (
+        GUILD,
+        ident("user_id", "The member."),
+        time("at", "When it happened."),
+        words("event", "join, leave, the action of a moderator, or invited (they invited somebody)."),
+        words("reason", "The reason given for an action; of a leave leave, kick, ban or prune."),
+        ident("other_id", "Who did it; of a join the inviter, of invited who came."),
+        words("other_name", "That person's name, where known."),
+        words("invite_code", "Of join and invited: the invite used, where known."),
+    ),
+    _history,
+)
+
+
+def _moderators(sql: Tongue) -> str:
+    def acts(condition: str) -> str:
+        return f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END)"
+
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(l.moderator_id AS TEXT) AS moderator_id,
+  COALESCE((SELECT m.username FROM members m
+    WHERE m.guild_id = g.guild_id AND m.user_id = l.moderator_id),
+    MAX(l.moderator_username)) AS moderator_name,
+  {acts(f"l.at >= {sql.ago(24)}")} AS actions_24h,
+  {acts(f"l.at >= {sql.ago(7 * 24)}")} AS actions_7d,
+  COUNT(*) AS actions_30d,
+  {acts("l.action = 'ban'")} AS bans_30d,
+  {acts("l.action = 'kick'")} AS kicks_30d,
+  {acts("l.action = 'timeout'")} AS timeouts_30d,
+  {acts("l.action IN ('message_delete', 'message_bulk_delete')")} AS deletions_30d,
+  COUNT(DISTINCT l.target_user_id) AS people_30d,
+  MAX(l.at) AS last_at
+FROM guilds g
+JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(30 * 24)}
+GROUP BY g.guild_id, l.moderator_id"""
+
+
+MODERATORS: Final = View(
+    "v_moderators",
+    "One row for each moderator who acted in the last 30 days: the workload.",
+    (
+        GUILD,
+        ident("moderator_id", "The moderator; null for actions of unknown origin."),
+        words("moderator_name", "Name, where known."),
+        count("actions_24h", "Actions within 24 hours."),
+        count("actions_7d", "Actions within 7 days."),
+        count("actions_30d", "Actions within 30 days."),
+        count("bans_30d", "Bans within 30 days."),
+        count("kicks_30d", "Kicks within 30 days."),
+        count("timeouts_30d", "Timeouts within 30 days."),
+        count("deletions_30d", "Deletions of messages within 30 days; a grouped one is one."),
+        count("people_30d", "People acted upon within 30 days."),
+        time("last_at", "The last action."),
+    ),
+    _moderators,
+)
+
+
+def _offenders(sql: Tongue) -> str:
+    def acts(*actions: str) -> str:
+        return f"SUM(CASE WHEN l.action IN ({_listed(actions)}) THEN 1 ELSE 0 END)"
+
+    member = "FROM members m WHERE m.guild_id = g.guild_id AND m.user_id = l.target_user_id"
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  CAST(l.target_user_id AS TEXT) AS user_id,
+  COALESCE((SELECT m.username {member}), MAX(l.target_username)) AS username,
+  COUNT(*) AS actions,
+  {acts("ban")} AS bans, {acts("kick")} AS kicks, {acts("timeout")} AS timeouts, {acts(*_AUTOMOD)} AS automod,
+  COUNT(DISTINCT l.moderator_id) AS moderators,
+  MIN(l.at) AS first_at, MAX(l.at) AS last_at,
+  EXISTS (SELECT 1 {member} AND m.left_at IS NULL) AS here,
+  'https://discord.com/users/' || CAST(l.target_user_id AS TEXT) AS url
+FROM guilds g
+JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(90 * 24)}
+  AND l.target_user_id IS NOT NULL AND l.action IN ({_listed(_OFFENCES)})
+GROUP BY g.guild_id, l.target_user_id
+HAVING COUNT(*) > 1"""
+
+
+OFFENDERS: Final = View(
+    "v_repeat_offenders",
+    "Members who were banned, kicked, timed out or stopped by AutoMod more than once in the last 90 days.",
+    (
+        GUILD,
+        ident("user_id", "The member."),
+        words("username", "Name, where known."),
+        count("actions", "Such actions within 90 days."),
+        count("bans", "Bans among them."),
+        count("kicks", "Kicks among them."),
+        count("timeouts", "Timeouts among them."),
+        count("automod", "Actions of AutoMod among them."),
+        count("moderators", "How many moderators took them."),
+        time("first_at", "The first of them."),
+        time("last_at", "The last of them."),
+        flag("here", "Whether the member is in the guild now."),
+        words("url", "Opens the profile in Discord."),
+    ),
+    _offenders,
+)
+
+VIEWS: Final = (MODERATION, HISTORY, MODERATORS, OFFENDERS)
