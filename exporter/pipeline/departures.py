@@ -183,7 +183,7 @@ class Departures:
             if departure.action.guild_id == entry.guild_id
             and departure.spans(entry.at)
             and abs(departure.action.at - entry.at) <= PRUNE_MS
-            and self._case_of(departure).reason(departure)[0] == "leave"
+            and self._reason(departure)[0] == "leave"
         ]
 
     def _fill(self, prune: Prune, ready: list[Prune]) -> None:
@@ -209,8 +209,12 @@ class Departures:
                 each.remaining = 0
 
     def _decide(self, departure: Departure) -> None:
-        reason, entry = self._case_of(departure).reason(departure)
+        reason, entry = self._reason(departure)
         self._end(departure, "unknown" if reason == "leave" and self._blind(departure) else reason, entry)
+
+    def _reason(self, departure: Departure) -> tuple[str, AuditEntry | None]:
+        guild_id = departure.action.guild_id
+        return self._case_of(departure).reason(departure, lambda at: self._stream.missed(guild_id, at))
 
     def _end(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
         departure.decided = True
@@ -239,7 +243,7 @@ class Departures:
             *(action.type, action.guild_id, action.at, who.user_id, who.name, who.bot),
             departure.key,
             departure.after,
-            case.reason(departure)[1],
+            self._reason(departure)[1],
             case.is_banned(departure),
             departure.before,
             (departure.moment.since, departure.moment.until),
