@@ -91,10 +91,8 @@ class Case:
         causes = [entry for entry in mine if entry.at <= latest[entry.action]]
         # The first ends the membership: who was kicked can be banned later on. Not if another may have begun
         # unseen; then it is the nearest.
-        if any(missed(entry.at) for entry in causes):
-            first = min(causes, key=lambda entry: abs(received - entry.at))
-        else:
-            first = min(causes, key=lambda entry: entry.at, default=None)
+        unseen = any(missed(entry.at) for entry in causes)
+        first = min(causes, key=lambda entry: abs(received - entry.at) if unseen else entry.at, default=None)
         if first is not None:
             return first.action, first
         return ("ban", None) if banned else ("leave", None)
