@@ -30,6 +30,7 @@ from exporter.events.facts import (
     PartGone,
     PartSeen,
     PartsListed,
+    Person,
     Record,
     RoleGone,
     RoleSeen,
@@ -57,6 +58,7 @@ class Routes:
         return {
             Count: self._stages.recorder.count,
             Record: self._stages.recorder.record,
+            Person: lambda fact: self._stages.directory.name_person(fact.user_id, fact.name),
             Action: self._act,
             AuditEntry: self._audit,
             AuditPage: self._take_page,
