@@ -44,8 +44,8 @@ class Stream(Protocol):
         """When, by Discord's clock, what is being told of a guild happened; ``at`` is what it is dated."""
         ...
 
-    def missed(self, guild_id: int, at: int) -> bool:
-        """Whether something that happened at that moment may never have been told."""
+    def missed(self, guild_id: int, since: int, until: int) -> bool:
+        """Whether something that happened between two moments may never have been told."""
         ...
 
 
@@ -193,7 +193,7 @@ class Departures:
         beside = mixed([prune], [other for other in ready if other.remaining and other is not prune], found)
         number = sum(each.remaining for each in beside)
         moments = [each.entry.at for each in beside]
-        whole = not any(self._stream.missed(entry.guild_id, at) for at in moments)
+        whole = not any(self._stream.missed(entry.guild_id, at, at) for at in moments)
         mine = share(found, number, moments, whole=whole)
         pruned, doubtful = mine
         if doubtful and len(beside) > 1:  # which of them lie in the middle of what is not known
@@ -214,7 +214,9 @@ class Departures:
 
     def _reason(self, departure: Departure) -> tuple[str, AuditEntry | None]:
         guild_id = departure.action.guild_id
-        return self._case_of(departure).reason(departure, lambda at: self._stream.missed(guild_id, at))
+        return self._case_of(departure).reason(
+            departure, lambda at: self._stream.missed(guild_id, at, departure.action.at)
+        )
 
     def _end(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
         departure.decided = True

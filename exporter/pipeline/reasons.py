@@ -75,7 +75,7 @@ class Case:
     def reason(self, departure: Departure, missed: Callable[[int], bool]) -> tuple[str, AuditEntry | None]:
         """The reason, and the entry that says so; a leave is what nothing speaks of.
 
-        ``missed`` says of a moment whether what happened then may never have been told.
+        ``missed`` says whether what happened between a moment and the departure may never have been told.
         """
         received = departure.action.at
         mine = [

@@ -48,6 +48,18 @@ def test_whoever_leaves_after_a_kick_nobody_saw_has_left() -> None:
     assert reasons(log) == ["leave"]
 
 
+def test_a_ban_from_before_the_gap_is_not_the_reason_of_whoever_came_in_during_it() -> None:
+    log = Log()
+    log.take(act("ban"), audit("ban", AT, 1), act("unban", AT + 50))
+    log.chat(AT + 5 * SECOND)
+    miss(log)
+    back = AT + 20 * SECOND
+    log.chat(back - SECOND)
+    log.take(audit("kick", back, 2), act("leave", back + 1))
+    log.wait()
+    assert reasons(log) == ["kick"]
+
+
 def test_whoever_was_seen_to_go_right_before_a_gap_was_kicked_by_the_entry_found_after_it() -> None:
     before = Log()
     before.take(act("leave", AT + 50))
