@@ -41,6 +41,9 @@ MAX_WAITING = 50_000
 ANSWER_MS = 60_000
 """How long an answer is waited for."""
 
+LOOK_MS = 200
+"""How late a reading may be asked for that is due."""
+
 RETRIES = 3
 RETRY_MS = 5_000
 """Pause after the first failure; doubled with each further one."""
@@ -232,11 +235,19 @@ class InviteTracker:
                 continue
             if visit.joins:
                 self._decide(guild_id, visit, heard)
+            if not visit.is_due(now) and visit.is_over(now):
+                self._close(guild_id, visit)
+        self.look(now)
+        self._prime(now)
+
+    def look(self, now: int) -> None:
+        """Ask for readings that are due.
+
+        To be called every ``LOOK_MS``: who comes next must not come before the reading of those before.
+        """
+        for guild_id, visit in self._visits.items():
             if visit.is_due(now):
                 self._put(guild_id, visit, now)
-            elif visit.is_over(now):
-                self._close(guild_id, visit)
-        self._prime(now)
 
     def hurry(self, now: int) -> None:
         """Somebody waits for true numbers: ask at once for what waits for a burst to end."""

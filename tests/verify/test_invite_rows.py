@@ -151,6 +151,25 @@ def test_who_came_far_enough_apart_is_clear_by_whatever_invite(book: Book) -> No
     assert not book.judge(*(row(user, None, "unknown") for user in range(3)))["exact invite rows"]
 
 
+@pytest.mark.parametrize(("pause", "clear"), [(3_900, 0), (4_001, 3)])
+def test_who_came_soon_after_a_crowd_is_not_clear(book: Book, pause: int, clear: int) -> None:
+    for user in range(10):
+        book.join(user, FAR + user, "aaa" if user % 2 else "bbb")
+    for user in range(10, 13):
+        book.join(user, FAR + pause + user)
+    rows = [row(user, None, "unknown", method="unknown") for user in range(13)]
+    assert book.judge(*rows)["exact invite rows"] is (clear == 0)
+
+
+def test_nine_are_no_crowd(book: Book) -> None:
+    for user in range(9):
+        book.join(user, FAR + user, "aaa" if user % 2 else "bbb")
+    for user in range(9, 12):
+        book.join(user, FAR + 3_100 + user)
+    rows = [row(user, None, "unknown", method="unknown") for user in range(12)]
+    assert not book.judge(*rows)["exact invite rows"]
+
+
 def test_what_happens_as_soon_as_there_is_something_to_see_is_not_clear(book: Book) -> None:
     for user in range(3):
         book.join(user, user - FAR)
