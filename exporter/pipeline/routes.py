@@ -189,11 +189,14 @@ class Routes:
             self._stages.recorder.record(record)
 
     def _lose_guild(self, fact: GuildGone) -> None:
+        voice = self._stages.voice
+        if fact.unavailable:
+            voice.show(fact.at, (fact.guild_id,))
+            voice.doubt((fact.guild_id,))
+        else:
+            # As long as its AFK channel is known.
+            voice.forget(fact.guild_id, fact.at)
         for record in self._stages.directory.lose_guild(fact):
             self._stages.recorder.record(record)
-        if fact.unavailable:
-            self._stages.voice.show(fact.at, (fact.guild_id,))
-            self._stages.voice.doubt((fact.guild_id,))
-        else:
-            self._stages.voice.forget(fact.guild_id, fact.at)
+        if not fact.unavailable:
             self._stages.forget(fact.guild_id)
