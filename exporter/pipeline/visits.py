@@ -169,7 +169,7 @@ class Visit:
     def _is_open(self, readings: list[Reading]) -> bool:
         """Whether the case of somebody who came may change with a further reading."""
         cases = infer([one.arrival for one in self.joins], readings, sure=False)
-        return any(case.arrivals and not case.closed for case in cases)
+        return any(not case.closed for case in cases)
 
     # ------------------------------------------------------------------ what is decided
 
