@@ -201,6 +201,10 @@ class Attribution:
 
     # ------------------------------------------------------------------ memory
 
+    def see_guild(self, guild_id: int, now: int) -> None:
+        """A guild is seen, perhaps after a gap."""
+        self._groups.see_guild(guild_id, now)
+
     def permit(self, guild_id: int) -> None:
         """What the bot may do in a guild has changed."""
         self._lookups.permit(guild_id)

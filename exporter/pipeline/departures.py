@@ -65,8 +65,7 @@ class Departures:
         blind: Callable[[Departure], bool],
     ) -> None:
         self._log = log
-        self._stream = stream
-        self._begun = begun
+        self._stream, self._begun = stream, begun
         self._waits = waits
         self._blind = blind
         self._cases: dict[_Place, Case] = {}
@@ -160,10 +159,12 @@ class Departures:
             for prune in ready:
                 if prune.remaining:
                     self._fill(prune, ready)
-            kept = [prune for prune in prunes if prune.remaining and prune.deadline > now and not all_of_them]
-            if kept:
-                self._prunes[guild_id] = kept
-            else:
+            self._prunes[guild_id] = [
+                prune
+                for prune in prunes
+                if prune.remaining and max(prune.deadline, prune.ready) > now and not all_of_them
+            ]
+            if not self._prunes[guild_id]:
                 del self._prunes[guild_id]
 
     def _is_unripe(self, prune: Prune, prunes: list[Prune], now: int) -> bool:
@@ -214,9 +215,8 @@ class Departures:
 
     def _reason(self, departure: Departure) -> tuple[str, AuditEntry | None]:
         guild_id = departure.action.guild_id
-        return self._case_of(departure).reason(
-            departure, lambda at: self._stream.missed(guild_id, at, departure.action.at)
-        )
+        until = departure.action.at
+        return self._case_of(departure).reason(departure, lambda at: self._stream.missed(guild_id, at, until))
 
     def _end(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
         departure.decided = True

@@ -165,6 +165,7 @@ class Routes:
             self._stages.recorder.record(record)
         self._stages.voice.reconcile(fact.guild_id, fact.voice_states, fact.at)
         self._stages.catch_up.see_guild(fact.guild_id, fact.at, self._stages.now())
+        self._stages.attribution.see_guild(fact.guild_id, self._stages.now())
         self._stages.invites.see_guild(fact.guild_id)
         self._stages.headcount.see_guild(fact.guild_id, self._stages.now())
         self._stages.leftovers.see_guild(fact, self._stages.now())

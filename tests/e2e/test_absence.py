@@ -89,7 +89,7 @@ async def assert_every_action_is_one_row(simulation, exporter, *, without=("time
     for line in lines:
         actions.take(line)
     # Of a guild the bot was removed from meanwhile the log can be read no more. Of entries that go on
-    # counting only a guild's newest fifty are read again, and here are hundreds.
+    # counting only a guild's newest hundred are read again, and here are more.
     removed = {line.guild_id for line in lines if line.type == "GUILD_DELETE"}
     rows = [
         replace(row, row=replace(row.row, count=None), optional=row.optional or row.row.guild_id in removed)
