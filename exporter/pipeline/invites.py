@@ -104,8 +104,10 @@ class InviteTracker:
         elif self._ask is not None and guild_id not in self._packed:
             self._unread[guild_id] = None
 
-    def forget(self, guild_id: int) -> None:
-        """The bot is no longer in a guild."""
+    def forget(self, guild_id: int, now: int) -> None:
+        """The bot is no longer in a guild, and all it will ever be told of it has been told."""
+        if (visit := self._visits.get(guild_id)) is not None and visit.joins:
+            self._decide(guild_id, visit, now)
         self._give_up(guild_id)
         self._unread.pop(guild_id, None)
         self._visits.pop(guild_id, None)
@@ -119,8 +121,7 @@ class InviteTracker:
         # A reading may have been quicker than the dispatch, and seen it used.
         if all(invite.code != fact.invite.code for invite in known):
             self._packed[fact.guild_id] = msgspec.msgpack.encode([*known, fact.invite])
-        visit = self._visits.get(fact.guild_id)
-        if visit is not None:
+        if (visit := self._visits.get(fact.guild_id)) is not None:
             visit.made[fact.invite.code] = None
 
     def lose(self, fact: InviteLost, now: int) -> None:

@@ -34,7 +34,9 @@ _RECOVERY_MS = 15_000
 _INVENTORY = frozenset({"HEADER", "GUILD"})
 """Lines that say what there is before anything happens."""
 
-_UPSETS = frozenset({"OUTAGE", "PERMISSION", "GUILD_CREATE"})
+_UPSETS = frozenset({"OUTAGE", "PERMISSION", "GUILD_CREATE", "GUILD_DELETE"})
+"""What takes a guild out of sight, or brings it back. Who came right before may be one of several by the same
+reading, of whom the others will never be told."""
 
 
 @dataclass(slots=True)

@@ -53,6 +53,19 @@ async def test_who_comes_four_seconds_after_a_crowd_is_told_exactly(phase: int) 
     assert (told["invite_code"], told["confidence"]) == ("b", "exact")
 
 
+@pytest.mark.parametrize(("after", "confidence"), [(1_800, "exact"), (1_400, "unknown")])
+async def test_who_came_before_the_bot_was_removed_is_told_if_everybody_else_was(
+    after: int, confidence: str
+) -> None:
+    world = World().begin(a=Invite(3))
+    user_id = world.join("a")
+    world.wait(after)
+    world.stage.forget(GUILD, world.now)
+    assert world.told()[user_id]["confidence"] == confidence
+    assert world.counts.total() == 1
+    assert not world.stage.undecided
+
+
 async def test_what_was_read_and_leaves_nobody_unexplained_is_not_looked_at_again() -> None:
     world = World().begin(a=Invite(3))
     world.join("a")

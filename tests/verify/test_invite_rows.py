@@ -118,6 +118,7 @@ def test_joins_that_were_clear_have_to_be_exact(book: Book) -> None:
         lambda book: book.write("INVITE_EXPIRED", FAR - 1000, code="bbb"),
         lambda book: book.write("PERMISSION", FAR - 5000, name="manage_guild", granted=True),
         lambda book: book.write("OUTAGE", FAR - 5000, unavailable=False),
+        lambda book: book.write("GUILD_DELETE", FAR + 2000),
         lambda book: book.write("GAP", FAR - 5000, **{"from": FAR - 9000, "to": FAR - 5000}),
         lambda book: book.write("GAP", FAR + 9000, **{"from": FAR + 2000, "to": FAR + 9000}),
     ],
