@@ -101,15 +101,6 @@ class Verdict:
 STORED = Verdict(Outcome.STORED)
 
 
-_ENTRY = "audit:"
-
-
 def entry_key(entry_id: int) -> str:
     """The key of an occurrence that was learnt from an audit-log entry."""
-    return f"{_ENTRY}{entry_id}"
-
-
-def entry_of(key: str) -> int:
-    """The audit-log entry that such a key names; 0 for other keys."""
-    number = key.removeprefix(_ENTRY)
-    return int(number) if number != key and number.isdecimal() else 0
+    return f"audit:{entry_id}"

@@ -1,7 +1,11 @@
-"""Questions that wait for their turn: urgent ones first, then guild by guild.
+"""Questions that wait for their turn: urgent ones first, then kind by kind, and of each kind guild by guild.
 
-Invariants: equal questions wait once, however urgent; a guild with many questions delays another one by one
-question at most; there are never more than ``room`` waiting.
+A reading of invites is worth little when the next member has come, a look into an audit log as much as ever:
+so many questions of one kind must not hold up another.
+
+Invariants: equal questions wait once, however urgent; a kind with many questions delays another one by one
+question at most, and so does a guild with many of a kind another guild's of that kind; there are never more
+than ``room`` waiting.
 """
 
 from __future__ import annotations
@@ -11,7 +15,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from exporter.events.inquiry import Inquiry
+from exporter.events.inquiry import Inquiry, Kind
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,32 +27,40 @@ class Turn:
 
 
 class _Lane:
-    """Questions of one urgency, taken from one guild after the other."""
+    """Questions of one urgency, taken from one kind after the other, and of a kind from guild after guild."""
 
-    __slots__ = ("_guilds",)
+    __slots__ = ("_kinds",)
 
     def __init__(self) -> None:
-        self._guilds: dict[int, deque[Turn]] = {}
+        self._kinds: dict[Kind, dict[int, deque[Turn]]] = {}
 
     def push(self, turn: Turn) -> None:
-        self._guilds.setdefault(turn.inquiry.guild_id, deque()).append(turn)
+        guilds = self._kinds.setdefault(turn.inquiry.kind, {})
+        guilds.setdefault(turn.inquiry.guild_id, deque()).append(turn)
 
     def pop(self) -> Turn | None:
-        """The next one; its guild goes to the end of the line."""
-        if not self._guilds:
+        """The next one; its kind goes to the end of the line, and its guild to that of the kind."""
+        if not self._kinds:
             return None
-        guild_id = next(iter(self._guilds))
-        waiting = self._guilds.pop(guild_id)
+        kind = next(iter(self._kinds))
+        guilds = self._kinds.pop(kind)
+        guild_id = next(iter(guilds))
+        waiting = guilds.pop(guild_id)
         turn = waiting.popleft()
         if waiting:
-            self._guilds[guild_id] = waiting
+            guilds[guild_id] = waiting
+        if guilds:
+            self._kinds[kind] = guilds
         return turn
 
     def remove(self, inquiry: Inquiry) -> None:
-        waiting = self._guilds[inquiry.guild_id]
+        guilds = self._kinds[inquiry.kind]
+        waiting = guilds[inquiry.guild_id]
         waiting.remove(next(turn for turn in waiting if turn.inquiry == inquiry))
         if not waiting:
-            del self._guilds[inquiry.guild_id]
+            del guilds[inquiry.guild_id]
+        if not guilds:
+            del self._kinds[inquiry.kind]
 
 
 class FairQueue:

@@ -61,7 +61,7 @@ class Record(msgspec.Struct, frozen=True):
 
 
 class Person(msgspec.Struct, frozen=True):
-    """A user's name at this moment, for tables that show people."""
+    """A user's name at this moment, for tables that show people; as a fact, a name told in passing."""
 
     user_id: int
     name: str
@@ -393,6 +393,7 @@ class Joined(msgspec.Struct, frozen=True):
 Fact: TypeAlias = (
     Count
     | Record
+    | Person
     | Action
     | AuditEntry
     | AuditPage

@@ -10,9 +10,9 @@ import zlib
 
 import msgspec
 
-from exporter.events.facts import VoiceState
+from exporter.events.facts import Person, VoiceState
 from exporter.events.moderation import ACTIONS, FIELDS, VOICE_ORDERS
-from exporter.events.payload import MemberOf, Snowflake
+from exporter.events.payload import MemberOf, Snowflake, clean
 from exporter.events.spec import Dimension, EventSpec, Family, Field, Gauge, Measure, Reader, Unit
 from exporter.model import Priority
 
@@ -155,12 +155,15 @@ class VoicePayload(msgspec.Struct):
         )
 
 
-def read_state(state: VoicePayload, received_at: int) -> tuple[VoiceState, ...]:
-    """Where the member is now."""
+def read_state(state: VoicePayload, received_at: int) -> tuple[Person | VoiceState, ...]:
+    """Who it is, since somebody who only talks is named nowhere else, and where they are now."""
     if not state.guild_id:
         return ()
     user = state.member.user if state.member else None
-    return (state.fact(state.guild_id, received_at, bot=bool(user and user.bot)),)
+    fact = state.fact(state.guild_id, received_at, bot=bool(user and user.bot))
+    if user is None or user.bot or not user.username:
+        return (fact,)
+    return (Person(state.user_id, clean(user.username)), fact)
 
 
 _READER = Reader(VoicePayload, read_state)

@@ -69,7 +69,7 @@ class Attribution:
         self._unreadable = blind if audited else _everywhere
         self.begun = BegunRows()
         self._log = ActionLog(record, count, name_of, types, self.begun)
-        self._structure = StructureLog(record, count, name_of, types)
+        self._structure = StructureLog(record, count, name_of, types, self.begun)
         self._lookups = LookUps(ask or _ask_nobody, blind if self._asks else _everywhere)
         self._groups = Groups(ask or _ask_nobody, blind if self._asks else _everywhere)
         self._departures = Departures(self._log, streams, self.begun, self._waits, self._is_blind)
@@ -201,6 +201,10 @@ class Attribution:
 
     # ------------------------------------------------------------------ memory
 
+    def see_guild(self, guild_id: int, now: int) -> None:
+        """A guild is seen, perhaps after a gap."""
+        self._groups.see_guild(guild_id, now)
+
     def permit(self, guild_id: int) -> None:
         """What the bot may do in a guild has changed."""
         self._lookups.permit(guild_id)
@@ -211,14 +215,8 @@ class Attribution:
         self._timeouts.forget(guild_id)
         self._groups.forget(guild_id)
 
-    @property
-    def unsaved(self) -> bool:
-        """Whether the journal should soon be told of something."""
-        return self._structure.unsaved
-
     def save(self, now: int) -> SavedModeration:
         """What the next process has to know, for the journal."""
-        self._structure.unsaved = False
         waiting = (*self._log.unexplained(), *self._structure.unexplained())
         actions = [saved(place, told) for place, told in waiting]
         return SavedModeration(
@@ -248,6 +246,7 @@ class Attribution:
                 now + RESTORED_MS,
                 item.target_id,
                 seen=True,
+                undone=True,  # for all that is known
                 once=item.once,
             )
             log = self._structure if item.kind in STRUCTURE_TYPES else self._log

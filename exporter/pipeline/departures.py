@@ -44,8 +44,8 @@ class Stream(Protocol):
         """When, by Discord's clock, what is being told of a guild happened; ``at`` is what it is dated."""
         ...
 
-    def missed(self, guild_id: int, at: int) -> bool:
-        """Whether something that happened at that moment may never have been told."""
+    def missed(self, guild_id: int, since: int, until: int) -> bool:
+        """Whether something that happened between two moments may never have been told."""
         ...
 
 
@@ -65,8 +65,7 @@ class Departures:
         blind: Callable[[Departure], bool],
     ) -> None:
         self._log = log
-        self._stream = stream
-        self._begun = begun
+        self._stream, self._begun = stream, begun
         self._waits = waits
         self._blind = blind
         self._cases: dict[_Place, Case] = {}
@@ -160,10 +159,12 @@ class Departures:
             for prune in ready:
                 if prune.remaining:
                     self._fill(prune, ready)
-            kept = [prune for prune in prunes if prune.remaining and prune.deadline > now and not all_of_them]
-            if kept:
-                self._prunes[guild_id] = kept
-            else:
+            self._prunes[guild_id] = [
+                prune
+                for prune in prunes
+                if prune.remaining and max(prune.deadline, prune.ready) > now and not all_of_them
+            ]
+            if not self._prunes[guild_id]:
                 del self._prunes[guild_id]
 
     def _is_unripe(self, prune: Prune, prunes: list[Prune], now: int) -> bool:
@@ -183,7 +184,7 @@ class Departures:
             if departure.action.guild_id == entry.guild_id
             and departure.spans(entry.at)
             and abs(departure.action.at - entry.at) <= PRUNE_MS
-            and self._case_of(departure).reason(departure)[0] == "leave"
+            and self._reason(departure)[0] == "leave"
         ]
 
     def _fill(self, prune: Prune, ready: list[Prune]) -> None:
@@ -193,7 +194,7 @@ class Departures:
         beside = mixed([prune], [other for other in ready if other.remaining and other is not prune], found)
         number = sum(each.remaining for each in beside)
         moments = [each.entry.at for each in beside]
-        whole = not any(self._stream.missed(entry.guild_id, at) for at in moments)
+        whole = not any(self._stream.missed(entry.guild_id, at, at) for at in moments)
         mine = share(found, number, moments, whole=whole)
         pruned, doubtful = mine
         if doubtful and len(beside) > 1:  # which of them lie in the middle of what is not known
@@ -209,8 +210,13 @@ class Departures:
                 each.remaining = 0
 
     def _decide(self, departure: Departure) -> None:
-        reason, entry = self._case_of(departure).reason(departure)
+        reason, entry = self._reason(departure)
         self._end(departure, "unknown" if reason == "leave" and self._blind(departure) else reason, entry)
+
+    def _reason(self, departure: Departure) -> tuple[str, AuditEntry | None]:
+        guild_id = departure.action.guild_id
+        until = departure.action.at
+        return self._case_of(departure).reason(departure, lambda at: self._stream.missed(guild_id, at, until))
 
     def _end(self, departure: Departure, reason: str, entry: AuditEntry | None) -> None:
         departure.decided = True
@@ -239,7 +245,7 @@ class Departures:
             *(action.type, action.guild_id, action.at, who.user_id, who.name, who.bot),
             departure.key,
             departure.after,
-            case.reason(departure)[1],
+            self._reason(departure)[1],
             case.is_banned(departure),
             departure.before,
             (departure.moment.since, departure.moment.until),

@@ -37,8 +37,9 @@ ANSWER_MS = 20_000
 RECENT_MS = 15_000
 """How long something unexplained is remembered for an entry that is late."""
 
-MAX_GROUPS = 50
-"""Entries of one guild and kind that are followed; the oldest is given up beyond this."""
+MAX_GROUPS = 100
+"""Entries of one guild and kind that are followed, as many as one answer holds; the oldest is given up beyond
+this."""
 
 MAX_PLACES = 20_000
 """Channels in which something happened lately."""
@@ -192,6 +193,12 @@ class Groups:
             watch.pause = PAUSE_MS
         else:
             watch.pause = min(LONGEST_PAUSE_MS, watch.pause * 2)
+
+    def see_guild(self, guild_id: int, now: int) -> None:
+        """A guild is seen again: its entries may have counted on meanwhile."""
+        for kind, watch in self._watches.items():
+            if kind[0] == guild_id and watch.groups:
+                self._want(watch, now)
 
     def permit(self, guild_id: int) -> None:
         """What the bot may do in a guild has changed: what could not be read again may be now."""

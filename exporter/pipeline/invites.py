@@ -41,6 +41,9 @@ MAX_WAITING = 50_000
 ANSWER_MS = 60_000
 """How long an answer is waited for."""
 
+LOOK_MS = 200
+"""How late a reading may be asked for that is due."""
+
 RETRIES = 3
 RETRY_MS = 5_000
 """Pause after the first failure; doubled with each further one."""
@@ -101,8 +104,10 @@ class InviteTracker:
         elif self._ask is not None and guild_id not in self._packed:
             self._unread[guild_id] = None
 
-    def forget(self, guild_id: int) -> None:
-        """The bot is no longer in a guild."""
+    def forget(self, guild_id: int, now: int) -> None:
+        """The bot is no longer in a guild, and all it will ever be told of it has been told."""
+        if (visit := self._visits.get(guild_id)) is not None and visit.joins:
+            self._decide(guild_id, visit, now)
         self._give_up(guild_id)
         self._unread.pop(guild_id, None)
         self._visits.pop(guild_id, None)
@@ -116,8 +121,7 @@ class InviteTracker:
         # A reading may have been quicker than the dispatch, and seen it used.
         if all(invite.code != fact.invite.code for invite in known):
             self._packed[fact.guild_id] = msgspec.msgpack.encode([*known, fact.invite])
-        visit = self._visits.get(fact.guild_id)
-        if visit is not None:
+        if (visit := self._visits.get(fact.guild_id)) is not None:
             visit.made[fact.invite.code] = None
 
     def lose(self, fact: InviteLost, now: int) -> None:
@@ -232,11 +236,19 @@ class InviteTracker:
                 continue
             if visit.joins:
                 self._decide(guild_id, visit, heard)
+            if not visit.is_due(now) and visit.is_over(now):
+                self._close(guild_id, visit)
+        self.look(now)
+        self._prime(now)
+
+    def look(self, now: int) -> None:
+        """Ask for readings that are due.
+
+        To be called every ``LOOK_MS``: who comes next must not come before the reading of those before.
+        """
+        for guild_id, visit in self._visits.items():
             if visit.is_due(now):
                 self._put(guild_id, visit, now)
-            elif visit.is_over(now):
-                self._close(guild_id, visit)
-        self._prime(now)
 
     def hurry(self, now: int) -> None:
         """Somebody waits for true numbers: ask at once for what waits for a burst to end."""

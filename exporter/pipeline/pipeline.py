@@ -18,6 +18,7 @@ from exporter.pipeline.attribution import WINDOW_MS
 from exporter.pipeline.config import BatchingConfig, CatchUpConfig, LevelsConfig, MetricsConfig, PrivacyConfig
 from exporter.pipeline.contents import Contents
 from exporter.pipeline.intake import Intake
+from exporter.pipeline.invites import LOOK_MS
 from exporter.pipeline.privacy import OptOut
 from exporter.pipeline.reasons import LONGEST_MS
 from exporter.pipeline.routes import Routes
@@ -129,6 +130,7 @@ class Pipeline:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._committer.run())
             tasks.create_task(self._tick())
+            tasks.create_task(self._watch_doors())
 
     async def flush(self) -> bool:
         """Close every window now, as deltas, and commit all there is; False if the disk refuses.
@@ -163,6 +165,11 @@ class Pipeline:
             self._telemetry.loop_lag.observe(max(0.0, loop.time() - woken))
             await self.tick()
 
+    async def _watch_doors(self) -> None:
+        while True:
+            await asyncio.sleep(LOOK_MS / 1000)
+            self._stages.invites.look(self._stages.now())
+
     async def tick(self) -> None:
         """One look after the stage."""
         self._stages.streams.look()
@@ -175,7 +182,7 @@ class Pipeline:
         full = self._aggregate.cell_count() > self._batching.max_cells
         await self._windows.close(everything=full)
         due = self._clock.monotonic() - self._saved >= self._batching.journal_interval
-        if due or self._attribution.unsaved or self._stages.voice_journal.full:
+        if due or self._stages.voice_journal.full:
             self._saved = self._clock.monotonic()
             await self._windows.save()
         self._telemetry.unspooled.set(self._committer.waiting)

@@ -39,6 +39,7 @@ class OptOut:
         self._screens: dict[type, Callable[[Any], Any]] = {
             Count: self._screen_count,
             Record: self._screen_record,
+            Person: self._screen_person,
             Action: self._screen_action,
             AuditEntry: self._screen_audit,
             AuditPage: self._screen_page,
@@ -69,6 +70,9 @@ class OptOut:
 
     def _screen_record(self, record: Record) -> Record | None:
         return None if record.person in self._people else record
+
+    def _screen_person(self, person: Person) -> Person | None:
+        return None if person.user_id in self._people else person
 
     def _screen_action(self, action: Action) -> Action | None:
         return None if action.target.user_id in self._people else action

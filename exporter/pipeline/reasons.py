@@ -2,11 +2,13 @@
 
 An entry of a kick or ban explains the departure that ended the membership it falls in: entries and joins both
 carry Discord's own time, so it does not matter in which order they arrive. The dispatch of a ban comes with
-that of the departure.
+that of the departure. Where joins and departures may have gone untold, only what was made at about the moment
+of the departure is its reason: whoever was removed earlier was a member again.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -70,17 +72,27 @@ class Case:
     bans: list[Banned] = field(default_factory=list)
     joined: list[tuple[int, int]] = field(default_factory=list)
 
-    def reason(self, departure: Departure) -> tuple[str, AuditEntry | None]:
-        """The reason, and the entry that says so; a leave is what nothing speaks of."""
+    def reason(self, departure: Departure, missed: Callable[[int], bool]) -> tuple[str, AuditEntry | None]:
+        """The reason, and the entry that says so; a leave is what nothing speaks of.
+
+        ``missed`` says whether what happened between a moment and the departure may never have been told.
+        """
         received = departure.action.at
-        mine = [entry for entry in self.entries if self._is_nearest(departure, entry)]
+        mine = [
+            entry
+            for entry in self.entries
+            if self._is_nearest(departure, entry)
+            and (departure.moment.holds(entry.at) or not missed(entry.at))
+        ]
         banned = self.is_banned(departure)
         # Who is banned after having left is no member; a ban made after the departure is not its reason. A
         # kick always is the reason of one, though a clock may be wrong.
         latest = {"ban": received + (SKEW_MS if banned else SLACK_MS), "kick": received + SKEW_MS}
         causes = [entry for entry in mine if entry.at <= latest[entry.action]]
-        # The first ends the membership: who was kicked can be banned later on.
-        first = min(causes, key=lambda entry: entry.at, default=None)
+        # The first ends the membership: who was kicked can be banned later on. Not if another may have begun
+        # unseen; then it is the nearest.
+        unseen = any(missed(entry.at) for entry in causes)
+        first = min(causes, key=lambda entry: abs(received - entry.at) if unseen else entry.at, default=None)
         if first is not None:
             return first.action, first
         return ("ban", None) if banned else ("leave", None)

@@ -30,6 +30,7 @@ from exporter.events.facts import (
     PartGone,
     PartSeen,
     PartsListed,
+    Person,
     Record,
     RoleGone,
     RoleSeen,
@@ -57,6 +58,7 @@ class Routes:
         return {
             Count: self._stages.recorder.count,
             Record: self._stages.recorder.record,
+            Person: lambda fact: self._stages.directory.name_person(fact.user_id, fact.name),
             Action: self._act,
             AuditEntry: self._audit,
             AuditPage: self._take_page,
@@ -163,6 +165,7 @@ class Routes:
             self._stages.recorder.record(record)
         self._stages.voice.reconcile(fact.guild_id, fact.voice_states, fact.at)
         self._stages.catch_up.see_guild(fact.guild_id, fact.at, self._stages.now())
+        self._stages.attribution.see_guild(fact.guild_id, self._stages.now())
         self._stages.invites.see_guild(fact.guild_id)
         self._stages.headcount.see_guild(fact.guild_id, self._stages.now())
         self._stages.leftovers.see_guild(fact, self._stages.now())
@@ -187,11 +190,14 @@ class Routes:
             self._stages.recorder.record(record)
 
     def _lose_guild(self, fact: GuildGone) -> None:
+        voice = self._stages.voice
+        if fact.unavailable:
+            voice.show(fact.at, (fact.guild_id,))
+            voice.doubt((fact.guild_id,))
+        else:
+            # As long as its AFK channel is known.
+            voice.forget(fact.guild_id, fact.at)
         for record in self._stages.directory.lose_guild(fact):
             self._stages.recorder.record(record)
-        if fact.unavailable:
-            self._stages.voice.show(fact.at, (fact.guild_id,))
-            self._stages.voice.doubt((fact.guild_id,))
-        else:
-            self._stages.voice.forget(fact.guild_id, fact.at)
+        if not fact.unavailable:
             self._stages.forget(fact.guild_id)

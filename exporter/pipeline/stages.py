@@ -121,11 +121,12 @@ class Stages:
 
     def forget(self, guild_id: int) -> None:
         """Let go of a guild the bot was removed from."""
+        # While it is known what the bot was told there: what was not told is not sure.
+        self.invites.forget(guild_id, self.now())
         self.rights.forget(guild_id)
         self.catch_up.forget(guild_id)
         self.headcount.forget(guild_id)
         self.leftovers.lose_guild(guild_id, self.now())
-        self.invites.forget(guild_id)
         self.attribution.forget(guild_id)
         self.parts.forget(guild_id)
         self.recorder.newcomers.pop(guild_id, None)

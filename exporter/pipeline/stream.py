@@ -111,9 +111,10 @@ class Streams:
         self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
         self._wait_for_message(shard, gap)
 
-    def missed(self, guild_id: int, at: int) -> bool:
-        """Whether something that happened at that moment may never have been told."""
-        return any(gap.holds(at) for gap in self._gaps.get(self.shard_of(guild_id), ()))
+    def missed(self, guild_id: int, since: int, until: int) -> bool:
+        """Whether something that happened between two moments may never have been told."""
+        gaps = self._gaps.get(self.shard_of(guild_id), ())
+        return any(gap.since - TOGETHER_MS <= until and since <= gap.until + TOGETHER_MS for gap in gaps)
 
     @property
     def told(self) -> int:

@@ -15,7 +15,8 @@ from exporter.events.changes import WATCHED
 from exporter.events.facts import AuditEntry, Count, Record
 from exporter.events.structure import STRUCTURE
 from exporter.model import Json
-from exporter.pipeline.actions import MAX_WAITING, UNMATCHED_MS, WINDOW_MS, Told
+from exporter.pipeline.actions import MAX_WAITING, UNMATCHED_MS, WINDOW_MS, Told, saved
+from exporter.pipeline.begun import BegunRows
 from exporter.pipeline.parts import Change
 
 TYPES: Final = frozenset(action.upper() for action in STRUCTURE.values)
@@ -31,8 +32,8 @@ class StructureLog:
     """Rows of changes, and the memory that keeps them one for each.
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
-    ``name_of`` knows people's names; ``types`` holds the event types that are switched on. ``unsaved`` is
-    set when a row is begun that the next process would not know to wait for its entry.
+    ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``begun`` is told
+    of rows that the next process would have to know of.
     """
 
     def __init__(
@@ -41,7 +42,9 @@ class StructureLog:
         count: Callable[[Count], None],
         name_of: Callable[[int], str | None],
         types: Container[str],
+        begun: BegunRows,
     ) -> None:
+        self._begun = begun
         self._record = record
         self._count = count
         self._name_of = name_of
@@ -51,7 +54,6 @@ class StructureLog:
         self._entered: deque[tuple[_Place, Told]] = deque()
         self._restored: deque[tuple[_Place, Told]] = deque()
         self._numbers = itertools.count(1)
-        self.unsaved = False
 
     # ------------------------------------------------------------------ what is told
 
@@ -83,7 +85,7 @@ class StructureLog:
         )
         self._begin(told, {"name": change.name, **self._blame(change.actor_id), **_changed(change)})
         self._keep(place, told, self._dispatched)
-        self.unsaved = True
+        self._begun.act(saved(place, told))
         return None if change.actor_id else told
 
     def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> Told | None:

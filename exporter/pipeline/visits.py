@@ -88,7 +88,7 @@ class Visit:
     failures: int = 0
     not_before: int = 0
     lacking: bool = False
-    """Whether what was read does not explain everybody it has."""
+    """Whether what was read does not explain everybody it has; counts that lag will, a little later."""
     made: dict[str, None] = field(default_factory=dict)
     lost: dict[str, int] = field(default_factory=dict)
     taken: dict[str, None] = field(default_factory=dict)
@@ -126,7 +126,7 @@ class Visit:
             calm = quiet >= (BURST_CALM_MS if self._is_burst(now) else CALM_MS)
             return calm or len(unread) >= CROWD or now - unread[0].arrival.told >= LONGEST_MS
         # Counts may have lagged. Where people go on coming, the reading for the next one is the second look.
-        return self.lacking and quiet >= LATE_MS
+        return self.lacking and bool(self.joins) and quiet >= LATE_MS
 
     def is_over(self, now: int) -> bool:
         """Whether nobody waits, and what was lost will not be missed by anybody."""
@@ -161,8 +161,15 @@ class Visit:
                 faded.append(code)
         self.read_to = asked.since
         self.readings.append(Reading(asked.since, now, uses, used_up, tuple(faded)))
+        # Told at once: the second look has to be over before the next one comes.
+        self.lacking = self._is_open(self.readings)
         if self.joins:
             self.known |= found
+
+    def _is_open(self, readings: list[Reading]) -> bool:
+        """Whether the case of somebody who came may change with a further reading."""
+        cases = infer([one.arrival for one in self.joins], readings, sure=False)
+        return any(not case.closed for case in cases)
 
     # ------------------------------------------------------------------ what is decided
 
@@ -190,8 +197,8 @@ class Visit:
         done: set[int] = set()
         ended = 0
         for case in infer([one.arrival for one in self.joins], readings, sure=sure):
-            if not case.closed:
-                self.lacking = len(readings) == len(self.readings)
+            if not case.closed and len(readings) == len(self.readings):
+                self.lacking = True  # an invite that is gone was not used up, or somebody was told of late
             if not case.closed or (case.used_up_at and heard - case.used_up_at < TAKEN_MS):
                 break
             for index, finding in zip(case.arrivals, case.judge(), strict=True):

@@ -237,7 +237,8 @@ class VoiceLedger:
     def _close(self, guild: GuildVoice, session: Session, at: int) -> None:
         """End a session at the last moment at which it was known to go on."""
         self._time.book(guild, session, at)
-        self._vacate(guild, session, session.booked_until)
+        # A replay may tell of it when more has been shown; of the others no more is known than it tells.
+        self._vacate(guild, session, min(at, session.booked_until))
         self._finish(guild, session, session.booked_until)
 
     def _change(self, session: Session, state: VoiceState) -> None:

@@ -10,14 +10,16 @@ from collections.abc import Callable
 from exporter.events.facts import Count, Slot, VoiceState
 from exporter.events.voice import SECONDS, STREAM_SECONDS, VIDEO_SECONDS
 from exporter.pipeline.sessions import GuildVoice, Session
+from exporter.pipeline.stream import LONGEST_SILENCE_MS
 
 MAX_GAP_MS = 3_600_000
 """A member found in the same channel after a gap no longer than this is taken to have stayed; beyond an hour
 it is as likely that they left and came back. Time in progress, shown every few seconds, never spans as much
 unless the machine slept or its clock was set: then nobody knows what happened."""
 
-MAX_SETBACK_MS = 60_000
-"""A clock set back by less is waited for, so that no moment is booked twice; by more it is a new clock."""
+MAX_SETBACK_MS = LONGEST_SILENCE_MS
+"""A clock set back by less is waited for, so that no moment is booked twice; by more it is a new clock. A
+replay goes back as far: until a connection is known to be dead, time is shown as if nothing had changed."""
 
 
 class Timekeeper:

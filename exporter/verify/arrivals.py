@@ -19,13 +19,24 @@ _APART_MS = 3_000
 """A dispatch may be a second and a half on its way, and as long may a reading of the invites take: of two
 uses closer together nobody can be sure that a reading falls between them."""
 
+_CROWDED_MS = 4_000
+"""The same in a crowd. A reading is a request or two of those Discord allows a bot for all its guilds, so a
+crowd has one for ten who came at most. That leaves none for each pause of a second or two, which are many
+where people come one after the other: only after three seconds without anybody a reading is asked for."""
+
+_CROWD = 10
+_CROWD_MS = 10_000
+"""So many within so long are a crowd."""
+
 _RECOVERY_MS = 15_000
 """After an outage or a gap, or once the permission is there, the counts have to be read before they tell."""
 
 _INVENTORY = frozenset({"HEADER", "GUILD"})
 """Lines that say what there is before anything happens."""
 
-_UPSETS = frozenset({"OUTAGE", "PERMISSION", "GUILD_CREATE"})
+_UPSETS = frozenset({"OUTAGE", "PERMISSION", "GUILD_CREATE", "GUILD_DELETE"})
+"""What takes a guild out of sight, or brings it back. Who came right before may be one of several by the same
+reading, of whom the others will never be told."""
 
 
 @dataclass(slots=True)
@@ -105,14 +116,23 @@ def _alike(doors: Sequence[tuple[int, str]]) -> dict[int, bool]:
     """Whether everybody who came close together came by the same invite, by the moment they came."""
     found: dict[int, bool] = {}
     run: list[tuple[int, str]] = []
-    for door in (*doors, None):
-        if door is None or (run and door[0] - run[-1][0] > _APART_MS):
-            same = len({code for _, code in run}) == 1
-            found |= {at: same for at, _ in run}
+    for number, door in enumerate(doors):
+        if run and door[0] - run[-1][0] > _pause(doors[max(0, number - _CROWD) : number]):
+            found |= _judge(run)
             run = []
-        if door is not None:
-            run.append(door)
-    return found
+        run.append(door)
+    return found | _judge(run)
+
+
+def _pause(last: Sequence[tuple[int, str]]) -> int:
+    """How long nobody may come for a reading to be sure to fall between these and who comes next."""
+    crowded = len(last) == _CROWD and last[-1][0] - last[0][0] < _CROWD_MS
+    return _CROWDED_MS if crowded else _APART_MS
+
+
+def _judge(run: Sequence[tuple[int, str]]) -> dict[int, bool]:
+    same = len({code for _, code in run}) == 1
+    return {at: same for at, _ in run}
 
 
 def _around(moments: Sequence[tuple[int, str]], start: int, end: int) -> Sequence[tuple[int, str]]:

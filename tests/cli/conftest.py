@@ -74,7 +74,7 @@ def spawn(tmp_path) -> Call:
 
     def run(*arguments: str, **environ: str) -> Answer:
         kept = {name: os.environ[name] for name in KEPT if name in os.environ}
-        # Its directory is an empty one, so the program beside these tests is named, not the installed one.
+        # Its directory is an empty one: the program beside these tests must be named, not the one installed.
         kept["PYTHONPATH"] = os.pathsep.join(filter(None, (str(ROOT), kept.get("PYTHONPATH"))))
         done = subprocess.run(
             [sys.executable, "-m", "exporter", *arguments],

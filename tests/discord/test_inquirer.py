@@ -6,7 +6,8 @@ import asyncio
 import json
 import random
 from collections import Counter
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from typing import Any
 
 import msgspec
 import pytest
@@ -263,16 +264,36 @@ def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[Inquiry
 
 
 @given(_INQUIRIES)
-def test_no_guild_gets_a_second_turn_before_each_other_had_one(asked: list[Inquiry]) -> None:
+def test_no_kind_gets_a_second_turn_before_each_other_had_one_nor_a_guild_among_its_own(
+    asked: list[Inquiry],
+) -> None:
     queue = FairQueue(1000)
-    for inquiry in {msgspec.structs.replace(one, urgent=False): None for one in asked}:
+    essences = {msgspec.structs.replace(one, urgent=False): None for one in asked}
+    for inquiry in essences:
         queue.push(Turn(inquiry))
-    turns: Counter[int] = Counter()
-    left = Counter(one.guild_id for one in {msgspec.structs.replace(one, urgent=False) for one in asked})
-    for inquiry in drain(queue):
-        waiting = [guild for guild in left if left[guild] > turns[guild]]
-        assert turns[inquiry.guild_id] == min(turns[guild] for guild in waiting)
-        turns[inquiry.guild_id] += 1
+    left = Counter(one.kind for one in essences)
+    found = drain(queue)
+    assert_fair([one.kind for one in found], left)
+    for kind in left:
+        own = [one.guild_id for one in found if one.kind is kind]
+        assert_fair(own, Counter(own))
+
+
+def assert_fair(order: Sequence[Hashable], left: Mapping[Any, int]) -> None:
+    """Nobody who still waits has had fewer turns than who is next."""
+    turns: Counter[Hashable] = Counter()
+    for one in order:
+        assert turns[one] == min(turns[each] for each in left if left[each] > turns[each])
+        turns[one] += 1
+
+
+def test_a_reading_of_invites_does_not_wait_behind_a_hundred_looks_into_audit_logs() -> None:
+    queue = FairQueue(1000)
+    for number in range(100):
+        queue.push(Turn(Inquiry(Kind.AUDIT_LOG, number % 3, urgent=True, after=number)))
+    reading = Inquiry(Kind.INVITES, 1, urgent=True)
+    queue.push(Turn(reading))
+    assert reading in drain(queue)[:2]
 
 
 def test_requests_leave_at_the_rate_and_no_faster() -> None:

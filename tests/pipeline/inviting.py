@@ -18,7 +18,7 @@ from exporter.events.facts import (
     Record,
 )
 from exporter.events.inquiry import Inquiry, Kind
-from exporter.pipeline.invites import InviteTracker
+from exporter.pipeline.invites import LOOK_MS, InviteTracker
 
 GUILD = 7
 START = 1_700_000_000_000
@@ -80,6 +80,8 @@ class World:
                 self.stage.answer(self.read(inquiry), self.now)
             if self.now % 1000 == 0:
                 self.stage.tick(self.now, self.heard)
+            elif self.now % LOOK_MS == 0:
+                self.stage.look(self.now)
 
     def read(self, inquiry: Inquiry) -> InvitesRead:
         at = START + self.now

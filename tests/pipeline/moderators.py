@@ -83,7 +83,8 @@ class Log:
         self.asked: list[Inquiry] = []
         self.answering = True
         self.steady, self.wall = 0, AT
-        self.streams = Streams(ManualClock(AT))
+        self.clock = ManualClock(AT)
+        self.streams = Streams(self.clock)
         self.attribution = Attribution(
             self._record,
             self._count,
@@ -114,9 +115,11 @@ class Log:
         }
         for fact in facts:
             at = fact.at if isinstance(fact, Action) else 0
-            self.chat(at)
+            if at:
+                self.chat(at)
             takers[type(fact)](fact, self.steady)
-            self.chat(at)
+            if at:
+                self.chat(at)
 
     def chat(self, at: int) -> None:
         """Somebody writes, by which all can tell what time it is."""

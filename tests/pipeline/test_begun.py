@@ -16,6 +16,7 @@ from exporter.pipeline.journal import (
     decode_part,
     encode_part,
 )
+from exporter.pipeline.parts import Change
 from tests.pipeline.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 
@@ -100,3 +101,24 @@ def test_a_ban_whose_process_was_killed_before_its_entry_came_is_one_row() -> No
     (left,) = after.of("GUILD_MEMBER_REMOVE")
     assert (left["reason"], left["moderator_id"]) == ("ban", MODERATOR)
     assert after.counts == {"ban": 1}, "the departure; the ban was counted by the process before"
+
+
+def test_a_change_of_structure_is_known_to_the_next_process_with_its_row() -> None:
+    log = Log(("ROLE_DELETE",))
+    log.attribution.change(Change(GUILD, AT, "role_delete", 77, "mods", {}), 0)
+    (begun,) = taken(log.attribution.begun).actions
+    assert (begun.kind, begun.target_id, begun.key) == ("ROLE_DELETE", 77, f"role_delete:{GUILD}:77")
+
+
+def test_a_ban_after_a_restart_is_another_one_than_that_before_it() -> None:
+    """Of whoever was banned before and is banned again, the unban was missed."""
+    before = Log()
+    before.take(act("ban"))
+    after = Log()
+    after.rows, after.kinds = before.rows, before.kinds
+    after.attribution.restore(add_begun(SavedModeration(), taken(before.attribution.begun)), 0)
+    again = AT + 60_000
+    after.take(audit("ban", again, 2), act("ban", again))
+    after.take(audit("ban", AT, 1))
+    found = [entry for *_, entry in after.actions()]
+    assert found == [audit("ban", AT, 1).entry_id, audit("ban", again, 2).entry_id]

@@ -269,3 +269,15 @@ def test_what_was_refused_is_read_again_as_soon_as_the_bot_may_do_more() -> None
     assert guild.look(SETTLE_MS + PAUSE_MS) == 0
     guild.groups.permit(GUILD)
     assert guild.look(SETTLE_MS + PAUSE_MS) == 1
+
+
+def test_a_guild_seen_again_is_asked_once_whatever_its_entries_came_to_in_the_gap() -> None:
+    guild = Guild()
+    guild.enter(1)
+    guild.happen()
+    guild.groups.see_guild(GUILD + 1, 0)
+    assert not guild.look(SETTLE_MS)
+    guild.groups.see_guild(GUILD, 0)
+    assert guild.look(SETTLE_MS) == 1
+    guild.answer()
+    assert not guild.look(SETTLE_MS + LONGEST_PAUSE_MS)

@@ -20,7 +20,7 @@ from exporter.clock import ManualClock
 from exporter.events import catalogue
 from exporter.events.facts import Count, InviteLost, InviteMade, InvitesRead, InviteTaken, Joined, Record
 from exporter.events.inquiry import Answer, Inquiry, Kind
-from exporter.pipeline.invites import InviteTracker
+from exporter.pipeline.invites import LOOK_MS, InviteTracker
 from exporter.simulator import answers
 from exporter.simulator.deeds import invites as deeds
 from exporter.simulator.deeds.audit import By
@@ -159,6 +159,8 @@ class Site:
                 happen()
             if self.now() % 1000 == 0:
                 self.stage.tick(self.now())
+            elif self.now() % LOOK_MS == 0:
+                self.stage.look(self.now())
 
 
 def nothing(_: Scene) -> bool:

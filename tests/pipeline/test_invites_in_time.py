@@ -21,6 +21,61 @@ async def test_who_come_seconds_apart_by_different_invites_are_each_told_exactly
     assert {row["confidence"] for row in world.told().values()} == {"exact"}
 
 
+@pytest.mark.parametrize("phase", range(0, 1_000, 150))
+async def test_who_comes_three_seconds_after_somebody_whom_no_count_shows_is_told_exactly(phase: int) -> None:
+    world = World().begin(a=Invite(3), b=Invite(1))
+    world.lag = 400
+    world.wait(phase)
+    world.join("a")
+    world.wait(350)
+    world.join()
+    world.wait(3_000)
+    user_id = world.join("b")
+    world.settle()
+    told = world.told()[user_id]
+    assert (told["invite_code"], told["confidence"]) == ("b", "exact")
+
+
+@pytest.mark.parametrize("phase", range(0, 1_000, 150))
+async def test_who_comes_four_seconds_after_a_crowd_is_told_exactly(phase: int) -> None:
+    world = World().begin(a=Invite(3), b=Invite(1))
+    world.lag = 400
+    world.wait(phase)
+    for code in (*"ab" * 6, None):
+        world.wait(300)
+        world.join(code)
+    calls = world.calls
+    world.wait(4_000)
+    user_id = world.join("b")
+    assert world.calls - calls == 1
+    world.settle()
+    told = world.told()[user_id]
+    assert (told["invite_code"], told["confidence"]) == ("b", "exact")
+
+
+@pytest.mark.parametrize(("after", "confidence"), [(1_800, "exact"), (1_400, "unknown")])
+async def test_who_came_before_the_bot_was_removed_is_told_if_everybody_else_was(
+    after: int, confidence: str
+) -> None:
+    world = World().begin(a=Invite(3))
+    user_id = world.join("a")
+    world.wait(after)
+    world.stage.forget(GUILD, world.now)
+    assert world.told()[user_id]["confidence"] == confidence
+    assert world.counts.total() == 1
+    assert not world.stage.undecided
+
+
+async def test_what_was_read_and_leaves_nobody_unexplained_is_not_looked_at_again() -> None:
+    world = World().begin(a=Invite(3))
+    world.join("a")
+    world.wait(30_000)
+    assert world.calls == 1
+    world.join()
+    world.wait(60_000)
+    assert world.calls == 3
+
+
 async def test_a_reading_that_was_quicker_than_the_invites_own_dispatch_counts_nothing_twice() -> None:
     world = World().begin(a=Invite(3))
     world.invites["new"] = Invite(0, 0, 8)

@@ -94,6 +94,7 @@ ABOUT: list[Callable[[int], Any]] = [
     count,
     lambda user_id: count(person=user_id),
     record,
+    lambda user_id: Person(user_id, f"name of {user_id}"),
     action,
     entry,
     lambda user_id: MemberJoined(GUILD, user_id, AT),
@@ -101,7 +102,10 @@ ABOUT: list[Callable[[int], Any]] = [
     joined,
     voice,
 ]
-IDS = ["count", "count of", "record", "action", "entry", "member joined", "silence", "joined", "voice"]
+IDS = [
+    *("count", "count of", "record", "person", "action", "entry", "member joined", "silence", "joined"),
+    "voice",
+]
 
 
 @pytest.mark.parametrize("make", [make for make in ABOUT if make is not joined])

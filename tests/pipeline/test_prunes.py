@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.events.facts import Action, MemberJoined, Person
 from exporter.pipeline.journal import SavedModeration
-from exporter.pipeline.prunes import share
+from exporter.pipeline.prunes import PRUNE_MS, share
 from exporter.pipeline.reasons import Departure
 from exporter.pipeline.stream import Moment
 from tests.pipeline.moderators import AT, GUILD, Log, act, audit
@@ -199,3 +199,12 @@ def test_prunes_whose_departures_are_mixed_take_nobody_from_another_time() -> No
     log.take(act("leave", AT + 180, 60), audit("prune", AT + 180, 3, target=0, amount=1))
     log.wait(25 * SECOND)
     assert reasons(log) == ["leave"] * 3 + ["prune"] * 6
+
+
+def test_a_prune_asked_for_in_a_long_silence_has_the_departures_its_replay_brings() -> None:
+    log = Log()
+    log.take(prune(2))
+    log.pass_to(PRUNE_MS + 2 * SECOND)  # nothing is settled before the connection is heard again
+    log.take(act("leave", AT, 50), act("leave", AT + 1, 51))
+    log.wait(25 * SECOND)
+    assert reasons(log) == ["prune", "prune"]

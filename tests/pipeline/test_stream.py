@@ -137,26 +137,27 @@ def test_a_message_out_of_order_makes_no_moment_end_before_it_began(streams: Str
 
 def test_a_new_session_may_have_missed_what_happened_between_its_messages(streams: Streams) -> None:
     streams.pass_message(0, NOW - 30_000, NOW - 30_000)
-    assert not streams.missed(GUILD, NOW - 10_000)
+    assert not streams.missed(GUILD, NOW - 10_000, NOW - 10_000)
     streams.start_session(0)
     streams.pass_message(0, NOW + 1_000, NOW + 1_000)
-    told = [streams.missed(GUILD, NOW + at) for at in (-30_101, -30_100, 0, 1_100, 1_101)]
+    told = [streams.missed(GUILD, NOW + at, NOW + at) for at in (-30_101, -30_100, 0, 1_100, 1_101)]
     assert told == [False, True, True, True, False]
 
 
 def test_what_another_shard_missed_is_not_missed(streams: Streams) -> None:
     streams.shards = 2
     streams.start_session(0)
-    assert streams.missed(4 << 22, NOW)
-    assert not streams.missed(5 << 22, NOW)
+    assert streams.missed(4 << 22, NOW, NOW)
+    assert not streams.missed(5 << 22, NOW, NOW)
 
 
 def test_a_new_process_missed_what_the_one_before_was_not_told(streams: Streams) -> None:
     streams.restore(NOW - 5_000)
     assert streams.told == NOW - 5_000
     streams.start_session(0)
-    assert not streams.missed(GUILD, NOW - 5_101)
-    assert streams.missed(GUILD, NOW - 4_000)
+    assert not streams.missed(GUILD, NOW - 5_101, NOW - 5_101)
+    assert streams.missed(GUILD, NOW - 4_000, NOW - 4_000)
+    assert streams.missed(GUILD, NOW - 60_000, NOW)
 
 
 def test_told_is_what_the_last_shard_has_been_told(streams: Streams) -> None:

@@ -407,3 +407,26 @@ def test_time_on_stream_and_on_camera_is_told_beside_the_state() -> None:
             told[count.slot.measure] += count.amount
     assert told == {STREAM_SECONDS.name: 50_000, VIDEO_SECONDS.name: 30_000}
     assert booked.total() == {("alone", 10, 1): 50_000, ("muted", 10, 1): 10_000}
+
+
+def test_what_a_replay_tells_of_is_not_counted_again_up_to_when_the_connection_was_lost() -> None:
+    """Somebody moved, and the bot was removed from the guild, long before the connection was known dead."""
+    booked = Booked()
+    booked.ledger.apply(state(1, 20, 0))
+    booked.ledger.apply(state(2, 10, 0))
+    booked.ledger.show(at(62), [GUILD])
+    booked.ledger.apply(state(2, 20, 5))
+    booked.ledger.forget(GUILD, at(8))
+    total = booked.total()
+    assert sum(amount for (_, _, user), amount in total.items() if user == 1) == 62_000
+    assert sum(amount for (_, _, user), amount in total.items() if user == 2) == 62_000 + 3_000
+
+
+@pytest.mark.parametrize("silence", [59, 61, MAX_SETBACK_MS / 1000])
+def test_time_shown_in_a_silence_is_not_shown_again_by_its_replay(silence: float) -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.show(at(silence), [GUILD])
+    booked.ledger.apply(state(1, 10, 0.001, self_mute=True))
+    booked.ledger.book(at(silence + 10))
+    assert sum(booked.total().values()) == at(silence + 10) - at(0)

@@ -18,6 +18,7 @@ from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfi
 EPOCH = 1_420_070_400_000
 GUILD = 197038439483310086
 CHANNEL, VOICE, THREAD = 197038439483310087, 197038439483310090, 1174000000000000001
+AFK = 197038439483310091
 NELLY, MASON = 80351110224678912, 53908232506183680
 Payload = Callable[[str, str], dict[str, Any]]
 SumSeries = Callable[[Sequence[Entry]], Counter[tuple[Any, ...]]]
@@ -291,6 +292,19 @@ async def test_a_guild_removed_while_the_session_was_lost_is_closed(site: Site, 
     await pipeline.flush()
     gone = [entry for entry in await site.entries("GUILD_DELETE") if entry.guild_id == GUILD]
     assert [entry.data for entry in gone] == [{"name": "Friendly place"}]
+
+
+async def test_time_in_the_afk_channel_of_a_guild_that_is_gone_was_spent_there(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    state = payload("VOICE_STATE_UPDATE", "enter") | {"channel_id": str(AFK)}
+    site.feed(pipeline, "VOICE_STATE_UPDATE", state)
+    site.clock.advance(0.7)
+    site.feed(pipeline, "GUILD_DELETE", {"id": str(GUILD)})
+    pipeline.refresh()
+    assert pipeline.totals("voice_seconds", "afk") == {GUILD: 700}
+    assert not pipeline.totals("voice_seconds", "alone")
 
 
 async def test_voice_goes_on_over_a_restart(site: Site, payload: Payload, sum_series: SumSeries) -> None:

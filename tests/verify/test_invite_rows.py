@@ -118,6 +118,7 @@ def test_joins_that_were_clear_have_to_be_exact(book: Book) -> None:
         lambda book: book.write("INVITE_EXPIRED", FAR - 1000, code="bbb"),
         lambda book: book.write("PERMISSION", FAR - 5000, name="manage_guild", granted=True),
         lambda book: book.write("OUTAGE", FAR - 5000, unavailable=False),
+        lambda book: book.write("GUILD_DELETE", FAR + 2000),
         lambda book: book.write("GAP", FAR - 5000, **{"from": FAR - 9000, "to": FAR - 5000}),
         lambda book: book.write("GAP", FAR + 9000, **{"from": FAR + 2000, "to": FAR + 9000}),
     ],
@@ -149,6 +150,25 @@ def test_who_came_far_enough_apart_is_clear_by_whatever_invite(book: Book) -> No
     for user in range(3):
         book.join(user, FAR + 3_001 * user, "aaa" if user else "bbb")
     assert not book.judge(*(row(user, None, "unknown") for user in range(3)))["exact invite rows"]
+
+
+@pytest.mark.parametrize(("pause", "clear"), [(3_900, 0), (4_001, 3)])
+def test_who_came_soon_after_a_crowd_is_not_clear(book: Book, pause: int, clear: int) -> None:
+    for user in range(10):
+        book.join(user, FAR + user, "aaa" if user % 2 else "bbb")
+    for user in range(10, 13):
+        book.join(user, FAR + pause + user)
+    rows = [row(user, None, "unknown", method="unknown") for user in range(13)]
+    assert book.judge(*rows)["exact invite rows"] is (clear == 0)
+
+
+def test_nine_are_no_crowd(book: Book) -> None:
+    for user in range(9):
+        book.join(user, FAR + user, "aaa" if user % 2 else "bbb")
+    for user in range(9, 12):
+        book.join(user, FAR + 3_100 + user)
+    rows = [row(user, None, "unknown", method="unknown") for user in range(12)]
+    assert not book.judge(*rows)["exact invite rows"]
 
 
 def test_what_happens_as_soon_as_there_is_something_to_see_is_not_clear(book: Book) -> None:

@@ -6,7 +6,7 @@ whatever was lost between this commit and the runner's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
@@ -16,9 +16,8 @@ from sqlalchemy import Executable, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exporter.model import Batch
-from exporter.sinks.sql.changes import Changes, Departure, MemberKey, Run
+from exporter.sinks.sql.changes import Changes, Departure, MemberKey
 from exporter.sinks.sql.increments import Parameters
-from exporter.sinks.sql.reunion import reunite
 from exporter.sinks.sql.schema import channel_daily, deliveries, guild_daily, member_daily, members
 from exporter.sinks.sql.statements import AT, statements_for
 
@@ -34,14 +33,10 @@ _KEYS_PER_QUERY: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Work:
-    """What is to be written, ready for the driver but for what only the database knows.
-
-    Those are the tenures, and which rows wait for their audit-log entry.
-    """
+    """What is to be written, ready for the driver but for the tenures, which the database knows."""
 
     operations: tuple[tuple[Executable, Sequence[Parameters]], ...]
     departures: tuple[Departure, ...]
-    occurrences: Mapping[str, Sequence[Run]]
 
 
 class Writer:
@@ -68,13 +63,11 @@ class Writer:
                 (statement, part) for statement, rows in self._operations(changes) for part in _parts(rows)
             ),
             tuple(changes.departures),
-            changes.occurrences,
         )
 
     async def write(self, connection: AsyncConnection, work: Work, batch: Batch) -> None:
         """Do the work and move the position to the batch's last row."""
         await _compute_tenure(connection, work.departures)
-        await reunite(connection, work.occurrences)
         for statement, rows in work.operations:
             await connection.execute(statement, rows)
         await connection.execute(
