@@ -123,7 +123,9 @@ def visit(browser: Browser, api: Api, board: Board, picture: Path | None = None)
         bottom = page.evaluate(BOTTOM) + MARGIN
         shot = page.screenshot(clip={"x": 0, "y": 0, "width": WIDTH, "height": bottom})
         # With a palette a picture has a third of the size, and nobody sees the difference.
-        Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS).save(picture, optimize=True)
+        Image.open(io.BytesIO(shot)).convert("RGB").quantize(COLOURS, Image.Quantize.MAXCOVERAGE).save(
+            picture, optimize=True
+        )
     page.close()
     return found
 
