@@ -6,7 +6,7 @@ all of them, and once on each of the 15 days before, so that each day's index kn
 that is looked at, the exporter itself and what rules record have all of the samples that are asked for.
 
 Ours is the quickest of three tries in milliseconds: the others tell of the machine's neighbours. The name has
-the first one, whose files were not read yet. A panel has a second, a rule a tenth of the time between two of
+the first one, before anything was looked up. A panel has a second, a rule a tenth of the time between two of
 its computations. ``EXPORTER_QUERY_GUILDS`` changes the number of guilds; 50,000 take about ten minutes.
 """
 
