@@ -7,7 +7,7 @@ that is looked at, the exporter itself and what rules record have all of the sam
 
 Ours is the quickest of three tries in milliseconds: the others tell of the machine's neighbours. The name has
 the first one, before anything was looked up. A panel has a second, a rule a tenth of the time between two of
-its computations. ``EXPORTER_QUERY_GUILDS`` changes the number of guilds; 50,000 take about ten minutes.
+its computations. ``EXPORTER_QUERY_GUILDS`` changes the number of guilds; 50,000 take five minutes.
 """
 
 from __future__ import annotations
