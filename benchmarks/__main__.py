@@ -13,7 +13,7 @@ from rich.table import Table
 
 from benchmarks.result import Result
 
-MODULES = ("gateway_cpu", "exposition", "line_protocol", "spool", "end_to_end", "views")
+MODULES = ("gateway_cpu", "exposition", "line_protocol", "spool", "end_to_end", "views", "queries")
 OUTPUT = pathlib.Path("bench.json")
 
 

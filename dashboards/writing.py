@@ -19,6 +19,7 @@ def files() -> Mapping[str, str]:
     """The text of every file by its path below the root of the repository."""
     found: dict[str, str] = {
         "provisioning/prometheus/rules/discord.yml": prometheus.rules(GROUPS),
+        "deploy/kubernetes/monitoring/rules.yaml": prometheus.resource(GROUPS),
         "provisioning/contacts.example.yaml": grafana.CONTACTS,
         "docs/cookbook.md": cookbook(),
         "docs/runbooks.md": runbooks.page(ALERTS),

@@ -1,19 +1,29 @@
 """Alerts for whoever runs a community: each guild is compared with what is normal for itself.
 
 A small guild's normal is close to nothing, so every threshold also has a least number of people or messages.
+What is recent is read from what is recorded as well: to read the guilds' own series took six seconds of each
+minute at 50,000 guilds.
 """
 
 from __future__ import annotations
 
 from typing import Final
 
-from dashboards.alerts.recordings import HUMAN, MESSAGES, REMOVAL, USUAL_JOINS, USUAL_MESSAGES, USUAL_REMOVED
+from dashboards.alerts.recordings import (
+    MESSAGES,
+    RECENT_JOINS,
+    RECENT_MESSAGES,
+    RECENT_REMOVED,
+    USUAL_JOINS,
+    USUAL_MESSAGES,
+    USUAL_REMOVED,
+)
 from dashboards.alerts.rule import Alert, Audience, Group, Severity
-from dashboards.names import counter
 from dashboards.queries.alarms import out_of_pattern
 
 _FIVE_MINUTES: Final = 300
 _TEN_MINUTES: Final = 600
+_REMOVED: Final = RECENT_REMOVED.name
 
 RAID_JOINS: Final = 20
 """In five minutes. A link shared by a friend brings a handful, a raid brings dozens."""
@@ -41,7 +51,7 @@ _GUILD: Final = "guild {{ $labels.guild_id }}"
 
 def _unusual(recent: str, usual: str, seconds: int, times: int) -> str:
     """``recent``, where it is above ``times`` the usual amount in as many seconds."""
-    return f"{recent} and {recent} > {times * seconds} * ({usual} or 0 * {recent})"
+    return f"{recent} > {times * seconds} * ({usual} or 0 * {recent})"
 
 
 RAID: Final = Alert(
@@ -50,7 +60,7 @@ RAID: Final = Alert(
     severity=Severity.CRITICAL,
     audience=Audience.COMMUNITY,
     value=_unusual(
-        f"sum by (guild_id) (increase({counter('member_joins')}[5m]))",
+        f"{_FIVE_MINUTES} * {RECENT_JOINS.name}",
         USUAL_JOINS.name,
         _FIVE_MINUTES,
         RAID_TIMES,
@@ -76,7 +86,7 @@ PURGED: Final = Alert(
     severity=Severity.CRITICAL,
     audience=Audience.COMMUNITY,
     value=_unusual(
-        f"sum by (guild_id) (increase({counter('moderation_actions')}{{{REMOVAL}}}[10m]))",
+        f"{_FIVE_MINUTES} * ({_REMOVED} + ({_REMOVED} offset 5m or 0 * {_REMOVED}))",
         USUAL_REMOVED.name,
         _TEN_MINUTES,
         PURGE_TIMES,
@@ -101,7 +111,7 @@ FLOOD: Final = Alert(
     severity=Severity.WARNING,
     audience=Audience.COMMUNITY,
     value=_unusual(
-        f"60 * sum by (guild_id) (rate({counter('messages')}{{{HUMAN}}}[5m]))",
+        f"60 * {RECENT_MESSAGES.name}",
         USUAL_MESSAGES.name,
         60,
         FLOOD_TIMES,

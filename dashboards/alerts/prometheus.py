@@ -1,6 +1,12 @@
-"""The rules in Prometheus' own format. Source: Prometheus docs, Defining recording rules, Alerting rules."""
+"""The rules in Prometheus' own format, and as the Prometheus operator takes them.
+
+Sources: Prometheus docs, Defining recording rules, Alerting rules; Prometheus Operator, API reference,
+PrometheusRule.
+"""
 
 from __future__ import annotations
+
+from collections.abc import Mapping
 
 import yaml
 
@@ -12,14 +18,31 @@ HEADER = "# Written by `make dashboards`; change dashboards/alerts, not this fil
 
 def rules(groups: tuple[Group, ...]) -> str:
     """One file with all groups, without the alerts that only Grafana can compute."""
-    written = [
+    return _written({"groups": _groups(groups)})
+
+
+def resource(groups: tuple[Group, ...]) -> str:
+    """The same as a resource of Kubernetes."""
+    head = {
+        "apiVersion": "monitoring.coreos.com/v1",
+        "kind": "PrometheusRule",
+        "metadata": {"name": "discord-exporter"},
+    }
+    return _written(head | {"spec": {"groups": _groups(groups)}})
+
+
+def _written(content: Mapping[str, object]) -> str:
+    return HEADER + yaml.safe_dump(dict(content), sort_keys=False, width=110, allow_unicode=True)
+
+
+def _groups(groups: tuple[Group, ...]) -> list[dict[str, object]]:
+    return [
         {"name": group.name, "interval": group.interval, "rules": found}
         for group in groups
         if (
             found := [_recorded(each) for each in group.recordings] + [_alert(each) for each in _asked(group)]
         )
     ]
-    return HEADER + yaml.safe_dump({"groups": written}, sort_keys=False, width=110, allow_unicode=True)
 
 
 def _asked(group: Group) -> list[Alert]:

@@ -36,29 +36,37 @@ def _fleet(recent: Recording) -> Recording:
     return Recording(recent.name.replace("guild:", "fleet:"), f"sum({recent.name})")
 
 
-_MESSAGES: Final = _recent("discord_messages", counter("messages"), HUMAN)
-_JOINS: Final = _recent("discord_member_joins", counter("member_joins"))
-_LEAVES: Final = _recent("discord_member_leaves", counter("member_leaves"))
-_REMOVED: Final = _recent("discord_removals", counter("moderation_actions"), REMOVAL)
+RECENT_MESSAGES: Final = _recent("discord_messages", counter("messages"), HUMAN)
+RECENT_JOINS: Final = _recent("discord_member_joins", counter("member_joins"))
+RECENT_LEAVES: Final = _recent("discord_member_leaves", counter("member_leaves"))
+RECENT_REMOVED: Final = _recent("discord_removals", counter("moderation_actions"), REMOVAL)
 
-MESSAGES: Final = _hourly(_MESSAGES)
-JOINS: Final = _hourly(_JOINS)
-REMOVED: Final = _hourly(_REMOVED)
+MESSAGES: Final = _hourly(RECENT_MESSAGES)
+JOINS: Final = _hourly(RECENT_JOINS)
+REMOVED: Final = _hourly(RECENT_REMOVED)
 
 USUAL_MESSAGES: Final = _weekly(MESSAGES)
 USUAL_JOINS: Final = _weekly(JOINS)
 USUAL_REMOVED: Final = _weekly(REMOVED)
 
-FLEET_MESSAGES: Final = _fleet(_MESSAGES)
-FLEET_JOINS: Final = _fleet(_JOINS)
-FLEET_LEAVES: Final = _fleet(_LEAVES)
+FLEET_MESSAGES: Final = _fleet(RECENT_MESSAGES)
+FLEET_JOINS: Final = _fleet(RECENT_JOINS)
+FLEET_LEAVES: Final = _fleet(RECENT_LEAVES)
 
 GROUPS: Final = (
     # Rules of a group are computed one after the other, so each sees what the one before has just made.
     Group(
         "discord-minutes",
         "1m",
-        (_MESSAGES, _JOINS, _LEAVES, _REMOVED, FLEET_MESSAGES, FLEET_JOINS, FLEET_LEAVES),
+        (
+            RECENT_MESSAGES,
+            RECENT_JOINS,
+            RECENT_LEAVES,
+            RECENT_REMOVED,
+            FLEET_MESSAGES,
+            FLEET_JOINS,
+            FLEET_LEAVES,
+        ),
     ),
     Group("discord-hours", "1m", (MESSAGES, JOINS, REMOVED)),
     Group("discord-weeks", "10m", (USUAL_MESSAGES, USUAL_JOINS, USUAL_REMOVED)),

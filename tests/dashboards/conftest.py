@@ -4,23 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import itertools
+import os
 import time
+import uuid
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
+from influxdb_client import InfluxDBClient
 from pydantic import SecretStr
 
 from exporter.clock import SystemClock
 from exporter.events.catalogue import full_catalogue
 from exporter.model import STORED, Batch, Entry, Priority, Row
+from exporter.sinks.base import Sink
+from exporter.sinks.influx.config import InfluxConfig
+from exporter.sinks.influx.sink import InfluxSink
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.migration import migrate
 from exporter.sinks.sql.sink import SqlSink
-from tests.dashboards.asking import Databases
+from tests.dashboards.asking import Databases, Points
 from tests.dashboards.curves import curves, own_curves, worked
-from tests.dashboards.past import HOUR, MINUTE, Past, pasts
+from tests.dashboards.past import DAY, HOUR, MINUTE, Past, pasts
 from tests.servers.postgres import Postgres, postgres
 from tests.servers.prometheus import Prometheus, remembering_prometheus, store
 
@@ -77,10 +83,37 @@ def scraped(past: tuple[Past, Past], tmp_path_factory: pytest.TempPathFactory) -
         yield server
 
 
+@pytest.fixture(scope="session")
+def influx(past: tuple[Past, Past]) -> Iterator[Points]:
+    """The last two weeks of the same past in a bucket of its own, written by the real sink."""
+    url = os.environ.get("INFLUXDB_URL")
+    if not url:
+        pytest.skip("no InfluxDB: set INFLUXDB_URL, INFLUXDB_TOKEN and INFLUXDB_ORG to test against one")
+    bucket, token = f"exporter_{uuid.uuid4().hex[:8]}", os.environ["INFLUXDB_TOKEN"]
+    with InfluxDBClient(url, token, org=os.environ["INFLUXDB_ORG"]) as client:
+        made = client.buckets_api().create_bucket(bucket_name=bucket)
+        config = InfluxConfig(url=url, org=client.org, token=SecretStr(token), bucket=bucket)
+        # Members have a bucket of their own, which no dashboard reads.
+        entries = [
+            entry
+            for guild in past
+            for entry in guild.entries
+            if entry.at >= guild.end - 15 * DAY and entry.type != "MEMBER_ACTIVITY_SNAPSHOT"
+        ]
+        sink = InfluxSink(config, full_catalogue(), SystemClock())
+        with ThreadPoolExecutor(1) as thread:
+            thread.submit(lambda: asyncio.run(_deliver(sink, entries))).result()
+        yield Points(client, bucket)
+        client.buckets_api().delete_bucket(made)
+
+
 async def _fill(dsn: str, entries: list[Entry]) -> None:
     config = SqlConfig(dsn=SecretStr(dsn))
     await migrate(config)
-    sink = SqlSink(config, clock=SystemClock(), catalogue=full_catalogue())
+    await _deliver(SqlSink(config, clock=SystemClock(), catalogue=full_catalogue()), entries)
+
+
+async def _deliver(sink: Sink, entries: list[Entry]) -> None:
     await sink.open()
     rows = [Row(position, entry) for position, entry in enumerate(entries, 1)]
     for lane in Priority:

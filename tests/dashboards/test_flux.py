@@ -6,6 +6,7 @@ installed, otherwise npm is asked for it.
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import os
 import shutil
@@ -15,7 +16,9 @@ from pathlib import Path
 import pytest
 
 from dashboards.sources import Source
-from tests.dashboards.committed import asked
+from tests.dashboards.asking import Points
+from tests.dashboards.committed import asked, titled
+from tests.dashboards.past import DAY, MEADOW, Past
 
 PACKAGE = "@influxdata/flux-lsp-node@0.8.40"
 """The last release."""
@@ -69,6 +72,16 @@ def test_every_query_is_valid(checker):
     answers = valid(checker, [filled(found.text) for found in QUERIES])
     assert [str(found) for found, right in zip(QUERIES, answers, strict=True) if not right] == []
     assert len(answers) > 10
+
+
+@pytest.mark.parametrize("found", **titled(QUERIES))
+def test_a_query_finds_something(found, influx: Points, past: tuple[Past, Past]):
+    start, stop = (
+        dt.datetime.fromtimestamp(at / 1000, dt.UTC).isoformat()
+        for at in (past[0].end - 7 * DAY, past[0].end)
+    )
+    tables = influx.ask(found.text, start, stop, "1h", MEADOW)
+    assert any(table.records for table in tables)
 
 
 def test_the_checker_refuses_what_is_wrong(checker):

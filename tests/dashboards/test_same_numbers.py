@@ -6,25 +6,15 @@ of the day, so it may be off by what is counted between two scrapes.
 
 from __future__ import annotations
 
-import asyncio
 import datetime as dt
-import os
-import uuid
-from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 
 import pytest
-from influxdb_client import InfluxDBClient
-from pydantic import SecretStr
 
 from dashboards.names import view
 from dashboards.queries import flux, promql
-from exporter.clock import SystemClock
 from exporter.events.catalogue import full_catalogue
-from exporter.model import STORED, Batch, Row
-from exporter.sinks.influx.config import InfluxConfig
-from exporter.sinks.influx.sink import InfluxSink
+from tests.dashboards.asking import Points
 from tests.dashboards.past import DAY, MEADOW, Past
 
 DAYS = 7
@@ -104,46 +94,9 @@ def test_promql_tells_it_but_for_what_is_between_two_scrapes(question, scraped, 
     assert found == pytest.approx(told(question, past[0], days), rel=0.01, abs=1)
 
 
-@pytest.fixture(scope="session")
-def influx(past: tuple[Past, Past]) -> Iterator[tuple[InfluxDBClient, str]]:
-    """A bucket with the last days, written by the real sink."""
-    url = os.environ.get("INFLUXDB_URL")
-    if not url:
-        pytest.skip("no InfluxDB: set INFLUXDB_URL, INFLUXDB_TOKEN and INFLUXDB_ORG to test against one")
-    bucket, token = f"exporter_{uuid.uuid4().hex[:8]}", os.environ["INFLUXDB_TOKEN"]
-    with InfluxDBClient(url, token, org=os.environ["INFLUXDB_ORG"]) as client:
-        made = client.buckets_api().create_bucket(bucket_name=bucket)
-        config = InfluxConfig(url=url, org=client.org, token=SecretStr(token), bucket=bucket)
-        with ThreadPoolExecutor(1) as thread:
-            thread.submit(lambda: asyncio.run(fill(config, past[0]))).result()
-        yield client, bucket
-        client.buckets_api().delete_bucket(made)
-
-
-async def fill(config: InfluxConfig, past: Past) -> None:
-    since = past.end - (DAYS + 2) * DAY
-    # Members have a bucket of their own, of which nothing is asked here.
-    entries = [each for each in past.entries if each.at >= since and each.type != "MEMBER_ACTIVITY_SNAPSHOT"]
-    sink = InfluxSink(config, full_catalogue(), SystemClock())
-    await sink.open()
-    for lane in {entry.priority for entry in entries}:
-        rows = tuple(Row(at, entry) for at, entry in enumerate(entries, 1) if entry.priority is lane)
-        assert await sink.deliver(Batch("past", lane, rows)) == STORED
-    await sink.close()
-
-
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
-def test_flux_tells_what_happened(question, influx, past: tuple[Past, Past], days):
-    client, bucket = influx
-    text = flux.counted(question.measure, only=question.only)
-    for name, value in (
-        ("v.timeRangeStart", f"{days[0]}T00:00:00Z"),
-        ("v.timeRangeStop", f"{days[-1] + dt.timedelta(days=1)}T00:00:00Z"),
-        ("v.windowPeriod", "1d"),
-        ("v.defaultBucket", f'"{bucket}"'),
-        ("${guild}", f"{MEADOW}"),
-    ):
-        text = text.replace(name, value)
-    (table,) = client.query_api().query(text)
+def test_flux_tells_what_happened(question, influx: Points, past: tuple[Past, Past], days):
+    start, stop = f"{days[0]}T00:00:00Z", f"{days[-1] + dt.timedelta(days=1)}T00:00:00Z"
+    (table,) = influx.ask(flux.counted(question.measure, only=question.only), start, stop, "1d", MEADOW)
     found = {row.get_time().date(): row.get_value() for row in table.records}
     assert [found.get(day, 0) for day in days] == pytest.approx(told(question, past[0], days))

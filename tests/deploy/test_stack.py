@@ -151,7 +151,8 @@ def test_kustomize_renders_one_process_per_share_of_the_bot():
     )
     assert done.returncode == 0, done.stderr
     made = {document["kind"]: document for document in yaml.safe_load_all(done.stdout)}
-    assert {"StatefulSet", "Service", "ServiceMonitor", "PodDisruptionBudget", "NetworkPolicy"} <= set(made)
+    assert {"StatefulSet", "Service", "PodDisruptionBudget", "NetworkPolicy"} <= set(made)
+    assert {"ServiceMonitor", "PrometheusRule"} <= set(made)
     pod = made["StatefulSet"]["spec"]["template"]["spec"]
     index = next(e for e in pod["containers"][0]["env"] if e["name"] == "DISCORD_EXPORTER_CLUSTER_INDEX")
     assert "pod-index" in index["valueFrom"]["fieldRef"]["fieldPath"]

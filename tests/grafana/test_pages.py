@@ -4,8 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+import pytest
+
 from tests.grafana.boards import Panel
 from tests.grafana.browser import Seen, Visit
+
+pytestmark = pytest.mark.timeout(600)
+"""The first test waits until every dashboard has been looked at."""
 
 HEAD_AND_ROW = 2
 
