@@ -37,8 +37,8 @@ def _section(page: Page) -> str:
     )
     return (
         f"### {page.title}\n\n{page.about}\n\n![{page.title}](pictures/{page.uid}.png)\n\n"
-        f"<details><summary>Its panels</summary>\n\n| panel | what it answers |\n| --- | --- |\n{questions}\n\n"
-        "</details>\n"
+        "<details><summary>Its panels</summary>\n\n| panel | what it answers |\n| --- | --- |\n"
+        f"{questions}\n\n</details>\n"
     )
 
 

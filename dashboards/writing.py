@@ -9,6 +9,7 @@ from dashboards.alerts import grafana, prometheus, runbooks
 from dashboards.alerts.catalogue import ALERTS, GROUPS
 from dashboards.cookbook.page import page as cookbook
 from dashboards.finish import finish
+from dashboards.gallery import gallery
 from dashboards.model import Variant
 from dashboards.pages import pages
 from dashboards.provisioning import datasources, providers
@@ -22,6 +23,7 @@ def files() -> Mapping[str, str]:
         "deploy/kubernetes/monitoring/rules.yaml": prometheus.resource(GROUPS),
         "provisioning/contacts.example.yaml": grafana.CONTACTS,
         "docs/cookbook.md": cookbook(),
+        "docs/gallery.md": gallery(pages()),
         "docs/runbooks.md": runbooks.page(ALERTS),
     }
     for variant in Variant:
