@@ -54,6 +54,7 @@ QUESTIONS: Mapping[str, str] = {
     "v_moderation newest": "ORDER BY at DESC LIMIT 100",
     "v_moderation bans": "AND at >= {month_at} AND action = 'ban' ORDER BY at DESC LIMIT 100",
     "v_member_history": "AND user_id = '{user}' ORDER BY at DESC",
+    "v_changes": "AND at >= {month_at} ORDER BY at DESC LIMIT 100",
     "v_moderators": "ORDER BY actions_30d DESC",
     "v_repeat_offenders": "ORDER BY actions DESC LIMIT 50",
     "v_invites": "ORDER BY uses DESC LIMIT 50",

@@ -37,6 +37,8 @@ def tell(now: int, *, seed: int = 1) -> Iterator[Entry]:
         for index in range(24):
             yield from _person(chance, place, index + 100 * number, now)
         yield from _actions(chance, place, now)
+        yield from _changes(chance, place, now)
+        yield from _levels(place, now)
         yield from _return(place, now)
     yield Entry("INVITE_DELETE", FIRST, now - HOUR // 2, "gone", Priority.CRITICAL, {"code": "beta"})
 
@@ -66,6 +68,7 @@ def _days(chance: random.Random, place: int, now: int) -> Iterator[Entry]:
             ["messages", "human", channel, "", chance.randrange(50)],
             ["messages", "bot", channel, "", chance.randrange(5)],
             ["voice_seconds", "active", channel, "", chance.randrange(10**6)],
+            ["voice_seconds", "afk", CHANNELS[1], "", chance.randrange(10**6)],
             ["reactions", "normal", channel, "x", chance.randrange(9)],
             ["member_joins", "", 0, "", chance.randrange(4)],
             ["member_leaves", "kick", 0, "", chance.randrange(3)],
@@ -89,6 +92,35 @@ def _person(chance: random.Random, place: int, index: int, now: int) -> Iterator
         yield activity(_doings(chance, user, at), at=at, guild=place, key=f"activity:{user}:{at}")
     if chance.random() < 0.5:
         yield from _end(chance, place, user, joined + chance.randrange(stays + 1) * HOUR)
+
+
+def _changes(chance: random.Random, place: int, now: int) -> Iterator[Entry]:
+    for number, kind in enumerate(("ROLE_CREATE", "CHANNEL_UPDATE", "EMOJI_DELETE", "GUILD_UPDATE") * 3):
+        at = now - chance.randrange(60 * 24) * HOUR - HOUR // 2
+        if kind == "GUILD_UPDATE":
+            told: dict[str, Any] = {"name": f"guild {place}", "changes": {"name": {"old": "x", "new": "y"}}}
+        else:
+            told = {
+                "target_id": place + 100 + number,
+                "name": f"part{number}" if number % 4 else None,
+                "actor_id": chance.choice((MODERATORS[0], user_id(7, now - 500 * DAY), None)),
+                "actor_username": "somebody" if number % 2 else None,
+                "reason": chance.choice(("tidying", None)),
+                "audit_entry_id": place * 100 + 60 + number,
+                "recovered": number % 5 == 0,
+            }
+        if kind == "CHANNEL_UPDATE":
+            told["changes"] = {"topic": {"old": None, "new": "z"}, "name": {"old": "x", "new": "y"}}
+        yield Entry(kind, place, at, f"change:{place}:{number}", Priority.IMPORTANT, told)
+
+
+def _levels(place: int, now: int) -> Iterator[Entry]:
+    """Two levels of somebody who is a member, and one of somebody whose coming was not seen."""
+    for user, level in ((7, 1), (7, 2), (8, 1)):
+        who = user_id(user, now - 500 * DAY)
+        told = {"user_id": who, "username": f"user{who}", "level": level, "xp": 100 * level}
+        key = f"level:{place}:{who}:{level}"
+        yield Entry("LEVEL_UP", place, now - DAY - HOUR // 2, key, Priority.IMPORTANT, told)
 
 
 def _return(place: int, now: int) -> Iterator[Entry]:
@@ -134,6 +166,8 @@ def _doings(chance: random.Random, user: int, at: int) -> list[Any]:
         user,
         ["messages", "human", CHANNELS[0], chance.randrange(9)],
         ["voice_seconds", "active", CHANNELS[0], chance.randrange(10**6)],
+        ["voice_seconds", "afk", CHANNELS[1], chance.randrange(10**6)],
+        ["xp", "", 0, chance.randrange(99)],
         ["reactions", "normal", CHANNELS[0], chance.randrange(9)],
         received,
         name=f"user{user}",

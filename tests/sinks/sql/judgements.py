@@ -26,6 +26,23 @@ def moderation(world: World) -> Iterable[Row]:
         }
 
 
+def changes(world: World) -> Iterable[Row]:
+    for row in world.tables["guild_events"]:
+        kept = {name: row[name] for name in ("at", "reason", "recovered", "details")}
+        details = row["details"]
+        known = world.find("members", row["guild_id"], row["actor_id"]).get("username")
+        yield kept | {
+            "guild_id": str(row["guild_id"]),
+            "change": row["type"].lower(),
+            "target_id": shown(row["target_id"]),
+            "target_name": details.get("name"),
+            "actor_id": shown(row["actor_id"]),
+            "actor_name": known or details.get("actor_username"),
+            "fields": ", ".join(sorted(details.get("changes", {}))) or None,
+            "audit_entry_id": shown(row["audit_entry_id"]),
+        }
+
+
 def history(world: World) -> Iterable[Row]:
     names = ("guild_id", "user_id", "at", "event", "reason", "other_id", "other_name", "invite_code")
 
@@ -222,6 +239,7 @@ RECKONED: Mapping[str, Reckon] = {
     "v_leavers": told.leavers,
     "v_moderation": moderation,
     "v_member_history": history,
+    "v_changes": changes,
     "v_moderators": moderators,
     "v_repeat_offenders": offenders,
     "v_invites": invites,

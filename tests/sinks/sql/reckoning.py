@@ -170,7 +170,10 @@ def channels(world: World) -> Iterable[Row]:
             continue
         guild, channel, parent = row["guild_id"], row["channel_id"], row["parent_id"]
         own = grouped(world.tables["channel_daily"], "guild_id", "channel_id")[guild, channel]
-        last = max((d["day"] for d in own if d["messages"] or d["voice_seconds"]), default=None)
+        last = max(
+            (d["day"] for d in own if d["messages"] or d["voice_seconds"] or d["afk_voice_seconds"]),
+            default=None,
+        )
         found: Row = {
             "guild_id": str(guild),
             "channel_id": str(channel),
@@ -221,7 +224,10 @@ def member_daily(world: World) -> Iterable[Row]:
 
 
 def leaderboard(world: World) -> Iterable[Row]:
-    columns = ("messages", "voice_seconds", "voice_sessions", "reactions_given", "reactions_received")
+    columns = (
+        *("messages", "voice_seconds", "voice_sessions", "reactions_given", "reactions_received"),
+        *("afk_voice_seconds", "xp"),
+    )
     begins = {"day": world.today, "week": monday_of(world.today), "month": world.today.replace(day=1)}
     for period, begin in begins.items():
         rows = [row for row in world.tables["member_daily"] if row["day"] >= begin]
@@ -242,9 +248,14 @@ def members(world: World) -> Iterable[Row]:
         stats = world.find("member_stats", guild, user)
         sums = {
             column: stats.get(f"total_{column}", 0)
-            for column in ("messages", "voice_seconds", "reactions_given", "reactions_received")
+            for column in (
+                *("messages", "voice_seconds", "reactions_given", "reactions_received"),
+                *("afk_voice_seconds", "xp"),
+            )
         }
+        levels = grouped(world.tables["level_ups"], "guild_id", "user_id")
         yield sums | {
+            "level": max((up["level"] for up in levels.get((guild, user), ())), default=None),
             "guild_id": str(guild),
             "user_id": str(user),
             "username": row["username"],

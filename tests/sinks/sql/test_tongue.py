@@ -144,6 +144,15 @@ async def test_details_of_a_document(ask: Any, kind: str) -> None:
     assert found == ("9007199254740993", 'no "links"', None, None)
 
 
+async def test_names_of_the_fields_of_an_object_in_a_document(ask: Any, kind: str) -> None:
+    sql, evaluate = ask
+    kept = """'{"changes": {"topic": {}, "Name": {}, "name": 1}, "none": {}, "null": null, "list": [1]}'"""
+    document = kept if kind == "sqlite" else f"CAST({kept} AS JSONB)"
+    names = ("changes", "none", "null", "list", "absent")
+    found = await evaluate(*(sql.fields(document, name) for name in names))
+    assert found == ("Name, name, topic", None, None, None, None)
+
+
 async def test_numbers_are_rounded_to_three_places(ask: Any) -> None:
     sql, evaluate = ask
     found = await evaluate(*(sql.rounded(number) for number in ("1.0 * 2 / 3", "1.0005e0 + 1", "7")))

@@ -185,7 +185,7 @@ class TestMaking:
             "ix_metrics_snapshots_sums",
         ):
             await run(engine, f"DROP INDEX {name}")
-        await run(engine, "UPDATE alembic_version SET version_num = '0001'")
+        await run(engine, "UPDATE alembic_version SET version_num = '0004'")
         mark = making.definitions(engine.dialect.name)[0].mark
         if engine.dialect.name == "sqlite":
             await run(engine, f"CREATE VIEW v_guilds AS /* {mark} */ SELECT 1 AS old")

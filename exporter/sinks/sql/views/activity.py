@@ -105,7 +105,7 @@ GUILDS: Final = View(
         day("day", "Today in UTC."),
         count("messages_today", "Messages by people, today so far."),
         count("messages_week_ago", "The same on the whole day a week ago."),
-        seconds("voice_seconds_today", "Time people spent in voice, today so far."),
+        seconds("voice_seconds_today", "Time people spent in voice, the AFK channel apart, today so far."),
         seconds("voice_seconds_week_ago", "The same on the whole day a week ago."),
         count("reactions_today", "Reactions added, today so far."),
         count("reactions_week_ago", "The same on the whole day a week ago."),
@@ -117,7 +117,7 @@ GUILDS: Final = View(
         count("leaves_week_ago", "The same on the whole day a week ago."),
         count("messages_7d", "Messages by people in the 7 days before today."),
         count("messages_prior_7d", "The same in the 7 days before those."),
-        seconds("voice_seconds_7d", "Time people spent in voice in the 7 days before today."),
+        seconds("voice_seconds_7d", "The same in the 7 days before today."),
         seconds("voice_seconds_prior_7d", "The same in the 7 days before those."),
         count("joins_7d", "Members who joined in the 7 days before today."),
         count("joins_prior_7d", "The same in the 7 days before those."),
@@ -135,7 +135,7 @@ def _guild_daily(sql: Tongue) -> str:
 SELECT {OF_GUILD} AS guild_id,
   d.day, {sql.midnight("d.day")} AS time,
   d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
-  d.voice_seconds, d.voice_sessions, d.reactions, d.joins, d.leaves,
+  d.voice_seconds, d.afk_voice_seconds, d.voice_sessions, d.reactions, d.joins, d.leaves,
   (SELECT COUNT(*) FROM member_daily a
     WHERE a.guild_id = g.guild_id AND a.day = d.day AND {did_anything("a")}) AS active_members
 FROM guilds g
@@ -154,7 +154,8 @@ GUILD_DAILY: Final = View(
         count("webhook_messages", "Messages by webhooks."),
         count("message_edits", "Messages edited by their author."),
         count("message_deletes", "Messages deleted."),
-        seconds("voice_seconds", "Time people spent in voice."),
+        seconds("voice_seconds", "Time people spent in voice, the AFK channel apart."),
+        seconds("afk_voice_seconds", "Time people spent in the AFK channel."),
         count("voice_sessions", "Voice sessions that ended."),
         count("reactions", "Reactions added."),
         count("joins", "Members who joined."),
@@ -171,7 +172,7 @@ SELECT {OF_GUILD} AS guild_id,
   CAST(d.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
   d.day, {sql.midnight("d.day")} AS time,
   d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
-  d.voice_seconds, d.reactions,
+  d.voice_seconds, d.afk_voice_seconds, d.reactions,
   'https://discord.com/channels/' || {OF_GUILD} || '/' || CAST(d.channel_id AS TEXT) AS url
 FROM guilds g
 JOIN channel_daily d ON d.guild_id = g.guild_id
@@ -192,7 +193,8 @@ CHANNEL_DAILY: Final = View(
         count("webhook_messages", "Messages by webhooks."),
         count("message_edits", "Messages edited by their author."),
         count("message_deletes", "Messages deleted."),
-        seconds("voice_seconds", "Time people spent in voice."),
+        seconds("voice_seconds", "Time people spent in voice, the AFK channel apart."),
+        seconds("afk_voice_seconds", "Time people spent there while it was the AFK channel."),
         count("reactions", "Reactions added."),
         words("url", "Opens the channel in Discord."),
     ),
@@ -203,7 +205,8 @@ CHANNEL_DAILY: Final = View(
 def _channels(sql: Tongue) -> str:
     last = (
         "(SELECT MAX(l.day) FROM channel_daily l WHERE l.guild_id = c.guild_id"
-        " AND l.channel_id = c.channel_id AND (l.messages > 0 OR l.voice_seconds > 0))"
+        " AND l.channel_id = c.channel_id"
+        " AND (l.messages > 0 OR l.voice_seconds > 0 OR l.afk_voice_seconds > 0))"
     )
 
     def within(column: str, first: int, last: int) -> str:
@@ -244,13 +247,16 @@ CHANNELS: Final = View(
         words("kind", "What it is: text, voice, announcement, stage, forum, media or other."),
         ident("category_id", "The category it is in, if any."),
         words("category_name", "That category's name."),
-        day("last_active", "Last day with a message by a person or time in voice; null for none seen."),
+        day(
+            "last_active",
+            "Last day with a message by a person or anybody in voice; null for none seen.",
+        ),
         count("quiet_days", "Days since then; null for none seen."),
         count("messages_7d", "Messages by people, today and the 6 days before."),
         count("messages_30d", "Messages by people, today and the 29 days before."),
         count("messages_prior_30d", "Messages by people in the 30 days before those."),
-        seconds("voice_seconds_7d", "Time people spent in voice, today and the 6 days before."),
-        seconds("voice_seconds_30d", "Time people spent in voice, today and the 29 days before."),
+        seconds("voice_seconds_7d", "Time in voice, AFK apart, today and the 6 days before."),
+        seconds("voice_seconds_30d", "Time in voice, AFK apart, today and the 29 days before."),
         seconds("voice_seconds_prior_30d", "The same in the 30 days before those."),
         words("url", "Opens the channel in Discord."),
     ),
@@ -285,7 +291,7 @@ HOURS: Final = View(
         words("weekday_name", "That weekday's name in English."),
         count("hour", "The hour in UTC, 0 to 23."),
         count("messages", "Messages by people."),
-        seconds("voice_seconds", "Time people spent in voice."),
+        seconds("voice_seconds", "Time people spent in voice, the AFK channel apart."),
         count("reactions", "Reactions added."),
         number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions."),
     ),

@@ -86,7 +86,7 @@ HISTORY: Final = View(
         ident("user_id", "The member."),
         time("at", "When it happened."),
         words("event", "join, leave, the action of a moderator, or invited (they invited somebody)."),
-        words("reason", "The reason given for an action; of a leave leave, kick, ban or prune."),
+        words("reason", "The reason given for an action; of a leave leave, kick, ban, prune or unknown."),
         ident("other_id", "Who did it; of a join the inviter, of invited who came."),
         words("other_name", "That person's name, where known."),
         words("invite_code", "Of join and invited: the invite used, where known."),

@@ -33,6 +33,7 @@ SELECT {OF_GUILD} AS guild_id,
   CAST(d.user_id AS TEXT) AS user_id, m.username,
   d.day, {sql.midnight("d.day")} AS time,
   d.messages, d.voice_seconds, d.voice_sessions, d.reactions_given, d.reactions_received,
+  d.afk_voice_seconds, d.xp,
   {sql.rounded(_score("d."))} AS score
 FROM guilds g
 JOIN member_daily d ON d.guild_id = g.guild_id
@@ -49,10 +50,12 @@ MEMBER_DAILY: Final = View(
         DAY,
         MIDNIGHT,
         count("messages", "Messages written."),
-        seconds("voice_seconds", "Time spent in voice."),
+        seconds("voice_seconds", "Time spent in voice, the AFK channel apart."),
         count("voice_sessions", "Voice sessions that ended."),
         count("reactions_given", "Reactions added to messages."),
         count("reactions_received", "Reactions others added to the member's messages."),
+        seconds("afk_voice_seconds", "Time spent in the AFK channel."),
+        count("xp", "Experience earned; 0 while levels are off."),
         _SCORE,
     ),
     _member_daily,
@@ -67,6 +70,7 @@ SELECT CAST(sums.guild_id AS TEXT) AS guild_id, '{period}' AS period,
   (SELECT m.username FROM members m
     WHERE m.guild_id = sums.guild_id AND m.user_id = sums.user_id) AS username,
   sums.messages, sums.voice_seconds, sums.voice_sessions, sums.reactions_given, sums.reactions_received,
+  sums.afk_voice_seconds, sums.xp,
   {sql.rounded(_score("sums."))} AS score
 FROM (
   SELECT g.guild_id, d.user_id,
@@ -74,7 +78,9 @@ FROM (
     SUM(d.voice_seconds) AS voice_seconds,
     CAST(SUM(d.voice_sessions) AS BIGINT) AS voice_sessions,
     CAST(SUM(d.reactions_given) AS BIGINT) AS reactions_given,
-    CAST(SUM(d.reactions_received) AS BIGINT) AS reactions_received
+    CAST(SUM(d.reactions_received) AS BIGINT) AS reactions_received,
+    SUM(d.afk_voice_seconds) AS afk_voice_seconds,
+    CAST(SUM(d.xp) AS BIGINT) AS xp
   FROM guilds g
   JOIN member_daily d ON d.guild_id = g.guild_id AND d.day >= {since}
   GROUP BY g.guild_id, d.user_id
@@ -86,6 +92,7 @@ UNION ALL
 SELECT {OF_GUILD}, 'all', CAST(s.user_id AS TEXT), s.username,
   s.total_messages, s.total_voice_seconds, s.total_voice_sessions,
   s.total_reactions_given, s.total_reactions_received,
+  s.total_afk_voice_seconds, s.total_xp,
   {sql.rounded(_score("s.total_"))}
 FROM guilds g
 JOIN member_stats s ON s.guild_id = g.guild_id"""
@@ -103,10 +110,12 @@ LEADERBOARD: Final = View(
         ident("user_id", "The member."),
         words("username", "Name when last seen."),
         count("messages", "Messages written."),
-        seconds("voice_seconds", "Time spent in voice."),
+        seconds("voice_seconds", "Time spent in voice, the AFK channel apart."),
         count("voice_sessions", "Voice sessions that ended."),
         count("reactions_given", "Reactions added to messages."),
         count("reactions_received", "Reactions others added to the member's messages."),
+        seconds("afk_voice_seconds", "Time spent in the AFK channel."),
+        count("xp", "Experience earned; 0 while levels are off."),
         _SCORE,
     ),
     _leaderboard,
@@ -116,7 +125,10 @@ LEADERBOARD: Final = View(
 def _members(sql: Tongue) -> str:
     totals = ", ".join(
         f"COALESCE(s.total_{name}, 0) AS {name}"
-        for name in ("messages", "voice_seconds", "reactions_given", "reactions_received")
+        for name in (
+            *("messages", "voice_seconds", "reactions_given", "reactions_received"),
+            *("afk_voice_seconds", "xp"),
+        )
     )
     return f"""
 SELECT {OF_GUILD} AS guild_id,
@@ -125,6 +137,8 @@ SELECT {OF_GUILD} AS guild_id,
   {sql.made_at("m.user_id")} AS account_created_at,
   s.first_seen AS first_active_at, s.last_seen AS last_active_at,
   {totals},
+  (SELECT MAX(u.level) FROM level_ups u
+    WHERE u.guild_id = m.guild_id AND u.user_id = m.user_id) AS level,
   COALESCE({sql.rounded(_score("s.total_"))}, 0) AS score,
   'https://discord.com/users/' || CAST(m.user_id AS TEXT) AS url
 FROM guilds g
@@ -147,9 +161,12 @@ MEMBERS: Final = View(
         time("first_active_at", "First activity counted."),
         time("last_active_at", "Last activity counted."),
         count("messages", "Messages written, all time."),
-        seconds("voice_seconds", "Time spent in voice, all time."),
+        seconds("voice_seconds", "Time spent in voice, the AFK channel apart, all time."),
         count("reactions_given", "Reactions added to messages, all time."),
         count("reactions_received", "Reactions others added to the member's messages, all time."),
+        seconds("afk_voice_seconds", "Time spent in the AFK channel, all time."),
+        count("xp", "Experience earned, all time; 0 while levels are off."),
+        count("level", "Highest level reached; null for none."),
         _SCORE,
         words("url", "Opens the profile in Discord."),
     ),

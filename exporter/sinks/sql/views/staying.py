@@ -199,7 +199,7 @@ LEAVERS: Final = View(
         ident("user_id", "Who went."),
         words("username", "Name at that moment."),
         flag("bot", "Whether it is a bot."),
-        words("reason", "leave, kick, ban or prune."),
+        words("reason", "leave, kick, ban or prune; unknown of one that happened unseen."),
         seconds("tenure_seconds", "Time since the join; null where that was not seen."),
         words(
             "tenure",

@@ -73,6 +73,9 @@ class Tongue(Protocol):
     def detail(self, document: str, key: str) -> str:
         """A text or number of a JSON document, as text."""
 
+    def fields(self, document: str, key: str) -> str:
+        """The sorted names of the fields of an object within a JSON document, as one text; null without."""
+
     def rounded(self, number: str) -> str:
         """A number to three places."""
 
@@ -153,6 +156,12 @@ class Postgresql:
     def detail(self, document: str, key: str) -> str:
         """As in ``Tongue``."""
         return f"({document} ->> '{key}')"
+
+    def fields(self, document: str, key: str) -> str:
+        """As in ``Tongue``; what is no object has no names, which PostgreSQL would call an error."""
+        inner = f"{document} -> '{key}'"
+        names = f"jsonb_object_keys(CASE WHEN jsonb_typeof({inner}) = 'object' THEN {inner} END)"
+        return f"""(SELECT string_agg(field, ', ' ORDER BY field COLLATE "C") FROM {names} AS field)"""
 
     def rounded(self, number: str) -> str:
         """As in ``Tongue``."""
@@ -243,6 +252,13 @@ class Sqlite:
     def detail(self, document: str, key: str) -> str:
         """As in ``Tongue``."""
         return f"CAST(json_extract({document}, '$.{key}') AS TEXT)"
+
+    def fields(self, document: str, key: str) -> str:
+        """As in ``Tongue``."""
+        names = f"json_each({document}, '$.{key}')"
+        wanted = f"json_type({document}, '$.{key}') = 'object'"
+        ordered = f"SELECT key AS field FROM {names} WHERE {wanted} ORDER BY key"
+        return f"(SELECT group_concat(field, ', ') FROM ({ordered}))"
 
     def rounded(self, number: str) -> str:
         """As in ``Tongue``."""

@@ -5,7 +5,7 @@ Names and meanings are an interface as the tables are. Ids are text, since a bro
 
 A filter ``guild_id = '…'`` must reach an index through the view. Queries over sums come to it by the guild's
 row (``OF_GUILD``), so that one index of expressions on ``guilds`` serves all of them and the tables keep
-their numeric keys; lists of single occurrences have an index of their own, which also gives their order.
+their numeric keys; long lists of single occurrences have an index of their own, which also gives their order.
 SQLite takes a condition through one level of grouping and no more, so no view groups twice.
 """
 
