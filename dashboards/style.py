@@ -11,6 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
+from exporter.events.changes import VERBS, WATCHED
+
 
 class Colour(enum.StrEnum):
     """Grafana's palette, by meaning; both themes adapt its names."""
@@ -77,8 +79,24 @@ ACTIONS: Final[Mapping[str, Colour]] = MappingProxyType(
 )
 """A moderation action has one colour wherever it appears."""
 
+CHANGE_COLOURS: Final[Mapping[str, Colour]] = MappingProxyType(
+    {
+        f"{part}_{verb}": colour
+        for part in WATCHED
+        for verb, colour in zip(VERBS, (Colour.GOOD, Colour.MILD, Colour.BAD), strict=True)
+    }
+    | {"guild_update": Colour.WARN, "guild_create": Colour.MACHINE, "guild_delete": Colour.HARM}
+)
+"""Changes of what a server is made of: made, changed, deleted."""
+
 LEAVES: Final[Mapping[str, Colour]] = MappingProxyType(
-    {"leave": Colour.MILD, "kick": Colour.BAD, "ban": Colour.HARM, "prune": Colour.WARN}
+    {
+        "leave": Colour.MILD,
+        "kick": Colour.BAD,
+        "ban": Colour.HARM,
+        "prune": Colour.WARN,
+        "unknown": Colour.REST,
+    }
 )
 """Why somebody went."""
 
@@ -93,6 +111,11 @@ VOICE_STATES: Final[Mapping[str, Colour]] = MappingProxyType(
     }
 )
 """What time in voice was spent as."""
+
+STATUSES: Final[Mapping[str, Colour]] = MappingProxyType(
+    {"online": Colour.GOOD, "idle": Colour.MILD, "dnd": Colour.BAD, "offline": Colour.REST}
+)
+"""What members show themselves as, in the colours that Discord gives them."""
 
 WAYS_IN: Final[Mapping[str, Colour]] = MappingProxyType(
     {"invite": Colour.GOOD, "vanity": Colour.TALK, "oauth": Colour.MACHINE, "unknown": Colour.REST}

@@ -246,6 +246,6 @@ PAGE = Page(
         ),
         Section("Stores", (Band(8, (UP, FAILURES, DELIVER)),)),
         Section("Spool and losses", (Band(8, (losses.SPOOL, DISK, COMMITS, losses.GIVEN_UP)),)),
-        Section("What comes in", (Band(10, (losses.TYPES, losses.INQUIRIES)),)),
+        Section("What comes in", (Band(10, (losses.TYPES, losses.INQUIRIES, losses.DRIFT)),)),
     ),
 )

@@ -7,6 +7,7 @@ from dashboards.pages import parts
 from dashboards.queries import activity, flux, promql
 from dashboards.style import Colour, Unit
 
+_OFF = "Levels are off by default: switch on XP_GAIN and LEVEL_UP in events:"
 _EMPTY = "Nobody in this period; days and weeks begin at midnight UTC"
 
 SCORE = parts.ranking(
@@ -118,6 +119,50 @@ REACTIONS = Panel(
     empty="No reactions in this range",
 )
 
+EXPERIENCE = parts.ranking(
+    "experience",
+    "Experience",
+    "Who earned most in this period? Experience follows the rules under levels: and has cooldowns, so it "
+    "rewards coming back more than writing much.",
+    activity.ranking("xp", "Earned", limit=15),
+    of="member",
+    header="Earned",
+    colour=Colour.GOOD,
+    empty=_OFF,
+)
+LEVELS = Panel(
+    slug="levels",
+    title="Levels",
+    about="Who has come furthest of all time? A top that nobody new reaches in months needs a gentler curve "
+    "(levels:).",
+    view=Rows(
+        (
+            *parts.hidden("user_id"),
+            Column("Member", links=parts.member_links()),
+            Column("Level", width=80),
+            Column("Experience", bar=True, steps=(Step(Colour.GOOD),)),
+        )
+    ),
+    queries=(Sql(activity.levels),),
+    empty=_OFF,
+)
+LEVEL_UPS = Panel(
+    slug="level-ups",
+    title="Levels reached",
+    about="Do members still rise? A line that falls while activity holds means that the next level is too "
+    "far away for most.",
+    view=Series(bars=True),
+    queries=(
+        Prom(promql.counted("level_ups"), "Levels reached"),
+        Prom(promql.counted("xp"), "Experience"),
+    ),
+    colours={"Levels reached": Colour.GOOD, "Experience": Colour.REST},
+    columns=(Column("Experience", line=True),),
+    step="6h",
+    decimals=0,
+    empty=_OFF,
+)
+
 PAGE = Page(
     uid=parts.LEADERBOARDS,
     title="Leaderboards",
@@ -128,6 +173,7 @@ PAGE = Page(
     refresh="15m",
     sections=(
         Section("", (Band(15, (SCORE, MESSAGES, VOICE)), Band(11, (RECEIVED, GIVEN, RISING)))),
+        Section("Levels", (Band(11, (EXPERIENCE, LEVELS, LEVEL_UPS)),)),
         Section("In the time range", (Band(11, (CHANNELS, EMOJI, REACTIONS)),)),
     ),
 )

@@ -90,6 +90,32 @@ TYPES = Panel(
     ),
     empty="Nothing was taken in",
 )
+DRIFT = Panel(
+    slug="drift",
+    title="Member counts put right",
+    about="Do counted members agree with Discord's own number? A few after an outage are normal. Drift "
+    "without one means that joins or leaves go unseen: check the intent guild_members.",
+    view=Series(bars=True),
+    queries=(
+        Prom(
+            promql.grown("discord_exporter_member_count_corrections_total", over="$__interval"),
+            "servers corrected",
+        ),
+        Prom(promql.grown("discord_exporter_member_count_drift_total", over="$__interval"), "members off"),
+        Prom(
+            promql.grown("discord_exporter_levels_forgotten_total", over="$__interval") + " > 0",
+            "levels forgotten",
+        ),
+    ),
+    colours={
+        "servers corrected": Colour.TALK,
+        "members off": Colour.WARN,
+        "levels forgotten": Colour.BAD,
+    },
+    step="5m",
+    decimals=0,
+    empty="Every count agreed",
+)
 INQUIRIES = Panel(
     slug="inquiries",
     title="Questions to Discord's REST API",

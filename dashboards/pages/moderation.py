@@ -5,7 +5,7 @@ from __future__ import annotations
 from dashboards.model import Band, Column, Folder, Page, Panel, Prom, Rows, Section, Series, Sql, Step, Trend
 from dashboards.pages import parts
 from dashboards.queries import activity, moderation, promql
-from dashboards.style import ACTIONS, Colour, Unit
+from dashboards.style import ACTIONS, CHANGE_COLOURS, Colour, Unit
 
 BANS = parts.count(
     "bans",
@@ -230,6 +230,39 @@ LIVE = Panel(
     empty="No actions in this range",
 )
 
+CHANGES = Panel(
+    slug="changes",
+    title="Changes of roles, channels, threads, emoji and stickers",
+    about="Who rebuilt what, and when? A deletion nobody announced, or a role whose permissions changed, is "
+    "worth a question at once: a stolen account begins there.",
+    view=Rows(
+        (
+            parts.WHEN,
+            Column("Change", width=150, colours=CHANGE_COLOURS),
+            Column("What", width=180),
+            Column("By", width=180, links=parts.member_links("actor_id")),
+            *parts.hidden("actor_id"),
+        ),
+        tall=True,
+    ),
+    queries=(Sql(moderation.changes),),
+    empty="Off by default: switch on ROLE_CREATE to STICKER_DELETE in events:",
+    width=3,
+)
+BUILT = Panel(
+    slug="built",
+    title="Changes over time",
+    about="When is the server rebuilt? Many deletions within minutes are a nuke: take away the permissions "
+    "of whoever is named beside this.",
+    view=Series(bars=True, stacked=True),
+    queries=(Prom(promql.counted("structure_changes", by="change") + " > 0", "{{change}}"),),
+    colours=CHANGE_COLOURS,
+    step="1h",
+    decimals=0,
+    empty="Nothing changed, or off by default",
+    width=2,
+)
+
 PAGE = Page(
     uid=parts.MODERATION,
     title="Moderation",
@@ -248,6 +281,7 @@ PAGE = Page(
             ),
         ),
         Section("The team, and those it deals with", (Band(9, (WORKLOAD, OFFENDERS)),)),
+        Section("What the server is made of", (Band(10, (CHANGES, BUILT)),)),
         Section("Doors and channels", (Band(8, (INVITES, WHERE)), Band(8, (LIVE, CLEANED)))),
     ),
 )

@@ -24,7 +24,7 @@ from dashboards.names import meter
 from dashboards.pages import parts
 from dashboards.pages.week import week
 from dashboards.queries import activity, flux, growth, moderation, promql
-from dashboards.style import LEAVES, Colour, Unit
+from dashboards.style import LEAVES, STATUSES, Colour, Unit
 
 _HUMAN: Final = ("author", "human")
 
@@ -38,6 +38,16 @@ MEMBERS = Panel(
     colour=Colour.GOOD,
     links=(parts.inside("Growth", parts.GROWTH),),
     empty="Not counted yet",
+)
+ONLINE = Panel(
+    slug="online",
+    title="Online",
+    about="How many members are online, about? The change is against the start of the range. Discord is "
+    "asked once an hour by default. One that falls for weeks while Members holds is a server going quiet.",
+    view=Stat(trend=Trend.NEITHER),
+    queries=(Prom(promql.state("online")),),
+    colour=Colour.GOOD,
+    empty="Not told yet",
 )
 NET = parts.count(
     "net",
@@ -85,8 +95,8 @@ IN_VOICE = Panel(
 )
 ACTIONS = parts.count(
     "actions",
-    "Bans, kicks, timeouts",
-    "Is there trouble? Actions of moderators against people in this range, against the period before. A jump "
+    "Against people",
+    "Is there trouble? Bans, kicks and timeouts in this range, against the period before. A jump "
     "is a raid or a quarrel: the log below says which.",
     moderation.taken(*moderation.HARD),
     trend=Trend.DOWN,
@@ -207,6 +217,19 @@ QUIET = Panel(
     empty="Every channel is in use",
 )
 
+PRESENCE = Panel(
+    slug="presence",
+    title="Changes of status",
+    about="When do people come online and go? Counted, never kept for a person. Hours with many changes "
+    "and few messages are people who look in and find nothing to answer.",
+    view=Series(bars=True, stacked=True),
+    queries=(Prom(promql.counted("presence_updates", by="status"), "{{status}}"),),
+    colours=STATUSES,
+    step="1h",
+    decimals=0,
+    empty="Off by default: switch on PRESENCE_UPDATE in events:",
+)
+
 PAGE = Page(
     uid=parts.OVERVIEW,
     title="Server overview",
@@ -219,7 +242,7 @@ PAGE = Page(
         Section(
             "",
             (
-                Band(4, (MEMBERS, NET, MESSAGES, ACTIVE, IN_VOICE, ACTIONS, WATCHING)),
+                Band(4, (MEMBERS, ONLINE, NET, MESSAGES, ACTIVE, IN_VOICE, ACTIONS, WATCHING)),
                 Band(8, (TALK, FLOW)),
                 Band(8, (CHANNELS, PEOPLE, LATEST)),
             ),
@@ -228,7 +251,7 @@ PAGE = Page(
             "When, and where not",
             (
                 Band(9, (week("when", "messages", _HUMAN, promql.HUMAN, noun="Messages"),)),
-                Band(8, (DAILY, QUIET)),
+                Band(8, (DAILY, PRESENCE, QUIET)),
             ),
         ),
     ),

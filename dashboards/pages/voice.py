@@ -53,6 +53,17 @@ SPEAKERS = parts.count(
     colour=Colour.VOICE,
     empty="Nobody",
 )
+AFK = parts.count(
+    "afk",
+    "Time in AFK",
+    "How much time did people spend in the AFK channel, against the days before? It counts as activity "
+    "nowhere. Much of it is people who leave Discord open: a shorter AFK timeout keeps channels honest.",
+    activity.afk,
+    trend=Trend.NEITHER,
+    unit=Unit.SECONDS,
+    colour=Colour.REST,
+    empty="Nobody",
+)
 LENGTH = Panel(
     slug="length",
     title="Mean session",
@@ -146,6 +157,59 @@ LENGTHS = Panel(
     empty="No session ended",
 )
 
+SHOWN = Panel(
+    slug="shown",
+    title="Screens and cameras",
+    about="How much is shown, in time added up over people? Streams are people playing or watching together; "
+    "cameras are meetings. None at all in a busy server may be a missing permission (Video).",
+    view=Series(bars=True),
+    queries=(
+        Prom(promql.counted("voice_stream_seconds"), "streaming"),
+        Prom(promql.counted("voice_video_seconds"), "camera on"),
+    ),
+    unit=Unit.SECONDS,
+    colours={"streaming": Colour.VOICE, "camera on": Colour.VOICE_LIGHT},
+    step="1h",
+    empty="Nothing was shown in this range",
+)
+SWITCHES = Panel(
+    slug="switches",
+    title="Switched on",
+    about="How often do people begin to stream, turn the camera on, or mute or deafen themselves? Many "
+    "who deafen themselves are there in name only.",
+    view=Series(),
+    queries=tuple(
+        Prom(promql.counted(measure, promql.on(measure)), name)
+        for measure, name in (
+            ("voice_streams", "stream"),
+            ("voice_videos", "camera"),
+            ("voice_self_mutes", "muted themselves"),
+            ("voice_self_deafens", "deafened themselves"),
+        )
+    ),
+    colours={
+        "stream": Colour.VOICE,
+        "camera": Colour.VOICE_LIGHT,
+        "muted themselves": Colour.MILD,
+        "deafened themselves": Colour.WARN,
+    },
+    step="1h",
+    decimals=0,
+    empty="Nobody switched anything",
+)
+IDLERS = parts.ranking(
+    "idlers",
+    "Longest in the AFK channel",
+    "Who is there without being there? This time is in no other ranking. Somebody with days of it has a "
+    "client that never closes.",
+    activity.top_members("afk_voice_seconds", "AFK", limit=12),
+    of="member",
+    header="AFK",
+    colour=Colour.REST,
+    unit=Unit.SECONDS,
+    empty="Nobody was AFK in this range",
+)
+
 PAGE = Page(
     uid=parts.VOICE,
     title="Voice",
@@ -157,7 +221,7 @@ PAGE = Page(
         Section(
             "",
             (
-                Band(4, (NOW, PEAK, HOURS, SPEAKERS, LENGTH)),
+                Band(4, (NOW, PEAK, HOURS, SPEAKERS, LENGTH, AFK)),
                 Band(8, (MEMBERS, STATES)),
                 Band(10, (CHANNELS, PEOPLE)),
             ),
@@ -182,5 +246,6 @@ PAGE = Page(
                 Band(8, (MOVES, LENGTHS)),
             ),
         ),
+        Section("What is shown, and who is away", (Band(9, (SHOWN, SWITCHES, IDLERS)),)),
     ),
 )

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dashboards.dialect import Dialect
 from dashboards.names import view
 from dashboards.queries.clauses import compared_days, of_guild, picked
+from exporter.sinks.sql.views.view import did_anything
 
 QUIET_DAYS = 14
 """A channel without a message for two weeks is a candidate for the archive."""
@@ -44,7 +45,10 @@ def members(_sql: Dialect) -> str:
 def active_members(sql: Dialect) -> str:
     """How many different members did anything."""
     rows = view("v_member_daily")
-    return compared_days("v_member_daily", what=f"count(DISTINCT {rows.user_id})")(sql)
+    ask = compared_days(
+        "v_member_daily", what=f"count(DISTINCT {rows.user_id})", where=did_anything(f"{rows}")
+    )
+    return ask(sql)
 
 
 def speakers(sql: Dialect) -> str:
@@ -54,6 +58,22 @@ def speakers(sql: Dialect) -> str:
         "v_member_daily", what=f"count(DISTINCT {rows.user_id})", where=f"{rows.voice_seconds} > 0"
     )
     return ask(sql)
+
+
+def afk(sql: Dialect) -> str:
+    """Seconds that people spent in the AFK channel."""
+    rows = view("v_guild_daily")
+    return compared_days("v_guild_daily", what=f"sum({rows.afk_voice_seconds})")(sql)
+
+
+def levels(_sql: Dialect) -> str:
+    """Who has the most experience, and the level reached by it."""
+    rows = view("v_members")
+    return (
+        f'SELECT {rows.user_id}, {rows.username} AS "Member", {rows.level} AS "Level", '
+        f'{rows.xp} AS "Experience" FROM {rows} WHERE {of_guild(rows)} AND {rows.xp} > 0 '
+        f"ORDER BY {rows.xp} DESC, {rows.user_id} LIMIT 15"
+    )
 
 
 def active_by_day(sql: Dialect) -> str:

@@ -62,6 +62,18 @@ def log(sql: Dialect) -> str:
     )
 
 
+def changes(sql: Dialect) -> str:
+    """Changes of what the guild is made of, newest first."""
+    rows = view("v_changes")
+    return (
+        f'SELECT {rows.at} AS "When", {rows.change} AS "Change", '
+        f'coalesce({rows.target_name}, {rows.target_id}) AS "What", {rows.fields} AS "Changed", '
+        f"{rows.actor_id}, coalesce({rows.actor_name}, {rows.actor_id}, 'unknown') AS \"By\", "
+        f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} '
+        f"ORDER BY {rows.at} DESC LIMIT 200"
+    )
+
+
 def latest(sql: Dialect) -> str:
     """The last actions against people, for a page that is about something else."""
     rows = view("v_moderation")
@@ -177,7 +189,8 @@ def member_facts(_sql: Dialect) -> str:
         f'{rows.left_at} AS "Left at", {rows.last_active_at} AS "Last active", '
         f'{rows.messages} AS "Messages", '
         f'{rows.voice_seconds} AS "Voice", {rows.reactions_given} AS "Reactions given", '
-        f'{rows.reactions_received} AS "Reactions received", {rows.score} AS "Score", {rows.url} FROM {rows} '
+        f'{rows.reactions_received} AS "Reactions received", {rows.score} AS "Score", '
+        f'{rows.level} AS "Level", {rows.url} FROM {rows} '
         f"WHERE {of_guild(rows)} AND {rows.user_id} = ${{member:sqlstring}}"
     )
 

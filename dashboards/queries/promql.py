@@ -16,6 +16,11 @@ HUMAN: Final = f'author="{label_value("messages", "human")}"'
 """Messages by people; bots, webhooks and Discord itself write too."""
 
 
+def on(measure: str) -> str:
+    """The matcher of what was switched on, of a measure that counts switching on and off."""
+    return f'change="{label_value(measure, "on")}"'
+
+
 def state(name: str) -> str:
     """A gauge of the guild."""
     return f"sum({gauge(name)}{{{GUILD}}})"

@@ -103,6 +103,8 @@ def worked() -> Telemetry:
     found.inquiries_answered.add("INVITES", "answered", amount=3_000)
     found.rejected.add("MESSAGE_CREATE", "shape", amount=900)
     found.dropped.add("full", amount=900)
+    for meter in (found.member_corrections, found.member_drift, found.levels_forgotten):
+        meter.add(amount=900)
     found.spooled.set(200_000)
     for file, size in (("database", 4_000_000), ("wal", 400_000)):
         found.spool_bytes.set(size, file)

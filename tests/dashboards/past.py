@@ -18,11 +18,9 @@ from exporter.model import Entry, Json, Priority
 from exporter.pipeline.aggregate import Activity
 from exporter.pipeline.config import MetricsConfig
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
+from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count
+from tests.dashboards.doings import rebuild, rise, show_up, speak
 
-MINUTE = 60_000
-HOUR = 60 * MINUTE
-DAY = 24 * HOUR
-MEASURES = full_catalogue().measures
 DISCORD_EPOCH = 1_420_070_400_000
 MEADOW, ATTIC = 1_185_034_534_534_534_145, 1_185_034_534_534_534_147
 """Two guilds; either id rounds to another number in a browser."""
@@ -36,9 +34,6 @@ NAMES = (
 EMOJIS = ("👍", "😂", "❤️", "🎉", "🤔", "1185034534534534999")
 REASONS = ("spam", "insults after two warnings", "advertising", "raid", None)
 
-Cells = Counter[tuple[Slot, int, int, str]]
-"""Amounts by slot, channel, user and emoji."""
-
 
 @dataclass(eq=False)
 class Person:
@@ -48,6 +43,7 @@ class Person:
     weight: float
     code: str | None
     left: int | None = None
+    xp: int = 0
 
 
 @dataclass
@@ -85,7 +81,7 @@ class Past:
         self.people.append(found)
         return found
 
-    def _record(self, kind: str, at: int, key: str, **data: Json) -> None:
+    def record(self, kind: str, at: int, key: str, **data: Json) -> None:
         self.entries.append(
             Entry(kind, self.guild_id, at, f"{kind}:{self.guild_id}:{key}", Priority.CRITICAL, data)
         )
@@ -103,12 +99,12 @@ class Past:
         channels: list[Json] = [[self.guild_id + 1, "Community", 4, 0], [self.guild_id + 2, "Voice", 4, 0]]
         channels += [[key, name, 0, self.guild_id + 1] for key, name in self.text.items()]
         channels += [[key, name, 2, self.guild_id + 2] for key, name in self.voice.items()]
-        self._record(
+        self.record(
             "GUILD_SYNC", self.start, "sync", name=self.name, icon="", owner_id=self.moderators[0].user_id,
             member_count=len(self.people), premium_tier=2, premium_subscription_count=9, channels=channels,
         )  # fmt: skip
         for code, maker in self.codes.items():
-            self._record(
+            self.record(
                 "INVITE_CREATE", self.start, code, code=code, channel_id=next(iter(self.text)),
                 inviter_id=maker.user_id, inviter_username=maker.name, max_uses=0, max_age=0, uses=0,
                 temporary=False, created_at=self.start,
@@ -122,11 +118,13 @@ class Past:
         self._moderate(hour, here, counts)
         self._leave(hour, here, counts)
         talkers = self._talk(hour, here + newcomers, counts, seen)
-        gauges: dict[str, Json] = {
-            "members": sum(person.left is None for person in self.people),
-            "boosts": 9,
-            "voice_members": talkers,
-        }
+        rise(self, hour, here, counts)
+        rebuild(self, hour, counts)
+        show_up(self, hour, counts)
+        size = sum(person.left is None for person in self.people)
+        known = {"members": size, "online": size // 3, "boosts": 9, "voice_members": talkers}
+        # One that is declared and not told of here has some value, as every gauge of a real guild has.
+        gauges: dict[str, Json] = {name: known.get(name, 1) for name in full_catalogue().gauges}
         activity = Activity()
         activity.cells.update(counts)
         activity.seen.update(seen)
@@ -151,7 +149,7 @@ class Past:
             totals[slot] += amount
         self.counters.append((hour + HOUR, totals, {name: int(str(value)) for name, value in gauges.items()}))
 
-    def _busy(self, hour: int) -> float:
+    def busy(self, hour: int) -> float:
         """How awake the server is: evenings and weekends more."""
         of_day, of_week = hour // HOUR % 24, (hour // DAY + 4) % 7
         daily = 0.15 + math.exp(-(((of_day - 20) % 24 - 24 * ((of_day - 20) % 24 > 12)) ** 2) / 18)
@@ -159,7 +157,7 @@ class Past:
         return daily * (1.4 if of_week in {0, 6} else 1.0) * growth
 
     def _talk(self, hour: int, here: list[Person], counts: Cells, seen: dict[int, tuple[int, int]]) -> int:
-        chance, busy = self.chance, self._busy(hour)
+        chance, busy = self.chance, self.busy(hour)
         weights = [person.weight * math.exp(-(hour - person.joined) / (60 * DAY)) + 0.01 for person in here]
         rooms = [
             key for key, name in self.text.items() if name != "archive-2024" or hour < self.start + 20 * DAY
@@ -180,23 +178,14 @@ class Past:
             if chance.random() < 0.03:
                 count(counts, "message_deletes", "single", room)
         count(counts, "messages", "bot", rooms[0], amount=chance.randrange(4))
-        talkers = chance.choices(here, weights, k=round(busy * self.size / 8))
-        for person in {person.user_id for person in talkers}:
-            room, length = chance.choice([*self.voice]), chance.randrange(5, 60) * MINUTE
-            for state, part in (("active", 0.75), ("muted", 0.15), ("alone", 0.06), ("deafened", 0.04)):
-                count(counts, "voice_seconds", state, room, person, amount=round(length * part))
-            count(counts, "voice_joins", "", room)
-            count(counts, "voice_sessions", "", 0, person)
-            count(counts, "voice_session_seconds", "", 0, amount=length)
-            if chance.random() < 0.2:
-                count(counts, "voice_moves", "", room)
-            seen.setdefault(person, (hour, hour + length))
-        return len({person.user_id for person in talkers})
+        talkers = {person.user_id for person in chance.choices(here, weights, k=round(busy * self.size / 8))}
+        speak(self, hour, talkers, counts, seen)
+        return len(talkers)
 
     def _arrive(self, hour: int, counts: Cells) -> list[Person]:
         chance = self.chance
         found = []
-        for _ in range(chance.choices((0, 1, 2), (7, 3, 1))[0] if self._busy(hour) > 0.4 else 0):
+        for _ in range(chance.choices((0, 1, 2), (7, 3, 1))[0] if self.busy(hour) > 0.4 else 0):
             code = chance.choices((*self.codes, None), (5, 4, 2, 0.3, 1))[0]
             stays = {"welcome": 2.5, "reddit": 0.8, "stream": 1.6}.get(code or "", 0.5)
             found.append(self._join(hour + chance.randrange(HOUR), code, stays * chance.random(), counts))
@@ -219,11 +208,11 @@ class Past:
         person = self._person(at, code, weight, age)
         maker = self.codes.get(code or "")
         key = f"{person.user_id}"
-        self._record(
+        self.record(
             "GUILD_MEMBER_ADD", at, key, event="join", user_id=person.user_id, username=person.name,
             bot=False, invite_code=code, inviter_id=maker and maker.user_id,
         )  # fmt: skip
-        self._record(
+        self.record(
             "INVITE_USE", at, key, invite_code=code, inviter_id=maker and maker.user_id,
             inviter_username=maker and maker.name, invitee_id=person.user_id, invitee_username=person.name,
             method="invite" if code else "unknown", confidence="exact" if code else "unknown", candidates=[],
@@ -241,7 +230,7 @@ class Past:
 
     def _go(self, person: Person, at: int, reason: str, counts: Cells) -> None:
         person.left = at
-        self._record(
+        self.record(
             "GUILD_MEMBER_REMOVE", at, f"{person.user_id}:{at}", event="leave", user_id=person.user_id,
             username=person.name, bot=False, reason=reason,
         )  # fmt: skip
@@ -254,7 +243,7 @@ class Past:
             ("timeout", 0.05), ("message_delete", 0.12), ("automod_block", 0.10), ("kick", 0.012),
             ("ban", 0.012), ("timeout_expired", 0.04), ("nick", 0.02),
         ):  # fmt: skip
-            if rowdy and chance.random() < odds * 2 * self._busy(hour):
+            if rowdy and chance.random() < odds * 2 * self.busy(hour):
                 target = chance.choice(rowdy[:: max(1, len(rowdy) // 12)])
                 if target.left is None:
                     self._act(action, hour + chance.randrange(HOUR), target, counts)
@@ -264,7 +253,7 @@ class Past:
         by = None if action.startswith("automod") else chance.choices(self.moderators, (6, 3, 2, 0.5))[0]
         kind = "GUILD_BAN_ADD" if action == "ban" else "GUILD_AUDIT_LOG_ENTRY_CREATE"
         kind = "AUTO_MODERATION_ACTION_EXECUTION" if by is None else kind
-        self._record(
+        self.record(
             kind, at, f"{action}:{target.user_id}:{at}", action=action, target_user_id=target.user_id,
             target_username=target.name, moderator_id=by and by.user_id, moderator_username=by and by.name,
             reason=reason or chance.choice(REASONS),
@@ -274,19 +263,6 @@ class Past:
         count(counts, "moderation_actions", action)
         if action in {"ban", "kick"}:
             self._go(target, at, action, counts)
-
-
-def count(
-    counts: Cells,
-    measure: str,
-    value: str,
-    channel: int = 0,
-    user: int = 0,
-    emoji: str = "",
-    amount: int = 1,
-) -> None:
-    """Add to a cell."""
-    counts[MEASURES[measure][value], channel, user, emoji] += amount
 
 
 def pasts(now: int, *, days: int = 60, size: int = 70, seed: int = 7) -> tuple[Past, Past]:

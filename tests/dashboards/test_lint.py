@@ -229,7 +229,14 @@ TIMELESS = {
     "People invited/A",
     *(
         f"{title}/A"
-        for title in ("Most active", "Messages", "Time in voice", "Reactions given", "Reactions received")
+        for title in (
+            "Most active",
+            "Messages",
+            "Time in voice",
+            "Reactions given",
+            "Reactions received",
+            "Experience",
+        )
     ),
 }
 """A member's whole history, and the leaderboards, which have a period of their own."""

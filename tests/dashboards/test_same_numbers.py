@@ -30,15 +30,16 @@ class Question:
     only: tuple[str, str] | None = None
 
 
-def from_days(column: str) -> str:
+def from_days(*columns: str) -> str:
     days = view("v_guild_daily")
-    return f"SELECT {days.day}, {getattr(days, column)} FROM {days} WHERE {days.guild_id} = '{MEADOW}'"
+    amount = " + ".join(getattr(days, column) for column in columns)
+    return f"SELECT {days.day}, {amount} FROM {days} WHERE {days.guild_id} = '{MEADOW}'"
 
 
 _actions = view("v_moderation")
 QUESTIONS = {
     "messages of people": Question("messages", from_days("messages"), ("author", "human")),
-    "seconds in voice": Question("voice_seconds", from_days("voice_seconds")),
+    "seconds in voice": Question("voice_seconds", from_days("voice_seconds", "afk_voice_seconds")),
     "joins": Question("member_joins", from_days("joins")),
     "leaves": Question("member_leaves", from_days("leaves")),
     "bans": Question(

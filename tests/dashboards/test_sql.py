@@ -166,13 +166,15 @@ def test_numbers_are_those_that_were_told(databases, choices, span, past):
 
 
 def active_days(past: Past) -> set[tuple[int, dt.date]]:
-    """Who wrote, talked or reacted on which UTC day, from what was told."""
+    """Who wrote, was in voice (not AFK) or reacted on which UTC day, from what was told."""
     return {
         (member[0], dt.datetime.fromtimestamp(entry.at / 1000, dt.UTC).date())
         for entry in past.entries
         if entry.type == "MEMBER_ACTIVITY_SNAPSHOT"
         for member in entry.data["members"]
-        if any(cell[0] in {"messages", "voice_seconds", "reactions"} for cell in member[5])
+        if any(
+            cell[0] in {"messages", "voice_seconds", "reactions"} and cell[1] != "afk" for cell in member[5]
+        )
     }
 
 
