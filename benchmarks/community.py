@@ -83,7 +83,9 @@ class Communities:
             [(guild, channel, day, 5) for channel in channels for day in days[:_CHANNEL_DAYS]],
         )
         yield from self._people(guild, max(1, round(size * SHARES["members"])))
-        yield self._moderation(guild, round(size * SHARES["moderation_logs"]), max(1, size // 4))
+        actions = round(size * SHARES["moderation_logs"])
+        yield self._moderation(guild, actions, max(1, size // 4))
+        yield self._changes(guild, actions)
 
     def _snapshots(self, guild: int) -> tuple[str, tuple[str, ...], list[Row]]:
         minute = dt.timedelta(minutes=1)
@@ -129,6 +131,12 @@ class Communities:
         yield "member_events", _EVENT_COLUMNS, [(*row, False, "{}", self.now) for row in events]
         yield "invite_tracking", _USE_COLUMNS, uses
         yield "member_stats", _STATS_COLUMNS, stats
+        levels: list[Row] = [
+            (f"level:{guild}:{user}:{level}", guild, user, name, level, 100 * level, last)
+            for _, user, name, *_, last in stats
+            for level in (1, 2)
+        ]
+        yield "level_ups", _LEVEL_COLUMNS, levels
         yield "member_daily", _DAILY_COLUMNS, daily
         yield (
             "invites",
@@ -154,6 +162,22 @@ class Communities:
         ]
         return "moderation_logs", _ACTION_COLUMNS, rows
 
+    def _changes(self, guild: int, changes: int) -> tuple[str, tuple[str, ...], list[Row]]:
+        details = json.dumps({"name": "general", "changes": {"topic": {"old": "x", "new": "y"}}})
+        rows = [
+            (
+                f"change:{guild}:{number}",
+                guild,
+                "CHANNEL_UPDATE",
+                guild + 1000 + self.random.randrange(_MODERATORS),
+                guild + 1 + number % _CHANNELS,
+                self._moment(),
+                details,
+            )
+            for number in range(changes)
+        ]
+        return "guild_events", _CHANGE_COLUMNS, rows
+
 
 _EVENT_COLUMNS = (
     *("event_key", "guild_id", "user_id", "username", "event", "reason", "invite_code", "inviter_id"),
@@ -168,6 +192,8 @@ _SNAPSHOT_COLUMNS = (
     *("event_key", "guild_id", "period_start", "period_end", "period_duration"),
     *("total_messages", "total_voice_seconds", "data"),
 )
+_LEVEL_COLUMNS = ("event_key", "guild_id", "user_id", "username", "level", "xp", "at")
+_CHANGE_COLUMNS = ("event_key", "guild_id", "type", "actor_id", "target_id", "at", "details")
 _ACTION_COLUMNS = (
     *("event_key", "guild_id", "action", "target_user_id", "moderator_id", "reason", "recovered", "at"),
     *("details", "created_at"),
