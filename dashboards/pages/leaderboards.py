@@ -151,13 +151,22 @@ LEVEL_UPS = Panel(
     title="Levels reached",
     about="Do members still rise? A line that falls while activity holds means that the next level is too "
     "far away for most.",
-    view=Series(bars=True),
-    queries=(
-        Prom(promql.counted("level_ups"), "Levels reached"),
-        Prom(promql.counted("xp"), "Experience"),
-    ),
-    colours={"Levels reached": Colour.GOOD, "Experience": Colour.REST},
-    columns=(Column("Experience", line=True),),
+    view=Series(bars=True, legend=False),
+    queries=(Prom(promql.counted("level_ups"), "Levels reached"),),
+    colour=Colour.GOOD,
+    step="6h",
+    decimals=0,
+    empty=_OFF,
+)
+
+EARNED = Panel(
+    slug="earned",
+    title="Experience earned over time",
+    about="Does the pace at which experience is earned hold? A sudden jump without more messages or voice is "
+    "somebody farming: look who leads this period.",
+    view=Series(bars=True, legend=False),
+    queries=(Prom(promql.counted("xp"), "Experience"),),
+    colour=Colour.CALM,
     step="6h",
     decimals=0,
     empty=_OFF,
@@ -173,7 +182,7 @@ PAGE = Page(
     refresh="15m",
     sections=(
         Section("", (Band(15, (SCORE, MESSAGES, VOICE)), Band(11, (RECEIVED, GIVEN, RISING)))),
-        Section("Levels", (Band(11, (EXPERIENCE, LEVELS, LEVEL_UPS)),)),
+        Section("Levels", (Band(9, (EXPERIENCE, LEVELS, EARNED, LEVEL_UPS)),)),
         Section("In the time range", (Band(11, (CHANNELS, EMOJI, REACTIONS)),)),
     ),
 )

@@ -238,9 +238,10 @@ CHANGES = Panel(
     view=Rows(
         (
             parts.WHEN,
-            Column("Change", width=150, colours=CHANGE_COLOURS),
-            Column("What", width=180),
-            Column("By", width=180, links=parts.member_links("actor_id")),
+            Column("Change", width=130, colours=CHANGE_COLOURS),
+            Column("What", width=120),
+            Column("Changed", width=120),
+            Column("By", width=110, links=parts.member_links("actor_id")),
             *parts.hidden("actor_id"),
         ),
         tall=True,

@@ -74,7 +74,7 @@ MESSAGES = Panel(
 )
 ACTIVE = parts.count(
     "active",
-    "Active members",
+    "Active",
     "How many different people wrote, talked or reacted? The change is against the days before. Messages "
     "that rise while this falls mean that fewer people do all the talking.",
     activity.active_members,

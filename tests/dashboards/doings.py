@@ -11,7 +11,13 @@ if TYPE_CHECKING:
     from tests.dashboards.past import Past, Person
 
 STATES = (("active", 0.7), ("muted", 0.15), ("alone", 0.06), ("deafened", 0.04), ("afk", 0.05))
-SWITCHES = ("voice_streams", "voice_videos", "voice_self_mutes", "voice_self_deafens")
+SWITCHES = {
+    "voice_streams": (0.2, "voice_stream_seconds"),
+    "voice_videos": (0.1, "voice_video_seconds"),
+    "voice_self_mutes": (0.6, ""),
+    "voice_self_deafens": (0.3, ""),
+}
+"""How often somebody in voice does it, and the time that is shown by it."""
 LEVEL = 100
 """Experience between two levels."""
 
@@ -30,12 +36,12 @@ def speak(
         count(counts, "voice_session_seconds", "", 0, amount=length)
         if chance.random() < 0.2:
             count(counts, "voice_moves", "", room)
-        if chance.random() < 0.3:
-            for switch in SWITCHES:
+        for switch, (often, shown) in SWITCHES.items():
+            if chance.random() < often:
                 count(counts, switch, "on")
                 count(counts, switch, "off")
-            for shown in ("voice_stream_seconds", "voice_video_seconds"):
-                count(counts, shown, "", room, person, amount=length // 3)
+                if shown:
+                    count(counts, shown, "", room, person, amount=length // 3)
         seen.setdefault(person, (hour, hour + length))
 
 

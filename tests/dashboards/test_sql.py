@@ -181,7 +181,7 @@ def active_days(past: Past) -> set[tuple[int, dt.date]]:
 def test_active_members_are_counted_once_each(databases, choices, span, past):
     first, last = (dt.datetime.fromtimestamp(at / 1000, dt.UTC).date() for at in (span.start, span.end))
     expected = {user for user, day in active_days(past[0]) if first <= day <= last}
-    rows = ask(databases, SHOWN["discord-guild/Active members/A"], choices, span)
+    rows = ask(databases, SHOWN["discord-guild/Active/A"], choices, span)
     assert rows[-1]["value"] == len(expected)
 
 
