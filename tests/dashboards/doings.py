@@ -36,8 +36,9 @@ def speak(
         count(counts, "voice_session_seconds", "", 0, amount=length)
         if chance.random() < 0.2:
             count(counts, "voice_moves", "", room)
+        mood = chance.random()
         for switch, (often, shown) in SWITCHES.items():
-            if chance.random() < often:
+            if mood < often:
                 count(counts, switch, "on")
                 count(counts, switch, "off")
                 if shown:
