@@ -144,3 +144,19 @@ def test_a_ban_whose_dispatch_comes_after_a_kill_is_one_row_with_its_entry(found
     after.take(*(facts if found == "before" else reversed(facts)))
     assert list(after.rows) == [entry_key(audit("ban").entry_id)]
     assert not after.attribution.save(0).actions
+
+
+@pytest.mark.parametrize("action", ["kick", "ban"])
+def test_a_departure_whose_entry_came_right_before_a_kill_is_not_left_a_leave(action: str) -> None:
+    """How far the audit log was taken was not committed, so the entry is found again."""
+    before = Log()
+    before.take(act("leave"))
+    begun = taken(before.attribution.begun)
+    before.take(audit(action))
+    after = Stores()
+    after.rows, after.kinds = before.rows, before.kinds
+    after.attribution.restore(add_begun(SavedModeration(), begun), 0)
+    after.take(audit(action))
+    after.wait()
+    (left,) = [row for key, row in after.rows.items() if key.startswith("leave:")]
+    assert (left["reason"], left["moderator_id"]) == (action, MODERATOR)
