@@ -210,9 +210,9 @@ class Attribution:
         self._lookups.permit(guild_id)
         self._groups.permit(guild_id)
 
-    def forget(self, guild_id: int) -> None:
-        """Forget a guild the bot was removed from."""
-        self._timeouts.forget(guild_id)
+    def forget(self, guild_id: int, wall: int) -> None:
+        """Forget a guild the bot was removed from at ``wall``."""
+        self._timeouts.forget(guild_id, wall)
         self._groups.forget(guild_id)
 
     def save(self, now: int) -> SavedModeration:
