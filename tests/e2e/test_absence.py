@@ -67,10 +67,13 @@ async def stay_away(simulation) -> None:
     await until(done, "the actions nobody sees")
 
 
-async def assert_every_action_is_one_row(simulation, exporter, *, without=("timeout_expired",)) -> None:
+async def assert_every_action_is_one_row(
+    simulation, exporter, *, without=("timeout_expired", "voice_")
+) -> None:
     """The ledger's actions and the log's rows, as if nothing had been missed.
 
-    Of a timeout nobody saw begin, nobody waits for the end, which has no entry.
+    Of a timeout nobody saw begin, nobody waits for the end, which has no entry. A mute seen right before the
+    stop may stay without its moderator if it was taken back at once.
     """
     lines = tuple(read_lines(simulation.ledger))
     sight = Sight.of(lines)
@@ -159,7 +162,7 @@ async def test_a_kill_in_the_middle_of_catching_up_loses_and_repeats_nothing(sim
     await simulation.over()
     await exporter.flush()
     # What AutoMod does to one person over and over has no name that its entry shares: after a kill it cannot
-    # be told which is which. Moderators are told apart. A mute taken back at once may stay without its moderator.
+    # be told which is which. Moderators are told apart.
     await assert_every_action_is_one_row(
         simulation, exporter, without=("timeout_expired", "voice_", "automod")
     )
