@@ -130,8 +130,8 @@ class InviteUse:
     """How somebody truly joined.
 
     ``clear``: whoever looks in time can be certain, since nothing else happened to the guild's invites around
-    that moment. ``optional``: the join was out of sight. ``untold``: nobody was told that the invite was made,
-    so it may have come and gone between two readings.
+    that moment. ``optional``: the join was out of sight. ``untold``: nobody was told that the invite was
+    made, so it may have come and gone between two readings.
     """
 
     guild_id: int
