@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test check format bench docs dashboards pictures lock goldens crash invites property soak secrets clean
+.PHONY: help install demo test check format bench docs dashboards pictures lock goldens crash invites property scenarios soak secrets clean
 
 help:  ## what can be done
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -51,6 +51,9 @@ lock: $(INSTALLED_DEV)  ## resolve the dependencies anew
 goldens: $(INSTALLED_DEV)  ## write what recorded payloads become anew: facts, samples, lines, rows; look at the difference
 	@$(PYTHON_IN) -m tests.events.recording
 	@$(PYTHON_IN) -m tests.goldens.writing
+
+scenarios: $(INSTALLED_DEV)  ## play each scenario of the simulator for a minute and compare every number
+	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q tests/e2e/test_scenarios.py
 
 crash: $(INSTALLED_DEV)  ## kill the process again and again under load
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 tests/crash tests/spool/test_crash.py

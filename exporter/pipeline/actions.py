@@ -71,7 +71,10 @@ class Told:
 
 def saved(place: tuple[int, str, int], told: Told) -> SavedAction:
     """An action for the journal; ``place`` is its guild, what was done, and to whom."""
-    return SavedAction(told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once)
+    entry = None if told.seen else told.entry
+    return SavedAction(
+        told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once, entry
+    )
 
 
 class ActionLog:
@@ -133,12 +136,7 @@ class ActionLog:
         """A timeout known from its effect only; the entry that sets the same end may still be read."""
         self.begin(action, guild_id, at, key, data, target_id)
         told = Told(
-            key,
-            ENTRY_CREATE,
-            guild_id,
-            at,
-            now + UNMATCHED_MS,
-            target_id,
+            *(key, ENTRY_CREATE, guild_id, at, now + UNMATCHED_MS, target_id),
             seen=True,
             once=str(data["until"] or 0),
         )
@@ -198,8 +196,10 @@ class ActionLog:
             self.begin(entry.action, entry.guild_id, entry.at, key, data, entry.target_id)
             kind = TYPE_OF_ACTION.get(entry.action, ENTRY_CREATE)
             told = Told(key, kind, entry.guild_id, entry.at, now + WINDOW_MS, entry.target_id, entry)
-            if kind != ENTRY_CREATE:
+            # The process before may have begun the row, and then its dispatch is awaited already.
+            if kind != ENTRY_CREATE and all(other.key != key for other in self._open.get(place, ())):
                 self._keep(place, told, self._entered)
+                self._begun.act(saved(place, told))
         for opposite in self._opposites(place):
             opposite.undone |= opposite.at < entry.at
         return told
@@ -252,12 +252,7 @@ class ActionLog:
         }
         self.begin(action.action, action.guild_id, action.at, key, data, target_id)
         told = Told(
-            key,
-            action.type,
-            action.guild_id,
-            action.at,
-            now + UNMATCHED_MS,
-            target_id,
+            *(key, action.type, action.guild_id, action.at, now + UNMATCHED_MS, target_id),
             seen=True,
             once=action.once,
         )
@@ -268,13 +263,14 @@ class ActionLog:
     # ------------------------------------------------------------------ memory
 
     def unexplained(self) -> Iterator[tuple[_Place, Told]]:
-        """Actions whose entry has not come, with their place."""
-        return ((place, told) for place, told in (*self._restored, *self._dispatches) if told.entry is None)
+        """Actions whose entry, or dispatch, has not come, with their place."""
+        known = (*self._restored, *self._dispatches, *self._entered)
+        return ((place, told) for place, told in known if told.entry is None or not told.seen)
 
     def restore(self, place: _Place, told: Told) -> None:
-        """Take up an action of the process before that waits for its entry."""
+        """Take up an action of the process before that waits for its entry or its dispatch."""
         self._open.setdefault(place, []).append(told)
-        self._restored.append((place, told))
+        (self._restored if told.entry is None else self._entered).append((place, told))
 
     def settle(self, now: int, *, all_of_them: bool = False) -> None:
         """Forget what has waited long enough; the order is that of the deadlines."""

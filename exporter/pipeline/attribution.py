@@ -210,9 +210,9 @@ class Attribution:
         self._lookups.permit(guild_id)
         self._groups.permit(guild_id)
 
-    def forget(self, guild_id: int) -> None:
-        """Forget a guild the bot was removed from."""
-        self._timeouts.forget(guild_id)
+    def forget(self, guild_id: int, wall: int) -> None:
+        """Forget a guild the bot was removed from at ``wall``."""
+        self._timeouts.forget(guild_id, wall)
         self._groups.forget(guild_id)
 
     def save(self, now: int) -> SavedModeration:
@@ -243,10 +243,11 @@ class Attribution:
                 item.kind,
                 item.guild_id,
                 item.at,
-                now + RESTORED_MS,
+                now + (RESTORED_MS if item.entry is None else WINDOW_MS),
                 item.target_id,
-                seen=True,
-                undone=True,  # for all that is known
+                item.entry,
+                seen=item.entry is None,
+                undone=item.entry is None,  # for all that is known
                 once=item.once,
             )
             log = self._structure if item.kind in STRUCTURE_TYPES else self._log

@@ -2,7 +2,8 @@
 
 A ban's row is begun by its dispatch and gets actor and reason from an entry of the audit log, which may come
 a moment later. If the process is killed in between, the next one finds the entry by catching up; without this
-it would take it for another ban, in every store and in the counts.
+it would take it for another ban, in every store and in the counts. It is the same where the entry comes first
+and the dispatch after the restart.
 """
 
 from __future__ import annotations

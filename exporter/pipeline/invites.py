@@ -145,15 +145,17 @@ class InviteTracker:
             if named:
                 self._uses.tell_at_once(fact, OAUTH, "oauth")
             return
+        arrival = Arrival(min(now - SETTLE_MS, now if since is None else since), now)
         if guild_id not in self._packed or self._waiting >= MAX_WAITING:
             if named:
                 self._uses.tell_at_once(fact, UNKNOWN, "unknown")
+            if guild_id in self._unread or guild_id in self._visits:
+                self._visit(guild_id).precede(fact, arrival)
             return
         visit = self._visit(guild_id)
         if named:
             self._uses.open(fact)
             self._waiting += 1
-        arrival = Arrival(min(now - SETTLE_MS, now if since is None else since), now)
         if visit.join(fact, arrival) and visit.asked is None and now >= visit.not_before:
             self._put(guild_id, visit, now)
 
@@ -183,6 +185,8 @@ class InviteTracker:
                 if not invite.vanity and (code not in before or invite.uses != before[code].uses):
                     self._uses.note(guild_id, invite, fact.at)
             found |= {code: before[code] for code in visit.made if code not in found and code in before}
+        else:
+            visit.begin(asked)
         self._packed[guild_id] = msgspec.msgpack.encode(list(found.values()))
         visit.made.clear()
 

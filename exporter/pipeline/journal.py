@@ -89,7 +89,7 @@ class SavedGroup(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SavedAction(msgspec.Struct, frozen=True, array_like=True):
-    """An action that has its row and waits for its audit-log entry."""
+    """An action that has its row and waits for its audit-log entry, or, having that, for its dispatch."""
 
     guild_id: int
     action: str
@@ -98,6 +98,7 @@ class SavedAction(msgspec.Struct, frozen=True, array_like=True):
     key: str
     kind: str
     once: str
+    entry: AuditEntry | None = None
 
 
 class SavedDeparture(msgspec.Struct, frozen=True, array_like=True):

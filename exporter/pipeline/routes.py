@@ -200,4 +200,4 @@ class Routes:
         for record in self._stages.directory.lose_guild(fact):
             self._stages.recorder.record(record)
         if not fact.unavailable:
-            self._stages.forget(fact.guild_id)
+            self._stages.forget(fact.guild_id, fact.at)

@@ -119,15 +119,15 @@ class Stages:
         """Now for timers, in ms: the wall clock may be set, and would then starve or fire them."""
         return round(self._clock.monotonic() * 1000)
 
-    def forget(self, guild_id: int) -> None:
-        """Let go of a guild the bot was removed from."""
+    def forget(self, guild_id: int, wall: int) -> None:
+        """Let go of a guild the bot was removed from at ``wall``."""
         # While it is known what the bot was told there: what was not told is not sure.
         self.invites.forget(guild_id, self.now())
         self.rights.forget(guild_id)
         self.catch_up.forget(guild_id)
         self.headcount.forget(guild_id)
         self.leftovers.lose_guild(guild_id, self.now())
-        self.attribution.forget(guild_id)
+        self.attribution.forget(guild_id, wall)
         self.parts.forget(guild_id)
         self.recorder.newcomers.pop(guild_id, None)
 

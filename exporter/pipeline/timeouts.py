@@ -203,10 +203,13 @@ class Timeouts:
 
     # ------------------------------------------------------------------ memory
 
-    def forget(self, guild_id: int) -> None:
-        """Forget a guild the bot was removed from."""
-        for place in [place for place in self._silences if place[0] == guild_id]:
-            del self._silences[place]
+    def forget(self, guild_id: int, wall: int) -> None:
+        """Forget a guild the bot was removed from at ``wall``; what had run out by then has run out."""
+        for place, silence in [item for item in self._silences.items() if item[0][0] == guild_id]:
+            if 0 < silence.until <= wall:
+                self._expire(place, silence.until)
+            else:
+                del self._silences[place]
 
     def save(self) -> list[SavedTimeout]:
         """The timeouts that run, for the journal."""

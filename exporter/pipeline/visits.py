@@ -113,6 +113,16 @@ class Visit:
         self.recent.append(arrival.told)
         return alone and not self._is_burst(arrival.told)
 
+    def precede(self, fact: Joined, arrival: Arrival) -> None:
+        """Somebody came before the first reading, which may not count their use yet."""
+        self.joins.append(Waiting(fact, arrival, told=True))
+        del self.joins[:-MOST_OPEN]
+
+    def begin(self, asked: Asked) -> None:
+        """Take the first reading: it has everybody whose use cannot be late any more."""
+        self.read_to = asked.since
+        self.joins = [one for one in self.joins if one.arrival.told + LATE_MS > asked.since]
+
     def _is_burst(self, now: int) -> bool:
         return len(self.recent) == BURST and now - self.recent[0] < BURST_MS
 

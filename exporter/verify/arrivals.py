@@ -53,6 +53,8 @@ class Arrivals:
     _began: int | None = None
     """When there was something to see for the first time."""
     _upsets: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    _untold: set[tuple[int, str]] = field(default_factory=set)
+    """Invites made while the bot was not told of any."""
 
     def take(self, line: LedgerLine) -> None:
         """Take a line; most are no arrival."""
@@ -62,6 +64,8 @@ class Arrivals:
             self._joins[line.guild_id, line.user_id] = line
         elif line.type == "INVITE_USE":
             self._use(line)
+        elif line.type == "INVITE_CREATE" and not line.visible:
+            self._untold.add((line.guild_id, line.code or ""))
         elif line.type in {"INVITE_DELETE", "INVITE_EXPIRED"}:
             self._ends[line.guild_id].append((line.at, line.code or ""))
         elif line.type in _UPSETS:
@@ -87,6 +91,7 @@ class Arrivals:
                 method=line.method,
                 clear=line.knowable,
                 optional=join is not None and join.n in self.sight.lost,
+                untold=(line.guild_id, line.code or "") in self._untold,
             )
         )
         if line.method != "oauth":

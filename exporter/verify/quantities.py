@@ -130,7 +130,8 @@ class InviteUse:
     """How somebody truly joined.
 
     ``clear``: whoever looks in time can be certain, since nothing else happened to the guild's invites around
-    that moment. ``optional``: the join was out of sight.
+    that moment. ``optional``: the join was out of sight. ``untold``: nobody was told that the invite was
+    made, so it may have come and gone between two readings.
     """
 
     guild_id: int
@@ -141,6 +142,7 @@ class InviteUse:
     method: str
     clear: bool = True
     optional: bool = False
+    untold: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A row may be less certain than the truth allows, but not often: of the joins that were clear, 99 in 100 must
 be ``exact``. A guess that says so (``probable``) may be wrong; ``ambiguous`` must hold the truth among its
-candidates; ``unknown`` names no code.
+candidates, unless nobody was told of that invite; ``unknown`` names no code.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _is_wrong(use: InviteUse, row: InviteRow) -> bool:
         case "probable":
             return False
         case "ambiguous":
-            among = use.invite_code is None or use.invite_code in row.candidates
+            among = use.untold or use.invite_code is None or use.invite_code in row.candidates
             return row.invite_code is not None or not among
         case "unknown":
             return row.invite_code is not None

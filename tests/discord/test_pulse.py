@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 
+import pytest
+from disnake.gateway import KeepAliveHandler
+
 from exporter.clock import ManualClock
 from exporter.discord.frames import FrameReader
 from exporter.telemetry import Telemetry
@@ -12,7 +15,9 @@ from exporter.telemetry import Telemetry
 class Socket:
     """As much of disnake's websocket as heartbeats touch."""
 
-    _keep_alive = None
+    _keep_alive: KeepAliveHandler | None = None
+    thread_id = 0
+    _max_heartbeat_timeout = 60.0
 
     def __init__(self) -> None:
         self.sent: list[object] = []
@@ -35,6 +40,17 @@ async def test_an_answer_is_measured_against_its_own_heartbeat_however_quick() -
         await reader.receive(acknowledged)
         assert abs(telemetry.gateway_latency.get("2") - trip) < 1e-6
     assert socket.sent == [{"op": 1, "d": None}] * 2
+
+
+async def test_disnake_warns_of_no_lag_where_there_is_none(caplog: pytest.LogCaptureFixture) -> None:
+    socket = Socket()
+    socket._keep_alive = keep_alive = KeepAliveHandler(ws=socket, interval=41.25, shard_id=0)
+    FrameReader(socket, lambda *_: None, Telemetry(), ManualClock())  # type: ignore[arg-type] # see Socket
+    keep_alive._last_send -= 41.25  # the heartbeat before, as its thread left it
+    await socket.send_heartbeat({"op": 1, "d": None})
+    keep_alive.ack()
+    assert keep_alive.latency < 10
+    assert not caplog.records
 
 
 async def test_an_answer_to_nothing_says_nothing() -> None:

@@ -93,10 +93,12 @@ def test_an_amendment_bears_the_time_and_the_person_of_its_row() -> None:
     )
 
 
-def test_only_a_row_begun_by_a_dispatch_has_to_be_saved() -> None:
+def test_a_row_has_to_be_saved_when_it_is_begun_if_something_more_will_tell_of_it() -> None:
     rows = Rows()
+    rows.take(audit("kick"))
+    assert rows.begun.take() is None, "its dispatch is that of the departure"
     rows.take(audit("ban"))
-    assert rows.begun.take() is None
+    assert rows.begun.take() is not None
     rows.take(act("ban"))
     assert rows.begun.take() is None, "it has its entry"
     rows.take(act("unban", AT + 1))

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.events.facts import Record
+from exporter.model import entry_key
 from exporter.pipeline.begun import MAX_BEGUN, BegunRows
 from exporter.pipeline.journal import (
     Begun,
@@ -122,3 +124,39 @@ def test_a_ban_after_a_restart_is_another_one_than_that_before_it() -> None:
     after.take(audit("ban", AT, 1))
     found = [entry for *_, entry in after.actions()]
     assert found == [audit("ban", AT, 1).entry_id, audit("ban", again, 2).entry_id]
+
+
+class Stores(Log):
+    """What a store makes of rows begun twice: one."""
+
+    def _record(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the callback's shape
+        del amends
+        self.rows.setdefault(record.key, {}).update(record.data)
+
+
+@pytest.mark.parametrize("found", ["before", "after"])
+def test_a_ban_whose_dispatch_comes_after_a_kill_is_one_row_with_its_entry(found: str) -> None:
+    before = Log()
+    before.take(audit("ban"))
+    after = Stores()
+    after.attribution.restore(add_begun(SavedModeration(), taken(before.attribution.begun)), 0)
+    facts = [audit("ban"), act("ban", AT + 3_000)]
+    after.take(*(facts if found == "before" else reversed(facts)))
+    assert list(after.rows) == [entry_key(audit("ban").entry_id)]
+    assert not after.attribution.save(0).actions
+
+
+@pytest.mark.parametrize("action", ["kick", "ban"])
+def test_a_departure_whose_entry_came_right_before_a_kill_is_not_left_a_leave(action: str) -> None:
+    """How far the audit log was taken was not committed, so the entry is found again."""
+    before = Log()
+    before.take(act("leave"))
+    begun = taken(before.attribution.begun)
+    before.take(audit(action))
+    after = Stores()
+    after.rows, after.kinds = before.rows, before.kinds
+    after.attribution.restore(add_begun(SavedModeration(), begun), 0)
+    after.take(audit(action))
+    after.wait()
+    (left,) = [row for key, row in after.rows.items() if key.startswith("leave:")]
+    assert (left["reason"], left["moderator_id"]) == (action, MODERATOR)

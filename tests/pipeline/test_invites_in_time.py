@@ -66,6 +66,21 @@ async def test_who_came_before_the_bot_was_removed_is_told_if_everybody_else_was
     assert not world.stage.undecided
 
 
+async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_somebody_elses() -> None:
+    world = World()
+    world.invites |= {"a": Invite(3), "b": Invite(1)}
+    world.stage.see_guild(GUILD)
+    world.tell_join()
+    world.wait(1_200)
+    user_id = world.tell_join()
+    world.use("a")
+    world.wait(1_500)
+    world.use("b")
+    world.settle()
+    told = world.told()[user_id]
+    assert (told["invite_code"], told["confidence"]) in {(None, "ambiguous"), ("b", "exact")}
+
+
 async def test_what_was_read_and_leaves_nobody_unexplained_is_not_looked_at_again() -> None:
     world = World().begin(a=Invite(3))
     world.join("a")

@@ -124,9 +124,17 @@ def test_a_timeout_runs_out_over_a_restart() -> None:
 def test_timeouts_of_a_guild_that_is_gone_are_forgotten() -> None:
     log = Log()
     log.take(set_())
-    log.attribution.forget(GUILD)
+    log.attribution.forget(GUILD, log.wall)
     log.wait(100 * SECOND)
     assert log.counts == {"timeout": 1}
+
+
+def test_a_timeout_that_ran_out_right_before_its_guild_was_gone_has_run_out() -> None:
+    log = Log()
+    log.take(set_())
+    log.wait(61 * SECOND)
+    log.attribution.forget(GUILD, log.wall)
+    assert log.counts == {"timeout": 1, "timeout_expired": 1}
 
 
 def test_nothing_is_open_once_a_timeout_has_run_out() -> None:

@@ -102,6 +102,15 @@ def test_ambiguous_must_hold_the_truth_and_unknown_must_name_nothing(book: Book)
     assert not book.judge(row(1, "aaa", **unknown), row(2, None, **unknown))["invite rows"]
 
 
+def test_an_invite_nobody_was_told_of_may_be_missing_among_several(book: Book) -> None:
+    only = {"confidence": "ambiguous", "candidates": frozenset({"aaa"})}
+    book.write("INVITE_CREATE", 0, code="bbb", visible=False)
+    book.join(1, 100)
+    book.join(2, 200, "bbb")
+    assert book.judge(row(1, None, **only), row(2, None, **only)) == RIGHT
+    assert not book.judge(row(1, None, **only), row(2, "aaa"))["invite rows"]
+
+
 def test_joins_that_were_clear_have_to_be_exact(book: Book) -> None:
     for user in range(200):
         book.join(user, user * FAR)
