@@ -21,7 +21,7 @@ demo: $(INSTALLED)  ## a simulated Discord observed for DURATION, and every numb
 
 test: $(INSTALLED_DEV)  ## all tests, against real servers where they can be installed
 	@scripts/servers
-	@$(PYTHON_IN) -m pytest -n 2 -q $(ARGS)
+	@$(PYTHON_IN) -m pytest -n 4 --dist worksteal -q $(ARGS)
 
 check: $(INSTALLED_DEV)  ## format, lint, types, import contracts
 	@$(VENV)/bin/ruff format --check --quiet . || { echo "run: make format"; exit 1; }

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from exporter.discord.dispatches import LABELS
+from exporter.events.catalogue import full_catalogue
 from tests.e2e.programs import until
 from tests.scale import scaled
 
@@ -74,9 +75,14 @@ def mutate(value: object, draw) -> object:
     return value if draw(st.integers(0, 14)) else draw(scalars())
 
 
+EVERYTHING = {"events": dict.fromkeys(full_catalogue().events, True)}
+"""What is off by default reads payloads too."""
+
+
 async def test_hostile_payloads_through_the_socket(simulation, exporter):
     await simulation.start("--rate", "20", "--seed", "9")
     exporter.api_url = simulation.url
+    exporter.settings = EVERYTHING
     await exporter.start()
     kinds = [fixture.stem for fixture in FIXTURES]
     assert len(kinds) > 15
@@ -119,6 +125,7 @@ async def test_mutated_recorded_payloads_through_the_socket(simulation, exporter
     collect()
     await simulation.start("--rate", "20", "--seed", str(seed))
     exporter.api_url = simulation.url
+    exporter.settings = EVERYTHING
     await exporter.start()
     for kind, body in payloads:
         await simulation.control("inject", body, type=kind)
