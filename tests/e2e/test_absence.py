@@ -139,7 +139,7 @@ async def test_a_kill_in_the_middle_of_catching_up_loses_and_repeats_nothing(sim
     await begin(simulation, exporter)
     assert await exporter.terminate() == 0
     await stay_away(simulation)
-    await simulation.control("rest", delay="0.5", seconds="120")
+    await simulation.control("rest", delay="0.3", seconds="120")
     for _ in range(2):
         before = len(recovered(exporter))
         exporter.port = 0
