@@ -50,8 +50,9 @@ class Attribution:
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
     ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``streams`` knows
-    in what order things happened; ``ask`` puts questions, and ``blind`` says in which guilds the audit log
-    may not be read. ``now`` is in ms on a clock that never steps, ``wall`` in ms since the epoch.
+    in what order things happened; ``ask`` puts questions, ``blind`` says in which guilds the audit log may
+    not be read, and ``behind`` in which it is still to be read after a gap. ``now`` is in ms on a clock that
+    never steps, ``wall`` in ms since the epoch.
     """
 
     def __init__(
@@ -63,6 +64,7 @@ class Attribution:
         streams: Streams,
         ask: Ask | None = None,
         blind: Callable[[int], bool] = lambda _: False,
+        behind: Callable[[int], bool] = lambda _: False,
     ) -> None:
         audited = any(kind in types for kind in (ENTRY_CREATE, *STRUCTURE_TYPES))
         self._asks = ask is not None and audited
@@ -74,7 +76,9 @@ class Attribution:
         self._groups = Groups(ask or _ask_nobody, blind if self._asks else _everywhere)
         self._departures = Departures(self._log, streams, self.begun, self._waits, self._is_blind)
         self._streams = streams
-        self._timeouts = Timeouts(self._log, self._lookups)
+        self._timeouts = Timeouts(
+            self._log, self._lookups, lambda guild_id: behind(guild_id) or streams.is_silent(guild_id)
+        )
         self._misses: dict[Told | Departure, Miss] = {}
 
     def _waits(self, departure: Departure) -> bool:

@@ -88,6 +88,10 @@ class CatchUp:
         """Guilds whose log has not been read to its end since their session started."""
         return len(self._behind)
 
+    def is_behind(self, guild_id: int) -> bool:
+        """Whether a guild's log is still to be read after a gap."""
+        return guild_id in self._behind or guild_id in self._expected
+
     # ------------------------------------------------------------------ what is remembered
 
     def marks(self, guild_ids: Iterable[int]) -> dict[int, Mark]:
@@ -236,9 +240,7 @@ class CatchUp:
             log.info(
                 "caught up on the audit logs of %d guilds after %.0f s: %d entries, %d guilds refused",
                 len(done.guilds),
-                (now - done.since) / 1000,
-                done.entries,
-                done.refused,
+                *((now - done.since) / 1000, done.entries, done.refused),
             )
 
     def tick(self, now: int) -> None:
@@ -252,9 +254,7 @@ class CatchUp:
             self._progress.told = now
             log.info(
                 "catching up on the audit logs: %d of %d guilds left, %d entries so far",
-                len(self._behind),
-                len(self._progress.guilds),
-                self._progress.entries,
+                *(len(self._behind), len(self._progress.guilds), self._progress.entries),
             )
         for guild_id in [guild for guild in self._behind if not self._possible(guild)]:
             self._refuse(guild_id, now)

@@ -135,12 +135,14 @@ class Pipeline:
     async def flush(self) -> bool:
         """Close every window now, as deltas, and commit all there is; False if the disk refuses.
 
-        Waits for actions that are not decided yet, for as long as what explains them may still turn up.
+        Waits for actions that are not decided yet, for as long as what explains them may still turn up; for
+        no timeout that ends meanwhile, or it would wait for one after the other.
         """
+        asked = self._clock.now_ms()
         self._attribution.hurry(self._stages.now())
         self._stages.invites.hurry(self._stages.now())
         for _ in range(FLUSH_POLLS):
-            undecided = self._attribution.undecided(self._clock.now_ms())
+            undecided = self._attribution.undecided(asked)
             if not (undecided or self._stages.invites.undecided or self._stages.catch_up.behind):
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)

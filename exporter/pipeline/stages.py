@@ -112,6 +112,7 @@ class Stages:
             self.streams,
             ask,
             lambda guild_id: self.rights.lacks(guild_id, AUDIT),
+            self.catch_up.is_behind,
         )
         self.committer = Committer(spool, batching, clock, telemetry, self.attribution.begun)
 

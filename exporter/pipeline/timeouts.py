@@ -7,12 +7,14 @@ an update for any other reason shows a timeout as well.
 
 A timeout that was neither lifted nor changed has run out at its end. That is recorded a window later, so
 that whatever was done before is known by then, and under the end it was to have, so that it is one row after
-a restart.
+a restart. While a guild's audit log is still to be read, or its connection is silent, it may yet be told that
+the timeout was lifted or changed before its end; until then the end has only passed.
 """
 
 from __future__ import annotations
 
 import heapq
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.events.facts import AuditEntry, MemberSilence, Person
@@ -58,13 +60,18 @@ class Held:
 
 
 class Timeouts:
-    """Every timeout that runs. ``now`` is steady, ``wall`` the time of day; both in ms."""
+    """Every timeout that runs. ``now`` is steady, ``wall`` the time of day; both in ms.
 
-    def __init__(self, log: ActionLog, lookups: LookUps) -> None:
+    ``untold`` says of which guilds something from before may still be told.
+    """
+
+    def __init__(self, log: ActionLog, lookups: LookUps, untold: Callable[[int], bool]) -> None:
         self._log = log
         self._lookups = lookups
+        self._untold = untold
         self._silences: dict[_Place, Silence] = {}
         self._ends: list[tuple[int, int, int]] = []
+        self._passed: dict[_Place, list[Silence]] = {}
         self._held: dict[Held, None] = {}
         self._said: dict[tuple[_Place, int], int] = {}
         self._automatic: dict[_Place, int] = {}
@@ -74,8 +81,14 @@ class Timeouts:
 
     def open(self, wall: int) -> int:
         """Updates held back, and timeouts that have run out and are not recorded yet."""
-        return len(self._held) + sum(
-            1 for until, *place in self._ends if until <= wall and self._ends_at((place[0], place[1]), until)
+        return (
+            len(self._held)
+            + sum(
+                1
+                for until, *place in self._ends
+                if until <= wall and self._ends_at((place[0], place[1]), until)
+            )
+            + sum(not self._untold(guild_id) for guild_id, _ in self._passed)
         )
 
     def _ends_at(self, place: _Place, end: int) -> bool:
@@ -88,6 +101,8 @@ class Timeouts:
         """An entry that sets, changes or lifts a timeout; it has a row of its own."""
         place = (entry.guild_id, entry.target_id)
         self._explain(place, entry.until, now)
+        if self._correct(place, entry):
+            return
         before = self._silences.get(place)
         if before is not None and before.set_at > entry.at:
             return
@@ -97,6 +112,19 @@ class Timeouts:
             # Remembered, so that the entry of the timeout itself, if it comes later, does not set it again.
             self._silences[place] = Silence(0, entry.at)
             heapq.heappush(self._ends, (entry.at, *place))
+
+    def _correct(self, place: _Place, entry: AuditEntry) -> bool:
+        """Forget ends that have passed of timeouts that an entry changed or lifted before.
+
+        Returns whether the entry is that of one whose end has passed.
+        """
+        ended = self._passed.pop(place, [])
+        known = any(silence.until == entry.until for silence in ended)
+        if not known:
+            ended = [silence for silence in ended if not silence.set_at < entry.at < silence.until]
+        if ended:
+            self._passed[place] = ended
+        return known
 
     def execute(self, guild_id: int, user_id: int, now: int) -> None:
         """AutoModeration timed somebody out: the one update that shows it has no entry."""
@@ -175,6 +203,8 @@ class Timeouts:
         while self._ends and self._ends[0][0] + WINDOW_MS <= wall:
             until, guild_id, user_id = heapq.heappop(self._ends)
             self._expire((guild_id, user_id), until)
+        for place in [place for place in self._passed if not self._untold(place[0])]:
+            self._run_out(place)
 
     def _expire(self, place: _Place, end: int) -> None:
         silence = self._silences.get(place)
@@ -183,11 +213,21 @@ class Timeouts:
         del self._silences[place]
         if not silence.until:
             return
+        if place not in self._passed and len(self._passed) >= MAX_TIMEOUTS:
+            self._run_out(next(iter(self._passed)))
+        self._passed.setdefault(place, []).append(silence)
+        if not self._untold(place[0]):
+            self._run_out(place)
+
+    def _run_out(self, place: _Place) -> None:
+        """Record the ends that have passed."""
         guild_id, user_id = place
-        data = {"target_user_id": user_id, "target_username": silence.name or None, "until": end}
-        self._log.begin(
-            "timeout_expired", guild_id, end, f"timeout_expired:{guild_id}:{user_id}:{end}", data, user_id
-        )
+        for silence in self._passed.pop(place):
+            end = silence.until
+            data = {"target_user_id": user_id, "target_username": silence.name or None, "until": end}
+            self._log.begin(
+                "timeout_expired", guild_id, end, f"timeout_expired:{guild_id}:{user_id}:{end}", data, user_id
+            )
 
     def _record(self, held: Held, now: int) -> None:
         """A timeout by somebody unknown."""
@@ -210,17 +250,20 @@ class Timeouts:
                 self._expire(place, silence.until)
             else:
                 del self._silences[place]
+        for place in [place for place in self._passed if place[0] == guild_id]:
+            self._run_out(place)
 
     def save(self) -> list[SavedTimeout]:
-        """The timeouts that run, for the journal."""
+        """The timeouts that run, and those of which it is not sure that they ran out, for the journal."""
+        passed = [(place, silence) for place, ended in self._passed.items() for silence in ended]
         return [
-            SavedTimeout(guild_id, user_id, silence.until, silence.set_at, silence.name)
-            for (guild_id, user_id), silence in self._silences.items()
+            SavedTimeout(*place, silence.until, silence.set_at, silence.name)
+            for place, silence in (*passed, *self._silences.items())
             if silence.until
         ]
 
     def restore(self, saved: list[SavedTimeout]) -> None:
-        """Take up the timeouts of the process before; those that ended meanwhile have run out."""
+        """Take up the timeouts of the process before; those that ended meanwhile run out."""
         for item in saved:
             self._set((item.guild_id, item.user_id), item.until, item.set_at, item.name)
 

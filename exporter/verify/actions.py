@@ -73,7 +73,8 @@ class Actions:
         """Take a line; most are no action."""
         match line.type:
             case "GUILD_BAN_ADD" | "GUILD_BAN_REMOVE":
-                self._add(line, _BANS[line.type], line.reason, optional=self._is_lost(line))
+                untold = self._is_lost(line) and self._is_blind(line)
+                self._add(line, _BANS[line.type], line.reason, optional=untold)
             case "GUILD_MEMBER_REMOVE":
                 self._remove(line)
             case "MESSAGE_DELETE" if line.audit_entry_id:
@@ -126,7 +127,9 @@ class Actions:
             self._rows.append(replace(earlier, optional=True))
         if line.until:
             row = ModerationRow(line.guild_id, "timeout_expired", line.target_user_id)
-            self._silenced[place] = ExpectedRow(row, optional=unseen)
+            # How long one by AutoMod is, is seen from the member only; of other timeouts the entry says it.
+            unended = unseen or (line.action == "automod_timeout" and self._is_lost(line))
+            self._silenced[place] = ExpectedRow(row, optional=unended)
 
     def _expire(self, line: LedgerLine) -> None:
         expected = self._silenced.pop((line.guild_id, line.target_user_id), None)

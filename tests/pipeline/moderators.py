@@ -85,6 +85,7 @@ class Log:
         self.steady, self.wall = 0, AT
         self.clock = ManualClock(AT)
         self.streams = Streams(self.clock)
+        self.behind: set[int] = set()
         self.attribution = Attribution(
             self._record,
             self._count,
@@ -93,6 +94,7 @@ class Log:
             self.streams,
             None if silent else self.asked.append,
             lambda _: blind,
+            self.behind.__contains__,
         )
 
     def _record(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the callback's shape

@@ -150,6 +150,23 @@ def test_a_session_that_is_resumed_asks_for_nothing() -> None:
     assert not discord.asked
 
 
+def test_a_guild_is_behind_from_the_end_of_one_process_until_its_log_was_read_by_another() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1, 2))
+    finish(stage, discord)
+    assert not stage.is_behind(1)
+    after = restart(stage, discord, (1, 2))
+    assert after.is_behind(1), "it was not seen again yet"
+    open_session(after, (1,))
+    assert after.is_behind(1), "its log was not read"
+    finish(after, discord)
+    assert not after.is_behind(1)
+    assert after.is_behind(2)
+    after.forget(2)
+    assert not after.is_behind(2)
+
+
 def test_what_is_told_live_before_the_gap_is_read_does_not_hide_the_gap() -> None:
     discord = Discord()
     stage = begin(discord)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.events.facts import AuditEntry, MemberSilence, Person
+from exporter.events.facts import AuditEntry, MemberSilence, Person, ShardNews
 from tests.pipeline.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 SECOND = 1000
@@ -119,6 +119,64 @@ def test_a_timeout_runs_out_over_a_restart() -> None:
     after.settle()
     assert after.counts == {"timeout_expired": 1}
     assert not after.attribution.save(after.steady).timeouts
+
+
+def restarted(before: Log, wall_seconds: int) -> Log:
+    """The next process, in which the guild's audit log is still to be read."""
+    after = Log()
+    after.behind.add(GUILD)
+    after.attribution.restore(before.attribution.save(0), 0)
+    after.pass_to(wall_seconds * SECOND)
+    after.settle()
+    assert not after.rows, "it may have been lifted"
+    return after
+
+
+@pytest.mark.parametrize("change", [lifted(AT + 9 * SECOND, 1), set_(AT + 900 * SECOND, AT + 9 * SECOND, 1)])
+def test_one_changed_while_nobody_watched_never_runs_out_at_its_first_end(change: AuditEntry) -> None:
+    before = Log()
+    before.take(set_())
+    after = restarted(restarted(before, 500), 510)
+    after.take(change)
+    after.behind.clear()
+    after.wait(100 * SECOND)
+    assert after.counts == {change.action: 1}
+
+
+@pytest.mark.parametrize("read", [True, False])
+def test_one_not_lifted_while_nobody_watched_runs_out_when_that_is_known(read: bool) -> None:  # noqa: FBT001 - a table
+    before = Log()
+    before.take(set_())
+    after = restarted(before, 500)
+    after.take(set_(), lifted(END + SECOND, 1))
+    if read:
+        after.behind.clear()
+        assert after.attribution.undecided(after.wall) == 1
+        after.settle()
+    else:
+        after.attribution.forget(GUILD, after.wall)
+    assert after.counts == {"timeout": 1, "timeout_removed": 1, "timeout_expired": 1}
+
+
+def test_one_set_again_before_the_audit_log_was_read_leaves_the_end_of_the_first_open() -> None:
+    before = Log()
+    before.take(set_())
+    after = restarted(before, 500)
+    after.take(set_(AT + 600 * SECOND, AT + 501 * SECOND, 2), lifted(AT + 9 * SECOND, 1))
+    after.behind.clear()
+    after.wait(60 * SECOND)
+    assert after.counts == {"timeout": 1, "timeout_removed": 1}
+
+
+def test_one_lifted_while_the_connection_was_silent_never_runs_out() -> None:
+    log = Log()
+    log.take(set_())
+    log.streams.take(ShardNews(0, "lost"))
+    log.wait(100 * SECOND)
+    log.take(lifted(END - SECOND, 1))
+    log.streams.take(ShardNews(0, "settled"))
+    log.wait(100 * SECOND)
+    assert log.counts == {"timeout": 1, "timeout_removed": 1}
 
 
 def test_timeouts_of_a_guild_that_is_gone_are_forgotten() -> None:

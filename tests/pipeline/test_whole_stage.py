@@ -82,6 +82,27 @@ async def test_a_message_is_booked_on_the_window_of_its_id(site: Site, payload: 
     assert entry.at == earlier // 60_000 * 60_000 == 1_699_999_920_000
 
 
+async def test_a_flush_waits_for_what_has_ended_and_for_nothing_that_ends_meanwhile(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    ends = (5, 15)  # seconds from now
+    for number, end in enumerate(ends):
+        until = datetime.fromtimestamp(site.clock.now_ms() / 1000 + end, UTC).isoformat()
+        entry = payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "timeout")
+        entry |= {"id": str(int(entry["id"]) + number), "target_id": str(MASON + number)}
+        entry["changes"][0]["new_value"] = until
+        site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", entry)
+    site.clock.advance(10)
+    flush = asyncio.create_task(pipeline.flush())
+    await asyncio.sleep(0)
+    site.clock.advance(10)
+    async with asyncio.timeout(10):
+        assert await flush
+    kept = [entry for entry in await site.entries() if entry.data.get("action") == "timeout_expired"]
+    assert [entry.data["target_user_id"] for entry in kept] == [MASON]
+
+
 async def test_voice_leaves_with_its_window_and_not_a_second_time(
     site: Site, payload: Payload, sum_series: SumSeries
 ) -> None:

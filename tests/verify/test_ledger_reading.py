@@ -300,10 +300,14 @@ def test_a_lost_edit_may_be_seen_through_a_later_update(scribe: Scribe) -> None:
     assert amount(scribe.read(), "message_edits") == Amount(0, above=1)
 
 
-def test_a_lost_ban_may_be_learnt_from_the_audit_log(scribe: Scribe) -> None:
+def test_a_lost_ban_is_learnt_from_its_entry_and_may_be_from_one_read_later(scribe: Scribe) -> None:
     lost = scribe.ban()
-    scribe.entry()
+    entry = scribe.entry()
     scribe.lose(lost)
+    expected = scribe.read()
+    assert amount(expected, "bans") == Amount(1)
+    assert not expected.rows[0].optional, "its entry was told"
+    scribe.lose(entry)
     expected = scribe.read()
     assert amount(expected, "bans") == Amount(0, above=1)
     assert expected.rows[0].optional

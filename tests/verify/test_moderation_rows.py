@@ -188,6 +188,19 @@ def test_an_automod_row_needs_no_entry_and_has_no_moderator(scribe: Scribe, agre
     assert not agrees(replace(row, moderator_id=U))
 
 
+def test_how_long_a_timeout_by_automod_is_says_nothing_but_the_member(scribe: Scribe, agrees: Judge) -> None:
+    told = scribe.act("automod_timeout", moderator_id=None, reason=None, visible=True, until=60)
+    scribe.write("TIMEOUT_EXPIRED", target_user_id=str(U), until=60, member=True)
+    row = ModerationRow(G, "automod_timeout", U, None, None, E)
+    expired = ModerationRow(G, "timeout_expired", U)
+    assert agrees(row, expired)
+    assert not agrees(row)
+    scribe.write("LOST", refs=[told])
+    assert agrees(row)
+    assert agrees(row, expired)
+    assert not agrees(expired)
+
+
 def test_ones_own_nickname_is_no_row(scribe: Scribe, agrees: Judge) -> None:
     scribe.write("OWN_NICK", user_id=str(U), nick="x", audit_entry_id=str(E))
     assert agrees()
