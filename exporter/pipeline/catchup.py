@@ -80,6 +80,9 @@ class CatchUp:
         self._expected: set[int] = set()
         self._refused: set[int] = set()
         self._retries: dict[int, int] = {}
+        self.newly_seen = False
+        """Whether a guild was seen for the first time since marks were taken: without its mark the next
+        process would not know that it missed anything."""
         self._unsaved: set[int] = set()
         self._progress: _Progress | None = None
 
@@ -109,6 +112,7 @@ class CatchUp:
 
     def take_unsaved(self) -> dict[int, Mark]:
         """The marks that have changed since the last call; whoever takes them commits them."""
+        self.newly_seen = False
         unsaved, self._unsaved = self._unsaved, set()
         return self.marks(unsaved)
 
@@ -136,6 +140,7 @@ class CatchUp:
         """A guild can be seen: for the first time ever, in a new session or after an outage."""
         self._expected.discard(guild_id)
         if guild_id not in self._floors:
+            self.newly_seen = True
             # What was done right before is told by the gateway right after.
             back = round(self._config.first_start * 1000) or OVERTAKING_MS
             self._set_floor(guild_id, _id_at(at - back))

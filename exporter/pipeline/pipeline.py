@@ -184,7 +184,7 @@ class Pipeline:
         full = self._aggregate.cell_count() > self._batching.max_cells
         await self._windows.close(everything=full)
         due = self._clock.monotonic() - self._saved >= self._batching.journal_interval
-        if due or self._stages.voice_journal.full:
+        if due or self._stages.voice_journal.full or self._stages.catch_up.newly_seen:
             self._saved = self._clock.monotonic()
             await self._windows.save()
         self._telemetry.unspooled.set(self._committer.waiting)

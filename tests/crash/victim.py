@@ -24,7 +24,7 @@ from exporter.clock import SystemClock
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
 from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.pipeline.journal import Added, decode_part
+from exporter.pipeline.journal import Added, Part, decode_part
 from exporter.pipeline.pipeline import Pipeline
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.sink import InfluxSink
@@ -56,8 +56,9 @@ class Witness:
     async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
         number = await self._spool.append(entries, journal=journal, forget=forget)
         lines = [f"ban {entry.data['target_user_id']}" for entry in entries if entry.type == "GUILD_BAN_ADD"]
-        if journal is not None:
-            for step in decode_part(journal).steps:
+        part = decode_part(journal) if journal is not None else None
+        if isinstance(part, Part):
+            for step in part.steps:
                 if isinstance(step, Added):
                     lines += [f"message {cell[5]}" for cell in step.cells if cell[1] == "messages"]
         if lines:

@@ -365,3 +365,14 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
     kept += pending
     truth = Counter((guild_id, made) for guild_id, log in discord.logs.items() for made in log)
     assert kept == truth
+
+
+def test_a_guild_seen_for_the_first_time_is_to_be_marked_at_once() -> None:
+    stage = begin(Discord())
+    stage.take_unsaved()
+    assert not stage.newly_seen
+    stage.see_guild(99, 1_700_000_000_000, 0)
+    assert stage.newly_seen
+    assert 99 in stage.take_unsaved()
+    stage.see_guild(99, 1_700_000_001_000, 0)
+    assert not stage.newly_seen
