@@ -155,13 +155,17 @@ class DiscordSource:
             raise RuntimeError(msg)
 
     async def _serve(self, token: str) -> None:
+        def identifying(shard: int) -> None:
+            gate.sent(shard)  # made below, since it needs the client
+            self._tell(shard, "identifying")
+
         client = LeanClient(
             self._telemetry,
             intents=self._mask,
             compress=self._config.compress,
             silence=self._config.heartbeat_timeout,
             attach=self._attach,
-            identifying=lambda shard: gate.sent(shard),  # noqa: PLW0108 - the gate needs the client to be made
+            identifying=identifying,
         )
         try:
             await client.login(token)

@@ -178,8 +178,9 @@ class SessionStarted(msgspec.Struct, frozen=True):
 class ShardNews(msgspec.Struct, frozen=True):
     """What became of a shard's connection.
 
-    ``lost``; ``resuming``, before the replay of what was missed; ``settled``, once a replay is over or a new
-    session began; ``heard``, a sign of life that is no dispatch.
+    ``lost``; ``identifying``, before a new session begins; ``resuming``, before the replay of what was
+    missed; ``settled``, once a replay is over or a new session began; ``heard``, a sign of life that is no
+    dispatch.
     """
 
     shard: int

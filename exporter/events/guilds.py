@@ -73,7 +73,7 @@ class ShardPayload(msgspec.Struct):
     """Not Discord's: the source tells of its own connections by dispatches named SHARD."""
 
     shard: int
-    state: Literal["lost", "resuming", "settled", "heard"]
+    state: Literal["lost", "identifying", "resuming", "settled", "heard"]
 
 
 class ThreadList(msgspec.Struct):

@@ -12,7 +12,7 @@ gives the same open windows. Its parts and the snapshots are committed together,
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Callable, Container, Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
@@ -75,12 +75,20 @@ class Aggregate:
     """All counters of the process.
 
     ``totals`` holds the running sums since the start by slot and guild, ``channel_totals`` by measure, guild
-    and channel; both are read by the exposition.
+    and channel; both are read by the exposition. ``predates`` says whether a moment in a guild was before its
+    session began: an occurrence of then that is told now was counted by the process before, or was missed.
     """
 
     def __init__(
-        self, catalogue: Catalogue, kinds: Iterable[Kind], parents: dict[int, int], *, channels: bool
+        self,
+        catalogue: Catalogue,
+        kinds: Iterable[Kind],
+        parents: dict[int, int],
+        *,
+        channels: bool,
+        predates: Callable[[int, int], bool] = lambda _guild_id, _at: False,
     ) -> None:
+        self._predates = predates
         self._slots = {slot for measure in catalogue.measures.values() for slot in measure.slots.values()}
         self._live = {
             slot for measure in catalogue.measures.values() if measure.live for slot in measure.slots.values()
@@ -112,7 +120,7 @@ class Aggregate:
         """Book one count. A thread's activity is its parent's."""
         if count.slot not in self._slots:
             return
-        if count.once is not None and self._repeats(count.once):
+        if count.once is not None and (self._repeats(count.once) or self._predates(count.guild_id, count.at)):
             return
         at = count.at
         channel = count.channel_id

@@ -77,7 +77,9 @@ class Stages:
         }
         self.lengths = {name: length for name, length in lengths.items() if name in catalogue.events}
         kinds = [Kind(name, length) for name, length in self.lengths.items()]
-        self.aggregate = Aggregate(catalogue, kinds, self.directory.parents, channels=channels)
+        self.aggregate = Aggregate(
+            catalogue, kinds, self.directory.parents, channels=channels, predates=self.streams.predates
+        )
         self.leftovers = Leftovers(self.aggregate)
         self.levels = Levels(levels, catalogue, self.directory.people.get, telemetry.levels_forgotten.add)
         self.recorder = Recorder(

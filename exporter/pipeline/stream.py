@@ -67,6 +67,7 @@ class Streams:
         self._messages: dict[int, tuple[int, int]] = {}
         self._open: dict[int, deque[Moment]] = {}
         self._gaps: dict[int, deque[Moment]] = {}
+        self._began: dict[int, int] = {}
         self._before = 0
         self.shards = 1
 
@@ -111,6 +112,10 @@ class Streams:
         self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
         self._wait_for_message(shard, gap)
 
+    def predates(self, guild_id: int, at: int) -> bool:
+        """Whether something was before the guild's session began, which tells of it only in passing."""
+        return at < self._began.get(self.shard_of(guild_id), 0)
+
     def missed(self, guild_id: int, since: int, until: int) -> bool:
         """Whether something that happened between two moments may never have been told."""
         gaps = self._gaps.get(self.shard_of(guild_id), ())
@@ -131,10 +136,12 @@ class Streams:
         return bool(self._replays)
 
     def take(self, news: ShardNews) -> None:
-        """Follow a connection: lost, resuming, and settled again by RESUMED or READY."""
+        """Follow a connection: lost, identifying or resuming, and settled again by READY or RESUMED."""
         shard = news.shard
         if news.state == "lost":
             self._silent.add(shard)
+        elif news.state == "identifying":
+            self._began[shard] = self._clock.now_ms()
         elif news.state == "resuming":
             self._replays[shard] = self._last.get(shard, self._clock.now_ms())
         elif news.state == "heard":

@@ -230,6 +230,22 @@ def test_a_part_comes_back_from_its_bytes() -> None:
     assert decode_part(encode_part(part)) == part
 
 
+def test_an_occurrence_from_before_the_session_is_not_counted_again() -> None:
+    aggregate = Aggregate(
+        CATALOGUE,
+        [Kind("k", MINUTE)],
+        {},
+        channels=False,
+        predates=lambda guild_id, at: (guild_id, at) < (1, BASE),
+    )
+    for number, at in enumerate((BASE - 1, BASE)):
+        aggregate.add(Count(EDITS.slot, 1, at, once=(number, at)))
+        aggregate.add(Count(MESSAGES["human"], 1, at, 2, 3))
+    aggregate.fold()
+    assert aggregate.totals[EDITS.slot] == {1: 1}
+    assert aggregate.totals[MESSAGES["human"]] == {1: 2}
+
+
 def test_a_repeated_occurrence_counts_once() -> None:
     aggregate = make()
     for _ in range(3):

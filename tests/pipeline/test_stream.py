@@ -47,6 +47,21 @@ def test_nothing_in_a_replay_lies_in_the_future(streams: Streams) -> None:
     assert streams.date(0, NOW) == NOW
 
 
+def test_what_was_before_its_session_began_is_told_only_in_passing(
+    streams: Streams, clock: ManualClock
+) -> None:
+    assert not streams.predates(GUILD, NOW - 1)
+    streams.take(ShardNews(0, "identifying"))
+    streams.take(ShardNews(0, "settled"))
+    assert streams.predates(GUILD, NOW - 1)
+    assert not streams.predates(GUILD, NOW)
+    clock.advance(60)
+    streams.take(ShardNews(0, "lost"))
+    streams.take(ShardNews(0, "resuming"))
+    streams.take(ShardNews(0, "settled"))
+    assert not streams.predates(GUILD, NOW + 30_000), "a resumed session tells of what was missed, too"
+
+
 def test_another_shard_s_replay_changes_nothing(streams: Streams) -> None:
     streams.take(ShardNews(1, "resuming"))
     assert streams.date(0, NOW + 7) == NOW + 7
