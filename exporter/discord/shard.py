@@ -40,6 +40,16 @@ _RESUMABLE_CODE: Final = 4000
 _SESSION_ENDING_CODES: Final = frozenset({4007, 4009})
 """Invalid sequence and session timed out: Discord asks for a new session."""
 
+_PARTING: Final = (
+    disnake.ConnectionClosed,
+    ReconnectWebSocket,
+    OSError,
+    TimeoutError,
+    aiohttp.ClientError,
+    RuntimeError,
+)
+"""How a connection may end that is being left."""
+
 _CUT_OFF: Final = 1006
 """What a socket says that saw no closing handshake (RFC 6455 §7.1.5), as after our own timeout."""
 
@@ -154,6 +164,7 @@ class Shard:
             try:
                 await self._live()
             except asyncio.CancelledError:
+                await self._take_leave()
                 await self._hang_up(CLOSE_CODE)
                 raise
             except Exception as error:
@@ -227,6 +238,18 @@ class Shard:
             "resumed" if self._session else "started anew",
             exc_info=None if isinstance(error, _EXPECTED) else error,
         )
+
+    async def _take_leave(self) -> None:
+        """Say goodbye, and take what Discord sends until it has heard it: what was sent is not sent again."""
+        ws = self._ws
+        if ws is None or not self.connected:
+            return
+        with suppress(*_PARTING):
+            async with asyncio.timeout(self._pace.hang_up):
+                # aiohttp's own close throws away what still comes.
+                await ws.socket._writer.close(CLOSE_CODE)  # noqa: SLF001 - no public way; guarded by tests
+                while True:
+                    await ws.poll_event()
 
     async def _hang_up(self, code: int) -> None:
         """Leave no socket and no heartbeat thread behind."""

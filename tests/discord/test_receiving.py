@@ -145,6 +145,20 @@ async def test_a_heartbeat_discord_asks_for_is_sent_at_once(gateway: Gateway, st
     await until(lambda: gateway.heartbeats == 2)
 
 
+@pytest.mark.parametrize("compress", [True, False])
+async def test_what_was_sent_before_a_close_was_heard_is_taken(
+    gateway: Gateway, start: Start, *, compress: bool
+) -> None:
+    harness = start(compress=compress)
+    connection = await gateway.connected()
+    await harness.connected()
+    for _ in range(500):
+        await connection.dispatch("MESSAGE_CREATE", MESSAGE)
+    await harness.source.close()
+    assert harness.telemetry.gateway_events.get("MESSAGE_CREATE") == 500
+    assert gateway.close_codes == [1000]
+
+
 async def test_close_ends_the_session_and_run_returns(gateway: Gateway, start: Start) -> None:
     harness = start()
     connection = await gateway.connected()
