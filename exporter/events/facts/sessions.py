@@ -1,0 +1,28 @@
+"""What becomes of the connections themselves."""
+
+from __future__ import annotations
+
+import msgspec
+
+
+class SessionStarted(msgspec.Struct, frozen=True):
+    """A shard has a new session, and will be sent these guilds; what came before may have a gap.
+
+    ``shard`` is its number and how many there are: a guild of it that is not among these is gone.
+    """
+
+    guild_ids: tuple[int, ...]
+    at: int
+    shard: tuple[int, int] = (0, 1)
+
+
+class ShardNews(msgspec.Struct, frozen=True):
+    """What became of a shard's connection.
+
+    ``lost``; ``identifying``, before a new session begins; ``resuming``, before the replay of what was
+    missed; ``settled``, once a replay is over or a new session began; ``heard``, a sign of life that is no
+    dispatch.
+    """
+
+    shard: int
+    state: str
