@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 
 from dashboards.alerts import grafana, prometheus, runbooks
-from dashboards.alerts.catalogue import ALERTS, GROUPS
+from dashboards.alerts.catalogue import GROUPS
 from dashboards.cookbook.page import page as cookbook
 from dashboards.finish import finish
 from dashboards.gallery import gallery
@@ -24,7 +24,7 @@ def files() -> Mapping[str, str]:
         "provisioning/contacts.example.yaml": grafana.CONTACTS,
         "docs/cookbook.md": cookbook(),
         "docs/gallery.md": gallery(pages()),
-        "docs/runbooks.md": runbooks.page(ALERTS),
+        "docs/runbooks.md": runbooks.page(GROUPS),
     }
     for variant in Variant:
         found[f"provisioning/{variant}/alerting/discord.yaml"] = grafana.rules(GROUPS, variant)

@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.alerts import community, recordings, service
+from dashboards.alerts import community, delivery, reception, recordings
 from dashboards.alerts.rule import Alert, Group
 
-GROUPS: Final[tuple[Group, ...]] = (*recordings.GROUPS, service.GROUP, *community.GROUPS)
+GROUPS: Final[tuple[Group, ...]] = (
+    *recordings.GROUPS,
+    Group("discord-exporter", "1m", alerts=(*reception.ALERTS, *delivery.ALERTS)),
+    *community.GROUPS,
+)
 ALERTS: Final[tuple[Alert, ...]] = tuple(alert for group in GROUPS for alert in group.alerts)

@@ -58,7 +58,6 @@ RAID: Final = Alert(
     name="DiscordRaid",
     title="Raid: far more joins than normal",
     severity=Severity.CRITICAL,
-    audience=Audience.COMMUNITY,
     value=_unusual(
         f"{_FIVE_MINUTES} * {RECENT_JOINS.name}",
         USUAL_JOINS.name,
@@ -84,7 +83,6 @@ PURGED: Final = Alert(
     name="DiscordMassRemoval",
     title="Mass ban, kick or prune",
     severity=Severity.CRITICAL,
-    audience=Audience.COMMUNITY,
     value=_unusual(
         f"{_FIVE_MINUTES} * ({_REMOVED} + ({_REMOVED} offset 5m or 0 * {_REMOVED}))",
         USUAL_REMOVED.name,
@@ -109,7 +107,6 @@ FLOOD: Final = Alert(
     name="DiscordSpamWave",
     title="Spam wave: far more messages than normal",
     severity=Severity.WARNING,
-    audience=Audience.COMMUNITY,
     value=_unusual(
         f"60 * {RECENT_MESSAGES.name}",
         USUAL_MESSAGES.name,
@@ -132,7 +129,6 @@ COLLAPSE: Final = Alert(
     name="DiscordMessagesCollapsed",
     title="Hardly anybody writes",
     severity=Severity.WARNING,
-    audience=Audience.COMMUNITY,
     value=f"{MESSAGES.name} / ({MESSAGES.name} offset 1w > {COLLAPSE_LEAST:.4f})",
     comparison="<",
     threshold=COLLAPSE_SHARE,
@@ -152,7 +148,6 @@ ROGUE: Final = Alert(
     name="DiscordModeratorOutOfPattern",
     title="A moderator removes far more people than ever",
     severity=Severity.CRITICAL,
-    audience=Audience.COMMUNITY,
     value=out_of_pattern,
     comparison=">",
     threshold=ROGUE_ACTIONS,
@@ -169,7 +164,7 @@ ROGUE: Final = Alert(
 )
 
 GROUPS: Final = (
-    Group("discord-community", "1m", alerts=(RAID, PURGED, FLOOD, COLLAPSE)),
+    Group("discord-community", "1m", alerts=(RAID, PURGED, FLOOD, COLLAPSE), audience=Audience.COMMUNITY),
     # A question to the log, over a month of it.
-    Group("discord-moderators", "5m", alerts=(ROGUE,)),
+    Group("discord-moderators", "5m", alerts=(ROGUE,), audience=Audience.COMMUNITY),
 )

@@ -11,7 +11,7 @@ import re
 import yaml
 
 from dashboards.alerts.prometheus import HEADER, RUNBOOKS
-from dashboards.alerts.rule import Alert, Group
+from dashboards.alerts.rule import Alert, Audience, Group
 from dashboards.model import Variant
 from dashboards.sources import DATABASES, DIALECTS, Source
 
@@ -44,7 +44,7 @@ def rules(groups: tuple[Group, ...], variant: Variant) -> str:
             "name": group.name,
             "folder": FOLDER,
             "interval": group.interval,
-            "rules": [_rule(alert, variant) for alert in group.alerts],
+            "rules": [_rule(alert, variant, group.audience) for alert in group.alerts],
         }
         for group in groups
         if group.alerts
@@ -53,7 +53,7 @@ def rules(groups: tuple[Group, ...], variant: Variant) -> str:
     return HEADER + yaml.safe_dump(content, sort_keys=False, width=110, allow_unicode=True)
 
 
-def _rule(alert: Alert, variant: Variant) -> dict[str, object]:
+def _rule(alert: Alert, variant: Variant, audience: Audience) -> dict[str, object]:
     return {
         "uid": uid(alert),
         "title": alert.title,
@@ -89,7 +89,7 @@ def _rule(alert: Alert, variant: Variant) -> dict[str, object]:
             "dashboard": f"/d/{alert.page}",
             "runbook": f"{RUNBOOKS}#{alert.anchor}",
         },
-        "labels": {"severity": alert.severity.value, "audience": alert.audience.value},
+        "labels": {"severity": alert.severity.value, "audience": audience.value},
     }
 
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 
 import yaml
 
-from dashboards.alerts.rule import Alert, Group, Recording
+from dashboards.alerts.rule import Alert, Audience, Group, Recording
 
 RUNBOOKS = "docs/runbooks.md"
 HEADER = "# Written by `make dashboards`; change dashboards/alerts, not this file.\n"
@@ -40,7 +40,8 @@ def _groups(groups: tuple[Group, ...]) -> list[dict[str, object]]:
         {"name": group.name, "interval": group.interval, "rules": found}
         for group in groups
         if (
-            found := [_recorded(each) for each in group.recordings] + [_alert(each) for each in _asked(group)]
+            found := [_recorded(each) for each in group.recordings]
+            + [_alert(each, group.audience) for each in _asked(group)]
         )
     ]
 
@@ -53,12 +54,12 @@ def _recorded(recording: Recording) -> dict[str, object]:
     return {"record": recording.name, "expr": recording.expr}
 
 
-def _alert(alert: Alert) -> dict[str, object]:
+def _alert(alert: Alert, audience: Audience) -> dict[str, object]:
     return {
         "alert": alert.name,
         "expr": alert.expr,
         "for": alert.lasting,
-        "labels": {"severity": alert.severity.value, "audience": alert.audience.value},
+        "labels": {"severity": alert.severity.value, "audience": audience.value},
         "annotations": {
             "summary": alert.summary,
             "description": alert.meaning,

@@ -54,15 +54,14 @@ class Alert:
     name: str
     title: str
     severity: Severity
-    audience: Audience
     value: str | Callable[[Dialect], str]
     comparison: Literal[">", "<"]
     threshold: float
     lasting: str
     summary: str
-    page: str
     meaning: str
     steps: str
+    page: str = "discord-exporter"
     absence: bool = False
 
     @property
@@ -85,9 +84,10 @@ class Alert:
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rules computed together every ``interval``."""
+    """Rules computed together every ``interval``; their alerts are the business of one ``audience``."""
 
     name: str
     interval: str
     recordings: tuple[Recording, ...] = ()
     alerts: tuple[Alert, ...] = ()
+    audience: Audience = Audience.OPERATORS

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from inspect import cleandoc
 
-from dashboards.alerts.rule import Alert, Audience
+from dashboards.alerts.rule import Alert, Audience, Group
 
 _INTRODUCTION = """\
 # Runbooks
@@ -19,12 +19,12 @@ Grafana provisions; use one of the two, or you are told twice.
 _TITLES = {Audience.OPERATORS: "For operators", Audience.COMMUNITY: "For communities"}
 
 
-def page(alerts: tuple[Alert, ...]) -> str:
+def page(groups: tuple[Group, ...]) -> str:
     """Markdown; the heading of a section is the alert's name, so that its anchor is known."""
     parts = [_INTRODUCTION]
     for audience, title in _TITLES.items():
         parts.append(f"## {title}\n")
-        parts += [_section(alert) for alert in alerts if alert.audience is audience]
+        parts += [_section(alert) for group in groups if group.audience is audience for alert in group.alerts]
     return "\n".join(parts)
 
 
