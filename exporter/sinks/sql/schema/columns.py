@@ -1,0 +1,93 @@
+"""The kinds of columns there are, each with its comment."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, MetaData, Text, text
+
+from exporter.sinks.sql.types import Document, Moment, RowId
+
+metadata = MetaData(
+    naming_convention={
+        "pk": "pk_%(table_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+    }
+)
+
+
+def key(name: str, comment: str) -> Column[int]:
+    """A Discord id that is part of the key."""
+    return Column(name, BigInteger, primary_key=True, autoincrement=False, comment=comment)
+
+
+def day_key() -> Column[Any]:
+    """The UTC day, part of the key."""
+    return Column("day", Date, primary_key=True, comment="The UTC day the activity's window began in.")
+
+
+def integer(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
+    """A whole number, such as a Discord id."""
+    return Column(name, BigInteger, nullable=nullable, comment=comment)
+
+
+def words(name: str, comment: str, *, nullable: bool = True, unique: bool = False) -> Column[str]:
+    """Text."""
+    return Column(name, Text, nullable=nullable, unique=unique, comment=comment)
+
+
+def flag(name: str, comment: str, *, nullable: bool = True) -> Column[bool]:
+    """True or false."""
+    return Column(name, Boolean, nullable=nullable, comment=comment)
+
+
+def moment(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
+    """A moment in UTC."""
+    return Column(name, Moment, nullable=nullable, comment=comment)
+
+
+def count(name: str, comment: str) -> Column[int]:
+    """A sum of a whole number of things."""
+    return Column(name, BigInteger, nullable=False, server_default=text("0"), comment=comment)
+
+
+def seconds(name: str, comment: str) -> Column[float]:
+    """A sum of time in seconds."""
+    return Column(name, Double, nullable=False, server_default=text("0"), comment=comment)
+
+
+def row() -> tuple[Column[Any], ...]:
+    """What each row of a log begins with."""
+    return (
+        Column("id", RowId, primary_key=True, comment="Number of the row; says nothing about time."),
+        words("event_key", "Identity of the occurrence, for ever.", nullable=False, unique=True),
+        integer("guild_id", "The guild.", nullable=False),
+    )
+
+
+def at() -> Column[int]:
+    """When it happened."""
+    return moment("at", "When it happened.", nullable=False)
+
+
+def details() -> Column[Any]:
+    """Everything without a column of its own."""
+    return Column("details", Document, nullable=False, comment="What else is known.")
+
+
+def created() -> Column[int]:
+    """When the row was made."""
+    return moment("created_at", "When the row was made.", nullable=False)
+
+
+def shown(name: str, *columns: str, unique: bool = False) -> Index:
+    """An index over ids as the views show them, ``guild_id`` first: a filter on those finds it."""
+    others = (text(f"CAST({each} AS TEXT)") if each.endswith("_id") else each for each in columns)
+    return Index(name, text("CAST(guild_id AS TEXT)"), *others, unique=unique)
+
+
+def recovered(**default: Any) -> Column[bool]:
+    """Whether it was found afterwards."""
+    comment = "Found in the audit log afterwards, not seen live."
+    return Column("recovered", Boolean, nullable=False, comment=comment, **default)
