@@ -13,62 +13,15 @@ gives the same open windows. Its parts and the snapshots are committed together,
 from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import TypeAlias
 
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Slot
+from exporter.pipeline.activity import Activity, Cell, Kind
 from exporter.pipeline.journal import Added, Cells, Closed, Step, merge
 
 MAX_ONCE = 50_000
 """Occurrences remembered to recognise a repeated one. Discord repeats an edit within seconds, when
 it resolves an embed; at 1,000 edits a second this reaches back most of a minute."""
-
-Cell: TypeAlias = tuple[Slot, int, int, str]
-"""Slot, channel, user, emoji."""
-
-
-@dataclass(slots=True)
-class Activity:
-    """What a guild did in one window."""
-
-    cells: dict[Cell, int] = field(default_factory=dict)
-    seen: dict[int, tuple[int, int]] = field(default_factory=dict)
-    """First and last activity by member, ms."""
-
-    def sight(self, user_id: int, first: int, last: int) -> None:
-        """Note that a member was active from one moment to another, ms."""
-        before = self.seen.get(user_id, (first, last))
-        self.seen[user_id] = (min(first, before[0]), max(last, before[1]))
-
-
-Window: TypeAlias = dict[int, Activity]
-"""A window's activity by guild."""
-
-
-class Kind:
-    """One kind of snapshot: its length, and its open windows by their start."""
-
-    __slots__ = ("length_ms", "name", "windows")
-
-    def __init__(self, name: str, length_ms: int) -> None:
-        self.name = name
-        self.length_ms = length_ms
-        self.windows: dict[int, Window] = {}
-
-    def start_of(self, at: int) -> int:
-        """The start of the window a moment falls in."""
-        return at - at % self.length_ms
-
-    def activity(self, start: int, guild_id: int) -> Activity:
-        """A guild's part of a window, made when first needed."""
-        window = self.windows.get(start)
-        if window is None:
-            window = self.windows[start] = {}
-        activity = window.get(guild_id)
-        if activity is None:
-            activity = window[guild_id] = Activity()
-        return activity
 
 
 class Aggregate:

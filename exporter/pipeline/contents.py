@@ -9,7 +9,7 @@ from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import BOOSTS, MEMBERS, ONLINE
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
-from exporter.pipeline.aggregate import Activity
+from exporter.pipeline.activity import Activity
 from exporter.pipeline.config import MetricsConfig
 from exporter.pipeline.directory import Guild
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry

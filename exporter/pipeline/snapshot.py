@@ -12,7 +12,7 @@ from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Json, Priority
-from exporter.pipeline.aggregate import Activity
+from exporter.pipeline.activity import Activity
 from exporter.pipeline.config import MetricsConfig
 
 VOICE_WEIGHT = 0.5

@@ -10,7 +10,8 @@ from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHO
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import MEMBERS
 from exporter.events.inquiry import Ask
-from exporter.pipeline.aggregate import Aggregate, Kind
+from exporter.pipeline.activity import Kind
+from exporter.pipeline.aggregate import Aggregate
 from exporter.pipeline.attribution import Attribution
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer

@@ -22,7 +22,8 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.model import Entry
-from exporter.pipeline.aggregate import Activity, Aggregate, Kind
+from exporter.pipeline.activity import Activity, Kind
+from exporter.pipeline.aggregate import Aggregate
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer, finish
 from exporter.pipeline.journal import (

@@ -38,6 +38,11 @@ class Directory:
         """The write-ahead log beside the database."""
         return self.database.with_name(self.database.name + "-wal")
 
+    def sizes(self) -> tuple[int, int]:
+        """Bytes of the database and of its log; 0 for a file that is not there."""
+        database, wal = (path.stat().st_size if path.exists() else 0 for path in (self.database, self.wal))
+        return database, wal
+
     def free(self) -> int:
         """Bytes its volume still has for this user; 0 where that cannot be told."""
         try:

@@ -180,18 +180,8 @@ class Spool:
         """
         spooled, sinks = await self._reader.run(books.tally)
         tallies: dict[str, SinkTally] = dict(sinks)
-        sizes = [
-            path.stat().st_size if path.exists() else 0
-            for path in (self._directory.database, self._directory.wal)
-        ]
-        return SpoolTally(
-            spooled=spooled,
-            bytes=sizes[0],
-            wal_bytes=sizes[1],
-            limit=self._config.max_bytes,
-            free=self._directory.free(),
-            sinks=tallies,
-        )
+        database, wal = self._directory.sizes()
+        return SpoolTally(spooled, database, wal, self._config.max_bytes, self._directory.free(), tallies)
 
     async def dead(self, *, sink: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetter]:
         """Dead letters with an id above ``after``, oldest first.

@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import Slot
 from exporter.model import Entry, Json, Priority
-from exporter.pipeline.aggregate import Activity
+from exporter.pipeline.activity import Activity
 from exporter.pipeline.config import MetricsConfig
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
 from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count

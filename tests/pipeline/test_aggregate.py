@@ -14,7 +14,8 @@ from exporter.events.facts import Count, Slot
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS
 from exporter.pipeline import aggregate as module
-from exporter.pipeline.aggregate import Activity, Aggregate, Kind
+from exporter.pipeline.activity import Activity, Kind
+from exporter.pipeline.aggregate import Aggregate
 from exporter.pipeline.journal import (
     Added,
     Closed,

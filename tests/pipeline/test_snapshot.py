@@ -11,7 +11,7 @@ from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Priority
-from exporter.pipeline.aggregate import Activity, Cell
+from exporter.pipeline.activity import Activity, Cell
 from exporter.pipeline.config import MetricsConfig
 from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
 

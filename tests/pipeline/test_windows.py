@@ -12,7 +12,8 @@ from exporter.events.facts import AuditEntry, Count, VoiceState
 from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
 from exporter.pipeline import windows as module
-from exporter.pipeline.aggregate import Activity, Aggregate, Kind
+from exporter.pipeline.activity import Activity, Kind
+from exporter.pipeline.aggregate import Aggregate
 from exporter.pipeline.catchup import CatchUp
 from exporter.pipeline.commit import Committer
 from exporter.pipeline.config import BatchingConfig, CatchUpConfig, LevelsConfig

@@ -16,8 +16,9 @@ from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry, Priority, Row
 from exporter.sinks.influx.line_protocol import Encoder
 from exporter.verify import influxdb
-from exporter.verify.influxdb import MARGIN_MS, read_csv, read_export, read_influxdb, write_queries
+from exporter.verify.influxdb import MARGIN_MS, read_influxdb, write_queries
 from exporter.verify.quantities import Expected, Observed, Quantity, Scope
+from exporter.verify.series import read_csv, read_export
 
 BEGAN = 1_760_000_000_000
 SECRET = "influx-secret-0123456789"

@@ -8,8 +8,9 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from exporter.verify.influxdb import Series, read_csv, read_export, read_influxdb, read_series
+from exporter.verify.influxdb import read_influxdb
 from exporter.verify.quantities import Observed, Quantity, Scope
+from exporter.verify.series import Series, read_csv, read_export, read_series
 
 CSV = (
     "#datatype,string,long,dateTime:RFC3339,dateTime:RFC3339,string,string,string,string,string,long\r\n"
