@@ -260,7 +260,9 @@ class Shard:
         if ws is None:
             return
         with suppress(OSError, TimeoutError, aiohttp.ClientError, RuntimeError):
-            await asyncio.wait_for(ws.close(code=code), self._pace.hang_up)
+            # Not wait_for: up to Python 3.11 it takes a cancellation for granted if the close is done just then.
+            async with asyncio.timeout(self._pace.hang_up):
+                await ws.close(code=code)
 
 
 def _is_fatal(error: BaseException) -> bool:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 from aiohttp import web
+from disnake.gateway import DiscordWebSocket
 
 from exporter.discord.frames import SHORTEST_TIMEOUT
 from tests.discord.conftest import Start
@@ -319,6 +320,26 @@ async def test_a_rest_api_that_is_down_is_waited_for(
     ours = [record for record in caplog.records if record.name.startswith("exporter.")]
     assert sum("next attempt in" in record.getMessage() for record in ours) == 3
     assert all(len(record.getMessage()) < 400 and "\n" not in record.getMessage() for record in ours)
+
+
+async def test_a_shard_is_ended_even_while_it_hangs_up(
+    gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    harness = start()
+    connection = await gateway.connected()
+    await harness.connected()
+    (shard,) = (task for task in asyncio.all_tasks() if task.get_name() == "shard 0")
+    close = DiscordWebSocket.close
+
+    async def close_and_be_ended(ws: DiscordWebSocket, code: int = 4000) -> None:
+        await close(ws, code)
+        shard.cancel()
+
+    monkeypatch.setattr(DiscordWebSocket, "close", close_and_be_ended)
+    await connection.close(4000)
+    done, _ = await asyncio.wait({shard}, timeout=10)
+    assert done
+    assert shard.cancelled()
 
 
 async def test_an_address_nobody_listens_at_is_tried_until_closed(
