@@ -260,7 +260,7 @@ class Shard:
         if ws is None:
             return
         with suppress(OSError, TimeoutError, aiohttp.ClientError, RuntimeError):
-            # Not wait_for: up to Python 3.11 it takes a cancellation for granted if the close is done just then.
+            # Not wait_for: up to Python 3.11 it swallows a cancellation that comes as the close completes.
             async with asyncio.timeout(self._pace.hang_up):
                 await ws.close(code=code)
 
