@@ -59,7 +59,7 @@ crash: $(INSTALLED_DEV)  ## kill the process again and again under load
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 tests/crash tests/spool/test_crash.py
 
 invites: $(INSTALLED_DEV)  ## ten thousand joins in bursts, and how well they are explained
-	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/pipeline/test_invites_at_scale.py
+	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/tracking/invites/test_invites_at_scale.py
 
 property: $(INSTALLED_DEV)  ## many more random examples
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 --timeout 3600 -m hypothesis

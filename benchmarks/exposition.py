@@ -22,8 +22,8 @@ from benchmarks.result import Result, compare
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.spec import EventSpec, Family, Measure
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.exposer import Exposer
 from exporter.exposition.guilds import GuildText
+from exporter.exposition.renderer import Exposer
 from exporter.exposition.text import Format
 from exporter.model import Priority
 from exporter.telemetry import Telemetry

@@ -23,13 +23,13 @@ from disnake.user import ClientUser
 
 from benchmarks.result import Result, compare
 from exporter.clock import SystemClock
-from exporter.discord.frames import FrameReader
+from exporter.discord.gateway.frame_reader import FrameReader
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
-from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.pipeline.pipeline import Pipeline
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry
+from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.tracking.pipeline import Pipeline
 
 Message = str | bytes
 

@@ -30,7 +30,7 @@ from dashboards.queries.alarms import REMOVALS
 from dashboards.sources import Source
 from exporter.events.catalogue import full_catalogue
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.exposer import Exposer
+from exporter.exposition.renderer import Exposer
 from exporter.telemetry import Telemetry
 from tests.dashboards.committed import asked
 from tests.dashboards.curves import TARGET, own_curves, worked

@@ -5,6 +5,6 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from dashboards.writing import write
+from dashboards.output import write
 
 write(Path(sys.argv[1] if len(sys.argv) > 1 else "."))

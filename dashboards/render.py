@@ -6,10 +6,10 @@ import json
 from typing import Final
 
 from dashboards.columns import LinkBuilder, colour_property, column_properties
-from dashboards.finish import Json, panel_id
 from dashboards.layout import height, place
-from dashboards.looks import HEAT, Builder, look
 from dashboards.model import Annotation, Band, Bars, Page, Panel, Prom, Rows, Sql, Variable, Variant
+from dashboards.panel_builders import HEAT, Builder, look
+from dashboards.postprocess import Json, panel_id
 from dashboards.sdk import common_models, dashboard, encoder, models
 from dashboards.sources import DATABASES, DIALECTS, Source, reference
 from dashboards.style import Colour

@@ -25,7 +25,7 @@ def main() -> None:
 def _tell(error: Exception) -> int:
     """Say what went wrong; returns the exit code."""
     # Loaded here, since most calls end well and `--help` should be quick.
-    from exporter.cli.session import REDACTOR, learn_environment  # noqa: PLC0415 - see above
+    from exporter.cli.bootstrap import REDACTOR, learn_environment  # noqa: PLC0415 - see above
     from exporter.redaction import one_line  # noqa: PLC0415 - see above
 
     learn_environment(os.environ)

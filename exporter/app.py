@@ -22,15 +22,15 @@ from exporter.config.model import Config
 from exporter.discord.source import DiscordSource
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
-from exporter.exposition.exposer import Exposer, Exposition
-from exporter.heap import Heap
-from exporter.pipeline.pipeline import Pipeline
+from exporter.exposition.renderer import Exposer, Exposition
+from exporter.gc_tuning import Heap
 from exporter.sinks.base import Sink
 from exporter.sinks.influx.sink import InfluxSink
 from exporter.sinks.runner import Runner
 from exporter.sinks.sql.sink import SqlSink
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
+from exporter.tracking.pipeline import Pipeline
 from exporter.web.server import WebServer
 from exporter.web.status import Blind, ShardStatus, SinkStatus, SpoolStatus, Status
 

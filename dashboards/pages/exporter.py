@@ -16,7 +16,7 @@ from dashboards.model import (
     Timeline,
 )
 from dashboards.names import meter
-from dashboards.pages import losses, parts
+from dashboards.pages import parts, spool_panels
 from dashboards.queries import promql
 from dashboards.style import Colour, Unit
 
@@ -245,7 +245,9 @@ PAGE = Page(
             ),
         ),
         Section("Stores", (Band(8, (UP, FAILURES, DELIVER)),)),
-        Section("Spool and losses", (Band(8, (losses.SPOOL, DISK, COMMITS, losses.GIVEN_UP)),)),
-        Section("What comes in", (Band(10, (losses.TYPES, losses.INQUIRIES, losses.DRIFT)),)),
+        Section("Spool and losses", (Band(8, (spool_panels.SPOOL, DISK, COMMITS, spool_panels.GIVEN_UP)),)),
+        Section(
+            "What comes in", (Band(10, (spool_panels.TYPES, spool_panels.INQUIRIES, spool_panels.DRIFT)),)
+        ),
     ),
 )

@@ -22,7 +22,7 @@ from dashboards.model import (
 )
 from dashboards.names import meter
 from dashboards.pages import parts
-from dashboards.pages.week import week
+from dashboards.pages.heatmap import week
 from dashboards.queries import activity, flux, growth, moderation, promql
 from dashboards.style import LEAVES, STATUSES, Colour, Unit
 

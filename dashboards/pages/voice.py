@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dashboards.model import Band, Flux, Folder, Page, Panel, Prom, Section, Series, Stat, Trend
 from dashboards.pages import parts
-from dashboards.pages.week import week
+from dashboards.pages.heatmap import week
 from dashboards.queries import activity, flux, promql
 from dashboards.style import VOICE_STATES, Colour, Unit
 

@@ -18,8 +18,8 @@ def check(
     import asyncio
     import json
 
-    from exporter.cli.findings import examine, write_text
-    from exporter.cli.session import prepare
+    from exporter.cli.bootstrap import prepare
+    from exporter.cli.preflight_report import examine, write_text
 
     loaded = prepare(config, quiet=True)
     findings = asyncio.run(examine(loaded, online=online))

@@ -27,7 +27,7 @@ def demo(
     """Run against a simulated Discord, show what happens, then check every number against the truth."""
     import asyncio
 
-    from exporter.cli.demonstration import Demonstration
+    from exporter.cli.demo_runner import Demonstration
 
     demonstration = Demonstration(duration, guilds, rate, seed, data_dir, port)
     if not asyncio.run(demonstration.run()):

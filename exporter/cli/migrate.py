@@ -25,7 +25,7 @@ def migrate(config: ConfigOption = None, reader_role: ReaderOption = None) -> No
 
     Harmless when there is nothing to do.
     """
-    from exporter.cli.session import prepare
+    from exporter.cli.bootstrap import prepare
 
     sinks = prepare(config, quiet=True).sinks
     if not (sinks.sql.enabled or sinks.influxdb.active):
@@ -61,7 +61,7 @@ def _migrate_sql(sql: SqlConfig, reader_role: str | None) -> None:
 
 def _prepare_influx(influx: InfluxConfig) -> None:
     from exporter.events.catalogue import full_catalogue
-    from exporter.sinks.influx.preparation import prepare
+    from exporter.sinks.influx.setup import prepare
 
     for done in prepare(influx, full_catalogue()):
         typer.echo(f"{influx.url}: {done}.")

@@ -10,7 +10,7 @@ def run(config: ConfigOption = None) -> None:
     import asyncio
 
     from exporter.app import run as observe
-    from exporter.cli.session import prepare
+    from exporter.cli.bootstrap import prepare
     from exporter.config.load import require_token
 
     loaded = prepare(config)

@@ -61,7 +61,7 @@ def simulate(
     """Serve a simulated Discord: gateway, REST API and people who talk, react and moderate."""
     import asyncio
 
-    from exporter.cli.session import prepare_log
+    from exporter.cli.bootstrap import prepare_log
     from exporter.cli.simulation import Plan, serve
     from exporter.config.problems import suggest
     from exporter.errors import ConfigError

@@ -14,16 +14,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from discord_simulator.ledger import Ledger
+from discord_simulator.runner import drive
+from discord_simulator.scenarios import SCENARIOS
+from discord_simulator.seed import Shape
+from discord_simulator.server import Simulator
+from discord_simulator.settings import SimulatorSettings
+from discord_simulator.traffic import Traffic
+from discord_simulator.world import World
 from exporter.clock import SystemClock
 from exporter.errors import ExporterError
-from exporter.simulator.driver import drive
-from exporter.simulator.ledger import Ledger
-from exporter.simulator.population import Shape
-from exporter.simulator.scenarios import SCENARIOS
-from exporter.simulator.server import Simulator
-from exporter.simulator.settings import SimulatorSettings
-from exporter.simulator.traffic import Traffic
-from exporter.simulator.world import World
 
 READY: Final = "ready"
 OVER: Final = "over"

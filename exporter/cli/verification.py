@@ -13,17 +13,17 @@ import aiohttp
 from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
+from discord_simulator.verify.compare import compare
+from discord_simulator.verify.differences import Line
+from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.metrics import read_metrics
+from discord_simulator.verify.quantities import Expected, Observed
+from discord_simulator.verify.table import as_json, differences, plain, rich_table
 from exporter.cli.scrape import flush, scrape
 from exporter.config.model import Config
 from exporter.config.problems import suggest
 from exporter.errors import ConfigError, DifferenceError
 from exporter.redaction import one_line
-from exporter.verify.compare import compare
-from exporter.verify.differences import Line
-from exporter.verify.ledger import load_expected
-from exporter.verify.metrics import read_metrics
-from exporter.verify.quantities import Expected, Observed
-from exporter.verify.table import as_json, differences, plain, rich_table
 
 METRICS: Final = "metrics"
 SQL: Final = "sql"
@@ -148,8 +148,8 @@ async def _read_metrics(config: Config, _expected: Expected) -> Observed:
 
 
 async def _read_sql(config: Config, _expected: Expected) -> Observed:
+    from discord_simulator.verify.database import read_database
     from exporter.sinks.sql.engine import make_engine
-    from exporter.verify.database import read_database
 
     engine = make_engine(config.sinks.sql)
     try:
@@ -168,7 +168,7 @@ def _kept(config: Config) -> frozenset[str]:
 
 
 async def _read_influxdb(config: Config, expected: Expected) -> Observed:
-    from exporter.verify.influxdb import read_influxdb
+    from discord_simulator.verify.influxdb import read_influxdb
 
     influx = config.sinks.influxdb
     buckets = (influx.bucket, influx.bucket_members)

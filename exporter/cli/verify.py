@@ -28,7 +28,7 @@ def verify(
     """Compare number by number; exit code 1 on any difference or when a store cannot be read."""
     import asyncio
 
-    from exporter.cli.session import prepare
+    from exporter.cli.bootstrap import prepare
     from exporter.cli.verification import chosen_stores, compare_stores, report
 
     loaded = prepare(config, quiet=True)

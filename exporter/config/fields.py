@@ -12,7 +12,7 @@ from typing import Any, Union
 from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 
-from exporter.config.document import Path
+from exporter.config.yaml_source import Path
 from exporter.settings import parse_duration, parse_size
 
 _SECONDS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))

@@ -8,13 +8,13 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
-from exporter.config.document import Document, Path, read_document
+from exporter.config.error_messages import explain
+from exporter.config.event_toggles import contradictions
 from exporter.config.fields import field_at, is_secret, section_at
 from exporter.config.model import Config, config_type
 from exporter.config.problems import Problem, dotted
 from exporter.config.references import Complain, Resolver
-from exporter.config.switches import contradictions
-from exporter.config.wording import explain
+from exporter.config.yaml_source import Document, Path, read_document
 from exporter.errors import ConfigError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.redaction import Redactor, one_line

@@ -15,17 +15,17 @@ from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, create_model, model_validator
 
-from exporter.config.switches import Track
+from exporter.config.event_toggles import Track
 from exporter.discord.config import DiscordConfig
 from exporter.events.catalogue import Catalogue
 from exporter.exposition.config import ExpositionConfig
 from exporter.log import LogConfig
-from exporter.pipeline.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
 from exporter.settings import Section
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.sinks.sql.config import SqlConfig
 from exporter.spool.config import SpoolConfig
+from exporter.tracking.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
 from exporter.web.config import WebConfig
 
 LOG_FILE = "discord.db"

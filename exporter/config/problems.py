@@ -6,7 +6,7 @@ import difflib
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from exporter.config.document import Path
+from exporter.config.yaml_source import Path
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from exporter.config.document import Path
+from exporter.config.yaml_source import Path
 
 _REFERENCE = re.compile(r"\$(?P<escape>\$)?\{(?P<body>[^}]*)\}")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>.*))?", re.DOTALL)

@@ -18,15 +18,15 @@ import msgspec
 from disnake.gateway import DiscordWebSocket
 
 from exporter.clock import Clock
-from exporter.discord import refusal
-from exporter.discord.client import LeanClient
 from exporter.discord.config import DiscordConfig
-from exporter.discord.frames import FrameReader, Intake
-from exporter.discord.identify import IdentifyGate
-from exporter.discord.inquirer import Inquirer
+from exporter.discord.gateway import fatal_errors
+from exporter.discord.gateway.backoff import IdentifyLedger, Pace
+from exporter.discord.gateway.client import LeanClient
+from exporter.discord.gateway.frame_reader import FrameReader, Intake
+from exporter.discord.gateway.identify_budget import IdentifyGate
+from exporter.discord.gateway.shard import Shard, ShardStatus
 from exporter.discord.intents import intent_mask, refused_intents
-from exporter.discord.pace import IdentifyLedger, Pace
-from exporter.discord.rest import (
+from exporter.discord.rest.client import (
     GatewayBot,
     describe_failure,
     fetch,
@@ -34,9 +34,9 @@ from exporter.discord.rest import (
     is_unauthorized,
     set_api_url,
 )
-from exporter.discord.shard import Shard, ShardStatus
+from exporter.discord.rest.worker import Inquirer
 from exporter.errors import CredentialsError
-from exporter.events.inquiry import Inquiry
+from exporter.events.rest_request import Inquiry
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 
@@ -94,7 +94,7 @@ class DiscordSource:
         return tuple(shard.status for shard in self._shards.values())
 
     def ask(self, inquiry: Inquiry) -> None:
-        """Put a question to Discord; the answer goes to the intake. See ``exporter.events.inquiry``."""
+        """Put a question to Discord; the answer goes to the intake. See ``exporter.events.rest_request``."""
         self._inquirer.ask(inquiry)
 
     def forgive(self, guild_id: int) -> None:
@@ -107,7 +107,7 @@ class DiscordSource:
         Raises:
             CredentialsError: Discord refused the token, an intent or the shard layout.
         """
-        token = refusal.read_token(self._config.token)
+        token = fatal_errors.read_token(self._config.token)
         failures = 0
         while not self._closing.is_set():
             started = self._clock.monotonic()
@@ -179,14 +179,14 @@ class DiscordSource:
             )
             await self._run_shards(client, gate)
         except disnake.LoginFailure as error:
-            raise refusal.token_refused(refusal.UNAUTHORIZED) from error
+            raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
         except disnake.HTTPException as error:
             if is_unauthorized(error):
-                raise refusal.token_refused(refusal.UNAUTHORIZED) from error
+                raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
             raise
         except disnake.ConnectionClosed as error:
-            refused = await self._ask_refused(client) if error.code == refusal.DISALLOWED_INTENTS else ()
-            raise refusal.close_refused(error.code, self._why, refused) from error
+            refused = await self._ask_refused(client) if error.code == fatal_errors.DISALLOWED_INTENTS else ()
+            raise fatal_errors.close_refused(error.code, self._why, refused) from error
         finally:
             await client.close()
 
@@ -196,7 +196,9 @@ class DiscordSource:
         total = (await gate.gateway()).shards if wanted == "auto" else wanted
         own = self._config.own_shards(total)
         if not own:
-            raise refusal.cluster_too_large(self._config.cluster.index, self._config.cluster.count, total)
+            raise fatal_errors.cluster_too_large(
+                self._config.cluster.index, self._config.cluster.count, total
+            )
         client.set_shard_count(total)
         gate.shards = len(own)
         self._shards = {

@@ -15,7 +15,6 @@ from msgspec.json import Decoder
 
 from exporter.events.changes import CHANGES_BY_TYPE, OVERWRITES, describe, read_changes
 from exporter.events.facts import AuditEntry, AuditPage, Person
-from exporter.events.inquiry import Answer
 from exporter.events.payload import (
     MAX_ID,
     Number,
@@ -27,6 +26,7 @@ from exporter.events.payload import (
     snowflake_ms,
     unix_ms,
 )
+from exporter.events.rest_request import Answer
 from exporter.model import Json
 
 _T = TypeVar("_T")

@@ -23,8 +23,8 @@ from exporter.events.facts import (
     SessionStarted,
     ShardNews,
 )
-from exporter.events.inquiry import Inquiry
 from exporter.events.payload import MemberOf, Number, Snowflake, clean, clean_or_none, unix_ms
+from exporter.events.rest_request import Inquiry
 from exporter.events.spec import SHARD_NEWS, EventSpec, Family, Field, Gauge, Reader
 from exporter.events.voice import VoicePayload
 from exporter.model import Priority

@@ -21,9 +21,9 @@ from exporter.events.facts import (
     Person,
     Record,
 )
-from exporter.events.inquiry import Inquiry
 from exporter.events.members import MemberAdd
 from exporter.events.payload import Number, Snowflake, User, believable, clean, unix_ms
+from exporter.events.rest_request import Inquiry
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Json, Priority
 

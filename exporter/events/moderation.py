@@ -22,8 +22,8 @@ import msgspec
 
 from exporter.events.audit import EntryPayload, read_answer, read_entry
 from exporter.events.facts import Action, MessageGone, Person
-from exporter.events.inquiry import Answer, Inquiry, Kind
 from exporter.events.payload import Number, Snowflake, User, clean
+from exporter.events.rest_request import Answer, Inquiry, Kind
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Priority
 

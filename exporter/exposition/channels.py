@@ -11,7 +11,7 @@ from __future__ import annotations
 import heapq
 from collections.abc import Container, Iterator, Mapping
 
-from exporter.exposition.fold import Fold
+from exporter.exposition.other_bucket import Fold
 
 
 class _Guild:

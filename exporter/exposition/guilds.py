@@ -16,8 +16,8 @@ from exporter.events.catalogue import Catalogue
 from exporter.events.spec import Gauge, Measure, Unit
 from exporter.exposition.channels import ChannelBoard
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.fold import Fold
-from exporter.exposition.roster import Block, Roster
+from exporter.exposition.other_bucket import Fold
+from exporter.exposition.series_admission import Block, Roster
 from exporter.exposition.source import Source
 from exporter.exposition.text import Format, escape_label, header, labels, number
 

@@ -21,9 +21,9 @@ from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.sinks.backoff import Backoff
 from exporter.sinks.base import Sink
-from exporter.sinks.delivery import Delivery, Sleeper
+from exporter.sinks.deadline import Delivery, Sleeper
+from exporter.sinks.delivery_loop import Feed, Lane
 from exporter.sinks.health import Health
-from exporter.sinks.lane import Feed, Lane
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.ports import SpoolTally
 from exporter.telemetry import Telemetry

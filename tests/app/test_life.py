@@ -14,9 +14,9 @@ import pytest
 from exporter import app as module
 from exporter.app import Application, run
 from exporter.clock import SystemClock
-from exporter.config.document import read_document
 from exporter.config.load import parse_config
 from exporter.config.model import Config
+from exporter.config.yaml_source import read_document
 from exporter.errors import ConfigError, SpoolError
 from exporter.model import Entry
 from exporter.spool.config import SpoolConfig

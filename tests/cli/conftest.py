@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from exporter.__main__ import main
-from exporter.cli import session
+from exporter.cli import bootstrap
 from exporter.redaction import Redactor
 
 
@@ -55,7 +55,7 @@ def call(tmp_path, monkeypatch, capfd) -> Call:
     def run(*arguments: str, **environ: str) -> Answer:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["discord-exporter", *arguments])
-        monkeypatch.setattr(session, "REDACTOR", Redactor())
+        monkeypatch.setattr(bootstrap, "REDACTOR", Redactor())
         monkeypatch.setattr(os, "environ", kept | {"COLUMNS": "200"} | environ)
         capfd.readouterr()
         code = 0

@@ -12,9 +12,9 @@ import sys
 import pytest
 
 from exporter.cli.app import COMMANDS
-from exporter.cli.findings import BlindSpot, Findings, write_text
-from exporter.discord.api import BlindGuild, OnlineReport
-from exporter.discord.rest import SessionStartLimit
+from exporter.cli.preflight_report import BlindSpot, Findings, write_text
+from exporter.discord.preflight import BlindGuild, OnlineReport
+from exporter.discord.rest.client import SessionStartLimit
 from exporter.events.catalogue import full_catalogue
 from exporter.events.permissions import permission_mask
 

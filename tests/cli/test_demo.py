@@ -12,10 +12,10 @@ import sys
 
 import pytest
 
-from exporter.cli.child import SimulatorProcess
-from exporter.cli.demonstration import LEDGER, Demonstration
+from exporter.cli.demo_runner import LEDGER, Demonstration
 from exporter.cli.progress import LINE_EVERY_S, Progress
 from exporter.cli.scrape import Reading, read
+from exporter.cli.simulator_process import SimulatorProcess
 from exporter.clock import ManualClock
 from exporter.errors import ConfigError, ExporterError
 

@@ -13,15 +13,15 @@ import aiohttp
 import pytest
 from aiohttp import web
 
+from discord_simulator.verify.differences import Difference, Line
+from discord_simulator.verify.ledger_reader import LedgerError
+from discord_simulator.verify.quantities import Expected, Scope
 from exporter.cli.scrape import Reading, flush, read, scrape
 from exporter.cli.verification import Outcome, base_url, chosen_stores, compare_stores, report, write_json
-from exporter.config.document import Document
 from exporter.config.load import parse_config
 from exporter.config.model import Config
+from exporter.config.yaml_source import Document
 from exporter.errors import ConfigError, DifferenceError
-from exporter.verify.differences import Difference, Line
-from exporter.verify.lines import LedgerError
-from exporter.verify.quantities import Expected, Scope
 
 GUILD = "111111111111111111"
 CHANNEL = "222222222222222222"

@@ -8,8 +8,8 @@ import signal
 
 import pytest
 
-from exporter.cli.child import SimulatorProcess
-from exporter.simulator.settings import SimulatorSettings
+from discord_simulator.settings import SimulatorSettings
+from exporter.cli.simulator_process import SimulatorProcess
 
 TOKEN = SimulatorSettings().token
 

@@ -15,6 +15,12 @@ import aiohttp
 import pytest
 import typer
 
+from discord_simulator.ledger import Ledger
+from discord_simulator.scenarios import SCENARIOS
+from discord_simulator.seed import Shape
+from discord_simulator.settings import SimulatorSettings
+from discord_simulator.traffic import EVERYDAY
+from discord_simulator.world import World
 from exporter.cli.options import read_duration
 from exporter.cli.output import print_table
 from exporter.cli.progress import LINE_EVERY_S, Progress
@@ -23,12 +29,6 @@ from exporter.cli.simulate import SCENARIO_NAMES
 from exporter.cli.simulation import Plan, _make_traffic, serve
 from exporter.clock import ManualClock
 from exporter.errors import ExporterError
-from exporter.simulator.ledger import Ledger
-from exporter.simulator.population import Shape
-from exporter.simulator.scenarios import SCENARIOS
-from exporter.simulator.settings import SimulatorSettings
-from exporter.simulator.traffic import EVERYDAY
-from exporter.simulator.world import World
 
 
 def plan(**change: object) -> Plan:

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.config.document import read_document
 from exporter.config.load import parse_config
+from exporter.config.yaml_source import read_document
 from exporter.errors import ConfigError
 
 WRONG = """\

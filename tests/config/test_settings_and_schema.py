@@ -8,12 +8,12 @@ import re
 
 import pytest
 
-from exporter.config.document import Document, read_document
 from exporter.config.fields import format_duration, format_size, settings
 from exporter.config.load import parse_config
 from exporter.config.model import Config, config_type
 from exporter.config.problems import dotted
 from exporter.config.schema import config_schema, write_schema
+from exporter.config.yaml_source import Document, read_document
 from exporter.errors import ConfigError
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.spec import EventSpec, Family

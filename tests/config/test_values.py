@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.config.document import read_document
 from exporter.config.load import load_config, parse_config, require_token
 from exporter.config.model import Config, SinksConfig
+from exporter.config.yaml_source import read_document
 from exporter.errors import ConfigError
 from exporter.events.catalogue import full_catalogue
 

@@ -12,12 +12,12 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
+from exporter.aggregation.cells import Activity
+from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import Slot
 from exporter.model import Entry, Json, Priority
-from exporter.pipeline.activity import Activity
-from exporter.pipeline.config import MetricsConfig
-from exporter.pipeline.snapshot import Surroundings, activity_entry, metrics_entry
+from exporter.tracking.config import MetricsConfig
 from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count
 from tests.dashboards.doings import rebuild, rise, show_up, speak
 

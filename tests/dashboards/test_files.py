@@ -10,10 +10,10 @@ import sys
 import pytest
 from grafana_foundation_sdk.cog import plugins
 
-from dashboards.finish import IDS, panel_id
+from dashboards.output import files, write
 from dashboards.pages import pages
+from dashboards.postprocess import IDS, panel_id
 from dashboards.sdk import encoder, models
-from dashboards.writing import files, write
 from tests.dashboards.committed import DASHBOARDS, PROVISIONING, ROOT, VARIANTS
 
 UIDS = {

@@ -10,8 +10,8 @@ import subprocess
 import pytest
 import yaml
 
-from exporter.config.document import read_document
 from exporter.config.load import parse_config
+from exporter.config.yaml_source import read_document
 
 ROOT = pathlib.Path(__file__).parents[2]
 STORES = {"influxdb", "postgres", "prometheus", "grafana"}

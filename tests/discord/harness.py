@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.clock import SystemClock
 from exporter.discord.config import DiscordConfig
-from exporter.discord.pace import Pace
+from exporter.discord.gateway.backoff import Pace
 from exporter.discord.source import DiscordSource
 from exporter.telemetry import Telemetry
 from tests.discord.gateway import Gateway

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.discord.dispatches import LABELS
+from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.intents import (
     INTENTS,
     PRIVILEGED,
@@ -16,10 +16,10 @@ from exporter.discord.intents import (
     intent_names,
     refused_intents,
 )
-from exporter.discord.rest import route_label
+from exporter.discord.rest.client import route_label
 from exporter.events.catalogue import full_catalogue
-from exporter.events.inquiry import Kind
 from exporter.events.permissions import PERMISSIONS, invite_url, missing_permissions, permission_mask
+from exporter.events.rest_request import Kind
 from exporter.events.spec import SHARD_NEWS
 
 DISNAKE_INTENTS = {

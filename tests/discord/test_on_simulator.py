@@ -9,18 +9,18 @@ from collections.abc import AsyncIterator
 import aiohttp
 import pytest
 
+from discord_simulator.ledger import Ledger
+from discord_simulator.opcodes import GUILD_PRESENCES
+from discord_simulator.ports import Dispatch
+from discord_simulator.seed import Shape
+from discord_simulator.server import Simulator
+from discord_simulator.settings import SimulatorSettings
+from discord_simulator.world import World
 from exporter.clock import SystemClock
-from exporter.discord.api import inspect_online
 from exporter.discord.config import DiscordConfig
 from exporter.discord.intents import INTENTS
+from exporter.discord.preflight import inspect_online
 from exporter.errors import CredentialsError
-from exporter.simulator.ledger import Ledger
-from exporter.simulator.opcodes import GUILD_PRESENCES
-from exporter.simulator.population import Shape
-from exporter.simulator.ports import Dispatch
-from exporter.simulator.server import Simulator
-from exporter.simulator.settings import SimulatorSettings
-from exporter.simulator.world import World
 from exporter.telemetry import Telemetry
 from tests.discord.conftest import Start
 from tests.discord.gateway import Gateway

@@ -8,10 +8,10 @@ from typing import Any
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.discord.dispatches import LABELS
-from exporter.discord.frames import OURS, FrameReader
+from exporter.discord.gateway.dispatches import LABELS
+from exporter.discord.gateway.frame_reader import OURS, FrameReader
 from exporter.events.catalogue import full_catalogue
-from exporter.events.inquiry import Inquiry, Kind
+from exporter.events.rest_request import Inquiry, Kind
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 from disnake.gateway import DiscordWebSocket
 
-from exporter.discord.frames import SHORTEST_TIMEOUT
+from exporter.discord.gateway.frame_reader import SHORTEST_TIMEOUT
 from tests.discord.conftest import Start
 from tests.discord.gateway import SESSION, Connection, Gateway, answer
 from tests.discord.harness import FAST, TOKEN, until
@@ -114,7 +114,7 @@ async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
 async def test_a_gateway_that_asks_to_reconnect_and_then_hangs_is_left(
     gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch, op: int, data: object, reply: int
 ) -> None:
-    monkeypatch.setattr("exporter.discord.frames.FAREWELL", 0.05)
+    monkeypatch.setattr("exporter.discord.gateway.frame_reader.FAREWELL", 0.05)
     start()
     connection = await gateway.connected()
     assert connection.socket._req is not None

@@ -11,15 +11,15 @@ from dataclasses import replace
 
 import pytest
 
+from discord_simulator.verify.actions import Actions
+from discord_simulator.verify.compare import compare
+from discord_simulator.verify.database import read_database
+from discord_simulator.verify.ledger_reader import LedgerLine, read_lines
+from discord_simulator.verify.quantities import Expected
+from discord_simulator.verify.visibility import Sight
 from exporter.events.payload import snowflake_ms
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
-from exporter.verify.actions import Actions
-from exporter.verify.compare import compare
-from exporter.verify.database import read_database
-from exporter.verify.lines import LedgerLine, read_lines
-from exporter.verify.quantities import Expected
-from exporter.verify.sight import Sight
 from tests.e2e.programs import until
 from tests.scale import scaled
 

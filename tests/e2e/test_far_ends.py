@@ -11,8 +11,8 @@ from collections import Counter
 
 import pytest
 
-from exporter.verify.ledger import load_expected
-from exporter.verify.quantities import Scope
+from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.quantities import Scope
 from tests.e2e.programs import assert_conserved
 from tests.servers.prometheus import promtool_check, running_prometheus
 from tests.servers.victoria import running_victoria

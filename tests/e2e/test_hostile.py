@@ -13,7 +13,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
-from exporter.discord.dispatches import LABELS
+from exporter.discord.gateway.dispatches import LABELS
 from exporter.events.catalogue import full_catalogue
 from tests.e2e.programs import until
 from tests.scale import scaled

@@ -7,8 +7,8 @@ import asyncio
 import aiohttp
 import pytest
 
+from discord_simulator.vocabulary import PERMISSIONS
 from exporter.events.catalogue import full_catalogue
-from exporter.simulator.vocabulary import PERMISSIONS
 from tests.e2e.programs import assert_conserved, until
 
 pytestmark = pytest.mark.timeout(180)

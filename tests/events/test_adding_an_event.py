@@ -19,14 +19,14 @@ from exporter.events.facts import Count
 from exporter.events.payload import Snowflake
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.exposer import Exposer
+from exporter.exposition.renderer import Exposer
 from exporter.model import Entry, Priority, Row
-from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.pipeline.pipeline import Pipeline
 from exporter.reference.pages import write_pages
 from exporter.sinks.influx.line_protocol import Encoder
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry
+from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.tracking.pipeline import Pipeline
 
 GUILD = 197038439483310086
 

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 from exporter.events import audit
 from exporter.events.audit import EntryPayload, read_answer, read_entry
 from exporter.events.facts import AuditEntry, AuditPage, Person
-from exporter.events.inquiry import Answer, Inquiry, Kind
 from exporter.events.moderation import ACTIONS
 from exporter.events.payload import DISCORD_EPOCH_MS, MAX_ID, MAX_TEXT, snowflake_ms
+from exporter.events.rest_request import Answer, Inquiry, Kind
 
 NOW = 1_700_000_000_000
 ID = NOW - DISCORD_EPOCH_MS << 22

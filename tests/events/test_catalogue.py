@@ -8,11 +8,11 @@ import disnake.state
 import msgspec
 import pytest
 
-from exporter.discord.dispatches import LABELS
+from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.intents import INTENTS
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.facts import Count
-from exporter.events.inquiry import Kind
+from exporter.events.rest_request import Kind
 from exporter.events.spec import SHARD_NEWS, Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 from exporter.model import Priority
 

@@ -27,7 +27,7 @@ from exporter.events.facts import (
     RoleSeen,
     RolesSeen,
 )
-from exporter.events.inquiry import Inquiry, Kind
+from exporter.events.rest_request import Inquiry, Kind
 
 NOW = 1_700_000_000_000
 GUILD = 5

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.exposer import Exposer, Exposition
+from exporter.exposition.renderer import Exposer, Exposition
 from exporter.telemetry import Telemetry
 
 CATALOGUE = full_catalogue()

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.events.catalogue import full_catalogue
 from exporter.events.spec import Dimension, Unit
-from exporter.exposition import roster
+from exporter.exposition import series_admission
 from exporter.telemetry import Telemetry
 from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, exposer, families, key, samples, scrape
 from tests.scale import scaled
@@ -154,7 +154,7 @@ async def test_names_and_amounts_read_back_as_they_were(
 async def test_more_guilds_than_a_block_are_all_there(
     accept: str | None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(roster, "BLOCK_GUILDS", 10)
+    monkeypatch.setattr(series_admission, "BLOCK_GUILDS", 10)
     source = Held()
     for guild in range(1, 32):
         source.add("messages", "human", guild, guild)

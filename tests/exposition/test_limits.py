@@ -10,9 +10,9 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from exporter.exposition.channels import ChannelBoard
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.fold import Fold
 from exporter.exposition.guilds import GuildText
-from exporter.exposition.roster import Roster
+from exporter.exposition.other_bucket import Fold
+from exporter.exposition.series_admission import Roster
 from exporter.exposition.text import Format
 from tests.exposition.held import CATALOGUE, Held, Sample, exposer, key, scrape
 from tests.scale import scaled

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from exporter.exposition.exposer import Exposer, Exposition
+from exporter.exposition.renderer import Exposer, Exposition
 from tests.exposition.held import CATALOGUE, Held, exposer
 from tests.servers.prometheus import Prometheus, running_prometheus
 

@@ -9,15 +9,15 @@ from dataclasses import dataclass
 
 from exporter.clock import ManualClock
 from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.inquiry import ANSWERS, Inquiry
+from exporter.events.rest_request import ANSWERS, Inquiry
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.exposer import Exposer
+from exporter.exposition.renderer import Exposer
 from exporter.model import Entry, Row
-from exporter.pipeline.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.pipeline.pipeline import Pipeline
 from exporter.spool.codec import pack, unpack
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry
+from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.tracking.pipeline import Pipeline
 from tests.goldens.script import Script, Step
 
 CATALOGUE = full_catalogue()

@@ -7,6 +7,7 @@ already is found out by the pipeline, which has memory.
 from typing import TypeAlias
 
 from exporter.events.facts.counting import Count, Person, Record, Slot
+from exporter.events.facts.guild_objects import Part, PartGone, PartSeen, PartsListed, Trait
 from exporter.events.facts.guilds import (
     ChannelGone,
     ChannelSeen,
@@ -32,8 +33,7 @@ from exporter.events.facts.moderation import (
     MemberSilence,
     MessageGone,
 )
-from exporter.events.facts.parts import Part, PartGone, PartSeen, PartsListed, Trait
-from exporter.events.facts.rights import BotKnown, MemberRoles, RoleGone, RoleSeen, RolesSeen
+from exporter.events.facts.permissions import BotKnown, MemberRoles, RoleGone, RoleSeen, RolesSeen
 from exporter.events.facts.sessions import SessionStarted, ShardNews
 from exporter.events.facts.voice import VoiceState
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from exporter.events.facts.counting import Person
-from exporter.events.inquiry import Inquiry
+from exporter.events.rest_request import Inquiry
 
 
 class InviteKnown(msgspec.Struct, frozen=True, array_like=True):

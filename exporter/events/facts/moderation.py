@@ -7,7 +7,7 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.events.facts.counting import Person
-from exporter.events.inquiry import Inquiry
+from exporter.events.rest_request import Inquiry
 from exporter.model import Json
 
 

@@ -20,9 +20,9 @@ from exporter.clock import Clock
 from exporter.events.catalogue import Catalogue
 from exporter.model import STORED, Batch, Outcome, Verdict
 from exporter.sinks.base import Probe
-from exporter.sinks.influx.answers import read_answer, redact
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.line_protocol import Encoder, Lines, salt_of
+from exporter.sinks.influx.responses import read_answer, redact
 
 LINES_PER_TURN = 2000
 """Encoding gives the loop a turn after about 2 ms of work."""

@@ -14,8 +14,10 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from exporter.model import Entry
-from exporter.sinks.sql.booking import Booking
-from exporter.sinks.sql.fitting import (
+from exporter.sinks.sql.column_mapping import Booking
+from exporter.sinks.sql.schema import channel_daily, guild_daily, member_daily, member_stats
+from exporter.sinks.sql.types import EPOCH
+from exporter.sinks.sql.validation import (
     AMOUNT_LIMIT,
     ID_LIMIT,
     UnfitError,
@@ -26,8 +28,6 @@ from exporter.sinks.sql.fitting import (
     fit_number,
     fit_text,
 )
-from exporter.sinks.sql.schema import channel_daily, guild_daily, member_daily, member_stats
-from exporter.sinks.sql.types import EPOCH
 
 Parameters = dict[str, Any]
 """One row as the driver takes it: column names to values."""

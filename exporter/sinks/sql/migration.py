@@ -24,10 +24,10 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 from exporter.errors import SchemaError
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
+from exporter.sinks.sql.error_mapping import describe
 from exporter.sinks.sql.schema import metadata
-from exporter.sinks.sql.verdict import describe
-from exporter.sinks.sql.views.making import drop_views, keep_views, read_readers, stale_views
 from exporter.sinks.sql.views.reader import grant_reader
+from exporter.sinks.sql.views.sync import drop_views, keep_views, read_readers, stale_views
 
 _LOCK = 0x4449_5343_4F52_4445
 """PostgreSQL's advisory locks share one space of numbers; this one is "DISCORDE" in ASCII."""

@@ -12,7 +12,6 @@ from typing import Any, Final
 from sqlalchemy import Table
 
 from exporter.model import Entry, Json
-from exporter.sinks.sql.fitting import UnfitError, fit_document, fit_integer, fit_moment, fit_text, fitter
 from exporter.sinks.sql.increments import Parameters
 from exporter.sinks.sql.schema import (
     guild_events,
@@ -23,6 +22,7 @@ from exporter.sinks.sql.schema import (
     metadata,
     moderation_logs,
 )
+from exporter.sinks.sql.validation import UnfitError, fit_document, fit_integer, fit_moment, fit_text, fitter
 
 OCCURRENCES: Final = (moderation_logs, member_events, guild_events, invite_tracking, level_ups)
 """Tables of exact occurrences, each row known by its ``event_key``."""

@@ -19,11 +19,11 @@ from exporter.errors import SchemaError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
-from exporter.sinks.sql.changes import Rules, plan
+from exporter.sinks.sql.batch_plan import Rules, plan
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
+from exporter.sinks.sql.error_mapping import FAILURES, describe, judge
 from exporter.sinks.sql.migration import migrate_engine, schema_state
-from exporter.sinks.sql.verdict import FAILURES, describe, judge
 from exporter.sinks.sql.writer import Work, Writer
 
 log = logging.getLogger(__name__)

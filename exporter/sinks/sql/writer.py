@@ -16,7 +16,7 @@ from sqlalchemy import Executable, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exporter.model import Batch
-from exporter.sinks.sql.changes import Changes, Departure, MemberKey
+from exporter.sinks.sql.batch_plan import Changes, Departure, MemberKey
 from exporter.sinks.sql.increments import Parameters
 from exporter.sinks.sql.schema import channel_daily, deliveries, guild_daily, member_daily, members
 from exporter.sinks.sql.statements import AT, statements_for

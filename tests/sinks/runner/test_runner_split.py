@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.backoff import Backoff
-from exporter.sinks.lane import Lane
+from exporter.sinks.delivery_loop import Lane
 from exporter.sinks.runner import RunnerConfig
 from exporter.telemetry import Telemetry
 from tests.scale import scaled

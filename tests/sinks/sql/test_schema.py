@@ -35,7 +35,7 @@ from exporter.sinks.sql.schema import (
     metrics_snapshots,
 )
 from exporter.sinks.sql.types import Moment
-from exporter.sinks.sql.views.making import drop_views
+from exporter.sinks.sql.views.sync import drop_views
 from tests.sinks.sql.conftest import CATALOGUE, close_store, open_store
 from tests.sinks.sql.entries import ban
 

@@ -12,7 +12,9 @@ from sqlalchemy import Column, LargeBinary, column
 from sqlalchemy.dialects import postgresql, sqlite
 
 from exporter.sinks.sql.engine import _merge_documents, encode_json
-from exporter.sinks.sql.fitting import (
+from exporter.sinks.sql.schema import metadata
+from exporter.sinks.sql.types import Document, Moment, merged, rfc3339
+from exporter.sinks.sql.validation import (
     AMOUNT_LIMIT,
     UnfitError,
     fit_amount,
@@ -23,8 +25,6 @@ from exporter.sinks.sql.fitting import (
     fit_text,
     fitter,
 )
-from exporter.sinks.sql.schema import metadata
-from exporter.sinks.sql.types import Document, Moment, merged, rfc3339
 
 SQLITE = sqlite.dialect()
 POSTGRESQL = postgresql.dialect()

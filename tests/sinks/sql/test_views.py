@@ -24,9 +24,9 @@ from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.migration import migrate, schema_state
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
-from exporter.sinks.sql.views import making
+from exporter.sinks.sql.views import sync
 from exporter.sinks.sql.views.catalogue import VIEWS
-from exporter.sinks.sql.views.making import drop_views
+from exporter.sinks.sql.views.sync import drop_views
 from exporter.sinks.sql.views.view import Kind, View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.conftest import close_store, open_store
@@ -139,7 +139,7 @@ class TestMaking:
         self, config: SqlConfig, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         before = await identities(engine)
-        monkeypatch.setattr(making, "VIEWS", changed("v_invites"))
+        monkeypatch.setattr(sync, "VIEWS", changed("v_invites"))
         lack = (await schema_state(engine)).views_lack
         assert lack == "1 views differ from those of this program (v_invites first)"
         assert not (await migrate(config)).views_lack
@@ -149,7 +149,7 @@ class TestMaking:
     async def test_one_that_is_declared_no_more_goes(
         self, config: SqlConfig, engine: AsyncEngine, monkeypatch: pytest.MonkeyPatch
     ) -> None:
-        monkeypatch.setattr(making, "VIEWS", VIEWS[1:])
+        monkeypatch.setattr(sync, "VIEWS", VIEWS[1:])
         assert not (await migrate(config)).views_lack
         assert set(await identities(engine)) == set(NAMES[1:])
 
@@ -186,7 +186,7 @@ class TestMaking:
         ):
             await run(engine, f"DROP INDEX {name}")
         await run(engine, "UPDATE alembic_version SET version_num = '0004'")
-        mark = making.definitions(engine.dialect.name)[0].mark
+        mark = sync.definitions(engine.dialect.name)[0].mark
         if engine.dialect.name == "sqlite":
             await run(engine, f"CREATE VIEW v_guilds AS /* {mark} */ SELECT 1 AS old")
         else:
@@ -241,14 +241,14 @@ class TestReaders:
     ) -> None:
         if kind == "sqlite":
             return
-        monkeypatch.setattr(making, "VIEWS", VIEWS[1:])
+        monkeypatch.setattr(sync, "VIEWS", VIEWS[1:])
         await migrate(config)
         quoted = role.replace('"', '""')
         await run(engine, "CREATE ROLE partial_reader", "GRANT SELECT ON v_invites TO partial_reader")
         for view in VIEWS[1:]:
             async with engine.begin() as connection:
                 await connection.exec_driver_sql(f'GRANT SELECT ON {view.name} TO "{quoted}"')
-        monkeypatch.setattr(making, "VIEWS", changed("v_invites"))
+        monkeypatch.setattr(sync, "VIEWS", changed("v_invites"))
         assert not (await migrate(config)).views_lack
         for name in NAMES:
             await self._as(engine, role, f"SELECT * FROM {name}")
@@ -285,7 +285,7 @@ class TestWithoutRights:
             f"GRANT SELECT, INSERT, UPDATE, DELETE ON ALL TABLES IN SCHEMA public TO writer_{name}",
             f"GRANT USAGE ON ALL SEQUENCES IN SCHEMA public TO writer_{name}",
         )
-        monkeypatch.setattr(making, "VIEWS", changed("v_invites"))
+        monkeypatch.setattr(sync, "VIEWS", changed("v_invites"))
         url = config.url.set(username=f"writer_{name}", password="w", drivername="postgresql")
         store = await open_store(SqlConfig(dsn=SecretStr(url.render_as_string(hide_password=False))))
         try:

@@ -16,7 +16,7 @@ from exporter.sinks.sql.schema.log import (
     member_events,
     moderation_logs,
 )
-from exporter.sinks.sql.schema.sums import (
+from exporter.sinks.sql.schema.rollups import (
     channel_daily,
     deliveries,
     guild_daily,

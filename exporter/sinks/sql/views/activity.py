@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views.tongue import Tongue
+from exporter.sinks.sql.views.dialect import Tongue
 from exporter.sinks.sql.views.view import (
     DAY,
     GUILD,

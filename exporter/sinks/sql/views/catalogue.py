@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views import activity, changes, invites, moderation, people, staying
+from exporter.sinks.sql.views import activity, changes, cohorts, invites, members, moderation
 from exporter.sinks.sql.views.view import View
 
 VIEWS: Final[tuple[View, ...]] = (
     *activity.VIEWS,
-    *people.VIEWS,
-    *staying.VIEWS,
+    *members.VIEWS,
+    *cohorts.VIEWS,
     *moderation.VIEWS,
     *changes.VIEWS,
     *invites.VIEWS,

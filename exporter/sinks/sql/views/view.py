@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.sinks.sql.views.tongue import Tongue
+from exporter.sinks.sql.views.dialect import Tongue
 
 
 class Kind(enum.Enum):

@@ -1,0 +1,239 @@
+"""One websocket of one client: what it may say, when it must speak, and what is written to it.
+
+Invariant: after a close frame nothing more is written, and of two frames of one session the earlier is
+written first.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Final, Protocol
+
+import orjson
+from aiohttp import WSMsgType
+
+from discord_simulator.commands import (
+    Command,
+    Identify,
+    ProtocolError,
+    RequestMembers,
+    Resume,
+    decode_body,
+    decode_command,
+)
+from discord_simulator.opcodes import CloseCode, Opcode
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from discord_simulator.allowance import CommandAllowance
+    from discord_simulator.encoding import FrameWriter
+    from discord_simulator.session import Session
+
+_log = logging.getLogger(__name__)
+
+_HEARTBEAT_GRACE: Final = 1.5
+"""Silence, in heartbeat intervals, after which a client counts as gone: a missed beat and half another."""
+
+_BATCH_FRAMES: Final = 512
+_BATCH_BYTES: Final = 256 * 1024
+"""One write: large enough that the system call is cheap, small enough that others get their turn."""
+
+_ACK: Final = b'{"t":null,"s":null,"op":11,"d":null}'
+
+
+@dataclass(frozen=True, slots=True)
+class Farewell:
+    """How a connection ended; ``code`` is None if there was no close frame at all."""
+
+    code: int | None
+    by_client: bool
+    reason: str = ""
+
+
+class SessionHost(Protocol):
+    """What a connection needs of the gateway."""
+
+    def identify(self, connection: Connection, body: Identify) -> None:
+        """Start a session on this connection, or refuse."""
+        ...
+
+    def resume(self, connection: Connection, body: Resume) -> None:
+        """Continue a session on this connection, or refuse."""
+        ...
+
+    def request_members(self, session: Session, body: RequestMembers) -> None:
+        """Answer with GUILD_MEMBERS_CHUNK."""
+        ...
+
+    def wrote(self, session: Session, frames: int) -> None:
+        """Frames of a session were handed to its socket."""
+        ...
+
+    def heard(self, opcode: int) -> None:
+        """The client sent a command."""
+        ...
+
+
+class Connection:
+    """A connected client, from HELLO to the last frame.
+
+    Args:
+        socket: the prepared websocket; must not answer close frames by itself.
+        transport: its transport.
+        writer: writes payloads on that transport.
+        host: the gateway.
+        allowance: the commands this connection may send.
+        heartbeat_interval_ms: announced in HELLO.
+        url: where the client reached the gateway, and can resume.
+    """
+
+    def __init__(
+        self,
+        socket: web.WebSocketResponse,
+        transport: asyncio.Transport,
+        writer: FrameWriter,
+        host: SessionHost,
+        *,
+        allowance: CommandAllowance,
+        heartbeat_interval_ms: int,
+        url: str,
+    ) -> None:
+        self.url = url
+        self.session: Session | None = None
+        self.frozen = False
+        self._socket = socket
+        self._transport = transport
+        self._writer = writer
+        self._host = host
+        self._allowance = allowance
+        self._interval_ms = heartbeat_interval_ms
+        self._patience_s = heartbeat_interval_ms / 1000 * _HEARTBEAT_GRACE
+        self._silent_until = 0.0
+        self._waiting = asyncio.Event()
+
+    async def run(self) -> Farewell:
+        """Serve the client until either side ends the connection."""
+        pump = asyncio.create_task(self._pump())
+        try:
+            return await self._converse()
+        except ProtocolError as error:
+            pump.cancel()
+            await self.close(error.code, error.reason)
+            return Farewell(error.code, by_client=False, reason=error.reason)
+        finally:
+            pump.cancel()
+
+    async def close(self, code: int, reason: str) -> None:
+        """Close with a code of Discord's; ``reason`` is cut to what a close frame holds."""
+        await self._socket.close(code=code, message=reason.encode()[:120])
+
+    def attach(self, session: Session) -> None:
+        """Write this session's frames from now on."""
+        self.session = session
+        self.wake()
+
+    def wake(self) -> None:
+        """The session has frames to write."""
+        self._waiting.set()
+
+    def send(self, op: Opcode, data: object) -> None:
+        """Write a frame that belongs to the connection and not to its session, ahead of everything queued."""
+        self.send_text(orjson.dumps({"t": None, "s": None, "op": int(op), "d": data}))
+
+    def send_text(self, payload: bytes) -> None:
+        """Write a whole payload, whatever it is."""
+        if not self.frozen:
+            self._writer.write((payload,))
+
+    def freeze(self) -> None:
+        """Go dead without a word: read, write and acknowledge nothing, and leave the socket open."""
+        self.frozen = True
+        self._transport.pause_reading()
+
+    def abort(self) -> None:
+        """Reset the TCP connection."""
+        self._transport.abort()
+
+    async def _converse(self) -> Farewell:
+        loop = asyncio.get_running_loop()
+        self._silent_until = loop.time() + self._patience_s
+        self.send(Opcode.HELLO, {"heartbeat_interval": self._interval_ms, "_trace": ["simulator"]})
+        while True:
+            patience = None if self.frozen else max(0.001, self._silent_until - loop.time())
+            try:
+                message = await self._socket.receive(timeout=patience)
+            except TimeoutError as error:
+                if self.frozen:
+                    continue
+                raise ProtocolError(CloseCode.SESSION_TIMED_OUT, "Session timed out.") from error
+            if message.type in (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
+                return Farewell(None, by_client=True)
+            if self.frozen:
+                continue
+            if message.type is WSMsgType.CLOSE:
+                await self._socket.close(code=message.data or 1000)
+                return Farewell(message.data, by_client=True, reason=message.extra or "")
+            if message.type is not WSMsgType.TEXT:
+                raise ProtocolError(CloseCode.DECODE_ERROR, "Error while decoding payload: not a text frame.")
+            self._obey(message.data)
+
+    def _obey(self, text: str) -> None:
+        command = decode_command(text)
+        self._host.heard(command.op)
+        if not self._allowance.spend():
+            raise ProtocolError(CloseCode.RATE_LIMITED, "You are being rate limited.")
+        match command.op:
+            case Opcode.HEARTBEAT:
+                if not isinstance(decode_body(command, object), int | None):
+                    raise ProtocolError(CloseCode.DECODE_ERROR, "Error while decoding payload.")
+                self._silent_until = asyncio.get_running_loop().time() + self._patience_s
+                self.send_text(_ACK)
+            case Opcode.IDENTIFY | Opcode.RESUME:
+                self._authenticate(command)
+            case Opcode.PRESENCE_UPDATE | Opcode.VOICE_STATE_UPDATE | Opcode.REQUEST_SOUNDBOARD_SOUNDS:
+                self._require_session()
+                decode_body(command, dict[str, object])
+            case Opcode.REQUEST_GUILD_MEMBERS:
+                self._host.request_members(self._require_session(), decode_body(command, RequestMembers))
+            case _:
+                raise ProtocolError(CloseCode.UNKNOWN_OPCODE, "Unknown opcode.")
+
+    def _authenticate(self, command: Command) -> None:
+        if self.session is not None:
+            raise ProtocolError(CloseCode.ALREADY_AUTHENTICATED, "Already authenticated.")
+        if command.op == Opcode.IDENTIFY:
+            self._host.identify(self, decode_body(command, Identify))
+        else:
+            self._host.resume(self, decode_body(command, Resume))
+
+    def _require_session(self) -> Session:
+        if self.session is None:
+            raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "Not authenticated.")
+        return self.session
+
+    async def _pump(self) -> None:
+        try:
+            while True:
+                await self._waiting.wait()
+                self._waiting.clear()
+                while self._write_batch():
+                    await self._writer.drain()
+                    await asyncio.sleep(0)
+        except Exception:
+            _log.exception("a connection's writer failed; the socket is aborted, the session stays resumable")
+            self.abort()
+            raise
+
+    def _write_batch(self) -> bool:
+        session = self.session
+        if session is None or self.frozen:
+            return False
+        frames = session.take(_BATCH_FRAMES, _BATCH_BYTES)
+        if not frames:
+            return False
+        self._writer.write(frames)
+        self._host.wrote(session, len(frames))
+        return True

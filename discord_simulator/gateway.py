@@ -1,0 +1,263 @@
+"""The gateway: accepts clients, and numbers what happens in the world into their sessions.
+
+Source: Discord docs, Gateway › Connections, Sharding, Disconnecting.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import math
+import re
+from typing import TYPE_CHECKING, Final, cast
+
+from aiohttp import web
+
+from discord_simulator.admission import Admission
+from discord_simulator.allowance import CommandAllowance
+from discord_simulator.connection import Connection, Farewell
+from discord_simulator.counters import Counters
+from discord_simulator.encoding import FrameWriter
+from discord_simulator.opcodes import (
+    API_VERSIONS,
+    CLIENT_ENDING_CODES,
+    SESSION_ENDING_CODES,
+    CloseCode,
+    Opcode,
+)
+from discord_simulator.ready import describe_members
+from discord_simulator.registry import NO_SESSION, SessionRegistry
+from discord_simulator.watch import Watch
+
+if TYPE_CHECKING:
+    import random
+    from collections.abc import Mapping
+
+    from discord_simulator.commands import Identify, RequestMembers, Resume
+    from discord_simulator.ports import Dispatch, Observer, WorldView
+    from discord_simulator.session import Session
+    from discord_simulator.settings import SimulatorSettings
+    from exporter.clock import Clock
+
+_CLOSE_WAIT_S: Final = 1.0
+"""How long a client may take to answer a close frame before its socket is dropped."""
+
+_MAX_MESSAGE_BYTES: Final = 1024 * 1024
+"""Far above the 4096 a client may send, so that the refusal is Discord's 4002 and not the library's 1009."""
+
+_DECLARED_SEQ: Final = re.compile(r"seq=(\d{1,18})")
+
+_GUILDS_PER_SHARD: Final = 1000
+"""Discord recommends a shard for about every thousand guilds."""
+
+
+class GatewayServer:
+    """Accepts websockets from clients, and events from the world.
+
+    Args:
+        world: what the sessions are told about.
+        observer: hears what was lost.
+        settings: limits and timings.
+        clock: time of every window, and of gaps.
+        rng: makes session ids.
+
+    Attributes:
+        registry: the sessions.
+        admission: who may have one.
+        connections: every open websocket that was not refused.
+    """
+
+    def __init__(
+        self,
+        world: WorldView,
+        observer: Observer,
+        settings: SimulatorSettings,
+        clock: Clock,
+        rng: random.Random,
+    ) -> None:
+        self.counters = Counters()
+        self._changes = Watch()
+        self.registry = SessionRegistry(settings, observer, clock, self.counters, self._changes)
+        self.admission = Admission(
+            world, self.registry, settings=settings, counters=self.counters, clock=clock, rng=rng
+        )
+        self.connections: set[Connection] = set()
+        self._world = world
+        self._settings = settings
+        self._clock = clock
+        self._closings: set[asyncio.Task[None]] = set()
+
+    @property
+    def recommended_shards(self) -> int:
+        """The ``shards`` of GET /gateway/bot."""
+        return self._settings.shards or max(1, math.ceil(len(self._world.guild_ids()) / _GUILDS_PER_SHARD))
+
+    def publish(self, dispatch: Dispatch) -> None:
+        """Number an event into every session that may see it; never waits."""
+        sessions = self.registry.at_guild(dispatch.guild_id)
+        if not sessions:
+            self.registry.lose((dispatch.ledger_id,), NO_SESSION)
+            return
+        if dispatch.permissions and not self._is_permitted(dispatch):
+            self.counters.withheld += len(sessions)
+            return
+        for session in sessions:
+            if dispatch.intents and not dispatch.intents & session.intents:
+                self.counters.withheld += 1
+                continue
+            data = dispatch.data
+            if dispatch.type == "GUILD_CREATE":
+                # What a GUILD_CREATE holds depends on the session's intents, which the world cannot know.
+                data = self._world.guild_create(dispatch.guild_id, session.intents)
+            self.queue(session, dispatch.type, data, dispatch.ledger_id)
+
+    def queue(self, session: Session, event: str, data: bytes, ledger_id: int = 0) -> None:
+        """Number an event into one session, within the session's bounds."""
+        session.push(event, data, ledger_id)
+        connection = self.registry.connection(session)
+        if connection is None:
+            if session.queued > self._settings.replay_limit:
+                self.counters.overflows += 1
+                self.registry.end(session)
+        elif session.queued > session.queue_ceiling:
+            self.counters.overflows += 1
+            self.registry.detach(session)
+            connection.abort()
+        else:
+            connection.wake()
+
+    async def all_ready(self, shards: int | None = None) -> None:
+        """Wait until every shard was sent READY and its GUILD_CREATEs.
+
+        Args:
+            shards: the layout waited for; None takes whichever the client chose.
+        """
+
+        def is_greeted(shard: tuple[int, int]) -> bool:
+            return any(session.greeted for session in self.registry.at_shard(shard))
+
+        await self._changes.until(
+            lambda: any(
+                all(is_greeted((shard, count)) for shard in range(count))
+                for count in (self.registry.layouts() if shards is None else (shards,))
+            )
+        )
+
+    async def drained(self) -> None:
+        """Wait until nothing is queued in any session that has a socket."""
+        registry = self.registry
+        await self._changes.until(
+            lambda: not any(session.queued and registry.connection(session) for session in registry)
+        )
+
+    async def serve(self, request: web.Request) -> web.WebSocketResponse:
+        """Handle one websocket from handshake to end."""
+        socket = web.WebSocketResponse(
+            timeout=_CLOSE_WAIT_S, autoclose=False, compress=False, max_msg_size=_MAX_MESSAGE_BYTES
+        )
+        await socket.prepare(request)
+        connection = self._connect(socket, request)
+        refusal = _find_refusal(request.query)
+        if refusal is not None:
+            self.counters.closes[refusal[0]] += 1
+            await connection.close(*refusal)
+            return socket
+        self.counters.connections += 1
+        self.connections.add(connection)
+        farewell = Farewell(None, by_client=False)
+        try:
+            farewell = await connection.run()
+        finally:
+            self.connections.discard(connection)
+            self._part(connection, farewell)
+        return socket
+
+    def identify(self, connection: Connection, body: Identify) -> None:
+        """Start a session on a connection; see :meth:`Admission.identify`."""
+        try:
+            self.admission.identify(connection, body)
+        finally:
+            if self.admission.token_revoked:
+                self._close_all()
+
+    def resume(self, connection: Connection, body: Resume) -> None:
+        """Continue a session on a connection; see :meth:`Admission.resume`."""
+        self.admission.resume(connection, body)
+
+    def request_members(self, session: Session, body: RequestMembers) -> None:
+        """Answer with one GUILD_MEMBERS_CHUNK; silence for a guild of another shard."""
+        if body.guild_id.isdecimal() and session.covers(int(body.guild_id)):
+            self.queue(session, "GUILD_MEMBERS_CHUNK", describe_members(self._world, body))
+
+    def wrote(self, session: Session, frames: int) -> None:
+        """Count what a connection wrote, and tell those who wait for it."""
+        self.counters.sent += frames
+        session.greeted = session.greeted or session.written_seq >= session.greeting_seq
+        self._changes.notify()
+
+    def heard(self, opcode: int) -> None:
+        """Count a command."""
+        self.counters.commands += 1
+        if opcode == Opcode.HEARTBEAT:
+            self.counters.heartbeats += 1
+
+    def stop(self) -> None:
+        """Abort every connection; sessions are not ended, so nothing is reported as lost."""
+        self.registry.finish()
+        for connection in tuple(self.connections):
+            connection.abort()
+
+    def _connect(self, socket: web.WebSocketResponse, request: web.Request) -> Connection:
+        transport = cast("asyncio.Transport", request.transport)
+        compressed = request.query.get("compress") == "zlib-stream"
+        return Connection(
+            socket,
+            transport,
+            FrameWriter(transport, zlib_level=self._settings.zlib_level if compressed else None),
+            self,
+            allowance=CommandAllowance(
+                self._clock, limit=self._settings.command_limit, window_s=self._settings.command_window_s
+            ),
+            heartbeat_interval_ms=self._settings.heartbeat_interval_ms,
+            url=f"ws://{request.host}",
+        )
+
+    def _part(self, connection: Connection, farewell: Farewell) -> None:
+        """Decide what becomes of the session of a connection that ended."""
+        if farewell.code is not None and not farewell.by_client:
+            self.counters.closes[farewell.code] += 1
+        session = connection.session
+        if session is None:
+            return
+        if farewell.by_client and (declared := _DECLARED_SEQ.fullmatch(farewell.reason)):
+            session.declared_seq = int(declared[1])
+        if farewell.code in (CLIENT_ENDING_CODES if farewell.by_client else SESSION_ENDING_CODES):
+            self.registry.end(session)
+        else:
+            self.registry.detach(session)
+
+    def _close_all(self) -> None:
+        """Every session of a bot whose token was reset ends."""
+        for session in self.registry:
+            connection = self.registry.connection(session)
+            self.registry.end(session)
+            if connection is not None:
+                closing = asyncio.ensure_future(
+                    connection.close(CloseCode.AUTHENTICATION_FAILED, "Authentication failed.")
+                )
+                self._closings.add(closing)
+                closing.add_done_callback(self._closings.discard)
+
+    def _is_permitted(self, dispatch: Dispatch) -> bool:
+        guild_id = dispatch.guild_id
+        return any(self._world.has_permission(guild_id, permission) for permission in dispatch.permissions)
+
+
+def _find_refusal(query: Mapping[str, str]) -> tuple[CloseCode, str] | None:
+    """What is wrong with the address a client connected to, if anything."""
+    if query.get("v") not in API_VERSIONS:
+        return CloseCode.INVALID_API_VERSION, "Invalid API version."
+    if query.get("encoding", "json") != "json":
+        return CloseCode.DECODE_ERROR, "This gateway speaks encoding=json only."
+    if query.get("compress", "zlib-stream") != "zlib-stream":
+        return CloseCode.DECODE_ERROR, "This gateway speaks compress=zlib-stream or none."
+    return None

@@ -1,0 +1,138 @@
+"""AutoMod stops messages by itself: each thing it does is an event and an audit entry of its own.
+
+A blocked message never exists. The entry names the offender both as user and as target; a timeout by AutoMod
+has no other entry. Sources: Discord docs, Gateway Events › Auto Moderation Action Execution; Resources › Auto
+Moderation, Audit Log.
+"""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from discord_simulator.operations import audit, messages, moderation
+from discord_simulator.operations.audit import By
+from discord_simulator.vocabulary import MANAGE_GUILD, AuditAction, Author, Intent, MessageKind
+
+if TYPE_CHECKING:
+    from discord_simulator.guild import AuditEntry, Channel, Guild
+    from discord_simulator.objects import Data
+    from discord_simulator.world import World
+
+_NEEDS = frozenset({MANAGE_GUILD})
+
+
+class Measure(enum.IntEnum):
+    """What AutoMod can do. Discord docs, Auto Moderation › Action Types."""
+
+    BLOCK = 1
+    FLAG = 2
+    TIMEOUT = 3
+
+
+_NAMES = {
+    Measure.BLOCK: ("automod_block", AuditAction.AUTOMOD_BLOCK),
+    Measure.FLAG: ("automod_flag", AuditAction.AUTOMOD_FLAG),
+    Measure.TIMEOUT: ("automod_timeout", AuditAction.AUTOMOD_TIMEOUT),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Rule:
+    """An AutoMod rule; ``trigger`` is Discord's number for what it reacts to."""
+
+    id: int
+    name: str
+    trigger: int
+    measures: tuple[Measure, ...]
+    timeout_seconds: int = 60
+
+
+def stop(
+    world: World,
+    guild: Guild,
+    channel: Channel,
+    user_id: int,
+    rule: Rule,
+    *,
+    delay: float | None = 0.0,
+) -> None:
+    """Somebody tries to write what a rule forbids; the rule's measures are taken, one after another."""
+    for measure in rule.measures:
+        _execute(world, guild, channel, user_id, rule, measure, By(user_id, delay=delay))
+
+
+def _execute(
+    world: World,
+    guild: Guild,
+    channel: Channel,
+    user_id: int,
+    rule: Rule,
+    measure: Measure,
+    by: By,
+) -> None:
+    name, action = _NAMES[measure]
+    options = {
+        "auto_moderation_rule_name": rule.name,
+        "auto_moderation_rule_trigger_type": str(rule.trigger),
+        "channel_id": str(channel.id),
+    }
+    entry = audit.open_entry(world, guild, action, by, user_id, options=options)
+    until = world.now() + rule.timeout_seconds * 1000
+    line = world.record(
+        "MEMBER_ACTION",
+        guild,
+        world.now(),
+        action=name,
+        target_user_id=str(user_id),
+        moderator_id=None,
+        reason=None,
+        audit_entry_id=str(entry.id),
+        rule=rule.name,
+        channel_id=str(channel.id),
+        visible=MANAGE_GUILD in guild.permissions,
+        **({"until": until} if measure is Measure.TIMEOUT else {}),
+    )
+    audit.tell_before(world, guild, entry, line, by)
+    data = _execution(guild, channel, user_id, rule, measure)
+    if measure is Measure.FLAG:
+        data["alert_system_message_id"] = str(_alert(world, guild, user_id))
+        data["action"] = {"type": int(measure), "metadata": {"channel_id": str(guild.system_channel.id)}}
+    world.tell(
+        "AUTO_MODERATION_ACTION_EXECUTION",
+        guild,
+        data,
+        Intent.AUTO_MODERATION_EXECUTION,
+        line,
+        permissions=_NEEDS,
+    )
+    if measure is Measure.TIMEOUT:
+        _time_out(world, guild, user_id, until, entry)
+    audit.tell_after(world, guild, entry, line, by)
+
+
+def _execution(guild: Guild, channel: Channel, user_id: int, rule: Rule, measure: Measure) -> Data:
+    metadata = {"duration_seconds": rule.timeout_seconds} if measure is Measure.TIMEOUT else {}
+    return {
+        "guild_id": str(guild.id),
+        "action": {"type": int(measure), "metadata": metadata},
+        "rule_id": str(rule.id),
+        "rule_trigger_type": rule.trigger,
+        "user_id": str(user_id),
+        "channel_id": str(channel.id),
+        "content": "",
+        "matched_keyword": None,
+        "matched_content": "",
+    }
+
+
+def _alert(world: World, guild: Guild, user_id: int) -> int:
+    place = guild.system_channel
+    return messages.post(world, guild, place, user_id, Author.SYSTEM, kind=MessageKind.AUTOMOD_ALERT).id
+
+
+def _time_out(world: World, guild: Guild, user_id: int, until: int, entry: AuditEntry) -> None:
+    moderation.silence(world, guild, user_id, until, entry)
+    data = {**world.render.whole_member(guild, user_id), "guild_id": str(guild.id)}
+    world.tell("GUILD_MEMBER_UPDATE", guild, data, Intent.GUILD_MEMBERS)

@@ -1,0 +1,184 @@
+"""Invites are made, used, used up and deleted, and expire.
+
+Discord never says which invite somebody used: only the count that REST shows has risen, if the invite is
+still there. An invite that is used up is gone and INVITE_DELETE is sent, at times before the join; of one
+that expired nothing is sent. Sources: Discord docs, Gateway Events › Invite Create, Invite Delete;
+discord-api-docs 7249.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Literal, TypeAlias
+
+from discord_simulator.invitation import Invite, make_code
+from discord_simulator.operations import audit, members
+from discord_simulator.operations.moderation import change
+from discord_simulator.vocabulary import MANAGE_CHANNELS, MANAGE_GUILD, AuditAction, Intent
+
+if TYPE_CHECKING:
+    from discord_simulator.guild import Channel, Guild
+    from discord_simulator.objects import Data
+    from discord_simulator.operations.audit import By
+    from discord_simulator.world import World
+
+Method: TypeAlias = Literal["invite", "vanity", "unknown"]
+
+_NEEDS = frozenset({MANAGE_CHANNELS})
+_AGAIN_MS = 1000
+"""An invite that expires in an outage is said to be gone when the guild is back."""
+
+
+def create(
+    world: World,
+    guild: Guild,
+    channel: Channel,
+    by: By,
+    *,
+    max_uses: int = 0,
+    max_age: int = 0,
+    temporary: bool = False,
+) -> Invite:
+    """Somebody makes an invite to a channel."""
+    now = world.now()
+    invite = Invite(
+        make_code(world.rng), channel.id, by.moderator_id, now, max_uses, max_age, temporary=temporary
+    )
+    guild.invites[invite.code] = invite
+    if invite.expires_at is not None:
+        _expire_at(world, guild, invite, invite.expires_at)
+    entry = audit.open_entry(
+        world, guild, AuditAction.INVITE_CREATE, by, 0, changes=_changes(invite, is_new=True)
+    )
+    line = world.record(
+        "INVITE_CREATE",
+        guild,
+        now,
+        code=invite.code,
+        channel_id=str(invite.channel_id),
+        inviter_id=str(invite.inviter_id),
+        max_uses=max_uses,
+        max_age=max_age,
+        temporary=temporary,
+        audit_entry_id=str(entry.id),
+        visible=MANAGE_CHANNELS in guild.permissions,
+    )
+    audit.tell_before(world, guild, entry, line, by)
+    data: Data = {
+        **invite.terms(),
+        "channel_id": str(invite.channel_id),
+        "guild_id": str(guild.id),
+        "inviter": world.render.user(invite.inviter_id),
+        "type": 0,
+    }
+    world.tell("INVITE_CREATE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
+    audit.tell_after(world, guild, entry, line, by)
+    return invite
+
+
+def delete(world: World, guild: Guild, invite: Invite, by: By) -> None:
+    """Somebody takes an invite back."""
+    entry = audit.open_entry(
+        world, guild, AuditAction.INVITE_DELETE, by, 0, changes=_changes(invite, is_new=False)
+    )
+    line = _record_end(
+        world, guild, invite, "deleted", moderator_id=str(by.moderator_id), audit_entry_id=str(entry.id)
+    )
+    audit.tell_before(world, guild, entry, line, by)
+    _tell_end(world, guild, invite, line)
+    audit.tell_after(world, guild, entry, line, by)
+
+
+def join(world: World, guild: Guild, user_id: int, invite: Invite, *, gone_first: bool = False) -> None:
+    """Somebody joins by an invite; ``gone_first`` if Discord says it is used up before it says who joined."""
+    invite.uses += 1
+    if invite.used_up and gone_first:
+        _end(world, guild, invite)
+    members.join(world, guild, user_id)
+    _record_use(world, guild, user_id, "invite", invite.code, invite.inviter_id)
+    if invite.used_up and not gone_first:
+        _end(world, guild, invite)
+
+
+def join_by_vanity(world: World, guild: Guild, user_id: int) -> None:
+    """Somebody joins by the guild's own address.
+
+    Raises:
+        ValueError: the guild has none.
+    """
+    if guild.vanity is None:
+        msg = f"guild {guild.id} has no vanity URL"
+        raise ValueError(msg)
+    guild.vanity.uses += 1
+    members.join(world, guild, user_id)
+    _record_use(world, guild, user_id, "vanity", guild.vanity.code)
+
+
+def join_unseen(world: World, guild: Guild, user_id: int) -> None:
+    """Somebody joins in a way that no count shows, as from Discord's list of public guilds."""
+    members.join(world, guild, user_id)
+    _record_use(world, guild, user_id, "unknown")
+
+
+def _record_use(
+    world: World, guild: Guild, user_id: int, method: Method, code: str | None = None, inviter_id: int = 0
+) -> None:
+    world.record(
+        "INVITE_USE",
+        guild,
+        world.now(),
+        user_id=str(user_id),
+        code=code,
+        method=method,
+        inviter_id=str(inviter_id) if inviter_id else None,
+        knowable=method != "unknown" and MANAGE_GUILD in guild.permissions,
+    )
+
+
+def _end(world: World, guild: Guild, invite: Invite) -> None:
+    _tell_end(world, guild, invite, _record_end(world, guild, invite, "used_up"))
+
+
+def _record_end(world: World, guild: Guild, invite: Invite, cause: str, **fields: object) -> int:
+    del guild.invites[invite.code]
+    return world.record(
+        "INVITE_DELETE",
+        guild,
+        world.now(),
+        code=invite.code,
+        cause=cause,
+        visible=MANAGE_CHANNELS in guild.permissions,
+        **fields,
+    )
+
+
+def _tell_end(world: World, guild: Guild, invite: Invite, line: int) -> None:
+    data: Data = {"channel_id": str(invite.channel_id), "guild_id": str(guild.id), "code": invite.code}
+    world.tell("INVITE_DELETE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
+
+
+def _expire_at(world: World, guild: Guild, invite: Invite, moment: int) -> None:
+    def expire() -> None:
+        if guild.gone or guild.invites.get(invite.code) is not invite:
+            return
+        if guild.unavailable:
+            _expire_at(world, guild, invite, world.now() + _AGAIN_MS)
+            return
+        del guild.invites[invite.code]
+        world.record("INVITE_EXPIRED", guild, world.now(), code=invite.code)
+
+    world.deadlines.at(moment, expire)
+
+
+def _changes(invite: Invite, *, is_new: bool) -> tuple[Data, ...]:
+    values: Data = {
+        "code": invite.code,
+        "channel_id": str(invite.channel_id),
+        "inviter_id": str(invite.inviter_id),
+        "max_uses": invite.max_uses,
+        "max_age": invite.max_age,
+        "temporary": invite.temporary,
+        "uses": invite.uses,
+    }
+    return tuple(
+        change(key, None if is_new else value, value if is_new else None) for key, value in values.items()
+    )

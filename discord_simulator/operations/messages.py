@@ -1,0 +1,195 @@
+"""Messages are written, edited, resolved, pinned and deleted."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from discord_simulator.guild import Channel, Guild, Message, Webhook
+from discord_simulator.operations import audit
+from discord_simulator.vocabulary import AuditAction, Author, Intent, MessageKind
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from discord_simulator.world import World
+
+_INTENT = Intent.GUILD_MESSAGES
+
+
+def place(message: Message) -> dict[str, object]:
+    """Where a message is, for the ledger: its channel, and the channel it is booked on."""
+    channel = message.channel
+    return {"channel_id": str(channel.id), "parent_id": str(channel.booked_on), "message_id": str(message.id)}
+
+
+def post(
+    world: World,
+    guild: Guild,
+    channel: Channel,
+    author_id: int,
+    author: Author,
+    *,
+    kind: MessageKind = MessageKind.DEFAULT,
+    reply_to: int = 0,
+    content: str = "",
+    message_id: int = 0,
+) -> Message:
+    """Somebody, or Discord in their name, writes a message."""
+    now = world.now()
+    message = Message(
+        id=message_id or world.ids.make(now),
+        channel=channel,
+        author_id=author_id,
+        author=author,
+        kind=kind,
+        sent_at=now,
+        content=content,
+        reply_to=reply_to,
+    )
+    _publish(world, guild, message)
+    return message
+
+
+def post_by_webhook(world: World, guild: Guild, channel: Channel, webhook: Webhook) -> Message:
+    """A webhook writes a message; it has a name but no member behind it."""
+    now = world.now()
+    message = Message(
+        id=world.ids.make(now),
+        channel=channel,
+        author_id=webhook.id,
+        author=Author.WEBHOOK,
+        kind=MessageKind.DEFAULT,
+        sent_at=now,
+        webhook_name=webhook.name,
+    )
+    _publish(world, guild, message)
+    return message
+
+
+def _publish(world: World, guild: Guild, message: Message) -> None:
+    line = world.record(
+        "MESSAGE_CREATE",
+        guild,
+        message.sent_at,
+        user_id=str(message.author_id),
+        author=message.author,
+        **place(message),
+    )
+    world.tell("MESSAGE_CREATE", guild, world.render.message(guild, message), _INTENT, line)
+    message.channel.recent.append(message)
+    message.channel.sent += 1
+
+
+def edit(world: World, guild: Guild, message: Message) -> None:
+    """The author changes what they wrote; the time of the edit is the mark of a true edit."""
+    # Two edits in the same millisecond would carry the same mark, which nobody could tell apart.
+    now = max(world.now(), message.edited_at + 1)
+    message.edited_at = now
+    line = world.record("MESSAGE_UPDATE", guild, now, user_id=str(message.author_id), **place(message))
+    world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT, line)
+
+
+def resolve_embed(world: World, guild: Guild, message: Message) -> None:
+    """Discord finishes fetching a link's preview: an update that nobody made."""
+    if message not in message.channel.recent:
+        return
+    message.embed = True
+    line = world.record(
+        "EMBED_RESOLVED", guild, world.now(), user_id=str(message.author_id), **place(message)
+    )
+    world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT, line)
+
+
+def pin(world: World, guild: Guild, message: Message, moderator_id: int) -> None:
+    """A moderator pins a message: an update that is no edit, and a system message that says so."""
+    message.pinned = True
+    now = world.now()
+    world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT)
+    world.tell(
+        "CHANNEL_PINS_UPDATE",
+        guild,
+        {
+            "guild_id": str(guild.id),
+            "channel_id": str(message.channel.id),
+            "last_pin_timestamp": None,
+        },
+        Intent.GUILDS,
+    )
+    entry = audit.enter(
+        world,
+        guild,
+        AuditAction.MESSAGE_PIN,
+        user_id=moderator_id,
+        target_id=message.author_id,
+        options={"channel_id": str(message.channel.id), "message_id": str(message.id)},
+    )
+    line = world.record("MESSAGE_PIN", guild, now, moderator_id=str(moderator_id), **place(message))
+    audit.tell(world, guild, entry, line)
+    post(
+        world, guild, message.channel, moderator_id, Author.SYSTEM, kind=MessageKind.PIN, reply_to=message.id
+    )
+
+
+def delete(world: World, guild: Guild, message: Message, by: audit.By | None = None) -> None:
+    """The author or a bot deletes a message, or a moderator does; only the latter is in the audit log."""
+    message.channel.recent.remove(message)
+    fields = {**place(message), "user_id": str(message.author_id)}
+    entry, is_new = None, False
+    if by is not None:
+        entry, is_new = audit.count_into(
+            world,
+            guild,
+            by,
+            AuditAction.MESSAGE_DELETE,
+            target_id=message.author_id,
+            channel_id=message.channel.id,
+        )
+        fields |= {"moderator_id": str(by.moderator_id), "audit_entry_id": str(entry.id)}
+    line = world.record("MESSAGE_DELETE", guild, world.now(), **fields)
+    world.tell(
+        "MESSAGE_DELETE",
+        guild,
+        {"id": str(message.id), "channel_id": str(message.channel.id), "guild_id": str(guild.id)},
+        _INTENT,
+        line,
+    )
+    if by is not None and entry is not None and is_new:
+        audit.tell(world, guild, entry, line, by.delay)
+
+
+def delete_bulk(
+    world: World, guild: Guild, channel: Channel, messages: Sequence[Message], by: audit.By
+) -> None:
+    """A bot deletes many messages at once; people cannot."""
+    for message in messages:
+        channel.recent.remove(message)
+    entry, _ = audit.count_into(
+        world,
+        guild,
+        by,
+        AuditAction.MESSAGE_BULK_DELETE,
+        target_id=channel.id,
+        number=len(messages),
+    )
+    line = world.record(
+        "MESSAGE_DELETE_BULK",
+        guild,
+        world.now(),
+        channel_id=str(channel.id),
+        parent_id=str(channel.booked_on),
+        count=len(messages),
+        moderator_id=str(by.moderator_id),
+        audit_entry_id=str(entry.id),
+    )
+    world.tell(
+        "MESSAGE_DELETE_BULK",
+        guild,
+        {
+            "ids": [str(message.id) for message in messages],
+            "channel_id": str(channel.id),
+            "guild_id": str(guild.id),
+        },
+        _INTENT,
+        line,
+    )
+    audit.tell(world, guild, entry, line, by.delay)

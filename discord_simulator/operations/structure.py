@@ -1,0 +1,176 @@
+"""What a guild is made of changes: roles, channels, emoji and stickers are made, renamed and deleted.
+
+Emoji and stickers are told as the whole list that is left, roles and channels one by one. Each change is in
+the audit log. Sources: Discord docs, Gateway Events › Guild Role Create, Channel Create, Guild Emojis Update,
+Guild Stickers Update and following.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING, TypeAlias
+
+from discord_simulator.guild import Channel, Emoji, Role, Sticker
+from discord_simulator.objects import channel_object, emoji_object, role_object, sticker_object
+from discord_simulator.operations import audit
+from discord_simulator.operations.moderation import change
+from discord_simulator.vocabulary import AuditAction, ChannelKind, Intent
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from discord_simulator.guild import Guild
+    from discord_simulator.objects import Data
+    from discord_simulator.operations.audit import By
+    from discord_simulator.world import World
+
+Part: TypeAlias = Role | Channel | Emoji | Sticker
+
+_KINDS = {Role: "ROLE", Channel: "CHANNEL", Emoji: "EMOJI", Sticker: "STICKER"}
+
+
+def make_role(world: World, guild: Guild, name: str, by: By) -> Role:
+    """Somebody makes a role."""
+    role = Role(world.ids.make(world.now()), name, len(guild.roles))
+    guild.roles.append(role)
+    _change(world, guild, role, "CREATE", None, by)
+    return role
+
+
+def rename_role(world: World, guild: Guild, role: Role, name: str, by: By) -> Role:
+    """Somebody gives a role another name."""
+    renamed = guild.roles[guild.roles.index(role)] = replace(role, name=name)
+    _change(world, guild, renamed, "UPDATE", role.name, by)
+    return renamed
+
+
+def permit(world: World, guild: Guild, role: Role, permissions: tuple[str, str], by: By) -> None:
+    """Somebody changes what a role allows, from one bit set to another."""
+    old, new = permissions
+    _record_change(world, guild, role, "UPDATE", {"permissions": (old, new)}, by)
+
+
+def delete_role(world: World, guild: Guild, role: Role, by: By) -> None:
+    """Somebody deletes a role; those who had it lose it without a word."""
+    guild.roles.remove(role)
+    for user_id, roles in guild.given_roles.items():
+        if role.id in roles:
+            guild.given_roles[user_id] = [role_id for role_id in roles if role_id != role.id]
+            world.render.forget_member(guild, user_id)
+    _change(world, guild, role, "DELETE", role.name, by)
+
+
+def make_channel(world: World, guild: Guild, name: str, by: By) -> Channel:
+    """Somebody makes a text channel."""
+    now = world.now()
+    channel = Channel(world.ids.make(now), ChannelKind.TEXT, name, position=len(guild.text), created_at=now)
+    guild.made.append(channel)
+    _change(world, guild, channel, "CREATE", None, by)
+    return channel
+
+
+def rename_channel(world: World, guild: Guild, channel: Channel, name: str, by: By) -> None:
+    """Somebody gives a channel another name."""
+    old, channel.name = channel.name, name
+    _change(world, guild, channel, "UPDATE", old, by)
+
+
+def delete_channel(world: World, guild: Guild, channel: Channel, by: By) -> None:
+    """Somebody deletes a channel that was made before."""
+    guild.made.remove(channel)
+    _change(world, guild, channel, "DELETE", channel.name, by)
+
+
+def make_emoji(world: World, guild: Guild, name: str, by: By) -> Emoji:
+    """Somebody uploads an emoji."""
+    emoji = Emoji(world.ids.make(world.now()), name)
+    guild.emojis.append(emoji)
+    _change(world, guild, emoji, "CREATE", None, by)
+    return emoji
+
+
+def rename_emoji(world: World, guild: Guild, emoji: Emoji, name: str, by: By) -> Emoji:
+    """Somebody gives an emoji another name."""
+    renamed = guild.emojis[guild.emojis.index(emoji)] = replace(emoji, name=name)
+    _change(world, guild, renamed, "UPDATE", emoji.name, by)
+    return renamed
+
+
+def delete_emoji(world: World, guild: Guild, emoji: Emoji, by: By) -> None:
+    """Somebody deletes an emoji; reactions with it stay."""
+    guild.emojis.remove(emoji)
+    _change(world, guild, emoji, "DELETE", emoji.name, by)
+
+
+def make_sticker(world: World, guild: Guild, name: str, by: By) -> Sticker:
+    """Somebody uploads a sticker."""
+    sticker = Sticker(world.ids.make(world.now()), name)
+    guild.stickers.append(sticker)
+    _change(world, guild, sticker, "CREATE", None, by)
+    return sticker
+
+
+def rename_sticker(world: World, guild: Guild, sticker: Sticker, name: str, by: By) -> Sticker:
+    """Somebody gives a sticker another name."""
+    renamed = guild.stickers[guild.stickers.index(sticker)] = replace(sticker, name=name)
+    _change(world, guild, renamed, "UPDATE", sticker.name, by)
+    return renamed
+
+
+def delete_sticker(world: World, guild: Guild, sticker: Sticker, by: By) -> None:
+    """Somebody deletes a sticker."""
+    guild.stickers.remove(sticker)
+    _change(world, guild, sticker, "DELETE", sticker.name, by)
+
+
+def _change(world: World, guild: Guild, part: Part, verb: str, old: str | None, by: By) -> None:
+    new = None if verb == "DELETE" else part.name
+    _record_change(world, guild, part, verb, {"name": (old, new)}, by)
+
+
+def _record_change(
+    world: World,
+    guild: Guild,
+    part: Part,
+    verb: str,
+    changed: Mapping[str, tuple[str | None, str | None]],
+    by: By,
+) -> None:
+    kind = f"{_KINDS[type(part)]}_{verb}"
+    changes = tuple(change(key, old, new) for key, (old, new) in changed.items())
+    entry = audit.open_entry(world, guild, AuditAction[kind], by, part.id, changes=changes)
+    line = world.record(
+        kind,
+        guild,
+        world.now(),
+        target_id=str(part.id),
+        name=part.name,
+        moderator_id=str(by.moderator_id),
+        audit_entry_id=str(entry.id),
+        reason=by.reason,
+        changes={key: {"old": old, "new": new} for key, (old, new) in changed.items()}
+        if verb == "UPDATE"
+        else {},
+    )
+    audit.tell_before(world, guild, entry, line, by)
+    name, data, intent = _shown(guild, part, verb)
+    world.tell(name, guild, data, intent, line)
+    audit.tell_after(world, guild, entry, line, by)
+
+
+def _shown(guild: Guild, part: Part, verb: str) -> tuple[str, Data, Intent]:
+    """What Discord tells of a change: the event's name, its data, and the intent it needs."""
+    guild_id = str(guild.id)
+    match part:
+        case Role():
+            data: Data = {"role_id": str(part.id)} if verb == "DELETE" else {"role": role_object(guild, part)}
+            return f"GUILD_ROLE_{verb}", {"guild_id": guild_id, **data}, Intent.GUILDS
+        case Channel():
+            return f"CHANNEL_{verb}", channel_object(guild, part), Intent.GUILDS
+        case Emoji():
+            emojis = [emoji_object(emoji) for emoji in guild.emojis]
+            return "GUILD_EMOJIS_UPDATE", {"guild_id": guild_id, "emojis": emojis}, Intent.GUILD_EXPRESSIONS
+        case Sticker():
+            stickers = [sticker_object(guild, sticker) for sticker in guild.stickers]
+            shown: Data = {"guild_id": guild_id, "stickers": stickers}
+            return "GUILD_STICKERS_UPDATE", shown, Intent.GUILD_EXPRESSIONS

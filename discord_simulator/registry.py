@@ -1,0 +1,180 @@
+"""Which sessions exist, where their shards lie, and what nobody will ever see.
+
+Invariant: an event is reported as lost at most once, and only if no session that exists, and none that
+ended, could have shown it to a client. Frames written to a socket count as seen unless the client itself
+says otherwise, by the sequence number of a RESUME or by ``seq=N`` as the reason of its close frame.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from typing import TYPE_CHECKING, Final
+
+from discord_simulator.session import Graveyard, Session
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator, Sequence
+
+    from discord_simulator.connection import Connection
+    from discord_simulator.counters import Counters
+    from discord_simulator.ports import Observer
+    from discord_simulator.settings import SimulatorSettings
+    from discord_simulator.watch import Watch
+    from exporter.clock import Clock
+
+NO_SESSION: Final = "no_session"
+"""The event's shard had no session when it happened."""
+SESSION_ENDED: Final = "session_ended"
+"""It waited in a session that ended before it was written."""
+NOT_RECEIVED: Final = "not_received"
+"""It was written, but the client said that it never arrived, and the session could not replay it."""
+
+_GRAVES: Final = 64
+"""Ended sessions remembered; a client that still resumes one does so within seconds."""
+
+
+class SessionRegistry:
+    """All sessions that can be used or resumed."""
+
+    def __init__(
+        self,
+        settings: SimulatorSettings,
+        observer: Observer,
+        clock: Clock,
+        counters: Counters,
+        changes: Watch,
+    ) -> None:
+        self._settings = settings
+        self._observer = observer
+        self._clock = clock
+        self._counters = counters
+        self._sessions: dict[str, Session] = {}
+        self._connections: dict[str, Connection] = {}
+        self._layouts: dict[int, dict[int, list[Session]]] = {}
+        self._graveyard = Graveyard(_GRAVES)
+        self._gaps: dict[tuple[int, int], int] = {}
+        self._expiries: dict[str, asyncio.TimerHandle] = {}
+        self._changes = changes
+
+    def __iter__(self) -> Iterator[Session]:
+        return iter(tuple(self._sessions.values()))
+
+    def open(self, session_id: str, shard: tuple[int, int], intents: int) -> Session:
+        """Add a session."""
+        session = Session(
+            session_id,
+            shard,
+            intents,
+            replay_limit=self._settings.replay_limit,
+            replay_bytes=self._settings.replay_bytes,
+        )
+        self._sessions[session_id] = session
+        self._layouts.setdefault(shard[1], {}).setdefault(shard[0], []).append(session)
+        return session
+
+    def find(self, session_id: str | None) -> Session | None:
+        """The session of this id, unless it ended."""
+        return None if session_id is None else self._sessions.get(session_id)
+
+    def connection(self, session: Session) -> Connection | None:
+        """The connection a session writes to; None while it waits for a RESUME."""
+        return self._connections.get(session.session_id)
+
+    def at_guild(self, guild_id: int) -> Sequence[Session]:
+        """Every session whose shard holds a guild."""
+        found: list[Session] = []
+        for count, shards in self._layouts.items():
+            found += shards.get((guild_id >> 22) % count, ())
+        return found
+
+    def at_shard(self, shard: tuple[int, int]) -> Sequence[Session]:
+        """Every session of one shard of one layout."""
+        return tuple(self._layouts.get(shard[1], {}).get(shard[0], ()))
+
+    def layouts(self) -> Sequence[int]:
+        """The shard counts in use."""
+        return tuple(self._layouts)
+
+    def attach(self, session: Session, connection: Connection) -> None:
+        """A session has a socket."""
+        session.queue_ceiling = session.queued + self._settings.queue_limit
+        self._cancel_expiry(session)
+        self._connections[session.session_id] = connection
+        connection.attach(session)
+        started_at = self._gaps.pop(session.shard, None)
+        if started_at is not None:
+            self._observer.gap(session.shard[0], started_at, self._clock.now_ms())
+
+    def detach(self, session: Session) -> None:
+        """A session lost its socket and waits for a RESUME, as long as its time allows."""
+        self._disconnect(session)
+        self._cancel_expiry(session)
+        self._expiries[session.session_id] = asyncio.get_running_loop().call_later(
+            self._settings.session_ttl_s, self.end, session
+        )
+
+    def begin_gap(self, session: Session) -> None:
+        """A session's socket is of no use any more."""
+        live = (self.connection(sibling) for sibling in self.at_shard(session.shard))
+        if all(connection is None or connection.frozen for connection in live):
+            self._gaps.setdefault(session.shard, self._clock.now_ms())
+
+    def end(self, session: Session) -> None:
+        """A session is over: nothing it still holds will be sent."""
+        if self._sessions.pop(session.session_id, None) is None:
+            return
+        shards = self._layouts[session.shard[1]]
+        shards[session.shard[0]].remove(session)
+        if not shards[session.shard[0]]:
+            del shards[session.shard[0]]
+        if not shards:
+            del self._layouts[session.shard[1]]
+        self._disconnect(session)
+        self._cancel_expiry(session)
+        self._counters.sessions_ended += 1
+        self._lose_unseen(session, session.unwritten_ids(), SESSION_ENDED)
+        if session.declared_seq is None:
+            self._graveyard.bury(session)
+        else:
+            self._lose_unseen(session, session.written_after(session.declared_seq), NOT_RECEIVED)
+        self._changes.notify()
+
+    def hear_resume_of_ended(self, session_id: str | None, seq: int | None) -> None:
+        """A client asked for a session that is over, and so told what it had received of it."""
+        if session_id is not None:
+            self.lose(self._graveyard.exhume(session_id, seq or 0), NOT_RECEIVED)
+
+    def lose(self, ledger_ids: Sequence[int], reason: str) -> None:
+        """These will never be seen."""
+        ledger_ids = [ledger_id for ledger_id in ledger_ids if ledger_id]
+        if ledger_ids:
+            self._counters.lost[reason] += len(ledger_ids)
+            self._observer.lost(ledger_ids, reason)
+
+    def finish(self) -> None:
+        """The simulator stops: no timer and no connection is left, and every gap still open ends now."""
+        for timer in self._expiries.values():
+            timer.cancel()
+        self._expiries.clear()
+        for (shard, _), started_at in self._gaps.items():
+            self._observer.gap(shard, started_at, self._clock.now_ms())
+        self._gaps.clear()
+        for connection in self._connections.values():
+            connection.session = None
+        self._connections.clear()
+
+    def _disconnect(self, session: Session) -> None:
+        connection = self._connections.pop(session.session_id, None)
+        if connection is not None:
+            connection.session = None
+            self.begin_gap(session)
+
+    def _cancel_expiry(self, session: Session) -> None:
+        timer = self._expiries.pop(session.session_id, None)
+        if timer is not None:
+            timer.cancel()
+
+    def _lose_unseen(self, session: Session, ledger_ids: Sequence[int], reason: str) -> None:
+        siblings = self.at_shard(session.shard)
+        held = {ledger_id for sibling in siblings for ledger_id in sibling.held_ids()}
+        self.lose([ledger_id for ledger_id in ledger_ids if ledger_id not in held], reason)

@@ -1,0 +1,105 @@
+"""The simulated Discord, to start and stop: gateway, REST API and control endpoint on one port."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from typing import TYPE_CHECKING, Final
+
+from aiohttp import web
+
+from discord_simulator.control import ControlApi
+from discord_simulator.faults import Faults
+from discord_simulator.gateway import GatewayServer
+from discord_simulator.rest import RestApi
+from exporter.clock import SystemClock
+
+if TYPE_CHECKING:
+    from discord_simulator.ports import Dispatch, Observer, WorldView
+    from discord_simulator.settings import SimulatorSettings
+    from exporter.clock import Clock
+
+_log = logging.getLogger(__name__)
+
+_MAX_BODY_BYTES: Final = 64 * 1024 * 1024
+"""Hostile payloads are meant to be large; beyond this they only test the memory of the machine."""
+
+_SHUTDOWN_S: Final = 1.0
+"""Every websocket was aborted before; this is for requests under way."""
+
+
+class Simulator:
+    """Serves a world as Discord would.
+
+    Args:
+        world: what there is to see; it hands events to :meth:`publish`.
+        observer: hears what no bot can have seen.
+        settings: limits and timings.
+        clock: time of every window, and of gaps.
+        rng: makes session ids.
+
+    Attributes:
+        gateway: for ``all_ready`` and ``drained``.
+        stop_requested: set by ``POST /control/stop``; the traffic driver ends when it is.
+    """
+
+    def __init__(
+        self,
+        world: WorldView,
+        observer: Observer,
+        settings: SimulatorSettings,
+        *,
+        clock: Clock | None = None,
+        rng: random.Random | None = None,
+    ) -> None:
+        clock = clock or SystemClock()
+        self.gateway = GatewayServer(world, observer, settings, clock, rng or random.Random())
+        self.stop_requested = asyncio.Event()
+        self._settings = settings
+        self._faults = Faults(self.gateway, world, reconnect_grace_s=settings.reconnect_grace_s)
+        self._application = web.Application(client_max_size=_MAX_BODY_BYTES)
+        rest = RestApi(world, self.gateway, settings, clock)
+        rest.add_routes(self._application)
+        control = ControlApi(
+            faults=self._faults,
+            gateway=self.gateway,
+            rest=rest,
+            world=world,
+            clock=clock,
+            stop_requested=self.stop_requested,
+        )
+        control.add_routes(self._application)
+        self._application.router.add_get("/", self.gateway.serve)
+        self._runner: web.AppRunner | None = None
+
+    def publish(self, dispatch: Dispatch) -> None:
+        """Hand an event to every session that may see it; never waits."""
+        self.gateway.publish(dispatch)
+
+    async def start(self, port: int = 0) -> int:
+        """Listen; 0 takes any free port. The answer is the port.
+
+        Raises:
+            OSError: the port is taken or not allowed.
+        """
+        runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
+        await runner.setup()
+        site = web.TCPSite(runner, self._settings.host, port)
+        try:
+            await site.start()
+        except OSError:
+            await runner.cleanup()
+            raise
+        self._runner = runner
+        bound = int(runner.addresses[0][1])
+        _log.info("simulated Discord listens on http://%s:%d", self._settings.host, bound)
+        return bound
+
+    async def stop(self) -> None:
+        """Drop every client and stop listening."""
+        self._faults.stop()
+        self.gateway.stop()
+        if self._runner is not None:
+            await self._runner.cleanup()
+            self._runner = None

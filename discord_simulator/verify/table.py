@@ -1,0 +1,106 @@
+"""The outcome of a comparison for people, for a log and for programs.
+
+``628 + 3 gone``: three were of a guild the bot has been removed from, which a store of the present does not
+show any more.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from discord_simulator.verify.differences import Line
+    from discord_simulator.verify.quantities import Expected
+
+
+def stores_of(lines: Sequence[Line]) -> list[str]:
+    """The stores that appear in any line, in order of appearance."""
+    return list(dict.fromkeys(store for line in lines for store in line.stores))
+
+
+def rich_table(lines: Sequence[Line]) -> Table:
+    """A table for a terminal; what a store does not keep is a dash."""
+    stores = stores_of(lines)
+    table = Table(title="ledger against stores", title_justify="left")
+    table.add_column("quantity")
+    table.add_column("by")
+    for name in ("keys", "ledger", *stores):
+        table.add_column(name, justify="right")
+    table.add_column("")
+    for line in lines:
+        style = None if line.ok else "red"
+        table.add_row(*_cells(line, stores), style=style)
+    return table
+
+
+def plain(lines: Sequence[Line]) -> str:
+    """The table as text of even columns, followed by the differences."""
+    stores = stores_of(lines)
+    rows = [["quantity", "by", "keys", "ledger", *stores, ""], *(_cells(line, stores) for line in lines)]
+    widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
+    text = [
+        "  ".join(
+            cell.ljust(width) if number < _LEFT else cell.rjust(width)
+            for number, (cell, width) in enumerate(zip(row, widths, strict=True))
+        ).rstrip()
+        for row in rows
+    ]
+    return "\n".join([*text, *differences(lines)])
+
+
+def differences(lines: Sequence[Line]) -> list[str]:
+    """One sentence for each difference shown, and how many are not shown."""
+    found: list[str] = []
+    for line in lines:
+        found += [f"{line.quantity}: {difference}" for difference in line.differences]
+        if hidden := line.differing - len(line.differences):
+            found.append(f"{line.quantity}: {hidden} more differences by {line.scope}")
+    return found
+
+
+def as_json(expected: Expected, lines: Sequence[Line]) -> dict[str, object]:
+    """The same for programs; ids stay out of numbers, since JSON readers round large ones."""
+    return {
+        "ok": all(line.ok for line in lines),
+        "complete": expected.complete,
+        "unseen": dict(expected.unseen),
+        "lines": [
+            {
+                "quantity": line.quantity,
+                "scope": line.scope.value,
+                "keys": line.keys,
+                "ledger": line.ledger,
+                "stores": dict(line.stores),
+                "differing": line.differing,
+                "differences": [str(difference) for difference in line.differences],
+                "gone": dict(line.gone),
+                "ok": line.ok,
+            }
+            for line in lines
+        ],
+    }
+
+
+_LEFT = 2
+"""Columns of words, set flush left; the others are numbers."""
+
+
+def _cells(line: Line, stores: Sequence[str]) -> list[str]:
+    totals = [_total(line, store) for store in stores]
+    verdict = "ok" if line.ok else f"{line.differing} differ"
+    return [line.quantity, line.scope.value, str(line.keys), _number(line.ledger), *totals, verdict]
+
+
+def _total(line: Line, store: str) -> str:
+    if store not in line.stores:
+        return "-"
+    gone = line.gone.get(store)
+    return _number(line.stores[store]) + (f" + {_number(gone)} gone" if gone else "")
+
+
+def _number(value: float) -> str:
+    return f"{value:,.0f}" if value == int(value) else f"{value:,.2f}"

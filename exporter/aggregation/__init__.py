@@ -1,0 +1,1 @@
+"""Counters, windows, snapshots and running totals."""

@@ -1,0 +1,1 @@
+"""The one way to the disk: entries and state in one commit."""

@@ -1,0 +1,244 @@
+"""What ``check`` finds out: all that follows from a configuration, and what the far ends answer."""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import binascii
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from exporter.app import make_sinks
+from exporter.clock import SystemClock
+from exporter.config.model import Config
+from exporter.discord.intents import PRIVILEGED, intent_mask
+from exporter.events.catalogue import Catalogue, full_catalogue
+from exporter.events.permissions import invite_url, permission_mask
+from exporter.redaction import one_line
+from exporter.sinks.base import Probe, Sink
+
+if TYPE_CHECKING:
+    from exporter.discord.preflight import OnlineReport
+
+PROBE_TIMEOUT_S: Final = 15.0
+_MASKED: Final = "**********"
+
+
+@dataclass(frozen=True, slots=True)
+class IntentNeed:
+    """One intent asked for, and why; ``privileged`` is its caption in the Developer Portal, if it has one."""
+
+    name: str
+    events: tuple[str, ...]
+    privileged: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class BlindSpot:
+    """What is lost where the bot lacks a permission."""
+
+    permission: str
+    events: tuple[str, ...]
+    lost: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinkAnswer:
+    """What one destination answered."""
+
+    name: str
+    ok: bool
+    detail: str
+
+
+@dataclass(frozen=True, slots=True)
+class Findings:
+    """Everything found; ``problems`` are those that keep ``run`` from doing its work."""
+
+    on: tuple[str, ...]
+    off: tuple[str, ...]
+    intents: tuple[IntentNeed, ...]
+    intent_mask: int
+    permissions: tuple[str, ...]
+    permission_integer: int
+    invite: str
+    blind: tuple[BlindSpot, ...]
+    sinks: tuple[SinkAnswer, ...]
+    settings: dict[str, Any]
+    problems: tuple[str, ...] = ()
+    online: OnlineReport | None = None
+
+    @property
+    def ok(self) -> bool:
+        """Whether everything can be used."""
+        return not self.problems and all(sink.ok for sink in self.sinks)
+
+    def as_json(self) -> dict[str, Any]:
+        """The same for programs; ids of the online part are text, since readers round large numbers."""
+        return {name: _with_text_ids(value) for name, value in msgspec.to_builtins(self).items()} | {
+            "ok": self.ok
+        }
+
+
+async def examine(config: Config, *, online: bool = False) -> Findings:
+    """Find out everything; asks the sinks, and Discord's API if ``online``."""
+    chosen = config.chosen(full_catalogue())
+    permissions = tuple(chosen.permissions)
+    problems = list(_token_problems(config))
+    report = await _ask_discord(config, chosen, problems) if online and not problems else None
+    application = report.application_id if report else _application_id(config)
+    sinks = make_sinks(config, SystemClock())
+    link = invite_url(application or 0, permission_mask(permissions))
+    return Findings(
+        on=tuple(chosen.events),
+        off=tuple(kind for kind in full_catalogue().events if kind not in chosen.events),
+        intents=tuple(
+            IntentNeed(name, events, PRIVILEGED.get(name, "")) for name, events in chosen.intents.items()
+        ),
+        intent_mask=intent_mask(chosen.intents),
+        permissions=permissions,
+        permission_integer=permission_mask(permissions),
+        invite=link if application else link.replace("client_id=0", "client_id=YOUR_APPLICATION_ID"),
+        blind=_blind_spots(chosen),
+        sinks=tuple(await asyncio.gather(*map(_ask, sinks))),
+        settings=_settings(config),
+        problems=tuple(problems),
+        online=report,
+    )
+
+
+async def _ask(sink: Sink) -> SinkAnswer:
+    try:
+        async with asyncio.timeout(PROBE_TIMEOUT_S):
+            probe = await sink.probe()
+    except TimeoutError:
+        probe = Probe(ok=False, detail=f"does not answer within {PROBE_TIMEOUT_S:.0f} s")
+    finally:
+        await sink.close()
+    return SinkAnswer(sink.name, probe.ok, probe.detail)
+
+
+async def _ask_discord(config: Config, chosen: Catalogue, problems: list[str]) -> OnlineReport | None:
+    from exporter.discord.preflight import inspect_online
+    from exporter.telemetry import Telemetry
+
+    report = await inspect_online(config.discord, chosen.intents, tuple(chosen.permissions), Telemetry())
+    for intent in report.refused:
+        events = ", ".join(chosen.intents[intent])
+        problems.append(
+            f"Discord has not granted the intent {intent}; switch on {PRIVILEGED[intent]!r} in the Developer "
+            f"Portal, or switch off what needs it: {events}"
+        )
+    return report
+
+
+def _token_problems(config: Config) -> Iterator[str]:
+    from exporter.config.load import require_token
+    from exporter.errors import ConfigError
+
+    try:
+        require_token(config)
+    except ConfigError as error:
+        yield from error.problems
+
+
+def _application_id(config: Config) -> int | None:
+    """The id a bot's token begins with, which is its application's for all but the oldest bots."""
+    head = config.discord.token.get_secret_value().partition(".")[0] if config.discord.token else ""
+    try:
+        decoded = base64.b64decode(head + "=" * (-len(head) % 4), altchars=b"-_", validate=True).decode(
+            "ascii"
+        )
+    except (binascii.Error, ValueError):
+        return None
+    return int(decoded) if re.fullmatch(r"\d{15,20}", decoded) else None
+
+
+def _blind_spots(chosen: Catalogue) -> tuple[BlindSpot, ...]:
+    found: dict[tuple[str, str], list[str]] = {}
+    for event in chosen.events.values():
+        for permission, lost in event.blind_without.items():
+            found.setdefault((permission, lost), []).append(event.type)
+    return tuple(BlindSpot(permission, tuple(types), lost) for (permission, lost), types in found.items())
+
+
+def _settings(config: Config) -> dict[str, Any]:
+    """What is set otherwise than by default; secrets masked, people counted instead of named."""
+    dumped = config.model_dump(mode="json", exclude_defaults=True)
+    if "privacy" in dumped and "opt_out" in dumped["privacy"]:
+        dumped["privacy"]["opt_out"] = f"{len(config.privacy.opt_out)} people"
+    return dumped
+
+
+def write_text(findings: Findings) -> str:
+    """The findings for people."""
+    lines = [
+        f"events     {len(findings.on)} on, {len(findings.off)} off"
+        + (f" ({', '.join(findings.off)})" if findings.off else ""),
+        f"intents    {findings.intent_mask}",
+    ]
+    for intent in findings.intents:
+        why = ", ".join(intent.events) or "to understand everything else"
+        mark = f" [privileged: switch on {intent.privileged!r}]" if intent.privileged else ""
+        lines.append(f"           {intent.name}{mark}: {why}")
+    lines += [
+        f"permissions {findings.permission_integer} ({', '.join(findings.permissions)})",
+        f"invite     {findings.invite}",
+        "sinks      prometheus: ok, pulls from /metrics",
+    ]
+    lines += [
+        f"           {sink.name}: {'ok' if sink.ok else 'FAILS'}, {sink.detail}" for sink in findings.sinks
+    ]
+    lines.append("blind without a permission")
+    lines += [
+        f"           {spot.permission}: {spot.lost} ({', '.join(spot.events)})"
+        + _blind_where(spot, findings.online)
+        for spot in findings.blind
+    ]
+    if findings.online is not None:
+        lines += _online_lines(findings.online)
+    lines += ["settings   other than default", *_setting_lines(findings.settings)]
+    lines += [f"problem    {problem}" for problem in findings.problems]
+    lines.append("ok" if findings.ok else "not ok")
+    return "".join(one_line(line) + "\n" for line in lines)
+
+
+def _blind_where(spot: BlindSpot, report: OnlineReport | None) -> str:
+    if report is None:
+        return ""
+    guilds = sum(spot.permission in guild.missing for guild in report.blind)
+    return f"; so it is in {guilds} of {report.guilds} guilds" if guilds else "; granted in every guild"
+
+
+def _online_lines(report: OnlineReport) -> Iterator[str]:
+    limit = report.session_start_limit
+    yield f"discord    {report.bot_name} ({report.bot_id}), {report.guilds} guilds, {report.shards} shards"
+    yield f"           {limit.remaining} of {limit.total} sessions left today"
+    for guild in report.blind[:20]:
+        yield f"           guild {guild.id} {guild.name!r} lacks {', '.join(guild.missing)}"
+    if len(report.blind) > 20:  # noqa: PLR2004 - as above: what fits on a screen
+        yield f"           and {len(report.blind) - 20} more guilds"
+
+
+def _setting_lines(values: dict[str, Any], prefix: str = "") -> Iterator[str]:
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from _setting_lines(value, f"{prefix}{name}.")
+        else:
+            yield f"           {prefix}{name}: {value if value == _MASKED else json.dumps(value)}"
+
+
+def _with_text_ids(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {
+            key: str(item)
+            if isinstance(item, int) and (key == "id" or key.endswith("_id"))
+            else _with_text_ids(item)
+            for key, item in value.items()
+        }
+    return [_with_text_ids(item) for item in value] if isinstance(value, list | tuple) else value

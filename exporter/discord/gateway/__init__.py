@@ -1,0 +1,1 @@
+"""The connection to Discord's gateway: shards, sessions, heartbeats, frames."""

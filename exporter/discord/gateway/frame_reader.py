@@ -1,0 +1,288 @@
+"""Frames as they come off the socket: inflate, read the outer object, hand the payload on.
+
+Invariants: a dispatch is handed to the intake exactly once, with its own bytes; only its outer object is read
+here. Whatever is in a frame, the connection stays up; what cannot be used is counted as ``FRAME`` with a
+reason. The one exception is a broken zlib stream, after which nothing can be read: that asks for a RESUME,
+which replays what was lost.
+
+Opcodes other than dispatch, and READY and RESUMED, go to disnake's own method: it holds the connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import zlib
+from collections.abc import Callable
+from typing import Annotated, Final, TypeAlias
+
+import aiohttp
+import msgspec
+from disnake.errors import ConnectionClosed
+from disnake.gateway import DiscordWebSocket, ReconnectWebSocket, WebSocketClosure
+from msgspec import Meta
+
+from exporter.clock import Clock
+from exporter.discord.gateway.dispatches import LABELS, OTHER
+from exporter.discord.gateway.heartbeat import Pulse
+from exporter.events.rest_request import ANSWERS
+from exporter.events.spec import SHARD_NEWS
+from exporter.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+
+Intake: TypeAlias = Callable[[str, msgspec.Raw, int, int], None]
+"""Takes a dispatch: name, JSON of its data, shard, time of receipt in Unix milliseconds; does not raise."""
+
+ZLIB_SUFFIX: Final = b"\x00\x00\xff\xff"
+"""Ends each message of the stream: a Z_SYNC_FLUSH (Discord docs, Gateway › Transport Compression)."""
+
+INFLATED_LIMIT: Final = 64 * 1024 * 1024
+"""Bytes. The largest GUILD_CREATE is a few megabytes; what is far beyond is an attack or a fault."""
+
+HEARTBEATS_MISSED: Final = 1.5
+"""Heartbeat intervals of silence that mean a dead socket: each interval brings at least the ACK."""
+
+SHORTEST_TIMEOUT: Final = 2.0
+"""Seconds. A busy machine may itself be late by a second; a needless RESUME costs more than the wait."""
+
+FAREWELL: Final = 2.0
+"""Seconds for the closing handshake Discord itself asked for; each is time without a connection."""
+
+_FAR_PAST_ANY_SEQUENCE = 2**53
+_ENDS_CONNECTION = (ReconnectWebSocket, WebSocketClosure, ConnectionClosed, OSError, aiohttp.ClientError)
+
+
+class Frame(msgspec.Struct, frozen=True, gc=False):
+    """The outer object (Discord docs, Gateway Events › Payload Structure); ``d`` stays as it came."""
+
+    op: int
+    d: msgspec.Raw = msgspec.Raw(b"null")
+    t: str | None = None
+    s: Annotated[int, Meta(ge=0, le=_FAR_PAST_ANY_SEQUENCE)] | None = None
+
+
+OURS: Final = (SHARD_NEWS, ANSWERS)
+"""How dispatches begin that the source makes itself: news of connections, answers of the REST API."""
+
+
+class Hello(msgspec.Struct, frozen=True):
+    """Data of HELLO. Bounded, since disnake starts a thread that wakes at this interval, in milliseconds."""
+
+    heartbeat_interval: Annotated[float, Meta(ge=10, le=3_600_000)]
+
+
+_decode_frame = msgspec.json.Decoder(Frame).decode
+_decode_hello = msgspec.json.Decoder(Hello).decode
+
+
+def _decode_leniently(message: str | bytes) -> Frame | None:
+    """The frame, if only its data is at fault: a lone surrogate, a NaN.
+
+    Such data goes on as it is, so that the intake rejects it under the type it has; the sequence moves on.
+    """
+    try:
+        outer = json.loads(message)
+        str(outer["t"]).encode()  # a name that is no text is nobody's
+        data = msgspec.Raw(json.dumps(outer["d"]).encode())
+        return msgspec.convert(outer | {"d": data}, Frame)
+    except (ValueError, RecursionError, TypeError, LookupError):
+        return None
+
+
+class StreamError(Exception):
+    """The zlib stream cannot be read any further; the message is the reason to count."""
+
+
+class Inflater:
+    """One connection's zlib stream; memory is bounded by ``INFLATED_LIMIT``."""
+
+    __slots__ = ("_inflate", "_pending")
+
+    def __init__(self) -> None:
+        self._inflate = zlib.decompressobj()
+        self._pending = bytearray()
+
+    def feed(self, chunk: bytes) -> bytes | None:
+        """The message this chunk completes, or None while one is incomplete.
+
+        Raises:
+            StreamError: the stream is broken or a message is larger than the limit.
+        """
+        if self._pending or chunk[-4:] != ZLIB_SUFFIX:
+            self._pending += chunk  # the suffix itself may come in parts
+            if len(self._pending) > INFLATED_LIMIT:
+                reason = "oversized"
+                raise StreamError(reason)
+            if not self._pending.endswith(ZLIB_SUFFIX):
+                return None
+            chunk = bytes(self._pending)
+            self._pending.clear()
+        try:
+            message = self._inflate.decompress(chunk, INFLATED_LIMIT)
+        except zlib.error as error:
+            reason = "zlib"
+            raise StreamError(reason) from error
+        if self._inflate.unconsumed_tail:
+            reason = "oversized"
+            raise StreamError(reason)
+        return message
+
+
+class FrameReader:
+    """Takes the place of ``received_message`` on one websocket of disnake's.
+
+    ``established`` is told ``READY`` or ``RESUMED`` once the shard has its session, before the intake is;
+    ``heard`` is called for signs of life that are no dispatch.
+    """
+
+    __slots__ = (
+        "_clock",
+        "_counts",
+        "_established",
+        "_heard",
+        "_inflater",
+        "_intake",
+        "_original",
+        "_pulse",
+        "_shard",
+        "_silence",
+        "_telemetry",
+        "_ws",
+    )
+
+    def __init__(
+        self,
+        ws: DiscordWebSocket,
+        intake: Intake,
+        telemetry: Telemetry,
+        clock: Clock,
+        *,
+        shard: int = 0,
+        silence: float | None = None,
+        established: Callable[[str], None] = lambda _: None,
+        heard: Callable[[], None] = lambda: None,
+    ) -> None:
+        """Read frames of ``ws``; ``silence`` is the fixed timeout in seconds, None follows the heartbeat."""
+        self._ws = ws
+        self._original = ws.received_message
+        self._intake = intake
+        self._telemetry = telemetry
+        self._counts = telemetry.gateway_events.values
+        self._clock = clock
+        self._shard = shard
+        self._silence = silence
+        self._established = established
+        self._heard = heard
+        self._inflater = Inflater()
+        self._pulse = Pulse(ws, clock)
+
+    async def receive(self, message: str | bytes) -> None:
+        """Take one websocket message; called by ``poll_event``.
+
+        Raises:
+            ReconnectWebSocket: Discord asks for it, or the zlib stream is broken.
+            ConnectionClosed, WebSocketClosure, OSError: the connection has ended.
+        """
+        ws = self._ws
+        if ws._keep_alive is not None:  # noqa: SLF001 - no public way; guarded by tests
+            ws._keep_alive.tick()  # noqa: SLF001 - see above
+        if isinstance(message, bytes):
+            inflated = self._inflate(message)
+            if inflated is None:
+                return
+            message = inflated
+        try:
+            frame = _decode_frame(message)
+        except (ValueError, RecursionError):  # not JSON, not UTF-8, not the shape, or nested without end
+            lenient = _decode_leniently(message)
+            if lenient is None:
+                self._reject("undecodable")
+                return
+            frame = lenient
+        name = frame.t
+        if frame.op != 0 or name == "READY" or name == "RESUMED":  # noqa: PLR1714 - a set costs more, on every frame
+            await self._control(frame, message)
+        elif name is None:
+            self._reject("untyped")
+        else:
+            if frame.s is not None:
+                ws.sequence = frame.s
+            self._hand_over(name, frame.d)
+
+    def _hand_over(self, name: str, data: msgspec.Raw) -> None:
+        label = LABELS.get(name, OTHER)
+        if label is OTHER and name.startswith(OURS):  # ours to say, not the gateway's
+            self._reject("untyped")
+            return
+        counts = self._counts
+        counts[label] = counts.get(label, 0) + 1
+        try:
+            self._intake(name, data, self._shard, self._clock.now_ms())
+        except Exception:  # noqa: BLE001 - the intake promises not to raise; were it to, the shard must not pay
+            self._telemetry.rejected.add(label[0], "intake")
+            _log.debug("The intake failed on a %s.", label[0], exc_info=True)
+
+    async def _control(self, frame: Frame, message: str | bytes) -> None:
+        op = frame.op
+        if op == DiscordWebSocket.HELLO:
+            await self._hello(frame, message)
+        elif op == DiscordWebSocket.DISPATCH:
+            if await self._delegate(message):
+                name = frame.t or ""
+                self._established(name)
+                self._hand_over(name, frame.d)
+        elif op in {DiscordWebSocket.HEARTBEAT, DiscordWebSocket.HEARTBEAT_ACK}:
+            await self._delegate(message)
+            if op == DiscordWebSocket.HEARTBEAT_ACK and (latency := self._pulse.answered()) is not None:
+                self._telemetry.gateway_latency.set(latency, str(self._shard))
+            self._heard()
+        elif op in {DiscordWebSocket.RECONNECT, DiscordWebSocket.INVALIDATE_SESSION}:
+            await self._part(message)
+        else:
+            self._reject("opcode")
+
+    async def _part(self, message: str | bytes) -> None:
+        # disnake closes the socket first and would wait half a minute for the other side's farewell.
+        try:
+            async with asyncio.timeout(FAREWELL):
+                await self._delegate(message)
+        except TimeoutError as error:
+            raise ReconnectWebSocket(self._shard, resume=self._ws.session_id is not None) from error
+
+    async def _hello(self, frame: Frame, message: str | bytes) -> None:
+        ws = self._ws
+        if ws._keep_alive is not None:  # noqa: SLF001 - each HELLO would start another thread in disnake
+            self._reject("hello")
+            return
+        try:
+            interval = _decode_hello(frame.d).heartbeat_interval / 1000
+        except (ValueError, RecursionError):
+            self._reject("hello")
+            return
+        silence = self._silence or max(interval * HEARTBEATS_MISSED, SHORTEST_TIMEOUT)
+        ws._max_heartbeat_timeout = silence  # noqa: SLF001 - disnake fixes it before HELLO tells the interval
+        await self._delegate(message)
+
+    async def _delegate(self, message: str | bytes) -> bool:
+        """Let disnake handle a frame; False if it could not."""
+        try:
+            await self._original(message if isinstance(message, str) else message.decode())
+        except _ENDS_CONNECTION:
+            raise
+        except Exception:  # noqa: BLE001 - whatever a malformed frame sets off in disnake, the connection stays
+            self._reject("control")
+            return False
+        return True
+
+    def _inflate(self, chunk: bytes) -> bytes | None:
+        try:
+            return self._inflater.feed(chunk)
+        except StreamError as error:
+            self._reject(str(error))
+            raise ReconnectWebSocket(self._shard) from error
+
+    def _reject(self, reason: str) -> None:
+        self._telemetry.rejected.add("FRAME", reason)
+        _log.debug("Shard %d: a frame could not be used (%s).", self._shard, reason)

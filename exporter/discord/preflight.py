@@ -1,0 +1,137 @@
+"""What the real API says about the bot, for ``check --online``; reads only, at the pace Discord allows.
+
+Invariant: a bounded number of requests, whatever the answers: the pages of the guild list are limited.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import aiohttp
+import disnake
+import msgspec
+
+from exporter.discord.config import DiscordConfig
+from exporter.discord.gateway import fatal_errors
+from exporter.discord.intents import granted_intents, refused_intents
+from exporter.discord.rest.client import (
+    GatewayBot,
+    RestClient,
+    SessionStartLimit,
+    describe_failure,
+    fetch,
+    fetch_application,
+    is_unauthorized,
+    set_api_url,
+)
+from exporter.errors import ExporterError
+from exporter.events.permissions import missing_permissions
+from exporter.telemetry import Telemetry
+
+_PAGE: Final = 200
+"""Most guilds in one answer of GET /users/@me/guilds."""
+
+_MOST_PAGES: Final = 500
+"""100,000 guilds; at one request a second, as the route's limit allows, some eight minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class BlindGuild:
+    """A guild in which the bot lacks permissions, in the order they were asked for."""
+
+    id: int
+    name: str
+    missing: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class OnlineReport:
+    """What Discord says. ``refused`` are privileged intents asked for and not granted.
+
+    ``blind`` looks at the permissions of the bot's roles in each guild; a channel may still deny them.
+    """
+
+    bot_id: int
+    bot_name: str
+    application_id: int
+    granted: tuple[str, ...]
+    refused: tuple[str, ...]
+    gateway: str
+    shards: int
+    session_start_limit: SessionStartLimit
+    guilds: int
+    blind: tuple[BlindGuild, ...]
+
+
+class _User(msgspec.Struct, frozen=True):
+    id: int
+    username: str
+
+
+class _Guild(msgspec.Struct, frozen=True):
+    id: int
+    name: str = ""
+    permissions: int | None = None
+
+
+async def inspect_online(
+    config: DiscordConfig, intents: Iterable[str], permissions: Sequence[str], telemetry: Telemetry
+) -> OnlineReport:
+    """Ask the API what the configuration would meet; nothing is changed and no session is started.
+
+    Raises:
+        CredentialsError: there is no token, or Discord does not know it.
+        ExporterError: the API cannot be reached or answers something else; the message says what.
+    """
+    token = fatal_errors.read_token(config.token)
+    set_api_url(config.api_url)
+    rest = RestClient(telemetry, asyncio.get_running_loop())
+    try:
+        user = msgspec.convert(await rest.static_login(token), _User, strict=False)
+        application = await fetch_application(rest)
+        gateway = await fetch(rest, "/gateway/bot", GatewayBot)
+        guilds = await _list_guilds(rest)
+    except disnake.LoginFailure as error:
+        raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
+    except (disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
+        if isinstance(error, disnake.HTTPException) and is_unauthorized(error):
+            raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
+        msg = f"Discord's API at {config.api_url} gave no usable answer: {describe_failure(error)}"
+        raise ExporterError(msg) from error
+    finally:
+        await rest.close()
+    return OnlineReport(
+        bot_id=user.id,
+        bot_name=user.username,
+        application_id=application.id,
+        granted=tuple(sorted(granted_intents(application.flags))),
+        refused=refused_intents(intents, application.flags),
+        gateway=gateway.url,
+        shards=gateway.shards,
+        session_start_limit=gateway.session_start_limit,
+        guilds=len(guilds),
+        blind=tuple(_blind(guilds, permissions)),
+    )
+
+
+async def _list_guilds(rest: RestClient) -> list[_Guild]:
+    guilds: list[_Guild] = []
+    query: Mapping[str, str] = {"limit": str(_PAGE)}
+    for _ in range(_MOST_PAGES):
+        page = await fetch(rest, "/users/@me/guilds", list[_Guild], query)
+        guilds += page
+        if len(page) < _PAGE:
+            break
+        query = {"limit": str(_PAGE), "after": str(page[-1].id)}
+    return guilds
+
+
+def _blind(guilds: Iterable[_Guild], permissions: Sequence[str]) -> Iterable[BlindGuild]:
+    for guild in guilds:
+        if guild.permissions is None:
+            continue  # some proxies leave it out; unknown is not missing
+        if missing := missing_permissions(permissions, guild.permissions):
+            yield BlindGuild(guild.id, guild.name, missing)

@@ -1,0 +1,1 @@
+"""Requests to Discord's REST API: queue, rate limits, worker."""

@@ -1,0 +1,108 @@
+"""Questions that wait for their turn: urgent ones first, then kind by kind, and of each kind guild by guild.
+
+A reading of invites is worth little when the next member has come, a look into an audit log as much as ever:
+so many questions of one kind must not hold up another.
+
+Invariants: equal questions wait once, however urgent; a kind with many questions delays another one by one
+question at most, and so does a guild with many of a kind another guild's of that kind; there are never more
+than ``room`` waiting.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from dataclasses import dataclass
+
+import msgspec
+
+from exporter.events.rest_request import Inquiry, Kind
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """A question, and how often it has been put to Discord in vain."""
+
+    inquiry: Inquiry
+    failures: int = 0
+
+
+class _Lane:
+    """Questions of one urgency, taken from one kind after the other, and of a kind from guild after guild."""
+
+    __slots__ = ("_kinds",)
+
+    def __init__(self) -> None:
+        self._kinds: dict[Kind, dict[int, deque[Turn]]] = {}
+
+    def push(self, turn: Turn) -> None:
+        guilds = self._kinds.setdefault(turn.inquiry.kind, {})
+        guilds.setdefault(turn.inquiry.guild_id, deque()).append(turn)
+
+    def pop(self) -> Turn | None:
+        """The next one; its kind goes to the end of the line, and its guild to that of the kind."""
+        if not self._kinds:
+            return None
+        kind = next(iter(self._kinds))
+        guilds = self._kinds.pop(kind)
+        guild_id = next(iter(guilds))
+        waiting = guilds.pop(guild_id)
+        turn = waiting.popleft()
+        if waiting:
+            guilds[guild_id] = waiting
+        if guilds:
+            self._kinds[kind] = guilds
+        return turn
+
+    def remove(self, inquiry: Inquiry) -> None:
+        guilds = self._kinds[inquiry.kind]
+        waiting = guilds[inquiry.guild_id]
+        waiting.remove(next(turn for turn in waiting if turn.inquiry == inquiry))
+        if not waiting:
+            del guilds[inquiry.guild_id]
+        if not guilds:
+            del self._kinds[inquiry.kind]
+
+
+class FairQueue:
+    """The questions that wait."""
+
+    def __init__(self, room: int) -> None:
+        self._room = room
+        self._urgent = _Lane()
+        self._patient = _Lane()
+        self._waiting: dict[Inquiry, Inquiry] = {}
+
+    def __len__(self) -> int:
+        return len(self._waiting)
+
+    @property
+    def full(self) -> bool:
+        """Whether there is no room for another."""
+        return len(self._waiting) >= self._room
+
+    def merge(self, inquiry: Inquiry) -> bool:
+        """Whether an equal question waits already; it becomes urgent if this one is."""
+        waiting = self._waiting.get(_essence(inquiry))
+        if waiting is None:
+            return False
+        if inquiry.urgent and not waiting.urgent:
+            self._patient.remove(waiting)
+            self._waiting[_essence(inquiry)] = inquiry
+            self._urgent.push(Turn(inquiry))
+        return True
+
+    def push(self, turn: Turn) -> None:
+        """Let a question wait that does not wait yet."""
+        self._waiting[_essence(turn.inquiry)] = turn.inquiry
+        (self._urgent if turn.inquiry.urgent else self._patient).push(turn)
+
+    def pop(self) -> Turn | None:
+        """The next question, None if none waits."""
+        turn = self._urgent.pop() or self._patient.pop()
+        if turn is not None:
+            del self._waiting[_essence(turn.inquiry)]
+        return turn
+
+
+def _essence(inquiry: Inquiry) -> Inquiry:
+    return msgspec.structs.replace(inquiry, urgent=False) if inquiry.urgent else inquiry

@@ -1,0 +1,210 @@
+"""Puts the questions of the stages to Discord's REST API; the answers go to the intake as dispatches.
+
+    ask(Inquiry) ──queue, allowance──▶ GET … ──▶ intake("REST_<KIND>", Answer)
+
+disnake's client keeps Discord's limits per route and waits out a 429. Invariants: ``ask`` returns at once and
+never fails; each question is answered once, with status 0 where Discord was not reached or there was no room;
+a question under way when the connection is given up waits for the next one.
+
+Conservation: asked = merged + answered + waiting + under way.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import random
+from http import HTTPStatus
+from typing import Final
+
+import aiohttp
+import disnake
+import msgspec
+from disnake.http import HTTPClient, Route
+
+from exporter.clock import Clock
+from exporter.discord.gateway.frame_reader import Intake
+from exporter.discord.rest.client import describe_failure
+from exporter.discord.rest.rate_limiter import Allowance
+from exporter.discord.rest.request_queue import FairQueue, Turn
+from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.telemetry import Telemetry
+
+_log = logging.getLogger(__name__)
+
+ROOM: Final = 20_000
+"""Questions that may wait: at 20 a second a quarter of an hour's worth, and some 4 MB."""
+
+SLOTS: Final = 16
+"""Requests under way at once: a guild that waits for its own rate limit holds one of them."""
+
+ATTEMPTS: Final = 3
+"""Each of them is up to five of disnake's own where Discord answers 500, 502 or 504."""
+
+_BACKOFF: Final = 2.0
+"""Seconds before the second attempt; doubled for each further one."""
+
+_NO_ANSWER: Final = 0
+
+_PATHS: Final = {
+    Kind.AUDIT_LOG: "/guilds/{guild_id}/audit-logs",
+    Kind.INVITES: "/guilds/{guild_id}/invites",
+    Kind.VANITY: "/guilds/{guild_id}/vanity-url",
+    Kind.COUNTS: "/guilds/{guild_id}",
+}
+
+_encode = msgspec.json.Encoder().encode
+_NULL: Final = msgspec.Raw(b"null")
+
+
+class Inquirer:
+    """The questions of one process.
+
+    ``rate`` is in requests a second. ``ask`` may be called before there is a connection; what is asked waits.
+    """
+
+    def __init__(
+        self, intake: Intake, telemetry: Telemetry, clock: Clock, rng: random.Random, *, rate: float
+    ) -> None:
+        self._intake = intake
+        self._telemetry = telemetry
+        self._clock = clock
+        self._rng = rng
+        self._queue = FairQueue(ROOM)
+        self._allowance = Allowance(rate, clock)
+        self._arrived = asyncio.Event()
+        self._under_way: list[Turn] = []
+        self._postponed = 0
+
+    def ask(self, inquiry: Inquiry) -> None:
+        """Put a question; see ``exporter.events.rest_request``."""
+        self._telemetry.inquiries_asked.add(inquiry.kind)
+        if self._queue.merge(inquiry):
+            self._telemetry.inquiries_merged.add(inquiry.kind)
+        elif status := self._allowance.refusal(inquiry):
+            self._answer_soon(inquiry, status, "remembered")
+        elif self._queue.full or self._postponed >= ROOM:
+            self._answer_soon(inquiry, _NO_ANSWER, "dropped")
+        else:
+            self._push(Turn(inquiry))
+
+    def forgive(self, guild_id: int) -> None:
+        """Ask again what a guild refused: what the bot may do there has changed."""
+        self._allowance.forgive(guild_id)
+
+    async def serve(self, rest: HTTPClient) -> None:
+        """Ask what waits over this client, until cancelled."""
+        slots = asyncio.Semaphore(SLOTS)
+        try:
+            async with asyncio.TaskGroup() as requests:
+                while True:
+                    await slots.acquire()
+                    turn = await self._next()
+                    self._under_way.append(turn)
+                    requests.create_task(self._put(turn, rest, slots))
+        finally:
+            unanswered, self._under_way = self._under_way, []
+            for turn in unanswered:
+                self._return(turn)
+
+    async def _next(self) -> Turn:
+        """The most urgent question at the moment a request may leave."""
+        while True:
+            if not len(self._queue):
+                self._arrived.clear()
+                await self._arrived.wait()
+            if pause := self._allowance.wait():
+                await asyncio.sleep(pause)
+                continue
+            turn = self._queue.pop()
+            if turn is None:
+                continue
+            self._note_waiting()
+            if status := self._allowance.refusal(turn.inquiry):
+                self._answer(turn.inquiry, status, _NULL, "remembered")
+                continue
+            self._allowance.spend()
+            return turn
+
+    async def _put(self, turn: Turn, rest: HTTPClient, slots: asyncio.Semaphore) -> None:
+        inquiry = turn.inquiry
+        try:
+            body = await _fetch(rest, inquiry)
+        except disnake.HTTPException as error:
+            self._allowance.learn(inquiry, error.status)
+            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
+                self._fail(turn, error)
+            else:
+                self._answer(inquiry, error.status, _NULL, "refused")
+        except (aiohttp.ClientError, OSError) as error:
+            self._fail(turn, error)
+        except Exception as error:  # noqa: BLE001 - whatever is in an answer, the others must be asked
+            _log.debug("The answer to %s cannot be read (%s).", inquiry.kind, describe_failure(error))
+            self._answer(inquiry, _NO_ANSWER, _NULL, "unreadable")
+        else:
+            self._answer(inquiry, HTTPStatus.OK, body, "answered")
+        self._under_way.remove(turn)
+        slots.release()
+
+    def _fail(self, turn: Turn, error: Exception) -> None:
+        """Try again later, or say that Discord could not be reached."""
+        failures = turn.failures + 1
+        _log.debug("%s of guild %d: %s", turn.inquiry.kind, turn.inquiry.guild_id, describe_failure(error))
+        if failures >= ATTEMPTS:
+            self._answer(turn.inquiry, _NO_ANSWER, _NULL, "failed")
+            return
+        delay = _BACKOFF * 2 ** (failures - 1) * self._rng.uniform(0.5, 1.0)
+        self._postponed += 1
+        asyncio.get_running_loop().call_later(delay, self._resume, Turn(turn.inquiry, failures))
+
+    def _resume(self, turn: Turn) -> None:
+        self._postponed -= 1
+        self._return(turn)
+
+    def _return(self, turn: Turn) -> None:
+        """Let a question wait again, unless an equal one has come meanwhile."""
+        if self._queue.merge(turn.inquiry):
+            self._telemetry.inquiries_merged.add(turn.inquiry.kind)
+        else:
+            self._push(turn)
+
+    def _push(self, turn: Turn) -> None:
+        self._queue.push(turn)
+        self._note_waiting()
+        self._arrived.set()
+
+    def _note_waiting(self) -> None:
+        self._telemetry.inquiries_waiting.set(len(self._queue))
+
+    def _answer_soon(self, inquiry: Inquiry, status: int, outcome: str) -> None:
+        # Not from within ``ask``: who asks is in the middle of something.
+        asyncio.get_running_loop().call_soon(self._answer, inquiry, status, _NULL, outcome)
+
+    def _answer(self, inquiry: Inquiry, status: int, body: msgspec.Raw, outcome: str) -> None:
+        self._telemetry.inquiries_answered.add(inquiry.kind, outcome)
+        answer = msgspec.Raw(_encode(Answer(inquiry, status, body)))
+        self._intake(inquiry.dispatch, answer, 0, self._clock.now_ms())
+
+
+async def _fetch(rest: HTTPClient, inquiry: Inquiry) -> msgspec.Raw:
+    """Discord's JSON.
+
+    Raises:
+        disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
+        ValueError: the answer is no JSON.
+    """
+    route = Route("GET", _PATHS[inquiry.kind], guild_id=inquiry.guild_id)
+    answer: object = await rest.request(route, params=_query(inquiry))
+    if isinstance(answer, str):  # a proxy spelt the type otherwise, and disnake left the text as it was
+        answer = msgspec.json.decode(answer)
+    return msgspec.Raw(_encode(answer))
+
+
+def _query(inquiry: Inquiry) -> dict[str, str]:
+    if inquiry.kind is Kind.COUNTS:
+        return {"with_counts": "true"}
+    if inquiry.kind is not Kind.AUDIT_LOG:
+        return {}
+    told = {"limit": inquiry.limit, "after": inquiry.after, "before": inquiry.before}
+    told["action_type"] = inquiry.action_type
+    return {name: str(value) for name, value in told.items() if value}

@@ -1,0 +1,1 @@
+"""Opt-out and filters, after state and before anything counts."""

@@ -1,0 +1,196 @@
+"""One lane of one sink: read a page, deliver it, judge the answer, move the cursor.
+
+Invariants: the cursor moves only over rows that the sink has stored or refused for good, in order; rows are
+delivered again until then, for ever. A page that comes back as ``SPLIT`` is halved, in order, and each part
+that is stored moves the cursor at once, so that an interruption never starts it all over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final, Protocol
+
+from exporter.errors import SpoolError
+from exporter.model import Batch, Outcome, Priority, Row, Verdict
+from exporter.sinks.backoff import Backoff
+from exporter.sinks.deadline import DEFECT, Delivery, Sleeper
+from exporter.sinks.health import Health, State
+from exporter.sinks.runner_config import RunnerConfig
+from exporter.spool.ports import SpoolReader
+from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
+
+SUSPECT_ROWS: Final = 64
+"""Where the first half of a refused part was stored, the bad row is in the second, which is then halved
+without being tried whole. Not above this size: there the whole part may just have been too large."""
+
+BREAKER: Final = "breaker"
+SPOOL: Final = "spool"
+
+
+class Feed(SpoolReader, Protocol):
+    """The reader's side of the spool, and where each lane ends."""
+
+    def tip(self, lane: Priority) -> int:
+        """The position of the last entry committed to the lane; 0 before the first."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Part:
+    rows: Sequence[Row]
+    left: bool = False
+
+
+class Lane:
+    """The task of one sink and one lane. ``passed`` only rises."""
+
+    def __init__(
+        self,
+        sink: str,
+        lane: Priority,
+        spool: Feed,
+        delivery: Delivery,
+        health: Health,
+        backoff: Backoff,
+        config: RunnerConfig,
+        telemetry: Telemetry,
+        sleep: Sleeper,
+    ) -> None:
+        self.lane = lane
+        self.passed = -1
+        self.busy = False
+        self.moved = asyncio.Event()
+        self._sink = sink
+        self._spool = spool
+        self._delivery = delivery
+        self._health = health
+        self._backoff = backoff
+        self._config = config
+        self._telemetry = telemetry
+        self._sleep = sleep
+        self._stopping = False
+        self._refused_run = 0
+
+    async def run(self) -> None:
+        """Deliver until ``stop``; ends early only by cancellation."""
+        while not self._stopping:
+            try:
+                failure = await self._turn()
+            except SpoolError as error:
+                failure = Verdict(Outcome.RETRY, reason=SPOOL, detail=str(error))
+            except Exception as error:
+                log.exception("delivery to sink %s failed in the exporter itself, it goes on", self._sink)
+                failure = Verdict(Outcome.RETRY, reason=DEFECT, detail=str(error))
+            if failure is not None and not self._stopping:
+                await self._pause(failure)
+
+    def stop(self) -> None:
+        """End after the delivery under way."""
+        self._stopping = True
+
+    async def _turn(self) -> Verdict | None:
+        """Read and deliver one page, or wait for there to be one."""
+        tip = self._spool.tip(self.lane)
+        config = self._config
+        batch = await self._spool.read(
+            self._sink, self.lane, max_rows=config.rows(self.lane), max_bytes=config.max_bytes
+        )
+        if batch is None:
+            self._pass(tip)
+            await self._spool.wait(self.lane, tip)
+            return None
+        self.busy = True
+        try:
+            return await self._settle(batch)
+        finally:
+            self.busy = False
+
+    async def _settle(self, batch: Batch) -> Verdict | None:
+        """Deliver a page, in smaller parts where the sink asks for it; the verdict that stopped it."""
+        parts = [_Part(batch.rows)]
+        while parts and not self._stopping:
+            part = parts.pop()
+            verdict = await self._delivery.deliver(Batch(batch.source, batch.lane, tuple(part.rows)))
+            if verdict.outcome is Outcome.SPLIT and len(part.rows) > 1:
+                self._count(verdict)
+                parts += _halves(part.rows)
+                continue
+            if verdict.outcome is Outcome.SPLIT:
+                row = part.rows[0]
+                self._count(verdict)
+                verdict = Verdict(
+                    Outcome.STORED, ((row.position, verdict.reason or "split"),), detail=verdict.detail
+                )
+            if verdict.outcome is not Outcome.STORED:
+                self._count(verdict)
+                return verdict
+            tripped = self._trip(part.rows, verdict)
+            if tripped is not None:
+                return tripped
+            await self._advance(part.rows[-1].position, verdict)
+            if part.left and not verdict.rejected and 1 < len(parts[-1].rows) <= SUSPECT_ROWS:
+                parts += _halves(parts.pop().rows)
+        return None
+
+    async def _advance(self, position: int, verdict: Verdict) -> None:
+        """Move the cursor; a spool that cannot write now is tried until it can, without delivering again."""
+        while True:
+            try:
+                await self._spool.advance(self._sink, self.lane, position, dead=verdict.rejected)
+            except SpoolError as error:
+                if self._stopping:
+                    return
+                await self._pause(Verdict(Outcome.RETRY, reason=SPOOL, detail=str(error)))
+                continue
+            break
+        for row, reason in verdict.rejected:
+            log.debug("sink %s refused row %d: %s %s", self._sink, row, reason, verdict.detail)
+        self._backoff.reset()
+        await self._health.report(self.lane, State.UP)
+        self._pass(position)
+
+    def _trip(self, rows: Sequence[Row], verdict: Verdict) -> Verdict | None:
+        """``BLOCKED`` once more rows in a row were refused than bad entries can explain."""
+        refused = {position for position, _ in verdict.rejected}
+        run = longest = self._refused_run
+        for row in rows:
+            run = run + 1 if row.position in refused else 0
+            longest = max(longest, run)
+        if longest <= self._config.breaker or not refused:
+            self._refused_run = run
+            return None
+        reason = verdict.rejected[-1][1]
+        detail = (
+            f"more than {self._config.breaker} entries in a row refused, last as {reason} {verdict.detail}; "
+            "repair the sink, or raise delivery.breaker to let them go"
+        )
+        tripped = Verdict(Outcome.BLOCKED, reason=BREAKER, detail=detail)
+        self._count(tripped)
+        return tripped
+
+    async def _pause(self, verdict: Verdict) -> None:
+        blocked = verdict.outcome is Outcome.BLOCKED
+        await self._health.report(
+            self.lane, State.BLOCKED if blocked else State.AWAY, verdict.reason, verdict.detail
+        )
+        wait = self._backoff.next(verdict.retry_after)
+        await self._sleep(self._config.blocked_wait if blocked else wait)
+
+    def _pass(self, position: int) -> None:
+        if position > self.passed:
+            self.passed = position
+            self.moved.set()
+
+    def _count(self, verdict: Verdict) -> None:
+        self._telemetry.sink_failures.add(self._sink, verdict.reason or verdict.outcome.value)
+
+
+def _halves(rows: Sequence[Row]) -> tuple[_Part, _Part]:
+    """The second half and the first, as they go on the stack; the first never the larger."""
+    middle = len(rows) // 2
+    return _Part(rows[middle:]), _Part(rows[:middle], left=True)

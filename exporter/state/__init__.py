@@ -1,0 +1,1 @@
+"""What is known of each guild and each shard now."""

@@ -1,0 +1,166 @@
+"""Member counts are compared with Discord's own, now and then, and put right where they drifted.
+
+Joins and departures keep a count true while all of them are told. What was missed is in nobody's dispatch,
+so Discord is asked for its count: every guild once an interval, the one waiting longest first, at most
+``PER_SECOND`` a second over all guilds. A large bot's turn therefore takes longer than the interval.
+
+Discord's answer and its dispatches overtake each other, so one difference proves nothing. Invariant: where
+dispatches keep the count, it is put right only if two answers some time apart differ to the same side, and
+by no more than the smaller difference; what came and went while an answer was awaited is no difference.
+"""
+
+from __future__ import annotations
+
+import heapq
+import random
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from exporter.events.facts import CountsRead, MemberMoved
+from exporter.events.rest_request import Ask, Inquiry, Kind
+from exporter.state.guild_cache import Directory, Presence
+from exporter.telemetry import Telemetry
+
+PER_SECOND = 2.0
+"""A tenth of what the source spends by default: 50,000 guilds take seven hours, and catching up, which
+cannot wait, hardly notices."""
+
+MOST_ASKED = 50
+"""Questions not answered yet; beyond this the source is busy with more urgent ones."""
+
+CONFIRM_MS = 30_000
+"""How long after a difference Discord is asked again: longer than a dispatch is on its way."""
+
+LOST_MS = 900_000
+"""After this long without an answer a question is given up: as long as the source's whole queue takes."""
+
+
+@dataclass(slots=True)
+class _Asked:
+    """A question under way: since when, and between which numbers the count has been meanwhile."""
+
+    since: int
+    low: int
+    high: int
+
+
+class Headcount:
+    """When each guild's count is compared next, and what came of it.
+
+    ``interval`` is in ms, 0 for never; ``told`` says whether dispatches keep the counts. ``now`` is in ms on
+    a clock that never steps.
+    """
+
+    def __init__(
+        self,
+        directory: Directory,
+        ask: Ask | None,
+        telemetry: Telemetry,
+        rng: random.Random,
+        *,
+        interval: int,
+        told: bool,
+    ) -> None:
+        self._directory = directory
+        self._ask: Callable[[Inquiry], None] | None = ask if interval else None
+        self._telemetry = telemetry
+        self._rng = rng
+        self._interval = interval
+        self._told = told
+        self._due: dict[int, int] = {}
+        self._line: list[tuple[int, int]] = []
+        self._asked: dict[int, _Asked] = {}
+        self._doubts: dict[int, int] = {}
+        self._credit = 0.0
+        self._ticked = 0
+
+    def see_guild(self, guild_id: int, now: int) -> None:
+        """A guild was seen whole, and with it its count; the next look is at a moment of its own."""
+        if self._ask is None:
+            return
+        self._doubts.pop(guild_id, None)
+        self._asked.pop(guild_id, None)  # its answer may be older than what was seen
+        if guild_id not in self._due:
+            self._schedule(guild_id, now + round(self._interval * self._rng.random()))
+
+    def forget(self, guild_id: int) -> None:
+        """The bot was removed from a guild."""
+        self._due.pop(guild_id, None)
+        self._asked.pop(guild_id, None)
+        self._doubts.pop(guild_id, None)
+
+    def move(self, fact: MemberMoved) -> None:
+        """Somebody came or went."""
+        if not self._told:
+            return  # half of the movements would lead a count astray
+        self._directory.move_member(fact)
+        asked = self._asked.get(fact.guild_id)
+        if asked is not None:
+            count = self._directory.guilds[fact.guild_id].member_count
+            asked.low, asked.high = min(asked.low, count), max(asked.high, count)
+
+    def tick(self, now: int) -> None:
+        """Ask for the guilds whose turn it is."""
+        if self._ask is None:
+            return
+        self._credit = min(PER_SECOND, self._credit + (now - self._ticked) * PER_SECOND / 1000)
+        self._ticked = now
+        while self._credit >= 1 and self._line and self._line[0][0] <= now and self._has_room(now):
+            due, guild_id = heapq.heappop(self._line)
+            if self._due.get(guild_id) != due:
+                continue
+            guild = self._directory.guilds.get(guild_id)
+            if guild is None or guild.presence is not Presence.HERE:
+                self._schedule(guild_id, self._next(now))
+                continue
+            self._credit -= 1
+            del self._due[guild_id]
+            self._asked[guild_id] = _Asked(now, guild.member_count, guild.member_count)
+            self._ask(Inquiry(Kind.COUNTS, guild_id))
+
+    def answer(self, fact: CountsRead, now: int) -> None:
+        """Take what Discord said."""
+        asked = self._asked.pop(fact.guild_id, None)
+        guild = self._directory.guilds.get(fact.guild_id)
+        if asked is None or guild is None:
+            return
+        if fact.members is None:
+            self._schedule(fact.guild_id, self._next(now))
+            return
+        guild.online = fact.online
+        difference = fact.members - min(max(fact.members, asked.low), asked.high)
+        doubt = self._doubts.pop(fact.guild_id, None)
+        if self._told and difference and doubt is None:
+            self._doubts[fact.guild_id] = difference
+            self._schedule(fact.guild_id, now + min(CONFIRM_MS, self._interval))
+            return
+        if self._told and doubt is not None:
+            difference = _common(difference, doubt)
+        if difference:
+            guild.member_count = max(0, guild.member_count + difference)
+            self._telemetry.member_corrections.add()
+            self._telemetry.member_drift.add(amount=abs(difference))
+        self._schedule(fact.guild_id, self._next(now))
+
+    def _has_room(self, now: int) -> bool:
+        if len(self._asked) < MOST_ASKED:
+            return True
+        for guild_id in [guild for guild, asked in self._asked.items() if now - asked.since >= LOST_MS]:
+            del self._asked[guild_id]
+            self._schedule(guild_id, self._next(now))
+        return len(self._asked) < MOST_ASKED
+
+    def _next(self, now: int) -> int:
+        # Spread, so that guilds seen in the same second do not stay together.
+        return now + round(self._interval * self._rng.uniform(0.9, 1.1))
+
+    def _schedule(self, guild_id: int, due: int) -> None:
+        self._due[guild_id] = due
+        heapq.heappush(self._line, (due, guild_id))
+
+
+def _common(one: int, other: int) -> int:
+    """What two differences agree on."""
+    if (one > 0) != (other > 0):
+        return 0
+    return min(one, other, key=abs)

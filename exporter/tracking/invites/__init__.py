@@ -1,0 +1,1 @@
+"""Invites: by which invite a member joined."""

@@ -1,0 +1,302 @@
+"""By which invite somebody came: the uses of a guild's invites are read before and after a join.
+
+Of each guild the invites are kept packed; what is under way (``visits``) is kept only while somebody has just
+come. What cannot be told is said to be unknown: after a gap, without the permission, or when Discord does not
+answer.
+
+Invariants: per guild one reading is under way at most; a reading that failed changes nothing that is known;
+what follows a gap is never compared with what was before it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Container
+from http import HTTPStatus
+
+import msgspec
+
+from exporter.events.facts import (
+    Count,
+    InviteKnown,
+    InviteLost,
+    InviteMade,
+    InvitesRead,
+    InviteTaken,
+    Joined,
+    Record,
+)
+from exporter.events.rest_request import Ask, Inquiry, Kind
+from exporter.tracking.invites.inference import SETTLE_MS, Arrival
+from exporter.tracking.invites.invite_session import Asked, Visit
+from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, Uses
+
+PURPOSE = "invite-use"
+
+MOST_PRIMED = 50
+"""Guilds read for the first time at once: more than the source asks for in two seconds."""
+
+MAX_WAITING = 50_000
+"""Joins waiting to be explained; one more is said to be unknown."""
+
+ANSWER_MS = 60_000
+"""How long an answer is waited for."""
+
+LOOK_MS = 200
+"""How late a reading may be asked for that is due."""
+
+RETRIES = 3
+RETRY_MS = 5_000
+"""Pause after the first failure; doubled with each further one."""
+
+_TELLING = ("view_audit_log", "manage_channels")
+"""Permissions with which every invite taken back is told of, and told from one used up."""
+
+_PACKED = msgspec.msgpack.Decoder(list[InviteKnown])
+
+
+class InviteTracker:
+    """The invites of all guilds.
+
+    ``record`` takes records and, with ``amends``, what else is known of one; ``permitted`` says whether the
+    bot has a permission in a guild; ``has_vanity`` whether the guild has an address of its own; ``audited``
+    whether entries of audit logs are received.
+    """
+
+    def __init__(
+        self,
+        record: Callable[[Record, bool], None],
+        count: Callable[[Count], None],
+        ask: Ask | None,
+        permitted: Callable[[int, str], bool],
+        has_vanity: Callable[[int], bool],
+        opted_out: Container[int] = (),
+        *,
+        audited: bool = True,
+    ) -> None:
+        self._uses = Uses(record, count, opted_out)
+        self._ask = ask
+        self._permitted = permitted
+        self._has_vanity = has_vanity
+        self._audited = audited
+        self._packed: dict[int, bytes] = {}
+        self._unread: dict[int, None] = {}
+        self._visits: dict[int, Visit] = {}
+        self._waiting = 0
+        self._serial = 0
+
+    @property
+    def undecided(self) -> int:
+        """Joins not explained yet."""
+        return self._waiting
+
+    # ------------------------------------------------------------------ what is told
+
+    def see_guild(self, guild_id: int) -> None:
+        """A guild can be seen, after a gap in which people may have come: what was known is no use."""
+        self._give_up(guild_id)
+        if self._ask is not None:
+            self._unread[guild_id] = None
+
+    def permit(self, guild_id: int) -> None:
+        """The bot may do more or less in a guild."""
+        if not self._permitted(guild_id, "manage_guild"):
+            self._give_up(guild_id)
+        elif self._ask is not None and guild_id not in self._packed:
+            self._unread[guild_id] = None
+
+    def forget(self, guild_id: int, now: int) -> None:
+        """The bot is no longer in a guild, and all it will ever be told of it has been told."""
+        if (visit := self._visits.get(guild_id)) is not None and visit.joins:
+            self._decide(guild_id, visit, now)
+        self._give_up(guild_id)
+        self._unread.pop(guild_id, None)
+        self._visits.pop(guild_id, None)
+
+    def make(self, fact: InviteMade) -> None:
+        """An invite was made."""
+        packed = self._packed.get(fact.guild_id)
+        if packed is None:
+            return
+        known = _PACKED.decode(packed)
+        # A reading may have been quicker than the dispatch, and seen it used.
+        if all(invite.code != fact.invite.code for invite in known):
+            self._packed[fact.guild_id] = msgspec.msgpack.encode([*known, fact.invite])
+        if (visit := self._visits.get(fact.guild_id)) is not None:
+            visit.made[fact.invite.code] = None
+
+    def lose(self, fact: InviteLost, now: int) -> None:
+        """An invite is gone; until it is clear whether somebody used it up, it is remembered."""
+        if fact.guild_id in self._packed:
+            self._visit(fact.guild_id).lost[fact.code] = now
+
+    def take_back(self, fact: InviteTaken) -> None:
+        """Somebody took an invite back: it was not used up."""
+        if fact.guild_id in self._packed:
+            self._visit(fact.guild_id).taken[fact.code] = None
+
+    def join(self, fact: Joined, now: int, since: int | None = None) -> None:
+        """Somebody came, after ``since``: a replay tells of what happened long before.
+
+        Of somebody without an id nothing is said; their use is not to be taken for another's.
+        """
+        guild_id = fact.guild_id
+        named = bool(fact.person.user_id)
+        if fact.person.bot:
+            if named:
+                self._uses.tell_at_once(fact, OAUTH, "oauth")
+            return
+        arrival = Arrival(min(now - SETTLE_MS, now if since is None else since), now)
+        if guild_id not in self._packed or self._waiting >= MAX_WAITING:
+            if named:
+                self._uses.tell_at_once(fact, UNKNOWN, "unknown")
+            if guild_id in self._unread or guild_id in self._visits:
+                self._visit(guild_id).precede(fact, arrival)
+            return
+        visit = self._visit(guild_id)
+        if named:
+            self._uses.open(fact)
+            self._waiting += 1
+        if visit.join(fact, arrival) and visit.asked is None and now >= visit.not_before:
+            self._put(guild_id, visit, now)
+
+    # ------------------------------------------------------------------ readings
+
+    def answer(self, fact: InvitesRead, now: int) -> None:
+        """Take an answer."""
+        guild_id = fact.inquiry.guild_id
+        visit = self._visits.get(guild_id)
+        asked = visit.asked if visit is not None else None
+        if visit is None or asked is None or fact.inquiry.purpose != f"{PURPOSE}:{asked.serial}":
+            return
+        if fact.status != HTTPStatus.OK:
+            self._fail(guild_id, visit, fact.status, now)
+            return
+        asked.answers[fact.inquiry.kind] = fact
+        if len(asked.answers) < len(asked.wanted):
+            return
+        visit.asked = None
+        visit.failures = 0
+        found = asked.found
+        packed = self._packed.get(guild_id)
+        if packed is not None:
+            before = {invite.code: invite for invite in _PACKED.decode(packed)}
+            visit.take_reading(before, asked, fact.at, now)
+            for code, invite in found.items():
+                if not invite.vanity and (code not in before or invite.uses != before[code].uses):
+                    self._uses.note(guild_id, invite, fact.at)
+            found |= {code: before[code] for code in visit.made if code not in found and code in before}
+        else:
+            visit.begin(asked)
+        self._packed[guild_id] = msgspec.msgpack.encode(list(found.values()))
+        visit.made.clear()
+
+    def _put(self, guild_id: int, visit: Visit, now: int) -> None:
+        if self._ask is None:
+            return
+        self._serial += 1
+        wanted = (Kind.INVITES, Kind.VANITY) if self._has_vanity(guild_id) else (Kind.INVITES,)
+        visit.asked = Asked(self._serial, now, wanted)
+        visit.last_asked = now
+        visit.made.clear()
+        for kind in wanted:
+            self._ask(Inquiry(kind, guild_id, urgent=bool(visit.joins), purpose=f"{PURPOSE}:{self._serial}"))
+
+    def _fail(self, guild_id: int, visit: Visit, status: int, now: int) -> None:
+        visit.asked = None
+        visit.failures += 1
+        pause = now + RETRY_MS * 2 ** (visit.failures - 1)
+        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+            self._give_up(guild_id)
+        elif visit.failures < RETRIES:
+            visit.not_before = pause
+            if guild_id not in self._packed:
+                self._unread[guild_id] = None
+        else:
+            self._give_up(guild_id)
+            self._unread[guild_id] = None
+            self._visit(guild_id).not_before = pause
+
+    def _give_up(self, guild_id: int) -> None:
+        """Nothing can be compared any more: whoever waits is unknown."""
+        self._packed.pop(guild_id, None)
+        visit = self._visits.pop(guild_id, None)
+        if visit is None:
+            return
+        for one in visit.untold:
+            self._uses.leave_unknown(one.fact)
+            self._waiting -= 1
+
+    # ------------------------------------------------------------------ what time decides
+
+    def tick(self, now: int, heard: int | None = None) -> None:
+        """Ask for readings that are due, and tell what they came to.
+
+        Up to ``heard`` every dispatch has come.
+        """
+        heard = now if heard is None else min(heard, now)
+        for guild_id, visit in list(self._visits.items()):
+            if visit.asked is not None and now - visit.asked.since >= ANSWER_MS:
+                self._fail(guild_id, visit, 0, now)
+                continue
+            if visit.joins:
+                self._decide(guild_id, visit, heard)
+            if not visit.is_due(now) and visit.is_over(now):
+                self._close(guild_id, visit)
+        self.look(now)
+        self._prime(now)
+
+    def look(self, now: int) -> None:
+        """Ask for readings that are due.
+
+        To be called every ``LOOK_MS``: who comes next must not come before the reading of those before.
+        """
+        for guild_id, visit in self._visits.items():
+            if visit.is_due(now):
+                self._put(guild_id, visit, now)
+
+    def hurry(self, now: int) -> None:
+        """Somebody waits for true numbers: ask at once for what waits for a burst to end."""
+        for guild_id, visit in self._visits.items():
+            if visit.asked is None and visit.unread and now >= visit.not_before:
+                self._put(guild_id, visit, now)
+
+    def stop(self) -> None:
+        """The process ends: nobody will explain who still waits."""
+        for guild_id in list(self._visits):
+            self._give_up(guild_id)
+
+    def _prime(self, now: int) -> None:
+        primed = sum(
+            1 for guild_id, visit in self._visits.items() if visit.asked and guild_id not in self._packed
+        )
+        for guild_id in list(self._unread):
+            if primed >= MOST_PRIMED:
+                break
+            visit = self._visits.get(guild_id)
+            if visit is not None and (visit.asked is not None or visit.not_before > now):
+                continue
+            del self._unread[guild_id]
+            if self._permitted(guild_id, "manage_guild"):
+                primed += 1
+                self._put(guild_id, self._visit(guild_id), now)
+
+    def _decide(self, guild_id: int, visit: Visit, heard: int) -> None:
+        sure = self._audited and all(self._permitted(guild_id, needed) for needed in _TELLING)
+        known = visit.known.copy()
+        for fact, finding in visit.decide(heard, sure=sure):
+            self._uses.tell(fact, finding, known)
+            self._waiting -= 1
+
+    def _visit(self, guild_id: int) -> Visit:
+        visit = self._visits.get(guild_id)
+        if visit is None:
+            visit = self._visits[guild_id] = Visit()
+        return visit
+
+    def _close(self, guild_id: int, visit: Visit) -> None:
+        """Nobody came: an invite that is gone was not used by anybody whose join is still to be told."""
+        del self._visits[guild_id]
+        packed = self._packed.get(guild_id)
+        if packed is not None and visit.lost:
+            left = [invite for invite in _PACKED.decode(packed) if invite.code not in visit.lost]
+            self._packed[guild_id] = msgspec.msgpack.encode(left)

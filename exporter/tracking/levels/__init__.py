@@ -1,0 +1,1 @@
+"""Levels: experience earned by activity."""

@@ -1,0 +1,1 @@
+"""Membership: why a member left."""

@@ -1,0 +1,125 @@
+"""What speaks of one member's departures, and the reason that follows from it.
+
+An entry of a kick or ban explains the departure that ended the membership it falls in: entries and joins both
+carry Discord's own time, so it does not matter in which order they arrive. The dispatch of a ban comes with
+that of the departure. Where joins and departures may have gone untold, only what was made at about the moment
+of the departure is its reason: whoever was removed earlier was a member again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import TypeVar
+
+from exporter.events.facts import Action, AuditEntry
+from exporter.state.shard_timeline import Moment
+from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS
+
+BESIDE_MS = 1_000
+"""How long after the departure the dispatch of the ban that caused it may come. Both are sent at once;
+whoever is banned later than this had left before."""
+
+SKEW_MS = 5_000
+"""How far this machine's clock may be behind Discord's."""
+
+LONGEST_MS = 30_000
+"""How long a departure waits for an answer about it, at most."""
+
+LATE_MS = LONGEST_MS + WINDOW_MS
+"""How long before a departure its entry may have been made: as far back as joins are remembered."""
+
+MAX_EVIDENCE = 16
+"""Things remembered of each kind about one member: more within seconds are no person's doing."""
+
+_T = TypeVar("_T")
+
+
+@dataclass(slots=True, eq=False)
+class Departure:
+    """A departure; ``after`` and ``before`` are the joins around it, ``moment`` is when it happened."""
+
+    action: Action
+    key: str
+    order: int
+    arrived: int
+    deadline: int
+    moment: Moment
+    after: int = 0
+    before: int | None = None
+    decided: bool = False
+
+    def spans(self, at: int) -> bool:
+        """Whether a moment lies in the membership this departure ended."""
+        return self.after <= at and (self.before is None or at <= self.before)
+
+
+@dataclass(slots=True)
+class Banned:
+    """A ban as its dispatch tells it."""
+
+    order: int
+    at: int
+
+
+@dataclass(slots=True, eq=False)
+class Case:
+    """What happened to one member lately; ``joined`` is in order of arrival: order, time told."""
+
+    deadline: int
+    departures: list[Departure] = field(default_factory=list)
+    entries: list[AuditEntry] = field(default_factory=list)
+    bans: list[Banned] = field(default_factory=list)
+    joined: list[tuple[int, int]] = field(default_factory=list)
+
+    def reason(self, departure: Departure, missed: Callable[[int], bool]) -> tuple[str, AuditEntry | None]:
+        """The reason, and the entry that says so; a leave is what nothing speaks of.
+
+        ``missed`` says whether what happened between a moment and the departure may never have been told.
+        """
+        received = departure.action.at
+        mine = [
+            entry
+            for entry in self.entries
+            if self._is_nearest(departure, entry)
+            and (departure.moment.holds(entry.at) or not missed(entry.at))
+        ]
+        banned = self.is_banned(departure)
+        # Who is banned after having left is no member; a ban made after the departure is not its reason. A
+        # kick always is the reason of one, though a clock may be wrong.
+        latest = {"ban": received + (SKEW_MS if banned else SLACK_MS), "kick": received + SKEW_MS}
+        causes = [entry for entry in mine if entry.at <= latest[entry.action]]
+        # The first ends the membership: who was kicked can be banned later on. Not if another may have begun
+        # unseen; then it is the nearest.
+        unseen = any(missed(entry.at) for entry in causes)
+        first = min(causes, key=lambda entry: abs(received - entry.at) if unseen else entry.at, default=None)
+        if first is not None:
+            return first.action, first
+        return ("ban", None) if banned else ("leave", None)
+
+    def _is_nearest(self, departure: Departure, entry: AuditEntry) -> bool:
+        received = departure.action.at
+        if not departure.spans(entry.at) or received - entry.at > LATE_MS:
+            return False
+        # Only where a join between them was missed do two departures span one moment.
+        others = (other for other in self.departures if other is not departure and other.spans(entry.at))
+        return all(abs(received - entry.at) <= abs(other.action.at - entry.at) for other in others)
+
+    def is_banned(self, departure: Departure) -> bool:
+        """Whether a ban's dispatch goes with it: before it and no join between, or right behind it."""
+        for ban in self.bans:
+            first, last = sorted((ban.order, departure.order))
+            if any(first < order < last for order, _ in self.joined):
+                continue
+            if any(first < other.order < last for other in self.departures):
+                continue
+            if ban.order < departure.order or ban.at - departure.action.at <= BESIDE_MS:
+                return True
+        return False
+
+
+def remember(items: list[_T], item: _T) -> None:
+    """Add to evidence of one kind; the oldest goes where there is too much."""
+    if len(items) >= MAX_EVIDENCE:
+        del items[0]
+    items.append(item)

@@ -1,0 +1,1 @@
+"""Moderation: audit entries matched with dispatches, look-ups, catch-up, timeouts."""

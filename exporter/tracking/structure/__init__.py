@@ -1,0 +1,1 @@
+"""Structure: changes of roles, channels, threads, emoji, stickers."""

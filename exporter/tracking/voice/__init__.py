@@ -1,0 +1,1 @@
+"""Voice: sessions and their time by state."""

@@ -1,0 +1,345 @@
+"""Questions to the REST API: within limits, fair, asked once, and always answered."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import random
+from collections import Counter
+from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from typing import Any
+
+import msgspec
+import pytest
+from aiohttp import web
+from disnake.http import Route
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.clock import ManualClock, SystemClock
+from exporter.discord.rest.client import RestClient
+from exporter.discord.rest.rate_limiter import MOST_REFUSALS, Allowance
+from exporter.discord.rest.request_queue import FairQueue, Turn
+from exporter.discord.rest.worker import ATTEMPTS, ROOM, Inquirer
+from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.telemetry import Telemetry
+from tests.discord.conftest import Start
+from tests.discord.gateway import Gateway, answer
+from tests.discord.harness import until
+
+INVITES = [{"code": "abc", "uses": 3}]
+
+
+class Api:
+    """The REST API as a test tells it to be; ``statuses`` are used up one by one, then all is well."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, dict[str, str]]] = []
+        self.statuses: list[int] = []
+        self.hold = asyncio.Event()
+        self.hold.set()
+        self.text: str | None = None
+
+    async def handle(self, request: web.Request) -> web.Response:
+        path = request.match_info["path"]
+        if path == "users/@me":
+            return answer({"id": "1", "username": "x", "discriminator": "0", "avatar": None})
+        self.seen.append((path, dict(request.query)))
+        await self.hold.wait()
+        if self.statuses and (status := self.statuses.pop(0)) != 200:
+            return answer({"message": "no", "code": 0}, status)
+        if self.text is not None:
+            return web.Response(text=self.text, content_type="application/json", charset="utf-8")
+        return answer(INVITES)
+
+
+class Bench:
+    """An inquirer at work on an ``Api``."""
+
+    def __init__(self, api: Api, rest: RestClient, rate: float = 45.0) -> None:
+        self.api = api
+        self.rest = rest
+        self.telemetry = Telemetry()
+        self.answers: list[Answer] = []
+        self.inquirer = Inquirer(self.take, self.telemetry, SystemClock(), random.Random(1), rate=rate)
+        self.task: asyncio.Task[None] | None = None
+
+    def take(self, name: str, body: msgspec.Raw, _shard: int, _at: int) -> None:
+        found = msgspec.json.decode(body, type=Answer)
+        assert name == found.inquiry.dispatch
+        # The buffer the body points into is gone once the intake has returned.
+        self.answers.append(msgspec.structs.replace(found, body=msgspec.Raw(bytes(found.body))))
+
+    def serve(self) -> None:
+        self.task = asyncio.create_task(self.inquirer.serve(self.rest))
+
+    async def give_up(self) -> None:
+        assert self.task is not None
+        self.task.cancel()
+        await asyncio.wait({self.task})
+
+    async def ask(self, *inquiries: Inquiry) -> list[Answer]:
+        before = len(self.answers)
+        for inquiry in inquiries:
+            self.inquirer.ask(inquiry)
+        await until(lambda: len(self.answers) >= before + len(inquiries))
+        return self.answers[before:]
+
+    def settled(self) -> None:
+        meters = self.telemetry
+        asked, merged = meters.inquiries_asked.total(), meters.inquiries_merged.total()
+        assert asked == merged + meters.inquiries_answered.total()
+
+
+@pytest.fixture
+async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
+    api = Api()
+    app = web.Application()
+    app.router.add_get("/{path:.*}", api.handle)
+    runner = web.AppRunner(app, shutdown_timeout=0.1)
+    await runner.setup()
+    site = web.TCPSite(runner, "127.0.0.1", 0)
+    await site.start()
+    monkeypatch.setattr(Route, "BASE", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    monkeypatch.setattr("exporter.discord.rest.worker._BACKOFF", 0.01)
+    rest = RestClient(Telemetry(), asyncio.get_running_loop())
+    await rest.static_login("token")
+    found = Bench(api, rest)
+    found.serve()
+    yield found
+    await found.give_up()
+    await rest.close()
+    await runner.cleanup()
+
+
+async def test_each_kind_has_its_route_and_only_what_is_set_is_asked_for(bench: Bench) -> None:
+    await bench.ask(
+        Inquiry(Kind.AUDIT_LOG, 7, after=5, action_type=22, limit=50),
+        Inquiry(Kind.INVITES, 7, purpose="why"),
+        Inquiry(Kind.VANITY, 7),
+        Inquiry(Kind.COUNTS, 7),
+    )
+    assert dict(bench.api.seen[0][1]) | {"path": bench.api.seen[0][0]} == {
+        "path": "guilds/7/audit-logs",
+        "limit": "50",
+        "after": "5",
+        "action_type": "22",
+    }
+    assert bench.api.seen[1:] == [
+        ("guilds/7/invites", {}),
+        ("guilds/7/vanity-url", {}),
+        ("guilds/7", {"with_counts": "true"}),
+    ]
+    bench.settled()
+
+
+async def test_an_answer_brings_its_question_and_discords_own_json(bench: Bench) -> None:
+    inquiry = Inquiry(Kind.INVITES, 7, urgent=True, purpose="why")
+    (found,) = await bench.ask(inquiry)
+    assert found.inquiry == inquiry
+    assert found.status == 200
+    assert json.loads(bytes(found.body)) == INVITES
+
+
+async def test_a_proxys_charset_does_not_hide_the_json(bench: Bench) -> None:
+    bench.api.text = json.dumps(INVITES)
+    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    assert (found.status, json.loads(bytes(found.body))) == (200, INVITES)
+
+
+async def test_an_answer_that_is_no_json_is_no_answer(bench: Bench) -> None:
+    bench.api.text = "<html>"
+    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    assert (found.status, bytes(found.body)) == (0, b"null")
+    assert bench.telemetry.inquiries_answered.get("INVITES", "unreadable") == 1
+
+
+@pytest.mark.parametrize("status", [403, 404])
+async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(bench: Bench, status: int) -> None:
+    bench.api.statuses = [status]
+    (first,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    (again,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    assert (first.status, again.status) == (status, status)
+    assert len(bench.api.seen) == 1
+    others = await bench.ask(Inquiry(Kind.INVITES, 8), Inquiry(Kind.VANITY, 7))
+    assert [found.status for found in others] == [200, 200]
+    assert bench.telemetry.inquiries_answered.get("INVITES", "remembered") == 1
+    bench.settled()
+
+
+async def test_an_outage_is_tried_again_and_then_admitted(bench: Bench) -> None:
+    bench.api.statuses = [503] * (ATTEMPTS - 1)
+    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    assert found.status == 200
+    bench.api.statuses = [503] * ATTEMPTS
+    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    assert found.status == 0
+    assert len(bench.api.seen) == 2 * ATTEMPTS
+    bench.settled()
+
+
+async def test_equal_questions_that_wait_are_asked_once(bench: Bench) -> None:
+    await bench.give_up()
+    for _ in range(50):
+        bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+    bench.serve()
+    await until(lambda: bench.answers)
+    assert len(bench.api.seen) == 1
+    bench.settled()
+
+
+async def test_a_question_asked_anew_while_its_answer_is_under_way_is_asked_again(bench: Bench) -> None:
+    bench.api.hold.clear()
+    bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+    await until(lambda: bench.api.seen)
+    bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+    bench.api.hold.set()
+    await until(lambda: len(bench.answers) == 2)
+    assert len(bench.api.seen) == 2
+
+
+async def test_a_question_under_way_survives_the_connection_it_was_asked_over(bench: Bench) -> None:
+    bench.api.hold.clear()
+    bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+    await until(lambda: bench.api.seen)
+    await bench.give_up()
+    bench.api.hold.set()
+    bench.serve()
+    await until(lambda: bench.answers)
+    assert bench.answers[0].status == 200
+    bench.settled()
+
+
+async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Bench) -> None:
+    await bench.give_up()
+    for guild_id in range(ROOM + 3):
+        bench.inquirer.ask(Inquiry(Kind.INVITES, guild_id))
+    assert not bench.answers
+    await until(lambda: len(bench.answers) == 3)
+    assert {found.status for found in bench.answers} == {0}
+    assert bench.telemetry.inquiries_answered.get("INVITES", "dropped") == 3
+    assert bench.telemetry.inquiries_waiting.get() == ROOM
+
+
+async def test_the_source_asks_over_its_own_login(gateway: Gateway, start: Start) -> None:
+    harness = start()
+    harness.source.ask(Inquiry(Kind.INVITES, 7))
+    _, body, _, _ = await harness.next("REST_INVITES")
+    assert msgspec.json.decode(body, type=Answer).status == 404
+    assert "guilds/7/invites" in gateway.rest
+
+
+def drain(queue: FairQueue) -> list[Inquiry]:
+    found = []
+    while (turn := queue.pop()) is not None:
+        found.append(turn.inquiry)
+    return found
+
+
+_INQUIRIES = st.lists(
+    st.builds(
+        Inquiry,
+        kind=st.sampled_from(Kind),
+        guild_id=st.integers(1, 4),
+        urgent=st.booleans(),
+        after=st.integers(0, 3),
+    )
+)
+
+
+@given(_INQUIRIES)
+def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[Inquiry]) -> None:
+    queue = FairQueue(1000)
+    for inquiry in asked:
+        if not queue.merge(inquiry):
+            queue.push(Turn(inquiry))
+    assert len(queue) == len({msgspec.structs.replace(one, urgent=False) for one in asked})
+    found = drain(queue)
+    essences = [msgspec.structs.replace(one, urgent=False) for one in found]
+    assert len(essences) == len(set(essences))
+    assert set(essences) == {msgspec.structs.replace(one, urgent=False) for one in asked}
+    urgent = {msgspec.structs.replace(one, urgent=False) for one in asked if one.urgent}
+    assert {one for one, was in zip(essences, found, strict=True) if was.urgent} == urgent
+    assert [one.urgent for one in found] == sorted((one.urgent for one in found), reverse=True)
+
+
+@given(_INQUIRIES)
+def test_no_kind_gets_a_second_turn_before_each_other_had_one_nor_a_guild_among_its_own(
+    asked: list[Inquiry],
+) -> None:
+    queue = FairQueue(1000)
+    essences = {msgspec.structs.replace(one, urgent=False): None for one in asked}
+    for inquiry in essences:
+        queue.push(Turn(inquiry))
+    left = Counter(one.kind for one in essences)
+    found = drain(queue)
+    assert_fair([one.kind for one in found], left)
+    for kind in left:
+        own = [one.guild_id for one in found if one.kind is kind]
+        assert_fair(own, Counter(own))
+
+
+def assert_fair(order: Sequence[Hashable], left: Mapping[Any, int]) -> None:
+    """Nobody who still waits has had fewer turns than who is next."""
+    turns: Counter[Hashable] = Counter()
+    for one in order:
+        assert turns[one] == min(turns[each] for each in left if left[each] > turns[each])
+        turns[one] += 1
+
+
+def test_a_reading_of_invites_does_not_wait_behind_a_hundred_looks_into_audit_logs() -> None:
+    queue = FairQueue(1000)
+    for number in range(100):
+        queue.push(Turn(Inquiry(Kind.AUDIT_LOG, number % 3, urgent=True, after=number)))
+    reading = Inquiry(Kind.INVITES, 1, urgent=True)
+    queue.push(Turn(reading))
+    assert reading in drain(queue)[:2]
+
+
+def test_requests_leave_at_the_rate_and_no_faster() -> None:
+    clock = ManualClock()
+    allowance = Allowance(20.0, clock)
+    for _ in range(200):
+        clock.advance(allowance.wait())
+        allowance.spend()
+    assert clock.monotonic() == pytest.approx(199 / 20)
+
+
+def test_time_without_requests_gives_no_right_to_a_burst() -> None:
+    clock = ManualClock()
+    allowance = Allowance(20.0, clock)
+    clock.advance(3600)
+    allowance.spend()
+    assert allowance.wait() == pytest.approx(0.05)
+
+
+def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
+    clock = ManualClock()
+    allowance = Allowance(45.0, clock)
+    refused = 0
+    for guild_id in range(45 * 600):
+        if allowance.wait() < 0.001:
+            allowance.spend()
+            allowance.learn(Inquiry(Kind.INVITES, guild_id), 403)
+            refused += 1
+        clock.advance(1 / 45)
+    assert refused == MOST_REFUSALS <= 2_000
+
+
+def test_a_refusal_is_forgotten_in_time() -> None:
+    clock = ManualClock()
+    allowance = Allowance(20.0, clock)
+    allowance.learn(Inquiry(Kind.INVITES, 1), 403)
+    clock.advance(299)
+    assert allowance.refusal(Inquiry(Kind.INVITES, 1)) == 403
+    clock.advance(2)
+    assert allowance.refusal(Inquiry(Kind.INVITES, 1)) == 0
+
+
+def test_what_was_refused_is_asked_again_once_permissions_have_changed() -> None:
+    allowance = Allowance(20.0, ManualClock())
+    mine, other = Inquiry(Kind.AUDIT_LOG, 1), Inquiry(Kind.AUDIT_LOG, 2)
+    for inquiry in (mine, other):
+        allowance.learn(inquiry, 403)
+    allowance.forgive(1)
+    assert (allowance.refusal(mine), allowance.refusal(other)) == (0, 403)

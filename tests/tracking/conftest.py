@@ -1,0 +1,133 @@
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from exporter.clock import ManualClock
+from exporter.errors import SpoolError
+from exporter.events.catalogue import full_catalogue
+from exporter.model import Entry, Priority
+from exporter.spool.config import SpoolConfig
+from exporter.spool.store import Spool
+from exporter.telemetry import Telemetry
+from exporter.tracking.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
+from exporter.tracking.pipeline import Pipeline
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
+GUILD = 197038439483310086
+CATALOGUE = full_catalogue()
+
+
+class Site:
+    """One data directory, and the process that runs on it at the moment.
+
+    ``fed`` is what a test counts itself; ``sure`` is what it was when the journal was last committed.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.clock = ManualClock()
+        self.telemetry = Telemetry()
+        self.metrics = MetricsConfig()
+        self.batching = BatchingConfig()
+        self.privacy = PrivacyConfig()
+        self.levels = LevelsConfig()
+        self.switches: dict[str, bool] = {}
+        self.full = False
+        self.fed = 0
+        self.sure = 0
+        self._spool: Spool | None = None
+
+    @property
+    def spool(self) -> Spool:
+        assert self._spool is not None
+        return self._spool
+
+    async def start(self) -> Pipeline:
+        """Begin a process; the one before is taken as killed: nothing of its memory is saved."""
+        await self.close()
+        self.telemetry = Telemetry()
+        self._spool = await Spool.open(self.path, SpoolConfig(reserve=0), self.clock, self.telemetry)
+        await self._spool.register(["x"])
+        append = self._spool.append
+
+        async def guarded(entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+            if self.full:
+                msg = "the disk is full"
+                raise SpoolError(msg)
+            fed = self.fed
+            number = await append(entries, journal=journal, forget=forget)
+            if journal is not None:
+                self.sure = fed
+            return number
+
+        self._spool.append = guarded  # type: ignore[method-assign]  # a full disk without filling one
+        pipeline = Pipeline(
+            CATALOGUE.switched(self.switches),
+            self.metrics,
+            self.batching,
+            self.privacy,
+            self._spool,
+            self.clock,
+            self.telemetry,
+            channels=True,
+            levels=self.levels,
+        )
+        await pipeline.start()
+        return pipeline
+
+    async def close(self) -> None:
+        if self._spool is not None:
+            await self._spool.close()
+            self._spool = None
+
+    async def entries(self, kind: str | None = None) -> list[Entry]:
+        """Everything committed so far, lane by lane."""
+        found: list[Entry] = []
+        for lane in Priority:
+            batch = await self.spool.read("x", lane, max_rows=100_000, max_bytes=2**30)
+            found += [row.entry for row in batch.rows] if batch else []
+        return [entry for entry in found if kind in {None, entry.type}]
+
+    def feed(self, pipeline: Pipeline, name: str, data: object) -> None:
+        body = data if isinstance(data, bytes) else json.dumps(data).encode()
+        pipeline.accept(name, body, 0, self.clock.now_ms())
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    site = Site(tmp_path / "spool")
+    yield site
+    await site.close()
+
+
+@pytest.fixture(scope="session")
+def payload() -> Callable[[str, str], dict[str, Any]]:
+    """The recorded payload of a dispatch, by the name of its case."""
+
+    def find(dispatch: str, name: str) -> dict[str, Any]:
+        cases = json.loads((FIXTURES / f"{dispatch}.json").read_text(encoding="utf-8"))["cases"]
+        (found,) = (case["d"] for case in cases if case["name"] == name)
+        return dict(found)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def sum_series() -> Callable[[Sequence[Entry]], Counter[tuple[Any, ...]]]:
+    """Amounts of METRICS_SNAPSHOT entries by guild, measure, value, channel and emoji."""
+
+    def add_up(entries: Sequence[Entry]) -> Counter[tuple[Any, ...]]:
+        sums: Counter[tuple[Any, ...]] = Counter()
+        for entry in entries:
+            if entry.type == "METRICS_SNAPSHOT":
+                for *cell, amount in entry.data["series"]:  # type: ignore[union-attr,misc]  # JSON
+                    sums[(entry.guild_id, *cell)] += amount  # type: ignore[arg-type]  # JSON
+        return sums
+
+    return add_up

@@ -1,0 +1,173 @@
+"""A guild with invites, by which people come, and the stage that watches it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+from typing import Any
+
+from exporter.events.facts import (
+    Count,
+    InviteKnown,
+    InviteLost,
+    InviteMade,
+    InvitesRead,
+    InviteTaken,
+    Joined,
+    Person,
+    Record,
+)
+from exporter.events.rest_request import Inquiry, Kind
+from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
+
+GUILD = 7
+START = 1_700_000_000_000
+
+
+@dataclass
+class Invite:
+    uses: int = 0
+    max_uses: int = 0
+    inviter: int = 5
+    expires_at: int = 0
+
+
+class World:
+    """A guild, its invites, and a stage that watches it; ``lag`` is how late Discord answers, in ms."""
+
+    def __init__(self) -> None:
+        self.now = 0
+        self.heard: int | None = None
+        self.invites: dict[str, Invite] = {}
+        self.vanity: Invite | None = None
+        self.lacking: set[str] = set()
+        self.status = 200
+        self.lag = 100
+        self.asked: list[tuple[int, Inquiry]] = []
+        self.calls = 0
+        self.records: list[tuple[Record, bool]] = []
+        self.counts: Counter[str] = Counter()
+        self.people = 0
+        self.stage = InviteTracker(
+            lambda record, amends: self.records.append((record, amends)),
+            self.count,
+            self.ask,
+            lambda _, permission: permission not in self.lacking,
+            lambda _: self.vanity is not None,
+            opted_out={666},
+        )
+
+    def ask(self, inquiry: Inquiry) -> None:
+        self.calls += 1
+        self.asked.append((self.now + self.lag, inquiry))
+
+    def count(self, count: Count) -> None:
+        self.counts[count.slot.value] += 1
+
+    def begin(self, **invites: Invite) -> World:
+        self.invites |= invites
+        self.stage.see_guild(GUILD)
+        self.wait(3_000)
+        self.calls = 0
+        return self
+
+    def wait(self, ms: int) -> None:
+        until = self.now + ms
+        while self.now < until:
+            self.now += 50
+            for due, inquiry in [item for item in self.asked if item[0] <= self.now]:
+                self.asked.remove((due, inquiry))
+                self.stage.answer(self.read(inquiry), self.now)
+            if self.now % 1000 == 0:
+                self.stage.tick(self.now, self.heard)
+            elif self.now % LOOK_MS == 0:
+                self.stage.look(self.now)
+
+    def read(self, inquiry: Inquiry) -> InvitesRead:
+        at = START + self.now
+        if self.status != 200:
+            return InvitesRead(inquiry, at, self.status)
+        if inquiry.kind is Kind.VANITY:
+            own = self.vanity
+            found = (InviteKnown("vanity", own.uses, vanity=True),) if own else ()
+            return InvitesRead(inquiry, at, 200, found)
+        return InvitesRead(
+            inquiry,
+            at,
+            200,
+            tuple(
+                InviteKnown(code, one.uses, one.max_uses, one.inviter, "ann", one.expires_at)
+                for code, one in self.invites.items()
+            ),
+        )
+
+    def use(self, code: str, *, told: bool = True) -> None:
+        """An invite is used; used up, it goes, and Discord tells of it."""
+        invite = self.vanity if code == "vanity" else self.invites[code]
+        assert invite is not None
+        invite.uses += 1
+        if invite.uses == invite.max_uses:
+            del self.invites[code]
+            if told:
+                self.stage.lose(InviteLost(GUILD, code), self.now)
+
+    def join(self, code: str | None = None, *, bot: bool = False) -> int:
+        if code is not None:
+            self.use(code)
+        return self.tell_join(bot=bot)
+
+    def tell_join(self, *, bot: bool = False, ago: int = 0, known: bool = True) -> int:
+        """A dispatch says that somebody came, in a replay of what happened up to so long ago."""
+        self.people += 1
+        person = Person(1_000 + self.people, f"p{self.people}", bot) if known else Person(0, "")
+        self.stage.join(
+            Joined(GUILD, START + self.now - ago, person), self.now, self.now - ago if ago else None
+        )
+        return person.user_id
+
+    def make(self, code: str, invite: Invite) -> None:
+        """An invite is made, and Discord tells of it."""
+        self.invites[code] = invite
+        self.tell_made(code, invite)
+
+    def tell_made(self, code: str, invite: Invite) -> None:
+        known = InviteKnown(code, 0, invite.max_uses, invite.inviter, "bob", invite.expires_at)
+        self.stage.make(InviteMade(GUILD, known))
+
+    def take_back(self, code: str) -> None:
+        del self.invites[code]
+        self.stage.lose(InviteLost(GUILD, code), self.now)
+        self.stage.take_back(InviteTaken(GUILD, code))
+
+    def settle(self) -> None:
+        for _ in range(200):
+            if not self.stage.undecided:
+                return
+            self.wait(1_000)
+        raise AssertionError(self.stage.undecided)
+
+    def told(self) -> dict[int, dict[str, Any]]:
+        """The rows by who joined; each once."""
+        found: dict[int, dict[str, Any]] = {}
+        keys = set()
+        for record, amends in self.records:
+            if record.type == "INVITE_USE":
+                assert amends is (record.key in keys)
+                keys.add(record.key)
+                found[record.person] = dict(record.data)
+        assert len(found) == len(keys)
+        return found
+
+    def noted(self) -> dict[str, dict[str, Any]]:
+        """What the invites' own rows learnt, by code."""
+        found: dict[str, dict[str, Any]] = {}
+        for record, amends in self.records:
+            if record.type == "INVITE_CREATE":
+                assert amends
+                found.setdefault(str(record.data["code"]), {}).update(record.data)
+        return found
+
+    def only(self) -> tuple[str | None, str, str]:
+        self.settle()
+        (row,) = self.told().values()
+        return row["invite_code"], row["method"], row["confidence"]

@@ -1,0 +1,244 @@
+"""Thousands of joins in a simulated world, with bursts and raids: what can be known is, and a burst is cheap.
+
+What can be known is decided by the comparison of ``verify``, from the ledger alone. ``make invites`` runs it
+in full and shows the figures.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import defaultdict
+from functools import partial
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import orjson
+
+from discord_simulator import answers
+from discord_simulator.behaviours import joins as joining
+from discord_simulator.behaviours import membership, moderation
+from discord_simulator.behaviours.context import Manners, Scene
+from discord_simulator.ledger import Ledger
+from discord_simulator.operations import invites as deeds
+from discord_simulator.operations.audit import By
+from discord_simulator.ports import Dispatch
+from discord_simulator.seed import Shape
+from discord_simulator.traffic import Traffic
+from discord_simulator.verify.invite_uses import compare_uses
+from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.quantities import InviteRow, InviteUse, Observed
+from discord_simulator.world import World
+from exporter.clock import ManualClock
+from exporter.events import catalogue
+from exporter.events.facts import Count, InviteLost, InviteMade, InvitesRead, InviteTaken, Joined, Record
+from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
+from tests.scale import scaled
+
+JOINS = scaled(1_000)
+RATE = 20.0
+"""Steps of simulated traffic a second; in most of them nothing happens."""
+
+BURST = 50
+APART_MS = 3_000
+
+
+class Site:
+    """A world, a stage that watches it through delays, and what the stage says."""
+
+    def __init__(self, directory: Path, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.clock = ManualClock()
+        self.path = directory / "ledger.jsonl"
+        self.ledger = Ledger(self.path, self.clock)
+        self.world = World(Shape(seed=seed, guilds=12, members=60), self.ledger, self.clock)
+        self.world.publish = self.send
+        self.due: list[tuple[int, Any]] = []
+        self.told_until: defaultdict[int, int] = defaultdict(int)
+        self.calls: list[tuple[int, int]] = []
+        self.rows: dict[str, dict[str, Any]] = {}
+        self.counted = 0
+        spec = catalogue.full_catalogue().events["INVITE_USE"]
+        self.readers = spec.reads
+        self.stage = InviteTracker(
+            self.record,
+            self.count,
+            self.ask,
+            lambda *_: True,
+            lambda guild_id: self.guild(guild_id).vanity is not None,
+        )
+        self.routes = {
+            InviteMade: self.stage.make,
+            InviteLost: lambda fact: self.stage.lose(fact, self.now()),
+            InviteTaken: self.stage.take_back,
+            InvitesRead: lambda fact: self.stage.answer(fact, self.now()),
+            Joined: lambda fact: self.stage.join(fact, self.now()),
+        }
+
+    def guild(self, guild_id: int) -> Any:
+        return self.world.guilds[guild_id]
+
+    def now(self) -> int:
+        return round(self.clock.monotonic() * 1000)
+
+    # what Discord does: dispatches come in the order of a guild, each a little late; so do answers
+
+    def send(self, dispatch: Dispatch) -> None:
+        if dispatch.type in self.readers:
+            at = max(self.told_until[dispatch.guild_id], self.now() + round(self.rng.expovariate(1 / 80)))
+            at = self.told_until[dispatch.guild_id] = min(at, self.now() + 1_400)
+            self.due.append((at, partial(self.take, dispatch.type, dispatch.data)))
+
+    def ask(self, inquiry: Inquiry) -> None:
+        self.calls.append((inquiry.guild_id, self.clock.now_ms()))
+        there = self.rng.uniform(20, 250)
+        self.due.append((self.now() + round(there), partial(self.read, inquiry)))
+
+    def read(self, inquiry: Inquiry) -> None:
+        path = {Kind.INVITES: "invites", Kind.VANITY: "vanity-url"}[inquiry.kind]
+        found = answers.answer(self.world, "GET", f"/guilds/{inquiry.guild_id}/{path}", {})
+        assert found is not None
+        body = msgspec.Raw(orjson.dumps(found.body))
+        data = msgspec.json.encode(Answer(inquiry, found.status, body))
+        back = self.now() + round(self.rng.uniform(20, 250))
+        self.due.append((back, partial(self.take, inquiry.dispatch, data)))
+
+    def take(self, kind: str, data: bytes) -> None:
+        reader = self.readers[kind]
+        for fact in reader.read(
+            msgspec.json.decode(data, type=reader.payload, strict=False), self.clock.now_ms()
+        ):
+            if type(fact) in self.routes:
+                self.routes[type(fact)](fact)
+
+    # what the stage says
+
+    def record(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - as the stage calls it
+        if record.type == "INVITE_USE":
+            assert amends is (record.key in self.rows)
+            self.rows[record.key] = {"guild_id": record.guild_id, **record.data}
+
+    def count(self, _: Count) -> None:
+        self.counted += 1
+
+    def observed(self) -> tuple[InviteRow, ...]:
+        return tuple(
+            InviteRow(
+                guild_id=row["guild_id"],
+                invitee_id=row["invitee_id"],
+                invite_code=row["invite_code"],
+                inviter_id=row["inviter_id"],
+                method=row["method"],
+                confidence=row["confidence"],
+                candidates=frozenset(row["candidates"] or ()),
+            )
+            for row in self.rows.values()
+        )
+
+    # time
+
+    def play(self) -> None:
+        for guild_id in self.world.guild_ids():
+            self.stage.see_guild(guild_id)
+        self.pass_time(20_000)
+        traffic = Traffic(self.world, rate=RATE, habits=HABITS, manners=Manners(invite_ages=(60.0, 1800.0)))
+        while len(self.rows) < JOINS:
+            traffic.step()
+            self.pass_time(round(1000 / RATE))
+        self.pass_time(300_000)
+        self.ledger.close()
+
+    def pass_time(self, ms: int) -> None:
+        for _ in range(0, ms, 50):
+            self.clock.advance(0.05)
+            ready = sorted((item for item in self.due if item[0] <= self.now()), key=lambda item: item[0])
+            if ready:
+                self.due = [item for item in self.due if item[0] > self.now()]
+            for _, happen in ready:
+                happen()
+            if self.now() % 1000 == 0:
+                self.stage.tick(self.now())
+            elif self.now() % LOOK_MS == 0:
+                self.stage.look(self.now())
+
+
+def nothing(_: Scene) -> bool:
+    """Nobody does anything."""
+    return True
+
+
+def raid(scene: Scene) -> bool:
+    """Many come by one invite, in a guild in which little else happens meanwhile."""
+    guild = scene.guild()
+    if guild is None:
+        return False
+    link = deeds.create(scene.world, guild, guild.text[0], By(scene.member(guild)))
+    seconds = scene.rng.uniform(5, 45)
+
+    def come() -> None:
+        user_id = membership.newcomer(scene, guild)
+        if user_id is not None and link.code in guild.invites:
+            deeds.join(scene.world, guild, user_id, link)
+
+    for _ in range(scene.rng.randrange(80, 200)):
+        scene.agenda.after(scene.rng.uniform(0, seconds), come)
+    return True
+
+
+HABITS = {
+    nothing: 20_000,
+    joining.arrive: 120,
+    joining.open_door: 30,
+    joining.call_friend: 60,
+    joining.close_door: 12,
+    moderation.add_bot: 2,
+    membership.depart: 100,
+    raid: 1.5,
+}
+
+
+def bursts(uses: tuple[InviteUse, ...]) -> list[list[InviteUse]]:
+    """Runs of at least ``BURST`` joins of a guild that follow each other closely."""
+    by_guild: defaultdict[int, list[InviteUse]] = defaultdict(list)
+    for use in uses:
+        by_guild[use.guild_id].append(use)
+    found: list[list[InviteUse]] = []
+    for joins in by_guild.values():
+        runs = [[joins[0]]]
+        for before, use in pairwise(joins):
+            if use.at - before.at > APART_MS:
+                runs.append([])
+            runs[-1].append(use)
+        found += [run for run in runs if len(run) >= BURST]
+    return found
+
+
+async def test_thousands_of_joins_are_told_as_well_as_they_can_be(tmp_path: Path) -> None:
+    site = Site(tmp_path, seed=scaled(3))
+    site.play()
+    expected = load_expected(site.path)
+    rows = site.observed()
+    line, exact = compare_uses(expected, Observed("rows", {}, uses=rows))
+    assert line.differences == ()
+    assert exact.differences == ()
+    told = sum(row.confidence == "exact" for row in rows)
+    found = bursts(expected.uses)
+    assert found, "no burst, nothing shown"
+    spent = sum(
+        guild_id == run[0].guild_id and run[0].at <= at <= run[-1].at + 10_000
+        for run in found
+        for guild_id, at in site.calls
+    )
+    size = sum(map(len, found))
+    print(
+        f"\n{len(rows)} joins: {told} exact, all of them right; {exact.stores['rows']} of {exact.ledger}"
+        f" that can be ({exact.stores['rows'] / exact.ledger:.2%}); {len(found)} bursts of {size} joins,"
+        f" {spent / size:.3f} requests a join; {len(site.calls) / len(rows):.2f} over everything"
+    )
+    assert exact.stores["rows"] >= 0.99 * exact.ledger
+    assert exact.ledger >= 0.3 * len(rows)
+    assert spent <= 0.1 * size
+    assert site.counted == len(rows) == len(expected.uses)
+    assert not site.stage.undecided

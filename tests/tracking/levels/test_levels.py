@@ -1,0 +1,269 @@
+"""Experience is earned once, by the rules, whatever crashes; and memory has an end."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.events.catalogue import full_catalogue
+from exporter.events.facts import Count, Record
+from exporter.events.messages import MESSAGES
+from exporter.events.reactions import REACTIONS, RECEIVED
+from exporter.events.voice import SECONDS
+from exporter.tracking.config import LevelsConfig, PrivacyConfig
+from exporter.tracking.levels.levels import Curve, Levels
+
+GUILD, ANN, BOB = 1, 100, 200
+AT = 1_700_000_000_000
+ON = full_catalogue().switched({"XP_GAIN": True, "LEVEL_UP": True})
+RULES = LevelsConfig(message=20, reaction=2, voice_minute=10, cooldown=60, base=100, linear=50, quadratic=5)
+
+
+class Class:
+    """Levels, and what they said."""
+
+    def __init__(self, rules: LevelsConfig = RULES, catalogue: Any = ON) -> None:
+        self.forgotten = 0
+        self.levels = Levels(rules, catalogue, {ANN: "ann"}.get, self._forget)
+        self.xp: Counter[int] = Counter()
+        self.ups = 0
+        self.rows: list[Record] = []
+
+    def _forget(self) -> None:
+        self.forgotten += 1
+
+    def take(self, *counts: Count) -> None:
+        for earned in (earned for count in counts for earned in self.levels.take(count)):
+            if isinstance(earned, Record):
+                self.rows.append(earned)
+            elif earned.slot.measure == "xp":
+                self.xp[earned.user_id] += earned.amount
+            else:
+                self.ups += earned.amount
+
+    def reached(self, user: int = ANN) -> list[Any]:
+        return [row.data["level"] for row in self.rows if row.person == user]
+
+
+def message(at: int = 0, user: int = ANN, kind: str = "human") -> Count:
+    return Count(MESSAGES[kind], GUILD, AT + at * 1000, 7, user)
+
+
+def reaction(at: int = 0, user: int = ANN) -> Count:
+    return Count(REACTIONS["normal"], GUILD, AT + at * 1000, 7, user, "x")
+
+
+def talk(seconds: float, state: str = "active", user: int = ANN) -> Count:
+    return Count(SECONDS[state], GUILD, AT, 7, user, amount=round(seconds * 1000))
+
+
+def test_a_message_earns_and_the_next_one_not_before_the_cooldown_is_over() -> None:
+    room = Class()
+    room.take(message(0), message(1), message(59.999), message(60), message(90), message(120))
+    assert room.xp == {ANN: 60}
+
+
+def test_each_member_and_each_kind_has_a_cooldown_of_its_own() -> None:
+    room = Class()
+    room.take(message(0), message(0, BOB), reaction(1), reaction(2), reaction(61), reaction(61, BOB))
+    assert room.xp == {ANN: 20 + 4, BOB: 22}
+
+
+def test_a_message_told_of_late_earns_nothing_twice() -> None:
+    room = Class()
+    room.take(message(100), message(0), message(30), message(160))
+    assert room.xp == {ANN: 40}
+
+
+def test_voice_earns_by_the_whole_minute_and_keeps_the_rest() -> None:
+    room = Class()
+    room.take(talk(59), talk(0.999))
+    assert not room.xp
+    room.take(talk(0.001), talk(125, "muted"))
+    assert room.xp == {ANN: 30}
+    room.take(talk(55))
+    assert room.xp == {ANN: 40}
+
+
+@pytest.mark.parametrize("state", ["alone", "deafened", "afk", "bot"])
+def test_who_is_alone_or_away_earns_nothing_in_voice(state: str) -> None:
+    room = Class()
+    room.take(talk(600, state))
+    assert not room.xp
+
+
+def test_bots_and_what_others_do_earn_nothing() -> None:
+    room = Class()
+    room.take(
+        message(kind="bot"),
+        message(kind="webhook"),
+        message(user=0),
+        Count(RECEIVED.slot, GUILD, AT, 7, ANN),
+    )
+    assert not room.xp
+
+
+def test_a_level_reached_is_a_row_and_counted_once() -> None:
+    room = Class(RULES.model_copy(update={"message": 50}))
+    room.take(*(message(60 * number) for number in range(6)))
+    assert room.reached() == [1, 2]
+    assert room.ups == 2
+    first = room.rows[0]
+    assert (first.type, first.guild_id, first.at) == ("LEVEL_UP", GUILD, AT + 60_000)
+    assert first.key == f"level:{GUILD}:{ANN}:1"
+    assert first.data == {"user_id": ANN, "username": "ann", "level": 1, "xp": 100}
+
+
+def test_several_levels_at_once_are_a_row_each() -> None:
+    room = Class(LevelsConfig(message=1000, base=100, linear=100, quadratic=0))
+    room.take(message())
+    assert room.reached() == [1, 2, 3, 4]
+    assert room.ups == 4
+
+
+def test_switched_off_nothing_earns() -> None:
+    room = Class(catalogue=full_catalogue().switched({}))
+    room.take(message(), reaction(), talk(600))
+    assert not room.xp
+    assert not room.levels.earners
+    assert not room.levels.unsaved
+
+
+def test_only_who_earned_something_is_saved_again_and_the_next_process_goes_on() -> None:
+    room = Class()
+    room.take(message(0), talk(59), message(0, BOB))
+    saved = room.levels.collect()
+    assert room.levels.unsaved == 0
+    room.take(message(61, BOB))
+    assert [each.user_id for each in room.levels.collect()] == [BOB]
+    later = Class()
+    later.levels.restore(saved)
+    later.take(message(30), talk(1), message(60), message(59, BOB))
+    assert later.xp == {ANN: 30}
+
+
+def test_what_could_not_be_committed_is_saved_with_the_next() -> None:
+    room = Class()
+    room.take(message(0))
+    room.levels.put_back(room.levels.collect())
+    assert [each.user_id for each in room.levels.collect()] == [ANN]
+
+
+def test_a_later_part_replaces_an_earlier_one() -> None:
+    room = Class(RULES.model_copy(update={"message": 50}))
+    room.take(message(0))
+    first = room.levels.collect()
+    room.take(message(60))
+    second = room.levels.collect()
+    later = Class(RULES.model_copy(update={"message": 50}))
+    later.levels.restore(first)
+    later.levels.restore(second)
+    later.take(message(120))
+    assert later.reached() == []
+    assert later.levels.collect()[0].xp == 150
+
+
+def test_the_idlest_are_forgotten_first_and_counted() -> None:
+    room = Class(RULES.model_copy(update={"max_members": 100}))
+    room.take(*(message(number, 1000 + number) for number in range(100)))
+    room.take(message(200, 1000), message(201, 5000))
+    assert room.forgotten == 1
+    kept = room.levels.collect()
+    assert {each.user_id for each in kept} == {1000 + number for number in range(100)} - {1001} | {5000}
+
+
+def test_who_opted_out_meanwhile_is_not_remembered() -> None:
+    room = Class()
+    room.take(message(0), message(0, BOB))
+    room.levels.leave_out({ANN})
+    assert [each.user_id for each in room.levels.collect()] == [BOB]
+
+
+@given(st.integers(10, 500), st.integers(0, 200), st.integers(0, 20), st.integers(0, 50_000))
+def test_the_level_is_the_number_of_steps_paid_for(base: int, linear: int, quadratic: int, xp: int) -> None:
+    level, left = 0, xp
+    while left >= (step := base + linear * level + quadratic * level**2):
+        left -= step
+        level += 1
+    assert Curve(LevelsConfig(base=base, linear=linear, quadratic=quadratic)).level(xp) == level
+
+
+@given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from([ANN, BOB])), max_size=40), st.integers(0, 40))
+def test_a_restart_at_any_moment_changes_nothing(said: list[tuple[int, int]], cut: int) -> None:
+    counts = [message(at, user) for at, user in said]
+    whole, before, after = Class(), Class(), Class()
+    whole.take(*counts)
+    before.take(*counts[:cut])
+    after.levels.restore(before.levels.collect())
+    after.take(*counts[cut:])
+    assert whole.xp == before.xp + after.xp
+    assert [row.key for row in whole.rows] == [row.key for row in (*before.rows, *after.rows)]
+
+
+def say(site: Any, pipeline: Any, user: int = ANN) -> None:
+    at = site.clock.now_ms()
+    author = {"id": str(user), "username": "ann"}
+    body = {"id": str((at - 1_420_070_400_000) << 22), "channel_id": "7", "guild_id": "1", "author": author}
+    site.feed(pipeline, "MESSAGE_CREATE", body)
+
+
+def tell(entries: list[Any]) -> tuple[Counter[str], set[int]]:
+    """Amounts by measure, members summed up, and the levels that have a row."""
+    sums: Counter[str] = Counter()
+    for entry in entries:
+        if entry.type == "MEMBER_ACTIVITY_SNAPSHOT":
+            for _user, _name, _first, _last, _new, counts in entry.data["members"]:
+                for measure, _value, _channel, amount in counts:
+                    sums[measure] += amount
+    return sums, {entry.data["level"] for entry in entries if entry.type == "LEVEL_UP"}
+
+
+async def test_after_any_number_of_kills_experience_is_that_of_the_messages_kept(site: Any) -> None:
+    site.switches = {"XP_GAIN": True, "LEVEL_UP": True}
+    site.levels = LevelsConfig(message=20, cooldown=0, base=100, linear=0, quadratic=0)
+    chance = random.Random(4)
+    for _ in range(30):
+        pipeline = await site.start()
+        for _ in range(chance.randrange(40)):
+            say(site, pipeline)
+            site.clock.advance(chance.choice((0.2, 1, 20)))
+            if chance.random() < 0.5:
+                await pipeline.tick()
+    assert await pipeline.flush()
+    sums, levels = tell(await site.entries())
+    assert sums["messages"] > 200
+    assert sums["xp"] == 20 * sums["messages"]
+    assert levels == set(range(1, max(levels) + 1))
+    assert max(levels) >= sums["xp"] // 100
+
+
+async def test_a_cooldown_outlasts_the_process_and_the_parts_it_was_written_in(site: Any) -> None:
+    site.switches = {"XP_GAIN": True}
+    site.levels = LevelsConfig(message=20, cooldown=86400)
+    pipeline = await site.start()
+    say(site, pipeline)
+    for _ in range(40):  # others talk on, and the windows of the first message leave
+        site.clock.advance(30)
+        say(site, pipeline, BOB)
+        await pipeline.tick()
+    pipeline = await site.start()
+    say(site, pipeline)
+    assert await pipeline.flush()
+    sums, _ = tell(await site.entries())
+    assert sums["messages"] == 42
+    assert sums["xp"] == 40
+
+
+async def test_who_opted_out_earns_nothing(site: Any) -> None:
+    site.switches = {"XP_GAIN": True, "LEVEL_UP": True}
+    site.levels = LevelsConfig(message=1000, base=10)
+    site.privacy = PrivacyConfig(opt_out=frozenset({ANN}))
+    pipeline = await site.start()
+    say(site, pipeline)
+    assert await pipeline.flush()
+    assert tell(await site.entries()) == (Counter(), set())

@@ -1,0 +1,283 @@
+"""Entries that count on are read again when something happens that no count explains, and else seldom."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from exporter.checkpoint.journal import SavedGroup
+from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
+from exporter.events.facts import AuditEntry, AuditPage
+from exporter.events.rest_request import Inquiry, Kind
+from exporter.tracking.moderation import aggregated_entries
+from exporter.tracking.moderation.aggregated_entries import (
+    ACTIVE_MS,
+    ANSWER_MS,
+    LONGEST_PAUSE_MS,
+    PAUSE_MS,
+    PURPOSE,
+    RECENT_MS,
+    SETTLE_MS,
+    Groups,
+)
+from exporter.tracking.moderation.audit_matcher import SLACK_MS
+from tests.tracking.moderation.moderators import AT, GUILD, audit
+
+CHANNEL = 30
+
+
+class Guild:
+    """Groups of one process, and what they asked."""
+
+    def __init__(self, blind: tuple[int, ...] = ()) -> None:
+        self.asked: list[Inquiry] = []
+        self.blind = set(blind)
+        self.groups = Groups(self.asked.append, lambda guild_id: guild_id in self.blind)
+
+    def enter(self, amount: int, number: int = 0, now: int = 0, **more: Any) -> AuditEntry:
+        told = {"channel_id": CHANNEL} | more
+        entry = audit("message_delete", told.pop("at", AT), number, amount=amount, **told)
+        self.groups.enter(entry, now)
+        return entry
+
+    def happen(self, times: int = 1, *, now: int = 0, channel: int = CHANNEL, at: int = AT) -> None:
+        for _ in range(times):
+            self.groups.happen(GUILD, MESSAGE_DELETE, channel, at, now)
+
+    def look(self, now: int) -> int:
+        """How many questions a moment brings."""
+        before = len(self.asked)
+        self.groups.ask_due(now)
+        return len(self.asked) - before
+
+    def answer(self, *, status: int = 200) -> None:
+        self.groups.answer(AuditPage(self.asked[-1], status))
+
+
+def test_a_question_asks_for_the_one_kind_since_the_oldest_entry_followed() -> None:
+    guild = Guild()
+    first, _ = guild.enter(0, 5), guild.enter(0, 9)
+    guild.happen()
+    guild.look(SETTLE_MS)
+    assert guild.asked == [
+        Inquiry(
+            Kind.AUDIT_LOG,
+            GUILD,
+            urgent=True,
+            purpose=PURPOSE,
+            after=first.entry_id - 1,
+            action_type=MESSAGE_DELETE,
+        )
+    ]
+
+
+def test_one_go_of_deletions_is_one_question_after_it_has_settled() -> None:
+    guild = Guild()
+    guild.enter(0)
+    guild.happen(50)
+    assert guild.look(SETTLE_MS - 1) == 0
+    guild.happen(50, now=SETTLE_MS - 1)
+    assert guild.look(SETTLE_MS) == 1
+    assert guild.look(SETTLE_MS + 1) == 0
+
+
+def test_what_the_count_of_an_entry_holds_is_not_asked_about() -> None:
+    guild = Guild()
+    guild.enter(3)
+    guild.happen(3)
+    assert guild.look(SETTLE_MS) == 0
+    assert guild.groups.open == 0
+    guild.happen()
+    assert guild.groups.open == 1
+    assert guild.look(SETTLE_MS) == 1
+
+
+def test_spare_counts_of_two_entries_of_one_channel_are_used_up_together() -> None:
+    guild = Guild()
+    guild.enter(2, 1)
+    guild.enter(2, 2)
+    guild.happen(4)
+    assert guild.look(SETTLE_MS) == 0
+    guild.happen()
+    assert guild.look(SETTLE_MS) == 1
+
+
+def test_what_happens_in_a_channel_without_entry_asks_nothing() -> None:
+    guild = Guild()
+    guild.enter(0)
+    guild.happen(9, channel=CHANNEL + 1)
+    assert guild.look(SETTLE_MS) == 0
+
+
+@pytest.mark.parametrize(("early", "asks"), [(SLACK_MS, 1), (SLACK_MS + 1, 0)])
+def test_what_happened_before_an_entry_counts_to_it_within_a_clock_s_error(early: int, asks: int) -> None:
+    guild = Guild()
+    guild.happen(2, at=AT - early)
+    guild.enter(1)
+    assert guild.look(SETTLE_MS) == asks
+
+
+def test_what_happened_long_ago_is_not_held_against_an_entry() -> None:
+    guild = Guild()
+    guild.happen(2)
+    guild.look(RECENT_MS)
+    guild.enter(1, now=RECENT_MS)
+    assert guild.look(RECENT_MS + SETTLE_MS) == 0
+
+
+def test_an_entry_of_a_kind_that_does_not_count_on_is_not_followed() -> None:
+    guild = Guild()
+    guild.groups.enter(audit("kick", amount=4), 0)
+    assert guild.groups.save(0) == []
+
+
+@pytest.mark.parametrize("kind", [MEMBER_MOVE, MEMBER_DISCONNECT])
+def test_kinds_are_kept_apart(kind: int) -> None:
+    guild = Guild()
+    guild.enter(0)
+    guild.groups.happen(GUILD, kind, CHANNEL, AT, 0)
+    assert guild.look(SETTLE_MS) == 0
+
+
+def test_while_nothing_is_found_questions_become_rarer_up_to_a_bound() -> None:
+    guild = Guild()
+    guild.enter(0)
+    pauses, now, asked_at = [], 0, 0
+    for _ in range(7):
+        guild.happen(now=now)
+        while not guild.look(now):
+            now += 100
+        pauses.append(now - asked_at)
+        asked_at = now
+        guild.answer()
+    assert pauses[0] == SETTLE_MS
+    assert pauses[1:] == sorted(pauses[1:])
+    assert pauses[-1] == LONGEST_PAUSE_MS
+    assert pauses[1] >= PAUSE_MS
+
+
+def test_once_something_is_found_questions_are_frequent_again() -> None:
+    guild = Guild()
+    guild.enter(1)
+    guild.happen(2)
+    guild.look(SETTLE_MS)
+    guild.answer(status=500)
+    guild.look(SETTLE_MS + LONGEST_PAUSE_MS)
+    again = SETTLE_MS + LONGEST_PAUSE_MS
+    guild.enter(2, now=again)
+    guild.answer()
+    guild.happen(now=again)
+    assert guild.look(again + PAUSE_MS - 1) == 0
+    assert guild.look(again + PAUSE_MS) == 1
+
+
+@pytest.mark.parametrize("status", [0, 403, 500])
+def test_a_question_not_answered_rightly_is_put_again_after_the_longest_pause(status: int) -> None:
+    guild = Guild()
+    guild.enter(0)
+    guild.happen()
+    guild.look(SETTLE_MS)
+    guild.answer(status=status)
+    assert guild.groups.open == 1
+    assert guild.look(SETTLE_MS + LONGEST_PAUSE_MS - 1) == 0
+    assert guild.look(SETTLE_MS + LONGEST_PAUSE_MS) == 1
+
+
+def test_an_answer_that_never_comes_is_waited_for_so_long_and_then_no_more() -> None:
+    guild = Guild()
+    guild.enter(0)
+    guild.happen()
+    guild.look(SETTLE_MS)
+    guild.happen(now=SETTLE_MS)
+    assert guild.look(SETTLE_MS + ANSWER_MS - 1) == 0
+    assert guild.look(SETTLE_MS + ANSWER_MS) == 1
+
+
+def test_where_the_log_may_not_be_read_nothing_is_asked_nor_open() -> None:
+    guild = Guild(blind=(GUILD,))
+    guild.enter(0)
+    guild.happen()
+    assert (guild.look(SETTLE_MS), guild.groups.open) == (0, 0)
+    guild.blind.clear()
+    assert guild.groups.open == 1
+
+
+def test_an_entry_is_followed_as_long_as_discord_may_raise_it() -> None:
+    guild = Guild()
+    guild.enter(0)
+    guild.look(ACTIVE_MS - 1)
+    assert len(guild.groups.save(ACTIVE_MS - 1)) == 1
+    guild.look(ACTIVE_MS)
+    guild.happen(now=ACTIVE_MS)
+    assert guild.look(ACTIVE_MS + SETTLE_MS) == 0
+    assert guild.groups.save(ACTIVE_MS) == []
+
+
+def test_an_answer_nobody_asked_for_changes_nothing() -> None:
+    guild = Guild()
+    guild.groups.answer(AuditPage(Inquiry(Kind.AUDIT_LOG, GUILD, action_type=MESSAGE_DELETE), 200))
+    assert guild.groups.open == 0
+
+
+def test_a_guild_that_is_gone_is_asked_no_more_and_others_are() -> None:
+    guild = Guild()
+    guild.enter(0)
+    guild.happen()
+    other = audit("message_delete", amount=0, channel_id=CHANNEL)
+    guild.groups.enter(msgspec.structs.replace(other, guild_id=GUILD + 1), 0)
+    guild.groups.happen(GUILD + 1, MESSAGE_DELETE, CHANNEL, AT, 0)
+    guild.groups.forget(GUILD)
+    guild.look(SETTLE_MS)
+    assert [inquiry.guild_id for inquiry in guild.asked] == [GUILD + 1]
+
+
+def test_a_restart_keeps_what_is_followed_and_reads_it_again() -> None:
+    before = Guild()
+    entry = before.enter(4)
+    saved = before.groups.save(0)
+    assert saved == [SavedGroup(GUILD, MESSAGE_DELETE, entry.entry_id, CHANNEL, 4)]
+    after = Guild()
+    after.groups.restore(saved, 0)
+    assert after.look(SETTLE_MS) == 1
+    assert after.groups.save(SETTLE_MS) == saved
+
+
+def test_memory_is_bounded_by_entries_by_places_and_by_happenings(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(aggregated_entries, "MAX_GROUPS", 3)
+    monkeypatch.setattr(aggregated_entries, "MAX_PLACES", 4)
+    monkeypatch.setattr(aggregated_entries, "MAX_RECENT", 5)
+    guild = Guild()
+    for number in range(9):
+        guild.happen(9, channel=100 + number)
+        guild.enter(0, number, channel_id=900)
+    followed = [group.entry_id for group in guild.groups.save(0)]
+    assert followed == [audit("message_delete", AT, number).entry_id for number in (6, 7, 8)]
+    assert [spot[2] for spot in guild.groups._recent] == [105, 106, 107, 108]
+    assert all(len(happened) == 5 for happened in guild.groups._recent.values())
+
+
+def test_what_was_refused_is_read_again_as_soon_as_the_bot_may_do_more() -> None:
+    guild = Guild()
+    guild.enter(1)
+    guild.happen(2)
+    assert guild.look(SETTLE_MS) == 1
+    guild.answer(status=403)
+    assert guild.look(SETTLE_MS + PAUSE_MS) == 0
+    guild.groups.permit(GUILD + 1)
+    assert guild.look(SETTLE_MS + PAUSE_MS) == 0
+    guild.groups.permit(GUILD)
+    assert guild.look(SETTLE_MS + PAUSE_MS) == 1
+
+
+def test_a_guild_seen_again_is_asked_once_whatever_its_entries_came_to_in_the_gap() -> None:
+    guild = Guild()
+    guild.enter(1)
+    guild.happen()
+    guild.groups.see_guild(GUILD + 1, 0)
+    assert not guild.look(SETTLE_MS)
+    guild.groups.see_guild(GUILD, 0)
+    assert guild.look(SETTLE_MS) == 1
+    guild.answer()
+    assert not guild.look(SETTLE_MS + LONGEST_PAUSE_MS)

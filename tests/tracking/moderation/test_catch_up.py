@@ -1,0 +1,378 @@
+"""The audit log is read from the last entry known on: each entry once, none passed over, no guild starved."""
+
+from __future__ import annotations
+
+import random
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from exporter.events.facts import AuditEntry, AuditPage
+from exporter.events.payload import DISCORD_EPOCH_MS
+from exporter.events.rest_request import Inquiry
+from exporter.tracking.config import CatchUpConfig
+from exporter.tracking.moderation.catch_up import MOST_ASKED, MOST_RECENT, OVERTAKING_MS, RETRY_MS, CatchUp
+
+NOW = 1_700_000_000_000
+DAY = 86_400_000
+
+
+def id_at(at: int, number: int = 0) -> int:
+    return (at - DISCORD_EPOCH_MS << 22) + number
+
+
+def entry(guild_id: int, entry_id: int) -> AuditEntry:
+    return AuditEntry(guild_id, entry_id, 0, 22, 1, 2, None)
+
+
+class Discord:
+    """Audit logs, and answers to what is asked of them."""
+
+    def __init__(self) -> None:
+        self.logs: dict[int, list[int]] = {}
+        self.asked: list[Inquiry] = []
+        self.status = 200
+
+    def write(self, guild_id: int, at: int, number: int = 0) -> int:
+        made = id_at(at, number)
+        self.logs.setdefault(guild_id, []).append(made)
+        self.logs[guild_id].sort()
+        return made
+
+    def answer(self, inquiry: Inquiry) -> AuditPage:
+        if self.status != 200:
+            return AuditPage(inquiry, self.status)
+        found = [made for made in self.logs.get(inquiry.guild_id, []) if made > inquiry.after][
+            : inquiry.limit
+        ]
+        return AuditPage(inquiry, 200, tuple(entry(inquiry.guild_id, made) for made in found), (), len(found))
+
+    def answer_all(self, stage: CatchUp, now: int) -> list[tuple[int, int]]:
+        asked, self.asked = self.asked, []
+        return [(got.guild_id, got.entry_id) for one in asked for got in stage.turn(self.answer(one), now)]
+
+
+def begin(discord: Discord, **config: float) -> CatchUp:
+    return CatchUp(CatchUpConfig(**config), discord.asked.append, lambda _: True)  # type: ignore[arg-type]  # as named
+
+
+def finish(stage: CatchUp, discord: Discord, now: int = 0) -> list[tuple[int, int]]:
+    """Everything a catch-up takes until it is through."""
+    taken: list[tuple[int, int]] = []
+    while stage.behind:
+        stage._ask = discord.asked.append  # the list is replaced with each answer
+        stage.tick(now)
+        taken += discord.answer_all(stage, now)
+        now += RETRY_MS
+    return taken
+
+
+def restart(stage: CatchUp, discord: Discord, guilds: range | tuple[int, ...]) -> CatchUp:
+    """The next process, with the marks of the one before."""
+    following = begin(discord)
+    following.restore(stage.marks(guilds))
+    return following
+
+
+def open_session(stage: CatchUp, guilds: range | tuple[int, ...], at: int = NOW) -> None:
+    stage.start_session(guilds)
+    for guild_id in guilds:
+        stage.see_guild(guild_id, at, 0)
+
+
+def test_the_first_start_takes_nothing_from_before() -> None:
+    discord = Discord()
+    discord.write(1, NOW - DAY)
+    stage = begin(discord)
+    open_session(stage, (1,))
+    stage.permit(1, 0)
+    assert finish(stage, discord) == []
+    assert not discord.asked
+
+
+def test_the_first_start_takes_as_much_as_it_is_told_to() -> None:
+    discord = Discord()
+    discord.write(1, NOW - 8 * DAY)
+    wanted = [discord.write(1, NOW - 6 * DAY), discord.write(1, NOW - 1)]
+    stage = begin(discord, first_start=7 * 86400)
+    open_session(stage, (1,))
+    assert finish(stage, discord) == [(1, made) for made in wanted]
+
+
+def test_an_entry_from_before_the_session_is_missed_by_whatever_question_it_is_found() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    stage = restart(stage, discord, (1,))
+    old, new = (AuditEntry(1, 5, at, 22, 1, 2, None) for at in (NOW - 1, NOW))
+    assert stage.is_missed(new), "the process before is the last that watched"
+    open_session(stage, (1,))
+    assert (stage.is_missed(old), stage.is_missed(new)) == (True, False)
+    finish(stage, discord)
+    assert not stage.is_missed(old), "whatever is found now has its row"
+
+
+def test_where_the_log_could_not_be_read_before_everything_is_missed() -> None:
+    permitted = False
+    discord = Discord()
+    stage = CatchUp(CatchUpConfig(), discord.asked.append, lambda _: permitted)
+    open_session(stage, (1,))
+    stage = CatchUp(CatchUpConfig(), discord.asked.append, lambda _: permitted)
+    stage.restore({1: (id_at(NOW), ())})
+    open_session(stage, (1,))
+    stage.tick(0)
+    permitted = True
+    stage.permit(1, 0)
+    assert stage.is_missed(AuditEntry(1, 5, NOW + DAY, 22, 1, 2, None))
+
+
+def test_what_was_done_while_away_is_taken_page_by_page_once() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    assert stage.take(entry(1, discord.write(1, NOW + 1)))
+    missed = [discord.write(1, NOW + 10 * number) for number in range(1, 1001)]
+    following = restart(stage, discord, (1,))
+    open_session(following, (1,))
+    assert finish(following, discord) == [(1, made) for made in missed]
+    open_session(following, (1,))
+    assert finish(following, discord) == []
+
+
+def test_a_session_that_is_resumed_asks_for_nothing() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    stage.take(entry(1, discord.write(1, NOW + 1)))
+    stage.tick(0)
+    assert not discord.asked
+
+
+def test_a_guild_is_behind_from_the_end_of_one_process_until_its_log_was_read_by_another() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1, 2))
+    finish(stage, discord)
+    assert not stage.is_behind(1)
+    after = restart(stage, discord, (1, 2))
+    assert after.is_behind(1), "it was not seen again yet"
+    open_session(after, (1,))
+    assert after.is_behind(1), "its log was not read"
+    finish(after, discord)
+    assert not after.is_behind(1)
+    assert after.is_behind(2)
+    after.forget(2)
+    assert not after.is_behind(2)
+
+
+def test_what_is_told_live_before_the_gap_is_read_does_not_hide_the_gap() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    missed = discord.write(1, NOW + 1000)
+    stage.start_session((1,))
+    live = discord.write(1, NOW + 10 * OVERTAKING_MS)
+    assert stage.take(entry(1, live))
+    stage.see_guild(1, NOW, 0)
+    assert finish(stage, discord) == [(1, missed)]
+
+
+def test_an_entry_overtaken_by_a_newer_one_is_still_taken() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    assert stage.take(entry(1, id_at(NOW + 5_000)))
+    assert stage.take(entry(1, id_at(NOW + 1_000)))
+    assert not stage.take(entry(1, id_at(NOW + 1_000)))
+
+
+def test_an_entry_overtaken_and_lost_with_the_process_is_read_afterwards() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    overtaken = discord.write(1, NOW + 1_000)
+    assert stage.take(entry(1, discord.write(1, NOW + 5_000)))
+    following = restart(stage, discord, (1,))
+    open_session(following, (1,))
+    assert finish(following, discord) == [(1, overtaken)]
+
+
+def test_an_answer_asked_for_before_another_gap_does_not_close_it() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    open_session(stage, (1,))
+    stage.tick(0)
+    (inquiry,) = discord.asked
+    early = discord.answer(inquiry)
+    missed = discord.write(1, NOW + 1000)
+    open_session(stage, (1,))
+    assert not list(stage.turn(early, 0))
+    discord.asked.clear()
+    assert finish(stage, discord) == [(1, missed)]
+
+
+def test_a_guild_discord_does_not_answer_for_is_asked_again_later() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    missed = discord.write(1, NOW + 1)
+    open_session(stage, (1,))
+    discord.status = 0
+    stage.tick(0)
+    assert discord.answer_all(stage, 0) == []
+    stage._ask = discord.asked.append
+    stage.tick(1000)
+    assert not discord.asked
+    discord.status = 200
+    assert finish(stage, discord, RETRY_MS + 1) == [(1, missed)]
+
+
+def test_a_log_the_bot_may_not_read_is_read_once_it_may() -> None:
+    discord = Discord()
+    permitted = False
+    stage = CatchUp(CatchUpConfig(), lambda one: discord.asked.append(one), lambda _: permitted)  # noqa: PLW0108 - the list is replaced
+    open_session(stage, (1,))
+    missed = discord.write(1, NOW + 1)
+    open_session(stage, (1,))
+    stage.tick(0)
+    assert (discord.asked, stage.behind) == ([], 0)
+    stage.permit(1, 0)
+    assert not stage.behind
+    permitted = True
+    stage.permit(1, 0)
+    assert finish(stage, discord) == [(1, missed)]
+
+
+@pytest.mark.parametrize("status", [403, 404])
+def test_a_refusal_ends_a_guild_s_catch_up_and_keeps_its_place(status: int) -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    missed = discord.write(1, NOW + 1)
+    open_session(stage, (1,))
+    discord.status = status
+    assert finish(stage, discord) == []
+    discord.status = 200
+    stage.permit(1, 0)
+    assert finish(stage, discord) == [(1, missed)]
+
+
+def test_switched_off_it_asks_for_nothing() -> None:
+    discord = Discord()
+    stage = begin(discord, enabled=False)
+    open_session(stage, (1,))
+    open_session(stage, (1,))
+    stage.tick(0)
+    assert (discord.asked, stage.behind) == ([], 0)
+    assert stage.take(entry(1, id_at(NOW + 1)))
+
+
+def test_no_guild_waits_for_the_backlog_of_another() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    guilds = range(1, 3 * MOST_ASKED)
+    open_session(stage, guilds)
+    for number in range(2_000):
+        discord.write(1, NOW + number + 1)
+    for guild_id in guilds[1:]:
+        discord.write(guild_id, NOW + 1)
+    open_session(stage, guilds)
+    pages: Counter[int] = Counter()
+    while stage.behind:
+        stage._ask = discord.asked.append
+        stage.tick(0)
+        assert len(discord.asked) <= MOST_ASKED
+        pages.update(inquiry.guild_id for inquiry in discord.asked)
+        if pages[1] == 4:
+            assert all(pages[guild_id] for guild_id in guilds)
+        discord.answer_all(stage, 0)
+    assert pages[1] >= 20
+
+
+def test_a_guild_under_attack_costs_bounded_memory() -> None:
+    stage = begin(Discord())
+    open_session(stage, (1,))
+    for number in range(3 * MOST_RECENT):
+        stage.take(entry(1, id_at(NOW + 1, number)))
+    ((_, recent),) = stage.marks((1,)).values()
+    assert len(recent) <= MOST_RECENT
+
+
+def test_progress_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1, 2))
+    discord.write(1, NOW + 1)
+    open_session(stage, (1, 2))
+    stage.tick(0)
+    stage.tick(60_000)
+    discord.answer_all(stage, 61_000)
+    assert [record.getMessage() for record in caplog.records] == [
+        "catching up on the audit logs of 2 guilds",
+        "catching up on the audit logs: 2 of 2 guilds left, 0 entries so far",
+        "caught up on the audit logs of 2 guilds after 61 s: 1 entries, 0 guilds refused",
+    ]
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.integers(0, 2**32))
+def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed: int) -> None:
+    rng = random.Random(seed)
+    discord = Discord()
+    guilds = (1, 2, 3)
+    stage = begin(discord)
+    open_session(stage, guilds)
+    at, now = NOW, 0
+    kept: Counter[tuple[int, int]] = Counter()
+    saved, pending = stage.marks(guilds), Counter[tuple[int, int]]()
+    underway: list[tuple[int, int]] = []
+    for number in range(rng.randrange(5, 120)):
+        at += rng.randrange(1, 2_000)
+        now += 1_000
+        stage._ask = discord.asked.append
+        match rng.randrange(9):
+            case 0 | 1 | 2 | 3:
+                guild_id = rng.choice(guilds)
+                underway.append((guild_id, discord.write(guild_id, at, number)))
+            case 4 | 5 if underway:
+                guild_id, made = underway.pop(rng.randrange(len(underway)))
+                if stage.take(entry(guild_id, made)):
+                    pending[guild_id, made] += 1
+            case 6:
+                # Committed: what was made of the entries, and the marks that say so.
+                kept += pending
+                pending, saved = Counter(), stage.marks(guilds)
+            case 7:
+                stage.tick(now)
+                pending.update(discord.answer_all(stage, now))
+            case 8 if rng.random() < 0.5:
+                # Killed: what was not committed is gone, and so are dispatches on their way.
+                pending, underway = Counter(), []
+                discord.asked.clear()
+                stage = begin(discord)
+                stage.restore(saved)
+                open_session(stage, guilds, at)
+            case _:
+                underway.clear()
+                open_session(stage, guilds, at)
+    open_session(stage, guilds, at)
+    pending.update(discord.answer_all(stage, now))
+    pending.update(finish(stage, discord, now + RETRY_MS))
+    kept += pending
+    truth = Counter((guild_id, made) for guild_id, log in discord.logs.items() for made in log)
+    assert kept == truth
+
+
+def test_a_guild_seen_for_the_first_time_is_to_be_marked_at_once() -> None:
+    stage = begin(Discord())
+    stage.take_unsaved()
+    assert not stage.newly_seen
+    stage.see_guild(99, 1_700_000_000_000, 0)
+    assert stage.newly_seen
+    assert 99 in stage.take_unsaved()
+    stage.see_guild(99, 1_700_000_001_000, 0)
+    assert not stage.newly_seen

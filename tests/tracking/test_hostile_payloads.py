@@ -1,0 +1,182 @@
+"""Nothing in a payload can stop the intake, and nothing unclean leaves it."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from exporter.clock import ManualClock
+from exporter.events.catalogue import full_catalogue
+from exporter.model import Entry
+from exporter.spool.ports import JournalPart
+from exporter.telemetry import Telemetry
+from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
+from exporter.tracking.pipeline import Pipeline
+from tests.scale import scaled
+from tests.tracking.hostile import DEEP, HOLE, RAW, check, check_text, places, put
+
+FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
+CATALOGUE = full_catalogue()
+CASES = [
+    (dispatch, case["d"])
+    for dispatch in sorted(CATALOGUE.readers)
+    for case in json.loads((FIXTURES / f"{dispatch}.json").read_text(encoding="utf-8"))["cases"]
+]
+
+
+class Sink:
+    """Takes every commit and keeps it."""
+
+    source = "hostile"
+
+    def __init__(self) -> None:
+        self.entries: list[Entry] = []
+
+    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+        assert journal is None or forget >= 0
+        self.entries += entries
+        return 1
+
+    async def journal(self) -> list[JournalPart]:
+        return []
+
+
+@st.composite
+def hostile(draw: st.DrawFn) -> tuple[str, bytes]:
+    name, data = draw(st.sampled_from(CASES))
+    for _ in range(draw(st.integers(0, 2))):
+        where = list(places(data))
+        if where:
+            data = put(data, draw(st.sampled_from(where)), None)
+    holes = []
+    for _ in range(draw(st.integers(0, 3))):
+        where = list(places(data))
+        if not where:
+            break
+        holes.append(draw(st.sampled_from(RAW)))
+        data = put(data, draw(st.sampled_from(where)), HOLE)
+    text = json.dumps(data)
+    for hole in holes:
+        text = text.replace(json.dumps(HOLE), hole, 1)
+    body = text.encode()
+    if draw(st.integers(0, 20)) == 0:
+        cut = draw(st.integers(0, len(body)))
+        body = body[:cut] + draw(st.binary(max_size=4)) + body[cut + 1 :]
+    return name, body
+
+
+def make() -> tuple[Pipeline, Sink, ManualClock, Telemetry]:
+    sink, clock, telemetry = Sink(), ManualClock(), Telemetry()
+    pipeline = Pipeline(
+        CATALOGUE, MetricsConfig(), BatchingConfig(), PrivacyConfig(), sink, clock, telemetry, channels=True
+    )
+    return pipeline, sink, clock, telemetry
+
+
+async def play(payloads: Sequence[tuple[str, bytes]]) -> Telemetry:
+    pipeline, sink, clock, telemetry = make()
+    await pipeline.start()
+    for name, body in payloads:
+        pipeline.accept(name, body, 0, clock.now_ms())
+        clock.advance(1)
+        await pipeline.tick()
+    clock.advance(400)
+    await pipeline.tick()
+    assert await pipeline.stop()
+    assert await pipeline.flush()
+    for entry in sink.entries:
+        json.dumps(msgspec.to_builtins(entry), allow_nan=False).encode()
+        assert msgspec.msgpack.decode(msgspec.msgpack.encode(entry), type=Entry) == entry
+        assert -(2**63) <= entry.at < 2**63
+        check_text(entry.key)
+        check(entry.data)
+    for kind, received in telemetry.received.values.items():
+        rejected = sum(n for (name, _), n in telemetry.rejected.values.items() if (name,) == kind)
+        assert received == telemetry.accepted.get(*kind) + rejected
+    return telemetry
+
+
+@settings(
+    max_examples=scaled(200),
+    deadline=None,
+    suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large],
+)
+@given(st.lists(hostile(), min_size=1, max_size=6))
+def test_no_payload_stops_the_stage_or_leaves_it_unclean(payloads: list[tuple[str, bytes]]) -> None:
+    telemetry = asyncio.run(play(payloads))
+    assert telemetry.received.total() == len(payloads)
+    defects = {name for name, reason in telemetry.rejected.values if reason == "defect"}
+    assert not defects, "what is wrong with a payload is foreseen, not caught as a defect of ours"
+
+
+@pytest.mark.parametrize("name", sorted(CATALOGUE.readers))
+async def test_a_value_that_does_not_belong_is_survived_in_every_field(name: str) -> None:
+    data = next(data for case, data in CASES if case == name)
+    fields = [put(data, (key,), HOLE) for key in data if key not in {"content", "_trace", "nonce"}]
+    templates = [json.dumps(field) for field in (*fields, HOLE)]
+    pipeline, _sink, clock, telemetry = make()
+    for raw in RAW:
+        for template in templates:
+            body = template.replace(json.dumps(HOLE), raw, 1).encode()
+            pipeline.accept(name, body, 0, clock.now_ms())
+        assert not [labels for labels in telemetry.rejected.values if labels[1] == "defect"], raw[:100]
+    assert telemetry.received.total() == len(RAW) * len(templates)
+    assert telemetry.received.total() == telemetry.accepted.total() + telemetry.rejected.total()
+
+
+@pytest.mark.parametrize(
+    ("body", "reason"),
+    [
+        (b"{", "json"),
+        (b"", "json"),
+        (b"\xff\xfe", "json"),
+        (b'{"id":"1","channel_id":"2","author":{"id":"3","username":"\xff"}}', "json"),
+        (b'{"id":"1","channel_id":"2","author":{"id":"3","username":"\\ud800"}}', "json"),
+        (b"[]", "shape"),
+        (b'{"id":"1"}', "shape"),
+        (b'{"id":"1","channel_id":"2","guild_id":"9223372036854775808","author":{"id":"3"}}', "shape"),
+    ],
+)
+async def test_a_rejected_payload_is_counted_with_its_reason(body: bytes, reason: str) -> None:
+    pipeline, _sink, clock, telemetry = make()
+    pipeline.accept("MESSAGE_CREATE", body, 0, clock.now_ms())
+    assert telemetry.rejected.values == {("MESSAGE_CREATE", reason): 1}
+    assert telemetry.received.get("MESSAGE_CREATE") == 1
+    assert telemetry.accepted.get("MESSAGE_CREATE") == 0
+
+
+async def test_nesting_too_deep_is_counted_as_such() -> None:
+    pipeline, _sink, clock, telemetry = make()
+    body = b'{"guild_id":"1","id":"2","action_type":1,"options":{"a":' + DEEP.encode() + b"}}"
+    pipeline.accept("GUILD_AUDIT_LOG_ENTRY_CREATE", body, 0, clock.now_ms())
+    assert telemetry.rejected.values == {("GUILD_AUDIT_LOG_ENTRY_CREATE", "depth"): 1}
+
+
+async def test_what_nobody_asked_for_is_not_even_counted() -> None:
+    pipeline, _sink, clock, telemetry = make()
+    pipeline.accept("TYPING_START", b"{}", 0, clock.now_ms())
+    assert telemetry.received.total() == 0
+
+
+async def test_a_defect_of_ours_costs_one_event_and_is_logged_once(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline, _sink, clock, telemetry = make()
+    name, data = next(case for case in CASES if case[0] == "MESSAGE_CREATE")
+
+    def fail(_count: object) -> None:
+        message = "broken"
+        raise ArithmeticError(message)
+
+    monkeypatch.setattr(pipeline._intake, "_count", fail)
+    for _ in range(3):
+        pipeline.accept(name, json.dumps(data).encode(), 0, clock.now_ms())
+    assert telemetry.rejected.values == {("MESSAGE_CREATE", "defect"): 3}
+    assert len(caplog.records) == 1

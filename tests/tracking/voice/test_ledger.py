@@ -1,0 +1,432 @@
+"""The ledger against a model that looks at every second by itself."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.events.facts import Count, Slot, VoiceState
+from exporter.events.voice import (
+    JOINS,
+    MOVES,
+    SECONDS,
+    SESSION_TIME,
+    SESSIONS,
+    STREAM_SECONDS,
+    VIDEO_SECONDS,
+)
+from exporter.tracking.voice.ledger import ROUNDS, SHOWN_AT_ONCE, VoiceLedger
+from exporter.tracking.voice.time import MAX_GAP_MS, MAX_SETBACK_MS
+
+GUILD = 1
+AFK = 99
+WINDOW = 60_000
+BASE = 1_700_000_000_000
+
+
+class Booked:
+    """A ledger and all it has counted."""
+
+    def __init__(self) -> None:
+        self.counts: list[Count] = []
+        self.shown: Counter[tuple[str, int]] = Counter()
+        self.ledger = VoiceLedger(self.counts.append, self._show, WINDOW, lambda _guild: AFK)
+
+    def _show(self, slot: Slot, _guild: int, channel: int, amount: int) -> None:
+        assert amount > 0, "a counter never falls"
+        if slot.measure == SECONDS.name:
+            self.shown[slot.value, channel] += amount
+
+    def total(self) -> Counter[tuple[str, int, int]]:
+        """Milliseconds by state, channel and user."""
+        sums: Counter[tuple[str, int, int]] = Counter()
+        for count in self.counts:
+            if count.slot.measure == SECONDS.name:
+                sums[count.slot.value, count.channel_id, count.user_id] += count.amount
+        return sums
+
+    def number(self, slot: object) -> int:
+        return sum(count.amount for count in self.counts if count.slot is slot)
+
+
+def at(seconds: float) -> int:
+    return BASE + round(seconds * 1000)
+
+
+def state(user: int, channel: int, seconds: float, **flags: bool) -> VoiceState:
+    return VoiceState(GUILD, user, channel, at(seconds), **flags)
+
+
+@dataclass
+class Step:
+    pause: int
+    user: int
+    channel: int
+    muted: bool
+    deafened: bool
+    book: bool
+
+
+BOTS = {3}
+STEPS = st.lists(
+    st.builds(
+        Step,
+        pause=st.integers(0, 200_000),
+        user=st.integers(1, 4),
+        channel=st.sampled_from([0, 10, 11, AFK]),
+        muted=st.booleans(),
+        deafened=st.booleans(),
+        book=st.booleans(),
+    ),
+    max_size=40,
+)
+
+
+def truth(steps: list[Step]) -> Counter[tuple[str, int, int]]:
+    """Between two steps nothing changes, so each stretch is classified by looking at everybody in it."""
+    sums: Counter[tuple[str, int, int]] = Counter()
+    where: dict[int, Step] = {}
+    for step in steps:
+        for user, now in where.items():
+            company = {u for u, other in where.items() if other.channel == now.channel and u not in BOTS}
+            if user in BOTS:
+                kind = "bot"
+            elif now.channel == AFK:
+                kind = "afk"
+            elif now.deafened:
+                kind = "deafened"
+            elif now.muted:
+                kind = "muted"
+            else:
+                kind = "active" if len(company) > 1 else "alone"
+            sums[kind, now.channel, 0 if user in BOTS else user] += step.pause
+        if step.channel:
+            where[step.user] = step
+        else:
+            where.pop(step.user, None)
+    return +sums
+
+
+def play(steps: list[Step]) -> tuple[Booked, int]:
+    booked = Booked()
+    now = BASE
+    for step in steps:
+        now += step.pause
+        if step.book:
+            booked.ledger.book(now)
+        booked.ledger.apply(
+            VoiceState(
+                GUILD,
+                step.user,
+                step.channel,
+                now,
+                bot=step.user in BOTS,
+                self_mute=step.muted,
+                deaf=step.deafened,
+            )
+        )
+    return booked, now
+
+
+@given(STEPS)
+def test_time_is_booked_on_who_where_and_how_whatever_the_order(steps: list[Step]) -> None:
+    end = Step(1234, 6, 0, muted=False, deafened=False, book=True)
+    booked, _now = play([*steps, end])
+    assert +booked.total() == truth([*steps, end])
+
+
+@given(STEPS)
+def test_no_amount_crosses_the_edge_of_a_window(steps: list[Step]) -> None:
+    booked, now = play(steps)
+    booked.ledger.book(now + 59_999)
+    for count in booked.counts:
+        if count.slot.measure == SECONDS.name:
+            assert count.amount > 0
+            assert count.at // WINDOW == (count.at + count.amount - 1) // WINDOW
+
+
+@given(STEPS)
+def test_people_present_and_sessions_agree_with_who_is_there(steps: list[Step]) -> None:
+    booked, _now = play(steps)
+    where: dict[int, int] = {}
+    most = 0
+    entered = left = 0
+    for step in steps:
+        was = where.pop(step.user, 0)
+        if step.channel:
+            where[step.user] = step.channel
+        if step.user not in BOTS:
+            entered += not was and bool(step.channel)
+            left += bool(was) and not step.channel
+        most = max(most, len(where.keys() - BOTS))
+    assert booked.ledger.members(GUILD) == len(where.keys() - BOTS)
+    assert booked.ledger.peaks(GUILD)[0] == most
+    assert booked.number(JOINS.slot) == entered
+    assert booked.number(SESSIONS.slot) == left
+
+
+@given(STEPS, st.integers(0, 60_000))
+def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step], gap: int) -> None:
+    booked, now = play(steps)
+    booked.ledger.book(now)
+    first = booked.total()
+    saved = booked.ledger.save(GUILD)
+    after = Booked()
+    after.ledger.restore(GUILD, saved)
+    after.ledger.book(now + gap)
+    assert not after.counts, "nothing is booked before the guild has been seen"
+    last = {step.user: step for step in steps}
+    states = [
+        VoiceState(GUILD, user, step.channel, now, bot=user in BOTS, self_mute=step.muted, deaf=step.deafened)
+        for user, step in last.items()
+        if step.channel
+    ]
+    after.ledger.reconcile(GUILD, states, now + gap)
+    assert after.number(JOINS.slot) == 0
+    end = Step(gap, 6, 0, muted=False, deafened=False, book=True)
+    assert +(first + after.total()) == truth([*steps, end])
+
+
+def test_who_left_while_nobody_looked_is_closed_at_the_last_moment_known() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.book(at(30))
+    booked.ledger.doubt([GUILD])
+    booked.ledger.book(at(50))
+    booked.ledger.reconcile(GUILD, [], at(90))
+    assert booked.total() == {("alone", 10, 1): 30_000}
+    assert booked.number(SESSION_TIME.slot) == 30_000
+    assert booked.ledger.members(GUILD) == 0
+
+
+@pytest.mark.parametrize("order", [(1, 2), (2, 1)])
+def test_company_that_left_in_a_gap_is_company_no_more(order: tuple[int, int]) -> None:
+    booked = Booked()
+    for user in order:
+        booked.ledger.apply(state(user, 10, 0))
+    booked.ledger.book(at(10))
+    booked.ledger.doubt([GUILD])
+    booked.ledger.reconcile(GUILD, [state(1, 10, 40)], at(40))
+    assert booked.total() == {("active", 10, 1): 10_000, ("active", 10, 2): 10_000, ("alone", 10, 1): 30_000}
+
+
+def test_who_is_in_another_channel_after_a_gap_has_begun_anew() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.book(at(10))
+    booked.ledger.doubt([GUILD])
+    booked.ledger.reconcile(GUILD, [state(1, 11, 40)], at(40))
+    booked.ledger.book(at(45))
+    assert booked.total() == {("alone", 10, 1): 10_000, ("alone", 11, 1): 5_000}
+    assert (booked.number(SESSIONS.slot), booked.number(JOINS.slot)) == (1, 2)
+
+
+def test_a_gap_longer_than_the_limit_is_not_counted_on() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.doubt([GUILD])
+    late = 1 + MAX_GAP_MS / 1000
+    booked.ledger.reconcile(GUILD, [state(1, 10, late)], at(late))
+    booked.ledger.book(at(late + 5))
+    assert booked.total() == {("alone", 10, 1): 5_000}
+    assert booked.number(SESSION_TIME.slot) == 0
+
+
+def test_a_change_within_the_channel_confirms_a_session_in_doubt() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.doubt([GUILD])
+    booked.ledger.apply(state(1, 10, 20, self_mute=True))
+    booked.ledger.book(at(25))
+    assert booked.total() == {("alone", 10, 1): 20_000, ("muted", 10, 1): 5_000}
+    assert (booked.number(JOINS.slot), booked.number(MOVES.slot)) == (1, 0)
+
+
+def test_leaving_out_of_doubt_counts_what_was_sure_and_no_more() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.book(at(15))
+    booked.ledger.doubt([GUILD])
+    booked.ledger.apply(state(1, 0, 60))
+    assert booked.total() == {("alone", 10, 1): 15_000}
+    assert booked.number(SESSION_TIME.slot) == 15_000
+
+
+def test_a_second_sync_of_a_guild_without_doubt_changes_nothing() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.reconcile(GUILD, [state(1, 10, 30)], at(30))
+    booked.ledger.apply(state(1, 0, 40))
+    assert booked.total() == {("alone", 10, 1): 40_000}
+    assert booked.number(SESSIONS.slot) == 1
+
+
+def test_a_clock_set_back_a_little_books_no_moment_twice() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 100))
+    booked.ledger.book(at(110))
+    booked.ledger.book(at(105))
+    booked.ledger.book(at(112))
+    assert booked.total() == {("alone", 10, 1): 12_000}
+
+
+def test_a_clock_set_back_far_goes_on_from_there() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 100))
+    booked.ledger.book(at(110))
+    back = 110 - MAX_SETBACK_MS / 1000 - 1
+    booked.ledger.book(at(back))
+    booked.ledger.apply(state(1, 0, back + 20))
+    assert booked.total() == {("alone", 10, 1): 30_000}
+    assert booked.number(SESSION_TIME.slot) == 30_000
+
+
+def test_a_clock_set_forward_by_years_books_no_years() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.book(at(5))
+    years = 40 * 365 * 86_400
+    booked.ledger.book(at(years))
+    booked.ledger.apply(state(1, 0, years + 10))
+    assert booked.total() == {("alone", 10, 1): 15_000}
+    assert booked.number(SESSION_TIME.slot) == 15_000
+
+
+def test_a_guild_the_bot_was_removed_from_is_closed_and_forgotten() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.forget(GUILD, at(7))
+    booked.ledger.book(at(20))
+    assert booked.total() == {("alone", 10, 1): 7_000}
+    assert not booked.ledger.guilds
+
+
+def test_peaks_begin_anew_with_who_is_there() -> None:
+    booked = Booked()
+    for user in (1, 2, 3):
+        booked.ledger.apply(state(user, 10, 0))
+    booked.ledger.apply(state(9, 10, 0, bot=True))
+    booked.ledger.apply(state(3, 0, 1))
+    assert booked.ledger.peaks(GUILD) == (3, {10: 3})
+    assert booked.ledger.peaks(GUILD) == (3, {10: 3}), "reading changes nothing"
+    booked.ledger.reset_peaks(GUILD)
+    assert booked.ledger.peaks(GUILD) == (2, {10: 2})
+
+
+def test_an_empty_guild_is_forgotten_once_its_peak_is_told() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.apply(state(1, 0, 1))
+    assert booked.ledger.peaks(GUILD) == (1, {10: 1})
+    booked.ledger.reset_peaks(GUILD)
+    assert not booked.ledger.guilds
+    assert booked.ledger.peaks(GUILD) == (0, {})
+
+
+def test_a_payload_that_leaves_the_user_out_does_not_make_a_bot_a_person() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0, bot=True))
+    booked.ledger.apply(state(1, 10, 5))
+    booked.ledger.apply(state(1, 0, 10))
+    assert booked.total() == {("bot", 10, 0): 10_000}
+    assert booked.number(SESSIONS.slot) == 0
+
+
+def test_a_session_lasts_over_moves_from_the_first_channel_to_the_last() -> None:
+    booked = Booked()
+    for channel, seconds in ((10, 0), (11, 20), (10, 30), (0, 60)):
+        booked.ledger.apply(state(1, channel, seconds))
+    assert booked.number(SESSION_TIME.slot) == 60_000
+    assert (booked.number(SESSIONS.slot), booked.number(JOINS.slot), booked.number(MOVES.slot)) == (1, 1, 2)
+
+
+def test_leaving_without_having_been_seen_is_nothing() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 0, 0))
+    assert not booked.counts
+    assert not booked.ledger.guilds
+
+
+@given(STEPS, st.integers(1, 3))
+def test_what_is_shown_is_what_will_be_booked_and_never_less(steps: list[Step], often: int) -> None:
+    booked = Booked()
+    now = BASE
+    for number, step in enumerate(steps):
+        now += step.pause
+        if number % often == 0:
+            booked.ledger.show_some(now)
+        booked.ledger.apply(
+            VoiceState(GUILD, step.user, step.channel, now, bot=step.user in BOTS, self_mute=step.muted)
+        )
+        by_place = Counter[tuple[str, int]]()
+        for (kind, channel, _user), amount in booked.total().items():
+            by_place[kind, channel] += amount
+        assert by_place <= booked.shown
+    booked.ledger.book(now)
+    by_place = Counter[tuple[str, int]]()
+    for (kind, channel, _user), amount in booked.total().items():
+        by_place[kind, channel] += amount
+    assert by_place == booked.shown
+
+
+def test_everybody_is_shown_within_as_many_goes_as_are_allowed() -> None:
+    booked = Booked()
+    for guild in range(1, ROUNDS * SHOWN_AT_ONCE + 1):
+        booked.ledger.apply(VoiceState(guild, 7, 10, at(0)))
+    for number in range(1, ROUNDS + 1):
+        booked.ledger.show_some(at(10))
+        assert booked.shown["alone", 10] <= number * SHOWN_AT_ONCE * 10_000
+    assert booked.shown["alone", 10] == ROUNDS * SHOWN_AT_ONCE * 10_000
+
+
+def test_in_silence_nothing_is_shown_and_what_was_shown_is_booked() -> None:
+    silent: set[int] = set()
+    counts: list[Count] = []
+    ledger = VoiceLedger(counts.append, lambda *_: None, WINDOW, lambda _guild: AFK, silent.__contains__)
+    ledger.apply(state(1, 10, 0))
+    ledger.show(at(7), [GUILD])
+    silent.add(GUILD)
+    ledger.book(at(50))
+    assert sum(count.amount for count in counts if count.slot.measure == SECONDS.name) == 7_000
+
+
+def test_time_on_stream_and_on_camera_is_told_beside_the_state() -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0, stream=True))
+    booked.ledger.apply(state(1, 10, 20, stream=True, video=True))
+    booked.ledger.apply(state(1, 10, 50, self_mute=True))
+    booked.ledger.apply(state(1, 0, 60))
+    told = Counter[str]()
+    for count in booked.counts:
+        if count.slot in {STREAM_SECONDS.slot, VIDEO_SECONDS.slot}:
+            assert (count.channel_id, count.user_id) == (10, 1)
+            told[count.slot.measure] += count.amount
+    assert told == {STREAM_SECONDS.name: 50_000, VIDEO_SECONDS.name: 30_000}
+    assert booked.total() == {("alone", 10, 1): 50_000, ("muted", 10, 1): 10_000}
+
+
+def test_what_a_replay_tells_of_is_not_counted_again_up_to_when_the_connection_was_lost() -> None:
+    """Somebody moved, and the bot was removed from the guild, long before the connection was known dead."""
+    booked = Booked()
+    booked.ledger.apply(state(1, 20, 0))
+    booked.ledger.apply(state(2, 10, 0))
+    booked.ledger.show(at(62), [GUILD])
+    booked.ledger.apply(state(2, 20, 5))
+    booked.ledger.forget(GUILD, at(8))
+    total = booked.total()
+    assert sum(amount for (_, _, user), amount in total.items() if user == 1) == 62_000
+    assert sum(amount for (_, _, user), amount in total.items() if user == 2) == 62_000 + 3_000
+
+
+@pytest.mark.parametrize("silence", [59, 61, MAX_SETBACK_MS / 1000])
+def test_time_shown_in_a_silence_is_not_shown_again_by_its_replay(silence: float) -> None:
+    booked = Booked()
+    booked.ledger.apply(state(1, 10, 0))
+    booked.ledger.show(at(silence), [GUILD])
+    booked.ledger.apply(state(1, 10, 0.001, self_mute=True))
+    booked.ledger.book(at(silence + 10))
+    assert sum(booked.total().values()) == at(silence + 10) - at(0)
