@@ -18,7 +18,7 @@ TIME_COLUMNS = (
     "Last",
     "Last used",
     "Last ban",
-    "Joined at",
+    "MemberJoined at",
     "Left at",
     "Last active",
     "Account made",

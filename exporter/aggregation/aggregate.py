@@ -14,10 +14,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Iterable, Mapping
 
-from exporter.aggregation.cells import Activity, Cell, Kind
+from exporter.aggregation.cells import Activity, Cell, WindowKind
 from exporter.checkpoint.journal import Added, Cells, Closed, Step, merge
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import Count, Slot
+from exporter.events.facts import Count, Series
 
 MAX_ONCE = 50_000
 """Occurrences remembered to recognise a repeated one. Discord repeats an edit within seconds, when
@@ -35,28 +35,33 @@ class Aggregate:
     def __init__(
         self,
         catalogue: Catalogue,
-        kinds: Iterable[Kind],
+        kinds: Iterable[WindowKind],
         parents: dict[int, int],
         *,
         channels: bool,
         predates: Callable[[int, int], bool] = lambda _guild_id, _at: False,
     ) -> None:
         self._predates = predates
-        self._slots = {slot for measure in catalogue.measures.values() for slot in measure.slots.values()}
-        self._live = {
-            slot for measure in catalogue.measures.values() if measure.live for slot in measure.slots.values()
+        self._slots = {
+            series for measure in catalogue.measures.values() for series in measure.series_of.values()
         }
-        self._by_name = {(slot.measure, slot.value): slot for slot in self._slots}
+        self._live = {
+            series
+            for measure in catalogue.measures.values()
+            if measure.live
+            for series in measure.series_of.values()
+        }
+        self._by_name = {(series.measure, series.value): series for series in self._slots}
         self._parents = parents
         self._channels = channels
         self.kinds = tuple(kinds)
         self.resize(self.lengths())
-        self._pending: dict[int, dict[tuple[Slot, int, int, int, str], int]] = {}
+        self._pending: dict[int, dict[tuple[Series, int, int, int, str], int]] = {}
         self._seen: dict[tuple[int, int], list[int]] = {}
         self._once: dict[tuple[int, int], None] = {}
         self._steps: list[Step] = []
         self._cells = 0
-        self.totals: dict[Slot, dict[int, int]] = {slot: {} for slot in self._slots}
+        self.totals: dict[Series, dict[int, int]] = {series: {} for series in self._slots}
         self.channel_totals: dict[str, dict[int, dict[int, int]]] = {}
 
     def lengths(self) -> dict[str, int]:
@@ -71,14 +76,16 @@ class Aggregate:
 
     def add(self, count: Count) -> None:
         """Book one count. A thread's activity is its parent's."""
-        if count.slot not in self._slots:
+        if count.series not in self._slots:
             return
-        if count.once is not None and (self._repeats(count.once) or self._predates(count.guild_id, count.at)):
+        if count.dedup_key is not None and (
+            self._repeats(count.dedup_key) or self._predates(count.guild_id, count.at)
+        ):
             return
         at = count.at
         channel = count.channel_id
         key = (
-            count.slot,
+            count.series,
             count.guild_id,
             self._parents.get(channel, channel),
             count.user_id,
@@ -101,10 +108,10 @@ class Aggregate:
             elif at < seen[0]:
                 seen[0] = at
 
-    def show(self, slot: Slot, guild_id: int, channel_id: int, amount: int) -> None:
+    def show(self, series: Series, guild_id: int, channel_id: int, amount: int) -> None:
         """Add to the running totals only: an amount of a live measure whose windows are told of it later."""
-        if slot in self._slots:
-            self._add_total(slot, guild_id, self._parents.get(channel_id, channel_id), amount)
+        if series in self._slots:
+            self._add_total(series, guild_id, self._parents.get(channel_id, channel_id), amount)
 
     def _repeats(self, occurrence: tuple[int, int]) -> bool:
         if occurrence in self._once:
@@ -128,9 +135,9 @@ class Aggregate:
             self._steps.append(
                 Added(
                     [
-                        (start, slot.measure, slot.value, guild, channel, user, emoji, amount)
+                        (start, series.measure, series.value, guild, channel, user, emoji, amount)
                         for start, cells in self._pending.items()
-                        for (slot, guild, channel, user, emoji), amount in cells.items()
+                        for (series, guild, channel, user, emoji), amount in cells.items()
                     ],
                     seen,
                 )
@@ -138,23 +145,23 @@ class Aggregate:
         self._pending = {}
         self._seen = {}
 
-    def _total(self, cells: dict[tuple[Slot, int, int, int, str], int]) -> None:
-        for (slot, guild_id, channel_id, _user, _emoji), amount in cells.items():
-            if slot not in self._live:
-                self._add_total(slot, guild_id, channel_id, amount)
+    def _total(self, cells: dict[tuple[Series, int, int, int, str], int]) -> None:
+        for (series, guild_id, channel_id, _user, _emoji), amount in cells.items():
+            if series not in self._live:
+                self._add_total(series, guild_id, channel_id, amount)
 
-    def _add_total(self, slot: Slot, guild_id: int, channel_id: int, amount: int) -> None:
-        guilds = self.totals[slot]
+    def _add_total(self, series: Series, guild_id: int, channel_id: int, amount: int) -> None:
+        guilds = self.totals[series]
         guilds[guild_id] = guilds.get(guild_id, 0) + amount
         if self._channels and channel_id:
-            channels = self.channel_totals.setdefault(slot.measure, {}).setdefault(guild_id, {})
+            channels = self.channel_totals.setdefault(series.measure, {}).setdefault(guild_id, {})
             channels[channel_id] = channels.get(channel_id, 0) + amount
 
-    def _open(self, start: int, cells: dict[tuple[Slot, int, int, int, str], int]) -> None:
+    def _open(self, start: int, cells: dict[tuple[Series, int, int, int, str], int]) -> None:
         for kind in self.kinds:
             begin = kind.start_of(start)
-            for (slot, guild_id, channel_id, user_id, emoji), amount in cells.items():
-                self._keep(kind.activity(begin, guild_id), (slot, channel_id, user_id, emoji), amount)
+            for (series, guild_id, channel_id, user_id, emoji), amount in cells.items():
+                self._keep(kind.activity(begin, guild_id), (series, channel_id, user_id, emoji), amount)
 
     def _keep(self, activity: Activity, cell: Cell, amount: int) -> None:
         before = activity.cells.get(cell)
@@ -173,7 +180,7 @@ class Aggregate:
                 kind.activity(begin, guild_id).sight(user_id, first, first)
                 kind.activity(end, guild_id).sight(user_id, last, last)
 
-    def close(self, kind: Kind, start: int, guild_ids: Iterable[int]) -> list[tuple[int, Activity]]:
+    def close(self, kind: WindowKind, start: int, guild_ids: Iterable[int]) -> list[tuple[int, Activity]]:
         """Take guilds out of a window.
 
         The snapshots made of them must be committed together with a ``Closed`` step that names them.
@@ -187,7 +194,7 @@ class Aggregate:
             del kind.windows[start]
         return closed
 
-    def reopen(self, kind: Kind, start: int, closed: Iterable[tuple[int, Activity]]) -> None:
+    def reopen(self, kind: WindowKind, start: int, closed: Iterable[tuple[int, Activity]]) -> None:
         """Put guilds back into a window: the snapshots made of them could not be committed."""
         for guild_id, activity in closed:
             kept = kind.activity(start, guild_id)
@@ -230,12 +237,12 @@ class Aggregate:
                 for user_id in [user_id for user_id in activity.seen if user_id in people]:
                     del activity.seen[user_id]
 
-    def _known(self, cells: Cells) -> dict[int, dict[tuple[Slot, int, int, int, str], int]]:
-        known: dict[int, dict[tuple[Slot, int, int, int, str], int]] = {}
+    def _known(self, cells: Cells) -> dict[int, dict[tuple[Series, int, int, int, str], int]]:
+        known: dict[int, dict[tuple[Series, int, int, int, str], int]] = {}
         for start, measure, value, guild_id, channel_id, user_id, emoji, amount in cells:
-            slot = self._by_name.get((measure, value))
-            if slot is not None:
-                known.setdefault(start, {})[slot, guild_id, channel_id, user_id, emoji] = amount
+            series = self._by_name.get((measure, value))
+            if series is not None:
+                known.setdefault(start, {})[series, guild_id, channel_id, user_id, emoji] = amount
         return known
 
     def channels_of(self, guild_id: int) -> set[int]:
@@ -269,5 +276,5 @@ class Aggregate:
         return {(kind.name, kind.start_of(start)) for kind in self.kinds for start in starts}
 
     def open_windows(self) -> set[tuple[str, int]]:
-        """Kind and start of every window that holds something."""
+        """WindowKind and start of every window that holds something."""
         return {(kind.name, start) for kind in self.kinds for start in kind.windows}

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from exporter.events.facts import Slot
+from exporter.events.facts import Series
 
-Cell: TypeAlias = tuple[Slot, int, int, str]
-"""Slot, channel, user, emoji."""
+Cell: TypeAlias = tuple[Series, int, int, str]
+"""Series, channel, user, emoji."""
 
 
 @dataclass(slots=True)
@@ -29,7 +29,7 @@ Window: TypeAlias = dict[int, Activity]
 """A window's activity by guild."""
 
 
-class Kind:
+class WindowKind:
     """One kind of snapshot: its length, and its open windows by their start."""
 
     __slots__ = ("length_ms", "name", "windows")

@@ -8,7 +8,7 @@ and a scrape or two shows the last amounts. What comes back within that time goe
 from __future__ import annotations
 
 from exporter.aggregation.aggregate import Aggregate
-from exporter.events.facts import ChannelGone, ChannelSeen, GuildSeen
+from exporter.events.facts import ChannelDeleted, ChannelUpserted, GuildUpserted
 
 GRACE_MS = 3_600_000
 """Longer than any scrape interval, any look-up and any removal by mistake that is soon undone."""
@@ -31,12 +31,12 @@ class Leftovers:
         """The bot was removed from a guild."""
         self._lose(guild_id, _WHOLE, now)
 
-    def lose_channel(self, fact: ChannelGone, now: int) -> None:
+    def lose_channel(self, fact: ChannelDeleted, now: int) -> None:
         """A channel or thread was deleted."""
         if self._aggregate.by_channel:
             self._lose(fact.guild_id, fact.channel_id, now)
 
-    def see_guild(self, fact: GuildSeen, now: int) -> None:
+    def see_guild(self, fact: GuildUpserted, now: int) -> None:
         """A guild is there, with all its channels; what is not among them was deleted unseen."""
         self._due.pop((fact.guild_id, _WHOLE), None)
         listed = {channel.channel_id for channel in fact.channels}
@@ -46,7 +46,7 @@ class Leftovers:
             elif (fact.guild_id, channel_id) not in self._due:
                 self._lose(fact.guild_id, channel_id, now)
 
-    def see_channel(self, fact: ChannelSeen) -> None:
+    def see_channel(self, fact: ChannelUpserted) -> None:
         """A channel or thread is there."""
         self._due.pop((fact.guild_id, fact.channel_id), None)
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from exporter.aggregation.cells import Activity
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
-from exporter.events.facts import Slot
+from exporter.events.facts import Series
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
@@ -19,7 +19,7 @@ VOICE_WEIGHT = 0.5
 REACTION_WEIGHT = 0.2
 """A minute of talk counts half a message, a reaction a fifth."""
 
-_TALK = frozenset(slot for state, slot in SECONDS.slots.items() if state != "afk")
+_TALK = frozenset(series for state, series in SECONDS.series_of.items() if state != "afk")
 """Time in voice that is activity: whoever was put into the AFK channel is away."""
 
 MAX_PLACES = 3
@@ -58,25 +58,25 @@ def metrics_entry(
     limits: MetricsConfig,
 ) -> Entry:
     """METRICS_SNAPSHOT of one guild; ``period`` is start and end in ms."""
-    series: Counter[tuple[Slot, int, str]] = Counter()
-    members: Counter[tuple[Slot, int]] = Counter()
-    for (slot, channel_id, user_id, emoji), amount in activity.cells.items():
-        series[slot, channel_id, emoji] += amount
+    sums: Counter[tuple[Series, int, str]] = Counter()
+    members: Counter[tuple[Series, int]] = Counter()
+    for (series, channel_id, user_id, emoji), amount in activity.cells.items():
+        sums[series, channel_id, emoji] += amount
         if user_id:
-            members[slot, user_id] += amount
-    sessions = sum(amount for (slot, _, _), amount in series.items() if slot is SESSIONS.slot)
-    talked = sum(amount for (slot, _, _), amount in series.items() if slot is SESSION_TIME.slot)
+            members[series, user_id] += amount
+    sessions = sum(amount for (series, _, _), amount in sums.items() if series is SESSIONS.series)
+    talked = sum(amount for (series, _, _), amount in sums.items() if series is SESSION_TIME.series)
     data: dict[str, Json] = {
         **_period(period),
         "series": [
-            [slot.measure, slot.value, channel_id, emoji, amount]
-            for (slot, channel_id, emoji), amount in series.items()
+            [series.measure, series.value, channel_id, emoji, amount]
+            for (series, channel_id, emoji), amount in sums.items()
         ],
         "members": [
-            [slot.measure, slot.value, user_id, amount] for (slot, user_id), amount in members.items()
+            [series.measure, series.value, user_id, amount] for (series, user_id), amount in members.items()
         ],
         "gauges": around.gauges,
-        "unique_users": len({user_id for slot, user_id in members if slot is not RECEIVED.slot}),
+        "unique_users": len({user_id for series, user_id in members if series is not RECEIVED.series}),
         "sessions": {
             "count": sessions,
             "average_seconds": round(talked / 1000 / sessions, 3) if sessions else 0,
@@ -85,8 +85,8 @@ def metrics_entry(
             "members": around.peak,
             "by_channel": {str(channel): peak for channel, peak in around.channel_peaks.items()},
         },
-        "top_channels": _top_channels(series, around, limits.max_top_channels),
-        "top_emojis": _top_emojis(series, limits.max_top_emojis),
+        "top_channels": _top_channels(sums, around, limits.max_top_channels),
+        "top_emojis": _top_emojis(sums, limits.max_top_emojis),
         "top_members": _top_members(activity.cells, around, limits),
     }
     return Entry(METRICS_SNAPSHOT, guild_id, period[0], key, Priority.SLOW, data)
@@ -103,9 +103,9 @@ def activity_entry(
     """MEMBER_ACTIVITY_SNAPSHOT of one guild, None if nobody was active; ``newcomers`` joined meanwhile."""
     new = frozenset(newcomers)
     deltas: dict[int, list[Json]] = {}
-    for (slot, channel_id, user_id, _emoji), amount in _without_emoji(activity.cells).items():
+    for (series, channel_id, user_id, _emoji), amount in _without_emoji(activity.cells).items():
         if user_id:
-            deltas.setdefault(user_id, []).append([slot.measure, slot.value, channel_id, amount])
+            deltas.setdefault(user_id, []).append([series.measure, series.value, channel_id, amount])
     if not deltas:
         return None
     members: list[Json] = []
@@ -116,10 +116,12 @@ def activity_entry(
     return Entry(MEMBER_ACTIVITY_SNAPSHOT, guild_id, period[0], key, Priority.SLOW, data)
 
 
-def _without_emoji(cells: Mapping[tuple[Slot, int, int, str], int]) -> Counter[tuple[Slot, int, int, str]]:
-    merged: Counter[tuple[Slot, int, int, str]] = Counter()
-    for (slot, channel_id, user_id, _emoji), amount in cells.items():
-        merged[slot, channel_id, user_id, ""] += amount
+def _without_emoji(
+    cells: Mapping[tuple[Series, int, int, str], int],
+) -> Counter[tuple[Series, int, int, str]]:
+    merged: Counter[tuple[Series, int, int, str]] = Counter()
+    for (series, channel_id, user_id, _emoji), amount in cells.items():
+        merged[series, channel_id, user_id, ""] += amount
     return merged
 
 
@@ -129,16 +131,16 @@ def _period(period: tuple[int, int]) -> dict[str, Json]:
 
 
 def _top_channels(
-    series: Mapping[tuple[Slot, int, str], int], around: Surroundings, limit: int
+    sums: Mapping[tuple[Series, int, str], int], around: Surroundings, limit: int
 ) -> list[Json]:
     messages: Counter[int] = Counter()
     voice: Counter[int] = Counter()
-    for (slot, channel_id, _), amount in series.items():
+    for (series, channel_id, _), amount in sums.items():
         if not channel_id:
             continue
-        if slot.measure == MESSAGES.name:
+        if series.measure == MESSAGES.name:
             messages[channel_id] += amount
-        elif slot in _TALK:
+        elif series in _TALK:
             voice[channel_id] += amount
     ranked = sorted(
         messages.keys() | voice.keys(),
@@ -156,10 +158,10 @@ def _top_channels(
     ]
 
 
-def _top_emojis(series: Mapping[tuple[Slot, int, str], int], limit: int) -> list[Json]:
+def _top_emojis(sums: Mapping[tuple[Series, int, str], int], limit: int) -> list[Json]:
     emojis: Counter[str] = Counter()
-    for (slot, _, emoji), amount in series.items():
-        if emoji and slot.measure == REACTIONS.name:
+    for (series, _, emoji), amount in sums.items():
+        if emoji and series.measure == REACTIONS.name:
             emojis[emoji] += amount
     return [
         {"emoji": emoji, "emoji_id": emoji if emoji.isdigit() else None, "count": count}
@@ -168,22 +170,22 @@ def _top_emojis(series: Mapping[tuple[Slot, int, str], int], limit: int) -> list
 
 
 def _top_members(
-    cells: Mapping[tuple[Slot, int, int, str], int], around: Surroundings, limits: MetricsConfig
+    cells: Mapping[tuple[Series, int, int, str], int], around: Surroundings, limits: MetricsConfig
 ) -> list[Json]:
     scores: dict[int, _Score] = {}
     places: dict[int, dict[int, _Score]] = {}
-    for (slot, channel_id, user_id, _emoji), amount in cells.items():
+    for (series, channel_id, user_id, _emoji), amount in cells.items():
         if not user_id:
             continue
         for score in (
             scores.setdefault(user_id, _Score()),
             places.setdefault(user_id, {}).setdefault(channel_id, _Score()),
         ):
-            if slot.measure == MESSAGES.name:
+            if series.measure == MESSAGES.name:
                 score.messages += amount
-            elif slot in _TALK:
+            elif series in _TALK:
                 score.voice_ms += amount
-            elif slot.measure == REACTIONS.name:
+            elif series.measure == REACTIONS.name:
                 score.reactions += amount
     ranked = sorted(scores.items(), key=lambda item: (-item[1].activity, item[0]))
     return [

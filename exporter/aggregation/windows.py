@@ -21,7 +21,7 @@ from typing import NamedTuple
 import msgspec
 
 from exporter.aggregation.aggregate import Aggregate
-from exporter.aggregation.cells import Activity, Kind
+from exporter.aggregation.cells import Activity, WindowKind
 from exporter.checkpoint.checkpoint import Committer, finish
 from exporter.checkpoint.journal import (
     Begun,
@@ -58,7 +58,7 @@ Snapshot = Callable[[int, tuple[int, int], str, Activity], Entry | None]
 if the disk refuses; None if it would say nothing."""
 
 Settled = Callable[[str, tuple[int, int], list[int]], None]
-"""Told after a commit: kind, period in ms and guilds of the snapshots."""
+"""PendingAction after a commit: kind, period in ms and guilds of the snapshots."""
 
 
 class _Kept(NamedTuple):
@@ -173,14 +173,14 @@ class Windows:
         self._aggregate.put_back(steps)
         return False
 
-    async def _close_window(self, kind: Kind, start: int) -> bool:
+    async def _close_window(self, kind: WindowKind, start: int) -> bool:
         for guild_ids in _slices(list(kind.windows[start])):
             if not await finish(self._close_slice(kind, start, guild_ids)):
                 return False
             await asyncio.sleep(0)
         return True
 
-    async def _close_slice(self, kind: Kind, start: int, guild_ids: list[int]) -> bool:
+    async def _close_slice(self, kind: WindowKind, start: int, guild_ids: list[int]) -> bool:
         if not await self._committer.drain():
             return False
         # Before the guilds leave: a step behind theirs would be undone by the step that says they have left.
@@ -202,7 +202,7 @@ class Windows:
         return True
 
     def _entries(
-        self, kind: Kind, period: tuple[int, int], closed: Iterable[tuple[int, Activity]]
+        self, kind: WindowKind, period: tuple[int, int], closed: Iterable[tuple[int, Activity]]
     ) -> Iterator[Entry]:
         make = self._snapshots[kind.name]
         for guild_id, activity in closed:
@@ -211,7 +211,7 @@ class Windows:
                 if entry is not None:
                     yield entry
 
-    def _key(self, kind: Kind, guild_id: int, start: int) -> str:
+    def _key(self, kind: WindowKind, guild_id: int, start: int) -> str:
         """Unique for ever: a window may leave more than once, so its start alone does not name a snapshot."""
         self._made = max(self._made + 1, self._clock.now_ms())
         return f"{kind.name}:{self._source}:{guild_id}:{start}:{self._made}"
@@ -268,7 +268,7 @@ class Windows:
         return unneeded
 
 
-def _ended(kind: Kind, start: int, now: int) -> bool:
+def _ended(kind: WindowKind, start: int, now: int) -> bool:
     return start + kind.length_ms + GRACE_MS <= now
 
 

@@ -97,7 +97,7 @@ class SavedAction(msgspec.Struct, frozen=True, array_like=True):
     at: int
     key: str
     kind: str
-    once: str
+    dedup_key: str
     entry: AuditEntry | None = None
 
 

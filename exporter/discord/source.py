@@ -36,7 +36,7 @@ from exporter.discord.rest.client import (
 )
 from exporter.discord.rest.worker import Inquirer
 from exporter.errors import CredentialsError
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 
@@ -93,7 +93,7 @@ class DiscordSource:
         """How each shard of this process is doing; empty before their number is known."""
         return tuple(shard.status for shard in self._shards.values())
 
-    def ask(self, inquiry: Inquiry) -> None:
+    def ask(self, inquiry: RestRequest) -> None:
         """Put a question to Discord; the answer goes to the intake. See ``exporter.events.rest_request``."""
         self._inquirer.ask(inquiry)
 

@@ -14,17 +14,17 @@ from typing import Literal
 import msgspec
 
 from exporter.events.facts import (
-    ChannelGone,
-    ChannelSeen,
-    CountsRead,
-    GuildChanged,
-    GuildGone,
-    GuildSeen,
+    ChannelDeleted,
+    ChannelUpserted,
+    GuildCountsRead,
+    GuildDeleted,
+    GuildUpdated,
+    GuildUpserted,
     SessionStarted,
-    ShardNews,
+    ShardStateChanged,
 )
 from exporter.events.payload import MemberOf, Number, Snowflake, clean, clean_or_none, unix_ms
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 from exporter.events.spec import SHARD_NEWS, EventSpec, Family, Field, Gauge, Reader
 from exporter.events.voice import VoicePayload
 from exporter.model import Priority
@@ -64,9 +64,9 @@ class ChannelPayload(msgspec.Struct):
     parent_id: Snowflake | None = None
     guild_id: Snowflake = 0
 
-    def fact(self, guild_id: int) -> ChannelSeen:
+    def fact(self, guild_id: int) -> ChannelUpserted:
         """The channel as a fact."""
-        return ChannelSeen(guild_id, self.id, clean(self.name or "", 100), self.type, self.parent_id or 0)
+        return ChannelUpserted(guild_id, self.id, clean(self.name or "", 100), self.type, self.parent_id or 0)
 
 
 class ShardPayload(msgspec.Struct):
@@ -125,7 +125,7 @@ class GuildCounts(msgspec.Struct):
 class CountsAnswer(msgspec.Struct):
     """What came of asking for the counts."""
 
-    inquiry: Inquiry
+    inquiry: RestRequest
     status: int
     body: GuildCounts | None = None
 
@@ -142,18 +142,18 @@ def read_ready(ready: Ready, received_at: int) -> tuple[SessionStarted, ...]:
     return (SessionStarted(tuple(guild.id for guild in ready.guilds), received_at, ready.shard),)
 
 
-def read_shard(news: ShardPayload, _received_at: int) -> tuple[ShardNews, ...]:
+def read_shard(news: ShardPayload, _received_at: int) -> tuple[ShardStateChanged, ...]:
     """What became of a connection."""
-    return (ShardNews(news.shard, news.state),)
+    return (ShardStateChanged(news.shard, news.state),)
 
 
-def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildSeen | GuildGone, ...]:
+def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildUpserted | GuildDeleted, ...]:
     """The whole guild, or that it is still away."""
     if guild.unavailable:
-        return (GuildGone(guild.id, received_at, unavailable=True),)
+        return (GuildDeleted(guild.id, received_at, unavailable=True),)
     bots = {member.user.id for member in guild.members if member.user and member.user.bot}
     return (
-        GuildSeen(
+        GuildUpserted(
             guild.id,
             received_at,
             clean(guild.name, 100),
@@ -175,10 +175,10 @@ def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildSeen | Guild
     )
 
 
-def read_update(guild: GuildCore, received_at: int) -> tuple[GuildChanged, ...]:
+def read_update(guild: GuildCore, received_at: int) -> tuple[GuildUpdated, ...]:
     """The guild's settings as they are now."""
     return (
-        GuildChanged(
+        GuildUpdated(
             guild.id,
             received_at,
             clean(guild.name, 100),
@@ -192,32 +192,34 @@ def read_update(guild: GuildCore, received_at: int) -> tuple[GuildChanged, ...]:
     )
 
 
-def read_counts(answer: CountsAnswer, _received_at: int) -> tuple[CountsRead, ...]:
+def read_counts(answer: CountsAnswer, _received_at: int) -> tuple[GuildCountsRead, ...]:
     """How many members there are; an answer without a number is none."""
     body = answer.body
     if body is None or body.approximate_member_count is None:
-        return (CountsRead(answer.inquiry.guild_id),)
+        return (GuildCountsRead(answer.inquiry.guild_id),)
     return (
-        CountsRead(answer.inquiry.guild_id, body.approximate_member_count, body.approximate_presence_count),
+        GuildCountsRead(
+            answer.inquiry.guild_id, body.approximate_member_count, body.approximate_presence_count
+        ),
     )
 
 
-def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildGone, ...]:
+def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildDeleted, ...]:
     """Removed, or in an outage."""
-    return (GuildGone(guild.id, received_at, guild.unavailable),)
+    return (GuildDeleted(guild.id, received_at, guild.unavailable),)
 
 
-def read_channel(channel: ChannelPayload, _received_at: int) -> tuple[ChannelSeen, ...]:
+def read_channel(channel: ChannelPayload, _received_at: int) -> tuple[ChannelUpserted, ...]:
     """A channel or thread made or changed."""
     return (channel.fact(channel.guild_id),) if channel.guild_id else ()
 
 
-def read_channel_gone(channel: ChannelPayload, _received_at: int) -> tuple[ChannelGone, ...]:
+def read_channel_gone(channel: ChannelPayload, _received_at: int) -> tuple[ChannelDeleted, ...]:
     """A channel or thread removed."""
-    return (ChannelGone(channel.guild_id, channel.id),) if channel.guild_id else ()
+    return (ChannelDeleted(channel.guild_id, channel.id),) if channel.guild_id else ()
 
 
-def read_threads(threads: ThreadList, _received_at: int) -> tuple[ChannelSeen, ...]:
+def read_threads(threads: ThreadList, _received_at: int) -> tuple[ChannelUpserted, ...]:
     """Threads the bot has just been given sight of."""
     return tuple(thread.fact(threads.guild_id) for thread in threads.threads)
 

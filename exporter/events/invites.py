@@ -12,18 +12,18 @@ import msgspec
 
 from exporter.events.facts import (
     Count,
+    InviteCreated,
+    InviteDeleted,
     InviteKnown,
-    InviteLost,
-    InviteMade,
+    InviteRevoked,
     InvitesRead,
-    InviteTaken,
-    Joined,
+    MemberJoined,
     Person,
     Record,
 )
 from exporter.events.members import MemberAdd
 from exporter.events.payload import Number, Snowflake, User, believable, clean, unix_ms
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Json, Priority
 
@@ -87,7 +87,7 @@ class InviteDelete(msgspec.Struct):
 class InvitesAnswer(msgspec.Struct):
     """Discord docs, Resources › Guild › Get Guild Invites."""
 
-    inquiry: Inquiry
+    inquiry: RestRequest
     status: int
     body: list[InvitePayload] | None = None
 
@@ -102,7 +102,7 @@ class VanityPayload(msgspec.Struct):
 class VanityAnswer(msgspec.Struct):
     """The answer about a guild's own address."""
 
-    inquiry: Inquiry
+    inquiry: RestRequest
     status: int
     body: VanityPayload | None = None
 
@@ -122,7 +122,7 @@ class InviteAudit(msgspec.Struct):
     changes: list[CodeChange] | None = None
 
 
-def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteMade | Record | Count, ...]:
+def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteCreated | Record | Count, ...]:
     """An invite made; one to a group of friends has no guild."""
     if not invite.guild_id or not invite.code:
         return ()
@@ -147,12 +147,12 @@ def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteMade | Re
     key = f"invite:{invite.guild_id}:{code}"
     return (
         Record("INVITE_CREATE", invite.guild_id, at, key, data, known.inviter_id),
-        Count(CREATED.slot, invite.guild_id, at),
-        InviteMade(invite.guild_id, known),
+        Count(CREATED.series, invite.guild_id, at),
+        InviteCreated(invite.guild_id, known),
     )
 
 
-def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteLost | Record, ...]:
+def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteDeleted | Record, ...]:
     """An invite taken back or used up; of one that expired nothing is told."""
     if not invite.guild_id or not invite.code:
         return ()
@@ -160,15 +160,15 @@ def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteLost | Re
     key = f"invite_gone:{invite.guild_id}:{code}:{received_at}"
     return (
         Record("INVITE_DELETE", invite.guild_id, received_at, key, {"code": code}),
-        InviteLost(invite.guild_id, code),
+        InviteDeleted(invite.guild_id, code),
     )
 
 
-def read_join(member: MemberAdd, received_at: int) -> tuple[Joined, ...]:
+def read_join(member: MemberAdd, received_at: int) -> tuple[MemberJoined, ...]:
     """Somebody came in, by a way to be found out; the moment is that of the join's own record."""
     user = member.user
     at = believable(unix_ms(member.joined_at), received_at)
-    return (Joined(member.guild_id, at, Person(user.id, clean(user.username), user.bot)),)
+    return (MemberJoined(member.guild_id, at, Person(user.id, clean(user.username), user.bot)),)
 
 
 def read_invites(answer: InvitesAnswer, received_at: int) -> tuple[InvitesRead, ...]:
@@ -196,12 +196,12 @@ def read_vanity(answer: VanityAnswer, received_at: int) -> tuple[InvitesRead, ..
     return (InvitesRead(answer.inquiry, received_at, status, known),)
 
 
-def read_audit(entry: InviteAudit, _received_at: int) -> tuple[InviteTaken, ...]:
+def read_audit(entry: InviteAudit, _received_at: int) -> tuple[InviteRevoked, ...]:
     """That somebody took an invite back, so that it was not used up."""
     if entry.action_type != AUDIT_INVITE_DELETE:
         return ()
     codes = (_text(change.old_value) for change in entry.changes or () if change.key == "code")
-    return tuple(InviteTaken(entry.guild_id, code) for code in codes if code)
+    return tuple(InviteRevoked(entry.guild_id, code) for code in codes if code)
 
 
 def _text(value: msgspec.Raw) -> str:

@@ -6,7 +6,15 @@ import datetime as dt
 
 import msgspec
 
-from exporter.events.facts import Action, Count, MemberJoined, MemberMoved, MemberSilence, Person, Record
+from exporter.events.facts import (
+    Action,
+    Count,
+    MemberCountChanged,
+    MembershipStarted,
+    Person,
+    Record,
+    TimeoutState,
+)
 from exporter.events.payload import Snowflake, User, believable, clean, snowflake_ms, unix_ms
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Priority
@@ -57,7 +65,9 @@ class MemberRemove(msgspec.Struct):
     user: User
 
 
-def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | MemberMoved | MemberJoined, ...]:
+def read_add(
+    member: MemberAdd, received_at: int
+) -> tuple[Count | Record | MemberCountChanged | MembershipStarted, ...]:
     """One join, identified by member and moment: a member joins once at a time."""
     at = believable(unix_ms(member.joined_at), received_at)
     user = member.user
@@ -76,23 +86,23 @@ def read_add(member: MemberAdd, received_at: int) -> tuple[Count | Record | Memb
             },
             person=user.id,
         ),
-        Count(JOINS.slot, member.guild_id, at, person=user.id),
-        MemberMoved(member.guild_id, 1),
-        MemberJoined(member.guild_id, user.id, at),
+        Count(JOINS.series, member.guild_id, at, person=user.id),
+        MemberCountChanged(member.guild_id, 1),
+        MembershipStarted(member.guild_id, user.id, at),
     )
 
 
-def read_update(member: MemberUpdate, received_at: int) -> tuple[MemberSilence, ...]:
+def read_update(member: MemberUpdate, received_at: int) -> tuple[TimeoutState, ...]:
     """Whether a member is timed out; in a moment that may have passed."""
     until = member.communication_disabled_until
     if isinstance(until, msgspec.UnsetType):
         return ()
     user = member.user
     person = Person(user.id, clean(user.username), user.bot)
-    return (MemberSilence(member.guild_id, received_at, person, unix_ms(until)),)
+    return (TimeoutState(member.guild_id, received_at, person, unix_ms(until)),)
 
 
-def read_remove(member: MemberRemove, received_at: int) -> tuple[Action | MemberMoved, ...]:
+def read_remove(member: MemberRemove, received_at: int) -> tuple[Action | MemberCountChanged, ...]:
     """One departure of a reason not known yet."""
     user = member.user
     return (
@@ -103,7 +113,7 @@ def read_remove(member: MemberRemove, received_at: int) -> tuple[Action | Member
             received_at,
             Person(user.id, clean(user.username), user.bot),
         ),
-        MemberMoved(member.guild_id, -1),
+        MemberCountChanged(member.guild_id, -1),
     )
 
 

@@ -112,16 +112,16 @@ def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
     at = moment_of(message.id, received_at)
     author = message.author
     if message.type not in WRITTEN_TYPES:
-        slot = _SYSTEM
+        series = _SYSTEM
     # What a bot says in answer to an interaction is posted through a webhook with the application's own id.
     elif message.webhook_id and message.webhook_id != message.application_id and message.type != 20:  # noqa: PLR2004 - slash command, see WRITTEN_TYPES
-        slot = _WEBHOOK
+        series = _WEBHOOK
     elif author.bot:
-        slot = _BOT
+        series = _BOT
     else:
         name = clean(author.username)
         return (Count(_HUMAN, message.guild_id, at, message.channel_id, author.id, name=name),)
-    return (Count(slot, message.guild_id, at, message.channel_id, person=author.id),)
+    return (Count(series, message.guild_id, at, message.channel_id, person=author.id),)
 
 
 def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:
@@ -136,8 +136,10 @@ def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:
     if abs(received_at - at) > CLOCK_SPREAD_MS:
         return ()
     author = message.author.id if message.author else 0
-    once = (message.id, at)
-    return (Count(EDITS.slot, message.guild_id, at, message.channel_id, once=once, person=author),)
+    dedup_key = (message.id, at)
+    return (
+        Count(EDITS.series, message.guild_id, at, message.channel_id, dedup_key=dedup_key, person=author),
+    )
 
 
 def read_delete(message: MessageDelete, received_at: int) -> tuple[Count, ...]:

@@ -21,9 +21,9 @@ from __future__ import annotations
 import msgspec
 
 from exporter.events.audit import EntryPayload, read_answer, read_entry
-from exporter.events.facts import Action, MessageGone, Person
+from exporter.events.facts import Action, MessageDeleted, Person
 from exporter.events.payload import Number, Snowflake, User, clean
-from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
 from exporter.model import Priority
 
@@ -67,7 +67,7 @@ ACTIONS = Measure(
 
 AUDIT_READS = {
     ENTRY_CREATE: Reader(EntryPayload, read_entry),
-    Inquiry(Kind.AUDIT_LOG, 0).dispatch: Reader(Answer, read_answer),
+    RestRequest(RequestKind.AUDIT_LOG, 0).dispatch: Reader(Answer, read_answer),
 }
 """How entries of the audit log come in; every type that needs them reads them by these."""
 
@@ -160,11 +160,11 @@ def read_execution(done: ExecutionPayload, received_at: int) -> tuple[Action, ..
     )
 
 
-def read_deletion(message: DeletionPayload, received_at: int) -> tuple[MessageGone, ...]:
+def read_deletion(message: DeletionPayload, received_at: int) -> tuple[MessageDeleted, ...]:
     """A message that is gone."""
     if not message.guild_id:
         return ()
-    return (MessageGone(message.guild_id, message.channel_id, received_at),)
+    return (MessageDeleted(message.guild_id, message.channel_id, received_at),)
 
 
 FIELDS = (

@@ -41,10 +41,10 @@ class PresencePayload(msgspec.Struct):
 
 def read_presence(presence: PresencePayload, received_at: int) -> tuple[Count, ...]:
     """One update, of nobody in particular."""
-    slot = PRESENCES.slots.get(presence.status)
-    if slot is None or not presence.guild_id:
+    series = PRESENCES.series_of.get(presence.status)
+    if series is None or not presence.guild_id:
         return ()
-    return (Count(slot, presence.guild_id, received_at, person=presence.user.id),)
+    return (Count(series, presence.guild_id, received_at, person=presence.user.id),)
 
 
 FAMILY = Family(

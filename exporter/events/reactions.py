@@ -102,7 +102,7 @@ def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
     if not reaction.message_author_id:
         return (given,)
     author = reaction.message_author_id
-    received = Count(RECEIVED.slot, reaction.guild_id, received_at, user_id=author, person=reaction.user_id)
+    received = Count(RECEIVED.series, reaction.guild_id, received_at, user_id=author, person=reaction.user_id)
     return (given, received)
 
 
@@ -112,7 +112,7 @@ def read_remove(reaction: ReactionRemove, received_at: int) -> tuple[Count, ...]
         return ()
     return (
         Count(
-            REMOVED.slot,
+            REMOVED.series,
             reaction.guild_id,
             received_at,
             reaction.channel_id,

@@ -1,7 +1,7 @@
 """Questions to Discord's REST API, and how their answers come back.
 
 The gateway does not say everything: an audit log missed, uses of invites, approximate counts. Who needs to
-know asks by an ``Inquiry``; the source spends the request, within Discord's limits, and hands the answer to
+know asks by a request; the source spends the request, within Discord's limits, and hands the answer to
 the intake as one more dispatch, named after the kind with ``REST_`` before it, whose data is an ``Answer``.
 So answers are decoded, counted and refused like everything else, and no stage waits for another.
 
@@ -20,7 +20,7 @@ ANSWERS = "REST_"
 """What the names of answers begin with."""
 
 
-class Kind(enum.StrEnum):
+class RequestKind(enum.StrEnum):
     """What can be asked. Discord docs, Resources › Audit Log, Guild, Invite."""
 
     AUDIT_LOG = "AUDIT_LOG"
@@ -33,10 +33,10 @@ class Kind(enum.StrEnum):
     """GET /guilds/{id}?with_counts=true."""
 
 
-class Inquiry(msgspec.Struct, frozen=True):
+class RestRequest(msgspec.Struct, frozen=True):
     """One question. ``urgent`` ones go first; ``purpose`` comes back with the answer untouched."""
 
-    kind: Kind
+    kind: RequestKind
     guild_id: int
     urgent: bool = False
     purpose: str = ""
@@ -51,13 +51,13 @@ class Inquiry(msgspec.Struct, frozen=True):
         return f"{ANSWERS}{self.kind}"
 
 
-Ask = Callable[[Inquiry], None]
+Ask = Callable[[RestRequest], None]
 """Put a question; returns at once."""
 
 
 class Answer(msgspec.Struct, frozen=True):
     """What came back: ``status`` of HTTP, 0 if there was no answer; ``body`` is Discord's JSON."""
 
-    inquiry: Inquiry
+    inquiry: RestRequest
     status: int
     body: msgspec.Raw = msgspec.Raw(b"null")

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exporter.events.facts import BotKnown, MemberRoles, RoleGone, RoleSeen, RolesSeen
+from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
 from exporter.events.payload import Snowflake, User
 from exporter.events.spec import Family, Reader
 
@@ -70,13 +70,13 @@ def read_ready(ready: ReadyUser, _received_at: int) -> tuple[BotKnown, ...]:
     return (BotKnown(ready.user.id),) if ready.user else ()
 
 
-def read_guild(guild: GuildRoles, _received_at: int) -> tuple[RolesSeen, ...]:
+def read_guild(guild: GuildRoles, _received_at: int) -> tuple[RolesListed, ...]:
     """All roles of a guild, and which of them its bots have: the bot itself is among them."""
     if guild.unavailable or not guild.roles:
         return ()
     bots = (member for member in guild.members if member.user and member.user.bot)
     return (
-        RolesSeen(
+        RolesListed(
             guild.id,
             guild.owner_id or 0,
             tuple((role.id, role.permissions) for role in guild.roles),
@@ -85,14 +85,14 @@ def read_guild(guild: GuildRoles, _received_at: int) -> tuple[RolesSeen, ...]:
     )
 
 
-def read_role(change: RoleChange, _received_at: int) -> tuple[RoleSeen, ...]:
+def read_role(change: RoleChange, _received_at: int) -> tuple[RoleUpserted, ...]:
     """A role as it is now."""
-    return (RoleSeen(change.guild_id, change.role.id, change.role.permissions),)
+    return (RoleUpserted(change.guild_id, change.role.id, change.role.permissions),)
 
 
-def read_role_gone(role: RoleDelete, _received_at: int) -> tuple[RoleGone, ...]:
+def read_role_gone(role: RoleDelete, _received_at: int) -> tuple[RoleDeleted, ...]:
     """A role removed."""
-    return (RoleGone(role.guild_id, role.role_id),)
+    return (RoleDeleted(role.guild_id, role.role_id),)
 
 
 def read_member(member: MemberUpdate, _received_at: int) -> tuple[MemberRoles, ...]:

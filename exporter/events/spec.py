@@ -18,7 +18,7 @@ from typing import Any
 
 import msgspec
 
-from exporter.events.facts import Fact, Slot
+from exporter.events.facts import Fact, Series
 from exporter.model import Priority
 
 SHARD_NEWS = "SHARD"
@@ -68,19 +68,19 @@ class Measure:
     columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     member_columns: Mapping[str, str] = dataclasses.field(default_factory=dict)
     live: bool = False
-    slots: dict[str, Slot] = dataclasses.field(init=False)
+    series_of: dict[str, Series] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "slots", {value: Slot(self.name, value) for value in self.values})
+        object.__setattr__(self, "series_of", {value: Series(self.name, value) for value in self.values})
 
-    def __getitem__(self, value: str) -> Slot:
+    def __getitem__(self, value: str) -> Series:
         """The slot that counts ``value`` of this measure."""
-        return self.slots[value]
+        return self.series_of[value]
 
     @property
-    def slot(self) -> Slot:
+    def series(self) -> Series:
         """The only slot of a measure without a label."""
-        return self.slots[""]
+        return self.series_of[""]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)

@@ -12,7 +12,13 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.events.changes import CHANGES, VERBS, WATCHED, tidy
-from exporter.events.facts import Part, PartGone, PartSeen, PartsListed, Trait
+from exporter.events.facts import (
+    GuildObject,
+    GuildObjectDeleted,
+    GuildObjectsListed,
+    GuildObjectUpserted,
+    Trait,
+)
 from exporter.events.guilds import THREAD_TYPES
 from exporter.events.moderation import AUDIT_READS
 from exporter.events.payload import Number, Snowflake
@@ -35,13 +41,13 @@ class _Traits(msgspec.Struct):
 
     id: Snowflake
 
-    def part(self, kind: str) -> Part:
+    def part(self, kind: str) -> GuildObject:
         """The part as a fact; ids are text, as in the audit log."""
         found: dict[str, Trait] = {}
         for name in WATCHED[kind]:
             value = getattr(self, name)
             found[name] = str(value) if name == "parent_id" and value is not None else tidy(value)
-        return Part(kind, self.id, found)
+        return GuildObject(kind, self.id, found)
 
 
 class RoleTraits(_Traits):
@@ -160,7 +166,7 @@ class GuildParts(msgspec.Struct):
     stickers: list[StickerTraits] = []
 
 
-def read_guild(guild: GuildParts, received_at: int) -> tuple[PartsListed, ...]:
+def read_guild(guild: GuildParts, received_at: int) -> tuple[GuildObjectsListed, ...]:
     """All a guild is made of."""
     if guild.unavailable:
         return ()
@@ -171,70 +177,71 @@ def read_guild(guild: GuildParts, received_at: int) -> tuple[PartsListed, ...]:
         *(emoji.part("emoji") for emoji in guild.emojis),
         *(sticker.part("sticker") for sticker in guild.stickers),
     )
-    return (PartsListed(guild.id, received_at, tuple(WATCHED), parts),)
+    return (GuildObjectsListed(guild.id, received_at, tuple(WATCHED), parts),)
 
 
-def read_role_made(news: RoleNews, received_at: int) -> tuple[PartSeen, ...]:
+def read_role_made(news: RoleNews, received_at: int) -> tuple[GuildObjectUpserted, ...]:
     """A new role."""
-    return (PartSeen(news.guild_id, received_at, news.role.part("role"), "made"),)
+    return (GuildObjectUpserted(news.guild_id, received_at, news.role.part("role"), "made"),)
 
 
-def read_role_changed(news: RoleNews, received_at: int) -> tuple[PartSeen, ...]:
+def read_role_changed(news: RoleNews, received_at: int) -> tuple[GuildObjectUpserted, ...]:
     """A role as it is now."""
-    return (PartSeen(news.guild_id, received_at, news.role.part("role"), "changed"),)
+    return (GuildObjectUpserted(news.guild_id, received_at, news.role.part("role"), "changed"),)
 
 
-def read_role_gone(loss: RoleLoss, received_at: int) -> tuple[PartGone, ...]:
+def read_role_gone(loss: RoleLoss, received_at: int) -> tuple[GuildObjectDeleted, ...]:
     """A role that is gone."""
-    return (PartGone(loss.guild_id, received_at, "role", loss.role_id),)
+    return (GuildObjectDeleted(loss.guild_id, received_at, "role", loss.role_id),)
 
 
-def _read_channel(channel: ChannelTraits, received_at: int, news: str) -> tuple[PartSeen, ...]:
+def _read_channel(channel: ChannelTraits, received_at: int, news: str) -> tuple[GuildObjectUpserted, ...]:
     if not channel.guild_id:
         return ()
     maker = channel.owner_id or 0 if channel.kind == "thread" and news == "made" else 0
-    return (PartSeen(channel.guild_id, received_at, channel.part(channel.kind), news, maker),)
+    return (GuildObjectUpserted(channel.guild_id, received_at, channel.part(channel.kind), news, maker),)
 
 
-def read_channel_made(channel: ChannelTraits, received_at: int) -> tuple[PartSeen, ...]:
+def read_channel_made(channel: ChannelTraits, received_at: int) -> tuple[GuildObjectUpserted, ...]:
     """A new channel."""
     return _read_channel(channel, received_at, "made")
 
 
-def read_thread_made(thread: ChannelTraits, received_at: int) -> tuple[PartSeen, ...]:
+def read_thread_made(thread: ChannelTraits, received_at: int) -> tuple[GuildObjectUpserted, ...]:
     """A new thread, or an old one that the bot was let into."""
     return _read_channel(thread, received_at, "made" if thread.newly_created else "shown")
 
 
-def read_channel_changed(channel: ChannelTraits, received_at: int) -> tuple[PartSeen, ...]:
+def read_channel_changed(channel: ChannelTraits, received_at: int) -> tuple[GuildObjectUpserted, ...]:
     """A channel or thread as it is now."""
     return _read_channel(channel, received_at, "changed")
 
 
-def read_channel_gone(channel: ChannelTraits, received_at: int) -> tuple[PartGone, ...]:
+def read_channel_gone(channel: ChannelTraits, received_at: int) -> tuple[GuildObjectDeleted, ...]:
     """A channel or thread that is gone."""
     if not channel.guild_id:
         return ()
-    return (PartGone(channel.guild_id, received_at, channel.kind, channel.id),)
+    return (GuildObjectDeleted(channel.guild_id, received_at, channel.kind, channel.id),)
 
 
-def read_threads(shown: ThreadsShown, received_at: int) -> tuple[PartSeen, ...]:
+def read_threads(shown: ThreadsShown, received_at: int) -> tuple[GuildObjectUpserted, ...]:
     """Threads the bot has just been given sight of."""
     return tuple(
-        PartSeen(shown.guild_id, received_at, thread.part("thread"), "shown") for thread in shown.threads
+        GuildObjectUpserted(shown.guild_id, received_at, thread.part("thread"), "shown")
+        for thread in shown.threads
     )
 
 
-def read_emojis(news: EmojisNews, received_at: int) -> tuple[PartsListed, ...]:
+def read_emojis(news: EmojisNews, received_at: int) -> tuple[GuildObjectsListed, ...]:
     """All emoji there are now."""
     parts = tuple(emoji.part("emoji") for emoji in news.emojis)
-    return (PartsListed(news.guild_id, received_at, ("emoji",), parts, told=True),)
+    return (GuildObjectsListed(news.guild_id, received_at, ("emoji",), parts, told=True),)
 
 
-def read_stickers(news: StickersNews, received_at: int) -> tuple[PartsListed, ...]:
+def read_stickers(news: StickersNews, received_at: int) -> tuple[GuildObjectsListed, ...]:
     """All stickers there are now."""
     parts = tuple(sticker.part("sticker") for sticker in news.stickers)
-    return (PartsListed(news.guild_id, received_at, ("sticker",), parts, told=True),)
+    return (GuildObjectsListed(news.guild_id, received_at, ("sticker",), parts, told=True),)
 
 
 _GUILD = {"GUILD_CREATE": Reader(GuildParts, read_guild)}

@@ -17,15 +17,15 @@ from exporter.events.facts import (
     AuditEntry,
     AuditPage,
     Count,
-    GuildChanged,
-    GuildSeen,
-    Joined,
+    GuildObjectUpserted,
+    GuildUpdated,
+    GuildUpserted,
     MemberJoined,
-    MemberSilence,
-    PartSeen,
+    MembershipStarted,
     Person,
     Record,
-    RolesSeen,
+    RolesListed,
+    TimeoutState,
     VoiceState,
 )
 from exporter.tracking.intake import Route
@@ -43,14 +43,14 @@ class OptOut:
             Action: self._screen_action,
             AuditEntry: self._screen_audit,
             AuditPage: self._screen_page,
-            MemberJoined: self._screen_member,
-            MemberSilence: self._screen_silence,
-            Joined: self._screen_joined,
-            RolesSeen: self._screen_roles,
-            PartSeen: self._screen_part,
+            MembershipStarted: self._screen_member,
+            TimeoutState: self._screen_silence,
+            MemberJoined: self._screen_joined,
+            RolesListed: self._screen_roles,
+            GuildObjectUpserted: self._screen_part,
             VoiceState: self._screen_voice,
-            GuildSeen: self._screen_guild,
-            GuildChanged: self._screen_owner,
+            GuildUpserted: self._screen_guild,
+            GuildUpdated: self._screen_owner,
         }
 
     def __contains__(self, user_id: object) -> bool:
@@ -89,35 +89,35 @@ class OptOut:
         people = tuple(person for person in page.people if person.user_id not in self._people)
         return msgspec.structs.replace(page, entries=entries, people=people)
 
-    def _screen_member(self, fact: MemberJoined) -> MemberJoined | None:
+    def _screen_member(self, fact: MembershipStarted) -> MembershipStarted | None:
         return None if fact.user_id in self._people else fact
 
-    def _screen_silence(self, fact: MemberSilence) -> MemberSilence | None:
+    def _screen_silence(self, fact: TimeoutState) -> TimeoutState | None:
         return None if fact.target.user_id in self._people else fact
 
-    def _screen_joined(self, fact: Joined) -> Joined:
+    def _screen_joined(self, fact: MemberJoined) -> MemberJoined:
         """Somebody unnamed used an invite: or their use would be taken for that of who came next."""
         if fact.person.user_id not in self._people:
             return fact
         return msgspec.structs.replace(fact, person=Person(0, "", fact.person.bot))
 
-    def _screen_roles(self, fact: RolesSeen) -> RolesSeen:
+    def _screen_roles(self, fact: RolesListed) -> RolesListed:
         # The owner's id only tells whether the bot itself owns the guild, and a bot cannot.
         return msgspec.structs.replace(fact, owner_id=0) if fact.owner_id in self._people else fact
 
-    def _screen_part(self, fact: PartSeen) -> PartSeen:
+    def _screen_part(self, fact: GuildObjectUpserted) -> GuildObjectUpserted:
         """What a guild is made of is the guild's; only who made it is not said."""
         return msgspec.structs.replace(fact, maker_id=0) if fact.maker_id in self._people else fact
 
     def _screen_voice(self, state: VoiceState) -> VoiceState | None:
         return None if state.user_id in self._people else state
 
-    def _screen_guild(self, guild: GuildSeen) -> GuildSeen:
+    def _screen_guild(self, guild: GuildUpserted) -> GuildUpserted:
         states = tuple(state for state in guild.voice_states if state.user_id not in self._people)
         owner_id = 0 if guild.owner_id in self._people else guild.owner_id
         return msgspec.structs.replace(guild, voice_states=states, owner_id=owner_id)
 
-    def _screen_owner(self, guild: GuildChanged) -> GuildChanged:
+    def _screen_owner(self, guild: GuildUpdated) -> GuildUpdated:
         return msgspec.structs.replace(guild, owner_id=0) if guild.owner_id in self._people else guild
 
 

@@ -17,12 +17,12 @@ from dataclasses import dataclass
 import msgspec
 
 from exporter.events.facts import (
-    ChannelGone,
-    ChannelSeen,
-    GuildChanged,
-    GuildGone,
-    GuildSeen,
-    MemberMoved,
+    ChannelDeleted,
+    ChannelUpserted,
+    GuildDeleted,
+    GuildUpdated,
+    GuildUpserted,
+    MemberCountChanged,
     Record,
     SessionStarted,
 )
@@ -102,12 +102,12 @@ class Directory:
         self.people: dict[int, str] = {}
         self._updates = 0
 
-    def start_session(self, fact: SessionStarted) -> list[GuildGone]:
+    def start_session(self, fact: SessionStarted) -> list[GuildDeleted]:
         """Expect the guilds a new session is about to be sent; returns those its shard no longer sees."""
         expected = set(fact.guild_ids)
         shard, shards = fact.shard
         gone = [
-            GuildGone(guild_id, fact.at, unavailable=False)
+            GuildDeleted(guild_id, fact.at, unavailable=False)
             for guild_id in self.guilds
             if guild_id not in expected and shards > 0 and (guild_id >> 22) % shards == shard
         ]
@@ -119,7 +119,7 @@ class Directory:
                 guild.presence = Presence.EXPECTED
         return gone
 
-    def see_guild(self, fact: GuildSeen) -> Iterator[Record]:
+    def see_guild(self, fact: GuildUpserted) -> Iterator[Record]:
         """Take a guild whole; yields what that means, nothing for a return from an outage."""
         guild = self.guilds.get(fact.guild_id)
         invited = guild is None
@@ -158,7 +158,7 @@ class Directory:
             data = guild.describe() | {"channels": listed}
             yield Record("GUILD_SYNC", guild.guild_id, fact.at, f"sync:{guild.guild_id}:{fact.at}", data)
 
-    def change_guild(self, fact: GuildChanged) -> Iterator[Record]:
+    def change_guild(self, fact: GuildUpdated) -> Iterator[Record]:
         """Take a guild's new settings; yields the change, nothing if nothing changed."""
         guild = self.guilds.get(fact.guild_id)
         if guild is None or not guild.known:
@@ -166,7 +166,7 @@ class Directory:
         if changes := self._apply(guild, fact):
             yield self._changed(guild, fact.at, changes)
 
-    def lose_guild(self, fact: GuildGone) -> Iterator[Record]:
+    def lose_guild(self, fact: GuildDeleted) -> Iterator[Record]:
         """Remember an outage, or forget a guild the bot was removed from."""
         guild = self.guilds.get(fact.guild_id)
         if fact.unavailable:
@@ -183,7 +183,7 @@ class Directory:
         key = f"gone:{fact.guild_id}:{fact.at}"
         yield Record("GUILD_DELETE", fact.guild_id, fact.at, key, {"name": guild.name})
 
-    def see_channel(self, fact: ChannelSeen) -> None:
+    def see_channel(self, fact: ChannelUpserted) -> None:
         """Take a channel's name, or a thread's parent."""
         self._see_parent(fact)
         guild = self.guilds.get(fact.guild_id)
@@ -194,7 +194,7 @@ class Directory:
             names[fact.channel_id] = fact.name
             guild.channel_names = msgspec.msgpack.encode(names)
 
-    def lose_channel(self, fact: ChannelGone) -> None:
+    def lose_channel(self, fact: ChannelDeleted) -> None:
         """Forget a channel or thread."""
         self.parents.pop(fact.channel_id, None)
         guild = self.guilds.get(fact.guild_id)
@@ -203,7 +203,7 @@ class Directory:
             if names.pop(fact.channel_id, None) is not None:
                 guild.channel_names = msgspec.msgpack.encode(names)
 
-    def move_member(self, fact: MemberMoved) -> None:
+    def move_member(self, fact: MemberCountChanged) -> None:
         """Keep the member count true between syncs."""
         guild = self.guilds.get(fact.guild_id)
         if guild is not None:
@@ -231,14 +231,14 @@ class Directory:
         guild = self.guilds.get(guild_id)
         return {} if guild is None else _NAMES.decode(guild.channel_names)
 
-    def _see_parent(self, channel: ChannelSeen) -> None:
+    def _see_parent(self, channel: ChannelUpserted) -> None:
         if channel.kind in THREAD_TYPES and channel.parent_id:
             if len(self.parents) >= MAX_THREADS and channel.channel_id not in self.parents:
                 del self.parents[next(iter(self.parents))]
             self.parents[channel.channel_id] = channel.parent_id
 
     @staticmethod
-    def _apply(guild: Guild, fact: GuildSeen | GuildChanged) -> dict[str, Json]:
+    def _apply(guild: Guild, fact: GuildUpserted | GuildUpdated) -> dict[str, Json]:
         changes: dict[str, Json] = {}
         for attribute in _CHANGEABLE:
             old, new = getattr(guild, attribute), getattr(fact, attribute)

@@ -16,8 +16,8 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from exporter.events.facts import CountsRead, MemberMoved
-from exporter.events.rest_request import Ask, Inquiry, Kind
+from exporter.events.facts import GuildCountsRead, MemberCountChanged
+from exporter.events.rest_request import Ask, RequestKind, RestRequest
 from exporter.state.guild_cache import Directory, Presence
 from exporter.telemetry import Telemetry
 
@@ -62,7 +62,7 @@ class Headcount:
         told: bool,
     ) -> None:
         self._directory = directory
-        self._ask: Callable[[Inquiry], None] | None = ask if interval else None
+        self._ask: Callable[[RestRequest], None] | None = ask if interval else None
         self._telemetry = telemetry
         self._rng = rng
         self._interval = interval
@@ -89,7 +89,7 @@ class Headcount:
         self._asked.pop(guild_id, None)
         self._doubts.pop(guild_id, None)
 
-    def move(self, fact: MemberMoved) -> None:
+    def move(self, fact: MemberCountChanged) -> None:
         """Somebody came or went."""
         if not self._told:
             return  # half of the movements would lead a count astray
@@ -116,9 +116,9 @@ class Headcount:
             self._credit -= 1
             del self._due[guild_id]
             self._asked[guild_id] = _Asked(now, guild.member_count, guild.member_count)
-            self._ask(Inquiry(Kind.COUNTS, guild_id))
+            self._ask(RestRequest(RequestKind.COUNTS, guild_id))
 
-    def answer(self, fact: CountsRead, now: int) -> None:
+    def answer(self, fact: GuildCountsRead, now: int) -> None:
         """Take what Discord said."""
         asked = self._asked.pop(fact.guild_id, None)
         guild = self._directory.guilds.get(fact.guild_id)

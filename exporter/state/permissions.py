@@ -15,7 +15,7 @@ from dataclasses import dataclass
 import msgspec
 
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import BotKnown, MemberRoles, RoleGone, RoleSeen, RolesSeen
+from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
 from exporter.events.permissions import PERMISSIONS
 
 _ROLES = msgspec.msgpack.Decoder(dict[int, int])
@@ -73,7 +73,7 @@ class Rights:
         """Learn who the bot is."""
         self._bot = fact.user_id
 
-    def see_roles(self, fact: RolesSeen) -> None:
+    def see_roles(self, fact: RolesListed) -> None:
         """Take a guild whole."""
         own = next((roles for user_id, roles in fact.holders if user_id == self._bot), None)
         if own is None:
@@ -83,11 +83,11 @@ class Rights:
         standing = Standing(0, fact.owner_id == self._bot, msgspec.msgpack.encode(roles), own)
         self._replace(fact.guild_id, standing)
 
-    def see_role(self, fact: RoleSeen) -> None:
+    def see_role(self, fact: RoleUpserted) -> None:
         """Take a role as it is now."""
         self._set_role(fact.guild_id, fact.role_id, fact.permissions)
 
-    def lose_role(self, fact: RoleGone) -> None:
+    def lose_role(self, fact: RoleDeleted) -> None:
         """Forget a role."""
         self._set_role(fact.guild_id, fact.role_id, 0)
 

@@ -20,7 +20,7 @@ from collections import deque
 from dataclasses import dataclass
 
 from exporter.clock import Clock
-from exporter.events.facts import ShardNews
+from exporter.events.facts import ShardStateChanged
 
 LONGEST_SILENCE_MS = 120_000
 """A connection that says nothing for longer is known to be dead: it answers a heartbeat every 41 s."""
@@ -135,7 +135,7 @@ class Streams:
         """Whether any shard is in a replay."""
         return bool(self._replays)
 
-    def take(self, news: ShardNews) -> None:
+    def take(self, news: ShardStateChanged) -> None:
         """Follow a connection: lost, identifying or resuming, and settled again by READY or RESUMED."""
         shard = news.shard
         if news.state == "lost":

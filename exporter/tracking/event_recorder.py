@@ -42,7 +42,7 @@ class Recorder:
         if count.name:
             self._directory.name_person(count.user_id, count.name)
         self._aggregate.add(count)
-        if count.slot in self._levels.earners:
+        if count.series in self._levels.earners:
             self._earn(count)
 
     def _earn(self, count: Count) -> None:

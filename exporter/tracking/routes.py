@@ -10,33 +10,33 @@ from exporter.events.facts import (
     AuditEntry,
     AuditPage,
     BotKnown,
-    ChannelGone,
-    ChannelSeen,
+    ChannelDeleted,
+    ChannelUpserted,
     Count,
-    CountsRead,
-    GuildChanged,
-    GuildGone,
-    GuildSeen,
-    InviteLost,
-    InviteMade,
+    GuildCountsRead,
+    GuildDeleted,
+    GuildObjectDeleted,
+    GuildObjectsListed,
+    GuildObjectUpserted,
+    GuildUpdated,
+    GuildUpserted,
+    InviteCreated,
+    InviteDeleted,
+    InviteRevoked,
     InvitesRead,
-    InviteTaken,
-    Joined,
+    MemberCountChanged,
     MemberJoined,
-    MemberMoved,
     MemberRoles,
-    MemberSilence,
-    MessageGone,
-    PartGone,
-    PartSeen,
-    PartsListed,
+    MembershipStarted,
+    MessageDeleted,
     Person,
     Record,
-    RoleGone,
-    RoleSeen,
-    RolesSeen,
+    RoleDeleted,
+    RolesListed,
+    RoleUpserted,
     SessionStarted,
-    ShardNews,
+    ShardStateChanged,
+    TimeoutState,
     VoiceState,
 )
 from exporter.tracking.intake import Route
@@ -62,32 +62,32 @@ class Routes:
             Action: self._act,
             AuditEntry: self._audit,
             AuditPage: self._take_page,
-            MemberJoined: self._join,
-            MemberSilence: self._silence,
-            MessageGone: lambda fact: self._stages.attribution.lose_message(fact, self._stages.now()),
+            MembershipStarted: self._join,
+            TimeoutState: self._silence,
+            MessageDeleted: lambda fact: self._stages.attribution.lose_message(fact, self._stages.now()),
             VoiceState: self._speak,
             SessionStarted: self._start_session,
-            ShardNews: self._take_news,
-            ChannelSeen: self._see_channel,
-            ChannelGone: self._lose_channel,
-            GuildSeen: self._see_guild,
-            GuildChanged: self._change_guild,
-            GuildGone: self._lose_guild,
-            MemberMoved: self._stages.headcount.move,
-            CountsRead: lambda fact: self._stages.headcount.answer(fact, self._stages.now()),
+            ShardStateChanged: self._take_news,
+            ChannelUpserted: self._see_channel,
+            ChannelDeleted: self._lose_channel,
+            GuildUpserted: self._see_guild,
+            GuildUpdated: self._change_guild,
+            GuildDeleted: self._lose_guild,
+            MemberCountChanged: self._stages.headcount.move,
+            GuildCountsRead: lambda fact: self._stages.headcount.answer(fact, self._stages.now()),
             BotKnown: self._stages.rights.know_bot,
-            RolesSeen: self._stages.rights.see_roles,
-            RoleSeen: self._stages.rights.see_role,
-            RoleGone: self._stages.rights.lose_role,
+            RolesListed: self._stages.rights.see_roles,
+            RoleUpserted: self._stages.rights.see_role,
+            RoleDeleted: self._stages.rights.lose_role,
             MemberRoles: self._stages.rights.see_member,
-            PartSeen: lambda fact: self._change_parts(self._stages.parts.see(fact)),
-            PartGone: lambda fact: self._change_parts(self._stages.parts.lose(fact)),
-            PartsListed: lambda fact: self._change_parts(self._stages.parts.list_all(fact)),
-            Joined: self._come_in,
+            GuildObjectUpserted: lambda fact: self._change_parts(self._stages.parts.see(fact)),
+            GuildObjectDeleted: lambda fact: self._change_parts(self._stages.parts.lose(fact)),
+            GuildObjectsListed: lambda fact: self._change_parts(self._stages.parts.list_all(fact)),
+            MemberJoined: self._come_in,
             InvitesRead: lambda fact: self._stages.invites.answer(fact, self._stages.now()),
-            InviteMade: self._stages.invites.make,
-            InviteLost: lambda fact: self._stages.invites.lose(fact, self._stages.now()),
-            InviteTaken: self._stages.invites.take_back,
+            InviteCreated: self._stages.invites.make,
+            InviteDeleted: lambda fact: self._stages.invites.lose(fact, self._stages.now()),
+            InviteRevoked: self._stages.invites.take_back,
         }
 
     def _act(self, action: Action) -> None:
@@ -115,10 +115,10 @@ class Routes:
             self._audit(entry, recovered=self._stages.catch_up.is_missed(entry))
         self._stages.attribution.answer(page, self._stages.now())
 
-    def _join(self, fact: MemberJoined) -> None:
+    def _join(self, fact: MembershipStarted) -> None:
         self._stages.attribution.join(fact, self._stages.now())
 
-    def _silence(self, fact: MemberSilence) -> None:
+    def _silence(self, fact: TimeoutState) -> None:
         self._stages.attribution.silence(fact, self._stages.now())
 
     def _speak(self, state: VoiceState) -> None:
@@ -138,7 +138,7 @@ class Routes:
         for action in ordered(before, state):
             self._act(action)
 
-    def _take_news(self, news: ShardNews) -> None:
+    def _take_news(self, news: ShardStateChanged) -> None:
         if news.state == "lost":
             # The last moment known: who is gone when the next session begins is booked up to here.
             self._stages.voice.show(self._clock.now_ms(), self._voiced(news.shard))
@@ -153,14 +153,14 @@ class Routes:
 
     def _start_session(self, fact: SessionStarted) -> None:
         shard, self._stages.streams.shards = fact.shard
-        self._stages.streams.take(ShardNews(shard, "settled"))
+        self._stages.streams.take(ShardStateChanged(shard, "settled"))
         self._stages.streams.start_session(shard)
         self._stages.catch_up.start_session(fact.guild_ids)
         for gone in self._stages.directory.start_session(fact):
             self._lose_guild(gone)
         self._stages.voice.doubt(fact.guild_ids)
 
-    def _see_guild(self, fact: GuildSeen) -> None:
+    def _see_guild(self, fact: GuildUpserted) -> None:
         for record in self._stages.directory.see_guild(fact):
             self._stages.recorder.record(record)
         self._stages.voice.reconcile(fact.guild_id, fact.voice_states, fact.at)
@@ -170,26 +170,26 @@ class Routes:
         self._stages.headcount.see_guild(fact.guild_id, self._stages.now())
         self._stages.leftovers.see_guild(fact, self._stages.now())
 
-    def _see_channel(self, fact: ChannelSeen) -> None:
+    def _see_channel(self, fact: ChannelUpserted) -> None:
         self._stages.directory.see_channel(fact)
         self._stages.leftovers.see_channel(fact)
 
-    def _lose_channel(self, fact: ChannelGone) -> None:
+    def _lose_channel(self, fact: ChannelDeleted) -> None:
         self._stages.directory.lose_channel(fact)
         self._stages.leftovers.lose_channel(fact, self._stages.now())
 
-    def _come_in(self, fact: Joined) -> None:
+    def _come_in(self, fact: MemberJoined) -> None:
         # What a replay tells of happened at any time since the connection was last heard.
         streams = self._stages.streams
         self._stages.invites.join(fact, self._stages.now(), streams.heard if streams.replaying else None)
 
-    def _change_guild(self, fact: GuildChanged) -> None:
+    def _change_guild(self, fact: GuildUpdated) -> None:
         # Until now another channel may have been the AFK channel.
         self._stages.voice.book(fact.at, (fact.guild_id,))
         for record in self._stages.directory.change_guild(fact):
             self._stages.recorder.record(record)
 
-    def _lose_guild(self, fact: GuildGone) -> None:
+    def _lose_guild(self, fact: GuildDeleted) -> None:
         voice = self._stages.voice
         if fact.unavailable:
             voice.show(fact.at, (fact.guild_id,))

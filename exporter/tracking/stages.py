@@ -6,7 +6,7 @@ import random
 from collections.abc import Callable
 
 from exporter.aggregation.aggregate import Aggregate
-from exporter.aggregation.cells import Kind
+from exporter.aggregation.cells import WindowKind
 from exporter.aggregation.series_expiry import Leftovers
 from exporter.checkpoint.checkpoint import Committer
 from exporter.clock import Clock
@@ -26,7 +26,7 @@ from exporter.tracking.invites.tracker import InviteTracker
 from exporter.tracking.levels.levels import Levels
 from exporter.tracking.moderation.attribution import Attribution
 from exporter.tracking.moderation.catch_up import CatchUp
-from exporter.tracking.structure.guild_objects import Parts
+from exporter.tracking.structure.guild_objects import GuildObjects
 from exporter.tracking.voice.journal import VoiceJournal
 from exporter.tracking.voice.ledger import VoiceLedger
 
@@ -57,7 +57,7 @@ class Stages:
         self._forgive = forgive
         self.directory = Directory()
         self.rights = Rights(catalogue, self._change_rights)
-        self.parts = Parts(catalogue.events)
+        self.parts = GuildObjects(catalogue.events)
         self.streams = Streams(clock)
         self.catch_up = CatchUp(
             catch_up,
@@ -77,7 +77,7 @@ class Stages:
             MEMBER_ACTIVITY_SNAPSHOT: round(metrics.member_activity_interval * 1000),
         }
         self.lengths = {name: length for name, length in lengths.items() if name in catalogue.events}
-        kinds = [Kind(name, length) for name, length in self.lengths.items()]
+        kinds = [WindowKind(name, length) for name, length in self.lengths.items()]
         self.aggregate = Aggregate(
             catalogue, kinds, self.directory.parents, channels=channels, predates=self.streams.predates
         )

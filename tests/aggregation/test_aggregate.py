@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.aggregation import aggregate as module
 from exporter.aggregation.aggregate import Aggregate
-from exporter.aggregation.cells import Activity, Kind
+from exporter.aggregation.cells import Activity, WindowKind
 from exporter.checkpoint.journal import (
     Added,
     Closed,
@@ -24,19 +24,19 @@ from exporter.checkpoint.journal import (
     merge,
 )
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Count, Slot
+from exporter.events.facts import Count, Series
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS
 
 CATALOGUE = full_catalogue()
 MINUTE = 60_000
 BASE = 1_700_000_100_000
-SLOTS = [MESSAGES["human"], MESSAGES["bot"], REACTIONS["normal"], EDITS.slot]
+SLOTS = [MESSAGES["human"], MESSAGES["bot"], REACTIONS["normal"], EDITS.series]
 Sums = Counter[tuple[Any, ...]]
 
 
 def make(parents: dict[int, int] | None = None, *, channels: bool = False) -> Aggregate:
-    kinds = [Kind("short", MINUTE), Kind("long", 5 * MINUTE)]
+    kinds = [WindowKind("short", MINUTE), WindowKind("long", 5 * MINUTE)]
     return Aggregate(CATALOGUE, kinds, parents or {}, channels=channels)
 
 
@@ -45,7 +45,7 @@ def tally(sums: Sums, guild_id: int, activity: Activity) -> None:
         sums[(guild_id, *cell)] += amount
 
 
-def still_open(kind: Kind) -> Sums:
+def still_open(kind: WindowKind) -> Sums:
     sums: Sums = Counter()
     for window in kind.windows.values():
         for guild_id, activity in window.items():
@@ -55,7 +55,7 @@ def still_open(kind: Kind) -> Sums:
 
 COUNTS = st.builds(
     Count,
-    slot=st.sampled_from(SLOTS),
+    series=st.sampled_from(SLOTS),
     guild_id=st.integers(1, 3),
     at=st.integers(BASE - 10 * MINUTE, BASE + 2 * MINUTE),
     channel_id=st.integers(0, 2),
@@ -82,7 +82,7 @@ class History:
     def play(self, action: Count | str) -> None:
         if isinstance(action, Count):
             self.aggregate.add(action)
-            cell = (action.guild_id, action.slot, action.channel_id, action.user_id, action.emoji)
+            cell = (action.guild_id, action.series, action.channel_id, action.user_id, action.emoji)
             self.unsaved[cell] += action.amount
         elif action == "fold":
             self.aggregate.fold()
@@ -103,7 +103,7 @@ class History:
         else:
             self.commit(steps)
 
-    def close(self, kind: Kind, start: int, *, refused: bool) -> None:
+    def close(self, kind: WindowKind, start: int, *, refused: bool) -> None:
         self.aggregate.fold()
         guild_ids = list(kind.windows.get(start, ()))[:2]
         closed = self.aggregate.close(kind, start, guild_ids)
@@ -130,7 +130,7 @@ class History:
         for body in self.journal:
             self.aggregate.replay(decode_part(body).steps)
 
-    def told(self, kind: Kind) -> Sums:
+    def told(self, kind: WindowKind) -> Sums:
         return self.closed[kind.name] + still_open(kind)
 
 
@@ -167,14 +167,16 @@ def test_totals_are_the_sums_by_guild_and_by_channel(counts: list[Count]) -> Non
     for count in counts:
         aggregate.add(count)
     aggregate.fold()
-    guilds: Counter[tuple[Slot, int]] = Counter()
+    guilds: Counter[tuple[Series, int]] = Counter()
     channels: Counter[tuple[str, int, int]] = Counter()
     for count in counts:
-        guilds[count.slot, count.guild_id] += count.amount
+        guilds[count.series, count.guild_id] += count.amount
         if count.channel_id:
-            channels[count.slot.measure, count.guild_id, count.channel_id] += count.amount
+            channels[count.series.measure, count.guild_id, count.channel_id] += count.amount
     assert {
-        (slot, guild): total for slot, totals in aggregate.totals.items() for guild, total in totals.items()
+        (series, guild): total
+        for series, totals in aggregate.totals.items()
+        for guild, total in totals.items()
     } == guilds
     assert {
         (measure, guild, channel): total
@@ -234,37 +236,37 @@ def test_a_part_comes_back_from_its_bytes() -> None:
 def test_an_occurrence_from_before_the_session_is_not_counted_again() -> None:
     aggregate = Aggregate(
         CATALOGUE,
-        [Kind("k", MINUTE)],
+        [WindowKind("k", MINUTE)],
         {},
         channels=False,
         predates=lambda guild_id, at: (guild_id, at) < (1, BASE),
     )
     for number, at in enumerate((BASE - 1, BASE)):
-        aggregate.add(Count(EDITS.slot, 1, at, once=(number, at)))
+        aggregate.add(Count(EDITS.series, 1, at, dedup_key=(number, at)))
         aggregate.add(Count(MESSAGES["human"], 1, at, 2, 3))
     aggregate.fold()
-    assert aggregate.totals[EDITS.slot] == {1: 1}
+    assert aggregate.totals[EDITS.series] == {1: 1}
     assert aggregate.totals[MESSAGES["human"]] == {1: 2}
 
 
 def test_a_repeated_occurrence_counts_once() -> None:
     aggregate = make()
     for _ in range(3):
-        aggregate.add(Count(EDITS.slot, 1, BASE, once=(7, 8)))
+        aggregate.add(Count(EDITS.series, 1, BASE, dedup_key=(7, 8)))
         aggregate.fold()
-    aggregate.add(Count(EDITS.slot, 1, BASE, once=(7, 9)))
+    aggregate.add(Count(EDITS.series, 1, BASE, dedup_key=(7, 9)))
     aggregate.fold()
-    assert aggregate.totals[EDITS.slot] == {1: 2}
+    assert aggregate.totals[EDITS.series] == {1: 2}
 
 
 def test_the_memory_of_occurrences_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_ONCE", 3)
     aggregate = make()
     for number in (1, 2, 3, 4, 4, 3, 2, 1):
-        aggregate.add(Count(EDITS.slot, 1, BASE, once=(number, 0)))
+        aggregate.add(Count(EDITS.series, 1, BASE, dedup_key=(number, 0)))
     aggregate.fold()
     assert len(aggregate._once) == 3
-    assert aggregate.totals[EDITS.slot] == {1: 5}
+    assert aggregate.totals[EDITS.series] == {1: 5}
 
 
 def test_a_thread_s_activity_is_its_parent_s() -> None:
@@ -278,7 +280,7 @@ def test_a_thread_s_activity_is_its_parent_s() -> None:
 
 def test_what_is_switched_off_is_not_counted() -> None:
     aggregate = Aggregate(
-        CATALOGUE.switched({"MESSAGE_CREATE": False}), [Kind("k", MINUTE)], {}, channels=True
+        CATALOGUE.switched({"MESSAGE_CREATE": False}), [WindowKind("k", MINUTE)], {}, channels=True
     )
     aggregate.add(Count(MESSAGES["human"], 1, BASE, 2, 3))
     aggregate.fold()

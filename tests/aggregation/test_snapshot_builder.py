@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.aggregation.cells import Activity, Cell
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
-from exporter.events.facts import Slot
+from exporter.events.facts import Series
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
@@ -37,11 +37,11 @@ CELLS: dict[Cell, int] = {
     (SECONDS["bot"], 20, 0, ""): 60_000,
     (REACTIONS["normal"], 10, 2, "🔥"): 5,
     (REACTIONS["super"], 10, 1, "41771983429993937"): 2,
-    (RECEIVED.slot, 0, 3, ""): 7,
-    (SESSIONS.slot, 0, 1, ""): 1,
-    (SESSIONS.slot, 0, 2, ""): 1,
-    (SESSION_TIME.slot, 0, 0, ""): 90_500,
-    (EDITS.slot, 10, 0, ""): 1,
+    (RECEIVED.series, 0, 3, ""): 7,
+    (SESSIONS.series, 0, 1, ""): 1,
+    (SESSIONS.series, 0, 2, ""): 1,
+    (SESSION_TIME.series, 0, 0, ""): 90_500,
+    (EDITS.series, 10, 0, ""): 1,
 }
 
 
@@ -109,7 +109,7 @@ def test_emojis_are_ranked_and_custom_ones_carry_their_id() -> None:
 
 def test_tops_are_bounded() -> None:
     cells: dict[Cell, int] = {
-        (slot, 100 + n, 200 + n, f"{n}"): 1 for n in range(50) for slot in (HUMAN, REACTIONS["normal"])
+        (series, 100 + n, 200 + n, f"{n}"): 1 for n in range(50) for series in (HUMAN, REACTIONS["normal"])
     }
     data = metrics(cells, MetricsConfig(max_top_members=4, max_top_channels=3, max_top_emojis=2))
     assert [len(data[top]) for top in ("top_members", "top_channels", "top_emojis")] == [4, 3, 2]
@@ -121,7 +121,7 @@ def test_an_empty_window_divides_by_nothing() -> None:
     assert data["top_members"] == data["series"] == []
 
 
-SLOTS = st.sampled_from([HUMAN, ACTIVE, REACTIONS["normal"], RECEIVED.slot, EDITS.slot])
+SLOTS = st.sampled_from([HUMAN, ACTIVE, REACTIONS["normal"], RECEIVED.series, EDITS.series])
 RANDOM_CELLS = st.dictionaries(
     st.tuples(SLOTS, st.integers(0, 3), st.integers(0, 3), st.sampled_from(["", "🔥"])), st.integers(1, 10**9)
 )
@@ -162,5 +162,5 @@ def test_a_member_s_activity_has_name_times_and_whether_they_are_new() -> None:
 
 
 def test_without_an_active_member_there_is_no_member_snapshot() -> None:
-    slot: Slot = MESSAGES["bot"]
-    assert activity_entry(5, PERIOD, "key", Activity({(slot, 10, 0, ""): 3}), {}, []) is None
+    series: Series = MESSAGES["bot"]
+    assert activity_entry(5, PERIOD, "key", Activity({(series, 10, 0, ""): 3}), {}, []) is None

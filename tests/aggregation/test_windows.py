@@ -7,7 +7,7 @@ import pytest
 
 from exporter.aggregation import windows as module
 from exporter.aggregation.aggregate import Aggregate
-from exporter.aggregation.cells import Activity, Kind
+from exporter.aggregation.cells import Activity, WindowKind
 from exporter.aggregation.windows import GRACE_MS, Windows
 from exporter.checkpoint.checkpoint import Committer
 from exporter.checkpoint.journal import SavedModeration, decode_part
@@ -76,7 +76,7 @@ class Process:
     def __init__(self, disk: Disk, clock: ManualClock, short: int = MINUTE, long: int = 5 * MINUTE) -> None:
         self.disk = disk
         self.clock = clock
-        kinds = [Kind("short", short), Kind("long", long)]
+        kinds = [WindowKind("short", short), WindowKind("long", long)]
         self.lengths = {"short": short, "long": long}
         self.aggregate = Aggregate(full_catalogue(), kinds, {}, channels=False)
         self.voice = VoiceLedger(self.aggregate.add, self.aggregate.show, short, lambda _guild: 0)

@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections import Counter
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Slot
+from exporter.events.facts import Series
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 MEASURES = full_catalogue().measures
 
-Cells = Counter[tuple[Slot, int, int, str]]
+Cells = Counter[tuple[Series, int, int, str]]
 """Amounts by slot, channel, user and emoji."""
 
 

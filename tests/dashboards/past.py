@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from exporter.aggregation.cells import Activity
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Slot
+from exporter.events.facts import Series
 from exporter.model import Entry, Json, Priority
 from exporter.tracking.config import MetricsConfig
 from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count
@@ -58,7 +58,7 @@ class Past:
     size: int
     people: list[Person] = field(default_factory=list)
     entries: list[Entry] = field(default_factory=list)
-    counters: list[tuple[int, Counter[Slot], dict[str, int]]] = field(default_factory=list)
+    counters: list[tuple[int, Counter[Series], dict[str, int]]] = field(default_factory=list)
     """By the end of each hour: what was counted in it, and the gauges."""
 
     def __post_init__(self) -> None:
@@ -144,7 +144,7 @@ class Past:
         )
         if told is not None:
             self.entries.append(told)
-        totals: Counter[Slot] = Counter()
+        totals: Counter[Series] = Counter()
         for (slot, *_), amount in counts.items():
             totals[slot] += amount
         self.counters.append((hour + HOUR, totals, {name: int(str(value)) for name, value in gauges.items()}))

@@ -11,12 +11,12 @@ from exporter.clock import ManualClock
 from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.gateway.frame_reader import OURS, FrameReader
 from exporter.events.catalogue import full_catalogue
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 
 CATALOGUE = full_catalogue()
-ANSWERS = [Inquiry(kind, 1).dispatch for kind in Kind]
+ANSWERS = [RestRequest(kind, 1).dispatch for kind in RequestKind]
 
 
 class Socket:

@@ -21,7 +21,7 @@ from exporter.discord.rest.client import RestClient
 from exporter.discord.rest.rate_limiter import MOST_REFUSALS, Allowance
 from exporter.discord.rest.request_queue import FairQueue, Turn
 from exporter.discord.rest.worker import ATTEMPTS, ROOM, Inquirer
-from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry
 from tests.discord.conftest import Start
 from tests.discord.gateway import Gateway, answer
@@ -78,7 +78,7 @@ class Bench:
         self.task.cancel()
         await asyncio.wait({self.task})
 
-    async def ask(self, *inquiries: Inquiry) -> list[Answer]:
+    async def ask(self, *inquiries: RestRequest) -> list[Answer]:
         before = len(self.answers)
         for inquiry in inquiries:
             self.inquirer.ask(inquiry)
@@ -114,10 +114,10 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
 
 async def test_each_kind_has_its_route_and_only_what_is_set_is_asked_for(bench: Bench) -> None:
     await bench.ask(
-        Inquiry(Kind.AUDIT_LOG, 7, after=5, action_type=22, limit=50),
-        Inquiry(Kind.INVITES, 7, purpose="why"),
-        Inquiry(Kind.VANITY, 7),
-        Inquiry(Kind.COUNTS, 7),
+        RestRequest(RequestKind.AUDIT_LOG, 7, after=5, action_type=22, limit=50),
+        RestRequest(RequestKind.INVITES, 7, purpose="why"),
+        RestRequest(RequestKind.VANITY, 7),
+        RestRequest(RequestKind.COUNTS, 7),
     )
     assert dict(bench.api.seen[0][1]) | {"path": bench.api.seen[0][0]} == {
         "path": "guilds/7/audit-logs",
@@ -134,7 +134,7 @@ async def test_each_kind_has_its_route_and_only_what_is_set_is_asked_for(bench: 
 
 
 async def test_an_answer_brings_its_question_and_discords_own_json(bench: Bench) -> None:
-    inquiry = Inquiry(Kind.INVITES, 7, urgent=True, purpose="why")
+    inquiry = RestRequest(RequestKind.INVITES, 7, urgent=True, purpose="why")
     (found,) = await bench.ask(inquiry)
     assert found.inquiry == inquiry
     assert found.status == 200
@@ -143,13 +143,13 @@ async def test_an_answer_brings_its_question_and_discords_own_json(bench: Bench)
 
 async def test_a_proxys_charset_does_not_hide_the_json(bench: Bench) -> None:
     bench.api.text = json.dumps(INVITES)
-    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
     assert (found.status, json.loads(bytes(found.body))) == (200, INVITES)
 
 
 async def test_an_answer_that_is_no_json_is_no_answer(bench: Bench) -> None:
     bench.api.text = "<html>"
-    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
     assert (found.status, bytes(found.body)) == (0, b"null")
     assert bench.telemetry.inquiries_answered.get("INVITES", "unreadable") == 1
 
@@ -157,11 +157,11 @@ async def test_an_answer_that_is_no_json_is_no_answer(bench: Bench) -> None:
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(bench: Bench, status: int) -> None:
     bench.api.statuses = [status]
-    (first,) = await bench.ask(Inquiry(Kind.INVITES, 7))
-    (again,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    (first,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
+    (again,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
     assert (first.status, again.status) == (status, status)
     assert len(bench.api.seen) == 1
-    others = await bench.ask(Inquiry(Kind.INVITES, 8), Inquiry(Kind.VANITY, 7))
+    others = await bench.ask(RestRequest(RequestKind.INVITES, 8), RestRequest(RequestKind.VANITY, 7))
     assert [found.status for found in others] == [200, 200]
     assert bench.telemetry.inquiries_answered.get("INVITES", "remembered") == 1
     bench.settled()
@@ -169,10 +169,10 @@ async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(bench: Bench,
 
 async def test_an_outage_is_tried_again_and_then_admitted(bench: Bench) -> None:
     bench.api.statuses = [503] * (ATTEMPTS - 1)
-    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
     assert found.status == 200
     bench.api.statuses = [503] * ATTEMPTS
-    (found,) = await bench.ask(Inquiry(Kind.INVITES, 7))
+    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
     assert found.status == 0
     assert len(bench.api.seen) == 2 * ATTEMPTS
     bench.settled()
@@ -181,7 +181,7 @@ async def test_an_outage_is_tried_again_and_then_admitted(bench: Bench) -> None:
 async def test_equal_questions_that_wait_are_asked_once(bench: Bench) -> None:
     await bench.give_up()
     for _ in range(50):
-        bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+        bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
     bench.serve()
     await until(lambda: bench.answers)
     assert len(bench.api.seen) == 1
@@ -190,9 +190,9 @@ async def test_equal_questions_that_wait_are_asked_once(bench: Bench) -> None:
 
 async def test_a_question_asked_anew_while_its_answer_is_under_way_is_asked_again(bench: Bench) -> None:
     bench.api.hold.clear()
-    bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+    bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
     await until(lambda: bench.api.seen)
-    bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+    bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
     bench.api.hold.set()
     await until(lambda: len(bench.answers) == 2)
     assert len(bench.api.seen) == 2
@@ -200,7 +200,7 @@ async def test_a_question_asked_anew_while_its_answer_is_under_way_is_asked_agai
 
 async def test_a_question_under_way_survives_the_connection_it_was_asked_over(bench: Bench) -> None:
     bench.api.hold.clear()
-    bench.inquirer.ask(Inquiry(Kind.INVITES, 7))
+    bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
     await until(lambda: bench.api.seen)
     await bench.give_up()
     bench.api.hold.set()
@@ -213,7 +213,7 @@ async def test_a_question_under_way_survives_the_connection_it_was_asked_over(be
 async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Bench) -> None:
     await bench.give_up()
     for guild_id in range(ROOM + 3):
-        bench.inquirer.ask(Inquiry(Kind.INVITES, guild_id))
+        bench.inquirer.ask(RestRequest(RequestKind.INVITES, guild_id))
     assert not bench.answers
     await until(lambda: len(bench.answers) == 3)
     assert {found.status for found in bench.answers} == {0}
@@ -223,13 +223,13 @@ async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Be
 
 async def test_the_source_asks_over_its_own_login(gateway: Gateway, start: Start) -> None:
     harness = start()
-    harness.source.ask(Inquiry(Kind.INVITES, 7))
+    harness.source.ask(RestRequest(RequestKind.INVITES, 7))
     _, body, _, _ = await harness.next("REST_INVITES")
     assert msgspec.json.decode(body, type=Answer).status == 404
     assert "guilds/7/invites" in gateway.rest
 
 
-def drain(queue: FairQueue) -> list[Inquiry]:
+def drain(queue: FairQueue) -> list[RestRequest]:
     found = []
     while (turn := queue.pop()) is not None:
         found.append(turn.inquiry)
@@ -238,8 +238,8 @@ def drain(queue: FairQueue) -> list[Inquiry]:
 
 _INQUIRIES = st.lists(
     st.builds(
-        Inquiry,
-        kind=st.sampled_from(Kind),
+        RestRequest,
+        kind=st.sampled_from(RequestKind),
         guild_id=st.integers(1, 4),
         urgent=st.booleans(),
         after=st.integers(0, 3),
@@ -248,7 +248,7 @@ _INQUIRIES = st.lists(
 
 
 @given(_INQUIRIES)
-def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[Inquiry]) -> None:
+def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[RestRequest]) -> None:
     queue = FairQueue(1000)
     for inquiry in asked:
         if not queue.merge(inquiry):
@@ -265,7 +265,7 @@ def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[Inquiry
 
 @given(_INQUIRIES)
 def test_no_kind_gets_a_second_turn_before_each_other_had_one_nor_a_guild_among_its_own(
-    asked: list[Inquiry],
+    asked: list[RestRequest],
 ) -> None:
     queue = FairQueue(1000)
     essences = {msgspec.structs.replace(one, urgent=False): None for one in asked}
@@ -290,8 +290,8 @@ def assert_fair(order: Sequence[Hashable], left: Mapping[Any, int]) -> None:
 def test_a_reading_of_invites_does_not_wait_behind_a_hundred_looks_into_audit_logs() -> None:
     queue = FairQueue(1000)
     for number in range(100):
-        queue.push(Turn(Inquiry(Kind.AUDIT_LOG, number % 3, urgent=True, after=number)))
-    reading = Inquiry(Kind.INVITES, 1, urgent=True)
+        queue.push(Turn(RestRequest(RequestKind.AUDIT_LOG, number % 3, urgent=True, after=number)))
+    reading = RestRequest(RequestKind.INVITES, 1, urgent=True)
     queue.push(Turn(reading))
     assert reading in drain(queue)[:2]
 
@@ -320,7 +320,7 @@ def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
     for guild_id in range(45 * 600):
         if allowance.wait() < 0.001:
             allowance.spend()
-            allowance.learn(Inquiry(Kind.INVITES, guild_id), 403)
+            allowance.learn(RestRequest(RequestKind.INVITES, guild_id), 403)
             refused += 1
         clock.advance(1 / 45)
     assert refused == MOST_REFUSALS <= 2_000
@@ -329,16 +329,16 @@ def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
 def test_a_refusal_is_forgotten_in_time() -> None:
     clock = ManualClock()
     allowance = Allowance(20.0, clock)
-    allowance.learn(Inquiry(Kind.INVITES, 1), 403)
+    allowance.learn(RestRequest(RequestKind.INVITES, 1), 403)
     clock.advance(299)
-    assert allowance.refusal(Inquiry(Kind.INVITES, 1)) == 403
+    assert allowance.refusal(RestRequest(RequestKind.INVITES, 1)) == 403
     clock.advance(2)
-    assert allowance.refusal(Inquiry(Kind.INVITES, 1)) == 0
+    assert allowance.refusal(RestRequest(RequestKind.INVITES, 1)) == 0
 
 
 def test_what_was_refused_is_asked_again_once_permissions_have_changed() -> None:
     allowance = Allowance(20.0, ManualClock())
-    mine, other = Inquiry(Kind.AUDIT_LOG, 1), Inquiry(Kind.AUDIT_LOG, 2)
+    mine, other = RestRequest(RequestKind.AUDIT_LOG, 1), RestRequest(RequestKind.AUDIT_LOG, 2)
     for inquiry in (mine, other):
         allowance.learn(inquiry, 403)
     allowance.forgive(1)

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Slot
+from exporter.events.facts import Series
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
 RECEIVED_AT = 1_700_000_000_000
@@ -22,7 +22,7 @@ CATALOGUE = full_catalogue()
 
 def tell(value: Any) -> Any:
     """A fact as the fixtures write it: what is not a default, a slot as measure/value."""
-    if isinstance(value, Slot):
+    if isinstance(value, Series):
         return f"{value.measure}/{value.value}"
     if isinstance(value, msgspec.Struct):
         return {

@@ -15,7 +15,7 @@ from exporter.events.audit import EntryPayload, read_answer, read_entry
 from exporter.events.facts import AuditEntry, AuditPage, Person
 from exporter.events.moderation import ACTIONS
 from exporter.events.payload import DISCORD_EPOCH_MS, MAX_ID, MAX_TEXT, snowflake_ms
-from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.events.rest_request import Answer, RequestKind, RestRequest
 
 NOW = 1_700_000_000_000
 ID = NOW - DISCORD_EPOCH_MS << 22
@@ -47,7 +47,7 @@ def change(key: str, new: object = None, old: object = None) -> dict[str, Any]:
 def test_a_type_that_tells_all_by_itself_is_named_after_it(kind: int, action: str) -> None:
     entry = read(kind)
     assert (entry.action, entry.action_type, entry.guild_id, entry.at) == (action, kind, GUILD, NOW)
-    assert action in ACTIONS.slots
+    assert action in ACTIONS.series_of
 
 
 @pytest.mark.parametrize("kind", [143, 144, 145])
@@ -243,7 +243,7 @@ def test_roles_that_are_no_list_are_refused_and_none_are_none() -> None:
 # ---------------------------------------------------------------------- answers
 
 
-INQUIRY = Inquiry(Kind.AUDIT_LOG, GUILD, purpose="p")
+INQUIRY = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p")
 
 
 def answered(body: object, status: int = 200) -> AuditPage:
@@ -308,6 +308,6 @@ def test_whatever_changed_an_entry_on_request_is_taken_or_passed_over(kind: int,
     assert page.size == 2
     assert page.entries[-1].action == "ban"
     for entry in page.entries:
-        assert entry.action == "" or entry.action in ACTIONS.slots
+        assert entry.action == "" or entry.action in ACTIONS.series_of
         assert "also" not in entry.details or entry.action not in entry.details["also"]  # type: ignore[operator]  # a list
         assert (entry.action == "timeout") == (entry.until > 0)

@@ -12,7 +12,7 @@ from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.intents import INTENTS
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.facts import Count
-from exporter.events.rest_request import Kind
+from exporter.events.rest_request import RequestKind
 from exporter.events.spec import SHARD_NEWS, Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 from exporter.model import Priority
 
@@ -20,7 +20,7 @@ CATALOGUE = full_catalogue()
 UNKNOWN_TO_DISNAKE: frozenset[str] = frozenset()
 """Dispatches Discord documents and disnake has no parser for: none that is read so far."""
 
-ANSWERS = {f"REST_{kind}" for kind in Kind}
+ANSWERS = {f"REST_{kind}" for kind in RequestKind}
 """Dispatches that are answers to questions; the gateway does not send them."""
 
 AGGREGATES = {"METRICS_SNAPSHOT", "MEMBER_ACTIVITY_SNAPSHOT"}

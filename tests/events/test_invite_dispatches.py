@@ -14,20 +14,20 @@ from exporter.events.facts import (
     Action,
     BotKnown,
     Count,
+    InviteCreated,
+    InviteDeleted,
     InviteKnown,
-    InviteLost,
-    InviteMade,
+    InviteRevoked,
     InvitesRead,
-    InviteTaken,
     MemberRoles,
-    MessageGone,
+    MessageDeleted,
     Person,
     Record,
-    RoleGone,
-    RoleSeen,
-    RolesSeen,
+    RoleDeleted,
+    RolesListed,
+    RoleUpserted,
 )
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.rest_request import RequestKind, RestRequest
 
 NOW = 1_700_000_000_000
 GUILD = 5
@@ -62,8 +62,8 @@ def test_an_invite_made_is_a_row_a_count_and_known_from_then_on() -> None:
     assert isinstance(record, Record)
     assert (record.key, record.at, record.person) == (f"invite:{GUILD}:abc", begun, 9)
     assert record.data["expires_at"] == begun + 60_000
-    assert count == Count(invites.CREATED.slot, GUILD, begun)
-    assert known == InviteMade(GUILD, InviteKnown("abc", 0, 3, 9, "ma son", begun + 60_000))
+    assert count == Count(invites.CREATED.series, GUILD, begun)
+    assert known == InviteCreated(GUILD, InviteKnown("abc", 0, 3, 9, "ma son", begun + 60_000))
 
 
 def test_an_invite_by_nobody_that_never_ends() -> None:
@@ -88,7 +88,7 @@ def test_an_invite_gone_has_a_row_of_its_own_each_time() -> None:
     """A code may be given anew, a guild's address above all."""
     record, lost = read(invites.InviteDelete, invites.read_delete, code="abc", guild_id="5")
     assert (record.key, record.data, record.person) == (f"invite_gone:5:abc:{NOW}", {"code": "abc"}, 0)
-    assert lost == InviteLost(5, "abc")
+    assert lost == InviteDeleted(5, "abc")
 
 
 def test_made_lost_and_taken_back_agree_on_an_overlong_code() -> None:
@@ -104,13 +104,13 @@ def test_made_lost_and_taken_back_agree_on_an_overlong_code() -> None:
 # ---------------------------------------------------------------------- answers
 
 
-def answered(status: int, body: object, kind: Kind = Kind.INVITES) -> InvitesRead:
-    inquiry = Inquiry(kind, GUILD, purpose="p:1")
+def answered(status: int, body: object, kind: RequestKind = RequestKind.INVITES) -> InvitesRead:
+    inquiry = RestRequest(kind, GUILD, purpose="p:1")
     payload: Any
     reader: Any
     payload, reader = (
         (invites.InvitesAnswer, invites.read_invites)
-        if kind is Kind.INVITES
+        if kind is RequestKind.INVITES
         else (invites.VanityAnswer, invites.read_vanity)
     )
     packed = json.dumps({"inquiry": msgspec.to_builtins(inquiry), "status": status, "body": body}).encode()
@@ -130,10 +130,10 @@ def test_the_invites_of_a_guild_are_read_with_their_uses() -> None:
     assert found.invites == (InviteKnown("a", 4, 5, 9, "m"), InviteKnown("b", expires_at=NOW))
 
 
-@pytest.mark.parametrize("kind", [Kind.INVITES, Kind.VANITY])
+@pytest.mark.parametrize("kind", [RequestKind.INVITES, RequestKind.VANITY])
 @pytest.mark.parametrize(("status", "told"), [(200, 0), (0, 0), (403, 403), (500, 500)])
 def test_an_answer_without_content_is_none_whatever_its_status_says(
-    kind: Kind, status: int, told: int
+    kind: RequestKind, status: int, told: int
 ) -> None:
     found = answered(status, None, kind)
     assert (found.status, found.invites) == (told, ())
@@ -145,14 +145,14 @@ def test_a_guild_without_invites_is_an_answer() -> None:
 
 
 def test_the_guild_s_own_address_is_marked() -> None:
-    assert answered(200, {"code": "place", "uses": 7}, Kind.VANITY).invites == (
+    assert answered(200, {"code": "place", "uses": 7}, RequestKind.VANITY).invites == (
         InviteKnown("place", 7, vanity=True),
     )
 
 
 @pytest.mark.parametrize("code", [None, ""])
 def test_a_guild_that_has_given_up_its_address_has_none(code: str | None) -> None:
-    found = answered(200, {"code": code, "uses": 7}, Kind.VANITY)
+    found = answered(200, {"code": code, "uses": 7}, RequestKind.VANITY)
     assert (found.status, found.invites) == (200, ())
 
 
@@ -171,7 +171,7 @@ def test_the_code_of_an_invite_taken_back_is_in_its_changes(
     kind: int, changes: list[dict[str, Any]] | None, codes: list[str]
 ) -> None:
     found = read(invites.InviteAudit, invites.read_audit, guild_id="5", action_type=kind, changes=changes)
-    assert found == tuple(InviteTaken(5, code) for code in codes)
+    assert found == tuple(InviteRevoked(5, code) for code in codes)
 
 
 # ---------------------------------------------------------------------- roles
@@ -188,7 +188,7 @@ def test_a_guild_s_roles_and_those_of_its_bots_are_told_and_of_people_none() -> 
         {"roles": ["2"]},
     ]
     found = guild(roles=[{"id": "5", "permissions": "8"}, {"id": "2"}], members=members, owner_id="4")
-    assert found == (RolesSeen(5, 4, ((5, 8), (2, 0)), ((1, (2, 3)),)),)
+    assert found == (RolesListed(5, 4, ((5, 8), (2, 0)), ((1, (2, 3)),)),)
 
 
 @pytest.mark.parametrize("fields", [{}, {"unavailable": True, "roles": [{"id": "5"}]}, {"roles": []}])
@@ -209,8 +209,10 @@ def test_permissions_that_are_no_bits_are_refused(permissions: object) -> None:
 
 def test_changes_of_roles_are_told_one_by_one() -> None:
     role = {"id": "2", "permissions": str(1 << 52)}
-    assert read(rights.RoleChange, rights.read_role, guild_id="5", role=role) == (RoleSeen(5, 2, 1 << 52),)
-    assert read(rights.RoleDelete, rights.read_role_gone, guild_id="5", role_id="2") == (RoleGone(5, 2),)
+    assert read(rights.RoleChange, rights.read_role, guild_id="5", role=role) == (
+        RoleUpserted(5, 2, 1 << 52),
+    )
+    assert read(rights.RoleDelete, rights.read_role_gone, guild_id="5", role_id="2") == (RoleDeleted(5, 2),)
 
 
 @pytest.mark.parametrize(("bot", "told"), [(True, (MemberRoles(5, 1, (2,)),)), (False, ())])
@@ -267,17 +269,17 @@ def test_what_else_automoderation_does_is_no_action_on_a_member(kind: int) -> No
 def test_one_hit_with_several_actions_bears_one_name_and_the_next_hit_another() -> None:
     (block,), (flag,) = executed(1, message_id="77"), executed(2, message_id="77")
     (other,), (rule,) = executed(1, message_id="78"), executed(1, message_id="77", rule_id="7")
-    assert block.once == flag.once
-    assert len({block.once, other.once, rule.once}) == 3
+    assert block.dedup_key == flag.dedup_key
+    assert len({block.dedup_key, other.dedup_key, rule.dedup_key}) == 3
 
 
 def test_a_blocked_message_is_told_apart_by_its_alert_or_by_the_time() -> None:
     (alerted,), (silent,) = executed(1, alert_system_message_id="80"), executed(1)
-    assert (alerted.once, silent.once) == ("6:9:80", f"6:9:{NOW}")
+    assert (alerted.dedup_key, silent.dedup_key) == ("6:9:80", f"6:9:{NOW}")
 
 
 def test_a_message_gone_from_a_guild_is_told_with_its_channel_and_from_elsewhere_not() -> None:
     gone = {"id": "1", "channel_id": "8"}
     payload, reader = moderation.DeletionPayload, moderation.read_deletion
-    assert read(payload, reader, **gone, guild_id="5") == (MessageGone(5, 8, NOW),)
+    assert read(payload, reader, **gone, guild_id="5") == (MessageDeleted(5, 8, NOW),)
     assert read(payload, reader, **gone) == ()

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from exporter.clock import ManualClock
 from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.rest_request import ANSWERS, Inquiry
+from exporter.events.rest_request import ANSWERS, RestRequest
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.renderer import Exposer
 from exporter.model import Entry, Row
@@ -71,7 +71,7 @@ class Stage:
         self.telemetry = Telemetry()
         self._clock = ManualClock(RECORDED_AT - PRELUDE_SECONDS * 1000)
         self._shelf = Shelf()
-        self._asked: list[Inquiry] = []
+        self._asked: list[RestRequest] = []
         answered = any(step.dispatch.startswith(ANSWERS) for step in script.steps)
         self._pipeline = Pipeline(
             catalogue,
@@ -131,7 +131,7 @@ class Stage:
             self._clock.advance(1)
             await self._pipeline.tick()
 
-    def _next_asked(self, dispatch: str) -> Inquiry:
+    def _next_asked(self, dispatch: str) -> RestRequest:
         found = next(inquiry for inquiry in self._asked if inquiry.dispatch == dispatch)
         self._asked.remove(found)
         return found
@@ -146,7 +146,7 @@ def _exposer(source: Pipeline, catalogue: Catalogue) -> Exposer:
     return Exposer(source, Telemetry(), catalogue, ExpositionConfig(channels=True))
 
 
-def _fields(inquiry: Inquiry) -> dict[str, object]:
+def _fields(inquiry: RestRequest) -> dict[str, object]:
     return {name: getattr(inquiry, name) for name in inquiry.__struct_fields__}
 
 

@@ -13,28 +13,28 @@ from exporter.events.facts import (
     AuditEntry,
     AuditPage,
     Count,
-    GuildChanged,
-    GuildGone,
-    GuildSeen,
+    GuildDeleted,
+    GuildUpdated,
+    GuildUpserted,
+    InviteCreated,
     InviteKnown,
-    InviteMade,
-    Joined,
     MemberJoined,
     MemberRoles,
-    MemberSilence,
-    MessageGone,
+    MembershipStarted,
+    MessageDeleted,
     Person,
     Record,
-    RolesSeen,
-    Slot,
+    RolesListed,
+    Series,
+    TimeoutState,
     VoiceState,
 )
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.rest_request import Kind, RestRequest
 from exporter.screen.opt_out import OptOut
 
 GUILD, OUT, ELSE, MOD_OUT = 1, 170141, 200, 300
 AT = 1_700_000_000_000
-SLOT = Slot("messages", "human")
+SLOT = Series("messages", "human")
 OUT_OF = frozenset({OUT, MOD_OUT})
 
 
@@ -54,33 +54,33 @@ def entry(target: int, actor: int = ELSE, number: int = 7) -> AuditEntry:
     return AuditEntry(GUILD, number, AT, 22, actor, target, "spam", 3, "ban", 4, 5, {"x": 1})
 
 
-def joined(user_id: int) -> Joined:
-    return Joined(GUILD, AT, Person(user_id, f"name of {user_id}"))
+def joined(user_id: int) -> MemberJoined:
+    return MemberJoined(GUILD, AT, Person(user_id, f"name of {user_id}"))
 
 
-def silence(user_id: int) -> MemberSilence:
-    return MemberSilence(GUILD, AT, Person(user_id, f"name of {user_id}"), AT + 5)
+def silence(user_id: int) -> TimeoutState:
+    return TimeoutState(GUILD, AT, Person(user_id, f"name of {user_id}"), AT + 5)
 
 
 def voice(user_id: int) -> VoiceState:
     return VoiceState(GUILD, user_id, 9, AT)
 
 
-def guild(owner_id: int, *members: int) -> GuildSeen:
+def guild(owner_id: int, *members: int) -> GuildUpserted:
     states = tuple(voice(user_id) for user_id in members)
-    return GuildSeen(GUILD, AT, "Place", None, owner_id, 12, (), 0, 0, AT, 0, (), states)
+    return GuildUpserted(GUILD, AT, "Place", None, owner_id, 12, (), 0, 0, AT, 0, (), states)
 
 
-def changed(owner_id: int) -> GuildChanged:
-    return GuildChanged(GUILD, AT, "Place", None, owner_id, (), 0, 0, 0)
+def changed(owner_id: int) -> GuildUpdated:
+    return GuildUpdated(GUILD, AT, "Place", None, owner_id, (), 0, 0, 0)
 
 
-def roles(owner_id: int) -> RolesSeen:
-    return RolesSeen(GUILD, owner_id, ((GUILD, 8), (2, 16)), ((5, (2,)),))
+def roles(owner_id: int) -> RolesListed:
+    return RolesListed(GUILD, owner_id, ((GUILD, 8), (2, 16)), ((5, (2,)),))
 
 
 def page(*entries: AuditEntry, people: tuple[Person, ...] = ()) -> AuditPage:
-    return AuditPage(Inquiry(Kind.AUDIT_LOG, GUILD, purpose="p"), 200, entries, people, size=len(entries))
+    return AuditPage(RestRequest(Kind.AUDIT_LOG, GUILD, purpose="p"), 200, entries, people, size=len(entries))
 
 
 def through(fact: Any, people: frozenset[int] = OUT_OF) -> list[Any]:
@@ -97,7 +97,7 @@ ABOUT: list[Callable[[int], Any]] = [
     lambda user_id: Person(user_id, f"name of {user_id}"),
     action,
     entry,
-    lambda user_id: MemberJoined(GUILD, user_id, AT),
+    lambda user_id: MembershipStarted(GUILD, user_id, AT),
     silence,
     joined,
     voice,
@@ -114,7 +114,7 @@ def test_a_fact_about_who_opted_out_goes_no_further(make: Callable[[int], Any]) 
 
 
 def test_that_somebody_used_an_invite_goes_on_without_saying_who() -> None:
-    assert through(joined(OUT)) == [Joined(GUILD, AT, Person(0, ""))]
+    assert through(joined(OUT)) == [MemberJoined(GUILD, AT, Person(0, ""))]
 
 
 @pytest.mark.parametrize("make", ABOUT, ids=IDS)
@@ -161,10 +161,10 @@ def test_neither_id_nor_name_of_who_opted_out_is_left_in_what_goes_on(fact: Any)
 @pytest.mark.parametrize(
     "fact",
     [
-        MessageGone(GUILD, OUT, AT),
-        GuildGone(OUT, AT, unavailable=False),
+        MessageDeleted(GUILD, OUT, AT),
+        GuildDeleted(OUT, AT, unavailable=False),
         MemberRoles(GUILD, OUT, ()),
-        InviteMade(GUILD, InviteKnown("code", uses=OUT)),
+        InviteCreated(GUILD, InviteKnown("code", uses=OUT)),
     ],
     ids=lambda fact: type(fact).__name__,
 )
@@ -217,7 +217,7 @@ def test_a_page_of_nothing_but_who_opted_out_still_arrives_for_who_waits_for_it(
 
 
 def test_a_refused_page_goes_on_with_its_status() -> None:
-    refused = AuditPage(Inquiry(Kind.AUDIT_LOG, GUILD), 403)
+    refused = AuditPage(RestRequest(Kind.AUDIT_LOG, GUILD), 403)
     assert through(refused) == [refused]
 
 

@@ -4,12 +4,12 @@ import msgspec
 import pytest
 
 from exporter.events.facts import (
-    ChannelGone,
-    ChannelSeen,
-    GuildChanged,
-    GuildGone,
-    GuildSeen,
-    MemberMoved,
+    ChannelDeleted,
+    ChannelUpserted,
+    GuildDeleted,
+    GuildUpdated,
+    GuildUpserted,
+    MemberCountChanged,
     Record,
     SessionStarted,
 )
@@ -22,7 +22,7 @@ AT = 1_700_000_000_000
 
 def seen(
     name: str = "Place", *, guild: int = GUILD, members: int = 7, joined: int = 5, **kwargs: object
-) -> GuildSeen:
+) -> GuildUpserted:
     told: dict[str, object] = {
         "icon": None,
         "owner_id": 3,
@@ -33,7 +33,7 @@ def seen(
         "channels": (channel(10, "general"), channel(11, "talk", 2), channel(20, "thread", 11, parent=10)),
         "voice_states": (),
     }
-    return GuildSeen(
+    return GuildUpserted(
         guild_id=guild,
         at=AT,
         name=name,
@@ -43,12 +43,12 @@ def seen(
     )
 
 
-def changed(name: str, at: int = AT, boosts: int = 2) -> GuildChanged:
-    return GuildChanged(GUILD, at, name, None, 3, ("NEWS",), 1, boosts, 0)
+def changed(name: str, at: int = AT, boosts: int = 2) -> GuildUpdated:
+    return GuildUpdated(GUILD, at, name, None, 3, ("NEWS",), 1, boosts, 0)
 
 
-def channel(number: int, name: str, kind: int = 0, parent: int = 0, guild: int = GUILD) -> ChannelSeen:
-    return ChannelSeen(guild, number, name, kind, parent)
+def channel(number: int, name: str, kind: int = 0, parent: int = 0, guild: int = GUILD) -> ChannelUpserted:
+    return ChannelUpserted(guild, number, name, kind, parent)
 
 
 def started(*guilds: int, shard: tuple[int, int] = (0, 1)) -> SessionStarted:
@@ -85,14 +85,14 @@ def test_a_guild_nobody_expected_is_an_invitation(directory: Directory) -> None:
 
 def test_two_invitations_without_a_moment_are_two_rows(directory: Directory) -> None:
     first, _ = directory.see_guild(seen(joined=0))
-    list(directory.lose_guild(GuildGone(GUILD, AT, unavailable=False)))
+    list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False)))
     second, _ = directory.see_guild(msgspec.structs.replace(seen(joined=0), at=AT + 5))
     assert first.key != second.key
 
 
 def test_a_return_from_an_outage_is_nothing_new(directory: Directory) -> None:
     know(directory)
-    assert not list(directory.lose_guild(GuildGone(GUILD, AT, unavailable=True)))
+    assert not list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     assert directory.guilds[GUILD].known
     assert directory.guilds[GUILD].member_count == 7
     assert not list(directory.see_guild(seen(members=9)))
@@ -101,7 +101,7 @@ def test_a_return_from_an_outage_is_nothing_new(directory: Directory) -> None:
 
 def test_what_changed_during_an_outage_is_told(directory: Directory) -> None:
     know(directory)
-    list(directory.lose_guild(GuildGone(GUILD, AT, unavailable=True)))
+    list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     (record,) = directory.see_guild(seen("Other place"))
     assert record.type == "GUILD_UPDATE"
     assert record.data["changes"] == {"name": {"old": "Place", "new": "Other place"}}
@@ -109,7 +109,7 @@ def test_what_changed_during_an_outage_is_told(directory: Directory) -> None:
 
 def test_a_guild_in_an_outage_from_the_start_is_synced_when_it_comes(directory: Directory) -> None:
     directory.start_session(started(GUILD))
-    list(directory.lose_guild(GuildGone(GUILD, AT, unavailable=True)))
+    list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     assert not directory.guilds[GUILD].known
     assert types(directory.see_guild(seen())) == ["GUILD_SYNC"]
 
@@ -127,11 +127,11 @@ def test_a_guild_expected_but_unknown_yields_no_change_from_nothing(directory: D
 
 def test_a_removal_forgets_the_guild_and_says_so(directory: Directory) -> None:
     know(directory)
-    (gone,) = directory.lose_guild(GuildGone(GUILD, AT, unavailable=False))
+    (gone,) = directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False))
     assert (gone.type, gone.data) == ("GUILD_DELETE", {"name": "Place"})
     assert GUILD not in directory.guilds
     assert not directory.parents, "its threads are forgotten with it"
-    assert not list(directory.lose_guild(GuildGone(GUILD, AT, unavailable=False)))
+    assert not list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False)))
 
 
 def test_a_removal_leaves_the_threads_of_others(directory: Directory) -> None:
@@ -140,7 +140,7 @@ def test_a_removal_leaves_the_threads_of_others(directory: Directory) -> None:
         guild=GUILD + 1, channels=(channel(30, "c", guild=GUILD + 1), channel(40, "t", 11, 30, GUILD + 1))
     )
     list(directory.see_guild(other))
-    list(directory.lose_guild(GuildGone(GUILD, AT, unavailable=False)))
+    list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False)))
     assert directory.parents == {40: 30}
 
 
@@ -187,25 +187,25 @@ def test_two_updates_in_one_millisecond_are_two_rows(directory: Directory) -> No
 
 def test_a_guild_the_new_session_does_not_list_is_gone(directory: Directory) -> None:
     know(directory)
-    assert directory.start_session(started(GUILD + 1)) == [GuildGone(GUILD, AT, unavailable=False)]
+    assert directory.start_session(started(GUILD + 1)) == [GuildDeleted(GUILD, AT, unavailable=False)]
 
 
 def test_a_session_speaks_for_its_own_shard_only(directory: Directory) -> None:
     know(directory)
     mine = (GUILD >> 22) % 2
     assert not directory.start_session(started(shard=(1 - mine, 2)))
-    assert directory.start_session(started(shard=(mine, 2))) == [GuildGone(GUILD, AT, unavailable=False)]
+    assert directory.start_session(started(shard=(mine, 2))) == [GuildDeleted(GUILD, AT, unavailable=False)]
     assert not directory.start_session(started(shard=(0, 0))), "nonsense removes nothing"
 
 
 def test_members_come_and_go_and_never_below_none(directory: Directory) -> None:
     know(directory)
-    directory.move_member(MemberMoved(GUILD, 1))
+    directory.move_member(MemberCountChanged(GUILD, 1))
     assert directory.guilds[GUILD].member_count == 8
     for _ in range(20):
-        directory.move_member(MemberMoved(GUILD, -1))
+        directory.move_member(MemberCountChanged(GUILD, -1))
     assert directory.guilds[GUILD].member_count == 0
-    directory.move_member(MemberMoved(1, 1))
+    directory.move_member(MemberCountChanged(1, 1))
     assert 1 not in directory.guilds
 
 
@@ -214,7 +214,7 @@ def test_channels_are_named_renamed_and_forgotten(directory: Directory) -> None:
     assert directory.channel_names(GUILD) == {10: "general", 11: "talk"}
     directory.see_channel(channel(12, "new"))
     directory.see_channel(channel(10, "renamed"))
-    directory.lose_channel(ChannelGone(GUILD, 11))
+    directory.lose_channel(ChannelDeleted(GUILD, 11))
     assert directory.channel_names(GUILD) == {10: "renamed", 12: "new"}
     assert directory.channel_names(1) == {}
 
@@ -223,7 +223,7 @@ def test_threads_have_parents_until_they_are_gone(directory: Directory) -> None:
     know(directory)
     directory.see_channel(channel(21, "another", 12, parent=11))
     assert directory.parents == {20: 10, 21: 11}
-    directory.lose_channel(ChannelGone(GUILD, 20))
+    directory.lose_channel(ChannelDeleted(GUILD, 20))
     assert directory.parents == {21: 11}
     assert 21 not in directory.channel_names(GUILD)
 

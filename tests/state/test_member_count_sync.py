@@ -9,8 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import CountsRead, GuildGone, GuildSeen, MemberMoved, SessionStarted
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.facts import (
+    GuildCountsRead,
+    GuildDeleted,
+    GuildUpserted,
+    MemberCountChanged,
+    SessionStarted,
+)
+from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state import member_count_sync as module
 from exporter.state.guild_cache import Directory
 from exporter.state.member_count_sync import CONFIRM_MS, LOST_MS, PER_SECOND, Headcount
@@ -38,17 +44,17 @@ class Bench:
         for guild_id in self.directory.guilds:
             self.see(guild_id, members)
 
-    def _ask(self, inquiry: Inquiry) -> None:
-        assert (inquiry.kind, inquiry.urgent) == (Kind.COUNTS, False)
+    def _ask(self, inquiry: RestRequest) -> None:
+        assert (inquiry.kind, inquiry.urgent) == (RequestKind.COUNTS, False)
         self.asked.append(inquiry.guild_id)
 
     def see(self, guild_id: int, members: int) -> None:
-        seen = GuildSeen(guild_id, 0, "Place", None, 3, members, (), 0, 0, 5, 0, (), ())
+        seen = GuildUpserted(guild_id, 0, "Place", None, 3, members, (), 0, 0, 5, 0, (), ())
         list(self.directory.see_guild(seen))
         self.count.see_guild(guild_id, self.now)
 
     def move(self, delta: int) -> None:
-        self.count.move(MemberMoved(GUILD, delta))
+        self.count.move(MemberCountChanged(GUILD, delta))
 
     def wait(self, ms: int) -> list[int]:
         """Let time pass second by second; returns who was asked for."""
@@ -59,7 +65,7 @@ class Bench:
         return list(self.asked)
 
     def answer(self, members: int | None, online: int | None = None, guild_id: int = GUILD) -> None:
-        self.count.answer(CountsRead(guild_id, members, online), self.now)
+        self.count.answer(GuildCountsRead(guild_id, members, online), self.now)
 
     @property
     def members(self) -> int:
@@ -202,7 +208,7 @@ def test_an_answer_to_nothing_asked_changes_nothing() -> None:
 
 def test_a_guild_in_an_outage_is_not_asked_for_and_keeps_its_count() -> None:
     bench = Bench(members=10)
-    list(bench.directory.lose_guild(GuildGone(GUILD, 0, unavailable=True)))
+    list(bench.directory.lose_guild(GuildDeleted(GUILD, 0, unavailable=True)))
     assert bench.wait(2 * HOUR) == []
     assert bench.members == 10
     bench.see(GUILD, 9)

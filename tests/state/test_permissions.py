@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import BotKnown, MemberRoles, RoleGone, RoleSeen, RolesSeen
+from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
 from exporter.events.permissions import PERMISSIONS
 from exporter.state.permissions import Rights
 from exporter.tracking.pipeline import Pipeline
@@ -24,7 +24,7 @@ CATALOGUE = full_catalogue()
 def known(roles: dict[int, int], own: tuple[int, ...], *, owner: int = 1) -> Rights:
     rights = Rights(CATALOGUE)
     rights.know_bot(BotKnown(BOT))
-    rights.see_roles(RolesSeen(GUILD, owner, tuple(roles.items()), ((BOT, own), (7, (2,)))))
+    rights.see_roles(RolesListed(GUILD, owner, tuple(roles.items()), ((BOT, own), (7, (2,)))))
     return rights
 
 
@@ -56,7 +56,7 @@ def test_what_a_role_gives_the_bot_has(
 def test_where_nothing_is_known_everything_is_taken_to_be_permitted() -> None:
     rights = Rights(CATALOGUE)
     assert not rights.lacks(GUILD, "view_audit_log")
-    rights.see_roles(RolesSeen(GUILD, 1, ((GUILD, 0),), ((7, ()),)))
+    rights.see_roles(RolesListed(GUILD, 1, ((GUILD, 0),), ((7, ()),)))
     assert not rights.lacks(GUILD, "view_audit_log")
     assert lacking(rights) == 0
 
@@ -64,7 +64,7 @@ def test_where_nothing_is_known_everything_is_taken_to_be_permitted() -> None:
 def test_a_permission_no_feature_asks_for_is_never_missed() -> None:
     rights = Rights(CATALOGUE.switched(dict.fromkeys(CATALOGUE.events, False)))
     rights.know_bot(BotKnown(BOT))
-    rights.see_roles(RolesSeen(GUILD, 1, ((GUILD, 0),), ((BOT, ()),)))
+    rights.see_roles(RolesListed(GUILD, 1, ((GUILD, 0),), ((BOT, ()),)))
     assert not rights.lacks(GUILD, "view_audit_log")
     assert not list(rights.blind())
 
@@ -73,17 +73,17 @@ def test_a_change_of_roles_is_followed_and_told_once() -> None:
     told: list[int] = []
     rights = Rights(CATALOGUE, told.append)
     rights.know_bot(BotKnown(BOT))
-    rights.see_roles(RolesSeen(GUILD, 1, ((GUILD, 0), (2, AUDIT)), ((BOT, (2,)),)))
+    rights.see_roles(RolesListed(GUILD, 1, ((GUILD, 0), (2, AUDIT)), ((BOT, (2,)),)))
     assert told == [GUILD]
-    rights.see_role(RoleSeen(GUILD, 2, AUDIT | 1 << 40))
-    rights.see_role(RoleSeen(GUILD, 3, AUDIT))
+    rights.see_role(RoleUpserted(GUILD, 2, AUDIT | 1 << 40))
+    rights.see_role(RoleUpserted(GUILD, 3, AUDIT))
     rights.see_member(MemberRoles(GUILD, 7, ()))
     assert told == [GUILD]
-    rights.see_role(RoleSeen(GUILD, 2, 0))
+    rights.see_role(RoleUpserted(GUILD, 2, 0))
     assert rights.lacks(GUILD, "view_audit_log")
     rights.see_member(MemberRoles(GUILD, BOT, (3,)))
     assert not rights.lacks(GUILD, "view_audit_log")
-    rights.lose_role(RoleGone(GUILD, 3))
+    rights.lose_role(RoleDeleted(GUILD, 3))
     assert rights.lacks(GUILD, "view_audit_log")
     assert told == [GUILD] * 4
 
@@ -92,8 +92,8 @@ _ROLE = st.integers(2, 5)
 _BITS = st.sampled_from([0, AUDIT, ADMIN, AUDIT | PERMISSIONS["view_channel"], 1 << 40])
 _STEPS = st.lists(
     st.one_of(
-        st.builds(RoleSeen, st.sampled_from([1, 9]), st.one_of(_ROLE, st.just(1), st.just(9)), _BITS),
-        st.builds(RoleGone, st.sampled_from([1, 9]), _ROLE),
+        st.builds(RoleUpserted, st.sampled_from([1, 9]), st.one_of(_ROLE, st.just(1), st.just(9)), _BITS),
+        st.builds(RoleDeleted, st.sampled_from([1, 9]), _ROLE),
         st.builds(MemberRoles, st.sampled_from([1, 9]), st.just(BOT), st.tuples(_ROLE, _ROLE)),
     ),
     max_size=40,
@@ -102,19 +102,19 @@ _STEPS = st.lists(
 
 @given(_STEPS)
 def test_after_any_changes_the_count_of_blind_guilds_is_that_of_a_fresh_look(
-    steps: list[RoleSeen | RoleGone | MemberRoles],
+    steps: list[RoleUpserted | RoleDeleted | MemberRoles],
 ) -> None:
     rights = Rights(CATALOGUE)
     rights.know_bot(BotKnown(BOT))
     roles: dict[int, dict[int, int]] = {1: {1: 0, 2: AUDIT}, 9: {9: AUDIT, 2: 0}}
     own: dict[int, tuple[int, ...]] = {1: (2,), 9: (2,)}
     for guild, held in roles.items():
-        rights.see_roles(RolesSeen(guild, 0, tuple(held.items()), ((BOT, own[guild]),)))
+        rights.see_roles(RolesListed(guild, 0, tuple(held.items()), ((BOT, own[guild]),)))
     for step in steps:
-        if isinstance(step, RoleSeen):
+        if isinstance(step, RoleUpserted):
             rights.see_role(step)
             roles[step.guild_id][step.role_id] = step.permissions
-        elif isinstance(step, RoleGone):
+        elif isinstance(step, RoleDeleted):
             rights.lose_role(step)
             roles[step.guild_id].pop(step.role_id, None)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.events.facts import ShardNews
+from exporter.events.facts import ShardStateChanged
 from exporter.state.shard_timeline import MAX_OPEN, SKEW_MS, Streams
 
 GUILD = 5 << 22
@@ -30,19 +30,19 @@ def test_a_replay_is_dated_by_what_told_its_time_last(streams: Streams, clock: M
     streams.date(0, NOW)
     clock.advance(60)
     received = NOW + 60_000
-    streams.take(ShardNews(0, "lost"))
-    streams.take(ShardNews(0, "resuming"))
+    streams.take(ShardStateChanged(0, "lost"))
+    streams.take(ShardStateChanged(0, "resuming"))
     assert streams.date(0, received) == NOW
     streams.learn(0, NOW + 20_000)
     assert streams.date(0, received) == NOW + 20_000
     streams.learn(0, NOW + 10_000)
     assert streams.date(0, received) == NOW + 20_000
-    streams.take(ShardNews(0, "settled"))
+    streams.take(ShardStateChanged(0, "settled"))
     assert streams.date(0, received) == received
 
 
 def test_nothing_in_a_replay_lies_in_the_future(streams: Streams) -> None:
-    streams.take(ShardNews(0, "resuming"))
+    streams.take(ShardStateChanged(0, "resuming"))
     streams.learn(0, NOW + 999_999)
     assert streams.date(0, NOW) == NOW
 
@@ -51,36 +51,36 @@ def test_what_was_before_its_session_began_is_told_only_in_passing(
     streams: Streams, clock: ManualClock
 ) -> None:
     assert not streams.predates(GUILD, NOW - 1)
-    streams.take(ShardNews(0, "identifying"))
-    streams.take(ShardNews(0, "settled"))
+    streams.take(ShardStateChanged(0, "identifying"))
+    streams.take(ShardStateChanged(0, "settled"))
     assert streams.predates(GUILD, NOW - 1)
     assert not streams.predates(GUILD, NOW)
     clock.advance(60)
-    streams.take(ShardNews(0, "lost"))
-    streams.take(ShardNews(0, "resuming"))
-    streams.take(ShardNews(0, "settled"))
+    streams.take(ShardStateChanged(0, "lost"))
+    streams.take(ShardStateChanged(0, "resuming"))
+    streams.take(ShardStateChanged(0, "settled"))
     assert not streams.predates(GUILD, NOW + 30_000), "a resumed session tells of what was missed, too"
 
 
 def test_another_shard_s_replay_changes_nothing(streams: Streams) -> None:
-    streams.take(ShardNews(1, "resuming"))
+    streams.take(ShardStateChanged(1, "resuming"))
     assert streams.date(0, NOW + 7) == NOW + 7
 
 
 @pytest.mark.parametrize("state", ["lost", "resuming"])
 def test_a_guild_is_silent_from_the_loss_until_the_replay_is_over(streams: Streams, state: str) -> None:
-    streams.take(ShardNews(0, "lost"))
-    streams.take(ShardNews(0, state))
+    streams.take(ShardStateChanged(0, "lost"))
+    streams.take(ShardStateChanged(0, state))
     assert streams.is_silent(GUILD)
-    streams.take(ShardNews(0, "settled"))
+    streams.take(ShardStateChanged(0, "settled"))
     assert not streams.is_silent(GUILD)
 
 
 def test_silence_is_of_the_guild_s_own_shard(streams: Streams) -> None:
     streams.shards = 3
-    streams.take(ShardNews(0, "lost"))
+    streams.take(ShardStateChanged(0, "lost"))
     assert not streams.is_silent(GUILD)
-    streams.take(ShardNews(5 % 3, "lost"))
+    streams.take(ShardStateChanged(5 % 3, "lost"))
     assert streams.is_silent(GUILD)
 
 
@@ -94,7 +94,7 @@ def test_a_shard_is_heard_up_to_the_look_before_its_last_sign_of_life(
     clock.advance(50)
     streams.look()
     assert streams.heard == 0
-    streams.take(ShardNews(0, "heard"))
+    streams.take(ShardStateChanged(0, "heard"))
     streams.look()
     assert streams.heard == 51_000
 
@@ -103,7 +103,7 @@ def test_a_replay_is_no_sign_of_life(streams: Streams, clock: ManualClock) -> No
     streams.date(0, NOW)
     streams.look()
     clock.advance(30)
-    streams.take(ShardNews(0, "resuming"))
+    streams.take(ShardStateChanged(0, "resuming"))
     streams.date(0, clock.now_ms())
     streams.look()
     assert streams.heard == 0
@@ -134,8 +134,8 @@ def test_before_any_message_a_moment_is_that_of_receipt(streams: Streams) -> Non
 def test_in_a_replay_only_messages_tell_when_it_was(streams: Streams, clock: ManualClock) -> None:
     streams.pass_message(0, NOW, NOW)
     clock.advance(60)
-    streams.take(ShardNews(0, "lost"))
-    streams.take(ShardNews(0, "resuming"))
+    streams.take(ShardStateChanged(0, "lost"))
+    streams.take(ShardStateChanged(0, "resuming"))
     moment = streams.moment(GUILD, NOW)
     assert moment.holds(NOW + 60_000)
     streams.pass_message(0, NOW + 30_000, NOW + 60_000)

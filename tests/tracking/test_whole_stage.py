@@ -234,8 +234,8 @@ async def test_nothing_is_counted_of_who_opted_out_whichever_way_it_is_told(
     await pass_time(site, pipeline, 15)
     pipeline.refresh()
     counted = {
-        f"{slot.measure}/{slot.value}": amounts
-        for slot, amounts in pipeline._aggregate.totals.items()
+        f"{series.measure}/{series.value}": amounts
+        for series, amounts in pipeline._aggregate.totals.items()
         if any(amounts.values())
     }
     assert counted == {"reactions/normal": {GUILD: 1}}, "by 77, to a message of one who opted out"
@@ -296,8 +296,8 @@ async def test_a_switch_decides_what_is_counted(
         site.feed(pipeline, dispatch, payload(dispatch, case))
         pipeline.refresh()
         totals = {
-            f"{slot.measure}/{slot.value}": sum(guilds.values())
-            for slot, guilds in pipeline._aggregate.totals.items()
+            f"{series.measure}/{series.value}": sum(guilds.values())
+            for series, guilds in pipeline._aggregate.totals.items()
         }
         assert totals.get(measure, 0) == on
 

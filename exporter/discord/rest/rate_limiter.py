@@ -13,7 +13,7 @@ from http import HTTPStatus
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.rest_request import RequestKind, RestRequest
 
 MOST_REFUSALS: Final = 2_000
 """In ten minutes: a fifth of what Discord takes, since the bot's other processes share the address."""
@@ -37,7 +37,7 @@ class Allowance:
         self._spacing = 1 / rate
         self._clock = clock
         self._next = clock.monotonic()
-        self._refused: dict[tuple[int, Kind], tuple[float, int]] = {}
+        self._refused: dict[tuple[int, RequestKind], tuple[float, int]] = {}
         self._refusals: deque[float] = deque(maxlen=MOST_REFUSALS)
 
     def wait(self) -> float:
@@ -52,7 +52,7 @@ class Allowance:
         """Note a request that leaves now."""
         self._next = max(self._next, self._clock.monotonic()) + self._spacing
 
-    def refusal(self, inquiry: Inquiry) -> int:
+    def refusal(self, inquiry: RestRequest) -> int:
         """The status that still stands for such a question; 0 if it may be asked."""
         place = (inquiry.guild_id, inquiry.kind)
         found = self._refused.get(place)
@@ -66,10 +66,10 @@ class Allowance:
 
     def forgive(self, guild_id: int) -> None:
         """Forget what a guild refused: what the bot may do there has changed."""
-        for kind in Kind:
+        for kind in RequestKind:
             self._refused.pop((guild_id, kind), None)
 
-    def learn(self, inquiry: Inquiry, status: int) -> None:
+    def learn(self, inquiry: RestRequest, status: int) -> None:
         """Note how Discord answered."""
         now = self._clock.monotonic()
         if status in _INVALID:

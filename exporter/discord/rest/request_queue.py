@@ -15,14 +15,14 @@ from dataclasses import dataclass
 
 import msgspec
 
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.rest_request import RequestKind, RestRequest
 
 
 @dataclass(frozen=True, slots=True)
 class Turn:
     """A question, and how often it has been put to Discord in vain."""
 
-    inquiry: Inquiry
+    inquiry: RestRequest
     failures: int = 0
 
 
@@ -32,7 +32,7 @@ class _Lane:
     __slots__ = ("_kinds",)
 
     def __init__(self) -> None:
-        self._kinds: dict[Kind, dict[int, deque[Turn]]] = {}
+        self._kinds: dict[RequestKind, dict[int, deque[Turn]]] = {}
 
     def push(self, turn: Turn) -> None:
         guilds = self._kinds.setdefault(turn.inquiry.kind, {})
@@ -53,7 +53,7 @@ class _Lane:
             self._kinds[kind] = guilds
         return turn
 
-    def remove(self, inquiry: Inquiry) -> None:
+    def remove(self, inquiry: RestRequest) -> None:
         guilds = self._kinds[inquiry.kind]
         waiting = guilds[inquiry.guild_id]
         waiting.remove(next(turn for turn in waiting if turn.inquiry == inquiry))
@@ -70,7 +70,7 @@ class FairQueue:
         self._room = room
         self._urgent = _Lane()
         self._patient = _Lane()
-        self._waiting: dict[Inquiry, Inquiry] = {}
+        self._waiting: dict[RestRequest, RestRequest] = {}
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -80,7 +80,7 @@ class FairQueue:
         """Whether there is no room for another."""
         return len(self._waiting) >= self._room
 
-    def merge(self, inquiry: Inquiry) -> bool:
+    def merge(self, inquiry: RestRequest) -> bool:
         """Whether an equal question waits already; it becomes urgent if this one is."""
         waiting = self._waiting.get(_essence(inquiry))
         if waiting is None:
@@ -104,5 +104,5 @@ class FairQueue:
         return turn
 
 
-def _essence(inquiry: Inquiry) -> Inquiry:
+def _essence(inquiry: RestRequest) -> RestRequest:
     return msgspec.structs.replace(inquiry, urgent=False) if inquiry.urgent else inquiry

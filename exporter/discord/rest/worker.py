@@ -1,6 +1,6 @@
 """Puts the questions of the stages to Discord's REST API; the answers go to the intake as dispatches.
 
-    ask(Inquiry) ──queue, allowance──▶ GET … ──▶ intake("REST_<KIND>", Answer)
+    ask(RestRequest) ──queue, allowance──▶ GET … ──▶ intake("REST_<KIND>", Answer)
 
 disnake's client keeps Discord's limits per route and waits out a 429. Invariants: ``ask`` returns at once and
 never fails; each question is answered once, with status 0 where Discord was not reached or there was no room;
@@ -27,7 +27,7 @@ from exporter.discord.gateway.frame_reader import Intake
 from exporter.discord.rest.client import describe_failure
 from exporter.discord.rest.rate_limiter import Allowance
 from exporter.discord.rest.request_queue import FairQueue, Turn
-from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -47,10 +47,10 @@ _BACKOFF: Final = 2.0
 _NO_ANSWER: Final = 0
 
 _PATHS: Final = {
-    Kind.AUDIT_LOG: "/guilds/{guild_id}/audit-logs",
-    Kind.INVITES: "/guilds/{guild_id}/invites",
-    Kind.VANITY: "/guilds/{guild_id}/vanity-url",
-    Kind.COUNTS: "/guilds/{guild_id}",
+    RequestKind.AUDIT_LOG: "/guilds/{guild_id}/audit-logs",
+    RequestKind.INVITES: "/guilds/{guild_id}/invites",
+    RequestKind.VANITY: "/guilds/{guild_id}/vanity-url",
+    RequestKind.COUNTS: "/guilds/{guild_id}",
 }
 
 _encode = msgspec.json.Encoder().encode
@@ -76,7 +76,7 @@ class Inquirer:
         self._under_way: list[Turn] = []
         self._postponed = 0
 
-    def ask(self, inquiry: Inquiry) -> None:
+    def ask(self, inquiry: RestRequest) -> None:
         """Put a question; see ``exporter.events.rest_request``."""
         self._telemetry.inquiries_asked.add(inquiry.kind)
         if self._queue.merge(inquiry):
@@ -176,17 +176,17 @@ class Inquirer:
     def _note_waiting(self) -> None:
         self._telemetry.inquiries_waiting.set(len(self._queue))
 
-    def _answer_soon(self, inquiry: Inquiry, status: int, outcome: str) -> None:
+    def _answer_soon(self, inquiry: RestRequest, status: int, outcome: str) -> None:
         # Not from within ``ask``: who asks is in the middle of something.
         asyncio.get_running_loop().call_soon(self._answer, inquiry, status, _NULL, outcome)
 
-    def _answer(self, inquiry: Inquiry, status: int, body: msgspec.Raw, outcome: str) -> None:
+    def _answer(self, inquiry: RestRequest, status: int, body: msgspec.Raw, outcome: str) -> None:
         self._telemetry.inquiries_answered.add(inquiry.kind, outcome)
         answer = msgspec.Raw(_encode(Answer(inquiry, status, body)))
         self._intake(inquiry.dispatch, answer, 0, self._clock.now_ms())
 
 
-async def _fetch(rest: HTTPClient, inquiry: Inquiry) -> msgspec.Raw:
+async def _fetch(rest: HTTPClient, inquiry: RestRequest) -> msgspec.Raw:
     """Discord's JSON.
 
     Raises:
@@ -200,10 +200,10 @@ async def _fetch(rest: HTTPClient, inquiry: Inquiry) -> msgspec.Raw:
     return msgspec.Raw(_encode(answer))
 
 
-def _query(inquiry: Inquiry) -> dict[str, str]:
-    if inquiry.kind is Kind.COUNTS:
+def _query(inquiry: RestRequest) -> dict[str, str]:
+    if inquiry.kind is RequestKind.COUNTS:
         return {"with_counts": "true"}
-    if inquiry.kind is not Kind.AUDIT_LOG:
+    if inquiry.kind is not RequestKind.AUDIT_LOG:
         return {}
     told = {"limit": inquiry.limit, "after": inquiry.after, "before": inquiry.before}
     told["action_type"] = inquiry.action_type

@@ -6,35 +6,41 @@ already is found out by the pipeline, which has memory.
 
 from typing import TypeAlias
 
-from exporter.events.facts.counting import Count, Person, Record, Slot
-from exporter.events.facts.guild_objects import Part, PartGone, PartSeen, PartsListed, Trait
+from exporter.events.facts.counting import Count, Person, Record, Series
+from exporter.events.facts.guild_objects import (
+    GuildObject,
+    GuildObjectDeleted,
+    GuildObjectsListed,
+    GuildObjectUpserted,
+    Trait,
+)
 from exporter.events.facts.guilds import (
-    ChannelGone,
-    ChannelSeen,
-    CountsRead,
-    GuildChanged,
-    GuildGone,
-    GuildSeen,
-    MemberMoved,
+    ChannelDeleted,
+    ChannelUpserted,
+    GuildCountsRead,
+    GuildDeleted,
+    GuildUpdated,
+    GuildUpserted,
+    MemberCountChanged,
 )
 from exporter.events.facts.invites import (
+    InviteCreated,
+    InviteDeleted,
     InviteKnown,
-    InviteLost,
-    InviteMade,
+    InviteRevoked,
     InvitesRead,
-    InviteTaken,
-    Joined,
+    MemberJoined,
 )
 from exporter.events.facts.moderation import (
     Action,
     AuditEntry,
     AuditPage,
-    MemberJoined,
-    MemberSilence,
-    MessageGone,
+    MembershipStarted,
+    MessageDeleted,
+    TimeoutState,
 )
-from exporter.events.facts.permissions import BotKnown, MemberRoles, RoleGone, RoleSeen, RolesSeen
-from exporter.events.facts.sessions import SessionStarted, ShardNews
+from exporter.events.facts.permissions import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
+from exporter.events.facts.sessions import SessionStarted, ShardStateChanged
 from exporter.events.facts.voice import VoiceState
 
 Fact: TypeAlias = (
@@ -44,32 +50,32 @@ Fact: TypeAlias = (
     | Action
     | AuditEntry
     | AuditPage
-    | MemberJoined
-    | MemberSilence
-    | MessageGone
+    | MembershipStarted
+    | TimeoutState
+    | MessageDeleted
     | VoiceState
     | SessionStarted
-    | ShardNews
-    | ChannelSeen
-    | ChannelGone
-    | GuildSeen
-    | GuildChanged
-    | GuildGone
-    | MemberMoved
-    | CountsRead
+    | ShardStateChanged
+    | ChannelUpserted
+    | ChannelDeleted
+    | GuildUpserted
+    | GuildUpdated
+    | GuildDeleted
+    | MemberCountChanged
+    | GuildCountsRead
     | BotKnown
-    | RolesSeen
-    | RoleSeen
-    | RoleGone
+    | RolesListed
+    | RoleUpserted
+    | RoleDeleted
     | MemberRoles
-    | PartSeen
-    | PartGone
-    | PartsListed
-    | InviteMade
-    | InviteLost
-    | InviteTaken
+    | GuildObjectUpserted
+    | GuildObjectDeleted
+    | GuildObjectsListed
+    | InviteCreated
+    | InviteDeleted
+    | InviteRevoked
     | InvitesRead
-    | Joined
+    | MemberJoined
 )
 
 
@@ -78,37 +84,37 @@ __all__ = [
     "AuditEntry",
     "AuditPage",
     "BotKnown",
-    "ChannelGone",
-    "ChannelSeen",
+    "ChannelDeleted",
+    "ChannelUpserted",
     "Count",
-    "CountsRead",
     "Fact",
-    "GuildChanged",
-    "GuildGone",
-    "GuildSeen",
+    "GuildCountsRead",
+    "GuildDeleted",
+    "GuildObject",
+    "GuildObjectDeleted",
+    "GuildObjectUpserted",
+    "GuildObjectsListed",
+    "GuildUpdated",
+    "GuildUpserted",
+    "InviteCreated",
+    "InviteDeleted",
     "InviteKnown",
-    "InviteLost",
-    "InviteMade",
-    "InviteTaken",
+    "InviteRevoked",
     "InvitesRead",
-    "Joined",
+    "MemberCountChanged",
     "MemberJoined",
-    "MemberMoved",
     "MemberRoles",
-    "MemberSilence",
-    "MessageGone",
-    "Part",
-    "PartGone",
-    "PartSeen",
-    "PartsListed",
+    "MembershipStarted",
+    "MessageDeleted",
     "Person",
     "Record",
-    "RoleGone",
-    "RoleSeen",
-    "RolesSeen",
+    "RoleDeleted",
+    "RoleUpserted",
+    "RolesListed",
+    "Series",
     "SessionStarted",
-    "ShardNews",
-    "Slot",
+    "ShardStateChanged",
+    "TimeoutState",
     "Trait",
     "VoiceState",
 ]

@@ -9,7 +9,7 @@ import msgspec
 from exporter.model import Json
 
 
-class Slot:
+class Series:
     """One (measure, label value) pair; compared by identity, being part of every key on the hot path."""
 
     __slots__ = ("measure", "value")
@@ -19,25 +19,25 @@ class Slot:
         self.value = value
 
     def __repr__(self) -> str:
-        return f"Slot({self.measure!r}, {self.value!r})"
+        return f"Series({self.measure!r}, {self.value!r})"
 
 
 class Count(msgspec.Struct, frozen=True, gc=False):
     """An amount to add to one measure.
 
-    ``once`` names the occurrence where Discord may report it repeatedly; a repeated one is not added again.
+    ``dedup_key`` names the occurrence where Discord may report it repeatedly; a repeated one is not added.
     ``name`` is the member's name where the dispatch told it. ``person`` is whose doing it is where it is not
     booked on them: it is not counted if they opted out. ``until`` is when something that lasted ended.
     """
 
-    slot: Slot
+    series: Series
     guild_id: int
     at: int
     channel_id: int = 0
     user_id: int = 0
     emoji: str = ""
     amount: int = 1
-    once: tuple[int, int] | None = None
+    dedup_key: tuple[int, int] | None = None
     name: str = ""
     person: int = 0
     until: int = 0

@@ -11,7 +11,7 @@ Trait: TypeAlias = bool | int | str | None
 """The value of one field of a part."""
 
 
-class Part(msgspec.Struct, frozen=True):
+class GuildObject(msgspec.Struct, frozen=True):
     """A role, channel, thread, emoji or sticker; ``traits`` are the fields whose changes are told."""
 
     kind: str
@@ -19,7 +19,7 @@ class Part(msgspec.Struct, frozen=True):
     traits: Mapping[str, Trait]
 
 
-class PartSeen(msgspec.Struct, frozen=True):
+class GuildObjectUpserted(msgspec.Struct, frozen=True):
     """A part of a guild was ``made``, or ``changed``, or merely came into sight (``shown``).
 
     ``maker_id`` is who made it, where the dispatch says so.
@@ -27,12 +27,12 @@ class PartSeen(msgspec.Struct, frozen=True):
 
     guild_id: int
     at: int
-    part: Part
+    part: GuildObject
     news: str
     maker_id: int = 0
 
 
-class PartGone(msgspec.Struct, frozen=True):
+class GuildObjectDeleted(msgspec.Struct, frozen=True):
     """A part of a guild was deleted."""
 
     guild_id: int
@@ -41,11 +41,11 @@ class PartGone(msgspec.Struct, frozen=True):
     part_id: int
 
 
-class PartsListed(msgspec.Struct, frozen=True):
+class GuildObjectsListed(msgspec.Struct, frozen=True):
     """All parts of these kinds that a guild has; ``told`` if the list is news of a change."""
 
     guild_id: int
     at: int
     kinds: tuple[str, ...]
-    parts: tuple[Part, ...]
+    parts: tuple[GuildObject, ...]
     told: bool = False

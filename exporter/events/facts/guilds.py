@@ -7,7 +7,7 @@ import msgspec
 from exporter.events.facts.voice import VoiceState
 
 
-class ChannelSeen(msgspec.Struct, frozen=True):
+class ChannelUpserted(msgspec.Struct, frozen=True):
     """A channel or thread as it is now; a thread's activity is booked on ``parent_id``."""
 
     guild_id: int
@@ -17,14 +17,14 @@ class ChannelSeen(msgspec.Struct, frozen=True):
     parent_id: int = 0
 
 
-class ChannelGone(msgspec.Struct, frozen=True):
+class ChannelDeleted(msgspec.Struct, frozen=True):
     """A channel or thread was removed."""
 
     guild_id: int
     channel_id: int
 
 
-class GuildSeen(msgspec.Struct, frozen=True):
+class GuildUpserted(msgspec.Struct, frozen=True):
     """A guild, whole: after identify, after an outage, or because the bot was added."""
 
     guild_id: int
@@ -38,11 +38,11 @@ class GuildSeen(msgspec.Struct, frozen=True):
     premium_subscription_count: int
     joined_at: int
     afk_channel_id: int
-    channels: tuple[ChannelSeen, ...]
+    channels: tuple[ChannelUpserted, ...]
     voice_states: tuple[VoiceState, ...]
 
 
-class GuildChanged(msgspec.Struct, frozen=True):
+class GuildUpdated(msgspec.Struct, frozen=True):
     """A guild's settings after a change; what changed follows from what was known."""
 
     guild_id: int
@@ -56,7 +56,7 @@ class GuildChanged(msgspec.Struct, frozen=True):
     afk_channel_id: int
 
 
-class GuildGone(msgspec.Struct, frozen=True):
+class GuildDeleted(msgspec.Struct, frozen=True):
     """The bot lost sight of a guild: for good, or (``unavailable``) in an outage."""
 
     guild_id: int
@@ -64,14 +64,14 @@ class GuildGone(msgspec.Struct, frozen=True):
     unavailable: bool
 
 
-class MemberMoved(msgspec.Struct, frozen=True):
+class MemberCountChanged(msgspec.Struct, frozen=True):
     """Somebody joined (+1) or left (-1); keeps the member count true between syncs."""
 
     guild_id: int
     delta: int
 
 
-class CountsRead(msgspec.Struct, frozen=True):
+class GuildCountsRead(msgspec.Struct, frozen=True):
     """How many members a guild has and how many are online, as it was asked for; None where not told."""
 
     guild_id: int

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from exporter.events.facts.counting import Person
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 
 
 class InviteKnown(msgspec.Struct, frozen=True, array_like=True):
@@ -20,21 +20,21 @@ class InviteKnown(msgspec.Struct, frozen=True, array_like=True):
     vanity: bool = False
 
 
-class InviteMade(msgspec.Struct, frozen=True):
+class InviteCreated(msgspec.Struct, frozen=True):
     """An invite was made."""
 
     guild_id: int
     invite: InviteKnown
 
 
-class InviteLost(msgspec.Struct, frozen=True):
+class InviteDeleted(msgspec.Struct, frozen=True):
     """An invite is gone: taken back, or used up."""
 
     guild_id: int
     code: str
 
 
-class InviteTaken(msgspec.Struct, frozen=True):
+class InviteRevoked(msgspec.Struct, frozen=True):
     """Somebody took an invite back."""
 
     guild_id: int
@@ -44,13 +44,13 @@ class InviteTaken(msgspec.Struct, frozen=True):
 class InvitesRead(msgspec.Struct, frozen=True):
     """An answer about invites or a guild's own address; ``status`` is that of HTTP, 0 for no usable one."""
 
-    inquiry: Inquiry
+    inquiry: RestRequest
     at: int
     status: int
     invites: tuple[InviteKnown, ...] = ()
 
 
-class Joined(msgspec.Struct, frozen=True):
+class MemberJoined(msgspec.Struct, frozen=True):
     """Somebody joined, by a way nobody tells; ``at`` is the moment of the join's own record."""
 
     guild_id: int

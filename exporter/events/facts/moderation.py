@@ -7,14 +7,14 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.events.facts.counting import Person
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 from exporter.model import Json
 
 
 class Action(msgspec.Struct, frozen=True):
     """Something was done to a person: a ban, an unban, a departure. Who did it is not in the dispatch.
 
-    ``once`` names the occurrence where the dispatch has a name for it.
+    ``dedup_key`` names the occurrence where the dispatch has a name for it.
     """
 
     type: str
@@ -23,7 +23,7 @@ class Action(msgspec.Struct, frozen=True):
     at: int
     target: Person
     data: Mapping[str, Json] = {}
-    once: str = ""
+    dedup_key: str = ""
 
 
 class AuditEntry(msgspec.Struct, frozen=True):
@@ -49,19 +49,19 @@ class AuditEntry(msgspec.Struct, frozen=True):
 
 
 class AuditPage(msgspec.Struct, frozen=True):
-    """Part of an audit log as it was asked for; ``status`` is that of HTTP, 0 if there was no answer.
+    """GuildObject of an audit log as it was asked for; ``status`` is that of HTTP, 0 if there was no answer.
 
     ``people`` are those the page itself names; ``size`` is how many entries it had, readable or not.
     """
 
-    inquiry: Inquiry
+    inquiry: RestRequest
     status: int
     entries: tuple[AuditEntry, ...] = ()
     people: tuple[Person, ...] = ()
     size: int = 0
 
 
-class MemberJoined(msgspec.Struct, frozen=True):
+class MembershipStarted(msgspec.Struct, frozen=True):
     """Since when somebody is a member again: what was done before was done in an earlier membership."""
 
     guild_id: int
@@ -69,7 +69,7 @@ class MemberJoined(msgspec.Struct, frozen=True):
     at: int
 
 
-class MemberSilence(msgspec.Struct, frozen=True):
+class TimeoutState(msgspec.Struct, frozen=True):
     """Until when a member is timed out, in ms; 0 for one who is not."""
 
     guild_id: int
@@ -78,7 +78,7 @@ class MemberSilence(msgspec.Struct, frozen=True):
     until: int
 
 
-class MessageGone(msgspec.Struct, frozen=True):
+class MessageDeleted(msgspec.Struct, frozen=True):
     """A message was deleted, by its author or by a moderator: Discord does not say."""
 
     guild_id: int

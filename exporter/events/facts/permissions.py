@@ -11,7 +11,7 @@ class BotKnown(msgspec.Struct, frozen=True):
     user_id: int
 
 
-class RolesSeen(msgspec.Struct, frozen=True):
+class RolesListed(msgspec.Struct, frozen=True):
     """All roles of a guild with what they permit, and which of them its bots have."""
 
     guild_id: int
@@ -20,7 +20,7 @@ class RolesSeen(msgspec.Struct, frozen=True):
     holders: tuple[tuple[int, tuple[int, ...]], ...]
 
 
-class RoleSeen(msgspec.Struct, frozen=True):
+class RoleUpserted(msgspec.Struct, frozen=True):
     """A role was made or changed; ``permissions`` are Discord's bits."""
 
     guild_id: int
@@ -28,7 +28,7 @@ class RoleSeen(msgspec.Struct, frozen=True):
     permissions: int
 
 
-class RoleGone(msgspec.Struct, frozen=True):
+class RoleDeleted(msgspec.Struct, frozen=True):
     """A role was removed."""
 
     guild_id: int

@@ -16,7 +16,7 @@ class SessionStarted(msgspec.Struct, frozen=True):
     shard: tuple[int, int] = (0, 1)
 
 
-class ShardNews(msgspec.Struct, frozen=True):
+class ShardStateChanged(msgspec.Struct, frozen=True):
     """What became of a shard's connection.
 
     ``lost``; ``identifying``, before a new session begins; ``resuming``, before the replay of what was

@@ -96,11 +96,11 @@ def timestamp_ns(start_ms: int, end_ms: int, position: int, salt: int) -> int:
     Raises:
         ValueError: the span is empty, or does not fit 64 bits of nanoseconds.
     """
-    slots = (end_ms - start_ms) * _NS_PER_MS // SLOT_NS
-    if slots < 1 or start_ms < 0 or end_ms > _MAX_MS:
+    series_of = (end_ms - start_ms) * _NS_PER_MS // SLOT_NS
+    if series_of < 1 or start_ms < 0 or end_ms > _MAX_MS:
         msg = f"no span of time: {start_ms} to {end_ms} ms"
         raise ValueError(msg)
-    return start_ms * _NS_PER_MS + position % slots * SLOT_NS + salt
+    return start_ms * _NS_PER_MS + position % series_of * SLOT_NS + salt
 
 
 @dataclass(slots=True)

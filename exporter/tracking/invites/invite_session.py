@@ -11,8 +11,8 @@ from collections import deque
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 
-from exporter.events.facts import InviteKnown, InvitesRead, Joined
-from exporter.events.rest_request import Kind
+from exporter.events.facts import InviteKnown, InvitesRead, MemberJoined
+from exporter.events.rest_request import RequestKind
 from exporter.tracking.invites.assignment import Finding
 from exporter.tracking.invites.inference import LATE_MS, SETTLE_MS, Arrival, Reading, infer, is_in
 
@@ -55,8 +55,8 @@ class Asked:
 
     serial: int
     since: int
-    wanted: tuple[Kind, ...]
-    answers: dict[Kind, InvitesRead] = field(default_factory=dict)
+    wanted: tuple[RequestKind, ...]
+    answers: dict[RequestKind, InvitesRead] = field(default_factory=dict)
 
     @property
     def found(self) -> dict[str, InviteKnown]:
@@ -68,7 +68,7 @@ class Asked:
 class Waiting:
     """Somebody who came; ``told`` if it need not be said how, though others' explanations depend on it."""
 
-    fact: Joined
+    fact: MemberJoined
     arrival: Arrival
     told: bool = False
 
@@ -106,14 +106,14 @@ class Visit:
         read_to = self.asked.since if self.asked is not None else self.read_to
         return [one for one in self.joins if one.arrival.told > read_to]
 
-    def join(self, fact: Joined, arrival: Arrival) -> bool:
+    def join(self, fact: MemberJoined, arrival: Arrival) -> bool:
         """Somebody came; whether they came apart from everybody else."""
         self.joins.append(Waiting(fact, arrival, told=not fact.person.user_id))
         alone = not self.recent or arrival.told - self.recent[-1] >= CALM_MS
         self.recent.append(arrival.told)
         return alone and not self._is_burst(arrival.told)
 
-    def precede(self, fact: Joined, arrival: Arrival) -> None:
+    def precede(self, fact: MemberJoined, arrival: Arrival) -> None:
         """Somebody came before the first reading, which may not count their use yet."""
         self.joins.append(Waiting(fact, arrival, told=True))
         del self.joins[:-MOST_OPEN]
@@ -171,7 +171,7 @@ class Visit:
                 faded.append(code)
         self.read_to = asked.since
         self.readings.append(Reading(asked.since, now, uses, used_up, tuple(faded)))
-        # Told at once: the second look has to be over before the next one comes.
+        # PendingAction at once: the second look has to be over before the next one comes.
         self.lacking = self._is_open(self.readings)
         if self.joins:
             self.known |= found
@@ -183,7 +183,7 @@ class Visit:
 
     # ------------------------------------------------------------------ what is decided
 
-    def decide(self, heard: int, *, sure: bool) -> Iterator[tuple[Joined, Finding]]:
+    def decide(self, heard: int, *, sure: bool) -> Iterator[tuple[MemberJoined, Finding]]:
         """What can be said for good; ``heard`` is up to when every dispatch has come."""
         readings = [
             _without(reading, self.taken)
@@ -202,7 +202,7 @@ class Visit:
 
     def _close_cases(
         self, readings: list[Reading], heard: int, *, sure: bool
-    ) -> Iterator[tuple[Joined, Finding]]:
+    ) -> Iterator[tuple[MemberJoined, Finding]]:
         """Tell and forget every case that nothing can change any more; ``readings`` are left without it."""
         done: set[int] = set()
         ended = 0
@@ -219,7 +219,9 @@ class Visit:
         self.joins = [one for index, one in enumerate(self.joins) if index not in done]
         del self.readings[:ended], readings[:ended]
 
-    def _hasten(self, readings: list[Reading], heard: int, *, sure: bool) -> Iterator[tuple[Joined, Finding]]:
+    def _hasten(
+        self, readings: list[Reading], heard: int, *, sure: bool
+    ) -> Iterator[tuple[MemberJoined, Finding]]:
         """Tell what is known of those whose own readings are there, though people have not stopped coming."""
         ripe = [one if heard - one.answered >= TAKEN_MS else _without(one, one.used_up) for one in readings]
         for case in infer([one.arrival for one in self.joins], ripe, sure=sure):

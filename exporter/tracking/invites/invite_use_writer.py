@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container, Mapping
 
-from exporter.events.facts import Count, InviteKnown, Joined, Record
+from exporter.events.facts import Count, InviteKnown, MemberJoined, Record
 from exporter.events.invites import USES
 from exporter.model import Json
 from exporter.tracking.invites.assignment import Confidence, Finding
@@ -32,15 +32,15 @@ class Uses:
         self._count = count
         self._opted_out = opted_out
 
-    def open(self, fact: Joined) -> None:
+    def open(self, fact: MemberJoined) -> None:
         """Somebody came: recorded at once, so that no crash takes the row along; amended when it is known."""
         self._write(fact, UNKNOWN, "unknown", None, amends=False)
 
-    def leave_unknown(self, fact: Joined) -> None:
+    def leave_unknown(self, fact: MemberJoined) -> None:
         """How somebody came, whose row is open, will not be known."""
         self._count(Count(USES["unknown"], fact.guild_id, fact.at))
 
-    def tell(self, fact: Joined, finding: Finding, known: Mapping[str, InviteKnown]) -> None:
+    def tell(self, fact: MemberJoined, finding: Finding, known: Mapping[str, InviteKnown]) -> None:
         """How somebody came whose row is open; ``known`` are the invites by code."""
         if len(finding.codes) > MAX_CANDIDATES:
             finding = Finding(Confidence.UNKNOWN)
@@ -50,13 +50,13 @@ class Uses:
             fact, finding, method, known.get(finding.codes[0]) if finding.codes else None, amends=True
         )
 
-    def tell_at_once(self, fact: Joined, finding: Finding, method: str) -> None:
+    def tell_at_once(self, fact: MemberJoined, finding: Finding, method: str) -> None:
         """How somebody came where no reading is needed to say so."""
         self._count(Count(USES[method], fact.guild_id, fact.at))
         self._write(fact, finding, method, None, amends=False)
 
     def _write(
-        self, fact: Joined, finding: Finding, method: str, invite: InviteKnown | None, *, amends: bool
+        self, fact: MemberJoined, finding: Finding, method: str, invite: InviteKnown | None, *, amends: bool
     ) -> None:
         person = fact.person
         sole = len(finding.codes) == 1 and finding.confidence is not Confidence.AMBIGUOUS

@@ -17,15 +17,15 @@ import msgspec
 
 from exporter.events.facts import (
     Count,
+    InviteCreated,
+    InviteDeleted,
     InviteKnown,
-    InviteLost,
-    InviteMade,
+    InviteRevoked,
     InvitesRead,
-    InviteTaken,
-    Joined,
+    MemberJoined,
     Record,
 )
-from exporter.events.rest_request import Ask, Inquiry, Kind
+from exporter.events.rest_request import Ask, RequestKind, RestRequest
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
 from exporter.tracking.invites.invite_session import Asked, Visit
 from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, Uses
@@ -112,7 +112,7 @@ class InviteTracker:
         self._unread.pop(guild_id, None)
         self._visits.pop(guild_id, None)
 
-    def make(self, fact: InviteMade) -> None:
+    def make(self, fact: InviteCreated) -> None:
         """An invite was made."""
         packed = self._packed.get(fact.guild_id)
         if packed is None:
@@ -124,17 +124,17 @@ class InviteTracker:
         if (visit := self._visits.get(fact.guild_id)) is not None:
             visit.made[fact.invite.code] = None
 
-    def lose(self, fact: InviteLost, now: int) -> None:
+    def lose(self, fact: InviteDeleted, now: int) -> None:
         """An invite is gone; until it is clear whether somebody used it up, it is remembered."""
         if fact.guild_id in self._packed:
             self._visit(fact.guild_id).lost[fact.code] = now
 
-    def take_back(self, fact: InviteTaken) -> None:
+    def take_back(self, fact: InviteRevoked) -> None:
         """Somebody took an invite back: it was not used up."""
         if fact.guild_id in self._packed:
             self._visit(fact.guild_id).taken[fact.code] = None
 
-    def join(self, fact: Joined, now: int, since: int | None = None) -> None:
+    def join(self, fact: MemberJoined, now: int, since: int | None = None) -> None:
         """Somebody came, after ``since``: a replay tells of what happened long before.
 
         Of somebody without an id nothing is said; their use is not to be taken for another's.
@@ -194,12 +194,18 @@ class InviteTracker:
         if self._ask is None:
             return
         self._serial += 1
-        wanted = (Kind.INVITES, Kind.VANITY) if self._has_vanity(guild_id) else (Kind.INVITES,)
+        wanted = (
+            (RequestKind.INVITES, RequestKind.VANITY)
+            if self._has_vanity(guild_id)
+            else (RequestKind.INVITES,)
+        )
         visit.asked = Asked(self._serial, now, wanted)
         visit.last_asked = now
         visit.made.clear()
         for kind in wanted:
-            self._ask(Inquiry(kind, guild_id, urgent=bool(visit.joins), purpose=f"{PURPOSE}:{self._serial}"))
+            self._ask(
+                RestRequest(kind, guild_id, urgent=bool(visit.joins), purpose=f"{PURPOSE}:{self._serial}")
+            )
 
     def _fail(self, guild_id: int, visit: Visit, status: int, now: int) -> None:
         visit.asked = None

@@ -19,7 +19,7 @@ from typing import Final, TypeAlias
 
 from exporter.checkpoint.journal import SavedLevel
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import Count, Record, Slot
+from exporter.events.facts import Count, Record, Series
 from exporter.events.levels import LEVEL_UP, LEVEL_UPS, XP, XP_GAIN
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS
@@ -87,17 +87,17 @@ class Levels:
         self._newest: dict[Member, int] = {}
         self._cooldown = round(config.cooldown * 1000)
         on = not catalogue.events.keys().isdisjoint({XP_GAIN, LEVEL_UP})
-        self.earners: dict[Slot, Callable[[Standing, Count], int]] = {}
+        self.earners: dict[Series, Callable[[Standing, Count], int]] = {}
         if on:
             self.earners[MESSAGES["human"]] = self._earn_by_message
-            self.earners |= dict.fromkeys(REACTIONS.slots.values(), self._earn_by_reaction)
+            self.earners |= dict.fromkeys(REACTIONS.series_of.values(), self._earn_by_reaction)
             self.earners |= {SECONDS[state]: self._earn_by_voice for state in _TALKING}
 
     # ------------------------------------------------------------------ what is earned
 
     def take(self, count: Count) -> Iterator[Count | Record]:
         """Take what was counted; yields what it earned, and the levels reached by that."""
-        earn = self.earners.get(count.slot)
+        earn = self.earners.get(count.series)
         if earn is None or not count.user_id:
             return
         member = (count.guild_id, count.user_id)
@@ -110,7 +110,7 @@ class Levels:
         if gained:
             before = self._curve.level(standing.xp)
             standing.xp += gained
-            yield Count(XP.slot, count.guild_id, count.at, user_id=count.user_id, amount=gained)
+            yield Count(XP.series, count.guild_id, count.at, user_id=count.user_id, amount=gained)
             for level in range(before + 1, self._curve.level(standing.xp) + 1):
                 yield from self._reach(count, level, standing.xp)
 
@@ -120,7 +120,7 @@ class Levels:
         name = self._name_of(count.user_id)
         data = {"user_id": count.user_id, "username": name, "level": level, "xp": xp}
         yield Record(LEVEL_UP, count.guild_id, count.at, key, data, count.user_id)
-        yield Count(LEVEL_UPS.slot, count.guild_id, count.at, person=count.user_id)
+        yield Count(LEVEL_UPS.series, count.guild_id, count.at, person=count.user_id)
 
     def _earn_by_message(self, standing: Standing, count: Count) -> int:
         if count.at < standing.message_at + self._cooldown:

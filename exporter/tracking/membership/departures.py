@@ -14,7 +14,7 @@ from typing import Protocol
 
 from exporter.checkpoint.begun import BegunRows
 from exporter.checkpoint.journal import SavedDeparture, SavedPrune
-from exporter.events.facts import Action, AuditEntry, Count, MemberJoined, Person, Record
+from exporter.events.facts import Action, AuditEntry, Count, MembershipStarted, Person, Record
 from exporter.events.members import LEAVES
 from exporter.model import Json
 from exporter.state.shard_timeline import Moment
@@ -101,7 +101,7 @@ class Departures:
         self._begun.depart(self._saved(departure))
         return departure
 
-    def join(self, fact: MemberJoined, now: int) -> None:
+    def join(self, fact: MembershipStarted, now: int) -> None:
         """A new membership begins."""
         case = self._case((fact.guild_id, fact.user_id), now)
         remember(case.joined, (self._next(), fact.at))

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from exporter.checkpoint.journal import SavedGroup
 from exporter.events.audit import GROUPED
 from exporter.events.facts import AuditEntry, AuditPage
-from exporter.events.rest_request import Ask, Inquiry, Kind
+from exporter.events.rest_request import Ask, RequestKind, RestRequest
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
 
 PURPOSE = "count"
@@ -175,8 +175,13 @@ class Groups:
         watch.awaited = now + ANSWER_MS
         after = min(watch.groups, default=1) - 1
         self._ask(
-            Inquiry(
-                Kind.AUDIT_LOG, guild_id, urgent=True, purpose=PURPOSE, after=after, action_type=action_type
+            RestRequest(
+                RequestKind.AUDIT_LOG,
+                guild_id,
+                urgent=True,
+                purpose=PURPOSE,
+                after=after,
+                action_type=action_type,
             )
         )
 

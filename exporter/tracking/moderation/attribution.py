@@ -18,10 +18,10 @@ from exporter.events.facts import (
     AuditEntry,
     AuditPage,
     Count,
-    MemberJoined,
-    MemberSilence,
-    MessageGone,
+    MembershipStarted,
+    MessageDeleted,
     Record,
+    TimeoutState,
 )
 from exporter.events.moderation import ENTRY_CREATE
 from exporter.events.rest_request import Ask
@@ -31,7 +31,7 @@ from exporter.tracking.membership.departures import Departures
 from exporter.tracking.membership.evidence import Departure
 from exporter.tracking.moderation.aggregated_entries import PURPOSE as COUNT_PURPOSE
 from exporter.tracking.moderation.aggregated_entries import Groups
-from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog, Told, saved
+from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog, PendingAction, saved
 from exporter.tracking.moderation.lookups import PURPOSE as UNEXPLAINED_PURPOSE
 from exporter.tracking.moderation.lookups import Fate, LookUps, Miss
 from exporter.tracking.moderation.timeouts import Timeouts
@@ -79,7 +79,7 @@ class Attribution:
         self._timeouts = Timeouts(
             self._log, self._lookups, lambda guild_id: behind(guild_id) or streams.is_silent(guild_id)
         )
-        self._misses: dict[Told | Departure, Miss] = {}
+        self._misses: dict[PendingAction | Departure, Miss] = {}
 
     def _waits(self, departure: Departure) -> bool:
         miss = self._misses.get(departure)
@@ -127,7 +127,7 @@ class Attribution:
             return
         if not entry.action or (entry.action in _REMOVALS and not entry.target_id):
             return
-        if entry.action in STRUCTURE.slots:
+        if entry.action in STRUCTURE.series_of:
             changed = self._structure.enter(entry, now, recovered=recovered)
             if changed is not None:
                 self._explain(changed)
@@ -150,7 +150,7 @@ class Attribution:
             self._log.recount(entry)
             self._groups.enter(entry, now)
 
-    def _explain(self, told: Told) -> None:
+    def _explain(self, told: PendingAction) -> None:
         miss = self._misses.pop(told, None)
         if miss is not None:
             self._lookups.find(miss)
@@ -162,15 +162,15 @@ class Attribution:
         elif page.inquiry.purpose == UNEXPLAINED_PURPOSE:
             self._lookups.answer(page, now)
 
-    def join(self, fact: MemberJoined, now: int) -> None:
+    def join(self, fact: MembershipStarted, now: int) -> None:
         """Somebody is a member again."""
         self._departures.join(fact, now)
 
-    def silence(self, fact: MemberSilence, now: int) -> None:
+    def silence(self, fact: TimeoutState, now: int) -> None:
         """A member's timeout as it stands."""
         self._timeouts.update(fact, now)
 
-    def lose_message(self, fact: MessageGone, now: int) -> None:
+    def lose_message(self, fact: MessageDeleted, now: int) -> None:
         """A message was deleted by somebody."""
         self._groups.happen(fact.guild_id, MESSAGE_DELETE, fact.channel_id, fact.at, now)
 
@@ -242,7 +242,7 @@ class Attribution:
         for prune in known.prunes:
             self._departures.restore_prune(prune, now)
         for item in known.actions:
-            told = Told(
+            told = PendingAction(
                 item.key,
                 item.kind,
                 item.guild_id,
@@ -252,7 +252,7 @@ class Attribution:
                 item.entry,
                 seen=item.entry is None,
                 undone=item.entry is None,  # for all that is known
-                once=item.once,
+                dedup_key=item.dedup_key,
             )
             log = self._structure if item.kind in STRUCTURE_TYPES else self._log
             log.restore((item.guild_id, item.action, item.target_id), told)
@@ -262,7 +262,7 @@ RESTORED_MS = 600_000
 """How long an action of the process before waits for its entry: as long as catching up may take."""
 
 
-def _is_over(thing: Told | Departure, now: int) -> bool:
+def _is_over(thing: PendingAction | Departure, now: int) -> bool:
     """Whether nothing can be made of an explanation any more."""
     return thing.decided if isinstance(thing, Departure) else thing.deadline <= now
 

@@ -50,7 +50,7 @@ _Place = tuple[int, str, int]
 
 
 @dataclass(slots=True, eq=False)
-class Told:
+class PendingAction:
     """One action as far as it is known.
 
     ``seen`` says that its dispatch came; ``undone`` that the opposite was done since, so that the same
@@ -66,14 +66,14 @@ class Told:
     entry: AuditEntry | None = None
     seen: bool = False
     undone: bool = False
-    once: str = ""
+    dedup_key: str = ""
 
 
-def saved(place: tuple[int, str, int], told: Told) -> SavedAction:
+def saved(place: tuple[int, str, int], told: PendingAction) -> SavedAction:
     """An action for the journal; ``place`` is its guild, what was done, and to whom."""
     entry = None if told.seen else told.entry
     return SavedAction(
-        told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.once, entry
+        told.guild_id, place[1], told.target_id, told.at, told.key, told.kind, told.dedup_key, entry
     )
 
 
@@ -99,10 +99,10 @@ class ActionLog:
         self._name_of = name_of
         self._types = types
         self._entries: dict[int, int] = {}
-        self._open: dict[_Place, list[Told]] = {}
-        self._entered: deque[tuple[_Place, Told]] = deque()
-        self._dispatches: deque[tuple[_Place, Told]] = deque()
-        self._restored: deque[tuple[_Place, Told]] = deque()
+        self._open: dict[_Place, list[PendingAction]] = {}
+        self._entered: deque[tuple[_Place, PendingAction]] = deque()
+        self._dispatches: deque[tuple[_Place, PendingAction]] = deque()
+        self._restored: deque[tuple[_Place, PendingAction]] = deque()
 
     # ------------------------------------------------------------------ rows
 
@@ -120,7 +120,7 @@ class ActionLog:
         if kind not in self._types:
             return
         self.record(Record(kind, guild_id, at, key, {"action": action, **data}, target_id), False)
-        if action in ACTIONS.slots:
+        if action in ACTIONS.series_of:
             self.count(Count(ACTIONS[action], guild_id, at))
 
     def begin_unknown(
@@ -135,15 +135,15 @@ class ActionLog:
     ) -> None:
         """A timeout known from its effect only; the entry that sets the same end may still be read."""
         self.begin(action, guild_id, at, key, data, target_id)
-        told = Told(
+        told = PendingAction(
             *(key, ENTRY_CREATE, guild_id, at, now + UNMATCHED_MS, target_id),
             seen=True,
-            once=str(data["until"] or 0),
+            dedup_key=str(data["until"] or 0),
         )
         self._keep((guild_id, action, target_id), told, self._dispatches)
         self._begun.act(saved((guild_id, action, target_id), told))
 
-    def amend(self, told: Told, data: Mapping[str, Json]) -> None:
+    def amend(self, told: PendingAction, data: Mapping[str, Json]) -> None:
         """Tell more of an action that has its row."""
         self.record(Record(told.kind, told.guild_id, told.at, told.key, data, told.target_id), True)
 
@@ -176,7 +176,7 @@ class ActionLog:
             record = Record(kind, entry.guild_id, entry.at, key, entry.details, entry.target_id)
             self.record(record, True)
 
-    def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> Told:
+    def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> PendingAction:
         """A row for an entry not known yet, or the row of the dispatch that told of the same action."""
         place = (entry.guild_id, entry.action, entry.target_id)
         told = self._find_dispatched(place, entry)
@@ -195,7 +195,7 @@ class ActionLog:
                 data["recovered"] = True
             self.begin(entry.action, entry.guild_id, entry.at, key, data, entry.target_id)
             kind = TYPE_OF_ACTION.get(entry.action, ENTRY_CREATE)
-            told = Told(key, kind, entry.guild_id, entry.at, now + WINDOW_MS, entry.target_id, entry)
+            told = PendingAction(key, kind, entry.guild_id, entry.at, now + WINDOW_MS, entry.target_id, entry)
             # The process before may have begun the row, and then its dispatch is awaited already.
             if kind != ENTRY_CREATE and all(other.key != key for other in self._open.get(place, ())):
                 self._keep(place, told, self._entered)
@@ -204,7 +204,7 @@ class ActionLog:
             opposite.undone |= opposite.at < entry.at
         return told
 
-    def _find_dispatched(self, place: _Place, entry: AuditEntry) -> Told | None:
+    def _find_dispatched(self, place: _Place, entry: AuditEntry) -> PendingAction | None:
         """The open dispatch an entry belongs to: the nearest in time among those it can belong to.
 
         One whose opposite has been done since is passed over for an entry made later: it belongs to the next.
@@ -215,26 +215,26 @@ class ActionLog:
             if told.entry is None
             and (not told.undone or entry.at <= told.at + SLACK_MS)
             and (place[1] in _OPPOSITE or abs(entry.at - told.at) <= WINDOW_MS)
-            and (told.kind != ENTRY_CREATE or told.once == str(entry.until))
+            and (told.kind != ENTRY_CREATE or told.dedup_key == str(entry.until))
         ]
         return min(waiting, key=lambda told: abs(told.at - entry.at), default=None)
 
     # ------------------------------------------------------------------ dispatches
 
-    def act(self, action: Action, now: int) -> Told | None:
+    def act(self, action: Action, now: int) -> PendingAction | None:
         """Take what a dispatch tells; returns the action if it is a new one, or its entry came first."""
         target_id = action.target.user_id
         place = (action.guild_id, action.action, target_id)
         known = self._open.get(place, [])
-        if action.once and any(told.once == action.once for told in known):
+        if action.dedup_key and any(told.dedup_key == action.dedup_key for told in known):
             return None
         unseen = [told for told in known if not told.seen]
         if unseen:
             told = min(unseen, key=lambda told: abs(told.at - action.at))
             # The order of dispatches is the true one: its opposite, if it was done, is told of after it.
-            told.seen, told.undone, told.once = True, False, action.once
+            told.seen, told.undone, told.dedup_key = True, False, action.dedup_key
             self.amend(told, {"target_username": action.target.name or None, **action.data})
-        elif not action.once and known and not known[-1].undone:
+        elif not action.dedup_key and known and not known[-1].undone:
             return None
         else:
             told = self._dispatched(place, action, now)
@@ -242,19 +242,19 @@ class ActionLog:
             opposite.undone = True
         return told
 
-    def _dispatched(self, place: _Place, action: Action, now: int) -> Told:
+    def _dispatched(self, place: _Place, action: Action, now: int) -> PendingAction:
         target_id = action.target.user_id
-        key = f"{action.action}:{action.guild_id}:{target_id}:{action.once or action.at}"
+        key = f"{action.action}:{action.guild_id}:{target_id}:{action.dedup_key or action.at}"
         data: dict[str, Json] = {
             "target_user_id": target_id,
             "target_username": action.target.name or self._name_of(target_id),
             **action.data,
         }
         self.begin(action.action, action.guild_id, action.at, key, data, target_id)
-        told = Told(
+        told = PendingAction(
             *(key, action.type, action.guild_id, action.at, now + UNMATCHED_MS, target_id),
             seen=True,
-            once=action.once,
+            dedup_key=action.dedup_key,
         )
         self._keep(place, told, self._dispatches)
         self._begun.act(saved(place, told))
@@ -262,12 +262,12 @@ class ActionLog:
 
     # ------------------------------------------------------------------ memory
 
-    def unexplained(self) -> Iterator[tuple[_Place, Told]]:
+    def unexplained(self) -> Iterator[tuple[_Place, PendingAction]]:
         """Actions whose entry, or dispatch, has not come, with their place."""
         known = (*self._restored, *self._dispatches, *self._entered)
         return ((place, told) for place, told in known if told.entry is None or not told.seen)
 
-    def restore(self, place: _Place, told: Told) -> None:
+    def restore(self, place: _Place, told: PendingAction) -> None:
         """Take up an action of the process before that waits for its entry or its dispatch."""
         self._open.setdefault(place, []).append(told)
         (self._restored if told.entry is None else self._entered).append((place, told))
@@ -278,17 +278,17 @@ class ActionLog:
             while order and (all_of_them or order[0][1].deadline <= now):
                 self._forget(order)
 
-    def _opposites(self, place: _Place) -> list[Told]:
+    def _opposites(self, place: _Place) -> list[PendingAction]:
         guild_id, action, target_id = place
         return self._open.get((guild_id, _OPPOSITE.get(action, ""), target_id), [])
 
-    def _keep(self, place: _Place, told: Told, order: deque[tuple[_Place, Told]]) -> None:
+    def _keep(self, place: _Place, told: PendingAction, order: deque[tuple[_Place, PendingAction]]) -> None:
         if len(order) >= MAX_WAITING:
             self._forget(order)
         self._open.setdefault(place, []).append(told)
         order.append((place, told))
 
-    def _forget(self, order: deque[tuple[_Place, Told]]) -> None:
+    def _forget(self, order: deque[tuple[_Place, PendingAction]]) -> None:
         place, told = order.popleft()
         waiting = self._open[place]
         waiting.remove(told)

@@ -19,7 +19,7 @@ from http import HTTPStatus
 from exporter.checkpoint.journal import Mark
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS
-from exporter.events.rest_request import Ask, Inquiry, Kind
+from exporter.events.rest_request import Ask, RequestKind, RestRequest
 from exporter.tracking.config import CatchUpConfig
 
 log = logging.getLogger(__name__)
@@ -266,7 +266,13 @@ class CatchUp:
         for guild_id in self._next(now):
             self._asked.add(guild_id)
             self._ask(
-                Inquiry(Kind.AUDIT_LOG, guild_id, purpose=PURPOSE, after=self._floors[guild_id], limit=_PAGE)
+                RestRequest(
+                    RequestKind.AUDIT_LOG,
+                    guild_id,
+                    purpose=PURPOSE,
+                    after=self._floors[guild_id],
+                    limit=_PAGE,
+                )
             )
 
     def _possible(self, guild_id: int) -> bool:

@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 from exporter.events.facts import AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS
-from exporter.events.rest_request import Ask, Inquiry, Kind
+from exporter.events.rest_request import Ask, RequestKind, RestRequest
 
 PURPOSE = "unexplained"
 
@@ -155,7 +155,7 @@ class LookUps:
     def _put(self, guild_id: int, search: Search, after: int, now: int) -> None:
         search.awaited = now + ANSWER_MS
         search.pages += 1
-        self._ask(Inquiry(Kind.AUDIT_LOG, guild_id, urgent=True, purpose=PURPOSE, after=after))
+        self._ask(RestRequest(RequestKind.AUDIT_LOG, guild_id, urgent=True, purpose=PURPOSE, after=after))
 
     def answer(self, page: AuditPage, now: int) -> None:
         """Take an answer, after its entries were taken."""

@@ -18,7 +18,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.checkpoint.journal import SavedTimeout
-from exporter.events.facts import AuditEntry, MemberSilence, Person
+from exporter.events.facts import AuditEntry, Person, TimeoutState
 from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog
 from exporter.tracking.moderation.lookups import Fate, LookUps, Miss
 
@@ -135,7 +135,7 @@ class Timeouts:
         else:
             self._drop(shown)
 
-    def update(self, fact: MemberSilence, now: int) -> None:
+    def update(self, fact: TimeoutState, now: int) -> None:
         """How a member stands, told for whatever reason."""
         place = (fact.guild_id, fact.target.user_id)
         before = self._silences.get(place)
@@ -168,7 +168,7 @@ class Timeouts:
                 return
         self._said[place, until] = now + WINDOW_MS
 
-    def _hold(self, place: _Place, fact: MemberSilence, until: int, now: int) -> None:
+    def _hold(self, place: _Place, fact: TimeoutState, until: int, now: int) -> None:
         if len(self._held) >= MAX_HELD:
             self._drop(next(iter(self._held)))
         miss = self._lookups.miss(fact.guild_id, fact.at, now)

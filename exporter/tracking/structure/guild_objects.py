@@ -13,11 +13,17 @@ from typing import NamedTuple, TypeAlias
 import msgspec
 
 from exporter.events.changes import WATCHED
-from exporter.events.facts import Part, PartGone, PartSeen, PartsListed, Trait
+from exporter.events.facts import (
+    GuildObject,
+    GuildObjectDeleted,
+    GuildObjectsListed,
+    GuildObjectUpserted,
+    Trait,
+)
 from exporter.model import Json
 
 MAX_PARTS = 2_000
-"""Parts of one kind remembered of a guild, twice the 1,000 active threads it may have; of all others it may
+"""Objects of one kind remembered of a guild, twice the 1,000 active threads it may have; of all others it may
 have fewer. Archived threads stay until they are deleted or the oldest of them have to go."""
 
 _Held: TypeAlias = dict[int, tuple[Trait, ...]]
@@ -37,7 +43,7 @@ class Change(NamedTuple):
     actor_id: int = 0
 
 
-class Parts:
+class GuildObjects:
     """The parts of all guilds. ``types`` are the event types that are on."""
 
     def __init__(self, types: Iterable[str]) -> None:
@@ -45,7 +51,7 @@ class Parts:
         self._kinds = tuple(kind for kind in WATCHED if kind in on)
         self._held: dict[tuple[int, str], bytes] = {}
 
-    def list_all(self, fact: PartsListed) -> Iterator[Change]:
+    def list_all(self, fact: GuildObjectsListed) -> Iterator[Change]:
         """Take the list of all parts; yields what is different, if the list was sent because of that."""
         for kind in fact.kinds:
             if kind not in self._kinds:
@@ -56,7 +62,7 @@ class Parts:
                 yield from _compare(fact, kind, _HELD.decode(packed), new)
             self._keep(fact.guild_id, kind, new)
 
-    def see(self, fact: PartSeen) -> Iterator[Change]:
+    def see(self, fact: GuildObjectUpserted) -> Iterator[Change]:
         """Take a part as it is now; yields what was done to it, nothing if it is as it was."""
         part = fact.part
         packed = self._held.get((fact.guild_id, part.kind))
@@ -75,7 +81,7 @@ class Parts:
             changes = _differences(part.kind, old, new)
             yield Change(fact.guild_id, fact.at, f"{part.kind}_update", part.part_id, _name(new), changes)
 
-    def lose(self, fact: PartGone) -> Iterator[Change]:
+    def lose(self, fact: GuildObjectDeleted) -> Iterator[Change]:
         """A part is gone."""
         packed = self._held.get((fact.guild_id, fact.kind))
         if packed is None:
@@ -97,7 +103,7 @@ class Parts:
         self._held[guild_id, kind] = msgspec.msgpack.encode(held) if held else _NOTHING
 
 
-def _values(part: Part) -> tuple[Trait, ...]:
+def _values(part: GuildObject) -> tuple[Trait, ...]:
     return tuple(part.traits.get(name) for name in WATCHED[part.kind])
 
 
@@ -112,7 +118,7 @@ def _differences(kind: str, old: tuple[Trait, ...], new: tuple[Trait, ...]) -> d
     return {name: {"old": before, "new": after} for name, before, after in pairs if before != after}
 
 
-def _compare(fact: PartsListed, kind: str, old: _Held, new: _Held) -> Iterator[Change]:
+def _compare(fact: GuildObjectsListed, kind: str, old: _Held, new: _Held) -> Iterator[Change]:
     for part_id in old.keys() - new.keys():
         yield Change(fact.guild_id, fact.at, f"{kind}_delete", part_id, _name(old[part_id]), {})
     for part_id, values in new.items():

@@ -16,7 +16,13 @@ from exporter.events.changes import WATCHED
 from exporter.events.facts import AuditEntry, Count, Record
 from exporter.events.structure import STRUCTURE
 from exporter.model import Json
-from exporter.tracking.moderation.audit_matcher import MAX_WAITING, UNMATCHED_MS, WINDOW_MS, Told, saved
+from exporter.tracking.moderation.audit_matcher import (
+    MAX_WAITING,
+    UNMATCHED_MS,
+    WINDOW_MS,
+    PendingAction,
+    saved,
+)
 from exporter.tracking.structure.guild_objects import Change
 
 TYPES: Final = frozenset(action.upper() for action in STRUCTURE.values)
@@ -49,31 +55,31 @@ class StructureLog:
         self._count = count
         self._name_of = name_of
         self._types = types
-        self._open: dict[_Place, list[Told]] = {}
-        self._dispatched: deque[tuple[_Place, Told]] = deque()
-        self._entered: deque[tuple[_Place, Told]] = deque()
-        self._restored: deque[tuple[_Place, Told]] = deque()
+        self._open: dict[_Place, list[PendingAction]] = {}
+        self._dispatched: deque[tuple[_Place, PendingAction]] = deque()
+        self._entered: deque[tuple[_Place, PendingAction]] = deque()
+        self._restored: deque[tuple[_Place, PendingAction]] = deque()
         self._numbers = itertools.count(1)
 
     # ------------------------------------------------------------------ what is told
 
-    def change(self, change: Change, now: int) -> Told | None:
+    def change(self, change: Change, now: int) -> PendingAction | None:
         """Take what a dispatch tells; returns the change if it is a new one that nobody explained yet."""
         kind = change.action.upper()
         if kind not in self._types:
             return None
         place = (change.guild_id, change.action, change.target_id)
-        once = _once(change.action, change.changes)
-        known = [told for told in self._open.get(place, ()) if told.once == once]
+        dedup_key = _once(change.action, change.changes)
+        known = [told for told in self._open.get(place, ()) if told.dedup_key == dedup_key]
         told = next((told for told in known if not told.seen), None)
         if told is not None:
             told.seen = True
             if change.name:
                 self._tell(told, {"name": change.name}, amends=True)
             return None
-        if known and not once:
+        if known and not dedup_key:
             return None
-        told = Told(
+        told = PendingAction(
             self._key(change),
             kind,
             change.guild_id,
@@ -81,22 +87,24 @@ class StructureLog:
             now + UNMATCHED_MS,
             change.target_id,
             seen=True,
-            once=once,
+            dedup_key=dedup_key,
         )
         self._begin(told, {"name": change.name, **self._blame(change.actor_id), **_changed(change)})
         self._keep(place, told, self._dispatched)
         self._begun.act(saved(place, told))
         return None if change.actor_id else told
 
-    def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> Told | None:
+    def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> PendingAction | None:
         """Take an entry; returns the change it explains, if a dispatch had told of it."""
         kind = entry.action.upper()
         if kind not in self._types:
             return None
         place = (entry.guild_id, entry.action, entry.target_id)
         changes = entry.details.get("changes")
-        once = _once(entry.action, changes if isinstance(changes, Mapping) else {})
-        waiting = [told for told in self._open.get(place, ()) if told.entry is None and told.once == once]
+        dedup_key = _once(entry.action, changes if isinstance(changes, Mapping) else {})
+        waiting = [
+            told for told in self._open.get(place, ()) if told.entry is None and told.dedup_key == dedup_key
+        ]
         told = min(waiting, key=lambda told: abs(told.at - entry.at), default=None)
         blame: dict[str, Json] = {
             **self._blame(entry.actor_id),
@@ -110,16 +118,18 @@ class StructureLog:
             return told
         # The part's own key, where it has one: its dispatch may come long after.
         key = f"audit:{entry.entry_id}" if _is_update(entry.action) else _key(place)
-        told = Told(key, kind, entry.guild_id, entry.at, now + WINDOW_MS, entry.target_id, entry, once=once)
+        told = PendingAction(
+            key, kind, entry.guild_id, entry.at, now + WINDOW_MS, entry.target_id, entry, dedup_key=dedup_key
+        )
         self._begin(told, blame | ({"recovered": True} if recovered else {}))
         self._keep(place, told, self._entered)
         return None
 
-    def _begin(self, told: Told, data: Mapping[str, Json]) -> None:
+    def _begin(self, told: PendingAction, data: Mapping[str, Json]) -> None:
         self._tell(told, {"target_id": told.target_id or None, **data}, amends=False)
         self._count(Count(STRUCTURE[told.kind.lower()], told.guild_id, told.at))
 
-    def _tell(self, told: Told, data: Mapping[str, Json], *, amends: bool) -> None:
+    def _tell(self, told: PendingAction, data: Mapping[str, Json], *, amends: bool) -> None:
         self._record(Record(told.kind, told.guild_id, told.at, told.key, data), amends)
 
     def _blame(self, actor_id: int) -> dict[str, Json]:
@@ -134,11 +144,11 @@ class StructureLog:
 
     # ------------------------------------------------------------------ memory
 
-    def unexplained(self) -> Iterator[tuple[_Place, Told]]:
+    def unexplained(self) -> Iterator[tuple[_Place, PendingAction]]:
         """Changes whose entry has not come, with their place."""
         return ((place, told) for place, told in (*self._restored, *self._dispatched) if told.entry is None)
 
-    def restore(self, place: _Place, told: Told) -> None:
+    def restore(self, place: _Place, told: PendingAction) -> None:
         """Take up a change of the process before that waits for its entry."""
         self._open.setdefault(place, []).append(told)
         self._restored.append((place, told))
@@ -149,13 +159,13 @@ class StructureLog:
             while order and (all_of_them or order[0][1].deadline <= now):
                 self._forget(order)
 
-    def _keep(self, place: _Place, told: Told, order: deque[tuple[_Place, Told]]) -> None:
+    def _keep(self, place: _Place, told: PendingAction, order: deque[tuple[_Place, PendingAction]]) -> None:
         if len(order) >= MAX_WAITING:
             self._forget(order)
         self._open.setdefault(place, []).append(told)
         order.append((place, told))
 
-    def _forget(self, order: deque[tuple[_Place, Told]]) -> None:
+    def _forget(self, order: deque[tuple[_Place, PendingAction]]) -> None:
         place, told = order.popleft()
         waiting = self._open[place]
         waiting.remove(told)

@@ -18,7 +18,7 @@ from collections.abc import Callable, Iterable, Iterator
 import msgspec
 
 from exporter.checkpoint.journal import SavedSession
-from exporter.events.facts import Count, Slot, VoiceState
+from exporter.events.facts import Count, Series, VoiceState
 from exporter.events.voice import JOINS, MOVES, SESSION_TIME, SESSIONS
 from exporter.tracking.voice.time import MAX_GAP_MS, Timekeeper
 from exporter.tracking.voice.voice_sessions import GuildVoice, Session, restore_session, save_session
@@ -44,7 +44,7 @@ class VoiceLedger:
     def __init__(
         self,
         emit: Callable[[Count], None],
-        show: Callable[[Slot, int, int, int], None],
+        show: Callable[[Series, int, int, int], None],
         window_ms: int,
         afk_channel: Callable[[int], int],
         is_silent: Callable[[int], bool] = lambda _: False,
@@ -67,7 +67,7 @@ class VoiceLedger:
         if guild is None or session is None:
             if state.channel_id:
                 self._enter(guild or self._guild(state.guild_id), state, state.at)
-                self._count(JOINS.slot, state)
+                self._count(JOINS.series, state)
             return
         if not session.confirmed:
             self._confirm(guild, session, state, state.at)
@@ -79,7 +79,7 @@ class VoiceLedger:
         self._vacate(guild, session, state.at)
         if state.channel_id:
             self._enter(guild, state, session.since)
-            self._count(MOVES.slot, state)
+            self._count(MOVES.series, state)
         else:
             self._finish(guild, session, state.at)
 
@@ -107,7 +107,7 @@ class VoiceLedger:
                 self._confirm(guild, session, found.pop(user_id), at)
         for state in found.values():
             self._enter(guild, state, at)
-            self._count(JOINS.slot, state)
+            self._count(JOINS.series, state)
         if not guild.sessions and not guild.peak:
             del self.guilds[guild_id]
 
@@ -232,7 +232,7 @@ class VoiceLedger:
         self._close(guild, session, at)
         if state.channel_id:
             self._enter(guild, state, at)
-            self._count(JOINS.slot, state)
+            self._count(JOINS.series, state)
 
     def _close(self, guild: GuildVoice, session: Session, at: int) -> None:
         """End a session at the last moment at which it was known to go on."""
@@ -268,12 +268,12 @@ class VoiceLedger:
         self.changed[guild.guild_id] = None
         if not state.bot:
             length = max(0, at - session.since)
-            self._emit(Count(SESSIONS.slot, guild.guild_id, at, user_id=state.user_id))
-            self._emit(Count(SESSION_TIME.slot, guild.guild_id, at, amount=length))
+            self._emit(Count(SESSIONS.series, guild.guild_id, at, user_id=state.user_id))
+            self._emit(Count(SESSION_TIME.series, guild.guild_id, at, amount=length))
 
-    def _count(self, slot: Slot, state: VoiceState) -> None:
+    def _count(self, series: Series, state: VoiceState) -> None:
         if not state.bot:
-            self._emit(Count(slot, state.guild_id, state.at, state.channel_id))
+            self._emit(Count(series, state.guild_id, state.at, state.channel_id))
 
 
 def _stayed(session: Session, state: VoiceState | None, at: int) -> bool:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from exporter.events.facts import Count, Slot, VoiceState
+from exporter.events.facts import Count, Series, VoiceState
 from exporter.events.voice import SECONDS, STREAM_SECONDS, VIDEO_SECONDS
 from exporter.state.shard_timeline import LONGEST_SILENCE_MS
 from exporter.tracking.voice.voice_sessions import GuildVoice, Session
@@ -28,7 +28,7 @@ class Timekeeper:
     def __init__(
         self,
         emit: Callable[[Count], None],
-        show: Callable[[Slot, int, int, int], None],
+        show: Callable[[Series, int, int, int], None],
         window_ms: int,
         afk_channel: Callable[[int], int],
         changed: dict[int, None],
@@ -55,8 +55,8 @@ class Timekeeper:
             session.booked_until = session.shown_until = until
             self._changed[guild.guild_id] = None
         elif step > 0:
-            for slot in self._slots(guild, session.state):
-                self._add(slot, guild.guild_id, session.state.channel_id, step)
+            for series in self._slots(guild, session.state):
+                self._add(series, guild.guild_id, session.state.channel_id, step)
             session.shown_until = until
 
     def write(self, guild: GuildVoice, session: Session) -> None:
@@ -65,14 +65,14 @@ class Timekeeper:
         if until <= start:
             return
         state = session.state
-        slots = self._slots(guild, state)
+        series_of = self._slots(guild, state)
         user_id = 0 if state.bot else state.user_id
         while start < until:
             edge = min(until, start - start % self._window_ms + self._window_ms)
-            for slot in slots:
+            for series in series_of:
                 self._emit(
                     Count(
-                        slot,
+                        series,
                         guild.guild_id,
                         start,
                         state.channel_id,
@@ -85,14 +85,14 @@ class Timekeeper:
         session.booked_until = until
         self._changed[guild.guild_id] = None
 
-    def _slots(self, guild: GuildVoice, state: VoiceState) -> list[Slot]:
+    def _slots(self, guild: GuildVoice, state: VoiceState) -> list[Series]:
         """What a second is at the moment."""
-        slots = [SECONDS[self._state(guild, state)]]
+        series_of = [SECONDS[self._state(guild, state)]]
         if state.stream and not state.bot:
-            slots.append(STREAM_SECONDS.slot)
+            series_of.append(STREAM_SECONDS.series)
         if state.video and not state.bot:
-            slots.append(VIDEO_SECONDS.slot)
-        return slots
+            series_of.append(VIDEO_SECONDS.series)
+        return series_of
 
     def _state(self, guild: GuildVoice, state: VoiceState) -> str:
         if state.bot:

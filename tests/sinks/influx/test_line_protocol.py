@@ -130,7 +130,7 @@ def test_members_fields_are_the_sums_of_their_columns(
     expected: dict[str, dict[str, int]] = {}
     rows = []
     for user, deltas in enumerate(members, 1000):
-        rows.append(member(user, *((*slot, channel, amount) for slot, channel, amount in deltas)))
+        rows.append(member(user, *((*series, channel, amount) for series, channel, amount in deltas)))
         for (name, value), _, amount in deltas:
             if column := CATALOGUE.measures[name].member_columns.get(value):
                 of = expected.setdefault(str(user), {})

@@ -34,8 +34,8 @@ def test_a_point_lies_in_its_window(start: int, length: int, position: int, salt
 def test_two_rows_of_a_spool_never_meet_within_a_window(
     start: int, length: int, position: int, apart: int, salt: int
 ) -> None:
-    slots = length * NS_PER_MS // SLOT_NS
-    assume(apart % slots)
+    series_of = length * NS_PER_MS // SLOT_NS
+    assume(apart % series_of)
     first, second = (timestamp_ns(start, start + length, p, salt) for p in (position, position + apart))
     assert first != second
 

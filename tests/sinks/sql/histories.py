@@ -29,7 +29,7 @@ _users = st.sampled_from(USERS)
 @st.composite
 def _metrics(draw: st.DrawFn) -> Entry:
     cells = draw(st.lists(st.tuples(_slots, st.sampled_from(CHANNELS), _amounts), max_size=6))
-    series = [[*slot, channel, "", amount] for slot, channel, amount in cells]
+    series = [[*series, channel, "", amount] for series, channel, amount in cells]
     gauges = {"members": draw(st.integers(0, 50))} if draw(st.booleans()) else {}
     return metrics(*series, at=draw(_times), guild=draw(_guilds), gauges=gauges)
 
@@ -42,7 +42,9 @@ def _activity(draw: st.DrawFn) -> Entry:
         first = draw(st.integers(NOON, NOON + 10**6))
         last = first + draw(st.integers(0, 10**6))
         name = draw(st.sampled_from(["", "ann", "bob"]))
-        members.append([user, name, first, last, False, [[*slot, channel, n] for slot, channel, n in cells]])
+        members.append(
+            [user, name, first, last, False, [[*series, channel, n] for series, channel, n in cells]]
+        )
     return activity(*members, at=draw(_times), guild=draw(_guilds))
 
 

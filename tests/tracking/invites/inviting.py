@@ -8,16 +8,16 @@ from typing import Any
 
 from exporter.events.facts import (
     Count,
+    InviteCreated,
+    InviteDeleted,
     InviteKnown,
-    InviteLost,
-    InviteMade,
+    InviteRevoked,
     InvitesRead,
-    InviteTaken,
-    Joined,
+    MemberJoined,
     Person,
     Record,
 )
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
 
 GUILD = 7
@@ -43,7 +43,7 @@ class World:
         self.lacking: set[str] = set()
         self.status = 200
         self.lag = 100
-        self.asked: list[tuple[int, Inquiry]] = []
+        self.asked: list[tuple[int, RestRequest]] = []
         self.calls = 0
         self.records: list[tuple[Record, bool]] = []
         self.counts: Counter[str] = Counter()
@@ -57,12 +57,12 @@ class World:
             opted_out={666},
         )
 
-    def ask(self, inquiry: Inquiry) -> None:
+    def ask(self, inquiry: RestRequest) -> None:
         self.calls += 1
         self.asked.append((self.now + self.lag, inquiry))
 
     def count(self, count: Count) -> None:
-        self.counts[count.slot.value] += 1
+        self.counts[count.series.value] += 1
 
     def begin(self, **invites: Invite) -> World:
         self.invites |= invites
@@ -83,11 +83,11 @@ class World:
             elif self.now % LOOK_MS == 0:
                 self.stage.look(self.now)
 
-    def read(self, inquiry: Inquiry) -> InvitesRead:
+    def read(self, inquiry: RestRequest) -> InvitesRead:
         at = START + self.now
         if self.status != 200:
             return InvitesRead(inquiry, at, self.status)
-        if inquiry.kind is Kind.VANITY:
+        if inquiry.kind is RequestKind.VANITY:
             own = self.vanity
             found = (InviteKnown("vanity", own.uses, vanity=True),) if own else ()
             return InvitesRead(inquiry, at, 200, found)
@@ -109,7 +109,7 @@ class World:
         if invite.uses == invite.max_uses:
             del self.invites[code]
             if told:
-                self.stage.lose(InviteLost(GUILD, code), self.now)
+                self.stage.lose(InviteDeleted(GUILD, code), self.now)
 
     def join(self, code: str | None = None, *, bot: bool = False) -> int:
         if code is not None:
@@ -121,7 +121,7 @@ class World:
         self.people += 1
         person = Person(1_000 + self.people, f"p{self.people}", bot) if known else Person(0, "")
         self.stage.join(
-            Joined(GUILD, START + self.now - ago, person), self.now, self.now - ago if ago else None
+            MemberJoined(GUILD, START + self.now - ago, person), self.now, self.now - ago if ago else None
         )
         return person.user_id
 
@@ -132,12 +132,12 @@ class World:
 
     def tell_made(self, code: str, invite: Invite) -> None:
         known = InviteKnown(code, 0, invite.max_uses, invite.inviter, "bob", invite.expires_at)
-        self.stage.make(InviteMade(GUILD, known))
+        self.stage.make(InviteCreated(GUILD, known))
 
     def take_back(self, code: str) -> None:
         del self.invites[code]
-        self.stage.lose(InviteLost(GUILD, code), self.now)
-        self.stage.take_back(InviteTaken(GUILD, code))
+        self.stage.lose(InviteDeleted(GUILD, code), self.now)
+        self.stage.take_back(InviteRevoked(GUILD, code))
 
     def settle(self) -> None:
         for _ in range(200):

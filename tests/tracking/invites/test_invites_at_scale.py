@@ -32,8 +32,16 @@ from discord_simulator.verify.quantities import InviteRow, InviteUse, Observed
 from discord_simulator.world import World
 from exporter.clock import ManualClock
 from exporter.events import catalogue
-from exporter.events.facts import Count, InviteLost, InviteMade, InvitesRead, InviteTaken, Joined, Record
-from exporter.events.rest_request import Answer, Inquiry, Kind
+from exporter.events.facts import (
+    Count,
+    InviteCreated,
+    InviteDeleted,
+    InviteRevoked,
+    InvitesRead,
+    MemberJoined,
+    Record,
+)
+from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
 from tests.scale import scaled
 
@@ -70,11 +78,11 @@ class Site:
             lambda guild_id: self.guild(guild_id).vanity is not None,
         )
         self.routes = {
-            InviteMade: self.stage.make,
-            InviteLost: lambda fact: self.stage.lose(fact, self.now()),
-            InviteTaken: self.stage.take_back,
+            InviteCreated: self.stage.make,
+            InviteDeleted: lambda fact: self.stage.lose(fact, self.now()),
+            InviteRevoked: self.stage.take_back,
             InvitesRead: lambda fact: self.stage.answer(fact, self.now()),
-            Joined: lambda fact: self.stage.join(fact, self.now()),
+            MemberJoined: lambda fact: self.stage.join(fact, self.now()),
         }
 
     def guild(self, guild_id: int) -> Any:
@@ -91,13 +99,13 @@ class Site:
             at = self.told_until[dispatch.guild_id] = min(at, self.now() + 1_400)
             self.due.append((at, partial(self.take, dispatch.type, dispatch.data)))
 
-    def ask(self, inquiry: Inquiry) -> None:
+    def ask(self, inquiry: RestRequest) -> None:
         self.calls.append((inquiry.guild_id, self.clock.now_ms()))
         there = self.rng.uniform(20, 250)
         self.due.append((self.now() + round(there), partial(self.read, inquiry)))
 
-    def read(self, inquiry: Inquiry) -> None:
-        path = {Kind.INVITES: "invites", Kind.VANITY: "vanity-url"}[inquiry.kind]
+    def read(self, inquiry: RestRequest) -> None:
+        path = {RequestKind.INVITES: "invites", RequestKind.VANITY: "vanity-url"}[inquiry.kind]
         found = answers.answer(self.world, "GET", f"/guilds/{inquiry.guild_id}/{path}", {})
         assert found is not None
         body = msgspec.Raw(orjson.dumps(found.body))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.events.facts import InviteLost, InviteTaken
+from exporter.events.facts import InviteDeleted, InviteRevoked
 from exporter.tracking.invites.inference import SETTLE_MS
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
 
@@ -168,17 +168,17 @@ async def test_an_unlimited_invite_deleted_as_somebody_joined_by_it_is_no_certai
 
 
 async def test_an_invite_taken_back_is_not_used_up_though_the_audit_log_says_so_late() -> None:
-    world = World().begin(once=Invite(0, 1), b=Invite(1))
+    world = World().begin(dedup_key=Invite(0, 1), b=Invite(1))
     world.tell_join()
     del world.invites["once"]
-    world.stage.lose(InviteLost(GUILD, "once"), world.now)
+    world.stage.lose(InviteDeleted(GUILD, "once"), world.now)
     world.wait(4_000)
-    world.stage.take_back(InviteTaken(GUILD, "once"))
+    world.stage.take_back(InviteRevoked(GUILD, "once"))
     assert world.only() == ("once", "invite", "probable")
 
 
 async def test_an_invite_taken_back_before_anybody_came_has_no_part_in_who_used_another_up() -> None:
-    world = World().begin(gone=Invite(0, 5), once=Invite(0, 1))
+    world = World().begin(gone=Invite(0, 5), dedup_key=Invite(0, 1))
     world.take_back("gone")
     world.wait(4_000)
     world.join("once")
@@ -189,7 +189,7 @@ async def test_an_invite_taken_back_before_anybody_came_has_no_part_in_who_used_
 async def test_an_invite_that_expired_has_a_part_only_in_joins_of_that_moment(
     before: int, confidence: str
 ) -> None:
-    world = World().begin(once=Invite(0, 1))
+    world = World().begin(dedup_key=Invite(0, 1))
     world.make("old", Invite(0, 0, 5, START + world.now + 60_000 - before))
     world.wait(60_000)
     del world.invites["old"]

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import InviteKnown, InviteMade
+from exporter.events.facts import InviteCreated, InviteKnown
 from exporter.tracking.invites.tracker import MOST_PRIMED, RETRIES
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
 
@@ -49,7 +49,7 @@ async def test_the_row_of_the_join_learns_of_invite_and_inviter() -> None:
 
 
 async def test_a_single_use_invite_that_vanished_was_used() -> None:
-    world = World().begin(once=Invite(0, 1), b=Invite(9))
+    world = World().begin(dedup_key=Invite(0, 1), b=Invite(9))
     world.join("once")
     assert world.only() == ("once", "invite", "exact")
 
@@ -58,7 +58,7 @@ async def test_a_single_use_invite_that_vanished_was_used() -> None:
 async def test_where_a_removal_would_not_be_told_of_a_vanished_invite_is_only_probable(
     permission: str,
 ) -> None:
-    world = World().begin(once=Invite(0, 1))
+    world = World().begin(dedup_key=Invite(0, 1))
     world.lacking = {permission}
     world.join("once")
     assert world.only() == ("once", "invite", "probable")
@@ -67,20 +67,20 @@ async def test_where_a_removal_would_not_be_told_of_a_vanished_invite_is_only_pr
 async def test_where_no_audit_log_is_received_a_vanished_invite_is_only_probable() -> None:
     world = World()
     world.stage._audited = False
-    world.begin(once=Invite(0, 1))
+    world.begin(dedup_key=Invite(0, 1))
     world.join("once")
     assert world.only() == ("once", "invite", "probable")
 
 
 async def test_a_single_use_invite_taken_back_while_somebody_joined_otherwise_is_not_exact() -> None:
-    world = World().begin(once=Invite(0, 1))
+    world = World().begin(dedup_key=Invite(0, 1))
     world.join()
     world.take_back("once")
     assert world.only() == ("once", "invite", "probable")
 
 
 async def test_an_invite_removed_long_before_a_join_has_no_part_in_it() -> None:
-    world = World().begin(once=Invite(0, 1), other=Invite(4))
+    world = World().begin(dedup_key=Invite(0, 1), other=Invite(4))
     world.take_back("once")
     world.wait(60_000)
     world.join()
@@ -128,7 +128,7 @@ async def test_a_join_that_no_use_explains_is_unknown_and_never_a_guess() -> Non
 async def test_an_invite_made_meanwhile_is_known() -> None:
     world = World().begin(a=Invite(3))
     world.invites["new"] = Invite(0, 0, 8)
-    world.stage.make(InviteMade(GUILD, InviteKnown("new", 0, 0, 8, "bob")))
+    world.stage.make(InviteCreated(GUILD, InviteKnown("new", 0, 0, 8, "bob")))
     world.wait(30_000)
     world.join("new")
     assert world.only() == ("new", "invite", "exact")

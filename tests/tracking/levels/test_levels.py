@@ -41,7 +41,7 @@ class Class:
         for earned in (earned for count in counts for earned in self.levels.take(count)):
             if isinstance(earned, Record):
                 self.rows.append(earned)
-            elif earned.slot.measure == "xp":
+            elif earned.series.measure == "xp":
                 self.xp[earned.user_id] += earned.amount
             else:
                 self.ups += earned.amount
@@ -103,7 +103,7 @@ def test_bots_and_what_others_do_earn_nothing() -> None:
         message(kind="bot"),
         message(kind="webhook"),
         message(user=0),
-        Count(RECEIVED.slot, GUILD, AT, 7, ANN),
+        Count(RECEIVED.series, GUILD, AT, 7, ANN),
     )
     assert not room.xp
 

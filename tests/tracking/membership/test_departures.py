@@ -15,7 +15,7 @@ from exporter.checkpoint.journal import (
     decode_part,
     encode_part,
 )
-from exporter.events.facts import MemberJoined
+from exporter.events.facts import MembershipStarted
 from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS
 from exporter.tracking.membership.prunes import PRUNE_MS
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, Log, act, audit
@@ -161,7 +161,7 @@ def test_a_restored_departure_waits_a_whole_window_for_its_reason() -> None:
 def test_the_membership_before_is_known_after_a_restart() -> None:
     """A kick from before the last join explains the departure before that join only."""
     before = Log()
-    before.take(MemberJoined(GUILD, TARGET, AT + 500), act("leave", AT + 900))
+    before.take(MembershipStarted(GUILD, TARGET, AT + 500), act("leave", AT + 900))
     after = restart(before)
     after.take(audit("kick", AT))
     after.wait()
@@ -174,7 +174,7 @@ def test_of_two_departures_saved_only_the_banned_one_is_by_ban() -> None:
         act("ban"),
         act("leave", AT + 1),
         act("unban", AT + 3000),
-        MemberJoined(GUILD, TARGET, AT + 4000),
+        MembershipStarted(GUILD, TARGET, AT + 4000),
         act("leave", AT + 6000),
     )
     assert [departure.banned for departure in saved(before)] == [True, False]
@@ -188,7 +188,7 @@ def test_of_two_departures_saved_only_the_later_one_is_by_ban() -> None:
     before = Log()
     before.take(
         act("leave", AT),
-        MemberJoined(GUILD, TARGET, AT + 3000),
+        MembershipStarted(GUILD, TARGET, AT + 3000),
         act("ban", AT + 6000),
         act("leave", AT + 6001),
     )
@@ -201,7 +201,9 @@ def test_of_two_departures_saved_only_the_later_one_is_by_ban() -> None:
 def test_of_two_departures_saved_each_keeps_its_own_entry(kicked: int) -> None:
     before = Log()
     moments = [AT + 1000, AT + 6000]
-    before.take(act("leave", moments[0]), MemberJoined(GUILD, TARGET, AT + 3000), act("leave", moments[1]))
+    before.take(
+        act("leave", moments[0]), MembershipStarted(GUILD, TARGET, AT + 3000), act("leave", moments[1])
+    )
     before.take(audit("kick", moments[kicked] - 100))
     after = restart(before)
     after.wait()
@@ -256,7 +258,7 @@ def test_a_ban_before_the_departure_is_its_reason_however_long_before() -> None:
 
 def test_a_ban_from_before_the_last_join_is_not_the_reason() -> None:
     log = Log()
-    log.take(act("ban"), act("unban", AT + 1), MemberJoined(GUILD, TARGET, AT + 2), act("leave", AT + 3))
+    log.take(act("ban"), act("unban", AT + 1), MembershipStarted(GUILD, TARGET, AT + 2), act("leave", AT + 3))
     log.wait()
     assert reasons(log) == ["leave"]
 
@@ -343,7 +345,7 @@ def test_more_evidence_than_any_person_makes_is_bounded_and_the_newest_counts() 
 
 def test_a_member_s_case_is_forgotten_once_nothing_can_come_of_it() -> None:
     log = Log()
-    log.take(MemberJoined(GUILD, TARGET, AT))
+    log.take(MembershipStarted(GUILD, TARGET, AT))
     assert log.attribution._departures._cases
     log.wait(41 * SECOND)
     assert not log.attribution._departures._cases
@@ -383,7 +385,7 @@ def test_a_prune_reaches_as_far_as_discord_takes_to_remove_its_members(apart: in
 
 def test_who_joined_after_the_prune_was_not_pruned() -> None:
     log = Log()
-    log.take(prune(5), MemberJoined(GUILD, TARGET, AT + 500), act("leave", AT + 900))
+    log.take(prune(5), MembershipStarted(GUILD, TARGET, AT + 500), act("leave", AT + 900))
     log.wait(25 * SECOND)
     assert reasons(log) == ["leave"]
 

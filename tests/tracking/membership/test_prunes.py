@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.checkpoint.journal import SavedModeration
-from exporter.events.facts import Action, MemberJoined, Person
+from exporter.events.facts import Action, MembershipStarted, Person
 from exporter.state.shard_timeline import Moment
 from exporter.tracking.membership.evidence import Departure
 from exporter.tracking.membership.prunes import PRUNE_MS, share
@@ -150,7 +150,7 @@ def test_part_of_a_prune_found_before_a_stop_is_not_found_again() -> None:
 def test_the_join_after_a_departure_is_known_after_a_stop() -> None:
     before = Log()
     before.take(act("leave", AT, 51))
-    before.take(MemberJoined(GUILD, 51, AT + 500))
+    before.take(MembershipStarted(GUILD, 51, AT + 500))
     (saved,) = before.attribution.save(before.steady).departures
     assert saved.before == AT + 500
 

@@ -16,13 +16,13 @@ from exporter.events.facts import (
     AuditEntry,
     AuditPage,
     Count,
-    MemberJoined,
-    MemberSilence,
-    MessageGone,
+    MembershipStarted,
+    MessageDeleted,
     Person,
     Record,
+    TimeoutState,
 )
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 from exporter.state.shard_timeline import TOGETHER_MS, Streams
 from exporter.tracking.moderation.attribution import Attribution
 
@@ -80,7 +80,7 @@ class Log:
         self.rows: dict[str, dict[str, Any]] = {}
         self.kinds: dict[str, str] = {}
         self.counts: Counter[str] = Counter()
-        self.asked: list[Inquiry] = []
+        self.asked: list[RestRequest] = []
         self.answering = True
         self.steady, self.wall = 0, AT
         self.clock = ManualClock(AT)
@@ -104,16 +104,16 @@ class Log:
         row |= {name: value for name, value in record.data.items() if value is not None}
 
     def _count(self, count: Count) -> None:
-        self.counts[count.slot.value] += count.amount
+        self.counts[count.series.value] += count.amount
 
     def take(self, *facts: object) -> None:
         takers: dict[type, Callable[[Any, int], None]] = {
             Action: self.attribution.act,
             AuditEntry: self.attribution.audit,
             AuditPage: self._turn,
-            MemberJoined: self.attribution.join,
-            MemberSilence: self.attribution.silence,
-            MessageGone: self.attribution.lose_message,
+            MembershipStarted: self.attribution.join,
+            TimeoutState: self.attribution.silence,
+            MessageDeleted: self.attribution.lose_message,
         }
         for fact in facts:
             at = fact.at if isinstance(fact, Action) else 0
@@ -226,7 +226,7 @@ class Drama:
                 self.log.steady + self.chance.randrange(50, 1500), lambda asked=inquiry: self.reply(asked)
             )
 
-    def reply(self, inquiry: Inquiry) -> None:
+    def reply(self, inquiry: RestRequest) -> None:
         found = sorted(
             (
                 entry
@@ -296,7 +296,7 @@ class Drama:
 
     def join(self, target: int, person: Standing) -> None:
         person.member = True
-        fact = MemberJoined(GUILD, target, self.log.wall)
+        fact = MembershipStarted(GUILD, target, self.log.wall)
         self.tell(person, lambda: self.log.take(fact))
 
     def do(self, action: str, target: int, person: Standing) -> None:

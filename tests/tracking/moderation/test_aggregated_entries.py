@@ -10,7 +10,7 @@ import pytest
 from exporter.checkpoint.journal import SavedGroup
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts import AuditEntry, AuditPage
-from exporter.events.rest_request import Inquiry, Kind
+from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.tracking.moderation import aggregated_entries
 from exporter.tracking.moderation.aggregated_entries import (
     ACTIVE_MS,
@@ -32,7 +32,7 @@ class Guild:
     """Groups of one process, and what they asked."""
 
     def __init__(self, blind: tuple[int, ...] = ()) -> None:
-        self.asked: list[Inquiry] = []
+        self.asked: list[RestRequest] = []
         self.blind = set(blind)
         self.groups = Groups(self.asked.append, lambda guild_id: guild_id in self.blind)
 
@@ -62,8 +62,8 @@ def test_a_question_asks_for_the_one_kind_since_the_oldest_entry_followed() -> N
     guild.happen()
     guild.look(SETTLE_MS)
     assert guild.asked == [
-        Inquiry(
-            Kind.AUDIT_LOG,
+        RestRequest(
+            RequestKind.AUDIT_LOG,
             GUILD,
             urgent=True,
             purpose=PURPOSE,
@@ -217,7 +217,7 @@ def test_an_entry_is_followed_as_long_as_discord_may_raise_it() -> None:
 
 def test_an_answer_nobody_asked_for_changes_nothing() -> None:
     guild = Guild()
-    guild.groups.answer(AuditPage(Inquiry(Kind.AUDIT_LOG, GUILD, action_type=MESSAGE_DELETE), 200))
+    guild.groups.answer(AuditPage(RestRequest(RequestKind.AUDIT_LOG, GUILD, action_type=MESSAGE_DELETE), 200))
     assert guild.groups.open == 0
 
 

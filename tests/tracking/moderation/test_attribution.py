@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import MemberJoined
+from exporter.events.facts import MembershipStarted
 from exporter.tracking.membership import departures as departures_module
 from exporter.tracking.moderation import audit_matcher as actions_module
 from tests.scale import scaled
@@ -118,7 +118,7 @@ def test_kick_rejoin_and_leave_are_told_apart_by_discord_s_own_time(place: int) 
     log = Log()
     facts: list[Any] = [
         act("leave", AT + 100),
-        MemberJoined(GUILD, TARGET, AT + 800),
+        MembershipStarted(GUILD, TARGET, AT + 800),
         act("leave", AT + 1500),
     ]
     facts.insert(place, audit("kick", AT))
@@ -181,7 +181,7 @@ def test_an_entry_before_its_dispatch_is_not_taken_for_the_ban_before() -> None:
 def test_of_two_hits_of_automoderation_each_gets_its_own_entry() -> None:
     log = Log()
     first, second = (
-        msgspec.structs.replace(act("automod_block", at), once=f"hit {at}") for at in (AT, AT + 3000)
+        msgspec.structs.replace(act("automod_block", at), dedup_key=f"hit {at}") for at in (AT, AT + 3000)
     )
     log.take(first, second, audit("automod_block", AT + 3000, 1, details={"rule": "second"}))
     assert [row.get("rule") for row in log.rows.values()] == [None, "second"]

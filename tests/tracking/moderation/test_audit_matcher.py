@@ -11,7 +11,13 @@ import pytest
 from exporter.checkpoint.begun import BegunRows
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.tracking.moderation import audit_matcher as actions_module
-from exporter.tracking.moderation.audit_matcher import SLACK_MS, UNMATCHED_MS, WINDOW_MS, ActionLog, Told
+from exporter.tracking.moderation.audit_matcher import (
+    SLACK_MS,
+    UNMATCHED_MS,
+    WINDOW_MS,
+    ActionLog,
+    PendingAction,
+)
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, act, audit
 
 
@@ -31,9 +37,9 @@ class Rows:
         self.rows.setdefault(record.key, {}).update(record.data)
 
     def _count(self, count: Count) -> None:
-        self.counts[count.slot.value] += count.amount
+        self.counts[count.series.value] += count.amount
 
-    def take(self, *facts: Action | AuditEntry, now: int = 0) -> list[Told | None]:
+    def take(self, *facts: Action | AuditEntry, now: int = 0) -> list[PendingAction | None]:
         return [
             self.log.act(fact, now) if isinstance(fact, Action) else self.log.enter(fact, now)
             for fact in facts
@@ -44,8 +50,8 @@ def unnamed(fact: Action) -> Action:
     return msgspec.structs.replace(fact, target=msgspec.structs.replace(fact.target, name=""))
 
 
-def hit(once: str, at: int = AT) -> Action:
-    return msgspec.structs.replace(act("automod_block", at), once=once, data={"rule_id": 1})
+def hit(dedup_key: str, at: int = AT) -> Action:
+    return msgspec.structs.replace(act("automod_block", at), dedup_key=dedup_key, data={"rule_id": 1})
 
 
 # ---------------------------------------------------------------------- rows
@@ -256,7 +262,7 @@ def test_unexplained_is_what_has_no_entry_yet() -> None:
 
 def test_a_restored_action_is_open_like_any_other_until_its_deadline() -> None:
     rows = Rows()
-    told = Told("old", "GUILD_BAN_ADD", GUILD, AT, 500, TARGET, seen=True)
+    told = PendingAction("old", "GUILD_BAN_ADD", GUILD, AT, 500, TARGET, seen=True)
     rows.log.restore((GUILD, "ban", TARGET), told)
     assert rows.take(act("ban", AT + 50)) == [None], "the same ban again"
     assert [one.key for _, one in rows.log.unexplained()] == ["old"]
@@ -270,7 +276,9 @@ def test_a_restored_action_is_open_like_any_other_until_its_deadline() -> None:
 def test_everything_is_forgotten_at_once_when_told_so() -> None:
     rows = Rows()
     rows.take(act("ban", target=50), audit("ban", target=51), hit("a"))
-    rows.log.restore((GUILD, "ban", 52), Told("old", "GUILD_BAN_ADD", GUILD, AT, 10**9, 52, seen=True))
+    rows.log.restore(
+        (GUILD, "ban", 52), PendingAction("old", "GUILD_BAN_ADD", GUILD, AT, 10**9, 52, seen=True)
+    )
     rows.log.settle(0, all_of_them=True)
     assert not rows.log._open
     assert not list(rows.log.unexplained())

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 from exporter.tracking.config import CatchUpConfig
 from exporter.tracking.moderation.catch_up import MOST_ASKED, MOST_RECENT, OVERTAKING_MS, RETRY_MS, CatchUp
 
@@ -32,7 +32,7 @@ class Discord:
 
     def __init__(self) -> None:
         self.logs: dict[int, list[int]] = {}
-        self.asked: list[Inquiry] = []
+        self.asked: list[RestRequest] = []
         self.status = 200
 
     def write(self, guild_id: int, at: int, number: int = 0) -> int:
@@ -41,7 +41,7 @@ class Discord:
         self.logs[guild_id].sort()
         return made
 
-    def answer(self, inquiry: Inquiry) -> AuditPage:
+    def answer(self, inquiry: RestRequest) -> AuditPage:
         if self.status != 200:
             return AuditPage(inquiry, self.status)
         found = [made for made in self.logs.get(inquiry.guild_id, []) if made > inquiry.after][

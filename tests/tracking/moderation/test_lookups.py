@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.events.facts import AuditEntry, MessageGone
+from exporter.events.facts import AuditEntry, MessageDeleted
 from exporter.tracking.moderation import lookups as module
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
@@ -13,7 +13,7 @@ CHANNEL = 7
 
 
 def gone(log: Log, number: int = 1) -> None:
-    log.take(*(MessageGone(GUILD, CHANNEL, log.wall) for _ in range(number)))
+    log.take(*(MessageDeleted(GUILD, CHANNEL, log.wall) for _ in range(number)))
 
 
 def counted(amount: int, at: int = AT, number: int = 0) -> AuditEntry:

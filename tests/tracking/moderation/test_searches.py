@@ -6,7 +6,7 @@ import pytest
 
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS, snowflake_ms
-from exporter.events.rest_request import Inquiry
+from exporter.events.rest_request import RestRequest
 from exporter.tracking.moderation import lookups
 from exporter.tracking.moderation.lookups import (
     ANSWER_MS,
@@ -29,7 +29,7 @@ class Desk:
     """Look-ups, and the questions they put."""
 
     def __init__(self) -> None:
-        self.asked: list[Inquiry] = []
+        self.asked: list[RestRequest] = []
         self.blind: set[int] = set()
         self.stage = LookUps(self.asked.append, lambda guild_id: guild_id in self.blind)
 

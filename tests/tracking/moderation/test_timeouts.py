@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from exporter.events.facts import AuditEntry, MemberSilence, Person, ShardNews
+from exporter.events.facts import AuditEntry, Person, ShardStateChanged, TimeoutState
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 SECOND = 1000
@@ -22,8 +22,8 @@ def lifted(at: int, number: int = 0) -> AuditEntry:
     return audit("timeout_removed", at, number)
 
 
-def update(until: int, at: int = AT) -> MemberSilence:
-    return MemberSilence(GUILD, at, Person(TARGET, "nelly"), until)
+def update(until: int, at: int = AT) -> TimeoutState:
+    return TimeoutState(GUILD, at, Person(TARGET, "nelly"), until)
 
 
 def names(log: Log) -> list[tuple[Any, ...]]:
@@ -171,10 +171,10 @@ def test_one_set_again_before_the_audit_log_was_read_leaves_the_end_of_the_first
 def test_one_lifted_while_the_connection_was_silent_never_runs_out() -> None:
     log = Log()
     log.take(set_())
-    log.streams.take(ShardNews(0, "lost"))
+    log.streams.take(ShardStateChanged(0, "lost"))
     log.wait(100 * SECOND)
     log.take(lifted(END - SECOND, 1))
-    log.streams.take(ShardNews(0, "settled"))
+    log.streams.take(ShardStateChanged(0, "settled"))
     log.wait(100 * SECOND)
     assert log.counts == {"timeout": 1, "timeout_removed": 1}
 

@@ -14,31 +14,41 @@ import pytest
 from exporter.events.audit import EntryPayload, to_fact
 from exporter.events.catalogue import full_catalogue
 from exporter.events.changes import CHANGES, CHANGES_BY_TYPE, WATCHED
-from exporter.events.facts import AuditEntry, Part, PartGone, PartSeen, PartsListed
-from exporter.tracking.structure.guild_objects import MAX_PARTS, Change, Parts
+from exporter.events.facts import (
+    AuditEntry,
+    GuildObject,
+    GuildObjectDeleted,
+    GuildObjectsListed,
+    GuildObjectUpserted,
+)
+from exporter.tracking.structure.guild_objects import MAX_PARTS, Change, GuildObjects
 from tests.tracking.moderation.moderators import AT, EPOCH, GUILD, MODERATOR, Log, entry_id
 
 TYPES = tuple(action.upper() for action in CHANGES)
 NUMBERS = {action: number for number, action in reversed(CHANGES_BY_TYPE.items())}
 ROLE = 900
 
-Facts = PartSeen | PartGone | PartsListed
+Facts = GuildObjectUpserted | GuildObjectDeleted | GuildObjectsListed
 
 
-def part(kind: str = "role", part_id: int = ROLE, **traits: Any) -> Part:
-    return Part(kind, part_id, {"name": "a"} | traits)
+def part(kind: str = "role", part_id: int = ROLE, **traits: Any) -> GuildObject:
+    return GuildObject(kind, part_id, {"name": "a"} | traits)
 
 
-def seen(news: str, at: int = AT, kind: str = "role", maker_id: int = 0, **traits: Any) -> PartSeen:
-    return PartSeen(GUILD, at, part(kind, **traits), news, maker_id)
+def seen(
+    news: str, at: int = AT, kind: str = "role", maker_id: int = 0, **traits: Any
+) -> GuildObjectUpserted:
+    return GuildObjectUpserted(GUILD, at, part(kind, **traits), news, maker_id)
 
 
-def gone(at: int = AT, kind: str = "role") -> PartGone:
-    return PartGone(GUILD, at, kind, ROLE)
+def gone(at: int = AT, kind: str = "role") -> GuildObjectDeleted:
+    return GuildObjectDeleted(GUILD, at, kind, ROLE)
 
 
-def listed(*parts: Part, told: bool = False, kinds: tuple[str, ...] = tuple(WATCHED)) -> PartsListed:
-    return PartsListed(GUILD, AT, kinds, parts, told)
+def listed(
+    *parts: GuildObject, told: bool = False, kinds: tuple[str, ...] = tuple(WATCHED)
+) -> GuildObjectsListed:
+    return GuildObjectsListed(GUILD, AT, kinds, parts, told)
 
 
 def entry(action: str, at: int = AT, number: int = 0, actor: int = MODERATOR, **changes: Any) -> AuditEntry:
@@ -55,17 +65,17 @@ def entry(action: str, at: int = AT, number: int = 0, actor: int = MODERATOR, **
 
 
 class Yard:
-    """Parts and the log together, as the pipeline puts them."""
+    """GuildObjects and the log together, as the pipeline puts them."""
 
     def __init__(self, *, blind: bool = False, types: tuple[str, ...] = TYPES) -> None:
         self.log = Log(types, blind=blind)
-        self.parts = Parts(types)
+        self.parts = GuildObjects(types)
 
     def take(self, *facts: Any) -> Yard:
         takers: dict[type, Callable[[Any], Any]] = {
-            PartSeen: self.parts.see,
-            PartGone: self.parts.lose,
-            PartsListed: self.parts.list_all,
+            GuildObjectUpserted: self.parts.see,
+            GuildObjectDeleted: self.parts.lose,
+            GuildObjectsListed: self.parts.list_all,
         }
         for fact in facts:
             if isinstance(fact, AuditEntry):
@@ -264,18 +274,18 @@ def test_the_entry_of_one_update_never_explains_another() -> None:
 
 
 def test_memory_of_a_guild_s_parts_has_an_end_and_goes_with_the_guild() -> None:
-    parts = Parts(TYPES)
+    parts = GuildObjects(TYPES)
     list(parts.list_all(listed()))
     for number in range(MAX_PARTS + 5):
         thread = part("thread", 1 + number)
-        assert len(list(parts.see(PartSeen(GUILD, AT, thread, "made")))) == 1
-    oldest = PartSeen(GUILD, AT, part("thread", 1, name="b"), "changed")
-    newest = PartSeen(GUILD, AT, part("thread", MAX_PARTS + 5, name="b"), "changed")
+        assert len(list(parts.see(GuildObjectUpserted(GUILD, AT, thread, "made")))) == 1
+    oldest = GuildObjectUpserted(GUILD, AT, part("thread", 1, name="b"), "changed")
+    newest = GuildObjectUpserted(GUILD, AT, part("thread", MAX_PARTS + 5, name="b"), "changed")
     assert list(parts.see(oldest)) == []
     (change,) = parts.see(newest)
     assert change == Change(GUILD, AT, "thread_update", MAX_PARTS + 5, "b", RENAME)
     parts.forget(GUILD)
-    assert list(parts.lose(PartGone(GUILD, AT, "thread", MAX_PARTS + 5))) == []
+    assert list(parts.lose(GuildObjectDeleted(GUILD, AT, "thread", MAX_PARTS + 5))) == []
 
 
 def test_of_two_updates_alike_each_gets_the_entry_nearest_in_time() -> None:

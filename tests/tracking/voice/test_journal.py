@@ -58,8 +58,8 @@ class Process:
     def total(self) -> dict[tuple[int, str], int]:
         sums: dict[tuple[int, str], int] = {}
         for count in self.booked:
-            if count.slot.measure == SECONDS.name:
-                key = (count.guild_id, count.slot.value)
+            if count.series.measure == SECONDS.name:
+                key = (count.guild_id, count.series.value)
                 sums[key] = sums.get(key, 0) + count.amount
         return sums
 
@@ -111,7 +111,7 @@ def test_who_left_meanwhile_is_closed_when_the_last_part_was_written() -> None:
     after = kill(before)
     after.ledger.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "alone"): 20_000}
-    (length,) = (count.amount for count in after.booked if count.slot is SESSION_TIME.slot)
+    (length,) = (count.amount for count in after.booked if count.series is SESSION_TIME.series)
     assert length == 20_000
 
 

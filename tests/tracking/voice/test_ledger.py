@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.facts import Count, Slot, VoiceState
+from exporter.events.facts import Count, Series, VoiceState
 from exporter.events.voice import (
     JOINS,
     MOVES,
@@ -36,21 +36,21 @@ class Booked:
         self.shown: Counter[tuple[str, int]] = Counter()
         self.ledger = VoiceLedger(self.counts.append, self._show, WINDOW, lambda _guild: AFK)
 
-    def _show(self, slot: Slot, _guild: int, channel: int, amount: int) -> None:
+    def _show(self, series: Series, _guild: int, channel: int, amount: int) -> None:
         assert amount > 0, "a counter never falls"
-        if slot.measure == SECONDS.name:
-            self.shown[slot.value, channel] += amount
+        if series.measure == SECONDS.name:
+            self.shown[series.value, channel] += amount
 
     def total(self) -> Counter[tuple[str, int, int]]:
         """Milliseconds by state, channel and user."""
         sums: Counter[tuple[str, int, int]] = Counter()
         for count in self.counts:
-            if count.slot.measure == SECONDS.name:
-                sums[count.slot.value, count.channel_id, count.user_id] += count.amount
+            if count.series.measure == SECONDS.name:
+                sums[count.series.value, count.channel_id, count.user_id] += count.amount
         return sums
 
-    def number(self, slot: object) -> int:
-        return sum(count.amount for count in self.counts if count.slot is slot)
+    def number(self, series: object) -> int:
+        return sum(count.amount for count in self.counts if count.series is series)
 
 
 def at(seconds: float) -> int:
@@ -144,7 +144,7 @@ def test_no_amount_crosses_the_edge_of_a_window(steps: list[Step]) -> None:
     booked, now = play(steps)
     booked.ledger.book(now + 59_999)
     for count in booked.counts:
-        if count.slot.measure == SECONDS.name:
+        if count.series.measure == SECONDS.name:
             assert count.amount > 0
             assert count.at // WINDOW == (count.at + count.amount - 1) // WINDOW
 
@@ -165,8 +165,8 @@ def test_people_present_and_sessions_agree_with_who_is_there(steps: list[Step]) 
         most = max(most, len(where.keys() - BOTS))
     assert booked.ledger.members(GUILD) == len(where.keys() - BOTS)
     assert booked.ledger.peaks(GUILD)[0] == most
-    assert booked.number(JOINS.slot) == entered
-    assert booked.number(SESSIONS.slot) == left
+    assert booked.number(JOINS.series) == entered
+    assert booked.number(SESSIONS.series) == left
 
 
 @given(STEPS, st.integers(0, 60_000))
@@ -186,7 +186,7 @@ def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step]
         if step.channel
     ]
     after.ledger.reconcile(GUILD, states, now + gap)
-    assert after.number(JOINS.slot) == 0
+    assert after.number(JOINS.series) == 0
     end = Step(gap, 6, 0, muted=False, deafened=False, book=True)
     assert +(first + after.total()) == truth([*steps, end])
 
@@ -199,7 +199,7 @@ def test_who_left_while_nobody_looked_is_closed_at_the_last_moment_known() -> No
     booked.ledger.book(at(50))
     booked.ledger.reconcile(GUILD, [], at(90))
     assert booked.total() == {("alone", 10, 1): 30_000}
-    assert booked.number(SESSION_TIME.slot) == 30_000
+    assert booked.number(SESSION_TIME.series) == 30_000
     assert booked.ledger.members(GUILD) == 0
 
 
@@ -222,7 +222,7 @@ def test_who_is_in_another_channel_after_a_gap_has_begun_anew() -> None:
     booked.ledger.reconcile(GUILD, [state(1, 11, 40)], at(40))
     booked.ledger.book(at(45))
     assert booked.total() == {("alone", 10, 1): 10_000, ("alone", 11, 1): 5_000}
-    assert (booked.number(SESSIONS.slot), booked.number(JOINS.slot)) == (1, 2)
+    assert (booked.number(SESSIONS.series), booked.number(JOINS.series)) == (1, 2)
 
 
 def test_a_gap_longer_than_the_limit_is_not_counted_on() -> None:
@@ -233,7 +233,7 @@ def test_a_gap_longer_than_the_limit_is_not_counted_on() -> None:
     booked.ledger.reconcile(GUILD, [state(1, 10, late)], at(late))
     booked.ledger.book(at(late + 5))
     assert booked.total() == {("alone", 10, 1): 5_000}
-    assert booked.number(SESSION_TIME.slot) == 0
+    assert booked.number(SESSION_TIME.series) == 0
 
 
 def test_a_change_within_the_channel_confirms_a_session_in_doubt() -> None:
@@ -243,7 +243,7 @@ def test_a_change_within_the_channel_confirms_a_session_in_doubt() -> None:
     booked.ledger.apply(state(1, 10, 20, self_mute=True))
     booked.ledger.book(at(25))
     assert booked.total() == {("alone", 10, 1): 20_000, ("muted", 10, 1): 5_000}
-    assert (booked.number(JOINS.slot), booked.number(MOVES.slot)) == (1, 0)
+    assert (booked.number(JOINS.series), booked.number(MOVES.series)) == (1, 0)
 
 
 def test_leaving_out_of_doubt_counts_what_was_sure_and_no_more() -> None:
@@ -253,7 +253,7 @@ def test_leaving_out_of_doubt_counts_what_was_sure_and_no_more() -> None:
     booked.ledger.doubt([GUILD])
     booked.ledger.apply(state(1, 0, 60))
     assert booked.total() == {("alone", 10, 1): 15_000}
-    assert booked.number(SESSION_TIME.slot) == 15_000
+    assert booked.number(SESSION_TIME.series) == 15_000
 
 
 def test_a_second_sync_of_a_guild_without_doubt_changes_nothing() -> None:
@@ -262,7 +262,7 @@ def test_a_second_sync_of_a_guild_without_doubt_changes_nothing() -> None:
     booked.ledger.reconcile(GUILD, [state(1, 10, 30)], at(30))
     booked.ledger.apply(state(1, 0, 40))
     assert booked.total() == {("alone", 10, 1): 40_000}
-    assert booked.number(SESSIONS.slot) == 1
+    assert booked.number(SESSIONS.series) == 1
 
 
 def test_a_clock_set_back_a_little_books_no_moment_twice() -> None:
@@ -282,7 +282,7 @@ def test_a_clock_set_back_far_goes_on_from_there() -> None:
     booked.ledger.book(at(back))
     booked.ledger.apply(state(1, 0, back + 20))
     assert booked.total() == {("alone", 10, 1): 30_000}
-    assert booked.number(SESSION_TIME.slot) == 30_000
+    assert booked.number(SESSION_TIME.series) == 30_000
 
 
 def test_a_clock_set_forward_by_years_books_no_years() -> None:
@@ -293,7 +293,7 @@ def test_a_clock_set_forward_by_years_books_no_years() -> None:
     booked.ledger.book(at(years))
     booked.ledger.apply(state(1, 0, years + 10))
     assert booked.total() == {("alone", 10, 1): 15_000}
-    assert booked.number(SESSION_TIME.slot) == 15_000
+    assert booked.number(SESSION_TIME.series) == 15_000
 
 
 def test_a_guild_the_bot_was_removed_from_is_closed_and_forgotten() -> None:
@@ -333,15 +333,19 @@ def test_a_payload_that_leaves_the_user_out_does_not_make_a_bot_a_person() -> No
     booked.ledger.apply(state(1, 10, 5))
     booked.ledger.apply(state(1, 0, 10))
     assert booked.total() == {("bot", 10, 0): 10_000}
-    assert booked.number(SESSIONS.slot) == 0
+    assert booked.number(SESSIONS.series) == 0
 
 
 def test_a_session_lasts_over_moves_from_the_first_channel_to_the_last() -> None:
     booked = Booked()
     for channel, seconds in ((10, 0), (11, 20), (10, 30), (0, 60)):
         booked.ledger.apply(state(1, channel, seconds))
-    assert booked.number(SESSION_TIME.slot) == 60_000
-    assert (booked.number(SESSIONS.slot), booked.number(JOINS.slot), booked.number(MOVES.slot)) == (1, 1, 2)
+    assert booked.number(SESSION_TIME.series) == 60_000
+    assert (booked.number(SESSIONS.series), booked.number(JOINS.series), booked.number(MOVES.series)) == (
+        1,
+        1,
+        2,
+    )
 
 
 def test_leaving_without_having_been_seen_is_nothing() -> None:
@@ -391,7 +395,7 @@ def test_in_silence_nothing_is_shown_and_what_was_shown_is_booked() -> None:
     ledger.show(at(7), [GUILD])
     silent.add(GUILD)
     ledger.book(at(50))
-    assert sum(count.amount for count in counts if count.slot.measure == SECONDS.name) == 7_000
+    assert sum(count.amount for count in counts if count.series.measure == SECONDS.name) == 7_000
 
 
 def test_time_on_stream_and_on_camera_is_told_beside_the_state() -> None:
@@ -402,9 +406,9 @@ def test_time_on_stream_and_on_camera_is_told_beside_the_state() -> None:
     booked.ledger.apply(state(1, 0, 60))
     told = Counter[str]()
     for count in booked.counts:
-        if count.slot in {STREAM_SECONDS.slot, VIDEO_SECONDS.slot}:
+        if count.series in {STREAM_SECONDS.series, VIDEO_SECONDS.series}:
             assert (count.channel_id, count.user_id) == (10, 1)
-            told[count.slot.measure] += count.amount
+            told[count.series.measure] += count.amount
     assert told == {STREAM_SECONDS.name: 50_000, VIDEO_SECONDS.name: 30_000}
     assert booked.total() == {("alone", 10, 1): 50_000, ("muted", 10, 1): 10_000}
 

@@ -9,7 +9,7 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import AuditEntry, GuildChanged, GuildSeen, VoiceState
+from exporter.events.facts import AuditEntry, GuildUpdated, GuildUpserted, VoiceState
 from exporter.events.voice import SELF_DEAFENS, SELF_MUTES, STREAMS, VIDEOS
 from exporter.telemetry import Telemetry
 from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
@@ -29,15 +29,15 @@ def state(channel: int = 10, at: int = 1000, **flags: bool) -> VoiceState:
 )
 def test_a_switch_is_counted_on_and_off(flag: str, measure: Any) -> None:
     off, on = state(), state(**{flag: True})
-    assert [count.slot for count in switched(off, on)] == [measure["on"]]
-    assert [count.slot for count in switched(on, off)] == [measure["off"]]
+    assert [count.series for count in switched(off, on)] == [measure["on"]]
+    assert [count.series for count in switched(on, off)] == [measure["off"]]
     assert not list(switched(on, on))
 
 
 def test_who_leaves_ends_what_they_show_and_stays_muted() -> None:
     shown = state(self_mute=True, stream=True, video=True)
     gone = state(0)
-    assert {count.slot for count in switched(shown, gone)} == {STREAMS["off"], VIDEOS["off"]}
+    assert {count.series for count in switched(shown, gone)} == {STREAMS["off"], VIDEOS["off"]}
 
 
 def test_a_bots_switches_are_not_counted() -> None:
@@ -177,11 +177,11 @@ async def test_an_entry_told_before_its_order_is_not_that_of_one_already_lifted(
 async def test_time_before_a_channel_became_the_afk_channel_was_no_absence() -> None:
     stage = Stage()
     now = stage.clock.now_ms()
-    seen = GuildSeen(GUILD, now, "g", None, MOD, 2, (), 0, 0, 0, 0, (), (state(at=now),))
-    stage.pipeline._intake._routes[GuildSeen](seen)
+    seen = GuildUpserted(GUILD, now, "g", None, MOD, 2, (), 0, 0, 0, 0, (), (state(at=now),))
+    stage.pipeline._intake._routes[GuildUpserted](seen)
     stage.clock.advance(30)
-    change = GuildChanged(GUILD, stage.clock.now_ms(), "g", None, MOD, (), 0, 0, afk_channel_id=10)
-    stage.pipeline._intake._routes[GuildChanged](change)
+    change = GuildUpdated(GUILD, stage.clock.now_ms(), "g", None, MOD, (), 0, 0, afk_channel_id=10)
+    stage.pipeline._intake._routes[GuildUpdated](change)
     stage.clock.advance(20)
     stage.pipeline.refresh()
     assert stage.pipeline.totals("voice_seconds", "alone") == {GUILD: 30_000}
