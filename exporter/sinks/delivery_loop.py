@@ -9,13 +9,14 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
+from exporter.backoff import Backoff
 from exporter.errors import SpoolError
 from exporter.model import Batch, Outcome, Priority, Row, Verdict
-from exporter.sinks.backoff import Backoff
 from exporter.sinks.deadline import DEFECT, Delivery, Sleeper
 from exporter.sinks.health import Health, State
 from exporter.sinks.runner_config import RunnerConfig
@@ -56,9 +57,9 @@ class Lane:
         spool: Feed,
         delivery: Delivery,
         health: Health,
-        backoff: Backoff,
         config: RunnerConfig,
         telemetry: Telemetry,
+        rng: random.Random,
         sleep: Sleeper,
     ) -> None:
         self.lane = lane
@@ -69,9 +70,11 @@ class Lane:
         self._spool = spool
         self._delivery = delivery
         self._health = health
-        self._backoff = backoff
+        self._backoff = Backoff(config.retry_base, config.retry_cap)
+        self._failures = 0
         self._config = config
         self._telemetry = telemetry
+        self._rng = rng
         self._sleep = sleep
         self._stopping = False
         self._refused_run = 0
@@ -150,7 +153,7 @@ class Lane:
             break
         for row, reason in verdict.rejected:
             log.debug("sink %s refused row %d: %s %s", self._sink, row, reason, verdict.detail)
-        self._backoff.reset()
+        self._failures = 0
         await self._health.report(self.lane, State.UP)
         self._pass(position)
 
@@ -178,8 +181,10 @@ class Lane:
         await self._health.report(
             self.lane, State.BLOCKED if blocked else State.AWAY, verdict.reason, verdict.detail
         )
-        wait = self._backoff.next(verdict.retry_after)
-        await self._sleep(self._config.blocked_wait if blocked else wait)
+        self._failures += 1
+        wait = self._backoff.wait(self._failures, self._rng)
+        asked = requested_wait(verdict.retry_after, self._config.retry_after_cap)
+        await self._sleep(self._config.blocked_wait if blocked else max(wait, asked))
 
     def _pass(self, position: int) -> None:
         if position > self.passed:
@@ -188,6 +193,12 @@ class Lane:
 
     def _count(self, verdict: Verdict) -> None:
         self._telemetry.sink_failures.add(self._sink, verdict.reason or verdict.outcome.value)
+
+
+def requested_wait(retry_after: float | None, cap: float) -> float:
+    """Seconds that a far end asked for, at most ``cap``; 0 for a request that is negative or not a number."""
+    # The comparison is false for NaN, which a broken far end may send.
+    return min(retry_after, cap) if retry_after is not None and retry_after > 0 else 0.0
 
 
 def _halves(rows: Sequence[Row]) -> tuple[_Part, _Part]:

@@ -19,7 +19,6 @@ from typing import Final
 from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Priority
-from exporter.sinks.backoff import Backoff
 from exporter.sinks.base import Sink
 from exporter.sinks.deadline import Delivery, Sleeper
 from exporter.sinks.delivery_loop import Feed, Lane
@@ -65,9 +64,8 @@ class Runner:
             self._deliveries.append(delivery)
             self._health[sink.name] = health
             for lane in Priority:
-                backoff = Backoff(config.retry_base, config.retry_cap, config.retry_after_cap, rng)
                 self._lanes.append(
-                    Lane(sink.name, lane, spool, delivery, health, backoff, config, telemetry, sleep)
+                    Lane(sink.name, lane, spool, delivery, health, config, telemetry, rng, sleep)
                 )
 
     def start(self) -> None:

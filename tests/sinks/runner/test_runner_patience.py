@@ -5,55 +5,28 @@ from __future__ import annotations
 import asyncio
 import logging
 import math
-import random
 
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import STORED, Outcome, Priority, Verdict
-from exporter.sinks.backoff import Backoff
+from exporter.sinks.delivery_loop import requested_wait
 from exporter.sinks.runner import RunnerConfig
 
 AWAY = Verdict(Outcome.RETRY, reason="unreachable", detail="connection refused")
 BLOCKED = Verdict(Outcome.BLOCKED, reason="unauthorized", detail="wrong token")
 
 
-@given(st.integers(0, 2**32), st.integers(0, 40))
-def test_a_wait_lies_between_nothing_and_the_doubled_bound(seed, failures):
-    backoff = Backoff(1.0, 60.0, 3_600.0, random.Random(seed))
-    for _ in range(failures):
-        backoff.next()
-    assert 0 <= backoff.next() <= min(2**failures, 60)
-
-
-def test_waits_fill_the_whole_range():
-    rng = random.Random(1)
-    draws = []
-    for _ in range(2_000):
-        backoff = Backoff(1.0, 60.0, 3_600.0, rng)
-        for _ in range(10):
-            wait = backoff.next()
-        draws.append(wait)
-    assert min(draws) < 1
-    assert max(draws) > 59
-    assert sum(draws) / len(draws) == pytest.approx(30, abs=2)
-
-
-def test_a_success_starts_again_at_the_base():
-    backoff = Backoff(1.0, 60.0, 3_600.0, random.Random(1))
-    for _ in range(20):
-        backoff.next()
-    backoff.reset()
-    assert backoff.next() <= 1
-
-
 @given(st.floats(allow_nan=True, allow_infinity=True))
-def test_what_a_far_end_asks_for_is_a_lower_bound_within_reason(asked):
-    wait = Backoff(1.0, 60.0, 3_600.0, random.Random(1)).next(asked)
+def test_what_a_far_end_asks_for_is_obeyed_within_reason(asked):
+    wait = requested_wait(asked, 3_600.0)
     assert 0 <= wait <= 3_600
     if not math.isnan(asked):
         assert wait >= min(asked, 3_600)
+
+
+def test_a_far_end_that_asks_for_nothing_is_given_nothing():
+    assert requested_wait(None, 3_600.0) == 0
 
 
 async def test_a_far_end_that_is_away_is_tried_for_ever_with_growing_waits(world, far_end):

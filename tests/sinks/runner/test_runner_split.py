@@ -9,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
-from exporter.sinks.backoff import Backoff
 from exporter.sinks.delivery_loop import Lane
 from exporter.sinks.runner import RunnerConfig
 from exporter.telemetry import Telemetry
@@ -75,9 +74,9 @@ async def settle(size, judge, config=None):
         spool,
         delivery,
         QuietHealth(),
-        Backoff(1, 1, 1, None),
         config or RunnerConfig(breaker=10**6),
         Telemetry(),
+        None,
         None,
     )
     rows = tuple(Row(n + 1, Entry("T", 1, 1, f"key:{n}", Priority.SLOW, {})) for n in range(size))
