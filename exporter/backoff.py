@@ -16,7 +16,7 @@ _MAX_DOUBLINGS: Final = 64
 
 @dataclass(frozen=True, slots=True)
 class Backoff:
-    """Waits in seconds. ``floor`` is the least share of the bound; 0, full jitter, spreads attempts furthest."""
+    """Waits in seconds. ``floor`` is the least share of the bound; 0 (full jitter) spreads attempts most."""
 
     base: float
     cap: float
