@@ -150,6 +150,9 @@ class Telemetry:
         self.spooled = self._meter(
             _counter("discord_exporter_spooled", "Entries committed to the spool, ever.")
         )
+        self.damaged_state = self._meter(
+            _counter("discord_exporter_damaged_state", "Rows of saved state left out, being damaged.")
+        )
         self.unspooled = self._meter(
             _gauge("discord_exporter_unspooled_entries", "Entries in memory that a crash would lose.")
         )

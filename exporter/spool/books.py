@@ -19,12 +19,9 @@ from exporter.spool.codec import Packed
 from exporter.spool.dead import bury
 from exporter.spool.ports import SinkTally
 from exporter.spool.schema import on_lanes
+from exporter.spool.state import ROWS_PER_STATEMENT, in_portions
 
 log = logging.getLogger(__name__)
-
-ROWS_PER_STATEMENT: Final = (128, 16, 1)
-"""Rows inserted by one statement. sqlite3 gives up the interpreter lock once a statement, and beside a busy
-event loop gets it back only after up to 5 ms: row by row, 10,000 entries would take most of a minute."""
 
 _INSERT_ONE: Final = (
     "INSERT INTO {lane} (type, guild, at, key, crc, body, position, committed_at)"
@@ -59,32 +56,18 @@ def append(
     tips: dict[Priority, int] = {}
     spooled = 0
     for lane, rows in lanes.items():
-        done = 0
-        for size in ROWS_PER_STATEMENT:
-            statement = _INSERT[size][lane]
-            while len(rows) - done >= size:
-                values: list[object] = []
-                for row in rows[done : done + size]:
-                    position += 1
-                    values += row
-                    values += (position, committed_at)
-                connection.execute(statement, values)
-                done += size
+        for portion in in_portions(rows):
+            values: list[object] = []
+            for row in portion:
+                position += 1
+                values += row
+                values += (position, committed_at)
+            connection.execute(_INSERT[len(portion)][lane], values)
         tips[lane] = position
-        spooled += done
-        connection.execute("UPDATE cursors SET spooled = spooled + ? WHERE lane = ?", (done, lane))
+        spooled += len(rows)
+        connection.execute("UPDATE cursors SET spooled = spooled + ? WHERE lane = ?", (len(rows), lane))
     connection.execute("UPDATE books SET spooled = spooled + ?, position = ?", (spooled, position))
     return tips
-
-
-def write_journal(connection: sqlite3.Connection, part: bytes | None, crc: int, forget: int) -> int:
-    """Remove parts up to ``forget`` and add ``part``; returns its number, 0 without one."""
-    if forget:
-        connection.execute("DELETE FROM journal WHERE number <= ?", (forget,))
-    if part is None:
-        return 0
-    written = connection.execute("INSERT INTO journal (crc, body) VALUES (?, ?)", (crc, part))
-    return written.lastrowid or 0
 
 
 def advance(

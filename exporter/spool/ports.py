@@ -4,23 +4,41 @@ Delivery model: an entry is *accepted* when ``append`` returns. Each (sink, lane
 entry leaves the disk once every sink has passed it. Cursors are named by string: the spool does not know
 what a sink is.
 
-The journal holds what is counted but not yet a snapshot. It is written with the same commit as entries, so
-that an open window survives a crash: ``append(entries, journal=part, forget=n)`` stores ``part`` and removes
-the parts up to number ``n``, which the entries of the same call have replaced.
+The spool also stores the state that goes with the entries, written in the same transaction: *state* is a
+table of rows by key, of which only those that changed are written; *increments* are numbered and stay until
+they are forgotten. A start reads both. The *journal* is what the previous layout stored in their place; it is
+read once and then dropped.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from types import EllipsisType
+from typing import NamedTuple, Protocol, overload
 
 from exporter.model import Batch, Entry, Priority
 
 
+class StateRow(NamedTuple):
+    """A row of saved state; ``value`` is None for a row to delete. ``table`` is ``component/table``."""
+
+    table: str
+    key: bytes
+    value: bytes | None
+
+
+@dataclass(frozen=True, slots=True)
+class Increment:
+    """One committed increment; numbers rise and are never used twice."""
+
+    number: int
+    body: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class JournalPart:
-    """One committed part of the journal; numbers rise."""
+    """One part of the journal that the previous layout left; numbers rise."""
 
     number: int
     body: bytes
@@ -61,16 +79,52 @@ class SpoolWriter(Protocol):
         """The spool's own name, made once with the file and unique to it."""
         ...
 
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        """Commit entries and journal in one transaction; returns the journal part's number, 0 without one.
+    @overload
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        state: Sequence[StateRow] = ...,
+        increments: Sequence[bytes] = ...,
+        forget: int = ...,
+        forget_journal: bool = ...,
+    ) -> Sequence[int]: ...
+
+    @overload
+    async def append(self, entries: Sequence[Entry], *, journal: bytes | None, forget: int = ...) -> int: ...
+
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        state: Sequence[StateRow] = (),
+        increments: Sequence[bytes] = (),
+        forget: int = 0,
+        forget_journal: bool = False,
+        journal: bytes | EllipsisType | None = ...,
+    ) -> Sequence[int] | int:
+        """Commit entries and state in one transaction; returns the numbers of the increments, in their order.
+
+        ``state`` lists rows to write or to delete; of several for one key the last one counts. Increments up
+        to number ``forget`` are deleted, those of this call excepted; ``forget_journal`` deletes the journal.
+        Called with ``journal``, it writes a part of that, ``forget`` is the number of a part, and the number
+        of the new part is returned.
 
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).
         """
         ...
 
+    async def state(self, prefix: str = "") -> list[StateRow]:
+        """The rows of tables whose name starts with ``prefix``, by table and key; damaged ones left out."""
+        ...
+
+    async def increments(self) -> list[Increment]:
+        """The increments not forgotten, oldest first; damaged ones left out."""
+        ...
+
     async def journal(self) -> list[JournalPart]:
-        """The parts not forgotten, oldest first; read once at start."""
+        """What the previous layout left, oldest first; damaged parts left out."""
         ...
 
 

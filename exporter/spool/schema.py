@@ -100,7 +100,25 @@ _TABLES = (
     "INSERT INTO books VALUES (1, 0, 0, 1)",
 )
 
-MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES,)
+_STATE = """
+CREATE TABLE state (
+    name TEXT NOT NULL,
+    key BLOB NOT NULL,
+    crc INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (name, key)
+) WITHOUT ROWID
+"""
+
+_INCREMENTS = """
+CREATE TABLE increments (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+)
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (_TABLES, (_STATE, _INCREMENTS))
 """Step ``n`` leads from version ``n`` to ``n + 1``; a step that was released is never edited."""
 
 

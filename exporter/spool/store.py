@@ -12,7 +12,8 @@ import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from zlib import crc32
+from types import EllipsisType
+from typing import overload
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
@@ -26,9 +27,10 @@ from exporter.spool.files import Directory
 from exporter.spool.jobs import Step
 from exporter.spool.opening import mark_clean, open_database
 from exporter.spool.pages import Page, read_page
-from exporter.spool.ports import JournalPart, SinkTally, SpoolTally
+from exporter.spool.ports import Increment, JournalPart, SinkTally, SpoolTally, StateRow
 from exporter.spool.reader import Reader
 from exporter.spool.room import Room
+from exporter.spool.state import read_numbered, read_state
 from exporter.spool.writer import Writer
 from exporter.telemetry import Telemetry
 
@@ -87,8 +89,34 @@ class Spool:
         names = tuple(sinks)
         await self._writer.run(Step(lambda connection: self._register(connection, names)))
 
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        """Commit entries and journal in one transaction; returns the number of the part written, else 0.
+    @overload
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        state: Sequence[StateRow] = ...,
+        increments: Sequence[bytes] = ...,
+        forget: int = ...,
+        forget_journal: bool = ...,
+    ) -> tuple[int, ...]: ...
+
+    @overload
+    async def append(self, entries: Sequence[Entry], *, journal: bytes | None, forget: int = ...) -> int: ...
+
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        state: Sequence[StateRow] = (),
+        increments: Sequence[bytes] = (),
+        forget: int = 0,
+        forget_journal: bool = False,
+        journal: bytes | EllipsisType | None = ...,
+    ) -> tuple[int, ...] | int:
+        """Commit entries and state in one transaction; returns the numbers of the increments, in their order.
+
+        With ``journal``, a part of the journal or None, ``forget`` speaks of its parts, and the number of the
+        part is returned.
 
         An entry that can never be spooled (``RefusedError``) is left out, counted as dropped and logged: it
         must not hold up the others for ever. A caller that is cancelled cannot know whether the commit was
@@ -97,29 +125,57 @@ class Spool:
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).
         """
-        if not entries and journal is None and not forget:
-            return 0
+        old = not isinstance(journal, EllipsisType)
+        part = None if isinstance(journal, EllipsisType) else journal
+        if not (entries or state or increments or forget or forget_journal or part is not None):
+            return 0 if old else ()
         began = self._clock.monotonic()
-        work = Append(tuple(entries), self._config.max_entry_bytes, self._clock, journal, forget)
+        work = Append(
+            tuple(entries),
+            self._config.max_entry_bytes,
+            self._clock,
+            state=tuple(state),
+            increments=tuple(increments),
+            forget=0 if old else forget,
+            forget_journal=forget_journal,
+            journal=part,
+            forget_parts=forget if old else 0,
+        )
         appended = await self._writer.run(work, self._announce)
         self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
-        return appended.journal
+        return appended.journal if old else appended.increments
 
-    async def journal(self) -> list[JournalPart]:
-        """The parts not forgotten, oldest first; a damaged one is left out and logged.
+    async def state(self, prefix: str = "") -> list[StateRow]:
+        """The rows of the tables whose name starts with ``prefix``, by table and key.
+
+        Damaged ones are left out, counted and logged.
 
         Raises:
             SpoolError: the file cannot be read.
         """
-        rows: list[tuple[int, int, bytes]] = await self._reader.run(
-            lambda connection: connection.execute(
-                "SELECT number, crc, CAST(body AS BLOB) FROM journal ORDER BY number"
-            ).fetchall()
-        )
-        parts = [JournalPart(number, body) for number, crc, body in rows if crc32(body) == crc]
-        if len(parts) < len(rows):
-            log.error("spool: %d parts of the journal are damaged and left out", len(rows) - len(parts))
-        return parts
+        rows, damaged = await self._reader.run(lambda connection: read_state(connection, prefix))
+        self._leave_out(damaged, "rows of saved state")
+        return rows
+
+    async def increments(self) -> list[Increment]:
+        """The increments not forgotten, oldest first; damaged ones are left out, counted and logged.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        rows, damaged = await self._reader.run(lambda connection: read_numbered(connection, "increments"))
+        self._leave_out(damaged, "increments")
+        return [Increment(number, body) for number, body in rows]
+
+    async def journal(self) -> list[JournalPart]:
+        """What the previous layout left, oldest first; damaged parts are left out, counted and logged.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        rows, damaged = await self._reader.run(lambda connection: read_numbered(connection, "journal"))
+        self._leave_out(damaged, "parts of the journal")
+        return [JournalPart(number, body) for number, body in rows]
 
     async def read(self, sink: str, lane: Priority, *, max_rows: int, max_bytes: int) -> Batch | None:
         """The next rows behind the cursor, in order; ``None`` if there are none.
@@ -283,6 +339,11 @@ class Spool:
             len(positions),
             lane.name.lower(),
         )
+
+    def _leave_out(self, damaged: int, what: str) -> None:
+        if damaged:
+            self._telemetry.damaged_state.add(amount=damaged)
+            log.error("spool: %d %s are damaged and left out", damaged, what)
 
     def _announce(self, appended: Appended) -> None:
         for kind, reason, detail in appended.refused:

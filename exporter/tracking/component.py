@@ -15,11 +15,12 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
-from typing import Any, ClassVar, Generic, NamedTuple, TypeAlias, TypeVar
+from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
 from exporter.events.facts import Fact
+from exporter.spool.ports import StateRow
 
 log = logging.getLogger(__name__)
 
@@ -33,14 +34,6 @@ Handlers of ``Count`` alone take only the fact: they are the hot path, and a cou
 
 K = TypeVar("K")
 V = TypeVar("V", bound=msgspec.Struct)
-
-
-class StateRow(NamedTuple):
-    """A row of saved state; ``value`` is None for a row to delete. ``table`` is ``component/table``."""
-
-    table: str
-    key: bytes
-    value: bytes | None
 
 
 class SavedTable(Generic[K, V]):

@@ -78,7 +78,7 @@ async def test_a_group_that_does_not_fit_is_committed_call_by_call(open_spool, m
     huge = [make_entry(number, padding=10_000) for number in range(300)]
     calls = [spool.append([make_entry(1)]), spool.append(huge), spool.append([make_entry(2)])]
     results = await asyncio.gather(*calls, return_exceptions=True)
-    assert [type(result) for result in results] == [int, SpoolError, int]
+    assert [type(result) for result in results] == [tuple, SpoolError, tuple]
     assert (await check_books(spool)).spooled == 2
 
 

@@ -94,7 +94,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @rule(data=st.data())
     def forget(self, data):
         number = data.draw(st.sampled_from([number for number, _ in self.journal]))
-        self.do(self.spool.append([], forget=number))
+        self.do(self.spool.append([], journal=None, forget=number))
         self.journal = [part for part in self.journal if part[0] > number]
 
     @rule(

@@ -99,7 +99,7 @@ async def test_a_spool_of_a_newer_version_is_refused_and_left_as_it_is(
         for name, content in before.items():
             (directory / name).write_bytes(content)
     monkeypatch.undo()
-    with pytest.raises(SchemaError, match="has schema 2, this program knows 1"):
+    with pytest.raises(SchemaError, match="has schema 3, this program knows 2"):
         await open_spool()
     assert {name: content for name, content in files(directory).items() if content} == {
         name: content for name, content in before.items() if content
@@ -115,7 +115,7 @@ async def test_a_spool_of_an_older_version_is_brought_up_to_date(open_spool, mak
     again = await open_spool()
     assert again.source == source
     assert again._connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
-    assert again._connection.execute("PRAGMA user_version").fetchone() == (2,)
+    assert again._connection.execute("PRAGMA user_version").fetchone() == (3,)
     assert len(await drain(again)) == 1
 
 
@@ -131,7 +131,7 @@ async def test_a_migration_that_fails_leaves_the_old_version(open_spool, make_en
     with pytest.raises(sqlite3.OperationalError):
         schema.migrate(connection)
     monkeypatch.undo()
-    assert schema.read_version(connection) == 1
+    assert schema.read_version(connection) == 2
     connection.close()
     assert (await (await open_spool()).tally()).spooled == 1
 

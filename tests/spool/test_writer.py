@@ -47,7 +47,7 @@ async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool
         spool.append([make_entry(2)]),
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
-    assert [type(result) for result in results] == [int, SpoolError, int]
+    assert [type(result) for result in results] == [tuple, SpoolError, tuple]
     assert (await check_books(spool)).spooled == 2
 
 
