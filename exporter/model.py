@@ -73,13 +73,13 @@ class Outcome(enum.Enum):
 
     STORED = "stored"
     """All rows are stored durably, but for those listed as rejected."""
-    SPLIT = "split"
+    PARTIAL_FAILURE = "partial_failure"
     """Nothing may be assumed stored: a row is bad or the batch too large. Deliver smaller parts;
     a batch of one row that is answered so is rejected. Delivering a stored row again is harmless."""
     RETRY = "retry"
     """The far end is away or overloaded; keep everything and come back."""
-    BLOCKED = "blocked"
-    """Nothing gets better without a person: credentials, a missing bucket, a full disk over there."""
+    NEEDS_OPERATOR = "needs_operator"
+    """Retrying cannot help before an operator acts: credentials, a missing bucket, an unknown schema."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,7 @@
 
 A sink delivers one batch at a time and says what became of it. It never retries, sleeps, splits, reorders or
 logs a payload: the runner does that for all sinks. ``deliver`` never raises for anything the far end does;
-an exception from it is a defect, which the runner treats as ``RETRY``.
+an exception is a defect of the sink, which the runner treats as ``RETRY``.
 
 Delivering the same row twice must leave one effect: rows carry (source, position), which never repeats.
 """
@@ -17,7 +17,7 @@ from exporter.model import Batch, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Probe:
-    """Whether a destination can be used now, in words for ``check``."""
+    """Whether a destination can be used now; ``detail`` is text for ``check``."""
 
     ok: bool
     detail: str
@@ -28,11 +28,11 @@ class Sink(Protocol):
 
     @property
     def name(self) -> str:
-        """Names the cursor in the spool and the label ``sink``; stable for ever."""
+        """Names the cursor in the spool, the label ``sink`` and the section in ``sinks``; never changes."""
         ...
 
     async def open(self) -> None:
-        """Take what it needs (pools, sessions). Does not wait for the far end to be there."""
+        """Acquire pools and sessions. Does not require the far end to be reachable."""
         ...
 
     async def deliver(self, batch: Batch) -> Verdict:
@@ -40,7 +40,7 @@ class Sink(Protocol):
         ...
 
     async def close(self) -> None:
-        """Give everything back; safe before ``open`` and twice."""
+        """Release everything; safe before ``open`` and twice."""
         ...
 
     async def probe(self) -> Probe:

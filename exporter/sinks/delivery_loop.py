@@ -1,8 +1,8 @@
-"""One lane of one sink: read a page, deliver it, judge the answer, move the cursor.
+"""One lane of one sink: read a page, deliver it, act on the verdict, move the cursor.
 
 Invariants: the cursor moves only over rows that the sink has stored or refused for good, in order; rows are
-delivered again until then, for ever. A page that comes back as ``SPLIT`` is halved, in order, and each part
-that is stored moves the cursor at once, so that an interruption never starts it all over.
+delivered again until then, without limit. A page answered with ``PARTIAL_FAILURE`` is halved, in order, and
+each part that is stored moves the cursor at once, so that an interruption never repeats the whole page.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final, Protocol
 from exporter.backoff import Backoff
 from exporter.errors import SpoolError
 from exporter.model import Batch, Outcome, Priority, Row, Verdict
-from exporter.sinks.deadline import DEFECT, Delivery, Sleeper
+from exporter.sinks.deadline import DEFECT, DeadlineGuard, Sleeper
 from exporter.sinks.health import Health, State
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.ports import SpoolReader
@@ -30,6 +30,8 @@ SUSPECT_ROWS: Final = 64
 without being tried whole. Not above this size: there the whole part may just have been too large."""
 
 BREAKER: Final = "breaker"
+UNEXPLAINED: Final = "unexplained"
+"""Reason of a dead letter where the sink gave none."""
 SPOOL: Final = "spool"
 
 
@@ -47,15 +49,15 @@ class _Part:
     left: bool = False
 
 
-class Lane:
-    """The task of one sink and one lane. ``passed`` only rises."""
+class DeliveryLoop:
+    """The task of one sink and one lane. ``passed``, the position delivered up to, only rises."""
 
     def __init__(
         self,
         sink: str,
         lane: Priority,
         spool: Feed,
-        delivery: Delivery,
+        guard: DeadlineGuard,
         health: Health,
         config: RunnerConfig,
         telemetry: Telemetry,
@@ -68,7 +70,7 @@ class Lane:
         self.moved = asyncio.Event()
         self._sink = sink
         self._spool = spool
-        self._delivery = delivery
+        self._guard = guard
         self._health = health
         self._backoff = Backoff(config.retry_base, config.retry_cap)
         self._failures = 0
@@ -83,11 +85,11 @@ class Lane:
         """Deliver until ``stop``; ends early only by cancellation."""
         while not self._stopping:
             try:
-                failure = await self._turn()
+                failure = await self._deliver_page()
             except SpoolError as error:
                 failure = Verdict(Outcome.RETRY, reason=SPOOL, detail=str(error))
             except Exception as error:
-                log.exception("delivery to sink %s failed in the exporter itself, it goes on", self._sink)
+                log.exception("delivery to sink %s failed inside the exporter; it is repeated", self._sink)
                 failure = Verdict(Outcome.RETRY, reason=DEFECT, detail=str(error))
             if failure is not None and not self._stopping:
                 await self._pause(failure)
@@ -96,7 +98,7 @@ class Lane:
         """End after the delivery under way."""
         self._stopping = True
 
-    async def _turn(self) -> Verdict | None:
+    async def _deliver_page(self) -> Verdict | None:
         """Read and deliver one page, or wait for there to be one."""
         tip = self._spool.tip(self.lane)
         config = self._config
@@ -109,30 +111,30 @@ class Lane:
             return None
         self.busy = True
         try:
-            return await self._settle(batch)
+            return await self._deliver_parts(batch)
         finally:
             self.busy = False
 
-    async def _settle(self, batch: Batch) -> Verdict | None:
+    async def _deliver_parts(self, batch: Batch) -> Verdict | None:
         """Deliver a page, in smaller parts where the sink asks for it; the verdict that stopped it."""
         parts = [_Part(batch.rows)]
         while parts and not self._stopping:
             part = parts.pop()
-            verdict = await self._delivery.deliver(Batch(batch.source, batch.lane, tuple(part.rows)))
-            if verdict.outcome is Outcome.SPLIT and len(part.rows) > 1:
+            verdict = await self._guard.deliver(Batch(batch.source, batch.lane, tuple(part.rows)))
+            if verdict.outcome is Outcome.PARTIAL_FAILURE and len(part.rows) > 1:
                 self._count(verdict)
                 parts += _halves(part.rows)
                 continue
-            if verdict.outcome is Outcome.SPLIT:
+            if verdict.outcome is Outcome.PARTIAL_FAILURE:
                 row = part.rows[0]
                 self._count(verdict)
                 verdict = Verdict(
-                    Outcome.STORED, ((row.position, verdict.reason or "split"),), detail=verdict.detail
+                    Outcome.STORED, ((row.position, verdict.reason or UNEXPLAINED),), detail=verdict.detail
                 )
             if verdict.outcome is not Outcome.STORED:
                 self._count(verdict)
                 return verdict
-            tripped = self._trip(part.rows, verdict)
+            tripped = self._check_breaker(part.rows, verdict)
             if tripped is not None:
                 return tripped
             await self._advance(part.rows[-1].position, verdict)
@@ -141,7 +143,7 @@ class Lane:
         return None
 
     async def _advance(self, position: int, verdict: Verdict) -> None:
-        """Move the cursor; a spool that cannot write now is tried until it can, without delivering again."""
+        """Move the cursor; repeated until the spool can write it, without delivering again."""
         while True:
             try:
                 await self._spool.advance(self._sink, self.lane, position, dead=verdict.rejected)
@@ -157,8 +159,8 @@ class Lane:
         await self._health.report(self.lane, State.UP)
         self._pass(position)
 
-    def _trip(self, rows: Sequence[Row], verdict: Verdict) -> Verdict | None:
-        """``BLOCKED`` once more rows in a row were refused than bad entries can explain."""
+    def _check_breaker(self, rows: Sequence[Row], verdict: Verdict) -> Verdict | None:
+        """``NEEDS_OPERATOR`` once more rows in a row were refused than bad entries can explain."""
         refused = {position for position, _ in verdict.rejected}
         run = longest = self._refused_run
         for row in rows:
@@ -170,17 +172,16 @@ class Lane:
         reason = verdict.rejected[-1][1]
         detail = (
             f"more than {self._config.breaker} entries in a row refused, last as {reason} {verdict.detail}; "
-            "repair the sink, or raise delivery.breaker to let them go"
+            "repair the sink, or raise delivery.breaker to give them up"
         )
-        tripped = Verdict(Outcome.BLOCKED, reason=BREAKER, detail=detail)
+        tripped = Verdict(Outcome.NEEDS_OPERATOR, reason=BREAKER, detail=detail)
         self._count(tripped)
         return tripped
 
     async def _pause(self, verdict: Verdict) -> None:
-        blocked = verdict.outcome is Outcome.BLOCKED
-        await self._health.report(
-            self.lane, State.BLOCKED if blocked else State.AWAY, verdict.reason, verdict.detail
-        )
+        blocked = verdict.outcome is Outcome.NEEDS_OPERATOR
+        state = State.BLOCKED if blocked else State.AWAY
+        await self._health.report(self.lane, state, verdict.reason, verdict.detail)
         self._failures += 1
         wait = self._backoff.wait(self._failures, self._rng)
         asked = requested_wait(verdict.retry_after, self._config.retry_after_cap)

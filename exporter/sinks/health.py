@@ -1,7 +1,7 @@
-"""Whether a sink takes what it is given, told to people once per change.
+"""Whether a sink accepts deliveries; each change of state is logged once.
 
-A sink is as well as its worst lane. WARN when it is away (nothing is lost, the spool keeps it), ERROR when it
-waits for a person, INFO when it is back.
+The state of a sink is the worst state of its lanes. WARNING when it is away (nothing is lost, the spool keeps
+it), ERROR when an operator has to act, INFO when it is back.
 """
 
 from __future__ import annotations
@@ -18,11 +18,11 @@ from exporter.telemetry import Telemetry
 log = logging.getLogger(__name__)
 
 REMIND_SECONDS: Final = 600.0
-"""A sink that waits for a person is told again at most this often."""
+"""A sink that stays blocked is logged again at most this often."""
 
 
 class State(enum.IntEnum):
-    """How a lane of a sink does, better ones first."""
+    """The state of one lane of a sink, better ones first. ``BLOCKED``: an operator has to act."""
 
     UP = 0
     AWAY = 1
@@ -35,7 +35,7 @@ class Health:
     def __init__(
         self, sink: str, clock: Clock, telemetry: Telemetry, waiting: Callable[[], Awaitable[str]]
     ) -> None:
-        """``waiting`` says in words how many entries wait for this sink."""
+        """``waiting`` returns the number of entries that wait for this sink, as text for a log line."""
         self._sink = sink
         self._clock = clock
         self._telemetry = telemetry
@@ -53,7 +53,7 @@ class Health:
 
     @property
     def problem(self) -> str:
-        """Why the last delivery that failed did, in a few words; empty while all lanes are up."""
+        """State and reason of the last failed delivery; empty while all lanes are up."""
         return (
             ""
             if self.state is State.UP
@@ -61,7 +61,7 @@ class Health:
         )
 
     async def report(self, lane: Priority, state: State, reason: str = "", detail: str = "") -> None:
-        """Note how a lane does now, and say so if that changes the sink's state."""
+        """Set the state of a lane; a change of the sink's state is logged."""
         before = self.state
         self._lanes[lane] = state
         if state is not State.UP:
@@ -71,7 +71,7 @@ class Health:
         if after is before:
             if after is State.BLOCKED and state is State.BLOCKED and now - self._reminded >= REMIND_SECONDS:
                 self._reminded = now
-                await self._tell_blocked("still blocked", reason, detail)
+                await self._log_blocked("still blocked", reason, detail)
             return
         lasted, self._since = now - self._since, now
         self._telemetry.sink_up.set(int(after is State.UP), self._sink)
@@ -79,7 +79,7 @@ class Health:
             log.info("sink %s back after %.0f s, %s waiting", self._sink, lasted, await self._waiting())
         elif after is State.BLOCKED:
             self._reminded = now
-            await self._tell_blocked("blocked", reason, detail)
+            await self._log_blocked("blocked", reason, detail)
         else:
             log.warning(
                 "sink %s away (%s), nothing lost, %s waiting",
@@ -88,9 +88,9 @@ class Health:
                 await self._waiting(),
             )
 
-    async def _tell_blocked(self, what: str, reason: str, detail: str) -> None:
+    async def _log_blocked(self, what: str, reason: str, detail: str) -> None:
         log.error(
-            "sink %s %s (%s): it needs a person, nothing lost, %s waiting",
+            "sink %s %s (%s): operator action required, nothing lost, %s waiting",
             self._sink,
             what,
             _cause(reason, detail),

@@ -1,8 +1,7 @@
-"""Delivery to all sinks: one task for each sink and lane, so that nothing one of them does holds up another.
+"""Delivery to all sinks: one task for each sink and lane, so that no sink delays another.
 
-Exactly what a sink must not do is done here: retrying, waiting, splitting, keeping order, dead letters,
-logging. The delivery is at least once: the cursor moves after the sink's own commit, so a crash between the
-two delivers again.
+The runner does what a sink must not do: retry, wait, split, keep order, write dead letters, log. Delivery is
+at least once: the cursor moves after the sink's own commit, so a crash between the two delivers again.
 
 The sinks' names are to be registered with the spool before ``start``.
 """
@@ -20,8 +19,8 @@ from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.sinks.base import Sink
-from exporter.sinks.deadline import Delivery, Sleeper
-from exporter.sinks.delivery_loop import Feed, Lane
+from exporter.sinks.deadline import DeadlineGuard, Sleeper
+from exporter.sinks.delivery_loop import DeliveryLoop, Feed
 from exporter.sinks.health import Health
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.ports import SpoolTally
@@ -54,47 +53,47 @@ class Runner:
         self._telemetry = telemetry
         self._refreshed_at: float | None = None
         self._tasks: list[asyncio.Task[None]] = []
-        self._deliveries: list[Delivery] = []
+        self._guards: list[DeadlineGuard] = []
         self._health: dict[str, Health] = {}
-        self._lanes: list[Lane] = []
+        self._loops: list[DeliveryLoop] = []
         rng = rng or random.Random()
         for sink in sinks:
-            delivery = Delivery(sink, config.deadline, clock, telemetry, sleep)
+            guard = DeadlineGuard(sink, config.deadline, clock, telemetry, sleep)
             health = Health(sink.name, clock, telemetry, partial(self._waiting, sink.name))
-            self._deliveries.append(delivery)
+            self._guards.append(guard)
             self._health[sink.name] = health
             for lane in Priority:
-                self._lanes.append(
-                    Lane(sink.name, lane, spool, delivery, health, config, telemetry, rng, sleep)
+                self._loops.append(
+                    DeliveryLoop(sink.name, lane, spool, guard, health, config, telemetry, rng, sleep)
                 )
 
     def start(self) -> None:
         """Begin to deliver; sinks are opened by their first delivery, and again until that succeeds."""
-        self._tasks = [asyncio.create_task(lane.run()) for lane in self._lanes]
+        self._tasks = [asyncio.create_task(loop.run()) for loop in self._loops]
 
     def problems(self) -> dict[str, str]:
-        """What is wrong with each sink, in a few words; empty for one that delivers."""
+        """State and reason of each sink that does not deliver, by name; empty text for one that does."""
         return {name: health.problem for name, health in self._health.items()}
 
     async def drain(self, timeout: float) -> bool:  # noqa: ASYNC109 - running out of time is an answer here
         """Wait until all sinks have passed what is in the spool now; ``False`` after ``timeout`` seconds."""
-        goals = [(lane, self._spool.tip(lane.lane)) for lane in self._lanes]
+        goals = [(loop, self._spool.tip(loop.lane)) for loop in self._loops]
         try:
             async with asyncio.timeout(timeout):
-                for lane, goal in goals:
-                    while lane.passed < goal:
-                        lane.moved.clear()
-                        await lane.moved.wait()
+                for loop, goal in goals:
+                    while loop.passed < goal:
+                        loop.moved.clear()
+                        await loop.moved.wait()
         except TimeoutError:
             return False
         return True
 
     async def stop(self) -> None:
         """Let deliveries under way end, up to ``stop_timeout``, then cancel; close the sinks. Safe twice."""
-        pairs = list(zip(self._lanes, self._tasks, strict=False))
-        for lane, task in pairs:
-            lane.stop()
-            if not lane.busy:
+        pairs = list(zip(self._loops, self._tasks, strict=False))
+        for loop, task in pairs:
+            loop.stop()
+            if not loop.busy:
                 task.cancel()
         if self._tasks:
             _, late = await asyncio.wait(self._tasks, timeout=self._config.stop_timeout)
@@ -102,12 +101,12 @@ class Runner:
                 task.cancel()
             await asyncio.gather(*self._tasks, return_exceptions=True)
         self._tasks = []
-        for delivery in self._deliveries:
-            await delivery.close()
-        self._deliveries = []
+        for guard in self._guards:
+            await guard.close()
+        self._guards = []
 
     async def refresh(self) -> None:
-        """Bring the meters that the spool keeps up to date; before a scrape."""
+        """Update the meters whose values the spool keeps; called before a scrape."""
         now = self._clock.monotonic()
         if self._refreshed_at is not None and now - self._refreshed_at < REFRESH_SECONDS:
             return
@@ -115,7 +114,9 @@ class Runner:
         try:
             tally = await self._spool.tally()
         except SpoolError as error:
-            log.warning("the spool's books cannot be read, its metrics stay as they were: %s", error)
+            log.warning(
+                "the spool's statistics cannot be read, its metrics keep their last values: %s", error
+            )
             return
         self._publish(tally)
 
@@ -135,10 +136,10 @@ class Runner:
             meters.oldest_unsent.set(0 if oldest is None else max(now - oldest, 0) / 1000, name)
 
     async def _waiting(self, sink: str) -> str:
-        """How many entries wait for a sink, in words for a log line."""
+        """How many entries wait for a sink, as text for a log line."""
         try:
             tally = await self._spool.tally()
         except SpoolError:
             return "an unknown number"
-        books = tally.sinks.get(sink)
-        return "an unknown number" if books is None else str(books.pending)
+        found = tally.sinks.get(sink)
+        return "an unknown number" if found is None else str(found.pending)

@@ -28,12 +28,12 @@ MAX_RETRY_AFTER = 3600.0
 MAX_DETAIL = 300
 
 _FIXED = {
-    HTTPStatus.BAD_REQUEST: (Outcome.SPLIT, "parse"),
-    HTTPStatus.UNPROCESSABLE_ENTITY: (Outcome.SPLIT, "partial"),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (Outcome.SPLIT, "too_large"),
-    HTTPStatus.UNAUTHORIZED: (Outcome.BLOCKED, "unauthorized"),
-    HTTPStatus.FORBIDDEN: (Outcome.BLOCKED, "forbidden"),
-    HTTPStatus.NOT_FOUND: (Outcome.BLOCKED, "not_found"),
+    HTTPStatus.BAD_REQUEST: (Outcome.PARTIAL_FAILURE, "parse"),
+    HTTPStatus.UNPROCESSABLE_ENTITY: (Outcome.PARTIAL_FAILURE, "partial"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (Outcome.PARTIAL_FAILURE, "too_large"),
+    HTTPStatus.UNAUTHORIZED: (Outcome.NEEDS_OPERATOR, "unauthorized"),
+    HTTPStatus.FORBIDDEN: (Outcome.NEEDS_OPERATOR, "forbidden"),
+    HTTPStatus.NOT_FOUND: (Outcome.NEEDS_OPERATOR, "not_found"),
     HTTPStatus.REQUEST_TIMEOUT: (Outcome.RETRY, "timeout"),
     HTTPStatus.TOO_MANY_REQUESTS: (Outcome.RETRY, "throttled"),
     HTTPStatus.SERVICE_UNAVAILABLE: (Outcome.RETRY, "unavailable"),
@@ -58,14 +58,14 @@ def read_answer(status: int, retry_after: str | None, body: bytes, clock: Clock,
     text = _text(body)
     detail = f"HTTP {status}: {redact(text, secret)}" if text else f"HTTP {status}"
     if status >= HTTPStatus.INTERNAL_SERVER_ERROR and _BAD_POINT.search(text):
-        return Verdict(Outcome.SPLIT, reason="partial", detail=detail)
+        return Verdict(Outcome.PARTIAL_FAILURE, reason="partial", detail=detail)
     if status in _FIXED:
         outcome, reason = _FIXED[HTTPStatus(status)]
     elif status >= HTTPStatus.INTERNAL_SERVER_ERROR:
         outcome, reason = Outcome.RETRY, "server_error"
     else:
         # A redirect, a captive portal, a proxy's own page: this address is not a write API.
-        outcome, reason = Outcome.BLOCKED, "unexpected_answer"
+        outcome, reason = Outcome.NEEDS_OPERATOR, "unexpected_answer"
     wait = read_retry_after(retry_after, clock) if outcome is Outcome.RETRY else None
     return Verdict(outcome, reason=reason, detail=detail, retry_after=wait)
 

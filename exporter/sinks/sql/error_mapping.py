@@ -29,11 +29,11 @@ _BUSY: Final[_Judgement] = (Outcome.RETRY, "busy")
 _TIMEOUT: Final[_Judgement] = (Outcome.RETRY, "timeout")
 _FULL: Final[_Judgement] = (Outcome.RETRY, "full")
 _ERROR: Final[_Judgement] = (Outcome.RETRY, "error")
-_DATA: Final[_Judgement] = (Outcome.SPLIT, "data")
-_CONSTRAINT: Final[_Judgement] = (Outcome.SPLIT, "constraint")
-_CREDENTIALS: Final[_Judgement] = (Outcome.BLOCKED, "credentials")
-_DATABASE: Final[_Judgement] = (Outcome.BLOCKED, "database")
-_SCHEMA: Final[_Judgement] = (Outcome.BLOCKED, "schema")
+_DATA: Final[_Judgement] = (Outcome.PARTIAL_FAILURE, "data")
+_CONSTRAINT: Final[_Judgement] = (Outcome.PARTIAL_FAILURE, "constraint")
+_CREDENTIALS: Final[_Judgement] = (Outcome.NEEDS_OPERATOR, "credentials")
+_DATABASE: Final[_Judgement] = (Outcome.NEEDS_OPERATOR, "database")
+_SCHEMA: Final[_Judgement] = (Outcome.NEEDS_OPERATOR, "schema")
 
 _SQLSTATES: Final[Mapping[str, _Judgement]] = {
     "53100": _FULL,
@@ -61,10 +61,10 @@ _RESULT_CODES: Final[Mapping[int, _Judgement]] = {
     sqlite3.SQLITE_BUSY: _BUSY,
     sqlite3.SQLITE_LOCKED: _BUSY,
     sqlite3.SQLITE_NOMEM: _BUSY,
-    sqlite3.SQLITE_READONLY: (Outcome.BLOCKED, "read_only"),
+    sqlite3.SQLITE_READONLY: (Outcome.NEEDS_OPERATOR, "read_only"),
     sqlite3.SQLITE_INTERRUPT: _TIMEOUT,
     sqlite3.SQLITE_IOERR: (Outcome.RETRY, "io"),
-    sqlite3.SQLITE_CORRUPT: (Outcome.BLOCKED, "corrupt"),
+    sqlite3.SQLITE_CORRUPT: (Outcome.NEEDS_OPERATOR, "corrupt"),
     sqlite3.SQLITE_FULL: _FULL,
     sqlite3.SQLITE_CANTOPEN: _DATABASE,
     sqlite3.SQLITE_PROTOCOL: _BUSY,
@@ -72,7 +72,7 @@ _RESULT_CODES: Final[Mapping[int, _Judgement]] = {
     sqlite3.SQLITE_CONSTRAINT: _CONSTRAINT,
     sqlite3.SQLITE_MISMATCH: _DATA,
     sqlite3.SQLITE_AUTH: _CREDENTIALS,
-    sqlite3.SQLITE_NOTADB: (Outcome.BLOCKED, "corrupt"),
+    sqlite3.SQLITE_NOTADB: (Outcome.NEEDS_OPERATOR, "corrupt"),
 }
 _TYPES: Final[tuple[tuple[tuple[type[BaseException], ...], _Judgement], ...]] = (
     ((SchemaError,), _SCHEMA),

@@ -81,7 +81,7 @@ class SqlSink:
             await self._apply(self._engine, batch)
         except FAILURES as error:
             verdict = judge(error)
-            if verdict.outcome is Outcome.BLOCKED:
+            if verdict.outcome is Outcome.NEEDS_OPERATOR:
                 self._prepared = False
             return verdict
         return STORED

@@ -223,4 +223,4 @@ async def test_a_bucket_that_does_not_exist_is_named(store: Store, catalogue: Ca
     await sink.open()
     verdict = await sink.deliver(Batch("s", Priority.SLOW, (record(1, at=int(time.time()) * 1000),)))
     await sink.close()
-    assert (verdict.outcome, verdict.reason) == (Outcome.BLOCKED, "not_found")
+    assert (verdict.outcome, verdict.reason) == (Outcome.NEEDS_OPERATOR, "not_found")

@@ -26,12 +26,12 @@ def test_no_content_means_stored() -> None:
 @pytest.mark.parametrize(
     ("status", "outcome", "reason"),
     [
-        (400, Outcome.SPLIT, "parse"),
-        (422, Outcome.SPLIT, "partial"),
-        (413, Outcome.SPLIT, "too_large"),
-        (401, Outcome.BLOCKED, "unauthorized"),
-        (403, Outcome.BLOCKED, "forbidden"),
-        (404, Outcome.BLOCKED, "not_found"),
+        (400, Outcome.PARTIAL_FAILURE, "parse"),
+        (422, Outcome.PARTIAL_FAILURE, "partial"),
+        (413, Outcome.PARTIAL_FAILURE, "too_large"),
+        (401, Outcome.NEEDS_OPERATOR, "unauthorized"),
+        (403, Outcome.NEEDS_OPERATOR, "forbidden"),
+        (404, Outcome.NEEDS_OPERATOR, "not_found"),
         (408, Outcome.RETRY, "timeout"),
         (429, Outcome.RETRY, "throttled"),
         (503, Outcome.RETRY, "unavailable"),
@@ -39,9 +39,9 @@ def test_no_content_means_stored() -> None:
         (502, Outcome.RETRY, "server_error"),
         (504, Outcome.RETRY, "server_error"),
         (599, Outcome.RETRY, "server_error"),
-        (200, Outcome.BLOCKED, "unexpected_answer"),
-        (302, Outcome.BLOCKED, "unexpected_answer"),
-        (405, Outcome.BLOCKED, "unexpected_answer"),
+        (200, Outcome.NEEDS_OPERATOR, "unexpected_answer"),
+        (302, Outcome.NEEDS_OPERATOR, "unexpected_answer"),
+        (405, Outcome.NEEDS_OPERATOR, "unexpected_answer"),
     ],
 )
 def test_each_status_has_its_verdict(status: int, outcome: Outcome, reason: str) -> None:
@@ -62,7 +62,7 @@ def test_nothing_but_204_counts_as_stored(status: int, body: bytes) -> None:
 )
 def test_a_bad_point_that_an_old_server_calls_its_own_error_is_not_waited_for(message: str) -> None:
     body = json.dumps({"code": "internal error", "message": message}).encode()
-    assert read(500, body) == (Outcome.SPLIT, "partial")
+    assert read(500, body) == (Outcome.PARTIAL_FAILURE, "partial")
 
 
 @pytest.mark.parametrize(

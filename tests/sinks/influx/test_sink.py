@@ -95,14 +95,14 @@ async def test_members_go_to_their_own_bucket(sink: InfluxSink, far_end: FarEnd)
 async def test_a_batch_is_stored_only_when_both_buckets_took_it(sink: InfluxSink, far_end: FarEnd) -> None:
     far_end.script = [answer(204), problem(404, "bucket not found")]
     verdict = await deliver(sink, SNAPSHOT, ACTIVITY)
-    assert (verdict.outcome, verdict.reason) == (Outcome.BLOCKED, "not_found")
+    assert (verdict.outcome, verdict.reason) == (Outcome.NEEDS_OPERATOR, "not_found")
 
 
 async def test_a_refusal_of_the_first_bucket_is_not_followed_by_the_second(
     sink: InfluxSink, far_end: FarEnd
 ) -> None:
     far_end.script = [problem(400, "bad")]
-    assert (await deliver(sink, SNAPSHOT, ACTIVITY)).outcome is Outcome.SPLIT
+    assert (await deliver(sink, SNAPSHOT, ACTIVITY)).outcome is Outcome.PARTIAL_FAILURE
     assert len(far_end.writes) == 1
 
 
@@ -130,14 +130,14 @@ async def test_a_row_sent_again_sends_the_same_points(sink: InfluxSink, far_end:
 @pytest.mark.parametrize(
     ("what", "outcome", "reason"),
     [
-        (problem(400, "unable to parse"), Outcome.SPLIT, "parse"),
-        (problem(413, "too large"), Outcome.SPLIT, "too_large"),
-        (problem(422, "partial write"), Outcome.SPLIT, "partial"),
-        (problem(401, "unauthorized access"), Outcome.BLOCKED, "unauthorized"),
-        (problem(403, "insufficient permissions"), Outcome.BLOCKED, "forbidden"),
-        (problem(404, "bucket not found"), Outcome.BLOCKED, "not_found"),
+        (problem(400, "unable to parse"), Outcome.PARTIAL_FAILURE, "parse"),
+        (problem(413, "too large"), Outcome.PARTIAL_FAILURE, "too_large"),
+        (problem(422, "partial write"), Outcome.PARTIAL_FAILURE, "partial"),
+        (problem(401, "unauthorized access"), Outcome.NEEDS_OPERATOR, "unauthorized"),
+        (problem(403, "insufficient permissions"), Outcome.NEEDS_OPERATOR, "forbidden"),
+        (problem(404, "bucket not found"), Outcome.NEEDS_OPERATOR, "not_found"),
         (problem(500, "internal"), Outcome.RETRY, "server_error"),
-        (answer(200, b"<html>Sign in</html>"), Outcome.BLOCKED, "unexpected_answer"),
+        (answer(200, b"<html>Sign in</html>"), Outcome.NEEDS_OPERATOR, "unexpected_answer"),
         (Manner.HANG, Outcome.RETRY, "timeout"),
         (answer(400, b"half of it", length=100), Outcome.RETRY, "timeout"),
         (answer(400, b"truncated", length=100), Outcome.RETRY, "truncated"),
@@ -168,14 +168,14 @@ async def test_a_redirect_is_not_followed_since_it_would_lose_the_points(
 ) -> None:
     far_end.script = [answer(302, Location="/elsewhere")]
     far_end.pages["/elsewhere"] = answer(204)
-    assert (await deliver(sink, SNAPSHOT)).outcome is Outcome.BLOCKED
+    assert (await deliver(sink, SNAPSHOT)).outcome is Outcome.NEEDS_OPERATOR
     assert [request.path for request in far_end.requests] == ["/api/v2/write"]
 
 
 async def test_an_endless_answer_is_read_only_to_its_limit(sink: InfluxSink, far_end: FarEnd) -> None:
     far_end.script = [answer(400, b"x" * 1_000_000, length=10**12)]
     verdict = await deliver(sink, SNAPSHOT)
-    assert verdict.outcome is Outcome.SPLIT
+    assert verdict.outcome is Outcome.PARTIAL_FAILURE
     assert len(verdict.detail) < 400
 
 

@@ -166,7 +166,7 @@ async def test_a_defect_of_the_runner_itself_does_not_end_a_lane(world, far_end,
     runner = await world.run(sink)
     await world.append(1)
     assert await runner.drain(20)
-    assert "failed in the exporter itself" in caplog.text
+    assert "failed inside the exporter" in caplog.text
 
 
 async def test_drain_tells_when_time_is_up(world, far_end):
@@ -292,7 +292,7 @@ async def test_a_sink_that_does_not_open_is_opened_again(world, far_end, failure
     assert len(sink.batches) == 1
 
 
-async def test_the_meters_follow_the_books(world, far_end):
+async def test_the_meters_follow_the_spool(world, far_end):
     def judge(batch):
         return (
             Verdict(Outcome.STORED, ((batch.rows[0].position, "bad"),)) if len(sink.batches) == 1 else RETRY
@@ -314,7 +314,7 @@ async def test_the_meters_follow_the_books(world, far_end):
     assert meters.deliver_seconds.buckets[("sql",)][-1] == len(sink.batches)
 
 
-async def test_the_books_are_read_once_a_second_at_most(world, far_end):
+async def test_the_statistics_are_read_once_a_second_at_most(world, far_end):
     runner = await world.run(far_end("sql"))
     await runner.refresh()
     await world.append(5)
@@ -325,7 +325,9 @@ async def test_the_books_are_read_once_a_second_at_most(world, far_end):
     assert world.telemetry.spooled.get() == 5
 
 
-async def test_books_that_cannot_be_read_leave_the_meters_as_they_were(world, far_end, monkeypatch, caplog):
+async def test_statistics_that_cannot_be_read_leave_the_meters_as_they_were(
+    world, far_end, monkeypatch, caplog
+):
     runner = await world.run(far_end("sql"))
 
     async def tally():
@@ -334,5 +336,5 @@ async def test_books_that_cannot_be_read_leave_the_meters_as_they_were(world, fa
     monkeypatch.setattr(world.spool, "tally", tally)
     with caplog.at_level(logging.WARNING):
         await runner.refresh()
-    assert "metrics stay as they were" in caplog.text
+    assert "metrics keep their last values" in caplog.text
     monkeypatch.undo()

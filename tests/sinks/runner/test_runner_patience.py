@@ -1,4 +1,4 @@
-"""Back-off, deadlines, and what people are told."""
+"""Backoff, deadlines, and what is logged."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporter.sinks.delivery_loop import requested_wait
 from exporter.sinks.runner import RunnerConfig
 
 AWAY = Verdict(Outcome.RETRY, reason="unreachable", detail="connection refused")
-BLOCKED = Verdict(Outcome.BLOCKED, reason="unauthorized", detail="wrong token")
+BLOCKED = Verdict(Outcome.NEEDS_OPERATOR, reason="unauthorized", detail="wrong token")
 
 
 @given(st.floats(allow_nan=True, allow_infinity=True))
@@ -70,7 +70,7 @@ async def test_retry_after_is_not_obeyed_beyond_an_hour(world, far_end):
     assert world.sleeper.waits == [3_600.0]
 
 
-async def test_a_blocked_sink_is_tried_each_minute_and_told_of_each_ten(world, far_end, caplog):
+async def test_a_blocked_sink_is_tried_each_minute_and_logged_each_ten(world, far_end, caplog):
     answers = iter([BLOCKED] * 25)
     sink = far_end("sql", lambda _: next(answers, STORED))
     runner = await world.run(sink)
@@ -79,13 +79,12 @@ async def test_a_blocked_sink_is_tried_each_minute_and_told_of_each_ten(world, f
     assert world.sleeper.waits == [60.0] * 25
     errors = [record.message for record in caplog.records if record.levelno == logging.ERROR]
     assert errors == [
-        "sink sql blocked (unauthorized: wrong token): it needs a person, nothing lost, 4 waiting",
-        "sink sql still blocked (unauthorized: wrong token): it needs a person, nothing lost, 4 waiting",
-        "sink sql still blocked (unauthorized: wrong token): it needs a person, nothing lost, 4 waiting",
+        f"sink sql {state} (unauthorized: wrong token): operator action required, nothing lost, 4 waiting"
+        for state in ("blocked", "still blocked", "still blocked")
     ]
 
 
-async def test_people_are_told_once_when_a_sink_goes_and_once_when_it_is_back(world, far_end, caplog):
+async def test_an_outage_is_logged_once_and_its_end_once(world, far_end, caplog):
     answers = iter([AWAY] * 5)
     sink = far_end("sql", lambda _: next(answers, STORED))
     with caplog.at_level(logging.INFO):
@@ -129,7 +128,7 @@ async def test_the_state_is_on_a_gauge_and_failures_are_counted(world, far_end):
     assert world.telemetry.sink_failures.get("sql", "unreachable") == 3
 
 
-async def test_a_sink_is_as_well_as_its_worst_lane(world, far_end):
+async def test_the_state_of_a_sink_is_the_worst_state_of_its_lanes(world, far_end):
     sink = far_end("sql", lambda batch: BLOCKED if batch.lane is Priority.SLOW else STORED)
     runner = await world.run(sink)
     await world.append(1, Priority.SLOW)
@@ -179,13 +178,13 @@ async def test_a_delivery_that_cannot_be_cancelled_is_not_joined_by_a_second_one
     await world.sleeper.fire(5.0)
     await world.until(lambda: len(world.sleeper.waits) > 5)
     assert len(sink.batches) == 1
-    assert "cannot be cancelled" in caplog.text
+    assert "ignores cancellation" in caplog.text
     gate.set()
     assert await runner.drain(20)
     assert len(sink.batches) == 2
 
 
-async def test_an_exception_is_a_defect_told_once_and_retried(world, far_end, caplog):
+async def test_an_exception_is_a_defect_logged_once_and_retried(world, far_end, caplog):
     answers = iter([True] * 5)
 
     def judge(_):
@@ -198,7 +197,7 @@ async def test_an_exception_is_a_defect_told_once_and_retried(world, far_end, ca
     keys = await world.append(2)
     assert await runner.drain(20)
     assert sink.keys == keys
-    assert caplog.text.count("which is a defect of it") == 1
+    assert caplog.text.count("which is a defect of the sink") == 1
     assert "Traceback" in caplog.text
     assert world.telemetry.sink_failures.get("sql", "defect") == 5
 

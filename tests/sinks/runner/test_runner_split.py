@@ -9,17 +9,17 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
-from exporter.sinks.delivery_loop import Lane
+from exporter.sinks.delivery_loop import DeliveryLoop
 from exporter.sinks.runner import RunnerConfig
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
 
-SPLIT = Verdict(Outcome.SPLIT, reason="conflict", detail="field type conflict")
+PARTIAL = Verdict(Outcome.PARTIAL_FAILURE, reason="conflict", detail="field type conflict")
 
 
 def refuse(*bad):
     keys = {f"key:{number}" for number in bad}
-    return lambda batch: SPLIT if any(row.entry.key in keys for row in batch.rows) else STORED
+    return lambda batch: PARTIAL if any(row.entry.key in keys for row in batch.rows) else STORED
 
 
 @pytest.mark.parametrize("bad", [[0], [99], [50], [10, 11], [0, 49, 50, 99], list(range(30, 50))])
@@ -68,7 +68,7 @@ class QuietHealth:
 
 async def settle(size, judge, config=None):
     spool, delivery = CountingSpool(), CountingDelivery(judge)
-    lane = Lane(
+    loop = DeliveryLoop(
         "sql",
         Priority.SLOW,
         spool,
@@ -80,7 +80,7 @@ async def settle(size, judge, config=None):
         None,
     )
     rows = tuple(Row(n + 1, Entry("T", 1, 1, f"key:{n}", Priority.SLOW, {})) for n in range(size))
-    failure = await lane._settle(Batch("memory", Priority.SLOW, rows))
+    failure = await loop._deliver_parts(Batch("memory", Priority.SLOW, rows))
     return failure, spool, delivery.count
 
 
@@ -105,7 +105,7 @@ async def test_one_bad_row_in_a_full_page_takes_at_most_26_deliveries(bad):
 
 async def test_a_page_that_is_only_too_large_goes_out_in_parts():
     failure, spool, deliveries = await settle(
-        5_000, lambda batch: SPLIT if len(batch.rows) > 1_000 else STORED
+        5_000, lambda batch: PARTIAL if len(batch.rows) > 1_000 else STORED
     )
     assert failure is None
     assert (spool.dead, spool.position) == ([], 5_000)
@@ -113,7 +113,7 @@ async def test_a_page_that_is_only_too_large_goes_out_in_parts():
 
 
 async def test_a_part_that_was_stored_moves_the_cursor_at_once():
-    answers = iter([SPLIT, STORED, Verdict(Outcome.RETRY, reason="away")])
+    answers = iter([PARTIAL, STORED, Verdict(Outcome.RETRY, reason="away")])
     failure, spool, _ = await settle(200, lambda _: next(answers))
     assert failure.reason == "away"
     assert spool.position == 100
@@ -133,7 +133,7 @@ async def test_rows_that_the_sink_itself_lists_become_dead_letters(world, far_en
 
 
 async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end, caplog):
-    sink = far_end("sql", lambda _: SPLIT)
+    sink = far_end("sql", lambda _: PARTIAL)
     await world.run(sink)
     await world.append(200)
     await world.until(lambda: "sink sql blocked (breaker" in caplog.text)
@@ -143,7 +143,7 @@ async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end,
 
 async def test_after_the_breaker_it_goes_on_when_the_sink_is_repaired(world, far_end, caplog):
     repaired = []
-    sink = far_end("sql", lambda _: STORED if repaired else SPLIT)
+    sink = far_end("sql", lambda _: STORED if repaired else PARTIAL)
     runner = await world.run(sink)
     await world.append(200)
     await world.until(lambda: "blocked (breaker" in caplog.text)
@@ -157,7 +157,7 @@ async def test_fifty_bad_rows_in_a_row_are_still_bad_rows():
     assert failure is None
     assert len(spool.dead) == 50
     failure, spool, _ = await settle(200, refuse(*range(100, 151)), RunnerConfig())
-    assert failure.outcome is Outcome.BLOCKED
+    assert failure.outcome is Outcome.NEEDS_OPERATOR
     assert spool.position == 150
 
 
@@ -173,7 +173,7 @@ async def test_rows_listed_by_the_sink_open_the_breaker_too():
         return Verdict(Outcome.STORED, tuple((row.position, "bad") for row in batch.rows))
 
     failure, spool, _ = await settle(51, judge, RunnerConfig())
-    assert (failure.outcome, failure.reason) == (Outcome.BLOCKED, "breaker")
+    assert (failure.outcome, failure.reason) == (Outcome.NEEDS_OPERATOR, "breaker")
     assert (spool.position, spool.dead) == (0, [])
     failure, spool, _ = await settle(50, judge, RunnerConfig())
     assert failure is None

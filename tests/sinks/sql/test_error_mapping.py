@@ -61,16 +61,16 @@ class TestJudgement:
             ("25006", (Outcome.RETRY, "read_only")),
             ("58030", (Outcome.RETRY, "error")),
             ("XX000", (Outcome.RETRY, "error")),
-            ("22003", (Outcome.SPLIT, "data")),
-            ("22021", (Outcome.SPLIT, "data")),
-            ("54000", (Outcome.SPLIT, "data")),
-            ("23505", (Outcome.SPLIT, "constraint")),
-            ("23502", (Outcome.SPLIT, "constraint")),
-            ("28P01", (Outcome.BLOCKED, "credentials")),
-            ("42501", (Outcome.BLOCKED, "credentials")),
-            ("3D000", (Outcome.BLOCKED, "database")),
-            ("3F000", (Outcome.BLOCKED, "schema")),
-            ("42P01", (Outcome.BLOCKED, "schema")),
+            ("22003", (Outcome.PARTIAL_FAILURE, "data")),
+            ("22021", (Outcome.PARTIAL_FAILURE, "data")),
+            ("54000", (Outcome.PARTIAL_FAILURE, "data")),
+            ("23505", (Outcome.PARTIAL_FAILURE, "constraint")),
+            ("23502", (Outcome.PARTIAL_FAILURE, "constraint")),
+            ("28P01", (Outcome.NEEDS_OPERATOR, "credentials")),
+            ("42501", (Outcome.NEEDS_OPERATOR, "credentials")),
+            ("3D000", (Outcome.NEEDS_OPERATOR, "database")),
+            ("3F000", (Outcome.NEEDS_OPERATOR, "schema")),
+            ("42P01", (Outcome.NEEDS_OPERATOR, "schema")),
         ],
     )
     @pytest.mark.parametrize("wrapped", [True, False])
@@ -88,14 +88,18 @@ class TestJudgement:
             (sqlite3.SQLITE_BUSY | 2 << 8, "snapshot", (Outcome.RETRY, "busy")),
             (sqlite3.SQLITE_IOERR | 3 << 8, "disk I/O error", (Outcome.RETRY, "io")),
             (sqlite3.SQLITE_FULL, "disk is full", (Outcome.RETRY, "full")),
-            (sqlite3.SQLITE_CONSTRAINT | 8 << 8, "UNIQUE constraint failed", (Outcome.SPLIT, "constraint")),
-            (sqlite3.SQLITE_MISMATCH, "datatype mismatch", (Outcome.SPLIT, "data")),
-            (sqlite3.SQLITE_TOOBIG, "string or blob too big", (Outcome.SPLIT, "data")),
-            (sqlite3.SQLITE_READONLY, "readonly database", (Outcome.BLOCKED, "read_only")),
-            (sqlite3.SQLITE_CANTOPEN, "unable to open", (Outcome.BLOCKED, "database")),
-            (sqlite3.SQLITE_NOTADB, "file is not a database", (Outcome.BLOCKED, "corrupt")),
-            (sqlite3.SQLITE_ERROR, "no such table: guilds", (Outcome.BLOCKED, "schema")),
-            (sqlite3.SQLITE_ERROR, "table x has no column named y", (Outcome.BLOCKED, "schema")),
+            (
+                sqlite3.SQLITE_CONSTRAINT | 8 << 8,
+                "UNIQUE constraint failed",
+                (Outcome.PARTIAL_FAILURE, "constraint"),
+            ),
+            (sqlite3.SQLITE_MISMATCH, "datatype mismatch", (Outcome.PARTIAL_FAILURE, "data")),
+            (sqlite3.SQLITE_TOOBIG, "string or blob too big", (Outcome.PARTIAL_FAILURE, "data")),
+            (sqlite3.SQLITE_READONLY, "readonly database", (Outcome.NEEDS_OPERATOR, "read_only")),
+            (sqlite3.SQLITE_CANTOPEN, "unable to open", (Outcome.NEEDS_OPERATOR, "database")),
+            (sqlite3.SQLITE_NOTADB, "file is not a database", (Outcome.NEEDS_OPERATOR, "corrupt")),
+            (sqlite3.SQLITE_ERROR, "no such table: guilds", (Outcome.NEEDS_OPERATOR, "schema")),
+            (sqlite3.SQLITE_ERROR, "table x has no column named y", (Outcome.NEEDS_OPERATOR, "schema")),
             (sqlite3.SQLITE_ERROR, "anything else", (Outcome.RETRY, "error")),
         ],
     )
@@ -115,11 +119,14 @@ class TestJudgement:
             (asyncpg.InterfaceError("connection is closed"), (Outcome.RETRY, "unreachable")),
             (TimeoutError(), (Outcome.RETRY, "timeout")),
             (PoolTimeoutError("pool"), (Outcome.RETRY, "busy")),
-            (PermissionError(13, "denied"), (Outcome.BLOCKED, "database")),
-            (asyncpg.ClientConfigurationError("ssl"), (Outcome.BLOCKED, "database")),
-            (SchemaError("newer"), (Outcome.BLOCKED, "schema")),
-            (UnfitError("no"), (Outcome.SPLIT, "data")),
-            (StatementError("bind", "INSERT", {}, OverflowError("too large")), (Outcome.SPLIT, "data")),
+            (PermissionError(13, "denied"), (Outcome.NEEDS_OPERATOR, "database")),
+            (asyncpg.ClientConfigurationError("ssl"), (Outcome.NEEDS_OPERATOR, "database")),
+            (SchemaError("newer"), (Outcome.NEEDS_OPERATOR, "schema")),
+            (UnfitError("no"), (Outcome.PARTIAL_FAILURE, "data")),
+            (
+                StatementError("bind", "INSERT", {}, OverflowError("too large")),
+                (Outcome.PARTIAL_FAILURE, "data"),
+            ),
         ],
     )
     def test_the_rest_is_judged_by_type(self, error: Exception, expected: tuple[Outcome, str]) -> None:
@@ -191,7 +198,7 @@ class TestData:
     async def test_what_no_store_can_take_is_split_off(self, store: Store) -> None:
         for name, entry in UNFIT.items():
             verdict = await store.deliver(entry, lane=entry.priority)
-            assert summary(verdict) == (Outcome.SPLIT, "data"), name
+            assert summary(verdict) == (Outcome.PARTIAL_FAILURE, "data"), name
         assert all(rows == [] for rows in (await store.everything()).values())
         assert await store.deliver(ban("ban:good")) == STORED
 
@@ -203,7 +210,7 @@ class TestData:
         async with store.engine.begin() as connection:
             await connection.execute(text("CREATE UNIQUE INDEX mine ON moderation_logs (target_user_id)"))
         verdict = await store.deliver(ban("ban:2", target_user_id=5), ban("ban:3"))
-        assert summary(verdict) == (Outcome.SPLIT, "constraint")
+        assert summary(verdict) == (Outcome.PARTIAL_FAILURE, "constraint")
         assert str(ANN) not in verdict.detail
         assert len(await store.read(moderation_logs)) == 1
         await close_store(store)
@@ -243,7 +250,7 @@ class TestAbsence:
         verdict = await store.deliver(ban())
         probe = await store.sink.probe()
         await close_store(store)
-        assert summary(verdict) == (Outcome.BLOCKED, "credentials")
+        assert summary(verdict) == (Outcome.NEEDS_OPERATOR, "credentials")
         assert wrong not in verdict.detail + probe.detail + repr(config) + str(config)
         assert "password" in verdict.detail
 
@@ -251,7 +258,7 @@ class TestAbsence:
         store = await open_store(SqlConfig.model_validate({"dsn": postgres.dsn("nowhere")}))
         verdict = await store.deliver(ban())
         await close_store(store)
-        assert summary(verdict) == (Outcome.BLOCKED, "database")
+        assert summary(verdict) == (Outcome.NEEDS_OPERATOR, "database")
 
     async def test_a_terminated_connection_is_tried_again_and_counts_once(
         self, postgres: Postgres, migrated_database: str
@@ -349,12 +356,12 @@ class TestSqliteFiles:
     async def test_a_file_that_is_no_database_needs_a_person(self, tmp_path: Path) -> None:
         file = tmp_path / "discord.db"
         file.write_text("It was a dark and stormy night. " * 99)
-        assert summary(await self.deliver(file)) == (Outcome.BLOCKED, "corrupt")
+        assert summary(await self.deliver(file)) == (Outcome.NEEDS_OPERATOR, "corrupt")
 
     async def test_a_path_that_cannot_be_made_needs_a_person(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         verdict = await self.deliver(tmp_path / "file" / "discord.db")
-        assert summary(verdict) == (Outcome.BLOCKED, "database")
+        assert summary(verdict) == (Outcome.NEEDS_OPERATOR, "database")
 
     async def test_a_full_database_is_tried_again(self, file: Path) -> None:
         store = await open_store(SqlConfig.model_validate({"dsn": f"sqlite:///{file}"}))

@@ -221,7 +221,7 @@ class TestMigrations:
         store = await open_store(config)
         try:
             verdict = await store.deliver(ban())
-            assert (verdict.outcome, verdict.reason) == (Outcome.BLOCKED, "schema")
+            assert (verdict.outcome, verdict.reason) == (Outcome.NEEDS_OPERATOR, "schema")
             assert not (await store.sink.probe()).ok
             assert await store.everything() == {name: [] for name in metadata.tables}
         finally:
@@ -271,7 +271,7 @@ class TestStart:
         store = await open_store(make_config(migrate_on_start=False))
         try:
             verdict = await store.deliver(ban())
-            assert (verdict.outcome, verdict.reason) == (Outcome.BLOCKED, "schema")
+            assert (verdict.outcome, verdict.reason) == (Outcome.NEEDS_OPERATOR, "schema")
             assert "discord-exporter migrate" in verdict.detail
             await migrate(store.config)
             assert await store.deliver(ban()) == STORED
@@ -287,7 +287,7 @@ class TestStart:
                     cascade = " CASCADE" if kind == "postgresql" else ""
                     await connection.execute(text(f"DROP TABLE {table}{cascade}"))
             verdict = await store.deliver(ban("ban:2"))
-            assert (verdict.outcome, verdict.reason) == (Outcome.BLOCKED, "schema")
+            assert (verdict.outcome, verdict.reason) == (Outcome.NEEDS_OPERATOR, "schema")
             assert await store.deliver(ban("ban:2")) == STORED
         finally:
             await close_store(store)
