@@ -35,6 +35,16 @@ class Priority(enum.IntEnum):
     SLOW = 2
 
 
+class EntryData(msgspec.Struct, frozen=True, omit_defaults=True):
+    """Base of what entries say, one struct per kind of record and per snapshot (``events.records``)."""
+
+
+def to_fields(data: EntryData) -> dict[str, Json]:
+    """The fields an entry says something of, as JSON holds them."""
+    fields: dict[str, Json] = msgspec.to_builtins(data)
+    return fields
+
+
 class Entry(msgspec.Struct, frozen=True):
     """What is spooled and delivered: an exact occurrence, or the snapshot of a window.
 

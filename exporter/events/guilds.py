@@ -24,8 +24,15 @@ from exporter.events.facts import (
     ShardStateChanged,
 )
 from exporter.events.payload import MemberOf, Number, Snowflake, clean, clean_or_none, unix_ms
+from exporter.events.records import (
+    GuildDeleteRecord,
+    GuildRecord,
+    GuildSyncRecord,
+    GuildUpdateRecord,
+    RecordType,
+)
 from exporter.events.rest_request import RestRequest
-from exporter.events.spec import SHARD_NEWS, EventSpec, Family, Field, Gauge, Reader
+from exporter.events.spec import SHARD_NEWS, EventSpec, Family, Gauge, Reader
 from exporter.events.voice import VoicePayload
 from exporter.model import Priority
 
@@ -227,20 +234,13 @@ def read_threads(threads: ThreadList, _received_at: int) -> tuple[ChannelUpserte
 _CHANNEL = Reader(ChannelPayload, read_channel)
 _CHANNEL_GONE = Reader(ChannelPayload, read_channel_gone)
 
-_GUILD_FIELDS = (
-    Field("name", "Name."),
-    Field("icon", "Hash of the icon."),
-    Field("owner_id", "Who owns it.", personal=True),
-    Field("member_count", "Members at that moment."),
-    Field("features", "Discord's features, such as COMMUNITY."),
-    Field("premium_tier", "Boost level, 0 to 3."),
-    Field("premium_subscription_count", "Boosts."),
-    Field("joined_at", "When the bot joined, ms since the epoch."),
-)
-
 
 def _declare(
-    kind: str, help_: str, *fields: Field, gauges: tuple[Gauge, ...] = (), table: str = "guild_events"
+    kind: str,
+    help_: str,
+    record: RecordType,
+    gauges: tuple[Gauge, ...] = (),
+    table: str = "guild_events",
 ) -> EventSpec:
     return EventSpec(
         type=kind,
@@ -250,7 +250,7 @@ def _declare(
         intents=("guilds",),
         gauges=gauges,
         table=table,
-        fields=fields,
+        record=record,
     )
 
 
@@ -261,19 +261,17 @@ FAMILY = Family(
         _declare(
             "GUILD_SYNC",
             "A guild as it was found when a session started.",
-            *_GUILD_FIELDS,
-            Field("channels", "Channels: id, name, type, parent."),
+            GuildSyncRecord,
             gauges=(MEMBERS, BOOSTS, ONLINE),
             table="guilds",
         ),
-        _declare("GUILD_CREATE", "The bot was added to a guild.", *_GUILD_FIELDS),
-        _declare("GUILD_DELETE", "The bot was removed from a guild; an outage is not a removal."),
+        _declare("GUILD_CREATE", "The bot was added to a guild.", GuildRecord),
         _declare(
-            "GUILD_UPDATE",
-            "A guild's settings changed.",
-            *_GUILD_FIELDS,
-            Field("changes", "Only what changed: old and new value by field."),
+            "GUILD_DELETE",
+            "The bot was removed from a guild; an outage is not a removal.",
+            GuildDeleteRecord,
         ),
+        _declare("GUILD_UPDATE", "A guild's settings changed.", GuildUpdateRecord),
     ),
     core={
         "READY": Reader(Ready, read_ready),

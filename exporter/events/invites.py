@@ -23,8 +23,9 @@ from exporter.events.facts import (
 )
 from exporter.events.members import MemberAdd
 from exporter.events.payload import Number, Snowflake, User, believable, clean, unix_ms
+from exporter.events.records import InviteDeleteRecord, InviteRecord, InviteUseRecord
 from exporter.events.rest_request import RestRequest
-from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
+from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Json, Priority
 
 METHODS = ("invite", "vanity", "oauth", "unknown")
@@ -231,18 +232,7 @@ FAMILY = Family(
             blind_without={"manage_channels": "invites made are not told of"},
             measures=(CREATED,),
             table="invites",
-            fields=(
-                Field("code", "The invite's code."),
-                Field("channel_id", "Where it leads."),
-                Field("inviter_id", "Who made it.", personal=True),
-                Field("inviter_username", "That person's name.", personal=True),
-                Field("max_uses", "Uses allowed; 0 for no limit."),
-                Field("max_age", "Lifetime in seconds; 0 for ever."),
-                Field("temporary", "Whether members stay only while they are online."),
-                Field("uses", "0: it is new."),
-                Field("created_at", "When it was made, ms since the epoch."),
-                Field("expires_at", "When it ends by itself, ms since the epoch."),
-            ),
+            record=InviteRecord,
         ),
         EventSpec(
             type="INVITE_DELETE",
@@ -254,7 +244,7 @@ FAMILY = Family(
             permissions=("manage_channels",),
             blind_without={"manage_channels": "invites removed are not told of"},
             table="invites",
-            fields=(Field("code", "The invite's code."),),
+            record=InviteDeleteRecord,
         ),
         EventSpec(
             type="INVITE_USE",
@@ -277,16 +267,7 @@ FAMILY = Family(
             },
             measures=(USES,),
             table="invite_tracking",
-            fields=(
-                Field("invitee_id", "Who joined.", personal=True),
-                Field("invitee_username", "Name at that moment.", personal=True),
-                Field("invite_code", "The invite used, where known."),
-                Field("inviter_id", "Who made it.", personal=True),
-                Field("inviter_username", "That person's name.", personal=True),
-                Field("method", "`invite`, `vanity`, `oauth` or `unknown`."),
-                Field("confidence", "`exact`, `probable`, `ambiguous` or `unknown`."),
-                Field("candidates", "The codes it may have been, where more than one."),
-            ),
+            record=InviteUseRecord,
         ),
     ),
 )

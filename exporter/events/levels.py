@@ -7,7 +7,8 @@ something, derives both.
 
 from __future__ import annotations
 
-from exporter.events.spec import Dimension, EventSpec, Family, Field, Measure
+from exporter.events.records import LevelUpRecord
+from exporter.events.spec import Dimension, EventSpec, Family, Measure
 from exporter.model import Priority
 
 XP_GAIN = "XP_GAIN"
@@ -50,12 +51,7 @@ FAMILY = Family(
             default=False,
             measures=(LEVEL_UPS,),
             table="level_ups",
-            fields=(
-                Field("user_id", "Who reached it.", personal=True),
-                Field("username", "Their name, where known.", personal=True),
-                Field("level", "The level."),
-                Field("xp", "The experience they had then."),
-            ),
+            record=LevelUpRecord,
         ),
     ),
 )

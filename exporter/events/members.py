@@ -16,7 +16,8 @@ from exporter.events.facts import (
     TimeoutState,
 )
 from exporter.events.payload import Snowflake, User, believable, clean, snowflake_ms, unix_ms
-from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
+from exporter.events.records import MemberJoinRecord, MemberLeaveRecord
+from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 
 LEAVE_REASONS = ("leave", "kick", "ban", "prune", "unknown")
@@ -132,13 +133,7 @@ FAMILY = Family(
             intents=("guild_members",),
             measures=(JOINS,),
             table="member_events",
-            fields=(
-                Field("event", "`join`"),
-                Field("user_id", "Who joined.", personal=True),
-                Field("username", "Name at that moment.", personal=True),
-                Field("bot", "Whether it is a bot."),
-                Field("account_created_at", "When the account was made, ms since the epoch."),
-            ),
+            record=MemberJoinRecord,
         ),
         EventSpec(
             type="GUILD_MEMBER_REMOVE",
@@ -151,16 +146,7 @@ FAMILY = Family(
             blind_without={"view_audit_log": "why members left, other than by a ban"},
             measures=(LEAVES,),
             table="member_events",
-            fields=(
-                Field("event", "`leave`"),
-                Field("user_id", "Who went.", personal=True),
-                Field("username", "Name at that moment.", personal=True),
-                Field("bot", "Whether it is a bot."),
-                Field("reason", "`leave`, `kick`, `ban` or `prune`; `unknown` where nobody can tell."),
-                Field("moderator_id", "Who kicked, banned or pruned, if anybody.", personal=True),
-                Field("moderator_username", "That person's name, where known.", personal=True),
-                Field("audit_entry_id", "The audit-log entry that says so."),
-            ),
+            record=MemberLeaveRecord,
         ),
     ),
 )

@@ -23,8 +23,9 @@ import msgspec
 from exporter.events.audit import EntryPayload, read_answer, read_entry
 from exporter.events.facts import Action, MessageDeleted, Person
 from exporter.events.payload import Number, Snowflake, User, clean
+from exporter.events.records import AuditedActionRecord, AutomodRecord, ModerationRecord
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
-from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
+from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 
 BAN_ADD = "GUILD_BAN_ADD"
@@ -167,37 +168,6 @@ def read_deletion(message: DeletionPayload, received_at: int) -> tuple[MessageDe
     return (MessageDeleted(message.guild_id, message.channel_id, received_at),)
 
 
-FIELDS = (
-    Field("target_user_id", "Whom it was done to.", personal=True),
-    Field("target_username", "Name at that moment.", personal=True),
-    Field("moderator_id", "Who did it; null while or where unknown.", personal=True),
-    Field("moderator_username", "That person's name, where known.", personal=True),
-    Field("reason", "The reason given, if any.", personal=True),
-    Field("audit_entry_id", "The audit-log entry that says so."),
-)
-_ACTION = Field("action", "What was done, as in `discord_moderation_actions_total`.")
-_AUTOMOD = (
-    _ACTION,
-    *FIELDS,
-    Field("rule_id", "The rule that applied."),
-    Field("rule", "Its name, from the audit log."),
-    Field("channel_id", "Where it applied."),
-    Field("message_id", "The message, where it was not blocked."),
-)
-_AUDITED = (
-    _ACTION,
-    *FIELDS,
-    Field("until", "Of a timeout: its end, ms since the epoch."),
-    Field("roles", "Of role changes: the roles."),
-    Field("roles_removed", "The roles taken where others were given by the same action."),
-    Field("nick", "Of a renaming: the new nickname.", personal=True),
-    Field("old_nick", "The nickname before.", personal=True),
-    Field("members_removed", "Of a prune: how many went."),
-    Field("days", "Of a prune: how long they had been away."),
-    Field("count", "Of messages, moves and disconnections: how many, as last counted."),
-    Field("channel_id", "Where; of moves, where to."),
-    Field("also", "What else the same action did."),
-)
 _BLIND = {"view_audit_log": "who banned and why stays unknown"}
 
 FAMILY = Family(
@@ -215,7 +185,7 @@ FAMILY = Family(
             blind_without=_BLIND,
             measures=(ACTIONS,),
             table="moderation_logs",
-            fields=FIELDS,
+            record=ModerationRecord,
         ),
         EventSpec(
             type=BAN_REMOVE,
@@ -228,7 +198,7 @@ FAMILY = Family(
             blind_without=_BLIND,
             measures=(ACTIONS,),
             table="moderation_logs",
-            fields=FIELDS,
+            record=ModerationRecord,
         ),
         EventSpec(
             type=ENTRY_CREATE,
@@ -245,7 +215,7 @@ FAMILY = Family(
                 "view_audit_log": "actor and reason of everything; kicks, prunes, changes of roles and names"
             },
             table="moderation_logs",
-            fields=_AUDITED,
+            record=AuditedActionRecord,
             measures=(ACTIONS,),
         ),
         EventSpec(
@@ -259,7 +229,7 @@ FAMILY = Family(
             blind_without={"manage_guild": "what AutoModeration does"},
             measures=(ACTIONS,),
             table="moderation_logs",
-            fields=_AUTOMOD,
+            record=AutomodRecord,
         ),
     ),
 )

@@ -19,6 +19,7 @@ from typing import Any
 import msgspec
 
 from exporter.events.facts import Fact, Series
+from exporter.events.records import DataField, RecordType, describe_fields
 from exporter.model import Priority
 
 SHARD_NEWS = "SHARD"
@@ -106,23 +107,14 @@ class Reader:
     read: Callable[[Any, int], Iterable[Fact]]  # each reads its own payload type
 
 
-@dataclass(frozen=True, slots=True)
-class Field:
-    """A field of an event's data, for the reference page; ``personal`` marks what identifies a person."""
-
-    name: str
-    help: str
-    personal: bool = False
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class EventSpec:
     """One event type.
 
     ``reads`` maps dispatch names of the gateway to readers; what several types read is parsed once.
     ``intents`` and ``permissions`` use Discord's own names in snake_case. ``blind_without`` says per
-    permission what is lost without it. ``table`` is the SQL table its entries go to; keys of the data
-    that are columns fill them, the rest goes to ``details``.
+    permission what is lost without it. ``record`` is what its entries say, None for what is only counted;
+    ``table`` is the SQL table they go to: fields that are columns fill them, the rest goes to ``details``.
     """
 
     type: str
@@ -136,8 +128,13 @@ class EventSpec:
     default: bool = True
     measures: tuple[Measure, ...] = ()
     gauges: tuple[Gauge, ...] = ()
+    record: RecordType | None = None
     table: str | None = None
-    fields: tuple[Field, ...] = ()
+
+    @property
+    def fields(self) -> tuple[DataField, ...]:
+        """The fields of its entries' data."""
+        return describe_fields(self.record)
 
 
 @dataclass(frozen=True, slots=True)

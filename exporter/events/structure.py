@@ -22,7 +22,8 @@ from exporter.events.facts import (
 from exporter.events.guilds import THREAD_TYPES
 from exporter.events.moderation import AUDIT_READS
 from exporter.events.payload import Number, Snowflake
-from exporter.events.spec import EventSpec, Family, Field, Measure, Reader
+from exporter.events.records import ChannelUpdateRecord, StructureRecord, StructureUpdateRecord
+from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 
 STRUCTURE = Measure(
@@ -270,21 +271,8 @@ _READS: Mapping[str, Mapping[str, Reader]] = {
 _DONE = {"create": "made", "update": "changed", "delete": "deleted"}
 _ARTICLES = {"emoji": "An"}
 
-_FIELDS = (
-    Field("target_id", "What it was done to."),
-    Field("name", "Its name, where known."),
-    Field("actor_id", "Who did it; null while or where unknown.", personal=True),
-    Field("actor_username", "That person's name, where known.", personal=True),
-    Field("reason", "The reason given, if any.", personal=True),
-    Field("audit_entry_id", "The audit-log entry that says so."),
-    Field("recovered", "Found in the audit log afterwards, not seen live."),
-)
-_CHANGES = Field("changes", "Only what changed: old and new value by field, as the audit log names them.")
-_ROLE = Field("role_id", "The role whose permissions in the channel were changed.")
-
 
 def _declare(part: str, verb: str) -> EventSpec:
-    changes = (_CHANGES,) if verb == "update" else ()
     expression = part in {"emoji", "sticker"}
     return EventSpec(
         type=f"{part}_{verb}".upper(),
@@ -298,8 +286,14 @@ def _declare(part: str, verb: str) -> EventSpec:
         default=False,
         measures=(STRUCTURE,),
         table="guild_events",
-        fields=(*_FIELDS, *changes, *((_ROLE,) if changes and part == "channel" else ())),
+        record=_record(part, verb),
     )
+
+
+def _record(part: str, verb: str) -> type[StructureRecord]:
+    if verb != "update":
+        return StructureRecord
+    return ChannelUpdateRecord if part == "channel" else StructureUpdateRecord
 
 
 FAMILY = Family(

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 from exporter.aggregation.aggregate import Aggregate
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Record
-from exporter.model import Entry
+from exporter.model import Entry, EntryData, Json, to_fields
 from exporter.state.guild_cache import Directory
 from exporter.tracking.levels.levels import Levels
 
@@ -64,5 +64,11 @@ class Recorder:
         if record.type == ARRIVAL and self._greets:
             self.newcomers.setdefault(record.guild_id, {})[record.person] = record.at
         self._offer(
-            Entry(record.type, record.guild_id, record.at, record.key, event.priority, record.data, amends)
+            Entry(record.type, record.guild_id, record.at, record.key, event.priority, _data(record), amends)
         )
+
+
+def _data(record: Record) -> Mapping[str, Json]:
+    """What an entry carries, while not every sink takes the typed form: the fields that say something."""
+    data = record.data
+    return to_fields(data) if isinstance(data, EntryData) else data

@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.events import invites, moderation, rights
+from exporter.events import invites, moderation, roles
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import (
     Action,
@@ -178,7 +178,7 @@ def test_the_code_of_an_invite_taken_back_is_in_its_changes(
 
 
 def guild(**fields: Any) -> tuple[Any, ...]:
-    return read(rights.GuildRoles, rights.read_guild, **{"id": "5"} | fields)
+    return read(roles.GuildRoles, roles.read_guild, **{"id": "5"} | fields)
 
 
 def test_a_guild_s_roles_and_those_of_its_bots_are_told_and_of_people_none() -> None:
@@ -209,26 +209,24 @@ def test_permissions_that_are_no_bits_are_refused(permissions: object) -> None:
 
 def test_changes_of_roles_are_told_one_by_one() -> None:
     role = {"id": "2", "permissions": str(1 << 52)}
-    assert read(rights.RoleChange, rights.read_role, guild_id="5", role=role) == (
-        RoleUpserted(5, 2, 1 << 52),
-    )
-    assert read(rights.RoleDelete, rights.read_role_gone, guild_id="5", role_id="2") == (RoleDeleted(5, 2),)
+    assert read(roles.RoleChange, roles.read_role, guild_id="5", role=role) == (RoleUpserted(5, 2, 1 << 52),)
+    assert read(roles.RoleDelete, roles.read_role_gone, guild_id="5", role_id="2") == (RoleDeleted(5, 2),)
 
 
 @pytest.mark.parametrize(("bot", "told"), [(True, (MemberRoles(5, 1, (2,)),)), (False, ())])
 def test_only_a_bot_s_own_roles_are_followed(bot: bool, told: tuple[Any, ...]) -> None:  # noqa: FBT001 - a table
     user = {"id": "1", "bot": bot}
-    assert read(rights.MemberUpdate, rights.read_member, guild_id="5", user=user, roles=["2"]) == told
+    assert read(roles.MemberUpdate, roles.read_member, guild_id="5", user=user, roles=["2"]) == told
 
 
 def test_ready_says_who_the_bot_is_or_nothing() -> None:
-    assert read(rights.ReadyUser, rights.read_ready, user={"id": "1"}) == (BotKnown(1),)
-    assert read(rights.ReadyUser, rights.read_ready) == ()
+    assert read(roles.ReadyUser, roles.read_ready, user={"id": "1"}) == (BotKnown(1),)
+    assert read(roles.ReadyUser, roles.read_ready) == ()
 
 
 def test_roles_are_followed_whatever_is_switched_off() -> None:
     everything_off = CATALOGUE.switched(dict.fromkeys(CATALOGUE.events, False))
-    assert rights.FAMILY.core.keys() <= everything_off.readers.keys()
+    assert roles.FAMILY.core.keys() <= everything_off.readers.keys()
 
 
 # ---------------------------------------------------------------------- bans, AutoModeration, deletions

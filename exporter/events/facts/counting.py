@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exporter.model import Json
+from exporter.model import EntryData, Json
 
 
 class Series:
@@ -44,14 +44,18 @@ class Count(msgspec.Struct, frozen=True, gc=False):
 
 
 class Record(msgspec.Struct, frozen=True):
-    """One exact occurrence that becomes one entry. ``person`` is whom it is about, 0 for nobody."""
+    """One exact occurrence that becomes one entry. ``person`` is whom it is about, 0 for no person.
+
+    One that ``amends`` says what else is known of the occurrence of the same key; it is not counted again.
+    """
 
     type: str
     guild_id: int
     at: int
     key: str
-    data: Mapping[str, Json]
+    data: EntryData | Mapping[str, Json]
     person: int = 0
+    amends: bool = False
 
 
 class Person(msgspec.Struct, frozen=True):

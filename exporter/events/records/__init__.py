@@ -1,0 +1,69 @@
+"""What the entries of each event type say: one struct per kind of record and per snapshot.
+
+The structs are the declaration of the data: the reference page, the columns of the SQL tables and the decoder
+of the spool follow from them. Names of fields are an interface: they are the keys on disk, columns, and keys
+of ``details``.
+
+Of a field that is None an entry says nothing: a store keeps what it knows. Producers of records have checked
+every value (``payload``); the decoder checks them once more when an entry is read from disk, and nothing
+behind it does.
+"""
+
+from exporter.events.records.guilds import (
+    GuildDeleteRecord,
+    GuildRecord,
+    GuildSyncRecord,
+    GuildUpdateRecord,
+    ListedChannel,
+)
+from exporter.events.records.invites import InviteDeleteRecord, InviteRecord, InviteUseRecord
+from exporter.events.records.levels import LevelUpRecord
+from exporter.events.records.membership import MemberJoinRecord, MemberLeaveRecord
+from exporter.events.records.moderation import (
+    AuditedActionRecord,
+    AutomodRecord,
+    ModerationRecord,
+    VoiceOrderRecord,
+)
+from exporter.events.records.snapshots import (
+    ActiveMember,
+    MemberActivitySnapshot,
+    MetricsSnapshot,
+    SnapshotDetail,
+)
+from exporter.events.records.structure import (
+    ChannelUpdateRecord,
+    StructureRecord,
+    StructureUpdateRecord,
+)
+from exporter.events.records.values import Changes, DataField, Doc, RecordType, describe_fields
+
+__all__ = [
+    "ActiveMember",
+    "AuditedActionRecord",
+    "AutomodRecord",
+    "Changes",
+    "ChannelUpdateRecord",
+    "DataField",
+    "Doc",
+    "GuildDeleteRecord",
+    "GuildRecord",
+    "GuildSyncRecord",
+    "GuildUpdateRecord",
+    "InviteDeleteRecord",
+    "InviteRecord",
+    "InviteUseRecord",
+    "LevelUpRecord",
+    "ListedChannel",
+    "MemberActivitySnapshot",
+    "MemberJoinRecord",
+    "MemberLeaveRecord",
+    "MetricsSnapshot",
+    "ModerationRecord",
+    "RecordType",
+    "SnapshotDetail",
+    "StructureRecord",
+    "StructureUpdateRecord",
+    "VoiceOrderRecord",
+    "describe_fields",
+]
