@@ -18,7 +18,7 @@ TIME_COLUMNS = (
     "Last",
     "Last used",
     "Last ban",
-    "MemberJoined at",
+    "Joined at",
     "Left at",
     "Last active",
     "Account made",

@@ -34,7 +34,7 @@ NET = parts.count(
 )
 JOINED = parts.count(
     "joined",
-    "MemberJoined",
+    "Joined",
     "How many came, against the period before? A fall after an invite ended or a listing was lost is "
     "found in the table of invites.",
     growth.joins,
@@ -114,7 +114,7 @@ COHORTS = Panel(
     "what part of them was active so many weeks later. Look down a column: greener is better.",
     view=Rows(
         (
-            Column("MemberJoined in week of", width=140),
+            Column("Joined in week of", width=140),
             Column("People", width=80),
             Column("Still here", Unit.RATIO, width=90, coloured=True, steps=parts.SHARE, decimals=0),
             *(
@@ -178,7 +178,7 @@ INVITES = Panel(
             Column("Made by", links=parts.member_links("inviter_id")),
             Column("Valid", width=70, colours=_YES_NO),
             Column("Uses", width=80),
-            Column("MemberJoined", bar=True, steps=(Step(Colour.GOOD),)),
+            Column("Joined", bar=True, steps=(Step(Colour.GOOD),)),
             Column("Still here", Unit.RATIO, width=100, coloured=True, steps=parts.SHARE, decimals=0),
             Column("Active", width=80),
             Column("Banned", width=100, steps=parts.NONE_ALLOWED),

@@ -18,7 +18,7 @@ FACTS = Panel(
             *parts.hidden("url"),
             Column("Here", width=70, colours={"yes": Colour.GOOD, "no": Colour.REST}),
             Column("Account made", Unit.AGO),
-            Column("MemberJoined at", Unit.AGO),
+            Column("Joined at", Unit.AGO),
             Column("Left at", Unit.AGO),
             Column("Last active", Unit.AGO),
             Column("Voice", Unit.SECONDS),

@@ -97,7 +97,7 @@ ARRIVALS = Panel(
     "the ban waves marked in red.",
     view=Series(bars=True),
     queries=(Sql(moderation.arrivals, series=True),),
-    colours={"MemberJoined": Colour.GOOD, f"Account under {moderation.YOUNG_DAYS} days": Colour.BAD},
+    colours={"Joined": Colour.GOOD, f"Account under {moderation.YOUNG_DAYS} days": Colour.BAD},
     step="10m",
     empty="Nobody joined",
     width=2,

@@ -64,7 +64,7 @@ def invites(_sql: Dialect) -> str:
     return (
         f'SELECT {rows.code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Made by", '
         f"{rows.channel_name} AS \"Leads to\", CASE WHEN {rows.valid} THEN 'yes' ELSE 'no' END AS \"Valid\", "
-        f'{rows.uses} AS "Uses", {rows.joined} AS "MemberJoined", {rows.still_here_share} AS "Still here", '
+        f'{rows.uses} AS "Uses", {rows.joined} AS "Joined", {rows.still_here_share} AS "Still here", '
         f'{rows.active} AS "Active", {rows.banned} AS "Banned", {rows.last_used_at} AS "Last used", '
         f"{rows.url} FROM {rows} WHERE {of_guild(rows)} AND {picked(rows.code, 'invite')} "
         f"ORDER BY {rows.joined} DESC, {rows.uses} DESC, {rows.code} LIMIT 200"
@@ -107,7 +107,7 @@ def funnel(sql: Dialect) -> str:
     """What became of those who joined in the range."""
     rows = view("v_newcomers")
     return (
-        f'SELECT sum({rows.joined}) AS "MemberJoined", sum({rows.active_24h}) AS "Active within 24 h", '
+        f'SELECT sum({rows.joined}) AS "Joined", sum({rows.active_24h}) AS "Active within 24 h", '
         f'sum({rows.wrote_next_day}) AS "Wrote by the next day", '
         f'sum({rows.active_week_2}) AS "Active in week 2", sum({rows.still_here}) AS "Still here" '
         f"FROM {rows} WHERE {of_guild(rows)} AND {sql.days_within(rows.day)}"
@@ -145,7 +145,7 @@ def cohorts(sql: Dialect) -> str:
         for week in range(WEEKS)
     )
     return (
-        f'SELECT {sql.text(rows.cohort)} AS "MemberJoined in week of", max({rows.size}) AS "People", '
+        f'SELECT {sql.text(rows.cohort)} AS "Joined in week of", max({rows.size}) AS "People", '
         f'max({rows.still_here_share}) AS "Still here", {weeks} FROM {rows} '
         f"WHERE {of_guild(rows)} GROUP BY {rows.cohort} ORDER BY {rows.cohort} DESC"
     )
@@ -165,7 +165,7 @@ def ages(sql: Dialect) -> str:
     """How old the accounts of those who joined were."""
     rows = view("v_joiners")
     return (
-        f'SELECT {rows.account_age} AS "Account", count(*) AS "MemberJoined" FROM {rows} '
+        f'SELECT {rows.account_age} AS "Account", count(*) AS "Joined" FROM {rows} '
         f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY {rows.account_age} "
         f"ORDER BY min({rows.account_age_seconds})"
     )

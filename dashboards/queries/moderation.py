@@ -140,7 +140,7 @@ def arrivals(sql: Dialect) -> str:
     rows = view("v_joiners")
     young = f"sum(CASE WHEN {rows.account_age_seconds} < {YOUNG_DAYS * 86400} THEN 1 ELSE 0 END)"
     return (
-        f'SELECT {sql.bucket(rows.at)} AS time, count(*) AS "MemberJoined", '
+        f'SELECT {sql.bucket(rows.at)} AS time, count(*) AS "Joined", '
         f'{young} AS "Account under {YOUNG_DAYS} days" FROM {rows} '
         f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1 ORDER BY 1"
     )
@@ -185,7 +185,7 @@ def member_facts(_sql: Dialect) -> str:
     return (
         f'SELECT {rows.username} AS "Name", {rows.user_id} AS "Id", '
         f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\", "
-        f'{rows.account_created_at} AS "Account made", {rows.joined_at} AS "MemberJoined at", '
+        f'{rows.account_created_at} AS "Account made", {rows.joined_at} AS "Joined at", '
         f'{rows.left_at} AS "Left at", {rows.last_active_at} AS "Last active", '
         f'{rows.messages} AS "Messages", '
         f'{rows.voice_seconds} AS "Voice", {rows.reactions_given} AS "Reactions given", '

@@ -31,7 +31,7 @@ TIMES = {
     "Last",
     "Last used",
     "Last ban",
-    "MemberJoined at",
+    "Joined at",
     "Left at",
     "Last active",
     "Account made",
@@ -158,7 +158,7 @@ def test_numbers_are_those_that_were_told(databases, choices, span, past):
     told = [entry for entry in past[0].entries if span.start <= entry.at <= span.end]
     bans = [entry for entry in told if entry.type == "GUILD_BAN_ADD"]
     joins = [entry for entry in told if entry.type == "GUILD_MEMBER_ADD"]
-    expected = {"discord-moderation/Bans/A": len(bans), "discord-growth/MemberJoined/A": len(joins)}
+    expected = {"discord-moderation/Bans/A": len(bans), "discord-growth/Joined/A": len(joins)}
     for name, number in expected.items():
         rows = ask(databases, SHOWN[name], choices, span)
         assert rows[-1]["value"] == number
@@ -198,7 +198,7 @@ def test_a_cohort_tells_which_part_was_active_in_each_whole_week_after(databases
         < monday + dt.timedelta(days=7)
     }
     rows = ask(databases, SHOWN["discord-growth/Who was active in the weeks after joining/A"], choices, span)
-    row = next(row for row in rows if row["MemberJoined in week of"] == monday.isoformat())
+    row = next(row for row in rows if row["Joined in week of"] == monday.isoformat())
     assert row["People"] == len(joined)
     for week in range(3):
         start = monday + dt.timedelta(days=7 * week)
