@@ -20,14 +20,13 @@ from exporter import __version__
 from exporter.clock import Clock, SystemClock
 from exporter.config.model import Config
 from exporter.discord.source import DiscordSource
-from exporter.errors import SpoolError
+from exporter.errors import ConfigError, ExporterError, SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.exposition.renderer import Exposer, Exposition
 from exporter.gc_tuning import Heap
 from exporter.sinks.base import Sink
-from exporter.sinks.influx.sink import InfluxSink
 from exporter.sinks.runner import Runner
-from exporter.sinks.sql.sink import SqlSink
+from exporter.sinks.spec import SinkContext
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from exporter.tracking.pipeline import Pipeline
@@ -56,16 +55,22 @@ and waits for the answer."""
 
 
 def make_sinks(config: Config, clock: Clock) -> list[Sink]:
-    """The destinations that are switched on.
+    """The sinks in use; each knows every event type, since the spool may hold entries of types now off.
 
-    They know every event type, whatever is switched on: the spool may hold entries from before a switch.
+    Raises:
+        ConfigError: a sink cannot be made.
     """
+    context = SinkContext(clock, full_catalogue())
     sinks: list[Sink] = []
-    catalogue = full_catalogue()
-    if config.sinks.sql.enabled:
-        sinks.append(SqlSink(config.sinks.sql, clock=clock, catalogue=catalogue))
-    if config.sinks.influxdb.active:
-        sinks.append(InfluxSink(config.sinks.influxdb, catalogue, clock))
+    for spec, section in config.sinks.active():
+        try:
+            sinks.append(spec.make(section, context))
+        except ExporterError:
+            raise
+        except Exception as error:
+            cause = f"{type(error).__name__}: {error}"
+            problem = f"sinks.{spec.name}: the sink of {spec.origin} cannot be made ({cause})"
+            raise ConfigError((problem,)) from error
     return sinks
 
 

@@ -11,7 +11,7 @@ import logging
 import sys
 import traceback
 from collections import OrderedDict
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Annotated, Any, Final, Literal, TextIO
 
 import structlog
@@ -21,9 +21,8 @@ from exporter.clock import Clock, SystemClock
 from exporter.redaction import Redactor, one_line
 from exporter.settings import Section
 
-CLAMPED: Final = ("disnake", "aiohttp", "aiosqlite", "sqlalchemy", "asyncpg", "influxdb_client", "asyncio")
-QUIET: Final = ("alembic",)
-"""Tells each of its steps at INFO; the SQL sink says in one line what came of them."""
+LIBRARIES: Final[Mapping[str, int]] = dict.fromkeys(("disnake", "aiohttp", "asyncio"), logging.INFO)
+"""Least level written of what libraries log; those of sinks are declared by each sink."""
 REPEAT_WINDOW_S: Final = 60.0
 REPEAT_LIMIT: Final = 5
 """Lines of one warning per window: enough to see a pattern, too few to fill a disk."""
@@ -50,15 +49,19 @@ def configure(
     config: LogConfig,
     redactor: Redactor,
     *,
+    libraries: Mapping[str, int] | None = None,
     stream: TextIO | None = None,
     clock: Clock | None = None,
 ) -> logging.Handler:
-    """Send everything logged to ``stream`` (stderr by default); returns the handler, for tests."""
+    """Send everything logged to ``stream`` (stderr by default); returns the handler, for tests.
+
+    ``libraries`` holds the least level to write of each further library.
+    """
     stream = stream or sys.stderr
     console = config.format == "console" or (config.format == "auto" and stream.isatty())
     handler = logging.StreamHandler(stream)
     handler.setFormatter(_Formatter(redactor, console=console, colors=console and stream.isatty()))
-    handler.addFilter(_is_wanted)
+    handler.addFilter(_LibraryFilter({**LIBRARIES, **(libraries or {})}))
     handler.addFilter(RepeatFilter(clock or SystemClock()))
     root = logging.getLogger()
     for former in tuple(root.handlers):
@@ -69,11 +72,15 @@ def configure(
     return handler
 
 
-def _is_wanted(record: logging.LogRecord) -> bool:
-    library = record.name.partition(".")[0]
-    if library in QUIET:
-        return record.levelno >= logging.WARNING
-    return record.levelno >= logging.INFO or library not in CLAMPED
+class _LibraryFilter(logging.Filter):
+    """Lets what a library logs through from its least level on."""
+
+    def __init__(self, levels: Mapping[str, int]) -> None:
+        super().__init__()
+        self._levels = levels
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        return record.levelno >= self._levels.get(record.name.partition(".")[0], logging.NOTSET)
 
 
 class RepeatFilter(logging.Filter):

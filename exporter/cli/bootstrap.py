@@ -7,24 +7,18 @@ import pathlib
 from collections.abc import Mapping
 from typing import Final
 
-from exporter.config.load import load_config
+from exporter.config.load import load_config, secrets_in
 from exporter.config.model import Config
 from exporter.log import LogConfig, configure
 from exporter.redaction import Redactor
-
-SECRET_VARIABLES: Final = ("DISCORD_TOKEN", "DISCORD_EXPORTER_DSN", "INFLUXDB_TOKEN")
-"""Known to hold secrets before any configuration says so."""
 
 REDACTOR: Final = Redactor()
 """The process's one list of secrets: the log and the last words on stderr both pass through it."""
 
 
 def learn_environment(environ: Mapping[str, str]) -> None:
-    """Mask what usual variables hold, so that even a failing start says nothing of it."""
-    for variable in SECRET_VARIABLES:
-        value = environ.get(variable, "").strip()
-        if value and not value.startswith("sqlite"):
-            REDACTOR.add(value)
+    """Mask what usual variables hold, so that even a failing start shows nothing of it."""
+    REDACTOR.add(*secrets_in(environ))
 
 
 def prepare(file: pathlib.Path | None, *, quiet: bool = False) -> Config:
@@ -47,4 +41,6 @@ def use_log(config: Config, *, quiet: bool = False) -> None:
     """Set up the log as a configuration says."""
     REDACTOR.add(*config.secrets())
     raised = quiet and config.log.level in ("debug", "info")
-    configure(LogConfig(level="warning", format=config.log.format) if raised else config.log, REDACTOR)
+    log = LogConfig(level="warning", format=config.log.format) if raised else config.log
+    libraries = {name: level for sink in config.sinks.specs for name, level in sink.loggers.items()}
+    configure(log, REDACTOR, libraries=libraries)

@@ -29,9 +29,10 @@ from exporter.cli.simulator_process import SimulatorProcess
 from exporter.cli.verification import METRICS, SQL, Outcome, base_url, compare_stores, report
 from exporter.clock import SystemClock
 from exporter.config.load import parse_config
-from exporter.config.model import LOG_FILE, Config
+from exporter.config.model import Config
 from exporter.config.yaml_source import Document
 from exporter.errors import ConfigError
+from exporter.sinks.sql.declaration import LOG_FILE
 
 _log = logging.getLogger(__name__)
 

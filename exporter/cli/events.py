@@ -14,8 +14,10 @@ def events(format_: FormatOption = Format.TEXT) -> None:
     from exporter.cli.output import print_table
     from exporter.events.catalogue import full_catalogue
     from exporter.reference.events import describe_events
+    from exporter.sinks.registry import registered_sinks
 
-    described = describe_events(full_catalogue())
+    sinks = registered_sinks()
+    described = describe_events(full_catalogue(), sinks)
     if format_ is Format.JSON:
         typer.echo(json.dumps([event.as_json() for event in described], indent=2))
         return
@@ -28,8 +30,7 @@ def events(format_: FormatOption = Format.TEXT) -> None:
             "intents",
             "permissions",
             "Prometheus",
-            "InfluxDB",
-            "SQL",
+            *(sink.title for sink in sinks),
             "what",
         ),
         [
@@ -41,8 +42,7 @@ def events(format_: FormatOption = Format.TEXT) -> None:
                 ", ".join(event.intents),
                 ", ".join(event.permissions),
                 ", ".join(event.prometheus),
-                ", ".join(event.influxdb),
-                ", ".join(event.sql),
+                *(", ".join(event.stores[sink.name]) for sink in sinks),
                 event.help,
             )
             for event in described

@@ -17,6 +17,7 @@ from exporter.app import make_sinks
 from exporter.clock import SystemClock
 from exporter.config.model import Config
 from exporter.discord.intents import PRIVILEGED, intent_mask
+from exporter.errors import ExporterError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.permissions import invite_url, permission_mask
 from exporter.redaction import one_line
@@ -118,6 +119,12 @@ async def _ask(sink: Sink) -> SinkAnswer:
             probe = await sink.probe()
     except TimeoutError:
         probe = Probe(ok=False, detail=f"does not answer within {PROBE_TIMEOUT_S:.0f} s")
+    except ExporterError:
+        raise
+    except Exception as error:  # noqa: BLE001 - a sink of another distribution may raise anything
+        probe = Probe(
+            ok=False, detail=f"raised {type(error).__name__}: {error}, which is a defect of the sink"
+        )
     finally:
         await sink.close()
     return SinkAnswer(sink.name, probe.ok, probe.detail)

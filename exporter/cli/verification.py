@@ -24,6 +24,8 @@ from exporter.config.model import Config
 from exporter.config.problems import suggest
 from exporter.errors import ConfigError, DifferenceError
 from exporter.redaction import one_line
+from exporter.sinks.influx.declaration import SINK as INFLUX_SINK
+from exporter.sinks.sql.declaration import SINK as SQL_SINK
 
 METRICS: Final = "metrics"
 SQL: Final = "sql"
@@ -75,8 +77,8 @@ def chosen_stores(config: Config, names: str | None) -> tuple[str, ...]:
     if names is None:
         active = {
             METRICS: config.sinks.prometheus.enabled,
-            SQL: config.sinks.sql.enabled,
-            INFLUXDB: config.sinks.influxdb.active,
+            SQL: config.sinks.of(SQL_SINK).active,
+            INFLUXDB: config.sinks.of(INFLUX_SINK).active,
         }
         return tuple(store for store, on in active.items() if on)
     wanted = tuple(dict.fromkeys(name.strip() for name in names.split(",") if name.strip()))
@@ -151,7 +153,7 @@ async def _read_sql(config: Config, _expected: Expected) -> Observed:
     from discord_simulator.verify.database import read_database
     from exporter.sinks.sql.engine import make_engine
 
-    engine = make_engine(config.sinks.sql)
+    engine = make_engine(config.sinks.of(SQL_SINK))
     try:
         return await read_database(engine, actions=_kept(config))
     finally:
@@ -170,10 +172,10 @@ def _kept(config: Config) -> frozenset[str]:
 async def _read_influxdb(config: Config, expected: Expected) -> Observed:
     from discord_simulator.verify.influxdb import read_influxdb
 
-    influx = config.sinks.influxdb
-    buckets = (influx.bucket, influx.bucket_members)
-    token = influx.token.get_secret_value()
-    return await read_influxdb(influx.url or "", influx.org, token, buckets, expected=expected)
+    section = config.sinks.of(INFLUX_SINK)
+    buckets = (section.bucket, section.bucket_members)
+    token = section.token.get_secret_value()
+    return await read_influxdb(section.url or "", section.org, token, buckets, expected=expected)
 
 
 _READERS: Final[Mapping[str, _Reader]] = {

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pathlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, Final
 
 from pydantic import ValidationError
@@ -11,25 +11,44 @@ from pydantic import ValidationError
 from exporter.config.error_messages import explain
 from exporter.config.event_toggles import contradictions
 from exporter.config.fields import field_at, is_secret, section_at
-from exporter.config.model import Config, config_type
+from exporter.config.model import Config, config_type, secret_parts
 from exporter.config.problems import Problem, dotted
 from exporter.config.references import Complain, Resolver
 from exporter.config.yaml_source import Document, Path, read_document
 from exporter.errors import ConfigError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.redaction import Redactor, one_line
+from exporter.sinks.registry import AnySink, built_in_sinks, registered_sinks
 
 DEFAULT_FILE: Final = "config.yaml"
 """Read when it is there and no other file is named."""
 
-SHORTCUTS: Final[Mapping[str, Path]] = {
-    "DISCORD_TOKEN": ("discord", "token"),
-    "DISCORD_EXPORTER_DSN": ("sinks", "sql", "dsn"),
-    "INFLUXDB_URL": ("sinks", "influxdb", "url"),
-    "INFLUXDB_TOKEN": ("sinks", "influxdb", "token"),
-    "INFLUXDB_ORG": ("sinks", "influxdb", "org"),
-}
-"""Variables that give a setting the file does not."""
+
+def shortcuts(sinks: Iterable[AnySink]) -> tuple[tuple[str, Path], ...]:
+    """Variables that give a setting the file does not: variable and path of the setting."""
+    return (
+        ("DISCORD_TOKEN", ("discord", "token")),
+        *(
+            (variable, ("sinks", sink.name, setting))
+            for sink in sinks
+            for variable, setting in sink.environment.items()
+        ),
+    )
+
+
+def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
+    """Secrets in the variables that may give one, before any configuration is read."""
+    try:
+        sinks = registered_sinks()
+    except ConfigError:
+        sinks = built_in_sinks()
+    model = config_type(full_catalogue(), sinks)
+    found = (
+        environ.get(variable, "").strip()
+        for variable, path in shortcuts(sinks)
+        if (info := field_at(model, path)) is not None and is_secret(info)
+    )
+    return tuple(part for secret in found if secret for part in secret_parts(secret))
 
 
 def load_config(
@@ -60,6 +79,7 @@ def parse_config(
     """
     catalogue = catalogue or full_catalogue()
     model = config_type(catalogue)
+    shortcut = shortcuts(registered_sinks())
     problems = [Problem(document.name, line, path, what, "") for path, line, what in document.flaws]
     origins: dict[Path, str] = {}
 
@@ -72,10 +92,10 @@ def parse_config(
         info = field_at(model, path)
         return info is not None and is_secret(info)
 
-    variables = {target: variable for variable, target in SHORTCUTS.items()}
+    variables = {target: variable for variable, target in shortcut}
     resolver = Resolver(environ, secret, complain, base, variables)
     data = resolver.mapping(document.data)
-    for variable, target in SHORTCUTS.items():
+    for variable, target in shortcut:
         if environ.get(variable) and _put(data, target, environ[variable]):
             origins[target] = variable
             resolver.used[environ[variable]] = f"${{{variable}}}"

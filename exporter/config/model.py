@@ -10,25 +10,24 @@ import pathlib
 import re
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import Annotated
+from typing import Annotated, ClassVar
 from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, create_model, model_validator
 
 from exporter.config.event_toggles import Track
+from exporter.config.fields import section_in
 from exporter.discord.config import DiscordConfig
 from exporter.events.catalogue import Catalogue
 from exporter.exposition.config import ExpositionConfig
 from exporter.log import LogConfig
 from exporter.settings import Section
-from exporter.sinks.influx.config import InfluxConfig
+from exporter.sinks.registry import AnySink, registered_sinks
 from exporter.sinks.runner_config import RunnerConfig
-from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.spec import SectionT, SinkSection, SinkSpec
 from exporter.spool.config import SpoolConfig
 from exporter.tracking.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
 from exporter.web.config import WebConfig
-
-LOG_FILE = "discord.db"
 
 _PASSWORD = re.compile(r"[^:]+://[^:/@]*:([^@]*)@")
 """As SQLAlchemy reads it. The standard library's parser stumbles over `/`, `#` and `[`, which passwords may
@@ -44,17 +43,33 @@ class Switches(Section):
 
 
 class SinksConfig(Section):
-    """Where the numbers go."""
+    """Where the numbers go; ``config_type`` adds the section of every registered sink."""
+
+    specs: ClassVar[tuple[AnySink, ...]] = ()
+    """The sinks that have a section here."""
 
     prometheus: Annotated[ExpositionConfig, Field(description="What a scrape of /metrics shows.")] = (
         ExpositionConfig()
     )
-    influxdb: Annotated[InfluxConfig, Field(description="InfluxDB 2; off until its url is set.")] = (
-        InfluxConfig()
-    )
-    sql: Annotated[SqlConfig, Field(description="The exact log: SQLite, or PostgreSQL by its DSN.")] = (
-        SqlConfig()
-    )
+
+    def of(self, sink: SinkSpec[SectionT]) -> SectionT:
+        """The section of one sink.
+
+        Raises:
+            TypeError: this configuration has no section for the sink.
+        """
+        section = getattr(self, sink.name)
+        if not isinstance(section, sink.section):
+            msg = f"the configuration was read without the sink {sink.name} of {sink.origin}"
+            raise TypeError(msg)
+        return section
+
+    def active(self) -> Iterator[tuple[AnySink, SinkSection]]:
+        """The sinks in use, each with its section."""
+        for sink in self.specs:
+            section = self.of(sink)
+            if section.active:
+                yield sink, section
 
 
 class Config(Section):
@@ -88,18 +103,22 @@ class Config(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _place_log(cls, data: object) -> object:
-        """Without a DSN the log is a file in the data directory, wherever that is."""
+    def _apply_data_dir(cls, data: object) -> object:
+        """Settings of sinks that follow from the data directory, where they are not given."""
         if not isinstance(data, dict) or not isinstance(data.get("data_dir"), str | pathlib.Path):
             return data
-        default = f"sqlite:///{data['data_dir']}/{LOG_FILE}"
         sinks = data.get("sinks", {})
-        if isinstance(sinks, SinksConfig) and "dsn" not in sinks.sql.model_fields_set:
-            sql = sinks.sql.model_copy(update={"dsn": SecretStr(default)})
-            return {**data, "sinks": sinks.model_copy(update={"sql": sql})}
-        if not isinstance(sinks, dict) or not isinstance(sql := sinks.get("sql", {}), dict):
+        if isinstance(sinks, SinksConfig):
+            sinks = sinks.model_dump(exclude_unset=True)
+        if not isinstance(sinks, dict):
             return data
-        return {**data, "sinks": {**sinks, "sql": {"dsn": default, **sql}}}
+        kind = section_in(cls.model_fields["sinks"].annotation)
+        placed = {
+            sink.name: {**sink.data_dir_defaults(pathlib.Path(data["data_dir"])), **given}
+            for sink in (kind.specs if kind and issubclass(kind, SinksConfig) else ())
+            if isinstance(given := sinks.get(sink.name, {}), dict)
+        }
+        return {**data, "sinks": {**sinks, **placed}}
 
     def chosen(self, catalogue: Catalogue) -> Catalogue:
         """The part of the catalogue that is on, by ``events``, ``track`` and the types' defaults."""
@@ -116,21 +135,45 @@ def _secrets(section: Section) -> Iterator[str]:
         if isinstance(value, Section):
             yield from _secrets(value)
         elif isinstance(value, SecretStr):
-            secret = value.get_secret_value()
-            if "://" not in secret:
-                yield secret
-            elif password := _PASSWORD.match(secret):
-                yield from (secret, password[1], unquote(password[1]))
+            yield from secret_parts(value.get_secret_value())
 
 
-def config_type(catalogue: Catalogue) -> type[Config]:
-    """``Config`` with one switch for each event type of this catalogue; the same class for the same types."""
-    return _config_type(tuple((spec.type, spec.default, spec.help) for spec in catalogue.events.values()))
+def secret_parts(secret: str) -> tuple[str, ...]:
+    """What of a secret setting must not be shown: all of it, or, in an address, all and the password."""
+    if "://" not in secret:
+        return (secret,)
+    password = _PASSWORD.match(secret)
+    return (secret, password[1], unquote(password[1])) if password else ()
+
+
+def config_type(catalogue: Catalogue, sinks: tuple[AnySink, ...] | None = None) -> type[Config]:
+    """``Config`` with a switch for each event type and a section for each sink, by default all registered.
+
+    The same class for the same types and sinks.
+
+    Raises:
+        ConfigError: an installed sink cannot be used.
+    """
+    events = tuple((spec.type, spec.default, spec.help) for spec in catalogue.events.values())
+    return _config_type(events, registered_sinks() if sinks is None else sinks)
 
 
 @lru_cache(maxsize=8)
-def _config_type(events: tuple[tuple[str, bool, str], ...]) -> type[Config]:
-    fields = {kind: (bool, Field(default=default, description=help_)) for kind, default, help_ in events}
-    switches = create_model("EventsConfig", __base__=Switches, __doc__="One switch per event type.", **fields)  # type: ignore[call-overload] # the overloads cannot see that a dictionary holds only fields
-    section = Field(default=switches(), description=Config.model_fields["events"].description)
-    return create_model("Config", __base__=Config, __doc__=Config.__doc__, events=(switches, section))
+def _config_type(events: tuple[tuple[str, bool, str], ...], sinks: tuple[AnySink, ...]) -> type[Config]:
+    switches = {kind: (bool, Field(default=default, description=help_)) for kind, default, help_ in events}
+    sections = {sink.name: (sink.section, Field(sink.section(), description=sink.help)) for sink in sinks}
+    events_type = create_model(
+        "EventsConfig", __base__=Switches, __doc__="One switch per event type.", **switches
+    )  # type: ignore[call-overload] # the overloads cannot see that a dictionary holds only fields
+    sinks_type = create_model(
+        "SinksConfig", __base__=SinksConfig, __doc__="Where the numbers go.", **sections
+    )  # type: ignore[call-overload] # as above
+    sinks_type.specs = sinks
+    fields = Config.model_fields
+    return create_model(
+        "Config",
+        __base__=Config,
+        __doc__=Config.__doc__,
+        events=(events_type, Field(events_type(), description=fields["events"].description)),
+        sinks=(sinks_type, Field(sinks_type(), description=fields["sinks"].description)),
+    )

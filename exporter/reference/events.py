@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 
-from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
-from exporter.events.spec import EventSpec, Measure
-from exporter.sinks.influx.line_protocol import EVENT_MEASUREMENT, MEMBER_MEASUREMENT
+from exporter.events.spec import EventSpec
+from exporter.sinks.registry import AnySink, built_in_sinks
 
 
 @dataclass(frozen=True, slots=True)
 class EventSummary:
     """One event type.
 
-    ``prometheus`` holds names as they are queried, ``influxdb`` measurement and field, or a measurement that
-    holds the fields of other types, ``sql`` tables.
+    ``prometheus`` and ``stores``, by sink, hold the names that queries use.
     """
 
     type: str
@@ -26,21 +25,23 @@ class EventSummary:
     intents: tuple[str, ...]
     permissions: tuple[str, ...]
     prometheus: tuple[str, ...]
-    influxdb: tuple[str, ...]
-    sql: tuple[str, ...]
+    stores: Mapping[str, tuple[str, ...]]
 
     def as_json(self) -> dict[str, object]:
         """The same for programs."""
-        return asdict(self)
+        known: dict[str, object] = asdict(self)
+        del known["stores"]
+        return {**known, **self.stores}
 
 
-def describe_events(catalogue: Catalogue) -> tuple[EventSummary, ...]:
+def describe_events(catalogue: Catalogue, sinks: Sequence[AnySink] | None = None) -> tuple[EventSummary, ...]:
     """Every event type, in the order of declaration."""
-    return tuple(describe_event(spec) for spec in catalogue.events.values())
+    return tuple(describe_event(spec, sinks) for spec in catalogue.events.values())
 
 
-def describe_event(spec: EventSpec) -> EventSummary:
-    """One event type."""
+def describe_event(spec: EventSpec, sinks: Sequence[AnySink] | None = None) -> EventSummary:
+    """One event type, as stored by ``sinks``, the built-in ones by default."""
+    sinks = built_in_sinks() if sinks is None else sinks
     gauges = spec.gauges
     return EventSummary(
         type=spec.type,
@@ -54,30 +55,5 @@ def describe_event(spec: EventSpec) -> EventSummary:
             *(f"{measure.metric}_total" for measure in spec.measures if measure.metric),
             *(gauge.metric for gauge in gauges),
         ),
-        influxdb=(
-            *(f"{measure.measurement}.{measure.field}" for measure in spec.measures),
-            *(f"{gauge.measurement}.{gauge.field}" for gauge in gauges),
-            *_as_entries(spec),
-        ),
-        sql=tuple(dict.fromkeys((*((spec.table,) if spec.table else ()), *_daily_tables(spec.measures)))),
+        stores={sink.name: sink.places(spec) for sink in sinks},
     )
-
-
-def _as_entries(spec: EventSpec) -> tuple[str, ...]:
-    """What the type's entries are in InfluxDB, apart from what is counted of them."""
-    if spec.type == MEMBER_ACTIVITY_SNAPSHOT:
-        return (MEMBER_MEASUREMENT,)  # its fields are those of other types' measures
-    is_listed = spec.table is not None and spec.type != METRICS_SNAPSHOT
-    return (f"{EVENT_MEASUREMENT}.count",) if is_listed else ()
-
-
-def _daily_tables(measures: tuple[Measure, ...]) -> list[str]:
-    tables: list[str] = []
-    for measure in measures:
-        if measure.columns:
-            tables.append("guild_daily")
-            if "channel" in measure.by:
-                tables.append("channel_daily")
-        if measure.member_columns:
-            tables.append("member_daily")
-    return tables

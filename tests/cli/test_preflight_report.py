@@ -143,6 +143,15 @@ async def test_a_destination_that_hangs_fails_after_a_while_and_is_closed(sinks,
     assert hanging.closed
 
 
+async def test_a_destination_that_raises_fails_and_is_closed(sinks):
+    defective = Far("jsonlines", ZeroDivisionError("no"))
+    sinks(defective)
+    found = await examine(configured(token(b"1" * 18)))
+    assert [(answer.name, answer.ok) for answer in found.sinks] == [("jsonlines", False)]
+    assert "raised ZeroDivisionError: no" in found.sinks[0].detail
+    assert defective.closed
+
+
 async def test_a_destination_that_breaks_is_closed_before_the_error_goes_on(sinks):
     broken = Far("sql", ExporterError("broken"))
     sinks(broken)

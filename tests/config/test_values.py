@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.config.load import load_config, parse_config, require_token
-from exporter.config.model import Config, SinksConfig
+from exporter.config.model import Config, config_type
 from exporter.config.yaml_source import read_document
 from exporter.errors import ConfigError
 from exporter.events.catalogue import full_catalogue
@@ -180,8 +180,9 @@ def test_an_empty_section_is_the_default_section():
 
 def test_the_sqlite_log_lies_in_the_data_directory_unless_a_dsn_says_otherwise(tmp_path):
     assert parse("data_dir: /srv/x").sinks.sql.url.database == "/srv/x/discord.db"
-    assert Config(data_dir=tmp_path).sinks.sql.url.database == f"{tmp_path}/discord.db"
-    assert Config(data_dir=tmp_path, sinks=SinksConfig()).sinks.sql.url.database == f"{tmp_path}/discord.db"
+    made = config_type(full_catalogue())
+    assert made(data_dir=tmp_path).sinks.sql.url.database == f"{tmp_path}/discord.db"
+    assert made(data_dir=tmp_path, sinks=made().sinks).sinks.sql.url.database == f"{tmp_path}/discord.db"
     named = parse("data_dir: /srv/x\nsinks: {sql: {dsn: '${D}'}}", D="sqlite:///other.db")
     assert named.sinks.sql.url.database == "other.db"
 

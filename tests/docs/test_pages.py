@@ -13,8 +13,8 @@ from exporter.config.model import config_type
 from exporter.config.problems import dotted
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.spec import Dimension, EventSpec, Family, Measure
+from exporter.markdown import page, table
 from exporter.model import Priority
-from exporter.reference.page import page, table
 from exporter.reference.pages import write_pages
 from exporter.sinks.sql.reference import schema_reference
 from exporter.sinks.sql.views.catalogue import VIEWS

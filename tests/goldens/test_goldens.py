@@ -60,10 +60,12 @@ def test_every_name_a_type_declares_is_in_its_golden(kind: str) -> None:
     found, declared = read_page(golden(kind)), describe_event(CATALOGUE.events[kind])
     for metric in declared.prometheus:
         assert re.search(rf"^{metric}\{{", found[EXPOSED], flags=re.MULTILINE), metric
-    for place in declared.influxdb:
+    for place in declared.stores["influxdb"]:
         measurement, _, field = place.partition(".")
         pattern = rf"^{measurement},\S+ (\S+,)?{field or '[a-z_]+'}="
         assert re.search(pattern, found[LINES], flags=re.MULTILINE), place
-    assert (f"type={kind} count=1i" in found[LINES]) is ("discord_events.count" in declared.influxdb)
-    for table in declared.sql:
+    assert (f"type={kind} count=1i" in found[LINES]) is (
+        "discord_events.count" in declared.stores["influxdb"]
+    )
+    for table in declared.stores["sql"]:
         assert re.search(rf"^{table}$", found[ROWS], flags=re.MULTILINE), table

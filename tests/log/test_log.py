@@ -8,9 +8,11 @@ import warnings
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.log import CLAMPED, REPEAT_LIMIT, REPEAT_WINDOW_S, LogConfig, configure
+from exporter.log import LIBRARIES, REPEAT_LIMIT, REPEAT_WINDOW_S, LogConfig, configure
 from exporter.redaction import MASK, Redactor
+from exporter.sinks.registry import built_in_sinks
 
+SINK_LIBRARIES = {name: level for sink in built_in_sinks() for name, level in sink.loggers.items()}
 SECRET = "a-secret-of-some-length"
 logger = logging.getLogger("exporter.test")
 
@@ -33,7 +35,8 @@ def start(clock):
 
     def begin(stream: io.StringIO | None = None, **config: str) -> io.StringIO:
         stream = stream or io.StringIO()
-        configure(LogConfig(**config), Redactor([SECRET]), stream=stream, clock=clock)
+        redactor = Redactor([SECRET])
+        configure(LogConfig(**config), redactor, libraries=SINK_LIBRARIES, stream=stream, clock=clock)
         return stream
 
     yield begin
@@ -120,7 +123,7 @@ def test_secrets_pass_in_no_part_of_a_record(start, kind):
     assert MASK in stream.getvalue()
 
 
-@pytest.mark.parametrize("library", CLAMPED)
+@pytest.mark.parametrize("library", [*LIBRARIES, *SINK_LIBRARIES])
 def test_libraries_never_log_below_info_since_that_is_payloads(start, library):
     stream = start(level="debug")
     logging.getLogger(f"{library}.part").debug("payload")

@@ -8,6 +8,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, SecretStr
 
 from exporter.settings import Duration, Secret, Section
+from exporter.sinks.spec import SinkSection
 
 
 def parse_url(value: object) -> str | None:
@@ -46,7 +47,7 @@ class TimeoutConfig(Section):
     total: Deadline = Field(default=30.0, description="For the whole of one write.")
 
 
-class InfluxConfig(Section):
+class InfluxConfig(SinkSection):
     """InfluxDB 2, or anything that takes its write API."""
 
     enabled: bool = Field(default=True, description="Off keeps the address but writes nothing.")

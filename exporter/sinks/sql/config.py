@@ -6,7 +6,8 @@ from pydantic import ConfigDict, Field, SecretStr, field_validator
 from sqlalchemy.engine import URL, make_url
 from sqlalchemy.exc import ArgumentError
 
-from exporter.settings import Duration, Secret, Section
+from exporter.settings import Duration, Secret
+from exporter.sinks.spec import SinkSection
 
 _DRIVERS = {
     "sqlite": "sqlite+aiosqlite",
@@ -23,7 +24,7 @@ _HOW = (
 )
 
 
-class SqlConfig(Section):
+class SqlConfig(SinkSection):
     """An exact log and daily roll-ups in a database."""
 
     # Pydantic's own messages would quote the DSN.
