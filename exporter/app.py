@@ -131,8 +131,8 @@ class Application:
             self._clock,
             self.telemetry,
             channels=config.sinks.prometheus.channels,
-            ask=lambda inquiry: self._source.ask(inquiry),  # noqa: PLW0108 - the source needs the pipeline to be made
-            forgive=lambda guild_id: self._source.forgive(guild_id),  # noqa: PLW0108 - as above
+            submit=lambda request: self._source.submit(request),  # noqa: PLW0108 - the source needs the pipeline to be made
+            clear_refusals=lambda guild_id: self._source.clear_refusals(guild_id),  # noqa: PLW0108 - as above
             catch_up=config.discord.catch_up,
             levels=config.levels,
         )

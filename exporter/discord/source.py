@@ -34,7 +34,7 @@ from exporter.discord.rest.client import (
     is_unauthorized,
     set_api_url,
 )
-from exporter.discord.rest.worker import Inquirer
+from exporter.discord.rest.worker import RestWorker
 from exporter.errors import CredentialsError
 from exporter.events.rest_request import RestRequest
 from exporter.events.spec import SHARD_NEWS
@@ -77,7 +77,7 @@ class DiscordSource:
         self._pace = pace or Pace()
         self._rng = rng or random.Random()
         rate = config.requests_per_second / config.cluster.count
-        self._inquirer = Inquirer(intake, telemetry, clock, self._rng, rate=rate)
+        self._rest_worker = RestWorker(intake, telemetry, clock, self._rng, rate=rate)
         self._shards: dict[int, Shard] = {}
         self._closing = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
@@ -93,13 +93,13 @@ class DiscordSource:
         """How each shard of this process is doing; empty before their number is known."""
         return tuple(shard.status for shard in self._shards.values())
 
-    def ask(self, inquiry: RestRequest) -> None:
+    def submit(self, request: RestRequest) -> None:
         """Put a question to Discord; the answer goes to the intake. See ``exporter.events.rest_request``."""
-        self._inquirer.ask(inquiry)
+        self._rest_worker.submit(request)
 
-    def forgive(self, guild_id: int) -> None:
-        """Ask again what a guild refused: what the bot may do there has changed."""
-        self._inquirer.forgive(guild_id)
+    def clear_refusals(self, guild_id: int) -> None:
+        """Submit again what a guild refused: what the bot may do there has changed."""
+        self._rest_worker.clear_refusals(guild_id)
 
     async def run(self) -> None:
         """Receive until ``close`` is called.
@@ -211,7 +211,7 @@ class DiscordSource:
         tasks = [
             asyncio.create_task(shard.run(), name=f"shard {shard.id}") for shard in self._shards.values()
         ]
-        tasks.append(asyncio.create_task(self._inquirer.serve(client.http), name="inquirer"))
+        tasks.append(asyncio.create_task(self._rest_worker.serve(client.http), name="rest worker"))
         try:
             done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
         finally:

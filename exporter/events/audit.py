@@ -180,11 +180,11 @@ def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage, ...]:
     """A page of the audit log; what cannot be read of it is passed over."""
     del received_at  # an entry may be weeks old, so its own time is believed
     log = _decode(answer.body, LogPayload) or LogPayload()
-    found = (_read_listed(raw, answer.inquiry.guild_id) for raw in log.audit_log_entries)
+    found = (_read_listed(raw, answer.request.guild_id) for raw in log.audit_log_entries)
     people = (_decode(raw, User) for raw in log.users)
     return (
         AuditPage(
-            answer.inquiry,
+            answer.request,
             answer.status,
             tuple(entry for entry in found if entry is not None),
             tuple(Person(user.id, clean(user.username), user.bot) for user in people if user is not None),

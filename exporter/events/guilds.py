@@ -132,7 +132,7 @@ class GuildCounts(msgspec.Struct):
 class CountsAnswer(msgspec.Struct):
     """What came of asking for the counts."""
 
-    inquiry: RestRequest
+    request: RestRequest
     status: int
     body: GuildCounts | None = None
 
@@ -203,10 +203,10 @@ def read_counts(answer: CountsAnswer, _received_at: int) -> tuple[GuildCountsRea
     """How many members there are; an answer without a number is none."""
     body = answer.body
     if body is None or body.approximate_member_count is None:
-        return (GuildCountsRead(answer.inquiry.guild_id),)
+        return (GuildCountsRead(answer.request.guild_id),)
     return (
         GuildCountsRead(
-            answer.inquiry.guild_id, body.approximate_member_count, body.approximate_presence_count
+            answer.request.guild_id, body.approximate_member_count, body.approximate_presence_count
         ),
     )
 

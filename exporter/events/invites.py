@@ -88,7 +88,7 @@ class InviteDelete(msgspec.Struct):
 class InvitesAnswer(msgspec.Struct):
     """Discord docs, Resources › Guild › Get Guild Invites."""
 
-    inquiry: RestRequest
+    request: RestRequest
     status: int
     body: list[InvitePayload] | None = None
 
@@ -103,7 +103,7 @@ class VanityPayload(msgspec.Struct):
 class VanityAnswer(msgspec.Struct):
     """The answer about a guild's own address."""
 
-    inquiry: RestRequest
+    request: RestRequest
     status: int
     body: VanityPayload | None = None
 
@@ -186,7 +186,7 @@ def read_invites(answer: InvitesAnswer, received_at: int) -> tuple[InvitesRead, 
         for invite in answer.body or ()
     )
     status = answer.status if answer.body is not None else answer.status * (answer.status != _OK)
-    return (InvitesRead(answer.inquiry, received_at, status, found),)
+    return (InvitesRead(answer.request, received_at, status, found),)
 
 
 def read_vanity(answer: VanityAnswer, received_at: int) -> tuple[InvitesRead, ...]:
@@ -194,7 +194,7 @@ def read_vanity(answer: VanityAnswer, received_at: int) -> tuple[InvitesRead, ..
     status = answer.status if answer.body is not None else answer.status * (answer.status != _OK)
     code = clean(answer.body.code or "", _LONGEST_CODE) if answer.body else ""
     known = (InviteKnown(code, answer.body.uses, vanity=True),) if answer.body and code else ()
-    return (InvitesRead(answer.inquiry, received_at, status, known),)
+    return (InvitesRead(answer.request, received_at, status, known),)
 
 
 def read_audit(entry: InviteAudit, _received_at: int) -> tuple[InviteRevoked, ...]:

@@ -51,13 +51,13 @@ class RestRequest(msgspec.Struct, frozen=True):
         return f"{ANSWERS}{self.kind}"
 
 
-Ask = Callable[[RestRequest], None]
+Submit = Callable[[RestRequest], None]
 """Put a question; returns at once."""
 
 
 class Answer(msgspec.Struct, frozen=True):
     """What came back: ``status`` of HTTP, 0 if there was no answer; ``body`` is Discord's JSON."""
 
-    inquiry: RestRequest
+    request: RestRequest
     status: int
     body: msgspec.Raw = msgspec.Raw(b"null")

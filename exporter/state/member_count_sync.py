@@ -17,7 +17,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from exporter.events.facts import GuildCountsRead, MemberCountChanged
-from exporter.events.rest_request import Ask, RequestKind, RestRequest
+from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.state.guild_cache import Directory, Presence
 from exporter.telemetry import Telemetry
 
@@ -54,7 +54,7 @@ class Headcount:
     def __init__(
         self,
         directory: Directory,
-        ask: Ask | None,
+        submit: Submit | None,
         telemetry: Telemetry,
         rng: random.Random,
         *,
@@ -62,7 +62,7 @@ class Headcount:
         told: bool,
     ) -> None:
         self._directory = directory
-        self._ask: Callable[[RestRequest], None] | None = ask if interval else None
+        self._submit: Callable[[RestRequest], None] | None = submit if interval else None
         self._telemetry = telemetry
         self._rng = rng
         self._interval = interval
@@ -76,7 +76,7 @@ class Headcount:
 
     def see_guild(self, guild_id: int, now: int) -> None:
         """A guild was seen whole, and with it its count; the next look is at a moment of its own."""
-        if self._ask is None:
+        if self._submit is None:
             return
         self._doubts.pop(guild_id, None)
         self._asked.pop(guild_id, None)  # its answer may be older than what was seen
@@ -100,8 +100,8 @@ class Headcount:
             asked.low, asked.high = min(asked.low, count), max(asked.high, count)
 
     def tick(self, now: int) -> None:
-        """Ask for the guilds whose turn it is."""
-        if self._ask is None:
+        """Request the guilds whose turn it is."""
+        if self._submit is None:
             return
         self._credit = min(PER_SECOND, self._credit + (now - self._ticked) * PER_SECOND / 1000)
         self._ticked = now
@@ -116,7 +116,7 @@ class Headcount:
             self._credit -= 1
             del self._due[guild_id]
             self._asked[guild_id] = _Asked(now, guild.member_count, guild.member_count)
-            self._ask(RestRequest(RequestKind.COUNTS, guild_id))
+            self._submit(RestRequest(RequestKind.COUNTS, guild_id))
 
     def answer(self, fact: GuildCountsRead, now: int) -> None:
         """Take what Discord said."""

@@ -15,7 +15,7 @@ from exporter.aggregation.windows import Windows
 from exporter.clock import Clock
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
-from exporter.events.rest_request import Ask
+from exporter.events.rest_request import Submit
 from exporter.screen.opt_out import OptOut
 from exporter.spool.ports import SpoolWriter
 from exporter.telemetry import Telemetry
@@ -57,8 +57,8 @@ class Pipeline:
         telemetry: Telemetry,
         *,
         channels: bool = False,
-        ask: Ask | None = None,
-        forgive: Callable[[int], None] = lambda _: None,
+        submit: Submit | None = None,
+        clear_refusals: Callable[[int], None] = lambda _: None,
         catch_up: CatchUpConfig | None = None,
         levels: LevelsConfig | None = None,
         rng: random.Random | None = None,
@@ -78,8 +78,8 @@ class Pipeline:
             clock,
             telemetry,
             channels=channels,
-            ask=ask,
-            forgive=forgive,
+            submit=submit,
+            clear_refusals=clear_refusals,
             catch_up=catch_up or CatchUpConfig(),
             levels=levels or LevelsConfig(),
             rng=rng or random.Random(),

@@ -107,7 +107,7 @@ class Routes:
         for person in page.people:
             if person.name:
                 self._stages.directory.name_person(person.user_id, person.name)
-        if page.inquiry.purpose == CATCH_UP_PURPOSE:
+        if page.request.purpose == CATCH_UP_PURPOSE:
             for entry in self._stages.catch_up.turn(page, self._stages.now()):
                 self._attribute(entry, fresh=True, recovered=True)
             return

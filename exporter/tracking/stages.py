@@ -13,7 +13,7 @@ from exporter.clock import Clock
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import MEMBERS
-from exporter.events.rest_request import Ask
+from exporter.events.rest_request import Submit
 from exporter.spool.ports import SpoolWriter
 from exporter.state.guild_cache import Directory
 from exporter.state.member_count_sync import Headcount
@@ -47,26 +47,26 @@ class Stages:
         telemetry: Telemetry,
         *,
         channels: bool,
-        ask: Ask | None,
-        forgive: Callable[[int], None],
+        submit: Submit | None,
+        clear_refusals: Callable[[int], None],
         catch_up: CatchUpConfig,
         levels: LevelsConfig,
         rng: random.Random,
     ) -> None:
         self._clock = clock
-        self._forgive = forgive
+        self._clear_refusals = clear_refusals
         self.directory = Directory()
         self.rights = Rights(catalogue, self._change_rights)
         self.parts = GuildObjects(catalogue.events)
         self.streams = Streams(clock)
         self.catch_up = CatchUp(
             catch_up,
-            ask if "REST_AUDIT_LOG" in catalogue.readers else None,
+            submit if "REST_AUDIT_LOG" in catalogue.readers else None,
             lambda guild_id: not self.rights.lacks(guild_id, AUDIT),
         )
         self.headcount = Headcount(
             self.directory,
-            ask if MEMBERS.name in catalogue.gauges else None,
+            submit if MEMBERS.name in catalogue.gauges else None,
             telemetry,
             rng,
             interval=round(metrics.member_count_interval * 1000),
@@ -101,7 +101,7 @@ class Stages:
         self.invites = InviteTracker(
             self.recorder.write,
             self.recorder.count,
-            ask if "REST_INVITES" in catalogue.readers else None,
+            submit if "REST_INVITES" in catalogue.readers else None,
             lambda guild_id, permission: not self.rights.lacks(guild_id, permission),
             self.directory.has_vanity,
             privacy.opt_out,
@@ -113,7 +113,7 @@ class Stages:
             self.directory.people.get,
             catalogue.events,
             self.streams,
-            ask,
+            submit,
             lambda guild_id: self.rights.lacks(guild_id, AUDIT),
             self.catch_up.is_behind,
         )
@@ -143,7 +143,7 @@ class Stages:
         self.invites.tick(self.now(), heard)
 
     def _change_rights(self, guild_id: int) -> None:
-        self._forgive(guild_id)
+        self._clear_refusals(guild_id)
         self.catch_up.permit(guild_id, self.now())
         self.attribution.permit(guild_id)
         self.invites.permit(guild_id)

@@ -59,7 +59,7 @@ FORGED = [*ANSWERS, SHARD_NEWS, "REST_", "REST_ANYTHING_ELSE", "SHARD_NEWS"]
 @pytest.mark.parametrize("name", FORGED)
 async def test_a_dispatch_of_our_own_name_is_refused_and_counted(name: str) -> None:
     line = Line()
-    await line.send(name, {"inquiry": {"kind": "AUDIT_LOG", "guild_id": 1}, "status": 200, "body": []})
+    await line.send(name, {"request": {"kind": "AUDIT_LOG", "guild_id": 1}, "status": 200, "body": []})
     assert line.taken == []
     assert line.refused == 1
     assert line.telemetry.rejected.total() == 1

@@ -18,9 +18,9 @@ from hypothesis import strategies as st
 
 from exporter.clock import ManualClock, SystemClock
 from exporter.discord.rest.client import RestClient
-from exporter.discord.rest.rate_limiter import MOST_REFUSALS, Allowance
-from exporter.discord.rest.request_queue import FairQueue, Turn
-from exporter.discord.rest.worker import ATTEMPTS, ROOM, Inquirer
+from exporter.discord.rest.rate_limiter import MOST_REFUSALS, RateLimiter
+from exporter.discord.rest.request_queue import QueuedRequest, RequestQueue
+from exporter.discord.rest.worker import ATTEMPTS, ROOM, RestWorker
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry
 from tests.discord.conftest import Start
@@ -54,35 +54,35 @@ class Api:
 
 
 class Bench:
-    """An inquirer at work on an ``Api``."""
+    """A REST worker at work on an ``Api``."""
 
     def __init__(self, api: Api, rest: RestClient, rate: float = 45.0) -> None:
         self.api = api
         self.rest = rest
         self.telemetry = Telemetry()
         self.answers: list[Answer] = []
-        self.inquirer = Inquirer(self.take, self.telemetry, SystemClock(), random.Random(1), rate=rate)
+        self.worker = RestWorker(self.take, self.telemetry, SystemClock(), random.Random(1), rate=rate)
         self.task: asyncio.Task[None] | None = None
 
     def take(self, name: str, body: msgspec.Raw, _shard: int, _at: int) -> None:
         found = msgspec.json.decode(body, type=Answer)
-        assert name == found.inquiry.dispatch
+        assert name == found.request.dispatch
         # The buffer the body points into is gone once the intake has returned.
         self.answers.append(msgspec.structs.replace(found, body=msgspec.Raw(bytes(found.body))))
 
     def serve(self) -> None:
-        self.task = asyncio.create_task(self.inquirer.serve(self.rest))
+        self.task = asyncio.create_task(self.worker.serve(self.rest))
 
     async def give_up(self) -> None:
         assert self.task is not None
         self.task.cancel()
         await asyncio.wait({self.task})
 
-    async def ask(self, *inquiries: RestRequest) -> list[Answer]:
+    async def submit(self, *requests: RestRequest) -> list[Answer]:
         before = len(self.answers)
-        for inquiry in inquiries:
-            self.inquirer.ask(inquiry)
-        await until(lambda: len(self.answers) >= before + len(inquiries))
+        for request in requests:
+            self.worker.submit(request)
+        await until(lambda: len(self.answers) >= before + len(requests))
         return self.answers[before:]
 
     def settled(self) -> None:
@@ -113,7 +113,7 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
 
 
 async def test_each_kind_has_its_route_and_only_what_is_set_is_asked_for(bench: Bench) -> None:
-    await bench.ask(
+    await bench.submit(
         RestRequest(RequestKind.AUDIT_LOG, 7, after=5, action_type=22, limit=50),
         RestRequest(RequestKind.INVITES, 7, purpose="why"),
         RestRequest(RequestKind.VANITY, 7),
@@ -134,22 +134,22 @@ async def test_each_kind_has_its_route_and_only_what_is_set_is_asked_for(bench: 
 
 
 async def test_an_answer_brings_its_question_and_discords_own_json(bench: Bench) -> None:
-    inquiry = RestRequest(RequestKind.INVITES, 7, urgent=True, purpose="why")
-    (found,) = await bench.ask(inquiry)
-    assert found.inquiry == inquiry
+    request = RestRequest(RequestKind.INVITES, 7, urgent=True, purpose="why")
+    (found,) = await bench.submit(request)
+    assert found.request == request
     assert found.status == 200
     assert json.loads(bytes(found.body)) == INVITES
 
 
 async def test_a_proxys_charset_does_not_hide_the_json(bench: Bench) -> None:
     bench.api.text = json.dumps(INVITES)
-    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
+    (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert (found.status, json.loads(bytes(found.body))) == (200, INVITES)
 
 
 async def test_an_answer_that_is_no_json_is_no_answer(bench: Bench) -> None:
     bench.api.text = "<html>"
-    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
+    (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert (found.status, bytes(found.body)) == (0, b"null")
     assert bench.telemetry.inquiries_answered.get("INVITES", "unreadable") == 1
 
@@ -157,11 +157,11 @@ async def test_an_answer_that_is_no_json_is_no_answer(bench: Bench) -> None:
 @pytest.mark.parametrize("status", [403, 404])
 async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(bench: Bench, status: int) -> None:
     bench.api.statuses = [status]
-    (first,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
-    (again,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
+    (first,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
+    (again,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert (first.status, again.status) == (status, status)
     assert len(bench.api.seen) == 1
-    others = await bench.ask(RestRequest(RequestKind.INVITES, 8), RestRequest(RequestKind.VANITY, 7))
+    others = await bench.submit(RestRequest(RequestKind.INVITES, 8), RestRequest(RequestKind.VANITY, 7))
     assert [found.status for found in others] == [200, 200]
     assert bench.telemetry.inquiries_answered.get("INVITES", "remembered") == 1
     bench.settled()
@@ -169,10 +169,10 @@ async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(bench: Bench,
 
 async def test_an_outage_is_tried_again_and_then_admitted(bench: Bench) -> None:
     bench.api.statuses = [503] * (ATTEMPTS - 1)
-    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
+    (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert found.status == 200
     bench.api.statuses = [503] * ATTEMPTS
-    (found,) = await bench.ask(RestRequest(RequestKind.INVITES, 7))
+    (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert found.status == 0
     assert len(bench.api.seen) == 2 * ATTEMPTS
     bench.settled()
@@ -181,7 +181,7 @@ async def test_an_outage_is_tried_again_and_then_admitted(bench: Bench) -> None:
 async def test_equal_questions_that_wait_are_asked_once(bench: Bench) -> None:
     await bench.give_up()
     for _ in range(50):
-        bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
+        bench.worker.submit(RestRequest(RequestKind.INVITES, 7))
     bench.serve()
     await until(lambda: bench.answers)
     assert len(bench.api.seen) == 1
@@ -190,9 +190,9 @@ async def test_equal_questions_that_wait_are_asked_once(bench: Bench) -> None:
 
 async def test_a_question_asked_anew_while_its_answer_is_under_way_is_asked_again(bench: Bench) -> None:
     bench.api.hold.clear()
-    bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
+    bench.worker.submit(RestRequest(RequestKind.INVITES, 7))
     await until(lambda: bench.api.seen)
-    bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
+    bench.worker.submit(RestRequest(RequestKind.INVITES, 7))
     bench.api.hold.set()
     await until(lambda: len(bench.answers) == 2)
     assert len(bench.api.seen) == 2
@@ -200,7 +200,7 @@ async def test_a_question_asked_anew_while_its_answer_is_under_way_is_asked_agai
 
 async def test_a_question_under_way_survives_the_connection_it_was_asked_over(bench: Bench) -> None:
     bench.api.hold.clear()
-    bench.inquirer.ask(RestRequest(RequestKind.INVITES, 7))
+    bench.worker.submit(RestRequest(RequestKind.INVITES, 7))
     await until(lambda: bench.api.seen)
     await bench.give_up()
     bench.api.hold.set()
@@ -213,7 +213,7 @@ async def test_a_question_under_way_survives_the_connection_it_was_asked_over(be
 async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Bench) -> None:
     await bench.give_up()
     for guild_id in range(ROOM + 3):
-        bench.inquirer.ask(RestRequest(RequestKind.INVITES, guild_id))
+        bench.worker.submit(RestRequest(RequestKind.INVITES, guild_id))
     assert not bench.answers
     await until(lambda: len(bench.answers) == 3)
     assert {found.status for found in bench.answers} == {0}
@@ -223,16 +223,16 @@ async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Be
 
 async def test_the_source_asks_over_its_own_login(gateway: Gateway, start: Start) -> None:
     harness = start()
-    harness.source.ask(RestRequest(RequestKind.INVITES, 7))
+    harness.source.submit(RestRequest(RequestKind.INVITES, 7))
     _, body, _, _ = await harness.next("REST_INVITES")
     assert msgspec.json.decode(body, type=Answer).status == 404
     assert "guilds/7/invites" in gateway.rest
 
 
-def drain(queue: FairQueue) -> list[RestRequest]:
+def drain(queue: RequestQueue) -> list[RestRequest]:
     found = []
     while (turn := queue.pop()) is not None:
-        found.append(turn.inquiry)
+        found.append(turn.request)
     return found
 
 
@@ -249,10 +249,10 @@ _INQUIRIES = st.lists(
 
 @given(_INQUIRIES)
 def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[RestRequest]) -> None:
-    queue = FairQueue(1000)
-    for inquiry in asked:
-        if not queue.merge(inquiry):
-            queue.push(Turn(inquiry))
+    queue = RequestQueue(1000)
+    for request in asked:
+        if not queue.merge(request):
+            queue.push(QueuedRequest(request))
     assert len(queue) == len({msgspec.structs.replace(one, urgent=False) for one in asked})
     found = drain(queue)
     essences = [msgspec.structs.replace(one, urgent=False) for one in found]
@@ -267,10 +267,10 @@ def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[RestReq
 def test_no_kind_gets_a_second_turn_before_each_other_had_one_nor_a_guild_among_its_own(
     asked: list[RestRequest],
 ) -> None:
-    queue = FairQueue(1000)
+    queue = RequestQueue(1000)
     essences = {msgspec.structs.replace(one, urgent=False): None for one in asked}
-    for inquiry in essences:
-        queue.push(Turn(inquiry))
+    for request in essences:
+        queue.push(QueuedRequest(request))
     left = Counter(one.kind for one in essences)
     found = drain(queue)
     assert_fair([one.kind for one in found], left)
@@ -288,17 +288,17 @@ def assert_fair(order: Sequence[Hashable], left: Mapping[Any, int]) -> None:
 
 
 def test_a_reading_of_invites_does_not_wait_behind_a_hundred_looks_into_audit_logs() -> None:
-    queue = FairQueue(1000)
+    queue = RequestQueue(1000)
     for number in range(100):
-        queue.push(Turn(RestRequest(RequestKind.AUDIT_LOG, number % 3, urgent=True, after=number)))
+        queue.push(QueuedRequest(RestRequest(RequestKind.AUDIT_LOG, number % 3, urgent=True, after=number)))
     reading = RestRequest(RequestKind.INVITES, 1, urgent=True)
-    queue.push(Turn(reading))
+    queue.push(QueuedRequest(reading))
     assert reading in drain(queue)[:2]
 
 
 def test_requests_leave_at_the_rate_and_no_faster() -> None:
     clock = ManualClock()
-    allowance = Allowance(20.0, clock)
+    allowance = RateLimiter(20.0, clock)
     for _ in range(200):
         clock.advance(allowance.wait())
         allowance.spend()
@@ -307,7 +307,7 @@ def test_requests_leave_at_the_rate_and_no_faster() -> None:
 
 def test_time_without_requests_gives_no_right_to_a_burst() -> None:
     clock = ManualClock()
-    allowance = Allowance(20.0, clock)
+    allowance = RateLimiter(20.0, clock)
     clock.advance(3600)
     allowance.spend()
     assert allowance.wait() == pytest.approx(0.05)
@@ -315,7 +315,7 @@ def test_time_without_requests_gives_no_right_to_a_burst() -> None:
 
 def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
     clock = ManualClock()
-    allowance = Allowance(45.0, clock)
+    allowance = RateLimiter(45.0, clock)
     refused = 0
     for guild_id in range(45 * 600):
         if allowance.wait() < 0.001:
@@ -328,7 +328,7 @@ def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
 
 def test_a_refusal_is_forgotten_in_time() -> None:
     clock = ManualClock()
-    allowance = Allowance(20.0, clock)
+    allowance = RateLimiter(20.0, clock)
     allowance.learn(RestRequest(RequestKind.INVITES, 1), 403)
     clock.advance(299)
     assert allowance.refusal(RestRequest(RequestKind.INVITES, 1)) == 403
@@ -337,9 +337,9 @@ def test_a_refusal_is_forgotten_in_time() -> None:
 
 
 def test_what_was_refused_is_asked_again_once_permissions_have_changed() -> None:
-    allowance = Allowance(20.0, ManualClock())
+    allowance = RateLimiter(20.0, ManualClock())
     mine, other = RestRequest(RequestKind.AUDIT_LOG, 1), RestRequest(RequestKind.AUDIT_LOG, 2)
-    for inquiry in (mine, other):
-        allowance.learn(inquiry, 403)
-    allowance.forgive(1)
+    for request in (mine, other):
+        allowance.learn(request, 403)
+    allowance.clear_refusals(1)
     assert (allowance.refusal(mine), allowance.refusal(other)) == (0, 403)

@@ -249,7 +249,7 @@ INQUIRY = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p")
 def answered(body: object, status: int = 200) -> AuditPage:
     packed = msgspec.Raw(body if isinstance(body, bytes) else json.dumps(body).encode())
     (page,) = read_answer(Answer(INQUIRY, status, packed), NOW)
-    assert (page.inquiry, page.status) == (INQUIRY, status)
+    assert (page.request, page.status) == (INQUIRY, status)
     return page
 
 

@@ -105,7 +105,7 @@ def test_made_lost_and_taken_back_agree_on_an_overlong_code() -> None:
 
 
 def answered(status: int, body: object, kind: RequestKind = RequestKind.INVITES) -> InvitesRead:
-    inquiry = RestRequest(kind, GUILD, purpose="p:1")
+    request = RestRequest(kind, GUILD, purpose="p:1")
     payload: Any
     reader: Any
     payload, reader = (
@@ -113,10 +113,10 @@ def answered(status: int, body: object, kind: RequestKind = RequestKind.INVITES)
         if kind is RequestKind.INVITES
         else (invites.VanityAnswer, invites.read_vanity)
     )
-    packed = json.dumps({"inquiry": msgspec.to_builtins(inquiry), "status": status, "body": body}).encode()
+    packed = json.dumps({"request": msgspec.to_builtins(request), "status": status, "body": body}).encode()
     found: InvitesRead
     (found,) = reader(msgspec.json.decode(packed, type=payload, strict=False), NOW)
-    assert (found.inquiry, found.at) == (inquiry, NOW)
+    assert (found.request, found.at) == (request, NOW)
     return found
 
 

@@ -82,7 +82,7 @@ class Stage:
             self._clock,
             self.telemetry,
             channels=True,
-            ask=self._asked.append if answered else None,
+            submit=self._asked.append if answered else None,
             levels=script.levels,
             rng=random.Random(0),
         )
@@ -120,7 +120,7 @@ class Stage:
         await self.pass_time(step.after)
         data = step.data
         if step.dispatch.startswith(ANSWERS):
-            data["inquiry"] = _fields(self._next_asked(step.dispatch))
+            data["request"] = _fields(self._next_asked(step.dispatch))
         self.feed(step.dispatch, json.dumps(data).encode())
 
     def feed(self, dispatch: str, body: bytes) -> None:
@@ -132,7 +132,7 @@ class Stage:
             await self._pipeline.tick()
 
     def _next_asked(self, dispatch: str) -> RestRequest:
-        found = next(inquiry for inquiry in self._asked if inquiry.dispatch == dispatch)
+        found = next(request for request in self._asked if request.dispatch == dispatch)
         self._asked.remove(found)
         return found
 
@@ -146,8 +146,8 @@ def _exposer(source: Pipeline, catalogue: Catalogue) -> Exposer:
     return Exposer(source, Telemetry(), catalogue, ExpositionConfig(channels=True))
 
 
-def _fields(inquiry: RestRequest) -> dict[str, object]:
-    return {name: getattr(inquiry, name) for name in inquiry.__struct_fields__}
+def _fields(request: RestRequest) -> dict[str, object]:
+    return {name: getattr(request, name) for name in request.__struct_fields__}
 
 
 async def play(kind: str, script: Script) -> Outcome:

@@ -201,7 +201,7 @@ def test_a_page_keeps_its_other_entries_in_order_and_its_size() -> None:
     (taken,) = through(told)
     assert [one.entry_id for one in taken.entries] == [1, 3, 4]
     assert [one.actor_id for one in taken.entries] == [ELSE, 0, ELSE]
-    assert (taken.size, taken.status, taken.inquiry) == (4, 200, told.inquiry)
+    assert (taken.size, taken.status, taken.request) == (4, 200, told.request)
 
 
 def test_a_page_names_only_people_who_did_not_opt_out() -> None:

@@ -38,15 +38,15 @@ class Bench:
         self.asked: list[int] = []
         self.now = 1_000
         self.count = Headcount(
-            self.directory, self._ask, self.telemetry, random.Random(1), interval=interval, told=told
+            self.directory, self._submit, self.telemetry, random.Random(1), interval=interval, told=told
         )
         self.directory.start_session(SessionStarted(tuple(range(GUILD, GUILD + guilds)), 0))
         for guild_id in self.directory.guilds:
             self.see(guild_id, members)
 
-    def _ask(self, inquiry: RestRequest) -> None:
-        assert (inquiry.kind, inquiry.urgent) == (RequestKind.COUNTS, False)
-        self.asked.append(inquiry.guild_id)
+    def _submit(self, request: RestRequest) -> None:
+        assert (request.kind, request.urgent) == (RequestKind.COUNTS, False)
+        self.asked.append(request.guild_id)
 
     def see(self, guild_id: int, members: int) -> None:
         seen = GuildUpserted(guild_id, 0, "Place", None, 3, members, (), 0, 0, 5, 0, (), ())

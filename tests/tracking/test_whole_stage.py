@@ -478,7 +478,7 @@ async def test_an_answer_from_the_api_is_no_sign_of_life_of_the_connection(
     site.feed(pipeline, "GUILD_MEMBER_ADD", payload("GUILD_MEMBER_ADD", "person"))
     silent_since = site.clock.now_ms()
     site.clock.advance(50)
-    site.feed(pipeline, "REST_AUDIT_LOG", {"inquiry": {"kind": "AUDIT_LOG", "guild_id": GUILD}, "status": 0})
+    site.feed(pipeline, "REST_AUDIT_LOG", {"request": {"kind": "AUDIT_LOG", "guild_id": GUILD}, "status": 0})
     site.clock.advance(10)
     site.feed(pipeline, "SHARD", {"shard": 0, "state": "lost"})
     site.feed(pipeline, "SHARD", {"shard": 0, "state": "resuming"})

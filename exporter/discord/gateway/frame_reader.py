@@ -25,7 +25,7 @@ from msgspec import Meta
 
 from exporter.clock import Clock
 from exporter.discord.gateway.dispatches import LABELS, OTHER
-from exporter.discord.gateway.heartbeat import Pulse
+from exporter.discord.gateway.heartbeat import HeartbeatTimer
 from exporter.events.rest_request import ANSWERS
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
@@ -176,7 +176,7 @@ class FrameReader:
         self._established = established
         self._heard = heard
         self._inflater = Inflater()
-        self._pulse = Pulse(ws, clock)
+        self._pulse = HeartbeatTimer(ws, clock)
 
     async def receive(self, message: str | bytes) -> None:
         """Take one websocket message; called by ``poll_event``.

@@ -15,7 +15,7 @@ from disnake.gateway import DiscordWebSocket
 from exporter.clock import Clock
 
 
-class Pulse:
+class HeartbeatTimer:
     """Notes when a heartbeat leaves a websocket of disnake's."""
 
     __slots__ = ("_clock", "_send", "_sent_at", "_ws")

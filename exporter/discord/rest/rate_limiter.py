@@ -30,7 +30,7 @@ _STANDING: Final = frozenset({HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND})
 _INVALID: Final = frozenset({HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.TOO_MANY_REQUESTS})
 
 
-class Allowance:
+class RateLimiter:
     """What may be asked when."""
 
     def __init__(self, rate: float, clock: Clock) -> None:
@@ -52,9 +52,9 @@ class Allowance:
         """Note a request that leaves now."""
         self._next = max(self._next, self._clock.monotonic()) + self._spacing
 
-    def refusal(self, inquiry: RestRequest) -> int:
+    def refusal(self, request: RestRequest) -> int:
         """The status that still stands for such a question; 0 if it may be asked."""
-        place = (inquiry.guild_id, inquiry.kind)
+        place = (request.guild_id, request.kind)
         found = self._refused.get(place)
         if found is None:
             return 0
@@ -64,12 +64,12 @@ class Allowance:
         del self._refused[place]
         return 0
 
-    def forgive(self, guild_id: int) -> None:
+    def clear_refusals(self, guild_id: int) -> None:
         """Forget what a guild refused: what the bot may do there has changed."""
         for kind in RequestKind:
             self._refused.pop((guild_id, kind), None)
 
-    def learn(self, inquiry: RestRequest, status: int) -> None:
+    def learn(self, request: RestRequest, status: int) -> None:
         """Note how Discord answered."""
         now = self._clock.monotonic()
         if status in _INVALID:
@@ -77,4 +77,4 @@ class Allowance:
         if status in _STANDING:
             if len(self._refused) >= _MOST_REMEMBERED:
                 del self._refused[next(iter(self._refused))]
-            self._refused[inquiry.guild_id, inquiry.kind] = (now + _REMEMBER_SECONDS, status)
+            self._refused[request.guild_id, request.kind] = (now + _REMEMBER_SECONDS, status)

@@ -19,10 +19,10 @@ from exporter.events.rest_request import RequestKind, RestRequest
 
 
 @dataclass(frozen=True, slots=True)
-class Turn:
+class QueuedRequest:
     """A question, and how often it has been put to Discord in vain."""
 
-    inquiry: RestRequest
+    request: RestRequest
     failures: int = 0
 
 
@@ -32,13 +32,13 @@ class _Lane:
     __slots__ = ("_kinds",)
 
     def __init__(self) -> None:
-        self._kinds: dict[RequestKind, dict[int, deque[Turn]]] = {}
+        self._kinds: dict[RequestKind, dict[int, deque[QueuedRequest]]] = {}
 
-    def push(self, turn: Turn) -> None:
-        guilds = self._kinds.setdefault(turn.inquiry.kind, {})
-        guilds.setdefault(turn.inquiry.guild_id, deque()).append(turn)
+    def push(self, turn: QueuedRequest) -> None:
+        guilds = self._kinds.setdefault(turn.request.kind, {})
+        guilds.setdefault(turn.request.guild_id, deque()).append(turn)
 
-    def pop(self) -> Turn | None:
+    def pop(self) -> QueuedRequest | None:
         """The next one; its kind goes to the end of the line, and its guild to that of the kind."""
         if not self._kinds:
             return None
@@ -53,17 +53,17 @@ class _Lane:
             self._kinds[kind] = guilds
         return turn
 
-    def remove(self, inquiry: RestRequest) -> None:
-        guilds = self._kinds[inquiry.kind]
-        waiting = guilds[inquiry.guild_id]
-        waiting.remove(next(turn for turn in waiting if turn.inquiry == inquiry))
+    def remove(self, request: RestRequest) -> None:
+        guilds = self._kinds[request.kind]
+        waiting = guilds[request.guild_id]
+        waiting.remove(next(turn for turn in waiting if turn.request == request))
         if not waiting:
-            del guilds[inquiry.guild_id]
+            del guilds[request.guild_id]
         if not guilds:
-            del self._kinds[inquiry.kind]
+            del self._kinds[request.kind]
 
 
-class FairQueue:
+class RequestQueue:
     """The questions that wait."""
 
     def __init__(self, room: int) -> None:
@@ -80,29 +80,29 @@ class FairQueue:
         """Whether there is no room for another."""
         return len(self._waiting) >= self._room
 
-    def merge(self, inquiry: RestRequest) -> bool:
+    def merge(self, request: RestRequest) -> bool:
         """Whether an equal question waits already; it becomes urgent if this one is."""
-        waiting = self._waiting.get(_essence(inquiry))
+        waiting = self._waiting.get(_essence(request))
         if waiting is None:
             return False
-        if inquiry.urgent and not waiting.urgent:
+        if request.urgent and not waiting.urgent:
             self._patient.remove(waiting)
-            self._waiting[_essence(inquiry)] = inquiry
-            self._urgent.push(Turn(inquiry))
+            self._waiting[_essence(request)] = request
+            self._urgent.push(QueuedRequest(request))
         return True
 
-    def push(self, turn: Turn) -> None:
+    def push(self, turn: QueuedRequest) -> None:
         """Let a question wait that does not wait yet."""
-        self._waiting[_essence(turn.inquiry)] = turn.inquiry
-        (self._urgent if turn.inquiry.urgent else self._patient).push(turn)
+        self._waiting[_essence(turn.request)] = turn.request
+        (self._urgent if turn.request.urgent else self._patient).push(turn)
 
-    def pop(self) -> Turn | None:
+    def pop(self) -> QueuedRequest | None:
         """The next question, None if none waits."""
         turn = self._urgent.pop() or self._patient.pop()
         if turn is not None:
-            del self._waiting[_essence(turn.inquiry)]
+            del self._waiting[_essence(turn.request)]
         return turn
 
 
-def _essence(inquiry: RestRequest) -> RestRequest:
-    return msgspec.structs.replace(inquiry, urgent=False) if inquiry.urgent else inquiry
+def _essence(request: RestRequest) -> RestRequest:
+    return msgspec.structs.replace(request, urgent=False) if request.urgent else request

@@ -1,12 +1,12 @@
-"""Puts the questions of the stages to Discord's REST API; the answers go to the intake as dispatches.
+"""Sends the components' requests to Discord's REST API; answers go to the intake as dispatches.
 
-    ask(RestRequest) ──queue, allowance──▶ GET … ──▶ intake("REST_<KIND>", Answer)
+    submit(RestRequest) ──queue, rate limit──▶ GET … ──▶ intake("REST_<KIND>", Answer)
 
-disnake's client keeps Discord's limits per route and waits out a 429. Invariants: ``ask`` returns at once and
-never fails; each question is answered once, with status 0 where Discord was not reached or there was no room;
-a question under way when the connection is given up waits for the next one.
+disnake's client keeps Discord's limits per route and waits after a 429. Invariants: ``submit`` returns at
+once and never raises; each request is answered once, with status 0 if Discord could not be reached or the
+queue was full; a request in flight when the client ends is queued again for the next client.
 
-Conservation: asked = merged + answered + waiting + under way.
+Conservation: submitted = merged + answered + queued + in flight.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ from disnake.http import HTTPClient, Route
 from exporter.clock import Clock
 from exporter.discord.gateway.frame_reader import Intake
 from exporter.discord.rest.client import describe_failure
-from exporter.discord.rest.rate_limiter import Allowance
-from exporter.discord.rest.request_queue import FairQueue, Turn
+from exporter.discord.rest.rate_limiter import RateLimiter
+from exporter.discord.rest.request_queue import QueuedRequest, RequestQueue
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry
 
@@ -57,10 +57,10 @@ _encode = msgspec.json.Encoder().encode
 _NULL: Final = msgspec.Raw(b"null")
 
 
-class Inquirer:
-    """The questions of one process.
+class RestWorker:
+    """The requests of one process.
 
-    ``rate`` is in requests a second. ``ask`` may be called before there is a connection; what is asked waits.
+    ``rate`` is in requests a second. ``submit`` may be called before ``serve``: requests are then queued.
     """
 
     def __init__(
@@ -70,30 +70,30 @@ class Inquirer:
         self._telemetry = telemetry
         self._clock = clock
         self._rng = rng
-        self._queue = FairQueue(ROOM)
-        self._allowance = Allowance(rate, clock)
+        self._queue = RequestQueue(ROOM)
+        self._allowance = RateLimiter(rate, clock)
         self._arrived = asyncio.Event()
-        self._under_way: list[Turn] = []
+        self._under_way: list[QueuedRequest] = []
         self._postponed = 0
 
-    def ask(self, inquiry: RestRequest) -> None:
+    def submit(self, request: RestRequest) -> None:
         """Put a question; see ``exporter.events.rest_request``."""
-        self._telemetry.inquiries_asked.add(inquiry.kind)
-        if self._queue.merge(inquiry):
-            self._telemetry.inquiries_merged.add(inquiry.kind)
-        elif status := self._allowance.refusal(inquiry):
-            self._answer_soon(inquiry, status, "remembered")
+        self._telemetry.inquiries_asked.add(request.kind)
+        if self._queue.merge(request):
+            self._telemetry.inquiries_merged.add(request.kind)
+        elif status := self._allowance.refusal(request):
+            self._answer_soon(request, status, "remembered")
         elif self._queue.full or self._postponed >= ROOM:
-            self._answer_soon(inquiry, _NO_ANSWER, "dropped")
+            self._answer_soon(request, _NO_ANSWER, "dropped")
         else:
-            self._push(Turn(inquiry))
+            self._push(QueuedRequest(request))
 
-    def forgive(self, guild_id: int) -> None:
-        """Ask again what a guild refused: what the bot may do there has changed."""
-        self._allowance.forgive(guild_id)
+    def clear_refusals(self, guild_id: int) -> None:
+        """Submit again what a guild refused: what the bot may do there has changed."""
+        self._allowance.clear_refusals(guild_id)
 
     async def serve(self, rest: HTTPClient) -> None:
-        """Ask what waits over this client, until cancelled."""
+        """Submit what waits over this client, until cancelled."""
         slots = asyncio.Semaphore(SLOTS)
         try:
             async with asyncio.TaskGroup() as requests:
@@ -107,7 +107,7 @@ class Inquirer:
             for turn in unanswered:
                 self._return(turn)
 
-    async def _next(self) -> Turn:
+    async def _next(self) -> QueuedRequest:
         """The most urgent question at the moment a request may leave."""
         while True:
             if not len(self._queue):
@@ -120,55 +120,55 @@ class Inquirer:
             if turn is None:
                 continue
             self._note_waiting()
-            if status := self._allowance.refusal(turn.inquiry):
-                self._answer(turn.inquiry, status, _NULL, "remembered")
+            if status := self._allowance.refusal(turn.request):
+                self._answer(turn.request, status, _NULL, "remembered")
                 continue
             self._allowance.spend()
             return turn
 
-    async def _put(self, turn: Turn, rest: HTTPClient, slots: asyncio.Semaphore) -> None:
-        inquiry = turn.inquiry
+    async def _put(self, turn: QueuedRequest, rest: HTTPClient, slots: asyncio.Semaphore) -> None:
+        request = turn.request
         try:
-            body = await _fetch(rest, inquiry)
+            body = await _fetch(rest, request)
         except disnake.HTTPException as error:
-            self._allowance.learn(inquiry, error.status)
+            self._allowance.learn(request, error.status)
             if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
                 self._fail(turn, error)
             else:
-                self._answer(inquiry, error.status, _NULL, "refused")
+                self._answer(request, error.status, _NULL, "refused")
         except (aiohttp.ClientError, OSError) as error:
             self._fail(turn, error)
         except Exception as error:  # noqa: BLE001 - whatever is in an answer, the others must be asked
-            _log.debug("The answer to %s cannot be read (%s).", inquiry.kind, describe_failure(error))
-            self._answer(inquiry, _NO_ANSWER, _NULL, "unreadable")
+            _log.debug("The answer to %s cannot be read (%s).", request.kind, describe_failure(error))
+            self._answer(request, _NO_ANSWER, _NULL, "unreadable")
         else:
-            self._answer(inquiry, HTTPStatus.OK, body, "answered")
+            self._answer(request, HTTPStatus.OK, body, "answered")
         self._under_way.remove(turn)
         slots.release()
 
-    def _fail(self, turn: Turn, error: Exception) -> None:
+    def _fail(self, turn: QueuedRequest, error: Exception) -> None:
         """Try again later, or say that Discord could not be reached."""
         failures = turn.failures + 1
-        _log.debug("%s of guild %d: %s", turn.inquiry.kind, turn.inquiry.guild_id, describe_failure(error))
+        _log.debug("%s of guild %d: %s", turn.request.kind, turn.request.guild_id, describe_failure(error))
         if failures >= ATTEMPTS:
-            self._answer(turn.inquiry, _NO_ANSWER, _NULL, "failed")
+            self._answer(turn.request, _NO_ANSWER, _NULL, "failed")
             return
         delay = _BACKOFF * 2 ** (failures - 1) * self._rng.uniform(0.5, 1.0)
         self._postponed += 1
-        asyncio.get_running_loop().call_later(delay, self._resume, Turn(turn.inquiry, failures))
+        asyncio.get_running_loop().call_later(delay, self._resume, QueuedRequest(turn.request, failures))
 
-    def _resume(self, turn: Turn) -> None:
+    def _resume(self, turn: QueuedRequest) -> None:
         self._postponed -= 1
         self._return(turn)
 
-    def _return(self, turn: Turn) -> None:
+    def _return(self, turn: QueuedRequest) -> None:
         """Let a question wait again, unless an equal one has come meanwhile."""
-        if self._queue.merge(turn.inquiry):
-            self._telemetry.inquiries_merged.add(turn.inquiry.kind)
+        if self._queue.merge(turn.request):
+            self._telemetry.inquiries_merged.add(turn.request.kind)
         else:
             self._push(turn)
 
-    def _push(self, turn: Turn) -> None:
+    def _push(self, turn: QueuedRequest) -> None:
         self._queue.push(turn)
         self._note_waiting()
         self._arrived.set()
@@ -176,35 +176,35 @@ class Inquirer:
     def _note_waiting(self) -> None:
         self._telemetry.inquiries_waiting.set(len(self._queue))
 
-    def _answer_soon(self, inquiry: RestRequest, status: int, outcome: str) -> None:
-        # Not from within ``ask``: who asks is in the middle of something.
-        asyncio.get_running_loop().call_soon(self._answer, inquiry, status, _NULL, outcome)
+    def _answer_soon(self, request: RestRequest, status: int, outcome: str) -> None:
+        # Not from within ``submit``: who asks is in the middle of something.
+        asyncio.get_running_loop().call_soon(self._answer, request, status, _NULL, outcome)
 
-    def _answer(self, inquiry: RestRequest, status: int, body: msgspec.Raw, outcome: str) -> None:
-        self._telemetry.inquiries_answered.add(inquiry.kind, outcome)
-        answer = msgspec.Raw(_encode(Answer(inquiry, status, body)))
-        self._intake(inquiry.dispatch, answer, 0, self._clock.now_ms())
+    def _answer(self, request: RestRequest, status: int, body: msgspec.Raw, outcome: str) -> None:
+        self._telemetry.inquiries_answered.add(request.kind, outcome)
+        answer = msgspec.Raw(_encode(Answer(request, status, body)))
+        self._intake(request.dispatch, answer, 0, self._clock.now_ms())
 
 
-async def _fetch(rest: HTTPClient, inquiry: RestRequest) -> msgspec.Raw:
+async def _fetch(rest: HTTPClient, request: RestRequest) -> msgspec.Raw:
     """Discord's JSON.
 
     Raises:
         disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
         ValueError: the answer is no JSON.
     """
-    route = Route("GET", _PATHS[inquiry.kind], guild_id=inquiry.guild_id)
-    answer: object = await rest.request(route, params=_query(inquiry))
+    route = Route("GET", _PATHS[request.kind], guild_id=request.guild_id)
+    answer: object = await rest.request(route, params=_query(request))
     if isinstance(answer, str):  # a proxy spelt the type otherwise, and disnake left the text as it was
         answer = msgspec.json.decode(answer)
     return msgspec.Raw(_encode(answer))
 
 
-def _query(inquiry: RestRequest) -> dict[str, str]:
-    if inquiry.kind is RequestKind.COUNTS:
+def _query(request: RestRequest) -> dict[str, str]:
+    if request.kind is RequestKind.COUNTS:
         return {"with_counts": "true"}
-    if inquiry.kind is not RequestKind.AUDIT_LOG:
+    if request.kind is not RequestKind.AUDIT_LOG:
         return {}
-    told = {"limit": inquiry.limit, "after": inquiry.after, "before": inquiry.before}
-    told["action_type"] = inquiry.action_type
+    told = {"limit": request.limit, "after": request.after, "before": request.before}
+    told["action_type"] = request.action_type
     return {name: str(value) for name, value in told.items() if value}

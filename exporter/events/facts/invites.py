@@ -44,7 +44,7 @@ class InviteRevoked(msgspec.Struct, frozen=True):
 class InvitesRead(msgspec.Struct, frozen=True):
     """An answer about invites or a guild's own address; ``status`` is that of HTTP, 0 for no usable one."""
 
-    inquiry: RestRequest
+    request: RestRequest
     at: int
     status: int
     invites: tuple[InviteKnown, ...] = ()

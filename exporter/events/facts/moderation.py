@@ -54,7 +54,7 @@ class AuditPage(msgspec.Struct, frozen=True):
     ``people`` are those the page itself names; ``size`` is how many entries it had, readable or not.
     """
 
-    inquiry: RestRequest
+    request: RestRequest
     status: int
     entries: tuple[AuditEntry, ...] = ()
     people: tuple[Person, ...] = ()

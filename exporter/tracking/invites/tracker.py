@@ -25,7 +25,7 @@ from exporter.events.facts import (
     MemberJoined,
     Record,
 )
-from exporter.events.rest_request import Ask, RequestKind, RestRequest
+from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
 from exporter.tracking.invites.invite_session import Asked, Visit
 from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, Uses
@@ -66,7 +66,7 @@ class InviteTracker:
         self,
         record: Callable[[Record, bool], None],
         count: Callable[[Count], None],
-        ask: Ask | None,
+        submit: Submit | None,
         permitted: Callable[[int, str], bool],
         has_vanity: Callable[[int], bool],
         opted_out: Container[int] = (),
@@ -74,7 +74,7 @@ class InviteTracker:
         audited: bool = True,
     ) -> None:
         self._uses = Uses(record, count, opted_out)
-        self._ask = ask
+        self._submit = submit
         self._permitted = permitted
         self._has_vanity = has_vanity
         self._audited = audited
@@ -94,14 +94,14 @@ class InviteTracker:
     def see_guild(self, guild_id: int) -> None:
         """A guild can be seen, after a gap in which people may have come: what was known is no use."""
         self._give_up(guild_id)
-        if self._ask is not None:
+        if self._submit is not None:
             self._unread[guild_id] = None
 
     def permit(self, guild_id: int) -> None:
         """The bot may do more or less in a guild."""
         if not self._permitted(guild_id, "manage_guild"):
             self._give_up(guild_id)
-        elif self._ask is not None and guild_id not in self._packed:
+        elif self._submit is not None and guild_id not in self._packed:
             self._unread[guild_id] = None
 
     def forget(self, guild_id: int, now: int) -> None:
@@ -163,15 +163,15 @@ class InviteTracker:
 
     def answer(self, fact: InvitesRead, now: int) -> None:
         """Take an answer."""
-        guild_id = fact.inquiry.guild_id
+        guild_id = fact.request.guild_id
         visit = self._visits.get(guild_id)
         asked = visit.asked if visit is not None else None
-        if visit is None or asked is None or fact.inquiry.purpose != f"{PURPOSE}:{asked.serial}":
+        if visit is None or asked is None or fact.request.purpose != f"{PURPOSE}:{asked.serial}":
             return
         if fact.status != HTTPStatus.OK:
             self._fail(guild_id, visit, fact.status, now)
             return
-        asked.answers[fact.inquiry.kind] = fact
+        asked.answers[fact.request.kind] = fact
         if len(asked.answers) < len(asked.wanted):
             return
         visit.asked = None
@@ -191,7 +191,7 @@ class InviteTracker:
         visit.made.clear()
 
     def _put(self, guild_id: int, visit: Visit, now: int) -> None:
-        if self._ask is None:
+        if self._submit is None:
             return
         self._serial += 1
         wanted = (
@@ -203,7 +203,7 @@ class InviteTracker:
         visit.last_asked = now
         visit.made.clear()
         for kind in wanted:
-            self._ask(
+            self._submit(
                 RestRequest(kind, guild_id, urgent=bool(visit.joins), purpose=f"{PURPOSE}:{self._serial}")
             )
 
@@ -235,7 +235,7 @@ class InviteTracker:
     # ------------------------------------------------------------------ what time decides
 
     def tick(self, now: int, heard: int | None = None) -> None:
-        """Ask for readings that are due, and tell what they came to.
+        """Request readings that are due, and tell what they came to.
 
         Up to ``heard`` every dispatch has come.
         """
@@ -252,7 +252,7 @@ class InviteTracker:
         self._prime(now)
 
     def look(self, now: int) -> None:
-        """Ask for readings that are due.
+        """Request readings that are due.
 
         To be called every ``LOOK_MS``: who comes next must not come before the reading of those before.
         """

@@ -14,7 +14,7 @@ from http import HTTPStatus
 from exporter.checkpoint.journal import SavedGroup
 from exporter.events.audit import GROUPED
 from exporter.events.facts import AuditEntry, AuditPage
-from exporter.events.rest_request import Ask, RequestKind, RestRequest
+from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
 
 PURPOSE = "count"
@@ -80,10 +80,10 @@ _Spot = tuple[int, int, int]
 
 
 class Groups:
-    """Entries that count on, of the last minutes. ``ask`` puts a question; ``blind`` says where in vain."""
+    """Entries that count on, of the last minutes. ``submit`` sends requests; ``blind`` says where in vain."""
 
-    def __init__(self, ask: Ask, blind: Callable[[int], bool]) -> None:
-        self._ask = ask
+    def __init__(self, submit: Submit, blind: Callable[[int], bool]) -> None:
+        self._submit = submit
         self._blind = blind
         self._watches: dict[_Kind, Watch] = {}
         self._recent: dict[_Spot, list[tuple[int, int]]] = {}
@@ -147,7 +147,7 @@ class Groups:
         watch.wanted = watch.wanted or now + SETTLE_MS
 
     def ask_due(self, now: int, *, hurry: bool = False) -> None:
-        """Ask for what is to be read again; ``hurry`` where somebody waits for true numbers."""
+        """Request what is to be read again; ``hurry`` where somebody waits for true numbers."""
         for kind, watch in list(self._watches.items()):
             if watch.awaited > now:
                 continue
@@ -174,7 +174,7 @@ class Groups:
         watch.asked_at = now
         watch.awaited = now + ANSWER_MS
         after = min(watch.groups, default=1) - 1
-        self._ask(
+        self._submit(
             RestRequest(
                 RequestKind.AUDIT_LOG,
                 guild_id,
@@ -187,7 +187,7 @@ class Groups:
 
     def answer(self, page: AuditPage) -> None:
         """Take an answer, after its entries were taken."""
-        watch = self._watches.get((page.inquiry.guild_id, page.inquiry.action_type))
+        watch = self._watches.get((page.request.guild_id, page.request.action_type))
         if watch is None:
             return
         watch.awaited = 0

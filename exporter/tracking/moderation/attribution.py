@@ -24,7 +24,7 @@ from exporter.events.facts import (
     TimeoutState,
 )
 from exporter.events.moderation import ENTRY_CREATE
-from exporter.events.rest_request import Ask
+from exporter.events.rest_request import Submit
 from exporter.events.structure import STRUCTURE
 from exporter.state.shard_timeline import Streams
 from exporter.tracking.membership.departures import Departures
@@ -50,7 +50,7 @@ class Attribution:
 
     ``record`` takes records and, with ``amends``, what else is known of one; ``count`` takes counts;
     ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``streams`` knows
-    in what order things happened; ``ask`` puts questions, ``blind`` says in which guilds the audit log may
+    in what order things happened; ``submit`` puts questions, ``blind`` says in which guilds the audit log may
     not be read, and ``behind`` in which it is still to be read after a gap. ``now`` is in ms on a clock that
     never steps, ``wall`` in ms since the epoch.
     """
@@ -62,18 +62,18 @@ class Attribution:
         name_of: Callable[[int], str | None],
         types: Container[str],
         streams: Streams,
-        ask: Ask | None = None,
+        submit: Submit | None = None,
         blind: Callable[[int], bool] = lambda _: False,
         behind: Callable[[int], bool] = lambda _: False,
     ) -> None:
         audited = any(kind in types for kind in (ENTRY_CREATE, *STRUCTURE_TYPES))
-        self._asks = ask is not None and audited
+        self._asks = submit is not None and audited
         self._unreadable = blind if audited else _everywhere
         self.begun = BegunRows()
         self._log = ActionLog(record, count, name_of, types, self.begun)
         self._structure = StructureLog(record, count, name_of, types, self.begun)
-        self._lookups = LookUps(ask or _ask_nobody, blind if self._asks else _everywhere)
-        self._groups = Groups(ask or _ask_nobody, blind if self._asks else _everywhere)
+        self._lookups = LookUps(submit or _submit_nowhere, blind if self._asks else _everywhere)
+        self._groups = Groups(submit or _submit_nowhere, blind if self._asks else _everywhere)
         self._departures = Departures(self._log, streams, self.begun, self._waits, self._is_blind)
         self._streams = streams
         self._timeouts = Timeouts(
@@ -157,9 +157,9 @@ class Attribution:
 
     def answer(self, page: AuditPage, now: int) -> None:
         """Take the end of an answer, its entries having been taken."""
-        if page.inquiry.purpose == COUNT_PURPOSE:
+        if page.request.purpose == COUNT_PURPOSE:
             self._groups.answer(page)
-        elif page.inquiry.purpose == UNEXPLAINED_PURPOSE:
+        elif page.request.purpose == UNEXPLAINED_PURPOSE:
             self._lookups.answer(page, now)
 
     def join(self, fact: MembershipStarted, now: int) -> None:
@@ -199,7 +199,7 @@ class Attribution:
             self._groups.ask_due(now)
 
     def hurry(self, now: int) -> None:
-        """Ask at once for what is to be asked for: somebody waits for true numbers."""
+        """Request at once what is to be asked for: somebody waits for true numbers."""
         self._groups.ask_due(now, hurry=True)
         self._lookups.ask_due(now, hurry=True)
 
@@ -267,7 +267,7 @@ def _is_over(thing: PendingAction | Departure, now: int) -> bool:
     return thing.decided if isinstance(thing, Departure) else thing.deadline <= now
 
 
-def _ask_nobody(_: object) -> None:
+def _submit_nowhere(_: object) -> None:
     """Without a source nothing can be asked."""
 
 

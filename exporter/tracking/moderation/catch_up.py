@@ -19,7 +19,7 @@ from http import HTTPStatus
 from exporter.checkpoint.journal import Mark
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS
-from exporter.events.rest_request import Ask, RequestKind, RestRequest
+from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.tracking.config import CatchUpConfig
 
 log = logging.getLogger(__name__)
@@ -68,9 +68,11 @@ class CatchUp:
     steps, ``at`` since the epoch.
     """
 
-    def __init__(self, config: CatchUpConfig, ask: Ask | None, permitted: Callable[[int], bool]) -> None:
+    def __init__(
+        self, config: CatchUpConfig, submit: Submit | None, permitted: Callable[[int], bool]
+    ) -> None:
         self._config = config
-        self._ask = ask if config.enabled else None
+        self._submit = submit if config.enabled else None
         self._permitted = permitted
         self._floors: dict[int, int] = {}
         self._recent: dict[int, dict[int, None]] = {}
@@ -125,14 +127,14 @@ class CatchUp:
         for guild_id, (floor, recent) in marks.items():
             self._floors[guild_id] = floor
             self._recent[guild_id] = dict.fromkeys(recent)
-        if self._ask is not None:
+        if self._submit is not None:
             self._expected.update(marks)
 
     # ------------------------------------------------------------------ what happens
 
     def start_session(self, guild_ids: Iterable[int]) -> None:
         """A session starts: what is told of these guilds from now on comes after a gap."""
-        if self._ask is not None:
+        if self._submit is not None:
             self._expected.update(guild_ids)
             self._again.update(self._asked.intersection(guild_ids))
 
@@ -163,7 +165,7 @@ class CatchUp:
         self._retries.pop(guild_id, None)
 
     def _fall_behind(self, guild_id: int, at: int, now: int) -> None:
-        if self._ask is None:
+        if self._submit is None:
             return
         if guild_id in self._asked:
             self._again.add(guild_id)
@@ -198,7 +200,7 @@ class CatchUp:
 
     def turn(self, page: AuditPage, now: int) -> Iterator[AuditEntry]:
         """Take a page that was asked for here; yields what is fresh of it."""
-        guild_id = page.inquiry.guild_id
+        guild_id = page.request.guild_id
         self._asked.discard(guild_id)
         if guild_id not in self._behind or guild_id not in self._floors:
             self._leave(guild_id, now)
@@ -213,7 +215,7 @@ class CatchUp:
                     self._progress.entries += 1
                 yield entry
             last = max(last, entry.entry_id)
-        if page.size >= page.inquiry.limit and last > page.inquiry.after:
+        if page.size >= page.request.limit and last > page.request.after:
             self._raise_floor(guild_id, last)
             self._behind[guild_id] = self._behind.pop(guild_id)  # to the end of the line
         elif guild_id in self._again:  # what was read may lie before the last gap
@@ -249,8 +251,8 @@ class CatchUp:
             )
 
     def tick(self, now: int) -> None:
-        """Ask for the next pages, and say how far this is."""
-        if self._ask is None or self._progress is None:
+        """Request the next pages, and say how far this is."""
+        if self._submit is None or self._progress is None:
             return
         if self._progress.told is None:
             self._progress.told = now
@@ -265,7 +267,7 @@ class CatchUp:
             self._refuse(guild_id, now)
         for guild_id in self._next(now):
             self._asked.add(guild_id)
-            self._ask(
+            self._submit(
                 RestRequest(
                     RequestKind.AUDIT_LOG,
                     guild_id,

@@ -14,7 +14,7 @@ from http import HTTPStatus
 
 from exporter.events.facts import AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS
-from exporter.events.rest_request import Ask, RequestKind, RestRequest
+from exporter.events.rest_request import RequestKind, RestRequest, Submit
 
 PURPOSE = "unexplained"
 
@@ -85,10 +85,10 @@ def first_id(at: int) -> int:
 
 
 class LookUps:
-    """The look-ups of all guilds. ``ask`` puts a question; ``blind`` says where it would be refused."""
+    """The look-ups of all guilds. ``submit`` puts a question; ``blind`` says where it would be refused."""
 
-    def __init__(self, ask: Ask, blind: Callable[[int], bool]) -> None:
-        self._ask = ask
+    def __init__(self, submit: Submit, blind: Callable[[int], bool]) -> None:
+        self._submit = submit
         self._blind = blind
         self._searches: dict[int, Search] = {}
 
@@ -126,7 +126,7 @@ class LookUps:
             search.refused, search.quiet = False, 0
 
     def ask_due(self, now: int, *, hurry: bool = False) -> None:
-        """Ask for what has stayed unexplained; ``hurry`` where somebody waits for it to be decided."""
+        """Request what has stayed unexplained; ``hurry`` where somebody waits for it to be decided."""
         begun = 0
         for guild_id, search in list(self._searches.items()):
             if search.awaited and search.awaited <= now:
@@ -155,18 +155,18 @@ class LookUps:
     def _put(self, guild_id: int, search: Search, after: int, now: int) -> None:
         search.awaited = now + ANSWER_MS
         search.pages += 1
-        self._ask(RestRequest(RequestKind.AUDIT_LOG, guild_id, urgent=True, purpose=PURPOSE, after=after))
+        self._submit(RestRequest(RequestKind.AUDIT_LOG, guild_id, urgent=True, purpose=PURPOSE, after=after))
 
     def answer(self, page: AuditPage, now: int) -> None:
         """Take an answer, after its entries were taken."""
-        search = self._searches.get(page.inquiry.guild_id)
+        search = self._searches.get(page.request.guild_id)
         if search is None or not search.awaited:
             return
         if page.status == HTTPStatus.OK:
             newest = max((entry.entry_id for entry in page.entries), default=0)
-            more = page.size >= page.inquiry.limit and newest > page.inquiry.after
+            more = page.size >= page.request.limit and newest > page.request.after
             if more and search.pages < MAX_PAGES:
-                self._put(page.inquiry.guild_id, search, newest, now)
+                self._put(page.request.guild_id, search, newest, now)
             else:
                 self._close(search, Fate.CLEAR, now + PAUSE_MS)
             return

@@ -51,15 +51,15 @@ class World:
         self.stage = InviteTracker(
             lambda record, amends: self.records.append((record, amends)),
             self.count,
-            self.ask,
+            self.submit,
             lambda _, permission: permission not in self.lacking,
             lambda _: self.vanity is not None,
             opted_out={666},
         )
 
-    def ask(self, inquiry: RestRequest) -> None:
+    def submit(self, request: RestRequest) -> None:
         self.calls += 1
-        self.asked.append((self.now + self.lag, inquiry))
+        self.asked.append((self.now + self.lag, request))
 
     def count(self, count: Count) -> None:
         self.counts[count.series.value] += 1
@@ -75,24 +75,24 @@ class World:
         until = self.now + ms
         while self.now < until:
             self.now += 50
-            for due, inquiry in [item for item in self.asked if item[0] <= self.now]:
-                self.asked.remove((due, inquiry))
-                self.stage.answer(self.read(inquiry), self.now)
+            for due, request in [item for item in self.asked if item[0] <= self.now]:
+                self.asked.remove((due, request))
+                self.stage.answer(self.read(request), self.now)
             if self.now % 1000 == 0:
                 self.stage.tick(self.now, self.heard)
             elif self.now % LOOK_MS == 0:
                 self.stage.look(self.now)
 
-    def read(self, inquiry: RestRequest) -> InvitesRead:
+    def read(self, request: RestRequest) -> InvitesRead:
         at = START + self.now
         if self.status != 200:
-            return InvitesRead(inquiry, at, self.status)
-        if inquiry.kind is RequestKind.VANITY:
+            return InvitesRead(request, at, self.status)
+        if request.kind is RequestKind.VANITY:
             own = self.vanity
             found = (InviteKnown("vanity", own.uses, vanity=True),) if own else ()
-            return InvitesRead(inquiry, at, 200, found)
+            return InvitesRead(request, at, 200, found)
         return InvitesRead(
-            inquiry,
+            request,
             at,
             200,
             tuple(

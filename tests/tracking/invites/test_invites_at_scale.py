@@ -73,7 +73,7 @@ class Site:
         self.stage = InviteTracker(
             self.record,
             self.count,
-            self.ask,
+            self.submit,
             lambda *_: True,
             lambda guild_id: self.guild(guild_id).vanity is not None,
         )
@@ -99,19 +99,19 @@ class Site:
             at = self.told_until[dispatch.guild_id] = min(at, self.now() + 1_400)
             self.due.append((at, partial(self.take, dispatch.type, dispatch.data)))
 
-    def ask(self, inquiry: RestRequest) -> None:
-        self.calls.append((inquiry.guild_id, self.clock.now_ms()))
+    def submit(self, request: RestRequest) -> None:
+        self.calls.append((request.guild_id, self.clock.now_ms()))
         there = self.rng.uniform(20, 250)
-        self.due.append((self.now() + round(there), partial(self.read, inquiry)))
+        self.due.append((self.now() + round(there), partial(self.read, request)))
 
-    def read(self, inquiry: RestRequest) -> None:
-        path = {RequestKind.INVITES: "invites", RequestKind.VANITY: "vanity-url"}[inquiry.kind]
-        found = answers.answer(self.world, "GET", f"/guilds/{inquiry.guild_id}/{path}", {})
+    def read(self, request: RestRequest) -> None:
+        path = {RequestKind.INVITES: "invites", RequestKind.VANITY: "vanity-url"}[request.kind]
+        found = answers.answer(self.world, "GET", f"/guilds/{request.guild_id}/{path}", {})
         assert found is not None
         body = msgspec.Raw(orjson.dumps(found.body))
-        data = msgspec.json.encode(Answer(inquiry, found.status, body))
+        data = msgspec.json.encode(Answer(request, found.status, body))
         back = self.now() + round(self.rng.uniform(20, 250))
-        self.due.append((back, partial(self.take, inquiry.dispatch, data)))
+        self.due.append((back, partial(self.take, request.dispatch, data)))
 
     def take(self, kind: str, data: bytes) -> None:
         reader = self.readers[kind]

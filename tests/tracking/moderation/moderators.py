@@ -221,21 +221,21 @@ class Drama:
     def tick(self) -> None:
         self.log.settle()
         while self.log.asked:
-            inquiry = self.log.asked.pop()
+            request = self.log.asked.pop()
             self.at(
-                self.log.steady + self.chance.randrange(50, 1500), lambda asked=inquiry: self.reply(asked)
+                self.log.steady + self.chance.randrange(50, 1500), lambda asked=request: self.reply(asked)
             )
 
-    def reply(self, inquiry: RestRequest) -> None:
+    def reply(self, request: RestRequest) -> None:
         found = sorted(
             (
                 entry
                 for entry in self.stored
-                if entry.entry_id > inquiry.after and inquiry.action_type in {0, entry.action_type}
+                if entry.entry_id > request.after and request.action_type in {0, entry.action_type}
             ),
             key=lambda entry: entry.entry_id,
-        )[: inquiry.limit]
-        self.log.take(AuditPage(inquiry, 200, tuple(found), size=len(found)))
+        )[: request.limit]
+        self.log.take(AuditPage(request, 200, tuple(found), size=len(found)))
 
     # ------------------------------------------------------------------ what is done
 

@@ -230,7 +230,7 @@ def test_a_guild_that_is_gone_is_asked_no_more_and_others_are() -> None:
     guild.groups.happen(GUILD + 1, MESSAGE_DELETE, CHANNEL, AT, 0)
     guild.groups.forget(GUILD)
     guild.look(SETTLE_MS)
-    assert [inquiry.guild_id for inquiry in guild.asked] == [GUILD + 1]
+    assert [request.guild_id for request in guild.asked] == [GUILD + 1]
 
 
 def test_a_restart_keeps_what_is_followed_and_reads_it_again() -> None:

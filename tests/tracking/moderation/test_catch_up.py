@@ -41,13 +41,13 @@ class Discord:
         self.logs[guild_id].sort()
         return made
 
-    def answer(self, inquiry: RestRequest) -> AuditPage:
+    def answer(self, request: RestRequest) -> AuditPage:
         if self.status != 200:
-            return AuditPage(inquiry, self.status)
-        found = [made for made in self.logs.get(inquiry.guild_id, []) if made > inquiry.after][
-            : inquiry.limit
+            return AuditPage(request, self.status)
+        found = [made for made in self.logs.get(request.guild_id, []) if made > request.after][
+            : request.limit
         ]
-        return AuditPage(inquiry, 200, tuple(entry(inquiry.guild_id, made) for made in found), (), len(found))
+        return AuditPage(request, 200, tuple(entry(request.guild_id, made) for made in found), (), len(found))
 
     def answer_all(self, stage: CatchUp, now: int) -> list[tuple[int, int]]:
         asked, self.asked = self.asked, []
@@ -62,7 +62,7 @@ def finish(stage: CatchUp, discord: Discord, now: int = 0) -> list[tuple[int, in
     """Everything a catch-up takes until it is through."""
     taken: list[tuple[int, int]] = []
     while stage.behind:
-        stage._ask = discord.asked.append  # the list is replaced with each answer
+        stage._submit = discord.asked.append  # the list is replaced with each answer
         stage.tick(now)
         taken += discord.answer_all(stage, now)
         now += RETRY_MS
@@ -205,8 +205,8 @@ def test_an_answer_asked_for_before_another_gap_does_not_close_it() -> None:
     open_session(stage, (1,))
     open_session(stage, (1,))
     stage.tick(0)
-    (inquiry,) = discord.asked
-    early = discord.answer(inquiry)
+    (request,) = discord.asked
+    early = discord.answer(request)
     missed = discord.write(1, NOW + 1000)
     open_session(stage, (1,))
     assert not list(stage.turn(early, 0))
@@ -223,7 +223,7 @@ def test_a_guild_discord_does_not_answer_for_is_asked_again_later() -> None:
     discord.status = 0
     stage.tick(0)
     assert discord.answer_all(stage, 0) == []
-    stage._ask = discord.asked.append
+    stage._submit = discord.asked.append
     stage.tick(1000)
     assert not discord.asked
     discord.status = 200
@@ -282,10 +282,10 @@ def test_no_guild_waits_for_the_backlog_of_another() -> None:
     open_session(stage, guilds)
     pages: Counter[int] = Counter()
     while stage.behind:
-        stage._ask = discord.asked.append
+        stage._submit = discord.asked.append
         stage.tick(0)
         assert len(discord.asked) <= MOST_ASKED
-        pages.update(inquiry.guild_id for inquiry in discord.asked)
+        pages.update(request.guild_id for request in discord.asked)
         if pages[1] == 4:
             assert all(pages[guild_id] for guild_id in guilds)
         discord.answer_all(stage, 0)
@@ -333,7 +333,7 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
     for number in range(rng.randrange(5, 120)):
         at += rng.randrange(1, 2_000)
         now += 1_000
-        stage._ask = discord.asked.append
+        stage._submit = discord.asked.append
         match rng.randrange(9):
             case 0 | 1 | 2 | 3:
                 guild_id = rng.choice(guilds)

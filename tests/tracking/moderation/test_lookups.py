@@ -41,9 +41,9 @@ def test_a_missed_entry_is_found_by_one_question_reaching_back() -> None:
     log.answering = False
     log.take(act("leave"), act("ban", AT, 9))
     log.wait(6 * SECOND)
-    (inquiry,) = log.asked
-    assert inquiry.after < audit("kick").entry_id
-    assert inquiry.urgent
+    (request,) = log.asked
+    assert request.after < audit("kick").entry_id
+    assert request.urgent
     log.answer(audit("kick"), audit("ban", AT, 1, target=9))
     log.wait(10 * SECOND)
     assert not log.asked
@@ -113,8 +113,8 @@ def test_further_deletions_raise_the_count_of_the_first_entry() -> None:
     assert not log.asked, "what the count explains is not asked about"
     gone(log, 4)
     log.wait(4 * SECOND)
-    (inquiry,) = log.asked
-    assert (inquiry.action_type, inquiry.after) == (72, audit("message_delete").entry_id - 1)
+    (request,) = log.asked
+    assert (request.action_type, request.after) == (72, audit("message_delete").entry_id - 1)
     log.answer(counted(5))
     (row,) = log.rows.values()
     assert row["count"] == 5
@@ -173,8 +173,8 @@ def test_moves_and_disconnections_count_on_too(action: str, channel: int) -> Non
     for _ in range(3):
         log.attribution.change_voice(GUILD, channel, log.wall, log.steady)
     log.wait(4 * SECOND)
-    (inquiry,) = log.asked
-    assert inquiry.action_type == entry.action_type
+    (request,) = log.asked
+    assert request.action_type == entry.action_type
 
 
 def test_what_counts_on_is_read_again_after_a_restart() -> None:
@@ -186,8 +186,8 @@ def test_what_counts_on_is_read_again_after_a_restart() -> None:
     after.attribution.restore(before.attribution.save(0), 0)
     after.wait(4 * SECOND)
     page = counted(6)
-    (inquiry,) = after.asked
-    assert inquiry.after < audit("message_delete").entry_id
+    (request,) = after.asked
+    assert request.after < audit("message_delete").entry_id
     after.attribution.audit(page, after.steady, fresh=False)
     assert [row["count"] for row in after.rows.values()] == [6]
     assert not after.counts

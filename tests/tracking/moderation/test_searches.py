@@ -143,8 +143,8 @@ def test_many_guilds_are_begun_with_a_few_at_a_time_and_none_is_left() -> None:
     for guild_id in range(3 * MAX_ASKED):
         desk.stage.miss(guild_id, AT, 0)
     assert [desk.look(PATIENCE_MS + second) for second in range(4)] == [MAX_ASKED] * 3 + [0]
-    assert {inquiry.guild_id for inquiry in desk.asked} == set(range(3 * MAX_ASKED))
-    assert all(inquiry.urgent and inquiry.purpose == lookups.PURPOSE for inquiry in desk.asked)
+    assert {request.guild_id for request in desk.asked} == set(range(3 * MAX_ASKED))
+    assert all(request.urgent and request.purpose == lookups.PURPOSE for request in desk.asked)
 
 
 def test_a_guild_is_forgotten_once_it_is_quiet_no_more() -> None:
