@@ -27,7 +27,7 @@ from exporter.discord.gateway.frame_reader import FrameReader
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
 from exporter.spool.ports import JournalPart
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.tracking.pipeline import Pipeline
 
@@ -250,9 +250,9 @@ class Sides:
 
     def ours(self) -> None:
         """One round of the exporter's way; fails if a message went uncounted."""
-        before = self._telemetry.accepted.get("MESSAGE_CREATE")
+        before = value(self._telemetry.accepted, "MESSAGE_CREATE")
         self._loop.run_until_complete(self._count_ours())
-        _check(self._telemetry.accepted.get("MESSAGE_CREATE") - before)
+        _check(value(self._telemetry.accepted, "MESSAGE_CREATE") - before)
 
     def theirs(self) -> None:
         """One round of the bare bot's way; fails if a message went uncounted."""

@@ -110,9 +110,9 @@ def own_lines(end: int, guilds: int) -> Iterator[str]:
     """A day of the exporter itself."""
     telemetry = worked()
     for shard in range(-(-guilds // GUILDS_OF_A_SHARD)):
-        telemetry.gateway_connected.set(1, f"{shard}")
-        telemetry.gateway_latency.set(0.08, f"{shard}")
-        telemetry.gateway_resumes.add(f"{shard}", amount=9)
+        telemetry.gateway_connected.labels(f"{shard}").set(1)
+        telemetry.gateway_latency.labels(f"{shard}").set(0.08)
+        telemetry.gateway_resumes.labels(f"{shard}").inc(9)
     hours = [(end - hour * 3600) * 1000 for hour in reversed(range(25))]
     for curve in own_curves(telemetry, hours):
         yield from curve.samples(SCRAPE * 1000)

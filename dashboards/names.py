@@ -13,7 +13,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.spec import Dimension, Gauge, Measure
 from exporter.exposition.guilds import CHANNEL_MEASURES
 from exporter.sinks.sql.views.catalogue import VIEWS
-from exporter.telemetry import meter_specs
+from exporter.telemetry import metric_specs
 
 GUILD_INFO: Final = "discord_guild_info"
 """The one family of guilds that is neither measure nor gauge; the exposition writes it itself."""
@@ -104,7 +104,7 @@ def exposed() -> frozenset[str]:
 
 @cache
 def _meters() -> frozenset[str]:
-    return frozenset(f"{spec.name}_total" if spec.kind == "counter" else spec.name for spec in meter_specs())
+    return frozenset(f"{spec.name}_total" if spec.kind == "counter" else spec.name for spec in metric_specs())
 
 
 def _measure(name: str) -> Measure:

@@ -28,7 +28,7 @@ from exporter.sinks.base import Sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
 from exporter.spool.store import Spool
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, total, value
 from exporter.tracking.pipeline import Pipeline
 from exporter.web.server import WebServer
 from exporter.web.status import Blind, ShardStatus, SinkStatus, SpoolStatus, Status
@@ -87,7 +87,7 @@ class Application:
         self._started_at = self._clock.now_ms()
         self.telemetry = Telemetry()
         self.telemetry.start_time.set(self._started_at / 1000)
-        self.telemetry.build_info.set(1, __version__, platform.python_version(), version("disnake"))
+        self.telemetry.build_info.labels(__version__, platform.python_version(), version("disnake")).set(1)
         self.catalogue = config.chosen(full_catalogue())
         self.port = 0
         self._heap = Heap()
@@ -214,15 +214,15 @@ class Application:
             SinkStatus(
                 name,
                 up=not problem,
-                pending=int(meters.pending.get(name)),
-                oldest_age=meters.oldest_unsent.get(name) or None,
+                pending=int(value(meters.pending, name)),
+                oldest_age=value(meters.oldest_unsent, name) or None,
                 last_error=problem,
             )
             for name, problem in self._runner.problems().items()
         )
         shards = tuple(ShardStatus(shard.id, shard.connected, shard.latency) for shard in self._source.shards)
         spool = SpoolStatus(
-            int(meters.spooled.get()), int(meters.spool_bytes.total()), self._pipeline.problem
+            int(value(meters.spooled)), int(total(meters.spool_bytes)), self._pipeline.problem
         )
         blind = tuple(
             Blind(spot.type, spot.permission, f"in {spot.guilds:,} guilds: {spot.lost}")

@@ -34,8 +34,8 @@ SPOOL = Panel(
 GIVEN_UP = Panel(
     slug="given-up",
     title="Rejected, dropped, dead and evicted",
-    about="What does not arrive, and why? Rejected is input that could not be used; the others are "
-    "losses. The reasons name the cause.",
+    about="What does not arrive, and why? Rejected is input that could not be used, failed an "
+    "error isolated in a component; the others are losses. The reasons name the cause.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(
@@ -53,6 +53,15 @@ GIVEN_UP = Panel(
         Prom(
             promql.grown("discord_exporter_evicted_total", by="sink", over="$__interval") + " > 0",
             "evicted: {{sink}}",
+        ),
+        Prom(
+            promql.grown("discord_exporter_component_errors_total", by="component", over="$__interval")
+            + " > 0",
+            "failed: {{component}}",
+        ),
+        Prom(
+            promql.grown("discord_exporter_damaged_state_total", over="$__interval") + " > 0",
+            "damaged: rows of state",
         ),
     ),
     step="1m",

@@ -20,7 +20,7 @@ from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.spool.ports import SpoolWriter
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 from exporter.tracking.config import BatchingConfig
 
 log = logging.getLogger(__name__)
@@ -93,7 +93,7 @@ class Committer:
 
     def offer(self, entry: Entry) -> None:
         """Take an entry; never blocks."""
-        self._telemetry.offered.add(entry.type)
+        self._telemetry.offered.labels(entry.type).inc()
         self._waiting[entry.priority].append(entry)
         self._size += 1
         if self._size > self._config.max_pending:
@@ -121,7 +121,7 @@ class Committer:
             number = await self._append(entries, journal, forget)
         if number is not None:
             for entry in entries:
-                self._telemetry.offered.add(entry.type)
+                self._telemetry.offered.labels(entry.type).inc()
         return number
 
     async def drain(self) -> bool:
@@ -200,11 +200,11 @@ class Committer:
         """Give up the oldest entry of the lowest class; the one just taken may be of it."""
         for priority in reversed(Priority):
             if self._waiting[priority]:
-                if not self._telemetry.dropped.get("memory_full"):
+                if not value(self._telemetry.dropped, "memory_full"):
                     log.error(
                         "memory for unsaved entries is full: entries are being lost, lowest class first"
                     )
                 self._waiting[priority].popleft()
                 self._size -= 1
-                self._telemetry.dropped.add("memory_full")
+                self._telemetry.dropped.labels("memory_full").inc()
                 return

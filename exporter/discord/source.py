@@ -242,7 +242,7 @@ class DiscordSource:
         try:
             self._intake(SHARD_NEWS, news, shard, self._clock.now_ms())
         except Exception:  # noqa: BLE001 - the intake promises not to raise; were it to, the shard must not pay
-            self._telemetry.rejected.add(SHARD_NEWS, "intake")
+            self._telemetry.rejected.labels(SHARD_NEWS, "intake").inc()
 
     async def _ask_refused(self, client: LeanClient) -> tuple[str, ...]:
         """The intents Discord has not granted; empty if it does not say, the refusal being certain anyway."""

@@ -13,12 +13,15 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from prometheus_client import Metric, generate_latest
+from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
+from prometheus_client.registry import Collector
+
 from exporter.events.catalogue import Catalogue
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.guilds import GuildText
-from exporter.exposition.meters import write_family
 from exporter.exposition.source import Source
-from exporter.exposition.text import Format, accepts_gzip, choose_format
+from exporter.exposition.text import Format, accepts_gzip, choose_format, readable
 from exporter.telemetry import Telemetry
 
 TURN_BYTES = 512 * 1024
@@ -67,7 +70,7 @@ class Exposer:
                 await body.add("".join(waiting))
                 waiting.clear()
                 size = 0
-        waiting.append(format_.end)
+        waiting.append(self._own_families(format_))
         await body.add("".join(waiting))
         return await body.finish()
 
@@ -76,8 +79,28 @@ class Exposer:
             yield from self._guilds.pieces(format_)
             self._telemetry.series.set(self._guilds.series)
             self._telemetry.guilds_folded.set(len(self._guilds.roster.folded))
-        for family in self._telemetry.families():
-            yield write_family(format_, family)
+
+    def _own_families(self, format_: Format) -> str:
+        """The exporter's own families and, in OpenMetrics, the end mark."""
+        encode = generate_openmetrics if format_ is Format.OPENMETRICS else generate_latest
+        return encode(ReadableFamilies(self._telemetry.registry)).decode()
+
+
+class ReadableFamilies(Collector):
+    """A registry's families as a scrape shows them: readable label values, and no ``_created`` series."""
+
+    def __init__(self, registry: Collector) -> None:
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        """The families, changed in place: a registry makes them anew for each scrape."""
+        for family in self._registry.collect():
+            family.samples = [
+                sample._replace(labels={name: readable(text) for name, text in sample.labels.items()})
+                for sample in family.samples
+                if not sample.name.endswith("_created")
+            ]
+            yield family
 
 
 class _PlainBody:

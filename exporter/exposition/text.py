@@ -26,21 +26,20 @@ class Format(enum.Enum):
     TEXT = _TEXT_TYPE
     OPENMETRICS = _OPENMETRICS_TYPE
 
-    @property
-    def end(self) -> str:
-        """What closes an exposition."""
-        return "# EOF\n" if self is Format.OPENMETRICS else ""
-
 
 _UNREADABLE = re.compile("[\x00-\x09\x0b-\x1f\x7f-\x9f\ud800-\udfff]")
+
+
+def readable(value: str) -> str:
+    """The text without characters that end the input of some parsers or that UTF-8 cannot hold."""
+    return _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
 def escape_label(value: str) -> str:
     """A label's value, between the quotes."""
     if value.isprintable() and '"' not in value and "\\" not in value:
         return value
-    value = _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", value)
-    return value.replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
+    return readable(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
 def header(format_: Format, name: str, kind: str, help_: str) -> str:

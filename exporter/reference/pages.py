@@ -19,7 +19,7 @@ from exporter.exposition.guilds import CHANNEL_MEASURES
 from exporter.markdown import code, page, table
 from exporter.reference.events import describe_event
 from exporter.sinks.registry import built_in_sinks
-from exporter.telemetry import meter_specs
+from exporter.telemetry import metric_specs
 
 _EVENTS: Final = """
 Everything that can be observed. Each type has a switch of its own under `events` in `config.yaml`; the
@@ -111,7 +111,7 @@ def _metrics(catalogue: Catalogue) -> str:
             code(*spec.labels),
             spec.help,
         )
-        for spec in meter_specs()
+        for spec in metric_specs()
     )
     channels = (
         (f"`discord_channel_{name}_total`", "counter", code("guild_id", "channel_id"), measure.help)

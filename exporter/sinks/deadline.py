@@ -54,7 +54,7 @@ class DeadlineGuard:
                 self._stuck = None
             began = self._clock.monotonic()
             verdict = await self._run_within_deadline(batch)
-            self._telemetry.deliver_seconds.observe(self._clock.monotonic() - began, self._sink.name)
+            self._telemetry.deliver_seconds.labels(self._sink.name).observe(self._clock.monotonic() - began)
         return verdict
 
     async def close(self) -> None:

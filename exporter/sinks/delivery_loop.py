@@ -193,7 +193,7 @@ class DeliveryLoop:
             self.moved.set()
 
     def _count(self, verdict: Verdict) -> None:
-        self._telemetry.sink_failures.add(self._sink, verdict.reason or verdict.outcome.value)
+        self._telemetry.sink_failures.labels(self._sink, verdict.reason or verdict.outcome.value).inc()
 
 
 def requested_wait(retry_after: float | None, cap: float) -> float:

@@ -44,7 +44,7 @@ class Health:
         self._reason = ""
         self._since = clock.monotonic()
         self._reminded = 0.0
-        telemetry.sink_up.set(1, sink)
+        telemetry.sink_up.labels(sink).set(1)
 
     @property
     def state(self) -> State:
@@ -74,7 +74,7 @@ class Health:
                 await self._log_blocked("still blocked", reason, detail)
             return
         lasted, self._since = now - self._since, now
-        self._telemetry.sink_up.set(int(after is State.UP), self._sink)
+        self._telemetry.sink_up.labels(self._sink).set(int(after is State.UP))
         if after is State.UP:
             log.info("sink %s back after %.0f s, %s waiting", self._sink, lasted, await self._waiting())
         elif after is State.BLOCKED:

@@ -123,17 +123,17 @@ class Runner:
     def _publish(self, tally: SpoolTally) -> None:
         meters, now = self._telemetry, self._clock.now_ms()
         meters.spooled.set(tally.spooled)
-        meters.spool_bytes.set(tally.bytes, "database")
-        meters.spool_bytes.set(tally.wal_bytes, "log")
+        meters.spool_bytes.labels("database").set(tally.bytes)
+        meters.spool_bytes.labels("log").set(tally.wal_bytes)
         meters.spool_limit.set(tally.limit)
         meters.volume_free.set(tally.free)
         for name, sink in tally.sinks.items():
-            meters.delivered.set(sink.delivered, name)
-            meters.dead.set(sink.dead, name)
-            meters.evicted.set(sink.evicted, name)
-            meters.pending.set(sink.pending, name)
+            meters.delivered.labels(name).set(sink.delivered)
+            meters.dead.labels(name).set(sink.dead)
+            meters.evicted.labels(name).set(sink.evicted)
+            meters.pending.labels(name).set(sink.pending)
             oldest = sink.oldest_pending_at
-            meters.oldest_unsent.set(0 if oldest is None else max(now - oldest, 0) / 1000, name)
+            meters.oldest_unsent.labels(name).set(0 if oldest is None else max(now - oldest, 0) / 1000)
 
     async def _waiting(self, sink: str) -> str:
         """How many entries wait for a sink, as text for a log line."""

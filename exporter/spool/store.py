@@ -342,12 +342,12 @@ class Spool:
 
     def _leave_out(self, damaged: int, what: str) -> None:
         if damaged:
-            self._telemetry.damaged_state.add(amount=damaged)
+            self._telemetry.damaged_state.inc(damaged)
             log.error("spool: %d %s are damaged and left out", damaged, what)
 
     def _announce(self, appended: Appended) -> None:
         for kind, reason, detail in appended.refused:
-            self._telemetry.dropped.add(reason)
+            self._telemetry.dropped.labels(reason).inc()
             if (kind, reason) not in self._refused:
                 self._refused.add((kind, reason))
                 log.error("spool: an entry of type %s cannot be kept (%s): %s", kind, reason, detail)

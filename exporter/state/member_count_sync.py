@@ -138,8 +138,8 @@ class Headcount:
             difference = _common(difference, doubt)
         if difference:
             guild.member_count = max(0, guild.member_count + difference)
-            self._telemetry.member_corrections.add()
-            self._telemetry.member_drift.add(amount=abs(difference))
+            self._telemetry.member_corrections.inc()
+            self._telemetry.member_drift.inc(abs(difference))
         self._schedule(fact.guild_id, self._next(now))
 
     def _has_room(self, now: int) -> bool:

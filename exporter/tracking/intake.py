@@ -72,13 +72,13 @@ class Intake:
                 self._tell_time(name, shard, facts, at, received_at)
             self._take(facts)
         except msgspec.ValidationError:
-            self._rejected.add(name, "shape")
+            self._rejected.labels(name, "shape").inc()
         except (msgspec.DecodeError, UnicodeDecodeError):
-            self._rejected.add(name, "json")
+            self._rejected.labels(name, "json").inc()
         except RecursionError:
-            self._rejected.add(name, "depth")
+            self._rejected.labels(name, "depth").inc()
         except Exception:
-            self._rejected.add(name, "defect")
+            self._rejected.labels(name, "defect").inc()
             if name not in self._defects:
                 self._defects.add(name)
                 log.exception("a %s could not be used; counted, not logged again", name)

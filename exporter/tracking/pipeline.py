@@ -200,7 +200,7 @@ class Pipeline:
         """Bring totals up to date; before each scrape."""
         self._show()
         for spot in self.rights.blind():
-            self._telemetry.blind.set(spot.guilds, spot.type, spot.permission)
+            self._telemetry.blind.labels(spot.type, spot.permission).set(spot.guilds)
 
     def guilds(self) -> Mapping[int, str]:
         """Names of the guilds seen whole so far by id, those in an outage among them."""

@@ -82,7 +82,7 @@ class Stages:
             catalogue, kinds, self.directory.parents, channels=channels, predates=self.streams.predates
         )
         self.leftovers = Leftovers(self.aggregate)
-        self.levels = Levels(levels, catalogue, self.directory.people.get, telemetry.levels_forgotten.add)
+        self.levels = Levels(levels, catalogue, self.directory.people.get, telemetry.levels_forgotten.inc)
         self.recorder = Recorder(
             catalogue,
             self.directory,

@@ -12,7 +12,7 @@ from exporter.checkpoint.checkpoint import Committer
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, total, value
 from exporter.tracking.config import BatchClass, BatchingConfig
 from tests.scale import scaled
 
@@ -72,8 +72,8 @@ class Bench:
         return None if due is None else due - self.clock.monotonic()
 
     def balance(self) -> tuple[float, float]:
-        taken = self.telemetry.offered.total()
-        return taken, len(self.disk.keys) + self.telemetry.dropped.total() + self.committer.waiting
+        taken = total(self.telemetry.offered)
+        return taken, len(self.disk.keys) + total(self.telemetry.dropped) + self.committer.waiting
 
 
 async def defect(*_: object, **__: object) -> int:
@@ -226,7 +226,7 @@ async def test_memory_full_sheds_the_lowest_class_and_its_oldest_first() -> None
     slow = [bench.offer(Priority.SLOW) for _ in range(500)]
     critical = [bench.offer(Priority.CRITICAL) for _ in range(600)]
     assert bench.committer.waiting == 1000
-    assert bench.telemetry.dropped.get("memory_full") == 100
+    assert value(bench.telemetry.dropped, "memory_full") == 100
     await bench.committer.drain()
     assert bench.disk.keys == critical + slow[100:]
 
@@ -237,7 +237,7 @@ async def test_a_low_entry_never_pushes_out_a_higher_one() -> None:
     bench.offer(Priority.SLOW)
     await bench.committer.drain()
     assert bench.disk.keys == critical
-    assert bench.telemetry.dropped.get("memory_full") == 1
+    assert value(bench.telemetry.dropped, "memory_full") == 1
 
 
 async def test_a_commit_with_the_journal_is_counted_when_it_is_made(bench: Bench) -> None:

@@ -65,7 +65,9 @@ def days(past: tuple[Past, Past]) -> list[dt.date]:
 def told(question: Question, past: Past, days: list[dt.date]) -> list[float]:
     """What happened."""
     measure = MEASURES[question.measure]
-    slots = [slot for value, slot in measure.slots.items() if not question.only or value == question.only[1]]
+    slots = [
+        slot for value, slot in measure.series_of.items() if not question.only or value == question.only[1]
+    ]
     found = dict.fromkeys(days, 0)
     for end, counts, _ in past.counters:
         day = dt.datetime.fromtimestamp((end - 1) / 1000, dt.UTC).date()

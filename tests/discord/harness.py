@@ -14,7 +14,7 @@ from exporter.clock import SystemClock
 from exporter.discord.config import DiscordConfig
 from exporter.discord.gateway.backoff import Pace
 from exporter.discord.source import DiscordSource
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 from tests.discord.gateway import Gateway
 
 FAST = Pace(
@@ -83,7 +83,7 @@ class Harness:
         return found
 
     def rejected(self, reason: str) -> float:
-        return self.telemetry.rejected.get("FRAME", reason)
+        return value(self.telemetry.rejected, "FRAME", reason)
 
     async def connected(self) -> None:
         await until(lambda: self.source.connected)

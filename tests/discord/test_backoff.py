@@ -14,7 +14,7 @@ from exporter.clock import ManualClock
 from exporter.discord.gateway.backoff import IdentifyLedger, Pace, daily_allowance, reserve
 from exporter.discord.gateway.identify_budget import IdentifyGate
 from exporter.discord.rest.client import GatewayBot, SessionStartLimit
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 from tests.discord.harness import until
 
 DAY_MS = 24 * 3600 * 1000
@@ -199,7 +199,7 @@ async def test_a_crash_loop_stops_at_the_allowance_and_goes_on_a_day_later(
     assert gated.sent_at[299][1] == 299 * 5.0
     assert gated.sent_at[300][1] == pytest.approx(24 * 3600.0)
     assert "the day's IDENTIFYs are spent" in caplog.text
-    assert gated.telemetry.gateway_identifies.get("0") == 301
+    assert value(gated.telemetry.gateway_identifies, "0") == 301
 
 
 async def test_the_reserve_is_not_touched_until_discord_resets() -> None:
@@ -217,7 +217,7 @@ async def test_the_rest_of_the_limit_is_counted_down_between_two_answers() -> No
     assert not left.values, "nothing is said of the limit before Discord did"
     await gated.identify(0)
     await gated.identify(0)
-    assert left.get() == 50
+    assert value(left) == 50
     identifying = asyncio.create_task(gated.identify(0))
     await until(lambda: gated.clock.monotonic() >= 10)
     gated.limit = LIMIT

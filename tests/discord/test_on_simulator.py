@@ -21,7 +21,7 @@ from exporter.discord.config import DiscordConfig
 from exporter.discord.intents import INTENTS
 from exporter.discord.preflight import inspect_online
 from exporter.errors import CredentialsError
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, total, value
 from tests.discord.conftest import Start
 from tests.discord.gateway import Gateway
 from tests.discord.harness import until
@@ -83,7 +83,7 @@ async def test_nothing_is_lost_or_seen_twice_through_a_fault(
             await discord.make(fault)
         discord.say(number)
         await asyncio.sleep(0)
-    await until(lambda: harness.telemetry.gateway_events.get("MESSAGE_CREATE") >= 600)
+    await until(lambda: value(harness.telemetry.gateway_events, "MESSAGE_CREATE") >= 600)
     await harness.connected()
     seen = []
     while not harness.received.empty():
@@ -93,9 +93,9 @@ async def test_nothing_is_lost_or_seen_twice_through_a_fault(
             assert shard == (int(message["guild_id"]) >> 22) % 2
             seen.append(int(message["id"]))
     assert sorted(seen) == list(range(600))
-    assert harness.telemetry.gateway_identifies.total() == 2
-    assert harness.telemetry.gateway_resumes.total() >= 2
-    assert harness.telemetry.rejected.total() == 0
+    assert total(harness.telemetry.gateway_identifies) == 2
+    assert total(harness.telemetry.gateway_resumes) >= 2
+    assert total(harness.telemetry.rejected) == 0
 
 
 async def test_an_invalidated_session_starts_anew_and_gets_its_guilds_again(
@@ -103,10 +103,10 @@ async def test_an_invalidated_session_starts_anew_and_gets_its_guilds_again(
 ) -> None:
     harness = start(api_url=discord.url, token=TOKEN)
     await discord.simulator.gateway.all_ready(2)
-    await until(lambda: harness.telemetry.gateway_events.get("GUILD_CREATE") == 6)
+    await until(lambda: value(harness.telemetry.gateway_events, "GUILD_CREATE") == 6)
     await discord.make("invalidate?resumable=false")
-    await until(lambda: harness.telemetry.gateway_events.get("GUILD_CREATE") == 12)
-    assert harness.telemetry.gateway_identifies.total() == 4
+    await until(lambda: value(harness.telemetry.gateway_events, "GUILD_CREATE") == 12)
+    assert total(harness.telemetry.gateway_identifies) == 4
 
 
 async def test_a_rest_api_in_trouble_is_waited_for(discord: Discord, start: Start) -> None:
@@ -114,7 +114,7 @@ async def test_a_rest_api_in_trouble_is_waited_for(discord: Discord, start: Star
     harness = start(api_url=discord.url, token=TOKEN)
     await discord.simulator.gateway.all_ready(2)
     await harness.connected()
-    assert harness.telemetry.rest_requests.get("/users/@me", "503") >= 1
+    assert value(harness.telemetry.rest_requests, "/users/@me", "503") >= 1
 
 
 async def test_a_token_the_simulator_does_not_know_is_refused(discord: Discord, start: Start) -> None:

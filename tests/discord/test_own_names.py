@@ -13,7 +13,7 @@ from exporter.discord.gateway.frame_reader import OURS, FrameReader
 from exporter.events.catalogue import full_catalogue
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.events.spec import SHARD_NEWS
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, total, value
 
 CATALOGUE = full_catalogue()
 ANSWERS = [RestRequest(kind, 1).dispatch for kind in RequestKind]
@@ -50,7 +50,7 @@ class Line:
 
     @property
     def refused(self) -> float:
-        return self.telemetry.rejected.get("FRAME", "untyped")
+        return value(self.telemetry.rejected, "FRAME", "untyped")
 
 
 FORGED = [*ANSWERS, SHARD_NEWS, "REST_", "REST_ANYTHING_ELSE", "SHARD_NEWS"]
@@ -62,7 +62,7 @@ async def test_a_dispatch_of_our_own_name_is_refused_and_counted(name: str) -> N
     await line.send(name, {"request": {"kind": "AUDIT_LOG", "guild_id": 1}, "status": 200, "body": []})
     assert line.taken == []
     assert line.refused == 1
-    assert line.telemetry.rejected.total() == 1
+    assert total(line.telemetry.rejected) == 1
     assert not line.telemetry.gateway_events.values, "it is no dispatch of the gateway's"
 
 
@@ -92,7 +92,7 @@ async def test_a_name_that_only_resembles_ours_is_handed_on_as_unknown(name: str
     await line.send(name, {})
     assert [taken[0] for taken in line.taken] == [name]
     assert line.refused == 0
-    assert line.telemetry.gateway_events.total() == 1
+    assert total(line.telemetry.gateway_events) == 1
     assert name not in CATALOGUE.readers, "nobody reads it"
 
 
@@ -112,4 +112,4 @@ async def test_every_dispatch_somebody_reads_is_handed_on_with_shard_and_time(na
     await line.send(name, {"id": "1"})
     ((taken, data, shard, at),) = line.taken
     assert (taken, json.loads(data), shard, at) == (name, {"id": "1"}, 3, line.clock.now_ms())
-    assert line.telemetry.gateway_events.get(name) == 1
+    assert value(line.telemetry.gateway_events, name) == 1

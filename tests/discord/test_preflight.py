@@ -12,7 +12,7 @@ from disnake.http import Route
 from exporter.discord.config import DiscordConfig
 from exporter.discord.preflight import BlindGuild, OnlineReport, inspect_online
 from exporter.errors import CredentialsError, ExporterError
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 from tests.discord.gateway import Gateway, answer
 from tests.discord.harness import TOKEN
 
@@ -61,7 +61,7 @@ async def test_every_page_of_guilds_is_read(gateway: Gateway, count: int) -> Non
     telemetry = Telemetry()
     report = await _inspect(gateway.url, telemetry)
     assert report.guilds == count
-    assert telemetry.rest_requests.get("/users/@me/guilds", "200") == count // 200 + 1
+    assert value(telemetry.rest_requests, "/users/@me/guilds", "200") == count // 200 + 1
 
 
 async def test_a_wrong_token_is_a_refusal(gateway: Gateway) -> None:

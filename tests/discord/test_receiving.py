@@ -8,6 +8,7 @@ import time
 import pytest
 
 from exporter.discord.intents import intent_mask
+from exporter.telemetry import samples, total, value
 from tests.discord.conftest import Start
 from tests.discord.gateway import Connection, Gateway
 from tests.discord.harness import TOKEN, until
@@ -30,8 +31,8 @@ async def test_each_dispatch_reaches_the_intake_once_with_its_own_bytes(
         assert data == json.dumps(MESSAGE | {"id": str(number)}).encode()
         assert before <= at <= time.time_ns() // 1_000_000
     assert harness.received.empty()
-    assert harness.telemetry.gateway_events.get("MESSAGE_CREATE") == 50
-    assert harness.telemetry.rejected.total() == 0
+    assert value(harness.telemetry.gateway_events, "MESSAGE_CREATE") == 50
+    assert total(harness.telemetry.rejected) == 0
 
 
 async def test_ready_and_resumed_are_handed_on_too(gateway: Gateway, start: Start) -> None:
@@ -155,7 +156,7 @@ async def test_what_was_sent_before_a_close_was_heard_is_taken(
     for _ in range(500):
         await connection.dispatch("MESSAGE_CREATE", MESSAGE)
     await harness.source.close()
-    assert harness.telemetry.gateway_events.get("MESSAGE_CREATE") == 500
+    assert value(harness.telemetry.gateway_events, "MESSAGE_CREATE") == 500
     assert gateway.close_codes == [1000]
 
 
@@ -168,7 +169,7 @@ async def test_close_ends_the_session_and_run_returns(gateway: Gateway, start: S
     await connection.closed.wait()
     assert connection.close_code == 1000
     assert not harness.source.connected
-    assert harness.telemetry.gateway_connected.get("0") == 0
+    assert value(harness.telemetry.gateway_connected, "0") == 0
 
 
 async def test_close_does_not_wait_for_a_gateway_that_hangs(gateway: Gateway, start: Start) -> None:
@@ -193,8 +194,8 @@ async def test_two_shards_are_two_sessions_one_metric_each(gateway: Gateway, sta
     assert (await harness.next("MESSAGE_CREATE"))[2] == 0
     await second.dispatch("MESSAGE_CREATE", MESSAGE)
     assert (await harness.next("MESSAGE_CREATE"))[2] == 1
-    assert harness.telemetry.gateway_connected.values == {("0",): 1, ("1",): 1}
-    assert harness.telemetry.gateway_identifies.values == {("0",): 1, ("1",): 1}
+    assert samples(harness.telemetry.gateway_connected) == {("0",): 1, ("1",): 1}
+    assert samples(harness.telemetry.gateway_identifies) == {("0",): 1, ("1",): 1}
 
 
 async def test_a_process_of_a_cluster_takes_its_share_of_the_shards(gateway: Gateway, start: Start) -> None:
@@ -220,7 +221,7 @@ async def test_rest_requests_are_counted_by_route_and_the_gateway_is_none(
     connection = await gateway.connected()
     await connection.close(4000)
     await gateway.connected()
-    assert harness.telemetry.rest_requests.values == {
+    assert samples(harness.telemetry.rest_requests) == {
         ("/users/@me", "200"): 1,
         ("/gateway/bot", "200"): 1,
     }

@@ -11,6 +11,7 @@ from aiohttp import web
 from disnake.gateway import DiscordWebSocket
 
 from exporter.discord.gateway.frame_reader import SHORTEST_TIMEOUT
+from exporter.telemetry import samples, total, value
 from tests.discord.conftest import Start
 from tests.discord.gateway import SESSION, Connection, Gateway, answer
 from tests.discord.harness import FAST, TOKEN, until
@@ -79,8 +80,8 @@ async def test_a_lost_connection_is_resumed_from_the_last_sequence(
     assert gateway.paths == ["/gw", "/gw/resume"]
     await harness.next("RESUMED")
     assert harness.source.connected
-    assert harness.telemetry.gateway_resumes.values == {("0",): 1}
-    assert harness.telemetry.gateway_identifies.values == {("0",): 1}
+    assert samples(harness.telemetry.gateway_resumes) == {("0",): 1}
+    assert samples(harness.telemetry.gateway_identifies) == {("0",): 1}
 
 
 async def test_a_half_open_socket_is_noticed_and_resumed(gateway: Gateway, start: Start) -> None:
@@ -151,8 +152,8 @@ async def test_an_invalidated_session_is_started_anew(gateway: Gateway, start: S
     await gateway.connected()
     assert [command["op"] for command in gateway.commands] == [IDENTIFY, IDENTIFY]
     assert gateway.paths == ["/gw", "/gw"]
-    await until(lambda: harness.telemetry.gateway_identifies.get("0") == 2)
-    assert harness.telemetry.gateway_resumes.get("0") == 0
+    await until(lambda: value(harness.telemetry.gateway_identifies, "0") == 2)
+    assert value(harness.telemetry.gateway_resumes, "0") == 0
 
 
 async def test_the_answer_to_an_invalidated_session_waits_as_discord_asks(
@@ -200,7 +201,7 @@ async def test_a_storm_of_faults_leaves_no_thread_socket_or_task_behind(
     await until(lambda: threading.active_count() <= threads + 2)  # one heartbeat, one resolver
     await until(lambda: len(asyncio.all_tasks()) <= tasks + 6)
     assert len(gateway.paths) == 101
-    assert harness.telemetry.rejected.total() == 0
+    assert total(harness.telemetry.rejected) == 0
 
 
 @pytest.mark.parametrize("code", [4007, 4009])
@@ -235,7 +236,7 @@ async def test_a_resume_that_fails_is_tried_again_and_the_session_kept(
     assert {command["op"] for command in gateway.commands[1:]} == {RESUME}
     assert gateway.commands[-1]["d"]["seq"] == 2
     assert gateway.paths[-1] == "/gw"  # after some failures at its own address, the general one
-    assert harness.telemetry.gateway_identifies.get("0") == 1
+    assert value(harness.telemetry.gateway_identifies, "0") == 1
 
 
 async def test_a_replay_cut_short_goes_on_from_where_it_got_to(gateway: Gateway, start: Start) -> None:
@@ -296,7 +297,7 @@ async def test_the_other_shards_go_on_while_one_is_gone(gateway: Gateway, start:
     await harness.connected()
     gateway.scripts = [stay_away] * 500
     await _drop(first)
-    await until(lambda: harness.telemetry.gateway_connected.get("0") == 0)
+    await until(lambda: value(harness.telemetry.gateway_connected, "0") == 0)
     await second.dispatch("MESSAGE_CREATE", {})
     assert (await harness.next("MESSAGE_CREATE"))[2] == 1
     assert not harness.source.connected
@@ -315,8 +316,8 @@ async def test_a_rest_api_that_is_down_is_waited_for(
     harness = start()
     await gateway.connected()
     await harness.connected()
-    assert harness.telemetry.rest_requests.get("/users/@me", "503") == 1
-    assert harness.telemetry.rest_requests.get("/users/@me", "403") == 1
+    assert value(harness.telemetry.rest_requests, "/users/@me", "503") == 1
+    assert value(harness.telemetry.rest_requests, "/users/@me", "403") == 1
     ours = [record for record in caplog.records if record.name.startswith("exporter.")]
     assert sum("next attempt in" in record.getMessage() for record in ours) == 3
     assert all(len(record.getMessage()) < 400 and "\n" not in record.getMessage() for record in ours)
@@ -348,7 +349,7 @@ async def test_an_address_nobody_listens_at_is_tried_until_closed(
     harness = start(api_url="http://127.0.0.1:1/api/v10")
     await until(lambda: caplog.text.count("next attempt in") >= 3)
     assert not harness.task.done()
-    assert harness.telemetry.rest_requests.get("/users/@me", "failed") >= 3
+    assert value(harness.telemetry.rest_requests, "/users/@me", "failed") >= 3
     assert gateway.rest == []
 
 

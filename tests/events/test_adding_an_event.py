@@ -24,7 +24,7 @@ from exporter.model import Entry, Priority, Row
 from exporter.reference.pages import write_pages
 from exporter.sinks.influx.line_protocol import Encoder
 from exporter.spool.ports import JournalPart
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.tracking.pipeline import Pipeline
 
@@ -141,7 +141,7 @@ async def test_switched_off_it_is_neither_received_nor_counted(catalogue: Catalo
     pipeline, telemetry, entries = await observe(rest)
     page = await Exposer(pipeline, telemetry, rest, ExpositionConfig()).render("text/plain", None)
     assert "discord_typing" not in page.body.decode()
-    assert telemetry.received.get("TYPING_START") == 0
+    assert value(telemetry.received, "TYPING_START") == 0
     assert not [entry for entry in entries if entry.type == "METRICS_SNAPSHOT"]
 
 

@@ -4,16 +4,19 @@ import asyncio
 import gzip
 
 import pytest
+from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.exposition import renderer as exposer_module
 from exporter.exposition import series_admission
-from exporter.telemetry import Telemetry
+from exporter.telemetry import PlainMetric, Telemetry
 from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, exposer, families, key, samples
 from tests.servers.prometheus import promtool_check
 
 TURN_BYTES = 16 * 1024
 MANY = 250
 """Guilds enough for several blocks and many turns of the size these tests set."""
+
+MOVES = {"counter": "inc", "gauge": "set", "histogram": "observe"}
 
 
 @pytest.fixture(autouse=True)
@@ -36,12 +39,16 @@ def busy(guilds: int = 3) -> Held:
 def moved() -> Telemetry:
     """Every meter with a sample, however it is labelled."""
     telemetry = Telemetry()
-    for family in telemetry.families():
-        labels = tuple(f'{name} "x"\\\n' for name in family.spec.labels)
-        if hasattr(family, "observe"):
-            family.observe(0.3, *labels)
-        else:
-            family.set(5, *labels)
+    families = {spec.name: spec for spec in telemetry.specs}
+    for metric in vars(telemetry).values():
+        if not isinstance(metric, PlainMetric | MetricWrapperBase):
+            continue
+        (family,) = metric.collect()
+        spec = families.pop(family.name)
+        labels = tuple(f'{name} "x"\\\n' for name in spec.labels)
+        child = metric.labels(*labels) if labels else metric
+        getattr(child, MOVES[spec.kind])(5)
+    assert not families, "each declared family is an attribute"
     return telemetry
 
 
@@ -156,6 +163,7 @@ async def test_a_scrape_given_up_half_way_does_not_hold_up_the_next() -> None:
 
 async def test_a_name_that_utf8_cannot_hold_does_not_break_the_scrape() -> None:
     telemetry = Telemetry()
-    telemetry.dropped.add("\ud800\x00")
+    telemetry.dropped.labels("\ud800\x00").inc()
     found = samples(await exposer(Held({1: "\udfff"}), telemetry).render(None, None))
     assert found[key("discord_guild_info", guild_id=1, guild_name="\ufffd")] == 1
+    assert found[key("discord_exporter_dropped_total", reason="\ufffd\ufffd")] == 1

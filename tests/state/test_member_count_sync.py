@@ -20,7 +20,7 @@ from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state import member_count_sync as module
 from exporter.state.guild_cache import Directory
 from exporter.state.member_count_sync import CONFIRM_MS, LOST_MS, PER_SECOND, Headcount
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 
 GUILD = 197038439483310086
 HOUR = 3_600_000
@@ -73,7 +73,7 @@ class Bench:
 
     @property
     def corrections(self) -> tuple[float, float]:
-        return self.telemetry.member_corrections.get(), self.telemetry.member_drift.get()
+        return value(self.telemetry.member_corrections), value(self.telemetry.member_drift)
 
 
 def test_each_guild_is_asked_for_about_once_an_interval() -> None:

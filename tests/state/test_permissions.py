@@ -12,6 +12,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
 from exporter.events.permissions import PERMISSIONS
 from exporter.state.permissions import Rights
+from exporter.telemetry import value
 from exporter.tracking.pipeline import Pipeline
 from tests.tracking.conftest import GUILD, Site
 
@@ -146,7 +147,7 @@ def guild_create(permissions: int) -> dict[str, object]:
 
 def meter(site: Site, pipeline: Pipeline, feature: str = "GUILD_BAN_ADD") -> float:
     pipeline.refresh()
-    return site.telemetry.blind.get(feature, "view_audit_log")
+    return value(site.telemetry.blind, feature, "view_audit_log")
 
 
 async def test_the_gauge_counts_the_guilds_where_a_feature_is_blind(site: Site) -> None:
@@ -169,4 +170,4 @@ async def test_a_payload_with_odd_roles_is_refused_without_harm(site: Site) -> N
     pipeline = await site.start()
     odd = guild_create(0) | {"roles": [{"id": "x", "permissions": "-1"}]}
     site.feed(pipeline, "GUILD_CREATE", json.dumps(odd).encode())
-    assert site.telemetry.rejected.get("GUILD_CREATE", "shape") == 1
+    assert value(site.telemetry.rejected, "GUILD_CREATE", "shape") == 1

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from exporter.events.guilds import BOOSTS, MEMBERS
+from exporter.telemetry import value
 
 GUILD = 197038439483310086
 Payload = Callable[[str, str], dict[str, Any]]
@@ -100,5 +101,5 @@ async def test_a_guild_part_of_which_cannot_be_read_is_not_taken_by_halves(
     pipeline = await begin(site, payload)
     site.feed(pipeline, "GUILD_CREATE", whole(payload, name="Half", roles="none of this"))
     assert pipeline.guilds() == {GUILD: "Friendly place"}
-    assert site.telemetry.rejected.get("GUILD_CREATE", "shape") == 1
+    assert value(site.telemetry.rejected, "GUILD_CREATE", "shape") == 1
     assert await rows(site, pipeline) == ["GUILD_SYNC"]

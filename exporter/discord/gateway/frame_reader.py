@@ -221,7 +221,7 @@ class FrameReader:
         try:
             self._intake(name, data, self._shard, self._clock.now_ms())
         except Exception:  # noqa: BLE001 - the intake promises not to raise; were it to, the shard must not pay
-            self._telemetry.rejected.add(label[0], "intake")
+            self._telemetry.rejected.labels(label[0], "intake").inc()
             _log.debug("The intake failed on a %s.", label[0], exc_info=True)
 
     async def _control(self, frame: Frame, message: str | bytes) -> None:
@@ -236,7 +236,7 @@ class FrameReader:
         elif op in {DiscordWebSocket.HEARTBEAT, DiscordWebSocket.HEARTBEAT_ACK}:
             await self._delegate(message)
             if op == DiscordWebSocket.HEARTBEAT_ACK and (latency := self._pulse.answered()) is not None:
-                self._telemetry.gateway_latency.set(latency, str(self._shard))
+                self._telemetry.gateway_latency.labels(str(self._shard)).set(latency)
             self._heard()
         elif op in {DiscordWebSocket.RECONNECT, DiscordWebSocket.INVALIDATE_SESSION}:
             await self._part(message)
@@ -284,5 +284,5 @@ class FrameReader:
             raise ReconnectWebSocket(self._shard) from error
 
     def _reject(self, reason: str) -> None:
-        self._telemetry.rejected.add("FRAME", reason)
+        self._telemetry.rejected.labels("FRAME", reason).inc()
         _log.debug("Shard %d: a frame could not be used (%s).", self._shard, reason)

@@ -104,7 +104,7 @@ class IdentifyGate:
         self._granted.discard(shard)
         self._sent_since += 1
         self._ledger.add(self._clock.now_ms())
-        self._telemetry.gateway_identifies.add(str(shard))
+        self._telemetry.gateway_identifies.labels(str(shard)).inc()
         if self._answer is not None:
             self._show(self._answer.session_start_limit.remaining - self._sent_since)
 

@@ -138,14 +138,14 @@ class Shard:
     def established(self, name: str) -> None:
         """Note that the gateway answered with READY or RESUMED."""
         if name == "RESUMED":
-            self._telemetry.gateway_resumes.add(self._label)
+            self._telemetry.gateway_resumes.labels(self._label).inc()
             self._tell(self.id, "settled")
         else:
             self._began = self._clock.monotonic()
         self.connected = True
         self._connected_at = self._clock.now_ms()
         self._since = self._clock.monotonic()
-        self._telemetry.gateway_connected.set(1, self._label)
+        self._telemetry.gateway_connected.labels(self._label).set(1)
         _log.info("Shard %d is connected (%s).", self.id, name)
 
     async def run(self) -> None:
@@ -155,9 +155,9 @@ class Shard:
             disnake.ConnectionClosed: with a code of ``FATAL_CODES``.
             disnake.HTTPException: 401, the token being revoked meanwhile.
         """
-        self._telemetry.gateway_connected.set(0, self._label)
-        self._telemetry.gateway_resumes.add(self._label, amount=0)
-        self._telemetry.gateway_identifies.add(self._label, amount=0)
+        self._telemetry.gateway_connected.labels(self._label).set(0)
+        self._telemetry.gateway_resumes.labels(self._label).inc(0)
+        self._telemetry.gateway_identifies.labels(self._label).inc(0)
         pause = 0.0
         while True:
             await asyncio.sleep(pause)
@@ -255,7 +255,7 @@ class Shard:
         """Leave no socket and no heartbeat thread behind."""
         ws, self._ws = self._ws, None
         self.connected = False
-        self._telemetry.gateway_connected.set(0, self._label)
+        self._telemetry.gateway_connected.labels(self._label).set(0)
         self._telemetry.gateway_latency.values.pop((self._label,), None)  # nobody's any more
         if ws is None:
             return

@@ -105,7 +105,7 @@ class RestClient(HTTPClient):
         # The session also carries the gateway's websocket, which is no REST request.
         if url.startswith(Route.BASE):
             path = url.removeprefix(Route.BASE).partition("?")[0]
-            self._telemetry.rest_requests.add(route_label(path), status)
+            self._telemetry.rest_requests.labels(route_label(path), status).inc()
 
 
 def _parsed(answer: Any) -> Any:

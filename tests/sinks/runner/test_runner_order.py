@@ -10,6 +10,7 @@ import pytest
 
 from exporter.errors import SpoolError
 from exporter.model import STORED, Outcome, Priority, Verdict
+from exporter.telemetry import value
 
 RETRY = Verdict(Outcome.RETRY, reason="away", detail="connection refused")
 
@@ -306,12 +307,12 @@ async def test_the_meters_follow_the_spool(world, far_end):
     world.clock.advance(100)
     await runner.refresh()
     meters = world.telemetry
-    assert (meters.spooled.get(), meters.delivered.get("sql"), meters.dead.get("sql")) == (10, 3, 1)
-    assert (meters.pending.get("sql"), meters.evicted.get("sql")) == (6, 0)
-    assert meters.oldest_unsent.get("sql") >= 100
-    assert 0 < meters.spool_bytes.get("database") < meters.spool_limit.get()
-    assert meters.volume_free.get() > 0
-    assert meters.deliver_seconds.buckets[("sql",)][-1] == len(sink.batches)
+    assert (value(meters.spooled), value(meters.delivered, "sql"), value(meters.dead, "sql")) == (10, 3, 1)
+    assert (value(meters.pending, "sql"), value(meters.evicted, "sql")) == (6, 0)
+    assert value(meters.oldest_unsent, "sql") >= 100
+    assert 0 < value(meters.spool_bytes, "database") < value(meters.spool_limit)
+    assert value(meters.volume_free) > 0
+    assert value(meters.deliver_seconds, "sql") == len(sink.batches)
 
 
 async def test_the_statistics_are_read_once_a_second_at_most(world, far_end):
@@ -319,10 +320,10 @@ async def test_the_statistics_are_read_once_a_second_at_most(world, far_end):
     await runner.refresh()
     await world.append(5)
     await runner.refresh()
-    assert world.telemetry.spooled.get() == 0
+    assert value(world.telemetry.spooled) == 0
     world.clock.advance(1)
     await runner.refresh()
-    assert world.telemetry.spooled.get() == 5
+    assert value(world.telemetry.spooled) == 5
 
 
 async def test_statistics_that_cannot_be_read_leave_the_meters_as_they_were(

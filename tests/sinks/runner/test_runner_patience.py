@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter.model import STORED, Outcome, Priority, Verdict
 from exporter.sinks.delivery_loop import requested_wait
 from exporter.sinks.runner import RunnerConfig
+from exporter.telemetry import value
 
 AWAY = Verdict(Outcome.RETRY, reason="unreachable", detail="connection refused")
 BLOCKED = Verdict(Outcome.NEEDS_OPERATOR, reason="unauthorized", detail="wrong token")
@@ -116,16 +117,16 @@ async def test_the_state_is_on_a_gauge_and_failures_are_counted(world, far_end):
     sink = far_end("sql", judge)
     runner = await world.run(sink)
     up = world.telemetry.sink_up
-    assert up.get("sql") == 1
+    assert value(up, "sql") == 1
     await world.append(1)
     await world.until(lambda: len(sink.batches) == 4)
-    assert up.get("sql") == 0
+    assert value(up, "sql") == 0
     assert runner.problems()["sql"].startswith("away: ")
     hold.set()
     assert await runner.drain(20)
-    assert up.get("sql") == 1
+    assert value(up, "sql") == 1
     assert runner.problems() == {"sql": ""}
-    assert world.telemetry.sink_failures.get("sql", "unreachable") == 3
+    assert value(world.telemetry.sink_failures, "sql", "unreachable") == 3
 
 
 async def test_the_state_of_a_sink_is_the_worst_state_of_its_lanes(world, far_end):
@@ -157,7 +158,7 @@ async def test_a_delivery_beyond_its_deadline_is_cancelled_and_made_again(world,
     assert await runner.drain(20)
     assert cancelled == [True]
     assert sink.keys == keys
-    assert world.telemetry.sink_failures.get("sql", "deadline") == 1
+    assert value(world.telemetry.sink_failures, "sql", "deadline") == 1
 
 
 async def test_a_delivery_that_cannot_be_cancelled_is_not_joined_by_a_second_one(world, far_end, caplog):
@@ -199,7 +200,7 @@ async def test_an_exception_is_a_defect_logged_once_and_retried(world, far_end, 
     assert sink.keys == keys
     assert caplog.text.count("which is a defect of the sink") == 1
     assert "Traceback" in caplog.text
-    assert world.telemetry.sink_failures.get("sql", "defect") == 5
+    assert value(world.telemetry.sink_failures, "sql", "defect") == 5
 
 
 def test_durations_and_sizes_are_written_as_people_write_them():

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.delivery_loop import DeliveryLoop
 from exporter.sinks.runner import RunnerConfig
-from exporter.telemetry import Telemetry
+from exporter.telemetry import Telemetry, value
 from tests.scale import scaled
 
 PARTIAL = Verdict(Outcome.PARTIAL_FAILURE, reason="conflict", detail="field type conflict")
@@ -185,4 +185,4 @@ async def test_refusals_are_counted_by_reason(world, far_end):
     runner = await world.run(sink)
     await world.append(8)
     assert await runner.drain(20)
-    assert world.telemetry.sink_failures.get("sql", "conflict") == 3
+    assert value(world.telemetry.sink_failures, "sql", "conflict") == 3
