@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from discord_simulator.allowance import StartAllowance
 from discord_simulator.commands import ProtocolError, check_intents, check_shard
+from discord_simulator.limits import SessionStartLimit
 from discord_simulator.opcodes import PRIVILEGED_INTENTS, CloseCode, Opcode
-from discord_simulator.ready import push_greeting
+from discord_simulator.ready import push_ready
 
 if TYPE_CHECKING:
     import random
 
+    from discord_simulator.clock import Clock
     from discord_simulator.commands import Identify, Resume
     from discord_simulator.connection import Connection
     from discord_simulator.counters import Counters
@@ -22,7 +23,6 @@ if TYPE_CHECKING:
     from discord_simulator.registry import SessionRegistry
     from discord_simulator.session import Session
     from discord_simulator.settings import SimulatorSettings
-    from exporter.clock import Clock
 
 
 class Admission:
@@ -44,7 +44,7 @@ class Admission:
         clock: Clock,
         rng: random.Random,
     ) -> None:
-        self.starts = StartAllowance(
+        self.starts = SessionStartLimit(
             clock,
             total=settings.session_limit,
             max_concurrency=settings.max_concurrency,
@@ -84,7 +84,7 @@ class Admission:
         self._supersede(shard)
         self._counters.identifies += 1
         session = self._registry.open(f"{self._rng.getrandbits(128):032x}", shard, intents)
-        push_greeting(session, self._world, guild_ids, resume_url=connection.url, granted=granted)
+        push_ready(session, self._world, guild_ids, resume_url=connection.url, granted=granted)
         self._registry.attach(session, connection)
 
     def resume(self, connection: Connection, body: Resume) -> None:
@@ -103,7 +103,7 @@ class Admission:
                 self._continue(session, connection, body.seq)
                 return
             self._registry.end(session)
-        self._registry.hear_resume_of_ended(body.session_id, body.seq)
+        self._registry.report_unreceived(body.session_id, body.seq)
         self._counters.resumes_refused += 1
         connection.send(Opcode.INVALID_SESSION, data=False)
 

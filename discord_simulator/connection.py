@@ -28,8 +28,8 @@ from discord_simulator.opcodes import CloseCode, Opcode
 if TYPE_CHECKING:
     from aiohttp import web
 
-    from discord_simulator.allowance import CommandAllowance
     from discord_simulator.encoding import FrameWriter
+    from discord_simulator.limits import CommandLimit
     from discord_simulator.session import Session
 
 _log = logging.getLogger(__name__)
@@ -45,7 +45,7 @@ _ACK: Final = b'{"t":null,"s":null,"op":11,"d":null}'
 
 
 @dataclass(frozen=True, slots=True)
-class Farewell:
+class CloseReason:
     """How a connection ended; ``code`` is None if there was no close frame at all."""
 
     code: int | None
@@ -68,11 +68,11 @@ class SessionHost(Protocol):
         """Answer with GUILD_MEMBERS_CHUNK."""
         ...
 
-    def wrote(self, session: Session, frames: int) -> None:
+    def on_written(self, session: Session, frames: int) -> None:
         """Frames of a session were handed to its socket."""
         ...
 
-    def heard(self, opcode: int) -> None:
+    def on_command(self, opcode: int) -> None:
         """The client sent a command."""
         ...
 
@@ -97,7 +97,7 @@ class Connection:
         writer: FrameWriter,
         host: SessionHost,
         *,
-        allowance: CommandAllowance,
+        command_limit: CommandLimit,
         heartbeat_interval_ms: int,
         url: str,
     ) -> None:
@@ -108,21 +108,21 @@ class Connection:
         self._transport = transport
         self._writer = writer
         self._host = host
-        self._allowance = allowance
+        self._command_limit = command_limit
         self._interval_ms = heartbeat_interval_ms
-        self._patience_s = heartbeat_interval_ms / 1000 * _HEARTBEAT_GRACE
-        self._silent_until = 0.0
+        self._timeout_s = heartbeat_interval_ms / 1000 * _HEARTBEAT_GRACE
+        self._deadline = 0.0
         self._waiting = asyncio.Event()
 
-    async def run(self) -> Farewell:
+    async def run(self) -> CloseReason:
         """Serve the client until either side ends the connection."""
-        pump = asyncio.create_task(self._pump())
+        pump = asyncio.create_task(self._write_queued())
         try:
-            return await self._converse()
+            return await self._receive()
         except ProtocolError as error:
             pump.cancel()
             await self.close(error.code, error.reason)
-            return Farewell(error.code, by_client=False, reason=error.reason)
+            return CloseReason(error.code, by_client=False, reason=error.reason)
         finally:
             pump.cancel()
 
@@ -157,12 +157,12 @@ class Connection:
         """Reset the TCP connection."""
         self._transport.abort()
 
-    async def _converse(self) -> Farewell:
+    async def _receive(self) -> CloseReason:
         loop = asyncio.get_running_loop()
-        self._silent_until = loop.time() + self._patience_s
+        self._deadline = loop.time() + self._timeout_s
         self.send(Opcode.HELLO, {"heartbeat_interval": self._interval_ms, "_trace": ["simulator"]})
         while True:
-            patience = None if self.frozen else max(0.001, self._silent_until - loop.time())
+            patience = None if self.frozen else max(0.001, self._deadline - loop.time())
             try:
                 message = await self._socket.receive(timeout=patience)
             except TimeoutError as error:
@@ -170,26 +170,26 @@ class Connection:
                     continue
                 raise ProtocolError(CloseCode.SESSION_TIMED_OUT, "Session timed out.") from error
             if message.type in (WSMsgType.CLOSED, WSMsgType.CLOSING, WSMsgType.ERROR):
-                return Farewell(None, by_client=True)
+                return CloseReason(None, by_client=True)
             if self.frozen:
                 continue
             if message.type is WSMsgType.CLOSE:
                 await self._socket.close(code=message.data or 1000)
-                return Farewell(message.data, by_client=True, reason=message.extra or "")
+                return CloseReason(message.data, by_client=True, reason=message.extra or "")
             if message.type is not WSMsgType.TEXT:
                 raise ProtocolError(CloseCode.DECODE_ERROR, "Error while decoding payload: not a text frame.")
-            self._obey(message.data)
+            self._handle(message.data)
 
-    def _obey(self, text: str) -> None:
+    def _handle(self, text: str) -> None:
         command = decode_command(text)
-        self._host.heard(command.op)
-        if not self._allowance.spend():
+        self._host.on_command(command.op)
+        if not self._command_limit.spend():
             raise ProtocolError(CloseCode.RATE_LIMITED, "You are being rate limited.")
         match command.op:
             case Opcode.HEARTBEAT:
                 if not isinstance(decode_body(command, object), int | None):
                     raise ProtocolError(CloseCode.DECODE_ERROR, "Error while decoding payload.")
-                self._silent_until = asyncio.get_running_loop().time() + self._patience_s
+                self._deadline = asyncio.get_running_loop().time() + self._timeout_s
                 self.send_text(_ACK)
             case Opcode.IDENTIFY | Opcode.RESUME:
                 self._authenticate(command)
@@ -214,7 +214,7 @@ class Connection:
             raise ProtocolError(CloseCode.NOT_AUTHENTICATED, "Not authenticated.")
         return self.session
 
-    async def _pump(self) -> None:
+    async def _write_queued(self) -> None:
         try:
             while True:
                 await self._waiting.wait()
@@ -235,5 +235,5 @@ class Connection:
         if not frames:
             return False
         self._writer.write(frames)
-        self._host.wrote(session, len(frames))
+        self._host.on_written(session, len(frames))
         return True

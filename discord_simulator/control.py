@@ -16,13 +16,13 @@ if TYPE_CHECKING:
     import asyncio
     from collections.abc import Awaitable, Callable
 
+    from discord_simulator.clock import Clock
     from discord_simulator.faults import Faults
     from discord_simulator.gateway import GatewayServer
     from discord_simulator.ports import WorldView
     from discord_simulator.rest import RestApi
-    from exporter.clock import Clock
 
-_TRUTH: Final = {"true": True, "1": True, "false": False, "0": False}
+_BOOLEANS: Final = {"true": True, "1": True, "false": False, "0": False}
 _FAULT_STATUS: Final = range(400, 600)
 
 
@@ -55,7 +55,7 @@ class ControlApi:
             "reconnect": self._reconnect,
             "invalidate": self._invalidate,
             "outage": self._outage,
-            "rest": self._trouble,
+            "rest": self._rest_fault,
             "permission": self._permission,
             "stop": self._stop,
             "inject": self._inject,
@@ -74,13 +74,15 @@ class ControlApi:
         return _met(self._faults.reconnect(_shard(request)))
 
     async def _invalidate(self, request: web.Request) -> web.Response:
-        return _met(self._faults.invalidate(_shard(request), resumable=_truth(request, "resumable", "false")))
+        return _met(
+            self._faults.invalidate(_shard(request), resumable=_boolean(request, "resumable", "false"))
+        )
 
     async def _outage(self, request: web.Request) -> web.Response:
         guild_id = self._guild(request)
         return _met(self._faults.outage(guild_id, _number(request, "seconds", "5")))
 
-    async def _trouble(self, request: web.Request) -> web.Response:
+    async def _rest_fault(self, request: web.Request) -> web.Response:
         status = None
         if "status" in request.query:
             status = int(_number(request, "status", ""))
@@ -97,7 +99,7 @@ class ControlApi:
         name = request.query.get("name", "")
         if not name:
             _refuse("name= is missing: give a permission such as view_audit_log")
-        self._world.set_permission(guild_id, name, granted=_truth(request, "granted", "true"))
+        self._world.set_permission(guild_id, name, granted=_boolean(request, "granted", "true"))
         return _met(1 if guild_id is not None else len(self._world.guild_ids()))
 
     async def _stop(self, _: web.Request) -> web.Response:
@@ -180,8 +182,8 @@ def _number(request: web.Request, name: str, default: str) -> float:
     return number
 
 
-def _truth(request: web.Request, name: str, default: str) -> bool:
+def _boolean(request: web.Request, name: str, default: str) -> bool:
     text = request.query.get(name, default)
-    if text not in _TRUTH:
+    if text not in _BOOLEANS:
         _refuse(f"{name}={text}: give true or false")
-    return _TRUTH[text]
+    return _BOOLEANS[text]

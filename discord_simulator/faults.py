@@ -44,7 +44,7 @@ class Faults:
         for _, connection in connected:
             self._gateway.counters.reconnects += 1
             connection.send(Opcode.RECONNECT, None)
-            self._later(self._grace_s, connection)
+            self._abort_later(self._grace_s, connection)
         return len(connected)
 
     def invalidate(self, shard: int | None, *, resumable: bool) -> int:
@@ -57,7 +57,7 @@ class Faults:
                 self._gateway.registry.end(session)
             if connection is not None:
                 connection.send(Opcode.INVALID_SESSION, resumable)
-                self._later(self._grace_s, connection)
+                self._abort_later(self._grace_s, connection)
         return len(sessions)
 
     def outage(self, guild_id: int, seconds: float) -> int:
@@ -87,7 +87,7 @@ class Faults:
             timer.cancel()
         self._timers.clear()
 
-    def _later(self, seconds: float, connection: Connection) -> None:
+    def _abort_later(self, seconds: float, connection: Connection) -> None:
         self._keep(asyncio.get_running_loop().call_later(seconds, connection.abort))
 
     def _keep(self, timer: asyncio.TimerHandle) -> None:

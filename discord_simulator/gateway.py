@@ -13,10 +13,10 @@ from typing import TYPE_CHECKING, Final, cast
 from aiohttp import web
 
 from discord_simulator.admission import Admission
-from discord_simulator.allowance import CommandAllowance
-from discord_simulator.connection import Connection, Farewell
+from discord_simulator.connection import CloseReason, Connection
 from discord_simulator.counters import Counters
 from discord_simulator.encoding import FrameWriter
+from discord_simulator.limits import CommandLimit
 from discord_simulator.opcodes import (
     API_VERSIONS,
     CLIENT_ENDING_CODES,
@@ -25,18 +25,17 @@ from discord_simulator.opcodes import (
     Opcode,
 )
 from discord_simulator.ready import describe_members
-from discord_simulator.registry import NO_SESSION, SessionRegistry
-from discord_simulator.watch import Watch
+from discord_simulator.registry import NO_SESSION, ChangeSignal, SessionRegistry
 
 if TYPE_CHECKING:
     import random
     from collections.abc import Mapping
 
+    from discord_simulator.clock import Clock
     from discord_simulator.commands import Identify, RequestMembers, Resume
-    from discord_simulator.ports import Dispatch, Observer, WorldView
+    from discord_simulator.ports import Dispatch, LossRecorder, WorldView
     from discord_simulator.session import Session
     from discord_simulator.settings import SimulatorSettings
-    from exporter.clock import Clock
 
 _CLOSE_WAIT_S: Final = 1.0
 """How long a client may take to answer a close frame before its socket is dropped."""
@@ -69,14 +68,14 @@ class GatewayServer:
     def __init__(
         self,
         world: WorldView,
-        observer: Observer,
+        loss_recorder: LossRecorder,
         settings: SimulatorSettings,
         clock: Clock,
         rng: random.Random,
     ) -> None:
         self.counters = Counters()
-        self._changes = Watch()
-        self.registry = SessionRegistry(settings, observer, clock, self.counters, self._changes)
+        self._changes = ChangeSignal()
+        self.registry = SessionRegistry(settings, loss_recorder, clock, self.counters, self._changes)
         self.admission = Admission(
             world, self.registry, settings=settings, counters=self.counters, clock=clock, rng=rng
         )
@@ -132,12 +131,12 @@ class GatewayServer:
             shards: the layout waited for; None takes whichever the client chose.
         """
 
-        def is_greeted(shard: tuple[int, int]) -> bool:
-            return any(session.greeted for session in self.registry.at_shard(shard))
+        def is_ready(shard: tuple[int, int]) -> bool:
+            return any(session.ready_sent for session in self.registry.at_shard(shard))
 
         await self._changes.until(
             lambda: any(
-                all(is_greeted((shard, count)) for shard in range(count))
+                all(is_ready((shard, count)) for shard in range(count))
                 for count in (self.registry.layouts() if shards is None else (shards,))
             )
         )
@@ -163,12 +162,12 @@ class GatewayServer:
             return socket
         self.counters.connections += 1
         self.connections.add(connection)
-        farewell = Farewell(None, by_client=False)
+        closed = CloseReason(None, by_client=False)
         try:
-            farewell = await connection.run()
+            closed = await connection.run()
         finally:
             self.connections.discard(connection)
-            self._part(connection, farewell)
+            self._on_closed(connection, closed)
         return socket
 
     def identify(self, connection: Connection, body: Identify) -> None:
@@ -188,13 +187,13 @@ class GatewayServer:
         if body.guild_id.isdecimal() and session.covers(int(body.guild_id)):
             self.queue(session, "GUILD_MEMBERS_CHUNK", describe_members(self._world, body))
 
-    def wrote(self, session: Session, frames: int) -> None:
+    def on_written(self, session: Session, frames: int) -> None:
         """Count what a connection wrote, and tell those who wait for it."""
         self.counters.sent += frames
-        session.greeted = session.greeted or session.written_seq >= session.greeting_seq
+        session.ready_sent = session.ready_sent or session.written_seq >= session.ready_seq
         self._changes.notify()
 
-    def heard(self, opcode: int) -> None:
+    def on_command(self, opcode: int) -> None:
         """Count a command."""
         self.counters.commands += 1
         if opcode == Opcode.HEARTBEAT:
@@ -214,23 +213,23 @@ class GatewayServer:
             transport,
             FrameWriter(transport, zlib_level=self._settings.zlib_level if compressed else None),
             self,
-            allowance=CommandAllowance(
+            command_limit=CommandLimit(
                 self._clock, limit=self._settings.command_limit, window_s=self._settings.command_window_s
             ),
             heartbeat_interval_ms=self._settings.heartbeat_interval_ms,
             url=f"ws://{request.host}",
         )
 
-    def _part(self, connection: Connection, farewell: Farewell) -> None:
+    def _on_closed(self, connection: Connection, closed: CloseReason) -> None:
         """Decide what becomes of the session of a connection that ended."""
-        if farewell.code is not None and not farewell.by_client:
-            self.counters.closes[farewell.code] += 1
+        if closed.code is not None and not closed.by_client:
+            self.counters.closes[closed.code] += 1
         session = connection.session
         if session is None:
             return
-        if farewell.by_client and (declared := _DECLARED_SEQ.fullmatch(farewell.reason)):
+        if closed.by_client and (declared := _DECLARED_SEQ.fullmatch(closed.reason)):
             session.declared_seq = int(declared[1])
-        if farewell.code in (CLIENT_ENDING_CODES if farewell.by_client else SESSION_ENDING_CODES):
+        if closed.code in (CLIENT_ENDING_CODES if closed.by_client else SESSION_ENDING_CODES):
             self.registry.end(session)
         else:
             self.registry.detach(session)

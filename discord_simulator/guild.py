@@ -16,7 +16,7 @@ from discord_simulator.vocabulary import Author, ChannelKind
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from discord_simulator.invitation import Invite, Vanity
+    from discord_simulator.invite import Invite, Vanity
 
 RECENT_MESSAGES = 64
 """How far back in a channel people edit, delete and react."""
@@ -64,7 +64,7 @@ class Channel:
     recent: deque[Message] = field(default_factory=lambda: deque(maxlen=RECENT_MESSAGES))
 
     @property
-    def booked_on(self) -> int:
+    def activity_channel_id(self) -> int:
         """The channel its activity belongs to: a thread's parent, else itself."""
         return self.parent_id if self.kind is ChannelKind.THREAD else self.id
 
@@ -182,7 +182,7 @@ class Guild:
     icon: str | None = None
     boosts: int = 0
     unavailable: bool = False
-    gone: bool = False
+    removed: bool = False
     permissions: set[str] = field(default_factory=set)
     threads: deque[Channel] = field(default_factory=lambda: deque(maxlen=ACTIVE_THREADS))
     joined: dict[int, int] = field(default_factory=dict)
@@ -190,19 +190,19 @@ class Guild:
     boosting: dict[int, int] = field(default_factory=dict)
     timeouts: dict[int, Timeout] = field(default_factory=dict)
     """Those in force; Discord keeps one for somebody who left."""
-    doomed: set[int] = field(default_factory=set)
+    announced_targets: set[int] = field(default_factory=set)
     """Those of whom the audit log says already what is about to be done to them."""
     nicknames: dict[int, str | None] = field(default_factory=dict)
     invites: dict[str, Invite] = field(default_factory=dict)
     """Those that work, by code; the vanity URL is not among them."""
     vanity: Vanity | None = None
     stickers: list[Sticker] = field(default_factory=list)
-    made: list[Channel] = field(default_factory=list)
+    created_channels: list[Channel] = field(default_factory=list)
     """Channels made while the simulator ran; nobody talks there, so they can go again."""
     given_roles: dict[int, list[int]] = field(default_factory=dict)
     """Nicknames and roles of those whose were changed while the simulator ran."""
     bans: dict[int, str | None] = field(default_factory=dict)
-    former: deque[int] = field(default_factory=lambda: deque(maxlen=50))
+    former_members: deque[int] = field(default_factory=lambda: deque(maxlen=50))
     """People who left and may come back."""
     states: dict[int, VoiceState] = field(default_factory=dict)
     audit: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=AUDIT_ENTRIES))
@@ -212,9 +212,9 @@ class Guild:
         self._ranks = {user_id: rank for rank, user_id in enumerate(self.members)}
 
     @property
-    def open(self) -> bool:
+    def is_visible(self) -> bool:
         """Whether anything can happen here that the bot could see."""
-        return not (self.unavailable or self.gone)
+        return not (self.unavailable or self.removed)
 
     @property
     def member_count(self) -> int:
@@ -231,17 +231,27 @@ class Guild:
         """Where Discord announces joins and boosts."""
         return self.text[0]
 
-    def has(self, user_id: int) -> bool:
+    def ledger_fields(self) -> dict[str, object]:
+        """What the ledger records about a guild when the bot can see it for the first time."""
+        return {
+            "name": self.name,
+            "member_count": self.member_count,
+            "owner_id": str(self.owner_id),
+            "afk_channel_id": str(self.afk.id) if self.afk else None,
+            "bots": [str(user_id) for user_id in self.bots],
+        }
+
+    def has_member(self, user_id: int) -> bool:
         """Whether a person is a member."""
         return user_id in self._ranks
 
-    def admit(self, user_id: int, at: int) -> None:
+    def add_member(self, user_id: int, at: int) -> None:
         """Add a person, as the least active one so far."""
         self._ranks[user_id] = len(self.members)
         self.members.append(user_id)
         self.joined[user_id] = at
 
-    def dismiss(self, user_id: int) -> None:
+    def remove_member(self, user_id: int) -> None:
         """Take a person out; the least active one moves up into the free rank."""
         rank = self._ranks.pop(user_id)
         last = self.members.pop()
@@ -250,9 +260,9 @@ class Guild:
             self._ranks[last] = rank
         self.joined.pop(user_id, None)
 
-    def stays(self, user_id: int) -> bool:
+    def is_protected(self, user_id: int) -> bool:
         """Whether nobody removes this member and they do not leave: moderators, boosters and the doomed."""
-        return user_id in self.moderators or user_id in self.boosting or user_id in self.doomed
+        return user_id in self.moderators or user_id in self.boosting or user_id in self.announced_targets
 
     def channels(self) -> Iterator[Channel]:
         """Everything but threads."""
@@ -261,7 +271,7 @@ class Guild:
         yield from self.voice
         if self.forum is not None:
             yield self.forum
-        yield from self.made
+        yield from self.created_channels
 
     def channel(self, channel_id: int) -> Channel | None:
         """A channel or active thread by id."""

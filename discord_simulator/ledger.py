@@ -82,7 +82,7 @@ if TYPE_CHECKING:
     from collections.abc import Sequence
     from pathlib import Path
 
-    from exporter.clock import Clock
+    from discord_simulator.clock import Clock
 
 FORMAT = 1
 """Raised when a reader of the ledger would have to know."""

@@ -266,14 +266,16 @@ class Renderer:
             "incidents_data": None,
         }
 
-    def guild_create(self, guild: Guild, *, everybody: bool, voice: bool) -> Data:
+    def guild_create(self, guild: Guild, *, all_members: bool, voice: bool) -> Data:
         """A GUILD_CREATE ``d``.
 
         Without the presence intent Discord sends only the bot and the members in voice, however small the
-        guild; ``everybody`` sends all of a guild that is not large.
+        guild; ``all_members`` sends all of a guild that is not large.
         """
         large = guild.member_count > _LARGE
-        present = [*guild.members, *guild.bots] if everybody and not large else [guild.bots[0], *guild.states]
+        present = (
+            [*guild.members, *guild.bots] if all_members and not large else [guild.bots[0], *guild.states]
+        )
         return {
             **self.guild(guild),
             "joined_at": iso(guild.joined_at),

@@ -38,7 +38,7 @@ class Dispatch:
 
 
 @dataclass(frozen=True, slots=True)
-class RestAnswer:
+class RestResponse:
     """What a world-backed REST route answers; ``body`` can be written as JSON."""
 
     status: int
@@ -64,7 +64,7 @@ class WorldView(Protocol):
         """The application: ``id``, ``name``, ``flags`` (privileged intents granted) and ``bot``, its user."""
         ...
 
-    def rest(self, method: str, path: str, query: Mapping[str, str]) -> RestAnswer | None:
+    def rest(self, method: str, path: str, query: Mapping[str, str]) -> RestResponse | None:
         """Answer a world-backed route such as ``/guilds/1/bans``; None for a route it does not know."""
         ...
 
@@ -81,7 +81,7 @@ class WorldView(Protocol):
         ...
 
 
-class Observer(Protocol):
+class LossRecorder(Protocol):
     """Told by the protocol half what no bot can have seen; the ledger implements it."""
 
     def lost(self, ledger_ids: Sequence[int], reason: str) -> None:

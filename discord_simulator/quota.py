@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from exporter.clock import Clock
+    from discord_simulator.clock import Clock
 
 _GLOBAL_WINDOW_S: Final = 1.0
 _MOST_BUCKETS: Final = 10_000
@@ -25,7 +25,7 @@ class _Window:
 
 
 @dataclass(frozen=True, slots=True)
-class Verdict:
+class QuotaDecision:
     """Whether a request may pass; ``retry_after`` is in seconds and 0 if it may."""
 
     headers: dict[str, str]
@@ -53,7 +53,7 @@ class Quota:
         self._global = _Window(0.0)
         self._buckets: dict[tuple[str, str], _Window] = {}
 
-    def spend(self, route: str, major: str) -> Verdict:
+    def spend(self, route: str, major: str) -> QuotaDecision:
         """Count one request.
 
         Args:
@@ -77,7 +77,7 @@ class Quota:
             "X-RateLimit-Reset-After": f"{wait:.3f}",
             "X-RateLimit-Bucket": hashlib.blake2b(route.encode(), digest_size=16).hexdigest(),
         }
-        return Verdict(headers) if allowed else _refuse(wait, headers, "user")
+        return QuotaDecision(headers) if allowed else _refuse(wait, headers, "user")
 
     def _find(self, route: str, major: str, now: float) -> _Window:
         if len(self._buckets) >= _MOST_BUCKETS:
@@ -88,13 +88,13 @@ class Quota:
         return window
 
 
-def refuse_shared(wait: float) -> Verdict:
+def refuse_shared(wait: float) -> QuotaDecision:
     """A 429 that is nobody's fault: a resource limited for all bots together."""
     return _refuse(wait, {}, "shared")
 
 
-def _refuse(wait: float, headers: dict[str, str], scope: str) -> Verdict:
+def _refuse(wait: float, headers: dict[str, str], scope: str) -> QuotaDecision:
     # The headers carry milliseconds, so the wait is rounded up: who obeys it must not come too early.
     wait = math.ceil(max(wait, 0.001) * 1000) / 1000
     headers = {**headers, "X-RateLimit-Scope": scope, "Retry-After": str(math.ceil(wait))}
-    return Verdict(headers, wait, is_global=scope == "global")
+    return QuotaDecision(headers, wait, is_global=scope == "global")

@@ -32,7 +32,7 @@ def describe_application(world: WorldView, granted: int) -> dict[str, object]:
     return {**application, "flags": flags}
 
 
-def push_greeting(
+def push_ready(
     session: Session, world: WorldView, guild_ids: Sequence[int], *, resume_url: str, granted: int
 ) -> None:
     """Queue READY and the GUILD_CREATEs of a new session."""
@@ -59,7 +59,7 @@ def push_greeting(
         for guild_id in guild_ids:
             if not world.is_unavailable(guild_id):
                 session.push("GUILD_CREATE", world.guild_create(guild_id, session.intents))
-    session.greeting_seq = session.last_seq
+    session.ready_seq = session.last_seq
 
 
 def describe_members(world: WorldView, body: RequestMembers) -> bytes:

@@ -10,17 +10,16 @@ from __future__ import annotations
 import asyncio
 from typing import TYPE_CHECKING, Final
 
-from discord_simulator.session import Graveyard, Session
+from discord_simulator.session import ClosedSessions, Session
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator, Sequence
+    from collections.abc import Callable, Iterator, Sequence
 
+    from discord_simulator.clock import Clock
     from discord_simulator.connection import Connection
     from discord_simulator.counters import Counters
-    from discord_simulator.ports import Observer
+    from discord_simulator.ports import LossRecorder
     from discord_simulator.settings import SimulatorSettings
-    from discord_simulator.watch import Watch
-    from exporter.clock import Clock
 
 NO_SESSION: Final = "no_session"
 """The event's shard had no session when it happened."""
@@ -29,8 +28,31 @@ SESSION_ENDED: Final = "session_ended"
 NOT_RECEIVED: Final = "not_received"
 """It was written, but the client said that it never arrived, and the session could not replay it."""
 
-_GRAVES: Final = 64
+_MAX_CLOSED: Final = 64
 """Ended sessions remembered; a client that still resumes one does so within seconds."""
+
+
+class ChangeSignal:
+    """Wakes its waiters whenever something changed; each then looks for itself."""
+
+    __slots__ = ("_waiters",)
+
+    def __init__(self) -> None:
+        self._waiters: list[asyncio.Future[None]] = []
+
+    async def until(self, condition: Callable[[], bool]) -> None:
+        """Wait until ``condition`` holds."""
+        while not condition():
+            waiter = asyncio.get_running_loop().create_future()
+            self._waiters.append(waiter)
+            await waiter
+
+    def notify(self) -> None:
+        """Something changed."""
+        waiters, self._waiters = self._waiters, []
+        for waiter in waiters:
+            if not waiter.done():
+                waiter.set_result(None)
 
 
 class SessionRegistry:
@@ -39,19 +61,19 @@ class SessionRegistry:
     def __init__(
         self,
         settings: SimulatorSettings,
-        observer: Observer,
+        loss_recorder: LossRecorder,
         clock: Clock,
         counters: Counters,
-        changes: Watch,
+        changes: ChangeSignal,
     ) -> None:
         self._settings = settings
-        self._observer = observer
+        self._loss_recorder = loss_recorder
         self._clock = clock
         self._counters = counters
         self._sessions: dict[str, Session] = {}
         self._connections: dict[str, Connection] = {}
         self._layouts: dict[int, dict[int, list[Session]]] = {}
-        self._graveyard = Graveyard(_GRAVES)
+        self._closed = ClosedSessions(_MAX_CLOSED)
         self._gaps: dict[tuple[int, int], int] = {}
         self._expiries: dict[str, asyncio.TimerHandle] = {}
         self._changes = changes
@@ -103,7 +125,7 @@ class SessionRegistry:
         connection.attach(session)
         started_at = self._gaps.pop(session.shard, None)
         if started_at is not None:
-            self._observer.gap(session.shard[0], started_at, self._clock.now_ms())
+            self._loss_recorder.gap(session.shard[0], started_at, self._clock.now_ms())
 
     def detach(self, session: Session) -> None:
         """A session lost its socket and waits for a RESUME, as long as its time allows."""
@@ -134,22 +156,22 @@ class SessionRegistry:
         self._counters.sessions_ended += 1
         self._lose_unseen(session, session.unwritten_ids(), SESSION_ENDED)
         if session.declared_seq is None:
-            self._graveyard.bury(session)
+            self._closed.add(session)
         else:
             self._lose_unseen(session, session.written_after(session.declared_seq), NOT_RECEIVED)
         self._changes.notify()
 
-    def hear_resume_of_ended(self, session_id: str | None, seq: int | None) -> None:
+    def report_unreceived(self, session_id: str | None, seq: int | None) -> None:
         """A client asked for a session that is over, and so told what it had received of it."""
         if session_id is not None:
-            self.lose(self._graveyard.exhume(session_id, seq or 0), NOT_RECEIVED)
+            self.lose(self._closed.pop_unreceived(session_id, seq or 0), NOT_RECEIVED)
 
     def lose(self, ledger_ids: Sequence[int], reason: str) -> None:
         """These will never be seen."""
         ledger_ids = [ledger_id for ledger_id in ledger_ids if ledger_id]
         if ledger_ids:
             self._counters.lost[reason] += len(ledger_ids)
-            self._observer.lost(ledger_ids, reason)
+            self._loss_recorder.lost(ledger_ids, reason)
 
     def finish(self) -> None:
         """The simulator stops: no timer and no connection is left, and every gap still open ends now."""
@@ -157,7 +179,7 @@ class SessionRegistry:
             timer.cancel()
         self._expiries.clear()
         for (shard, _), started_at in self._gaps.items():
-            self._observer.gap(shard, started_at, self._clock.now_ms())
+            self._loss_recorder.gap(shard, started_at, self._clock.now_ms())
         self._gaps.clear()
         for connection in self._connections.values():
             connection.session = None

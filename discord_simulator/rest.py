@@ -15,20 +15,20 @@ import orjson
 from aiohttp import web
 
 from discord_simulator.opcodes import API_VERSIONS
-from discord_simulator.ports import RestAnswer
-from discord_simulator.quota import Quota, Verdict, refuse_shared
+from discord_simulator.ports import RestResponse
+from discord_simulator.quota import Quota, QuotaDecision, refuse_shared
 from discord_simulator.ready import describe_application
 
 if TYPE_CHECKING:
+    from discord_simulator.clock import Clock
     from discord_simulator.gateway import GatewayServer
     from discord_simulator.ports import WorldView
     from discord_simulator.settings import SimulatorSettings
-    from exporter.clock import Clock
 
-_UNAUTHORIZED: Final = RestAnswer(401, {"message": "401: Unauthorized", "code": 0})
-_NOT_FOUND: Final = RestAnswer(404, {"message": "404: Not Found", "code": 0})
-_BAD_VERSION: Final = RestAnswer(400, {"message": "Invalid API version", "code": 50041})
-_BAD_FORM: Final = RestAnswer(400, {"message": "Invalid Form Body", "code": 50035})
+_UNAUTHORIZED: Final = RestResponse(401, {"message": "401: Unauthorized", "code": 0})
+_NOT_FOUND: Final = RestResponse(404, {"message": "404: Not Found", "code": 0})
+_BAD_VERSION: Final = RestResponse(400, {"message": "Invalid API version", "code": 50041})
+_BAD_FORM: Final = RestResponse(400, {"message": "Invalid Form Body", "code": 50035})
 _UNKNOWN_ROUTE: Final = "unknown"
 """Requests to no known route are counted together, because their paths are without number."""
 
@@ -85,31 +85,33 @@ class RestApi:
             await asyncio.sleep(fault.delay_s)
             if fault.status is not None:
                 return self._count(request.method, template, self._fail(fault))
-        answer, verdict = self._answer(request, path, template)
+        answer, decision = self._answer(request, path, template)
         if answer is None:
             answer, template = _NOT_FOUND, _UNKNOWN_ROUTE
-        return self._count(request.method, template, _respond(answer, verdict))
+        return self._count(request.method, template, _respond(answer, decision))
 
-    def _answer(self, request: web.Request, path: str, template: str) -> tuple[RestAnswer | None, Verdict]:
+    def _answer(
+        self, request: web.Request, path: str, template: str
+    ) -> tuple[RestResponse | None, QuotaDecision]:
         if request.match_info["version"] not in API_VERSIONS:
-            return _BAD_VERSION, Verdict({})
+            return _BAD_VERSION, QuotaDecision({})
         scheme, _, token = request.headers.get("Authorization", "").partition(" ")
         if path != "/gateway" and (scheme != "Bot" or not self._gateway.admission.accepts(token)):
-            return _UNAUTHORIZED, Verdict({})
+            return _UNAUTHORIZED, QuotaDecision({})
         major = _MAJOR.match(path)
-        verdict = self._quota.spend(f"{request.method} {template}", major[1] if major else "")
-        if verdict.retry_after:
-            return _limited(verdict), verdict
+        decision = self._quota.spend(f"{request.method} {template}", major[1] if major else "")
+        if decision.retry_after:
+            return _limited(decision), decision
         own = self._answer_own(request, path) if request.method == "GET" else None
-        return own or self._world.rest(request.method, path, request.query), verdict
+        return own or self._world.rest(request.method, path, request.query), decision
 
-    def _answer_own(self, request: web.Request, path: str) -> RestAnswer | None:
+    def _answer_own(self, request: web.Request, path: str) -> RestResponse | None:
         """The routes about the bot itself."""
         match path:
             case "/gateway":
-                return RestAnswer(200, {"url": f"ws://{request.host}"})
+                return RestResponse(200, {"url": f"ws://{request.host}"})
             case "/gateway/bot":
-                return RestAnswer(
+                return RestResponse(
                     200,
                     {
                         "url": f"ws://{request.host}",
@@ -118,12 +120,14 @@ class RestApi:
                     },
                 )
             case "/users/@me":
-                return RestAnswer(200, self._world.application()["bot"])
+                return RestResponse(200, self._world.application()["bot"])
             case "/users/@me/guilds":
                 after = request.query.get("after", "0")
-                return RestAnswer(200, self._describe_guilds(int(after))) if after.isdecimal() else _BAD_FORM
+                return (
+                    RestResponse(200, self._describe_guilds(int(after))) if after.isdecimal() else _BAD_FORM
+                )
             case "/applications/@me" | "/oauth2/applications/@me":
-                return RestAnswer(200, self._describe_application())
+                return RestResponse(200, self._describe_application())
             case _:
                 return None
 
@@ -150,22 +154,24 @@ class RestApi:
             # One in an outage is left out: nothing of it can be read.
             if answer is not None and answer.status == HTTPStatus.OK and isinstance(answer.body, dict):
                 partial = {key: answer.body.get(key) for key in ("id", "name", "icon", "features")}
-                described.append(partial | _describe_rights(answer.body, bot_id))
+                described.append(partial | _describe_permissions(answer.body, bot_id))
         return described
 
     def _fail(self, fault: RestFault) -> web.Response:
         if fault.status == web.HTTPTooManyRequests.status_code:
-            verdict = refuse_shared(fault.until - self._clock.monotonic())
-            return _respond(_limited(verdict), verdict)
+            decision = refuse_shared(fault.until - self._clock.monotonic())
+            return _respond(_limited(decision), decision)
         status = fault.status or 500
-        return _respond(RestAnswer(status, {"message": f"{status}: simulated fault", "code": 0}), Verdict({}))
+        return _respond(
+            RestResponse(status, {"message": f"{status}: simulated fault", "code": 0}), QuotaDecision({})
+        )
 
     def _count(self, method: str, template: str, response: web.Response) -> web.Response:
         self._gateway.counters.rest_requests[f"{method} {template} {response.status}"] += 1
         return response
 
 
-def _describe_rights(guild: dict[str, object], bot_id: str) -> dict[str, object]:
+def _describe_permissions(guild: dict[str, object], bot_id: str) -> dict[str, object]:
     """What the bot may do in a guild: what @everyone and its own role allow."""
     granted = 0
     roles = guild.get("roles")
@@ -175,19 +181,19 @@ def _describe_rights(guild: dict[str, object], bot_id: str) -> dict[str, object]
     return {"owner": guild.get("owner_id") == bot_id, "permissions": str(granted)} if roles else {}
 
 
-def _limited(verdict: Verdict) -> RestAnswer:
+def _limited(decision: QuotaDecision) -> RestResponse:
     body = {
         "message": "You are being rate limited.",
-        "retry_after": verdict.retry_after,
-        "global": verdict.is_global,
+        "retry_after": decision.retry_after,
+        "global": decision.is_global,
     }
-    return RestAnswer(429, body)
+    return RestResponse(429, body)
 
 
-def _respond(answer: RestAnswer, verdict: Verdict) -> web.Response:
+def _respond(answer: RestResponse, decision: QuotaDecision) -> web.Response:
     return web.Response(
         status=answer.status,
         body=orjson.dumps(answer.body),
         content_type="application/json",
-        headers={**_PROXY_HEADERS, **verdict.headers},
+        headers={**_PROXY_HEADERS, **decision.headers},
     )

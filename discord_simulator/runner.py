@@ -1,4 +1,4 @@
-"""Lets the traffic run at its pace by the clock, and ends the ledger when it is over."""
+"""Runs the traffic at its rate by the clock, and completes the ledger at the end."""
 
 from __future__ import annotations
 
@@ -7,59 +7,59 @@ import contextlib
 import logging
 from typing import TYPE_CHECKING
 
-from exporter import __version__
-
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from discord_simulator.clock import Clock
     from discord_simulator.ledger import Ledger
     from discord_simulator.ports import Dispatch
     from discord_simulator.traffic import Traffic
     from discord_simulator.world import World
-    from exporter.clock import Clock
 
 logger = logging.getLogger(__name__)
 
 _TICK_SECONDS = 0.02
-"""Fine enough for traffic that looks steady, coarse enough to cost nothing."""
+"""Short enough for traffic that looks steady, long enough to use little CPU."""
 
 _CATCH_UP_SECONDS = 0.25
-"""Work of at most this much time is made up for at once after a delay; the rest is given up, since a burst of
-minutes would be nothing people could have done."""
+"""After a delay, actions of at most this much time are made up at once; the rest is skipped, since a burst of
+minutes of actions would be unlike any real traffic."""
 
 _SLICE = 100
-"""Actions after which the gateway gets its turn; they take about 3 ms."""
+"""Actions after which the event loop runs other tasks; they take about 3 ms."""
 
 
-async def drive(
+async def run_traffic(
     world: World,
     traffic: Traffic,
     ledger: Ledger,
     publish: Callable[[Dispatch], None],
     *,
+    version: str,
     rate: float,
     duration: float | None,
     ready: asyncio.Event,
     clock: Clock,
     stop_event: asyncio.Event,
 ) -> None:
-    """Run the traffic from the moment a bot is ready until the time is over or a stop is asked for.
+    """Run the traffic from the moment a bot is ready until ``duration`` is over or ``stop_event`` is set.
 
     Args:
-        world: what it happens to.
+        world: the world that the actions change.
         traffic: draws the actions.
-        ledger: gets a header at once, the guilds when traffic starts, and END when everybody has left voice.
-        publish: takes each dispatch.
-        rate: actions per second; 0 lets the world stand still.
+        ledger: receives the header and the guilds at once, and END when every member has left voice.
+        publish: called with each dispatch.
+        version: version of the program, for the header.
+        rate: actions per second; 0 for none.
         duration: seconds of traffic; None means until stopped.
         ready: set when a bot has received its guilds.
         clock: paces the traffic.
-        stop_event: ends it early.
+        stop_event: ends the traffic early.
     """
-    world.publish = publish
+    world.on_dispatch = publish
     shape = world.shape
-    ledger.header(seed=shape.seed, guilds=shape.guilds, members=shape.members, rate=rate, version=__version__)
-    world.describe()
+    ledger.header(seed=shape.seed, guilds=shape.guilds, members=shape.members, rate=rate, version=version)
+    world.record_guilds()
     ledger.flush()
     try:
         if await _first(ready, stop_event):
@@ -102,7 +102,7 @@ async def _run(
 
 
 async def _first(ready: asyncio.Event, stop_event: asyncio.Event) -> bool:
-    """Wait for either; whether it was ``ready``."""
+    """Wait for the first of both events and return whether ``ready`` is set."""
     waiters = [asyncio.ensure_future(event.wait()) for event in (ready, stop_event)]
     try:
         await asyncio.wait(waiters, return_when=asyncio.FIRST_COMPLETED)

@@ -1,8 +1,7 @@
-"""What has been decided but has not happened yet.
+"""Callbacks that are due later, in simulated time and in wall time.
 
-The agenda is in simulated time, which is counted in actions, not read from a clock, so that the same seed
-gives the same order of events however fast the machine is. Deadlines are in wall time: what Discord was told
-to end at a moment ends at that moment, whatever people do.
+Simulated time is counted in actions, not read from a clock, so that the same seed gives the same order of
+events on any machine. Wall time is for what Discord ends at a given moment: timeouts and invites.
 """
 
 from __future__ import annotations
@@ -12,74 +11,74 @@ import itertools
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-Deed = Callable[[], object]
+Callback = Callable[[], object]
 
 
 @dataclass(order=True, slots=True)
-class _Appointment:
+class _Scheduled:
     due: float
     number: int
-    deed: Deed = field(compare=False)
+    callback: Callback = field(compare=False)
     guild_id: int = field(compare=False)
 
 
-class Agenda:
-    """Deeds to come, by simulated time in seconds."""
+class Scheduler:
+    """Callbacks by simulated time in seconds since the start."""
 
     def __init__(self) -> None:
         self.now = 0.0
-        self._appointments: list[_Appointment] = []
+        self._queue: list[_Scheduled] = []
         self._numbers = itertools.count()
 
     def __len__(self) -> int:
-        return len(self._appointments)
+        return len(self._queue)
 
-    def after(self, seconds: float, deed: Deed, *, echo_of: int = 0) -> None:
-        """Do it later.
+    def after(self, seconds: float, callback: Callback, *, before_outage_of: int = 0) -> None:
+        """Call ``callback`` after this many simulated seconds.
 
-        ``echo_of`` names a guild if the deed only makes visible what has already happened there; such a deed
-        is done at the latest when the guild goes out of sight (``settle``).
+        ``before_outage_of`` is the id of a guild if the callback completes an operation that has begun there:
+        ``flush`` calls it at the latest, before the guild becomes unavailable. 0 for any other callback.
         """
         heapq.heappush(
-            self._appointments, _Appointment(self.now + seconds, next(self._numbers), deed, echo_of)
+            self._queue, _Scheduled(self.now + seconds, next(self._numbers), callback, before_outage_of)
         )
 
-    def pop_due(self) -> Deed | None:
-        """The earliest deed whose time has come, or None."""
-        if self._appointments and self._appointments[0].due <= self.now:
-            return heapq.heappop(self._appointments).deed
+    def pop_due(self) -> Callback | None:
+        """Remove and return the earliest callback that is due, or None."""
+        if self._queue and self._queue[0].due <= self.now:
+            return heapq.heappop(self._queue).callback
         return None
 
-    def settle(self, guild_id: int) -> None:
-        """Do all echoes of one guild now, in order."""
-        echoes = sorted(item for item in self._appointments if item.guild_id == guild_id)
-        if not echoes:
+    def flush(self, guild_id: int) -> None:
+        """Call the callbacks that complete operations of one guild now, in order."""
+        pending = sorted(item for item in self._queue if item.guild_id == guild_id)
+        if not pending:
             return
-        self._appointments = [item for item in self._appointments if item.guild_id != guild_id]
-        heapq.heapify(self._appointments)
-        for item in echoes:
-            item.deed()
+        self._queue = [item for item in self._queue if item.guild_id != guild_id]
+        heapq.heapify(self._queue)
+        for item in pending:
+            item.callback()
 
-    def settle_all(self) -> None:
-        """Do every echo now, in order, and forget everything else."""
-        appointments, self._appointments = sorted(self._appointments), []
-        for item in appointments:
+    def flush_all(self) -> None:
+        """Call the callbacks that complete operations now, in order, and drop every other callback."""
+        scheduled, self._queue = sorted(self._queue), []
+        for item in scheduled:
             if item.guild_id:
-                item.deed()
+                item.callback()
 
 
 class Deadlines:
-    """Deeds bound to a moment of wall time, in ms since the Unix epoch."""
+    """Callbacks by wall time in ms since the Unix epoch."""
 
     def __init__(self) -> None:
-        self._appointments: list[_Appointment] = []
+        self._queue: list[_Scheduled] = []
         self._numbers = itertools.count()
 
-    def at(self, moment: int, deed: Deed) -> None:
-        """Do it at a moment, or as soon afterwards as somebody looks."""
-        heapq.heappush(self._appointments, _Appointment(moment, next(self._numbers), deed, 0))
+    def at(self, moment: int, callback: Callback) -> None:
+        """Call ``callback`` at the first ``pass_to`` at or after this moment."""
+        heapq.heappush(self._queue, _Scheduled(moment, next(self._numbers), callback, 0))
 
     def pass_to(self, now: int) -> None:
-        """Do everything whose moment has come."""
-        while self._appointments and self._appointments[0].due <= now:
-            heapq.heappop(self._appointments).deed()
+        """Call every callback that is due at ``now``."""
+        while self._queue and self._queue[0].due <= now:
+            heapq.heappop(self._queue).callback()

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 
 from discord_simulator import vocabulary as words
 from discord_simulator.guild import Channel, Emoji, Guild, Role, Webhook
-from discord_simulator.invitation import Invite, Vanity, make_code
+from discord_simulator.invite import Invite, Vanity, make_code
 from discord_simulator.snowflake import past_snowflake, snowflake_ms
 from discord_simulator.vocabulary import ChannelKind
 

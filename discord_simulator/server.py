@@ -13,12 +13,11 @@ from discord_simulator.control import ControlApi
 from discord_simulator.faults import Faults
 from discord_simulator.gateway import GatewayServer
 from discord_simulator.rest import RestApi
-from exporter.clock import SystemClock
 
 if TYPE_CHECKING:
-    from discord_simulator.ports import Dispatch, Observer, WorldView
+    from discord_simulator.clock import Clock
+    from discord_simulator.ports import Dispatch, LossRecorder, WorldView
     from discord_simulator.settings import SimulatorSettings
-    from exporter.clock import Clock
 
 _log = logging.getLogger(__name__)
 
@@ -47,14 +46,13 @@ class Simulator:
     def __init__(
         self,
         world: WorldView,
-        observer: Observer,
+        loss_recorder: LossRecorder,
         settings: SimulatorSettings,
         *,
-        clock: Clock | None = None,
+        clock: Clock,
         rng: random.Random | None = None,
     ) -> None:
-        clock = clock or SystemClock()
-        self.gateway = GatewayServer(world, observer, settings, clock, rng or random.Random())
+        self.gateway = GatewayServer(world, loss_recorder, settings, clock, rng or random.Random())
         self.stop_requested = asyncio.Event()
         self._settings = settings
         self._faults = Faults(self.gateway, world, reconnect_grace_s=settings.reconnect_grace_s)

@@ -45,11 +45,11 @@ class Session:
         "_replay_limit",
         "_resumed_at",
         "declared_seq",
-        "greeted",
-        "greeting_seq",
         "intents",
         "last_seq",
         "queue_ceiling",
+        "ready_sent",
+        "ready_seq",
         "session_id",
         "shard",
         "written_seq",
@@ -64,8 +64,8 @@ class Session:
         self.last_seq = 0
         self.written_seq = 0
         self.declared_seq: int | None = None
-        self.greeting_seq = 0
-        self.greeted = False
+        self.ready_seq = 0
+        self.ready_sent = False
         self.queue_ceiling = 0
         self._queue: deque[tuple[bytes, int]] = deque()
         self._replay: deque[tuple[bytes, int]] = deque()
@@ -165,7 +165,7 @@ def _ledger_ids(entries: Iterable[tuple[bytes, int]]) -> list[int]:
     return [ledger_id for _, ledger_id in entries if ledger_id]
 
 
-class Graveyard:
+class ClosedSessions:
     """Ended sessions, remembered so that a RESUME of one tells what its client had received.
 
     Bounded: the oldest is forgotten first; its written frames then count as received.
@@ -177,13 +177,13 @@ class Graveyard:
         self._capacity = capacity
         self._sessions: dict[str, Session] = {}
 
-    def bury(self, session: Session) -> None:
+    def add(self, session: Session) -> None:
         """Remember an ended session."""
         self._sessions[session.session_id] = session
         while len(self._sessions) > self._capacity:
             del self._sessions[next(iter(self._sessions))]
 
-    def exhume(self, session_id: str, seq: int) -> Sequence[int]:
+    def pop_unreceived(self, session_id: str, seq: int) -> Sequence[int]:
         """Ledger numbers the client of an ended session never received, going by its RESUME; told once."""
         session = self._sessions.pop(session_id, None)
         return () if session is None else session.written_after(seq)

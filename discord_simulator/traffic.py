@@ -14,7 +14,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, TypeAlias
 
 from discord_simulator.behaviours import chat, guild_admin, joins, membership, moderation, reactions, voice
-from discord_simulator.behaviours.context import Manners, Scene
+from discord_simulator.behaviours.context import BehaviourSettings, Context
 from discord_simulator.operations.guilds import end_outage
 
 if TYPE_CHECKING:
@@ -22,53 +22,53 @@ if TYPE_CHECKING:
 
     from discord_simulator.world import World
 
-Habit: TypeAlias = Callable[[Scene], bool]
+Behaviour: TypeAlias = Callable[[Context], bool]
 
-EVERYDAY: Mapping[Habit, float] = {
-    chat.talk: 600,
-    chat.bot_speaks: 40,
-    chat.webhook_posts: 20,
-    chat.edit: 30,
-    chat.take_back: 12,
-    chat.clean_up: 5,
-    chat.sweep: 0.6,
-    chat.pin: 1,
-    chat.open_thread: 2,
-    reactions.react: 130,
-    reactions.unreact: 15,
-    reactions.clear: 1,
+EVERYDAY: Mapping[Behaviour, float] = {
+    chat.post_message: 600,
+    chat.post_as_bot: 40,
+    chat.post_as_webhook: 20,
+    chat.edit_message: 30,
+    chat.delete_own_message: 12,
+    chat.delete_as_moderator: 5,
+    chat.delete_bulk: 0.6,
+    chat.pin_message: 1,
+    chat.start_thread: 2,
+    reactions.add_reaction: 130,
+    reactions.remove_reaction: 15,
+    reactions.clear_reactions: 1,
     reactions.clear_emoji: 1,
-    voice.come_in: 25,
+    voice.join: 25,
     voice.move: 8,
-    voice.switch: 30,
-    moderation.silence: 1.5,
-    moderation.move: 0.8,
-    moderation.throw_out: 0.3,
+    voice.toggle: 30,
+    moderation.mute_or_deafen: 1.5,
+    moderation.move_members: 0.8,
+    moderation.disconnect_members: 0.3,
     moderation.time_out: 1,
-    moderation.extend: 0.2,
-    moderation.forgive: 0.4,
-    moderation.promote: 1,
-    moderation.demote: 0.5,
-    moderation.rename: 0.4,
-    moderation.rename_oneself: 1,
-    moderation.trip: 1,
-    moderation.tidy: 1,
+    moderation.extend_timeout: 0.2,
+    moderation.lift_timeout: 0.4,
+    moderation.give_roles: 1,
+    moderation.take_role: 0.5,
+    moderation.set_nickname: 0.4,
+    moderation.set_own_nickname: 1,
+    moderation.trigger_automod: 1,
+    moderation.delete_as_bot: 1,
     moderation.add_bot: 0.1,
-    joins.arrive: 8,
-    joins.open_door: 0.6,
-    joins.call_friend: 0.5,
-    joins.close_door: 0.3,
-    membership.depart: 6,
+    joins.join: 8,
+    joins.create_invite: 0.6,
+    joins.create_personal_invite: 0.5,
+    joins.delete_invite: 0.3,
+    membership.leave: 6,
     membership.kick: 1.5,
     membership.ban: 3,
     membership.unban: 1.5,
     membership.prune: 0.2,
-    guild_admin.redecorate: 0.5,
+    guild_admin.change_name_or_icon: 0.5,
     guild_admin.boost: 0.6,
-    guild_admin.hand_over: 0.03,
-    guild_admin.appear: 0.15,
-    guild_admin.disappear: 0.12,
-    guild_admin.fail: 0.2,
+    guild_admin.transfer_ownership: 0.03,
+    guild_admin.add_guild: 0.15,
+    guild_admin.remove_guild: 0.12,
+    guild_admin.begin_outage: 0.2,
 }
 """What people do on an ordinary day, with how often it happens among 1,000 actions."""
 
@@ -92,40 +92,40 @@ class Traffic:
         world: World,
         *,
         rate: float,
-        habits: Mapping[Habit, float] = EVERYDAY,
-        begin: Callable[[Scene], None] | None = None,
-        manners: Manners | None = None,
+        behaviours: Mapping[Behaviour, float] = EVERYDAY,
+        begin: Callable[[Context], None] | None = None,
+        settings: BehaviourSettings | None = None,
     ) -> None:
         self.world = world
-        self.scene = Scene(world, random.Random(f"{world.shape.seed}/traffic"), manners)
+        self.context = Context(world, random.Random(f"{world.shape.seed}/traffic"), settings)
         self._begin = begin
         self.rate = rate
         self.steps = 0
-        self._habits = tuple(habits)
-        self._weights = tuple(itertools.accumulate(habits.values()))
+        self._behaviours = tuple(behaviours)
+        self._weights = tuple(itertools.accumulate(behaviours.values()))
 
     def step(self) -> None:
         """Do what is due on the agenda or, if nothing is, something new."""
-        agenda = self.scene.agenda
+        scheduler = self.context.scheduler
         if self._begin is not None:
             begin, self._begin = self._begin, None
-            begin(self.scene)
+            begin(self.context)
         self.steps += 1
-        agenda.now = self.steps / self.rate
+        scheduler.now = self.steps / self.rate
         self.world.deadlines.pass_to(self.world.now())
-        if (deed := agenda.pop_due()) is not None:
+        if (deed := scheduler.pop_due()) is not None:
             deed()
             return
         for _ in range(_TRIES):
-            draw = self.scene.rng.random() * self._weights[-1]
-            if self._habits[bisect.bisect(self._weights, draw)](self.scene):
+            draw = self.context.rng.random() * self._weights[-1]
+            if self._behaviours[bisect.bisect(self._weights, draw)](self.context):
                 return
 
     def finish(self) -> None:
         """Come to rest: outages end, every audit entry is told of, everybody leaves voice."""
         world = self.world
         world.deadlines.pass_to(world.now())
-        self.scene.agenda.settle_all()
+        self.context.scheduler.flush_all()
         for guild in tuple(world.guilds.values()):
             end_outage(world, guild)
-        voice.send_everybody_home(self.scene)
+        voice.disconnect_all(self.context)

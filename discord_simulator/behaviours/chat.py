@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from discord_simulator import vocabulary as words
-from discord_simulator.behaviours.context import Conversation, Scene, is_thread
+from discord_simulator.behaviours.context import Context, Conversation, is_thread
 from discord_simulator.operations import messages, threads
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import Author, MessageKind
 
 if TYPE_CHECKING:
@@ -20,52 +20,54 @@ _BULK = range(2, 40)
 """Messages a bot deletes at once. Discord accepts 2 to 100."""
 
 
-def talk(scene: Scene) -> bool:
+def post_message(context: Context) -> bool:
     """Go on with a conversation, or start one."""
-    if scene.conversations and scene.chance(0.75):
-        number = scene.rng.randrange(len(scene.conversations))
-        conversation = scene.conversations[number]
+    if context.conversations and context.chance(0.75):
+        number = context.rng.randrange(len(context.conversations))
+        conversation = context.conversations[number]
         conversation.left -= 1
         if conversation.left <= 0:
-            scene.conversations[number] = scene.conversations[-1]
-            scene.conversations.pop()
+            context.conversations[number] = context.conversations[-1]
+            context.conversations.pop()
         if _is_over(conversation):
             return False
-        return _say(scene, conversation.guild, conversation)
-    guild = scene.guild()
+        return _say(context, conversation.guild, conversation)
+    guild = context.guild()
     if guild is None:
         return False
     conversation = Conversation(
         guild,
-        scene.channel(guild),
-        list(dict.fromkeys(scene.member(guild) for _ in range(scene.rng.randint(1, 6)))),
-        scene.rng.randint(1, 30),
+        context.channel(guild),
+        list(dict.fromkeys(context.member(guild) for _ in range(context.rng.randint(1, 6)))),
+        context.rng.randint(1, 30),
     )
-    if len(scene.conversations) < _CONVERSATIONS:
-        scene.conversations.append(conversation)
-    return _say(scene, guild, conversation)
+    if len(context.conversations) < _CONVERSATIONS:
+        context.conversations.append(conversation)
+    return _say(context, guild, conversation)
 
 
 def _is_over(conversation: Conversation) -> bool:
     guild, channel = conversation.guild, conversation.channel
-    if not guild.open or (is_thread(channel) and channel not in guild.threads):
+    if not guild.is_visible or (is_thread(channel) and channel not in guild.threads):
         return True
     conversation.people = [
-        user_id for user_id in conversation.people if guild.has(user_id) and user_id not in guild.timeouts
+        user_id
+        for user_id in conversation.people
+        if guild.has_member(user_id) and user_id not in guild.timeouts
     ]
     return not conversation.people
 
 
-def _say(scene: Scene, guild: Guild, conversation: Conversation) -> bool:
+def _say(context: Context, guild: Guild, conversation: Conversation) -> bool:
     channel = conversation.channel
-    author_id = scene.rng.choice(conversation.people)
-    replies = bool(channel.recent) and scene.chance(0.2)
-    reply_to = channel.recent[-1 - scene.rank(len(channel.recent))] if replies else None
+    author_id = context.rng.choice(conversation.people)
+    replies = bool(channel.recent) and context.chance(0.2)
+    reply_to = channel.recent[-1 - context.rank(len(channel.recent))] if replies else None
     content = ""
-    if scene.chance(0.01):
-        content = f"<@{scene.world.population.bot_id}> {scene.rng.choice(words.PHRASES)}"
+    if context.chance(0.01):
+        content = f"<@{context.world.population.bot_id}> {context.rng.choice(words.PHRASES)}"
     message = messages.post(
-        scene.world,
+        context.world,
         guild,
         channel,
         author_id,
@@ -74,123 +76,127 @@ def _say(scene: Scene, guild: Guild, conversation: Conversation) -> bool:
         reply_to=reply_to.id if reply_to else 0,
         content=content,
     )
-    if scene.chance(0.04):
-        _resolve_later(scene, guild, message)
+    if context.chance(0.04):
+        _resolve_later(context, guild, message)
     return True
 
 
-def _resolve_later(scene: Scene, guild: Guild, message: Message) -> None:
+def _resolve_later(context: Context, guild: Guild, message: Message) -> None:
     def resolve() -> None:
-        if guild.open:
-            messages.resolve_embed(scene.world, guild, message)
+        if guild.is_visible:
+            messages.resolve_embed(context.world, guild, message)
 
-    scene.agenda.after(scene.rng.uniform(0.1, 3.0), resolve)
+    context.scheduler.after(context.rng.uniform(0.1, 3.0), resolve)
 
 
-def bot_speaks(scene: Scene) -> bool:
+def post_as_bot(context: Context) -> bool:
     """A bot answers somewhere."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None or len(guild.bots) == 1:
         return False
-    messages.post(scene.world, guild, scene.channel(guild), scene.rng.choice(guild.bots[1:]), Author.BOT)
+    messages.post(
+        context.world, guild, context.channel(guild), context.rng.choice(guild.bots[1:]), Author.BOT
+    )
     return True
 
 
-def webhook_posts(scene: Scene) -> bool:
+def post_as_webhook(context: Context) -> bool:
     """A webhook posts to its channel."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None:
         return False
-    webhook = scene.rng.choice(guild.webhooks)
+    webhook = context.rng.choice(guild.webhooks)
     channel = next(channel for channel in guild.text if channel.id == webhook.channel_id)
-    messages.post_by_webhook(scene.world, guild, channel, webhook)
+    messages.post_by_webhook(context.world, guild, channel, webhook)
     return True
 
 
-def edit(scene: Scene) -> bool:
+def edit_message(context: Context) -> bool:
     """Somebody corrects what they wrote."""
-    found = _written_by_somebody(scene)
+    found = _written_by_somebody(context)
     if found is None:
         return False
     guild, message = found
-    messages.edit(scene.world, guild, message)
-    if message.embed or scene.chance(0.1):
-        _resolve_later(scene, guild, message)
+    messages.edit(context.world, guild, message)
+    if message.embed or context.chance(0.1):
+        _resolve_later(context, guild, message)
     return True
 
 
-def take_back(scene: Scene) -> bool:
+def delete_own_message(context: Context) -> bool:
     """An author deletes their own message."""
-    found = _written_by_somebody(scene)
+    found = _written_by_somebody(context)
     if found is None:
         return False
-    messages.delete(scene.world, *found)
+    messages.delete(context.world, *found)
     return True
 
 
-def _written_by_somebody(scene: Scene) -> tuple[Guild, Message] | None:
-    guild = scene.guild()
-    message = scene.message(guild) if guild else None
+def _written_by_somebody(context: Context) -> tuple[Guild, Message] | None:
+    guild = context.guild()
+    message = context.message(guild) if guild else None
     if guild is None or message is None or message.author not in {Author.HUMAN, Author.BOT}:
         return None
-    if message.author is Author.HUMAN and not guild.has(message.author_id):
+    if message.author is Author.HUMAN and not guild.has_member(message.author_id):
         return None
     return guild, message
 
 
-def clean_up(scene: Scene) -> bool:
+def delete_as_moderator(context: Context) -> bool:
     """A moderator deletes a message, and sometimes goes on with the same person's."""
-    guild = scene.guild()
-    message = scene.message(guild) if guild else None
+    guild = context.guild()
+    message = context.message(guild) if guild else None
     if guild is None or message is None:
         return False
-    moderator_id = scene.moderator(guild)
+    moderator_id = context.moderator(guild)
     if message.author_id == moderator_id:
         return False
     victims = [message]
-    if scene.chance(0.3):
+    if context.chance(0.3):
         same = [m for m in message.channel.recent if m.author_id == message.author_id and m is not message]
         victims += same[:3]
     for victim in victims:
-        messages.delete(scene.world, guild, victim, By(moderator_id, delay=scene.echo_delay()))
+        messages.delete(context.world, guild, victim, Actor(moderator_id, delay=context.audit_delay()))
     return True
 
 
-def sweep(scene: Scene) -> bool:
+def delete_bulk(context: Context) -> bool:
     """A moderation bot deletes the newest messages of a channel at once."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None or len(guild.bots) == 1:
         return False
-    channel = scene.channel(guild)
-    victims = list(channel.recent)[-scene.rng.choice(_BULK) :]
+    channel = context.channel(guild)
+    victims = list(channel.recent)[-context.rng.choice(_BULK) :]
     if len(victims) < _BULK.start:
         return False
-    messages.delete_bulk(scene.world, guild, channel, victims, By(guild.bots[1], delay=scene.echo_delay()))
+    messages.delete_bulk(
+        context.world, guild, channel, victims, Actor(guild.bots[1], delay=context.audit_delay())
+    )
     return True
 
 
-def pin(scene: Scene) -> bool:
+def pin_message(context: Context) -> bool:
     """A moderator pins a message."""
-    guild = scene.guild()
-    message = scene.message(guild) if guild else None
+    guild = context.guild()
+    message = context.message(guild) if guild else None
     if guild is None or message is None or message.pinned:
         return False
-    messages.pin(scene.world, guild, message, scene.moderator(guild))
+    messages.pin(context.world, guild, message, context.moderator(guild))
     return True
 
 
-def open_thread(scene: Scene) -> bool:
+def start_thread(context: Context) -> bool:
     """Somebody opens a thread: in a forum, on a message, or by itself."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None:
         return False
-    name, owner_id = scene.rng.choice(words.THREAD_NAMES), scene.member(guild)
-    if guild.forum and scene.chance(0.5):
-        threads.start(scene.world, guild, guild.forum, owner_id, name=name)
+    name, owner_id = context.rng.choice(words.THREAD_NAMES), context.member(guild)
+    if guild.forum and context.chance(0.5):
+        threads.start(context.world, guild, guild.forum, owner_id, name=name)
         return True
-    parent = guild.text[scene.rank(len(guild.text))]
-    on = parent.recent[-1] if parent.recent and scene.chance(0.7) else None
+    parent = guild.text[context.rank(len(guild.text))]
+    on = parent.recent[-1] if parent.recent and context.chance(0.7) else None
     if on is not None and on.has_thread:
         return False
-    threads.start(scene.world, guild, parent, owner_id, name=name, on=on)
+    threads.start(context.world, guild, parent, owner_id, name=name, on=on)
     return True

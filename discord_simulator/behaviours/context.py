@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from discord_simulator import vocabulary as words
 from discord_simulator.guild import Emoji
 from discord_simulator.operations import audit
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import ChannelKind
 
 if TYPE_CHECKING:
@@ -50,26 +50,26 @@ class Conversation:
     left: int
 
 
-def usual_echo(rng: random.Random) -> float | None:
+def usual_audit_delay(rng: random.Random) -> float | None:
     """An entry comes just before its event, with it, or within two seconds."""
     return rng.choice((-1.0, 0.0, 0.0, rng.uniform(0.05, 2.0)))
 
 
 @dataclass(frozen=True, slots=True)
-class Manners:
+class BehaviourSettings:
     """How things go about in a scenario.
 
     Attributes:
-        echo: draws when an audit entry is told of, as ``By.delay`` says.
-        omens: share of removals whose entry is told of up to ``omen_seconds`` before.
+        echo: draws when an audit entry is told of, as ``Actor.delay`` says.
+        omens: share of removals whose entry is told of up to ``early_audit_seconds`` before.
         omen_seconds: simulated seconds.
         timeouts: shortest and longest timeout, in seconds of wall time; on ordinary days none ends in a run.
         invite_ages: seconds of wall time after which invites may expire.
     """
 
-    echo: Callable[[random.Random], float | None] = usual_echo
-    omens: float = 0.0
-    omen_seconds: float = 5.0
+    audit_delay: Callable[[random.Random], float | None] = usual_audit_delay
+    early_audit_share: float = 0.0
+    early_audit_seconds: float = 5.0
     timeouts: tuple[float, float] = (3600.0, 7 * 86_400.0)
     invite_ages: tuple[float, ...] = (1800.0, 86_400.0, 604_800.0)
 
@@ -79,14 +79,14 @@ def day_curve(hour: float) -> float:
     return 1 + 0.8 * math.cos((hour - 20) * math.pi / 12)
 
 
-class Scene:
+class Context:
     """The world as habits see it."""
 
-    def __init__(self, world: World, rng: random.Random, manners: Manners | None = None) -> None:
+    def __init__(self, world: World, rng: random.Random, settings: BehaviourSettings | None = None) -> None:
         self.world = world
         self.rng = rng
-        self.agenda = world.agenda
-        self.manners = manners or Manners()
+        self.scheduler = world.scheduler
+        self.settings = settings or BehaviourSettings()
         self.conversations: list[Conversation] = []
         self._guilds: list[Guild] = []
         self._weights: list[float] = []
@@ -114,18 +114,18 @@ class Scene:
         return self._guilds
 
     def _recount(self) -> None:
-        now = self.agenda.now
+        now = self.scheduler.now
         if self._counted_for == self.world.revision and now - self._counted_at < _RECOUNT_SECONDS:
             return
         self._counted_for, self._counted_at = self.world.revision, now
         hour = (_START_HOUR + now / 3600) % 24
-        self._guilds = [guild for guild in self.world.guilds.values() if guild.open]
+        self._guilds = [guild for guild in self.world.guilds.values() if guild.is_visible]
         self._weights = list(
             itertools.accumulate(
                 guild.member_count**0.9 * day_curve(hour + guild.timezone) for guild in self._guilds
             )
         )
-        self.conversations = [talk for talk in self.conversations if talk.guild.open]
+        self.conversations = [talk for talk in self.conversations if talk.guild.is_visible]
 
     def member(self, guild: Guild) -> int:
         """A member by how active they are; rather one who is not timed out."""
@@ -136,11 +136,11 @@ class Scene:
                 break
         return user_id
 
-    def bystander(self, guild: Guild) -> int | None:
+    def removable_member(self, guild: Guild) -> int | None:
         """A member who may go, chosen evenly; None if nobody was found."""
         for _ in range(_TRIES):
             user_id = guild.members[self.rng.randrange(len(guild.members))]
-            if not guild.stays(user_id):
+            if not guild.is_protected(user_id):
                 return user_id
         return None
 
@@ -170,46 +170,48 @@ class Scene:
         choices = _UNICODE if self.chance(0.6) else guild.emojis
         return choices[self.rank(len(choices))]
 
-    def sentence(self, guild: Guild) -> By:
+    def acting_moderator(self, guild: Guild) -> Actor:
         """A moderator with a reason, or without one."""
-        return By(self.moderator(guild), self.rng.choice(words.REASONS), self.echo_delay())
+        return Actor(self.moderator(guild), self.rng.choice(words.REASONS), self.audit_delay())
 
-    def echo_delay(self) -> float | None:
-        """When an audit entry is told of, as ``By.delay`` says."""
-        return self.manners.echo(self.rng)
+    def audit_delay(self) -> float | None:
+        """When an audit entry is told of, as ``Actor.delay`` says."""
+        return self.settings.audit_delay(self.rng)
 
-    def carry_out(
-        self, guild: Guild, user_id: int, action: AuditAction, deed: Callable[[By], object]
+    def moderate(
+        self, guild: Guild, user_id: int, action: AuditAction, deed: Callable[[Actor], object]
     ) -> None:
         """Have it done by a moderator now or, where entries are told of long before, a while after that."""
-        by = self.sentence(guild)
-        if not self.chance_of_omen():
+        by = self.acting_moderator(guild)
+        if not self.is_audit_early():
             deed(by)
             return
-        by = audit.foretell(self.world, guild, action, by, user_id)
-        guild.doomed.add(user_id)
+        by = audit.publish_early(self.world, guild, action, by, user_id)
+        guild.announced_targets.add(user_id)
 
-        def come_true() -> None:
-            guild.doomed.discard(user_id)
+        def apply() -> None:
+            guild.announced_targets.discard(user_id)
             deed(by)
 
-        self.agenda.after(self.rng.uniform(0, self.manners.omen_seconds), come_true, echo_of=guild.id)
+        self.scheduler.after(
+            self.rng.uniform(0, self.settings.early_audit_seconds), apply, before_outage_of=guild.id
+        )
 
-    def chance_of_omen(self) -> bool:
+    def is_audit_early(self) -> bool:
         """Whether an entry is told of long before its deed."""
-        return self.manners.omens > 0 and self.chance(self.manners.omens)
+        return self.settings.early_audit_share > 0 and self.chance(self.settings.early_audit_share)
 
     @property
     def timeouts(self) -> tuple[float, float]:
         """Shortest and longest timeout, in seconds."""
-        return self.manners.timeouts
+        return self.settings.timeouts
 
     @property
     def invite_ages(self) -> tuple[float, ...]:
         """How long invites may be used, in seconds."""
-        return self.manners.invite_ages
+        return self.settings.invite_ages
 
-    def speaking_place(self, guild: Guild) -> Channel:
+    def voice_channel(self, guild: Guild) -> Channel:
         """A voice channel other than the AFK channel."""
         places = [channel for channel in guild.voice if channel is not guild.afk]
         return places[self.rank(len(places))]

@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING
 
 from discord_simulator.behaviours.membership import newcomer
 from discord_simulator.operations import invites
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 
 if TYPE_CHECKING:
-    from discord_simulator.behaviours.context import Scene
+    from discord_simulator.behaviours.context import Context
     from discord_simulator.guild import Guild
-    from discord_simulator.invitation import Invite
+    from discord_simulator.invite import Invite
 
 _BURST = range(3, 15)
 """People who come at about the same time, as after a link was shared."""
@@ -27,81 +27,81 @@ _BY_VANITY, _UNSEEN = 0.3, 0.1
 """Share of joins by the vanity URL, where there is one, and of those nobody can explain."""
 
 
-def arrive(scene: Scene) -> bool:
+def join(context: Context) -> bool:
     """Somebody joins; sometimes many do within seconds, most of them by the same invite."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None:
         return False
-    if scene.chance(0.05):
-        shared = _some_invite(scene, guild)
-        for _ in range(scene.rng.choice(_BURST)):
-            scene.agenda.after(scene.rng.uniform(0, 3), lambda: enter(scene, guild, shared))
-    return enter(scene, guild)
+    if context.chance(0.05):
+        shared = _some_invite(context, guild)
+        for _ in range(context.rng.choice(_BURST)):
+            context.scheduler.after(context.rng.uniform(0, 3), lambda: join_guild(context, guild, shared))
+    return join_guild(context, guild)
 
 
-def enter(scene: Scene, guild: Guild, invite: Invite | None = None) -> bool:
+def join_guild(context: Context, guild: Guild, invite: Invite | None = None) -> bool:
     """Somebody joins by this invite if it still works, or in another way."""
-    user_id = newcomer(scene, guild)
+    user_id = newcomer(context, guild)
     if user_id is None:
         return False
     if invite is None or guild.invites.get(invite.code) is not invite:
-        invite = _some_invite(scene, guild)
-    dice = scene.rng.random()
+        invite = _some_invite(context, guild)
+    dice = context.rng.random()
     if guild.vanity and dice < _BY_VANITY:
-        invites.join_by_vanity(scene.world, guild, user_id)
+        invites.join_by_vanity(context.world, guild, user_id)
     elif invite is None or dice > 1 - _UNSEEN:
-        invites.join_unseen(scene.world, guild, user_id)
+        invites.join_untraced(context.world, guild, user_id)
     else:
-        invites.join(scene.world, guild, user_id, invite, gone_first=scene.chance(0.5))
+        invites.join(context.world, guild, user_id, invite, delete_first=context.chance(0.5))
     return True
 
 
-def _some_invite(scene: Scene, guild: Guild) -> Invite | None:
+def _some_invite(context: Context, guild: Guild) -> Invite | None:
     there = list(guild.invites.values())
-    return there[-1 - scene.rank(len(there))] if there else None
+    return there[-1 - context.rank(len(there))] if there else None
 
 
-def open_door(scene: Scene) -> bool:
+def create_invite(context: Context) -> bool:
     """Somebody makes an invite; some hold for a few uses, or for a while."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None or len(guild.invites) >= _MOST:
         return False
-    maker = By(scene.member(guild), delay=scene.echo_delay())
-    channel = guild.text[scene.rank(len(guild.text))]
+    maker = Actor(context.member(guild), delay=context.audit_delay())
+    channel = guild.text[context.rank(len(guild.text))]
     invites.create(
-        scene.world,
+        context.world,
         guild,
         channel,
         maker,
-        max_uses=scene.rng.choice(_USES),
-        max_age=round(scene.rng.choice((0, *scene.invite_ages))),
-        temporary=scene.chance(0.05),
+        max_uses=context.rng.choice(_USES),
+        max_age=round(context.rng.choice((0, *context.invite_ages))),
+        temporary=context.chance(0.05),
     )
     return True
 
 
-def call_friend(scene: Scene) -> bool:
+def create_personal_invite(context: Context) -> bool:
     """Somebody makes an invite for one person, who soon comes."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None or len(guild.invites) >= _MOST:
         return False
-    maker = By(scene.member(guild), delay=scene.echo_delay())
-    invite = invites.create(scene.world, guild, guild.text[0], maker, max_uses=1, max_age=3600)
+    maker = Actor(context.member(guild), delay=context.audit_delay())
+    invite = invites.create(context.world, guild, guild.text[0], maker, max_uses=1, max_age=3600)
 
     def come() -> None:
-        user_id = newcomer(scene, guild)
+        user_id = newcomer(context, guild)
         if user_id is not None and guild.invites.get(invite.code) is invite:
-            invites.join(scene.world, guild, user_id, invite, gone_first=scene.chance(0.5))
+            invites.join(context.world, guild, user_id, invite, delete_first=context.chance(0.5))
 
-    scene.agenda.after(scene.rng.uniform(0.2, 6), come)
+    context.scheduler.after(context.rng.uniform(0.2, 6), come)
     return True
 
 
-def close_door(scene: Scene) -> bool:
+def delete_invite(context: Context) -> bool:
     """A moderator takes an invite back."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None or len(guild.invites) <= _FEWEST:
         return False
-    invite = scene.rng.choice(list(guild.invites.values()))
-    invites.delete(scene.world, guild, invite, By(scene.moderator(guild), delay=scene.echo_delay()))
+    invite = context.rng.choice(list(guild.invites.values()))
+    invites.delete(context.world, guild, invite, Actor(context.moderator(guild), delay=context.audit_delay()))
     return True

@@ -9,67 +9,67 @@ from discord_simulator.guild import Emoji
 from discord_simulator.operations import reactions
 
 if TYPE_CHECKING:
-    from discord_simulator.behaviours.context import Scene
+    from discord_simulator.behaviours.context import Context
     from discord_simulator.guild import Guild, Message
 
 _KINDS = 20
 """Different emoji Discord allows on one message."""
 
 
-def react(scene: Scene) -> bool:
+def add_reaction(context: Context) -> bool:
     """Somebody reacts, more often with what is already there."""
-    guild = scene.guild()
-    message = scene.message(guild) if guild else None
+    guild = context.guild()
+    message = context.message(guild) if guild else None
     if guild is None or message is None:
         return False
-    user_id = scene.member(guild)
-    if message.reactions and scene.chance(0.6):
-        emoji = _known(guild, scene.rng.choice(list(message.reactions)))
+    user_id = context.member(guild)
+    if message.reactions and context.chance(0.6):
+        emoji = _known(guild, context.rng.choice(list(message.reactions)))
     else:
-        emoji = scene.emoji(guild)
+        emoji = context.emoji(guild)
     if user_id in message.reactions.get(emoji.key, ()) or len(message.reactions) >= _KINDS:
         return False
-    reactions.add(scene.world, guild, message, user_id, emoji, burst=scene.chance(0.03))
+    reactions.add(context.world, guild, message, user_id, emoji, burst=context.chance(0.03))
     return True
 
 
-def unreact(scene: Scene) -> bool:
+def remove_reaction(context: Context) -> bool:
     """Somebody takes a reaction back."""
-    found = _reacted(scene)
+    found = _reacted(context)
     if found is None:
         return False
     guild, message = found
-    key = scene.rng.choice(list(message.reactions))
-    user_id = scene.rng.choice(message.reactions[key])
-    if not guild.has(user_id):
+    key = context.rng.choice(list(message.reactions))
+    user_id = context.rng.choice(message.reactions[key])
+    if not guild.has_member(user_id):
         return False
-    reactions.remove(scene.world, guild, message, user_id, _known(guild, key))
+    reactions.remove(context.world, guild, message, user_id, _known(guild, key))
     return True
 
 
-def clear(scene: Scene) -> bool:
+def clear_reactions(context: Context) -> bool:
     """A moderator removes all reactions of a message."""
-    found = _reacted(scene)
+    found = _reacted(context)
     if found is None:
         return False
-    reactions.clear(scene.world, *found)
+    reactions.clear(context.world, *found)
     return True
 
 
-def clear_emoji(scene: Scene) -> bool:
+def clear_emoji(context: Context) -> bool:
     """A moderator removes one emoji from a message."""
-    found = _reacted(scene)
+    found = _reacted(context)
     if found is None:
         return False
     guild, message = found
-    key = scene.rng.choice(list(message.reactions))
-    reactions.clear_emoji(scene.world, guild, message, _known(guild, key))
+    key = context.rng.choice(list(message.reactions))
+    reactions.clear_emoji(context.world, guild, message, _known(guild, key))
     return True
 
 
-def _reacted(scene: Scene) -> tuple[Guild, Message] | None:
-    guild = scene.guild()
-    message = scene.message(guild) if guild else None
+def _reacted(context: Context) -> tuple[Guild, Message] | None:
+    guild = context.guild()
+    message = context.message(guild) if guild else None
     if guild is None or message is None or not message.reactions:
         return None
     return guild, message

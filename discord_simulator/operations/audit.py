@@ -27,7 +27,7 @@ _NEEDS = frozenset({VIEW_AUDIT_LOG})
 
 
 @dataclass(frozen=True, slots=True)
-class By:
+class Actor:
     """Who does something to somebody else, and why.
 
     ``delay`` is when the audit entry is told of: simulated seconds after the event, just before it if
@@ -40,7 +40,17 @@ class By:
     entry: AuditEntry | None = None
 
 
-def enter(
+def change(key: str, old: object, new: object) -> Data:
+    """A change in an audit entry; a value that was absent or was removed is left out, not null."""
+    found: Data = {"key": key}
+    if old is not None:
+        found["old_value"] = old
+    if new is not None:
+        found["new_value"] = new
+    return found
+
+
+def add_entry(
     world: World,
     guild: Guild,
     action: AuditAction,
@@ -67,18 +77,18 @@ def enter(
     return entry
 
 
-def open_entry(
+def entry_for(
     world: World,
     guild: Guild,
     action: AuditAction,
-    by: By,
+    by: Actor,
     target_id: int,
     *,
     options: dict[str, str] | None = None,
     changes: tuple[Data, ...] = (),
 ) -> AuditEntry:
     """The entry of a deed: a new one, unless it was foretold."""
-    return by.entry or enter(
+    return by.entry or add_entry(
         world,
         guild,
         action,
@@ -90,34 +100,36 @@ def open_entry(
     )
 
 
-def foretell(
+def publish_early(
     world: World,
     guild: Guild,
     action: AuditAction,
-    by: By,
+    by: Actor,
     target_id: int,
     *,
     changes: tuple[Data, ...] = (),
-) -> By:
+) -> Actor:
     """Tell of the entry now; the deed follows, done by who is returned here."""
-    entry = open_entry(world, guild, action, by, target_id, changes=changes)
-    tell(world, guild, entry, 0)
+    entry = entry_for(world, guild, action, by, target_id, changes=changes)
+    publish_entry(world, guild, entry, 0)
     return replace(by, entry=entry)
 
 
-def tell_before(world: World, guild: Guild, entry: AuditEntry, line: int, by: By) -> None:
+def publish_before(world: World, guild: Guild, entry: AuditEntry, line: int, by: Actor) -> None:
     """Tell of an entry if it is to be told before its deed."""
     if by.entry is None and by.delay is not None and by.delay < 0:
-        tell(world, guild, entry, line)
+        publish_entry(world, guild, entry, line)
 
 
-def tell_after(world: World, guild: Guild, entry: AuditEntry, line: int, by: By) -> None:
+def publish_after(world: World, guild: Guild, entry: AuditEntry, line: int, by: Actor) -> None:
     """Tell of an entry if it is to be told after its deed, or never."""
     if by.entry is None and (by.delay is None or by.delay >= 0):
-        tell(world, guild, entry, line, by.delay)
+        publish_entry(world, guild, entry, line, by.delay)
 
 
-def tell(world: World, guild: Guild, entry: AuditEntry, line: int, delay: float | None = 0.0) -> None:
+def publish_entry(
+    world: World, guild: Guild, entry: AuditEntry, line: int, delay: float | None = 0.0
+) -> None:
     """Tell of an entry now, ``delay`` simulated seconds later, or for None never.
 
     The entry has a ledger line of its own, because a bot may see the deed and miss its entry, or the reverse;
@@ -136,7 +148,7 @@ def tell(world: World, guild: Guild, entry: AuditEntry, line: int, delay: float 
             visible=delay is not None and VIEW_AUDIT_LOG in guild.permissions,
         )
         if delay is not None:
-            world.tell(
+            world.publish(
                 "GUILD_AUDIT_LOG_ENTRY_CREATE",
                 guild,
                 {**audit_object(entry), "guild_id": str(guild.id)},
@@ -146,7 +158,7 @@ def tell(world: World, guild: Guild, entry: AuditEntry, line: int, delay: float 
             )
 
     if delay is not None and delay > 0:
-        world.agenda.after(delay, publish, echo_of=guild.id)
+        world.scheduler.after(delay, publish, before_outage_of=guild.id)
     else:
         publish()
 
@@ -154,7 +166,7 @@ def tell(world: World, guild: Guild, entry: AuditEntry, line: int, delay: float 
 def count_into(
     world: World,
     guild: Guild,
-    by: By,
+    by: Actor,
     action: AuditAction,
     *,
     target_id: int = 0,
@@ -175,7 +187,7 @@ def count_into(
             ):
                 entry.count += number
                 return entry, False
-    entry = enter(world, guild, action, user_id=by.moderator_id, target_id=target_id, reason=by.reason)
+    entry = add_entry(world, guild, action, user_id=by.moderator_id, target_id=target_id, reason=by.reason)
     entry.count = number
     entry.channel_id = channel_id if action in _GROUPED else 0
     return entry, True

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from discord_simulator.operations import audit, messages, moderation
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import MANAGE_GUILD, AuditAction, Author, Intent, MessageKind
 
 if TYPE_CHECKING:
@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 _NEEDS = frozenset({MANAGE_GUILD})
 
 
-class Measure(enum.IntEnum):
+class RuleAction(enum.IntEnum):
     """What AutoMod can do. Discord docs, Auto Moderation › Action Types."""
 
     BLOCK = 1
@@ -32,35 +32,35 @@ class Measure(enum.IntEnum):
 
 
 _NAMES = {
-    Measure.BLOCK: ("automod_block", AuditAction.AUTOMOD_BLOCK),
-    Measure.FLAG: ("automod_flag", AuditAction.AUTOMOD_FLAG),
-    Measure.TIMEOUT: ("automod_timeout", AuditAction.AUTOMOD_TIMEOUT),
+    RuleAction.BLOCK: ("automod_block", AuditAction.AUTOMOD_BLOCK),
+    RuleAction.FLAG: ("automod_flag", AuditAction.AUTOMOD_FLAG),
+    RuleAction.TIMEOUT: ("automod_timeout", AuditAction.AUTOMOD_TIMEOUT),
 }
 
 
 @dataclass(frozen=True, slots=True)
-class Rule:
+class AutoModRule:
     """An AutoMod rule; ``trigger`` is Discord's number for what it reacts to."""
 
     id: int
     name: str
     trigger: int
-    measures: tuple[Measure, ...]
+    measures: tuple[RuleAction, ...]
     timeout_seconds: int = 60
 
 
-def stop(
+def apply_rule(
     world: World,
     guild: Guild,
     channel: Channel,
     user_id: int,
-    rule: Rule,
+    rule: AutoModRule,
     *,
     delay: float | None = 0.0,
 ) -> None:
     """Somebody tries to write what a rule forbids; the rule's measures are taken, one after another."""
     for measure in rule.measures:
-        _execute(world, guild, channel, user_id, rule, measure, By(user_id, delay=delay))
+        _execute(world, guild, channel, user_id, rule, measure, Actor(user_id, delay=delay))
 
 
 def _execute(
@@ -68,9 +68,9 @@ def _execute(
     guild: Guild,
     channel: Channel,
     user_id: int,
-    rule: Rule,
-    measure: Measure,
-    by: By,
+    rule: AutoModRule,
+    measure: RuleAction,
+    by: Actor,
 ) -> None:
     name, action = _NAMES[measure]
     options = {
@@ -78,7 +78,7 @@ def _execute(
         "auto_moderation_rule_trigger_type": str(rule.trigger),
         "channel_id": str(channel.id),
     }
-    entry = audit.open_entry(world, guild, action, by, user_id, options=options)
+    entry = audit.entry_for(world, guild, action, by, user_id, options=options)
     until = world.now() + rule.timeout_seconds * 1000
     line = world.record(
         "MEMBER_ACTION",
@@ -92,14 +92,14 @@ def _execute(
         rule=rule.name,
         channel_id=str(channel.id),
         visible=MANAGE_GUILD in guild.permissions,
-        **({"until": until} if measure is Measure.TIMEOUT else {}),
+        **({"until": until} if measure is RuleAction.TIMEOUT else {}),
     )
-    audit.tell_before(world, guild, entry, line, by)
+    audit.publish_before(world, guild, entry, line, by)
     data = _execution(guild, channel, user_id, rule, measure)
-    if measure is Measure.FLAG:
+    if measure is RuleAction.FLAG:
         data["alert_system_message_id"] = str(_alert(world, guild, user_id))
         data["action"] = {"type": int(measure), "metadata": {"channel_id": str(guild.system_channel.id)}}
-    world.tell(
+    world.publish(
         "AUTO_MODERATION_ACTION_EXECUTION",
         guild,
         data,
@@ -107,13 +107,13 @@ def _execute(
         line,
         permissions=_NEEDS,
     )
-    if measure is Measure.TIMEOUT:
+    if measure is RuleAction.TIMEOUT:
         _time_out(world, guild, user_id, until, entry)
-    audit.tell_after(world, guild, entry, line, by)
+    audit.publish_after(world, guild, entry, line, by)
 
 
-def _execution(guild: Guild, channel: Channel, user_id: int, rule: Rule, measure: Measure) -> Data:
-    metadata = {"duration_seconds": rule.timeout_seconds} if measure is Measure.TIMEOUT else {}
+def _execution(guild: Guild, channel: Channel, user_id: int, rule: AutoModRule, measure: RuleAction) -> Data:
+    metadata = {"duration_seconds": rule.timeout_seconds} if measure is RuleAction.TIMEOUT else {}
     return {
         "guild_id": str(guild.id),
         "action": {"type": int(measure), "metadata": metadata},
@@ -133,6 +133,6 @@ def _alert(world: World, guild: Guild, user_id: int) -> int:
 
 
 def _time_out(world: World, guild: Guild, user_id: int, until: int, entry: AuditEntry) -> None:
-    moderation.silence(world, guild, user_id, until, entry)
+    moderation.set_timeout(world, guild, user_id, until, entry)
     data = {**world.render.whole_member(guild, user_id), "guild_id": str(guild.id)}
-    world.tell("GUILD_MEMBER_UPDATE", guild, data, Intent.GUILD_MEMBERS)
+    world.publish("GUILD_MEMBER_UPDATE", guild, data, Intent.GUILD_MEMBERS)

@@ -1,4 +1,4 @@
-"""Guilds change, appear, disappear and fail."""
+"""Guilds change, add, disappear and fail."""
 
 from __future__ import annotations
 
@@ -14,45 +14,34 @@ if TYPE_CHECKING:
     from discord_simulator.world import World
 
 
-def facts(guild: Guild) -> dict[str, object]:
-    """What the ledger says about a guild when it comes into sight."""
-    return {
-        "name": guild.name,
-        "member_count": guild.member_count,
-        "owner_id": str(guild.owner_id),
-        "afk_channel_id": str(guild.afk.id) if guild.afk else None,
-        "bots": [str(user_id) for user_id in guild.bots],
-    }
-
-
-def appear(world: World) -> Guild:
+def add(world: World) -> Guild:
     """The bot is added to one more guild."""
     guild = world.add_guild()
     now = world.now()
     guild.joined_at = now
-    line = world.record("GUILD_CREATE", guild, now, **facts(guild))
+    line = world.record("GUILD_CREATE", guild, now, **guild.ledger_fields())
     _tell_whole(world, guild, line)
     return guild
 
 
-def disappear(world: World, guild: Guild) -> None:
+def remove(world: World, guild: Guild) -> None:
     """The bot is removed from a guild; what goes on there can be seen no more."""
-    world.agenda.settle(guild.id)
+    world.scheduler.flush(guild.id)
     now = world.now()
     for user_id in tuple(guild.states):
         voice.end_session(world, guild, user_id, now, "out of sight")
     line = world.record("GUILD_DELETE", guild, now, name=guild.name, member_count=guild.member_count)
-    world.tell("GUILD_DELETE", guild, {"id": str(guild.id)}, Intent.GUILDS, line)
-    world.drop_guild(guild)
+    world.publish("GUILD_DELETE", guild, {"id": str(guild.id)}, Intent.GUILDS, line)
+    world.remove_guild(guild)
 
 
 def begin_outage(world: World, guild: Guild) -> None:
     """The guild becomes unavailable: nothing happens there, and whoever is in voice stays there."""
     if guild.unavailable:
         return
-    world.agenda.settle(guild.id)
+    world.scheduler.flush(guild.id)
     line = world.record("OUTAGE", guild, world.now(), unavailable=True)
-    world.tell("GUILD_DELETE", guild, {"id": str(guild.id), "unavailable": True}, Intent.GUILDS, line)
+    world.publish("GUILD_DELETE", guild, {"id": str(guild.id), "unavailable": True}, Intent.GUILDS, line)
     guild.unavailable = True
     world.revision += 1
 
@@ -68,8 +57,8 @@ def end_outage(world: World, guild: Guild) -> None:
 
 
 def _tell_whole(world: World, guild: Guild, line: int) -> None:
-    data = world.render.guild_create(guild, everybody=False, voice=True)
-    world.tell("GUILD_CREATE", guild, data, Intent.GUILDS, line)
+    data = world.render.guild_create(guild, all_members=False, voice=True)
+    world.publish("GUILD_CREATE", guild, data, Intent.GUILDS, line)
 
 
 def rename(world: World, guild: Guild, name: str, actor_id: int) -> None:
@@ -84,7 +73,7 @@ def change_icon(world: World, guild: Guild, icon: str | None, actor_id: int) -> 
     _changed(world, guild, actor_id, {"icon": {"old": old, "new": icon}}, "icon_hash")
 
 
-def hand_over(world: World, guild: Guild, owner_id: int) -> None:
+def transfer_ownership(world: World, guild: Guild, owner_id: int) -> None:
     """The owner makes somebody else the owner."""
     old, guild.owner_id = guild.owner_id, owner_id
     if owner_id not in guild.moderators:
@@ -104,16 +93,16 @@ def boost(world: World, guild: Guild, user_id: int) -> None:
     if tier != guild.tier:
         changes["premium_tier"] = {"old": tier, "new": guild.tier}
     line = world.record("GUILD_UPDATE", guild, world.now(), changes=changes)
-    world.tell(
+    world.publish(
         "GUILD_MEMBER_UPDATE",
         guild,
         {**world.render.whole_member(guild, user_id), "guild_id": str(guild.id)},
         Intent.GUILD_MEMBERS,
     )
-    world.tell("GUILD_UPDATE", guild, world.render.guild(guild), Intent.GUILDS, line)
+    world.publish("GUILD_UPDATE", guild, world.render.guild(guild), Intent.GUILDS, line)
 
 
-def permit(world: World, guild: Guild, permission: str, *, granted: bool) -> None:
+def set_permission(world: World, guild: Guild, permission: str, *, granted: bool) -> None:
     """The owner gives the bot a permission, or takes it away; its role shows that."""
     if granted == (permission in guild.permissions):
         return
@@ -125,7 +114,9 @@ def permit(world: World, guild: Guild, permission: str, *, granted: bool) -> Non
     world.record("PERMISSION", guild, world.now(), name=permission, granted=granted)
     role = next((role for role in guild.roles if role.bot_id == guild.bots[0]), None)
     if role is not None and old != bot_permissions(guild):
-        structure.permit(world, guild, role, (old, bot_permissions(guild)), audit.By(guild.owner_id))
+        structure.set_role_permissions(
+            world, guild, role, (old, bot_permissions(guild)), audit.Actor(guild.owner_id)
+        )
 
 
 def _changed(
@@ -137,7 +128,7 @@ def _changed(
         change["old_value"] = values["old"]
     if values["new"] is not None:
         change["new_value"] = values["new"]
-    entry = audit.enter(
+    entry = audit.add_entry(
         world, guild, AuditAction.GUILD_UPDATE, user_id=actor_id, target_id=guild.id, changes=(change,)
     )
     line = world.record(
@@ -148,5 +139,5 @@ def _changed(
         moderator_id=str(actor_id),
         audit_entry_id=str(entry.id),
     )
-    world.tell("GUILD_UPDATE", guild, world.render.guild(guild), Intent.GUILDS, line)
-    audit.tell(world, guild, entry, line)
+    world.publish("GUILD_UPDATE", guild, world.render.guild(guild), Intent.GUILDS, line)
+    audit.publish_entry(world, guild, entry, line)

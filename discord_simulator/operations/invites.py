@@ -10,18 +10,17 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Literal, TypeAlias
 
-from discord_simulator.invitation import Invite, make_code
+from discord_simulator.invite import Invite, make_code
 from discord_simulator.operations import audit, members
-from discord_simulator.operations.moderation import change
 from discord_simulator.vocabulary import MANAGE_CHANNELS, MANAGE_GUILD, AuditAction, Intent
 
 if TYPE_CHECKING:
     from discord_simulator.guild import Channel, Guild
     from discord_simulator.objects import Data
-    from discord_simulator.operations.audit import By
+    from discord_simulator.operations.audit import Actor
     from discord_simulator.world import World
 
-Method: TypeAlias = Literal["invite", "vanity", "unknown"]
+JoinMethod: TypeAlias = Literal["invite", "vanity", "unknown"]
 
 _NEEDS = frozenset({MANAGE_CHANNELS})
 _AGAIN_MS = 1000
@@ -32,7 +31,7 @@ def create(
     world: World,
     guild: Guild,
     channel: Channel,
-    by: By,
+    by: Actor,
     *,
     max_uses: int = 0,
     max_age: int = 0,
@@ -46,7 +45,7 @@ def create(
     guild.invites[invite.code] = invite
     if invite.expires_at is not None:
         _expire_at(world, guild, invite, invite.expires_at)
-    entry = audit.open_entry(
+    entry = audit.entry_for(
         world, guild, AuditAction.INVITE_CREATE, by, 0, changes=_changes(invite, is_new=True)
     )
     line = world.record(
@@ -62,7 +61,7 @@ def create(
         audit_entry_id=str(entry.id),
         visible=MANAGE_CHANNELS in guild.permissions,
     )
-    audit.tell_before(world, guild, entry, line, by)
+    audit.publish_before(world, guild, entry, line, by)
     data: Data = {
         **invite.terms(),
         "channel_id": str(invite.channel_id),
@@ -70,32 +69,35 @@ def create(
         "inviter": world.render.user(invite.inviter_id),
         "type": 0,
     }
-    world.tell("INVITE_CREATE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
-    audit.tell_after(world, guild, entry, line, by)
+    world.publish("INVITE_CREATE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
+    audit.publish_after(world, guild, entry, line, by)
     return invite
 
 
-def delete(world: World, guild: Guild, invite: Invite, by: By) -> None:
+def delete(world: World, guild: Guild, invite: Invite, by: Actor) -> None:
     """Somebody takes an invite back."""
-    entry = audit.open_entry(
+    entry = audit.entry_for(
         world, guild, AuditAction.INVITE_DELETE, by, 0, changes=_changes(invite, is_new=False)
     )
     line = _record_end(
         world, guild, invite, "deleted", moderator_id=str(by.moderator_id), audit_entry_id=str(entry.id)
     )
-    audit.tell_before(world, guild, entry, line, by)
+    audit.publish_before(world, guild, entry, line, by)
     _tell_end(world, guild, invite, line)
-    audit.tell_after(world, guild, entry, line, by)
+    audit.publish_after(world, guild, entry, line, by)
 
 
-def join(world: World, guild: Guild, user_id: int, invite: Invite, *, gone_first: bool = False) -> None:
-    """Somebody joins by an invite; ``gone_first`` if Discord says it is used up before it says who joined."""
+def join(world: World, guild: Guild, user_id: int, invite: Invite, *, delete_first: bool = False) -> None:
+    """A user joins by an invite.
+
+    ``delete_first``: if the invite is used up by this, INVITE_DELETE is published before the join.
+    """
     invite.uses += 1
-    if invite.used_up and gone_first:
+    if invite.used_up and delete_first:
         _end(world, guild, invite)
     members.join(world, guild, user_id)
     _record_use(world, guild, user_id, "invite", invite.code, invite.inviter_id)
-    if invite.used_up and not gone_first:
+    if invite.used_up and not delete_first:
         _end(world, guild, invite)
 
 
@@ -113,14 +115,14 @@ def join_by_vanity(world: World, guild: Guild, user_id: int) -> None:
     _record_use(world, guild, user_id, "vanity", guild.vanity.code)
 
 
-def join_unseen(world: World, guild: Guild, user_id: int) -> None:
+def join_untraced(world: World, guild: Guild, user_id: int) -> None:
     """Somebody joins in a way that no count shows, as from Discord's list of public guilds."""
     members.join(world, guild, user_id)
     _record_use(world, guild, user_id, "unknown")
 
 
 def _record_use(
-    world: World, guild: Guild, user_id: int, method: Method, code: str | None = None, inviter_id: int = 0
+    world: World, guild: Guild, user_id: int, method: JoinMethod, code: str | None = None, inviter_id: int = 0
 ) -> None:
     world.record(
         "INVITE_USE",
@@ -153,12 +155,12 @@ def _record_end(world: World, guild: Guild, invite: Invite, cause: str, **fields
 
 def _tell_end(world: World, guild: Guild, invite: Invite, line: int) -> None:
     data: Data = {"channel_id": str(invite.channel_id), "guild_id": str(guild.id), "code": invite.code}
-    world.tell("INVITE_DELETE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
+    world.publish("INVITE_DELETE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
 
 
 def _expire_at(world: World, guild: Guild, invite: Invite, moment: int) -> None:
     def expire() -> None:
-        if guild.gone or guild.invites.get(invite.code) is not invite:
+        if guild.removed or guild.invites.get(invite.code) is not invite:
             return
         if guild.unavailable:
             _expire_at(world, guild, invite, world.now() + _AGAIN_MS)
@@ -180,5 +182,6 @@ def _changes(invite: Invite, *, is_new: bool) -> tuple[Data, ...]:
         "uses": invite.uses,
     }
     return tuple(
-        change(key, None if is_new else value, value if is_new else None) for key, value in values.items()
+        audit.change(key, None if is_new else value, value if is_new else None)
+        for key, value in values.items()
     )

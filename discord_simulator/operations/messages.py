@@ -16,10 +16,14 @@ if TYPE_CHECKING:
 _INTENT = Intent.GUILD_MESSAGES
 
 
-def place(message: Message) -> dict[str, object]:
+def location(message: Message) -> dict[str, object]:
     """Where a message is, for the ledger: its channel, and the channel it is booked on."""
     channel = message.channel
-    return {"channel_id": str(channel.id), "parent_id": str(channel.booked_on), "message_id": str(message.id)}
+    return {
+        "channel_id": str(channel.id),
+        "parent_id": str(channel.activity_channel_id),
+        "message_id": str(message.id),
+    }
 
 
 def post(
@@ -73,9 +77,9 @@ def _publish(world: World, guild: Guild, message: Message) -> None:
         message.sent_at,
         user_id=str(message.author_id),
         author=message.author,
-        **place(message),
+        **location(message),
     )
-    world.tell("MESSAGE_CREATE", guild, world.render.message(guild, message), _INTENT, line)
+    world.publish("MESSAGE_CREATE", guild, world.render.message(guild, message), _INTENT, line)
     message.channel.recent.append(message)
     message.channel.sent += 1
 
@@ -85,8 +89,8 @@ def edit(world: World, guild: Guild, message: Message) -> None:
     # Two edits in the same millisecond would carry the same mark, which nobody could tell apart.
     now = max(world.now(), message.edited_at + 1)
     message.edited_at = now
-    line = world.record("MESSAGE_UPDATE", guild, now, user_id=str(message.author_id), **place(message))
-    world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT, line)
+    line = world.record("MESSAGE_UPDATE", guild, now, user_id=str(message.author_id), **location(message))
+    world.publish("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT, line)
 
 
 def resolve_embed(world: World, guild: Guild, message: Message) -> None:
@@ -95,17 +99,17 @@ def resolve_embed(world: World, guild: Guild, message: Message) -> None:
         return
     message.embed = True
     line = world.record(
-        "EMBED_RESOLVED", guild, world.now(), user_id=str(message.author_id), **place(message)
+        "EMBED_RESOLVED", guild, world.now(), user_id=str(message.author_id), **location(message)
     )
-    world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT, line)
+    world.publish("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT, line)
 
 
 def pin(world: World, guild: Guild, message: Message, moderator_id: int) -> None:
     """A moderator pins a message: an update that is no edit, and a system message that says so."""
     message.pinned = True
     now = world.now()
-    world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT)
-    world.tell(
+    world.publish("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT)
+    world.publish(
         "CHANNEL_PINS_UPDATE",
         guild,
         {
@@ -115,7 +119,7 @@ def pin(world: World, guild: Guild, message: Message, moderator_id: int) -> None
         },
         Intent.GUILDS,
     )
-    entry = audit.enter(
+    entry = audit.add_entry(
         world,
         guild,
         AuditAction.MESSAGE_PIN,
@@ -123,17 +127,17 @@ def pin(world: World, guild: Guild, message: Message, moderator_id: int) -> None
         target_id=message.author_id,
         options={"channel_id": str(message.channel.id), "message_id": str(message.id)},
     )
-    line = world.record("MESSAGE_PIN", guild, now, moderator_id=str(moderator_id), **place(message))
-    audit.tell(world, guild, entry, line)
+    line = world.record("MESSAGE_PIN", guild, now, moderator_id=str(moderator_id), **location(message))
+    audit.publish_entry(world, guild, entry, line)
     post(
         world, guild, message.channel, moderator_id, Author.SYSTEM, kind=MessageKind.PIN, reply_to=message.id
     )
 
 
-def delete(world: World, guild: Guild, message: Message, by: audit.By | None = None) -> None:
+def delete(world: World, guild: Guild, message: Message, by: audit.Actor | None = None) -> None:
     """The author or a bot deletes a message, or a moderator does; only the latter is in the audit log."""
     message.channel.recent.remove(message)
-    fields = {**place(message), "user_id": str(message.author_id)}
+    fields = {**location(message), "user_id": str(message.author_id)}
     entry, is_new = None, False
     if by is not None:
         entry, is_new = audit.count_into(
@@ -146,7 +150,7 @@ def delete(world: World, guild: Guild, message: Message, by: audit.By | None = N
         )
         fields |= {"moderator_id": str(by.moderator_id), "audit_entry_id": str(entry.id)}
     line = world.record("MESSAGE_DELETE", guild, world.now(), **fields)
-    world.tell(
+    world.publish(
         "MESSAGE_DELETE",
         guild,
         {"id": str(message.id), "channel_id": str(message.channel.id), "guild_id": str(guild.id)},
@@ -154,11 +158,11 @@ def delete(world: World, guild: Guild, message: Message, by: audit.By | None = N
         line,
     )
     if by is not None and entry is not None and is_new:
-        audit.tell(world, guild, entry, line, by.delay)
+        audit.publish_entry(world, guild, entry, line, by.delay)
 
 
 def delete_bulk(
-    world: World, guild: Guild, channel: Channel, messages: Sequence[Message], by: audit.By
+    world: World, guild: Guild, channel: Channel, messages: Sequence[Message], by: audit.Actor
 ) -> None:
     """A bot deletes many messages at once; people cannot."""
     for message in messages:
@@ -176,12 +180,12 @@ def delete_bulk(
         guild,
         world.now(),
         channel_id=str(channel.id),
-        parent_id=str(channel.booked_on),
+        parent_id=str(channel.activity_channel_id),
         count=len(messages),
         moderator_id=str(by.moderator_id),
         audit_entry_id=str(entry.id),
     )
-    world.tell(
+    world.publish(
         "MESSAGE_DELETE_BULK",
         guild,
         {
@@ -192,4 +196,4 @@ def delete_bulk(
         _INTENT,
         line,
     )
-    audit.tell(world, guild, entry, line, by.delay)
+    audit.publish_entry(world, guild, entry, line, by.delay)

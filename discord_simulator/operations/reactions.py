@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from discord_simulator.objects import Data, partial_emoji, reaction_colours
-from discord_simulator.operations.messages import place
+from discord_simulator.operations.messages import location
 from discord_simulator.vocabulary import Author, Intent
 
 if TYPE_CHECKING:
@@ -33,11 +33,11 @@ def add(
     }
     if burst:
         data["burst_colors"] = reaction_colours()
-    fields = {"emoji": emoji.key, "user_id": str(user_id), "super": burst, **place(message)}
+    fields = {"emoji": emoji.key, "user_id": str(user_id), "super": burst, **location(message)}
     if message.author is not Author.WEBHOOK:
         data["message_author_id"] = fields["message_author_id"] = str(message.author_id)
     line = world.record("MESSAGE_REACTION_ADD", guild, world.now(), **fields)
-    world.tell("MESSAGE_REACTION_ADD", guild, data, _INTENT, line)
+    world.publish("MESSAGE_REACTION_ADD", guild, data, _INTENT, line)
 
 
 def remove(world: World, guild: Guild, message: Message, user_id: int, emoji: Emoji) -> None:
@@ -52,9 +52,9 @@ def remove(world: World, guild: Guild, message: Message, user_id: int, emoji: Em
         world.now(),
         emoji=emoji.key,
         user_id=str(user_id),
-        **place(message),
+        **location(message),
     )
-    world.tell(
+    world.publish(
         "MESSAGE_REACTION_REMOVE",
         guild,
         _where(guild, message)
@@ -68,17 +68,17 @@ def clear(world: World, guild: Guild, message: Message) -> None:
     """A moderator removes every reaction of a message."""
     count = sum(len(givers) for givers in message.reactions.values())
     message.reactions.clear()
-    line = world.record("MESSAGE_REACTION_REMOVE_ALL", guild, world.now(), count=count, **place(message))
-    world.tell("MESSAGE_REACTION_REMOVE_ALL", guild, _where(guild, message), _INTENT, line)
+    line = world.record("MESSAGE_REACTION_REMOVE_ALL", guild, world.now(), count=count, **location(message))
+    world.publish("MESSAGE_REACTION_REMOVE_ALL", guild, _where(guild, message), _INTENT, line)
 
 
 def clear_emoji(world: World, guild: Guild, message: Message, emoji: Emoji) -> None:
     """A moderator removes every reaction with one emoji."""
     count = len(message.reactions.pop(emoji.key))
     line = world.record(
-        "MESSAGE_REACTION_REMOVE_EMOJI", guild, world.now(), emoji=emoji.key, count=count, **place(message)
+        "MESSAGE_REACTION_REMOVE_EMOJI", guild, world.now(), emoji=emoji.key, count=count, **location(message)
     )
-    world.tell(
+    world.publish(
         "MESSAGE_REACTION_REMOVE_EMOJI",
         guild,
         _where(guild, message) | {"emoji": partial_emoji(emoji)},

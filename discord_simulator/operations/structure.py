@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, TypeAlias
 from discord_simulator.guild import Channel, Emoji, Role, Sticker
 from discord_simulator.objects import channel_object, emoji_object, role_object, sticker_object
 from discord_simulator.operations import audit
-from discord_simulator.operations.moderation import change
 from discord_simulator.vocabulary import AuditAction, ChannelKind, Intent
 
 if TYPE_CHECKING:
@@ -21,15 +20,15 @@ if TYPE_CHECKING:
 
     from discord_simulator.guild import Guild
     from discord_simulator.objects import Data
-    from discord_simulator.operations.audit import By
+    from discord_simulator.operations.audit import Actor
     from discord_simulator.world import World
 
-Part: TypeAlias = Role | Channel | Emoji | Sticker
+GuildObject: TypeAlias = Role | Channel | Emoji | Sticker
 
 _KINDS = {Role: "ROLE", Channel: "CHANNEL", Emoji: "EMOJI", Sticker: "STICKER"}
 
 
-def make_role(world: World, guild: Guild, name: str, by: By) -> Role:
+def create_role(world: World, guild: Guild, name: str, by: Actor) -> Role:
     """Somebody makes a role."""
     role = Role(world.ids.make(world.now()), name, len(guild.roles))
     guild.roles.append(role)
@@ -37,20 +36,22 @@ def make_role(world: World, guild: Guild, name: str, by: By) -> Role:
     return role
 
 
-def rename_role(world: World, guild: Guild, role: Role, name: str, by: By) -> Role:
+def rename_role(world: World, guild: Guild, role: Role, name: str, by: Actor) -> Role:
     """Somebody gives a role another name."""
     renamed = guild.roles[guild.roles.index(role)] = replace(role, name=name)
     _change(world, guild, renamed, "UPDATE", role.name, by)
     return renamed
 
 
-def permit(world: World, guild: Guild, role: Role, permissions: tuple[str, str], by: By) -> None:
+def set_role_permissions(
+    world: World, guild: Guild, role: Role, permissions: tuple[str, str], by: Actor
+) -> None:
     """Somebody changes what a role allows, from one bit set to another."""
     old, new = permissions
     _record_change(world, guild, role, "UPDATE", {"permissions": (old, new)}, by)
 
 
-def delete_role(world: World, guild: Guild, role: Role, by: By) -> None:
+def delete_role(world: World, guild: Guild, role: Role, by: Actor) -> None:
     """Somebody deletes a role; those who had it lose it without a word."""
     guild.roles.remove(role)
     for user_id, roles in guild.given_roles.items():
@@ -60,28 +61,28 @@ def delete_role(world: World, guild: Guild, role: Role, by: By) -> None:
     _change(world, guild, role, "DELETE", role.name, by)
 
 
-def make_channel(world: World, guild: Guild, name: str, by: By) -> Channel:
+def create_channel(world: World, guild: Guild, name: str, by: Actor) -> Channel:
     """Somebody makes a text channel."""
     now = world.now()
     channel = Channel(world.ids.make(now), ChannelKind.TEXT, name, position=len(guild.text), created_at=now)
-    guild.made.append(channel)
+    guild.created_channels.append(channel)
     _change(world, guild, channel, "CREATE", None, by)
     return channel
 
 
-def rename_channel(world: World, guild: Guild, channel: Channel, name: str, by: By) -> None:
+def rename_channel(world: World, guild: Guild, channel: Channel, name: str, by: Actor) -> None:
     """Somebody gives a channel another name."""
     old, channel.name = channel.name, name
     _change(world, guild, channel, "UPDATE", old, by)
 
 
-def delete_channel(world: World, guild: Guild, channel: Channel, by: By) -> None:
+def delete_channel(world: World, guild: Guild, channel: Channel, by: Actor) -> None:
     """Somebody deletes a channel that was made before."""
-    guild.made.remove(channel)
+    guild.created_channels.remove(channel)
     _change(world, guild, channel, "DELETE", channel.name, by)
 
 
-def make_emoji(world: World, guild: Guild, name: str, by: By) -> Emoji:
+def create_emoji(world: World, guild: Guild, name: str, by: Actor) -> Emoji:
     """Somebody uploads an emoji."""
     emoji = Emoji(world.ids.make(world.now()), name)
     guild.emojis.append(emoji)
@@ -89,20 +90,20 @@ def make_emoji(world: World, guild: Guild, name: str, by: By) -> Emoji:
     return emoji
 
 
-def rename_emoji(world: World, guild: Guild, emoji: Emoji, name: str, by: By) -> Emoji:
+def rename_emoji(world: World, guild: Guild, emoji: Emoji, name: str, by: Actor) -> Emoji:
     """Somebody gives an emoji another name."""
     renamed = guild.emojis[guild.emojis.index(emoji)] = replace(emoji, name=name)
     _change(world, guild, renamed, "UPDATE", emoji.name, by)
     return renamed
 
 
-def delete_emoji(world: World, guild: Guild, emoji: Emoji, by: By) -> None:
+def delete_emoji(world: World, guild: Guild, emoji: Emoji, by: Actor) -> None:
     """Somebody deletes an emoji; reactions with it stay."""
     guild.emojis.remove(emoji)
     _change(world, guild, emoji, "DELETE", emoji.name, by)
 
 
-def make_sticker(world: World, guild: Guild, name: str, by: By) -> Sticker:
+def create_sticker(world: World, guild: Guild, name: str, by: Actor) -> Sticker:
     """Somebody uploads a sticker."""
     sticker = Sticker(world.ids.make(world.now()), name)
     guild.stickers.append(sticker)
@@ -110,20 +111,20 @@ def make_sticker(world: World, guild: Guild, name: str, by: By) -> Sticker:
     return sticker
 
 
-def rename_sticker(world: World, guild: Guild, sticker: Sticker, name: str, by: By) -> Sticker:
+def rename_sticker(world: World, guild: Guild, sticker: Sticker, name: str, by: Actor) -> Sticker:
     """Somebody gives a sticker another name."""
     renamed = guild.stickers[guild.stickers.index(sticker)] = replace(sticker, name=name)
     _change(world, guild, renamed, "UPDATE", sticker.name, by)
     return renamed
 
 
-def delete_sticker(world: World, guild: Guild, sticker: Sticker, by: By) -> None:
+def delete_sticker(world: World, guild: Guild, sticker: Sticker, by: Actor) -> None:
     """Somebody deletes a sticker."""
     guild.stickers.remove(sticker)
     _change(world, guild, sticker, "DELETE", sticker.name, by)
 
 
-def _change(world: World, guild: Guild, part: Part, verb: str, old: str | None, by: By) -> None:
+def _change(world: World, guild: Guild, part: GuildObject, verb: str, old: str | None, by: Actor) -> None:
     new = None if verb == "DELETE" else part.name
     _record_change(world, guild, part, verb, {"name": (old, new)}, by)
 
@@ -131,14 +132,14 @@ def _change(world: World, guild: Guild, part: Part, verb: str, old: str | None, 
 def _record_change(
     world: World,
     guild: Guild,
-    part: Part,
+    part: GuildObject,
     verb: str,
     changed: Mapping[str, tuple[str | None, str | None]],
-    by: By,
+    by: Actor,
 ) -> None:
     kind = f"{_KINDS[type(part)]}_{verb}"
-    changes = tuple(change(key, old, new) for key, (old, new) in changed.items())
-    entry = audit.open_entry(world, guild, AuditAction[kind], by, part.id, changes=changes)
+    changes = tuple(audit.change(key, old, new) for key, (old, new) in changed.items())
+    entry = audit.entry_for(world, guild, AuditAction[kind], by, part.id, changes=changes)
     line = world.record(
         kind,
         guild,
@@ -152,13 +153,13 @@ def _record_change(
         if verb == "UPDATE"
         else {},
     )
-    audit.tell_before(world, guild, entry, line, by)
+    audit.publish_before(world, guild, entry, line, by)
     name, data, intent = _shown(guild, part, verb)
-    world.tell(name, guild, data, intent, line)
-    audit.tell_after(world, guild, entry, line, by)
+    world.publish(name, guild, data, intent, line)
+    audit.publish_after(world, guild, entry, line, by)
 
 
-def _shown(guild: Guild, part: Part, verb: str) -> tuple[str, Data, Intent]:
+def _shown(guild: Guild, part: GuildObject, verb: str) -> tuple[str, Data, Intent]:
     """What Discord tells of a change: the event's name, its data, and the intent it needs."""
     guild_id = str(guild.id)
     match part:

@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 
 from discord_simulator.guild import Channel, Guild, Message
 from discord_simulator.objects import Data, thread_object
-from discord_simulator.operations import audit, messages, moderation
-from discord_simulator.operations.audit import By
+from discord_simulator.operations import audit, messages
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import AuditAction, Author, ChannelKind, Intent, MessageKind
 
 if TYPE_CHECKING:
@@ -29,13 +29,13 @@ def start(
         created_at=now,
     )
     guild.threads.append(thread)
-    entry = audit.open_entry(
+    entry = audit.entry_for(
         world,
         guild,
         AuditAction.THREAD_CREATE,
-        By(owner_id),
+        Actor(owner_id),
         thread.id,
-        changes=(moderation.change("name", None, name),),
+        changes=(audit.change("name", None, name),),
     )
     line = world.record(
         "THREAD_CREATE",
@@ -49,17 +49,17 @@ def start(
         moderator_id=str(owner_id),
         audit_entry_id=str(entry.id),
     )
-    world.tell(
+    world.publish(
         "THREAD_CREATE", guild, {**thread_object(guild, thread), "newly_created": True}, Intent.GUILDS, line
     )
-    audit.tell(world, guild, entry, line)
+    audit.publish_entry(world, guild, entry, line)
     if parent.kind is ChannelKind.FORUM:
         # A post in a forum is a thread whose first message has the thread's own id.
         messages.post(world, guild, thread, owner_id, Author.HUMAN, message_id=thread.id)
         return
     if on is not None:
         on.has_thread = True
-        world.tell("MESSAGE_UPDATE", guild, world.render.message(guild, on), Intent.GUILD_MESSAGES)
+        world.publish("MESSAGE_UPDATE", guild, world.render.message(guild, on), Intent.GUILD_MESSAGES)
     else:
         messages.post(
             world, guild, parent, owner_id, Author.SYSTEM, kind=MessageKind.THREAD_CREATED, reply_to=thread.id
@@ -70,40 +70,42 @@ def _make_room(world: World, guild: Guild) -> None:
     if len(guild.threads) == guild.threads.maxlen:
         oldest = guild.threads.popleft()
         line = _record(world, guild, "THREAD_UPDATE", oldest, None, {"archived": {"old": False, "new": True}})
-        world.tell("THREAD_UPDATE", guild, thread_object(guild, oldest, archived=True), Intent.GUILDS, line)
+        world.publish(
+            "THREAD_UPDATE", guild, thread_object(guild, oldest, archived=True), Intent.GUILDS, line
+        )
 
 
-def rename(world: World, guild: Guild, thread: Channel, name: str, by: By) -> None:
+def rename(world: World, guild: Guild, thread: Channel, name: str, by: Actor) -> None:
     """Somebody gives a thread another name."""
     old, thread.name = thread.name, name
-    changed = moderation.change("name", old, name)
-    entry = audit.open_entry(world, guild, AuditAction.THREAD_UPDATE, by, thread.id, changes=(changed,))
+    changed = audit.change("name", old, name)
+    entry = audit.entry_for(world, guild, AuditAction.THREAD_UPDATE, by, thread.id, changes=(changed,))
     line = _record(world, guild, "THREAD_UPDATE", thread, (by, entry.id), {"name": {"old": old, "new": name}})
-    audit.tell_before(world, guild, entry, line, by)
-    world.tell("THREAD_UPDATE", guild, thread_object(guild, thread), Intent.GUILDS, line)
-    audit.tell_after(world, guild, entry, line, by)
+    audit.publish_before(world, guild, entry, line, by)
+    world.publish("THREAD_UPDATE", guild, thread_object(guild, thread), Intent.GUILDS, line)
+    audit.publish_after(world, guild, entry, line, by)
 
 
-def delete(world: World, guild: Guild, thread: Channel, by: By) -> None:
+def delete(world: World, guild: Guild, thread: Channel, by: Actor) -> None:
     """A moderator deletes a thread with all its messages, of which nothing is said."""
     guild.threads.remove(thread)
     thread.recent.clear()
-    changed = moderation.change("name", thread.name, None)
-    entry = audit.open_entry(world, guild, AuditAction.THREAD_DELETE, by, thread.id, changes=(changed,))
+    changed = audit.change("name", thread.name, None)
+    entry = audit.entry_for(world, guild, AuditAction.THREAD_DELETE, by, thread.id, changes=(changed,))
     line = _record(world, guild, "THREAD_DELETE", thread, (by, entry.id), {})
-    audit.tell_before(world, guild, entry, line, by)
+    audit.publish_before(world, guild, entry, line, by)
     data: Data = {
         "id": str(thread.id),
         "guild_id": str(guild.id),
         "parent_id": str(thread.parent_id),
         "type": int(thread.kind),
     }
-    world.tell("THREAD_DELETE", guild, data, Intent.GUILDS, line)
-    audit.tell_after(world, guild, entry, line, by)
+    world.publish("THREAD_DELETE", guild, data, Intent.GUILDS, line)
+    audit.publish_after(world, guild, entry, line, by)
 
 
 def _record(
-    world: World, guild: Guild, kind: str, thread: Channel, done: tuple[By, int] | None, changes: Data
+    world: World, guild: Guild, kind: str, thread: Channel, done: tuple[Actor, int] | None, changes: Data
 ) -> int:
     by, entry_id = done or (None, None)
     return world.record(

@@ -14,7 +14,7 @@ from discord_simulator.vocabulary import Intent
 if TYPE_CHECKING:
     from discord_simulator.world import World
 
-Switch: TypeAlias = Literal["self_mute", "self_deaf", "self_stream", "self_video", "mute", "deaf"]
+VoiceFlag: TypeAlias = Literal["self_mute", "self_deaf", "self_stream", "self_video", "mute", "deaf"]
 """What a member, or for the last two a moderator, can switch on and off."""
 
 
@@ -45,7 +45,7 @@ def move(world: World, guild: Guild, user_id: int, channel: Channel) -> None:
     _tell(world, guild, state, now, channel.id)
 
 
-def switch(world: World, guild: Guild, user_id: int, what: Switch) -> None:
+def toggle(world: World, guild: Guild, user_id: int, what: VoiceFlag) -> None:
     """Mute, deafen, stream or film, or stop doing so."""
     state = guild.states[user_id]
     _pass_time(guild, state.channel_id, world.now())
@@ -121,7 +121,7 @@ def _tell(world: World, guild: Guild, state: VoiceState, now: int, channel_id: i
     line = world.record(
         "VOICE_STATE", guild, now, user_id=str(state.user_id), channel_id=shown["channel_id"], **flags
     )
-    world.tell(
+    world.publish(
         "VOICE_STATE_UPDATE",
         guild,
         {**shown, "guild_id": str(guild.id), "member": world.render.whole_member(guild, state.user_id)},

@@ -32,7 +32,7 @@ class _Span(NamedTuple):
         return self.since - _TOGETHER_MS <= at <= self.until + _TOGETHER_MS
 
 
-def find_mingled(lines: Iterable[LedgerLine], lost: frozenset[int]) -> frozenset[int]:
+def find_ambiguous_prunes(lines: Iterable[LedgerLine], lost: frozenset[int]) -> frozenset[int]:
     """Numbers of the lines of such departures. ``lost`` are lines that nobody saw."""
     messages: defaultdict[int, list[int]] = defaultdict(list)
     gone: defaultdict[int, list[LedgerLine]] = defaultdict(list)

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from typing import TYPE_CHECKING
 
-from discord_simulator.verify.differences import SHOWN, Difference, Line
+from discord_simulator.verify.differences import SHOWN, ComparisonLine, Difference
 from discord_simulator.verify.invite_uses import compare_uses
 from discord_simulator.verify.quantities import (
     NOTHING,
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
 
-def compare(expected: Expected, observed_by_store: Mapping[str, Observed]) -> list[Line]:
+def compare(expected: Expected, observed_by_store: Mapping[str, Observed]) -> list[ComparisonLine]:
     """Compare every quantity that at least one store keeps; order is stable."""
     stores = tuple(observed_by_store.values())
     kept = {quantity: None for store in stores for quantity in store.amounts}
@@ -52,7 +52,7 @@ def _keeps(store: Observed, row: ExpectedRow) -> bool:
     return store.rows is not None and (store.actions is None or row.row.action in store.actions)
 
 
-def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Observed]) -> Line:
+def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Observed]) -> ComparisonLine:
     truth = expected.amounts.get(quantity, {})
     keys: set[Key] = set(truth)
     totals: dict[str, float] = {}
@@ -66,13 +66,13 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
         totals[store.store] = sum(found.values())
         for key in sorted(truth.keys() | found.keys(), key=str):
             amount, seen = truth.get(key, NOTHING), found.get(key)
-            if store.lives_in_the_present and key[0] in expected.removed and not seen:
+            if store.only_current_guilds and key[0] in expected.removed and not seen:
                 gone[store.store] = gone.get(store.store, 0) + amount.value
                 continue
             if not amount.allows(seen or 0):
                 where = f"{quantity.scope} {'/'.join(map(str, key))}"
-                differences.append(Difference(store.store, where, _worded(amount), f"{seen or 0:g}"))
-    return Line(
+                differences.append(Difference(store.store, where, _format_range(amount), f"{seen or 0:g}"))
+    return ComparisonLine(
         quantity=quantity.name,
         scope=quantity.scope,
         keys=len(keys),
@@ -84,13 +84,13 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
     )
 
 
-def _worded(amount: Amount) -> str:
+def _format_range(amount: Amount) -> str:
     if amount.below == amount.above == 0:
         return f"{amount.value:.12g}"
     return f"{amount.value - amount.below:.12g} to {amount.value + amount.above:.12g}"
 
 
-def _compare_rows(expected: Expected, action: str, stores: Sequence[Observed]) -> Line:
+def _compare_rows(expected: Expected, action: str, stores: Sequence[Observed]) -> ComparisonLine:
     wanted = [row for row in expected.rows if row.row.action == action]
     totals: dict[str, float] = {}
     differences: list[Difference] = []
@@ -100,7 +100,7 @@ def _compare_rows(expected: Expected, action: str, stores: Sequence[Observed]) -
         found = [row for row in store.rows if row.action == action]
         totals[store.store] = len(found)
         differences += _match(store.store, wanted, found)
-    return Line(
+    return ComparisonLine(
         quantity=f"{action} rows",
         scope=Scope.MEMBER,
         keys=len(wanted),
@@ -125,25 +125,29 @@ def _match(store: str, wanted: Sequence[ExpectedRow], found: Sequence[Moderation
     extra = list(left.elements())
     differences: list[Difference] = []
     for row in unmatched:
-        like = next((other for other in extra if _same_deed(row.row, other)), None)
+        like = next((other for other in extra if _same_target(row.row, other)), None)
         if like is not None:
             extra.remove(like)
-            differences.append(Difference(store, _deed(row.row), _told(row.row), _told(like)))
+            differences.append(
+                Difference(store, _describe_target(row.row), _describe(row.row), _describe(like))
+            )
         elif not row.optional:
-            differences.append(Difference(store, _deed(row.row), _told(row.row), "no such row"))
-    differences += [Difference(store, _deed(row), "no such row", _told(row)) for row in extra]
+            differences.append(
+                Difference(store, _describe_target(row.row), _describe(row.row), "no such row")
+            )
+    differences += [Difference(store, _describe_target(row), "no such row", _describe(row)) for row in extra]
     return differences
 
 
-def _same_deed(one: ModerationRow, other: ModerationRow) -> bool:
+def _same_target(one: ModerationRow, other: ModerationRow) -> bool:
     return (one.guild_id, one.target_user_id) == (other.guild_id, other.target_user_id)
 
 
-def _deed(row: ModerationRow) -> str:
+def _describe_target(row: ModerationRow) -> str:
     return f"{row.action} of {row.target_user_id} in guild {row.guild_id}"
 
 
-def _told(row: ModerationRow) -> str:
+def _describe(row: ModerationRow) -> str:
     counted = "" if row.count is None else f", count {row.count}"
     changed = "".join(f", {name} from {old} to {new}" for name, old, new in sorted(row.changes))
     entry = f"audit entry {row.audit_entry_id}"

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 
 from discord_simulator.verify.actions import COUNTED, is_structure
 from discord_simulator.verify.quantities import (
-    Changed,
+    FieldChange,
     InviteRow,
     Key,
     ModerationRow,
@@ -211,7 +211,7 @@ def _read_structure(connection: sa.Connection) -> Iterator[ModerationRow]:
             )
 
 
-def _read_changes(details: object) -> frozenset[Changed]:
+def _read_changes(details: object) -> frozenset[FieldChange]:
     document = _parse(details)
     changes = document.get("changes") if isinstance(document, dict) else None
     return frozenset(

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
-from discord_simulator.verify.differences import SHOWN, Difference, Line
+from discord_simulator.verify.differences import SHOWN, ComparisonLine, Difference
 from discord_simulator.verify.quantities import InviteRow, InviteUse, Scope
 
 if TYPE_CHECKING:
@@ -23,15 +23,15 @@ _FORGIVEN = 1
 """Clear joins that may lack certainty however few there are."""
 
 
-def compare_uses(expected: Expected, store: Observed) -> tuple[Line, Line]:
+def compare_uses(expected: Expected, store: Observed) -> tuple[ComparisonLine, ComparisonLine]:
     """One line for what the rows say, one for how many clear joins they are certain of."""
     rows = store.uses or ()
     pairs, missing, extra = _pair(expected.uses, rows)
     differences = [
         *(Difference(store.store, _join(use), _truth(use), "no such row") for use in missing),
-        *(Difference(store.store, _join(row), "no such join", _told(row)) for row in extra),
+        *(Difference(store.store, _join(row), "no such join", _describe(row)) for row in extra),
         *(
-            Difference(store.store, _join(use), _truth(use), _told(row))
+            Difference(store.store, _join(use), _truth(use), _describe(row))
             for use, row in pairs
             if _is_wrong(use, row)
         ),
@@ -39,7 +39,7 @@ def compare_uses(expected: Expected, store: Observed) -> tuple[Line, Line]:
     clear = [(use, row) for use, row in pairs if use.clear]
     certain = sum(row.confidence == "exact" for _, row in clear)
     unsure = [
-        Difference(store.store, _join(use), _truth(use), _told(row))
+        Difference(store.store, _join(use), _truth(use), _describe(row))
         for use, row in clear
         if row.confidence != "exact"
     ]
@@ -59,8 +59,8 @@ def compare_uses(expected: Expected, store: Observed) -> tuple[Line, Line]:
 
 def _line(
     name: str, keys: int, wanted: int, store: Observed, found: int, differences: Sequence[Difference]
-) -> Line:
-    return Line(
+) -> ComparisonLine:
+    return ComparisonLine(
         quantity=name,
         scope=Scope.MEMBER,
         keys=keys,
@@ -106,7 +106,7 @@ def _is_wrong(use: InviteUse, row: InviteRow) -> bool:
         case "probable":
             return False
         case "ambiguous":
-            among = use.untold or use.invite_code is None or use.invite_code in row.candidates
+            among = use.unannounced or use.invite_code is None or use.invite_code in row.candidates
             return row.invite_code is not None or not among
         case "unknown":
             return row.invite_code is not None
@@ -122,6 +122,6 @@ def _truth(use: InviteUse) -> str:
     return f"{use.method} {use.invite_code} by {use.inviter_id}"
 
 
-def _told(row: InviteRow) -> str:
+def _describe(row: InviteRow) -> str:
     among = f" among {', '.join(sorted(row.candidates))}" if row.candidates else ""
     return f"{row.confidence} {row.method} {row.invite_code} by {row.inviter_id}{among}"

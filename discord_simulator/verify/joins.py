@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
 
     from discord_simulator.verify.ledger_reader import LedgerLine
-    from discord_simulator.verify.visibility import Sight
+    from discord_simulator.verify.visibility import Visibility
 
 _APART_MS = 3_000
 """A dispatch may be a second and a half on its way, and as long may a reading of the invites take: of two
@@ -40,10 +40,10 @@ reading, of whom the others will never be told."""
 
 
 @dataclass(slots=True)
-class Arrivals:
+class Joins:
     """Takes the lines of a ledger one by one."""
 
-    sight: Sight
+    visibility: Visibility
     _uses: list[InviteUse] = field(default_factory=list)
     _joins: dict[tuple[int, int], LedgerLine] = field(default_factory=dict)
     _doors: defaultdict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
@@ -53,7 +53,7 @@ class Arrivals:
     _began: int | None = None
     """When there was something to see for the first time."""
     _upsets: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
-    _untold: set[tuple[int, str]] = field(default_factory=set)
+    _unannounced: set[tuple[int, str]] = field(default_factory=set)
     """Invites made while the bot was not told of any."""
 
     def take(self, line: LedgerLine) -> None:
@@ -65,7 +65,7 @@ class Arrivals:
         elif line.type == "INVITE_USE":
             self._use(line)
         elif line.type == "INVITE_CREATE" and not line.visible:
-            self._untold.add((line.guild_id, line.code or ""))
+            self._unannounced.add((line.guild_id, line.code or ""))
         elif line.type in {"INVITE_DELETE", "INVITE_EXPIRED"}:
             self._ends[line.guild_id].append((line.at, line.code or ""))
         elif line.type in _UPSETS:
@@ -90,8 +90,8 @@ class Arrivals:
                 inviter_id=line.inviter_id,
                 method=line.method,
                 clear=line.knowable,
-                optional=join is not None and join.n in self.sight.lost,
-                untold=(line.guild_id, line.code or "") in self._untold,
+                optional=join is not None and join.n in self.visibility.lost,
+                unannounced=(line.guild_id, line.code or "") in self._unannounced,
             )
         )
         if line.method != "oauth":
@@ -111,10 +111,10 @@ class Arrivals:
         ends = _around(self._ends[use.guild_id], use.at - _APART_MS, use.at + _APART_MS)
         if any(code != use.invite_code for _, code in ends):
             return False
-        upsets = (self._began or 0, *(to for _, to in self.sight.gaps), *self._upsets[use.guild_id])
+        upsets = (self._began or 0, *(to for _, to in self.visibility.gaps), *self._upsets[use.guild_id])
         if any(use.at - _RECOVERY_MS <= at <= use.at + _APART_MS for at in upsets):
             return False
-        return not self.sight.gap_seconds(use.guild_id, use.at - _APART_MS, use.at + _APART_MS)
+        return not self.visibility.gap_seconds(use.guild_id, use.at - _APART_MS, use.at + _APART_MS)
 
 
 def _alike(doors: Sequence[tuple[int, str]]) -> dict[int, bool]:

@@ -11,17 +11,15 @@ from typing import TYPE_CHECKING
 
 import msgspec
 
-from exporter.errors import ExporterError
-
 if TYPE_CHECKING:
     from collections.abc import Iterator
     from pathlib import Path
 
-    from discord_simulator.verify.quantities import Changed
+    from discord_simulator.verify.quantities import FieldChange
 
 
-class LedgerError(ExporterError):
-    """The ledger cannot be read."""
+class LedgerError(Exception):
+    """The ledger cannot be read; the message names the file and, if one is malformed, the line."""
 
 
 class Change(msgspec.Struct, frozen=True):
@@ -30,7 +28,7 @@ class Change(msgspec.Struct, frozen=True):
     old: msgspec.Raw = msgspec.Raw(b"null")
     new: msgspec.Raw = msgspec.Raw(b"null")
 
-    def told(self, name: str) -> Changed:
+    def as_compared(self, name: str) -> FieldChange:
         """The change in the form that is compared."""
         old, new = (json.dumps(msgspec.json.decode(value)) for value in (self.old, self.new))
         return (name, old, new)

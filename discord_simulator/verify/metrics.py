@@ -97,4 +97,4 @@ def read_metrics(text: str, store: str = "/metrics") -> Observed:
                 if name is not None:
                     cells = found[Quantity(name)]
                     cells[key] = cells.get(key, 0) + sample.value
-    return Observed(store, dict(found), lives_in_the_present=True)
+    return Observed(store, dict(found), only_current_guilds=True)

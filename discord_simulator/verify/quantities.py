@@ -54,7 +54,7 @@ _ROUNDING = 0.0015
 NOTHING = Amount()
 
 
-Changed: TypeAlias = tuple[str, str, str]
+FieldChange: TypeAlias = tuple[str, str, str]
 """A field, its old value and its new one, each as JSON."""
 
 
@@ -73,7 +73,7 @@ class ModerationRow:
     reason: str | None = None
     audit_entry_id: int | None = None
     count: int | None = None
-    changes: frozenset[Changed] = frozenset()
+    changes: frozenset[FieldChange] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,9 +129,9 @@ class InviteRow:
 class InviteUse:
     """How somebody truly joined.
 
-    ``clear``: whoever looks in time can be certain, since nothing else happened to the guild's invites around
-    that moment. ``optional``: the join was out of sight. ``untold``: nobody was told that the invite was
-    made, so it may have come and gone between two readings.
+    ``clear``: an observer that reads the invites in time can be certain, since no other change of the guild's
+    invites happened around that moment. ``optional``: no session received the join. ``unannounced``: the
+    invite's INVITE_CREATE was not visible, so the invite may have existed between two readings only.
     """
 
     guild_id: int
@@ -142,7 +142,7 @@ class InviteUse:
     method: str
     clear: bool = True
     optional: bool = False
-    untold: bool = False
+    unannounced: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,4 +193,4 @@ class Observed:
     rows: tuple[ModerationRow, ...] | None = None
     actions: frozenset[str] | None = None
     uses: tuple[InviteRow, ...] | None = None
-    lives_in_the_present: bool = False
+    only_current_guilds: bool = False

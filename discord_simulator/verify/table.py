@@ -13,16 +13,16 @@ from rich.table import Table
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from discord_simulator.verify.differences import Line
+    from discord_simulator.verify.differences import ComparisonLine
     from discord_simulator.verify.quantities import Expected
 
 
-def stores_of(lines: Sequence[Line]) -> list[str]:
+def stores_of(lines: Sequence[ComparisonLine]) -> list[str]:
     """The stores that appear in any line, in order of appearance."""
     return list(dict.fromkeys(store for line in lines for store in line.stores))
 
 
-def rich_table(lines: Sequence[Line]) -> Table:
+def rich_table(lines: Sequence[ComparisonLine]) -> Table:
     """A table for a terminal; what a store does not keep is a dash."""
     stores = stores_of(lines)
     table = Table(title="ledger against stores", title_justify="left")
@@ -37,7 +37,7 @@ def rich_table(lines: Sequence[Line]) -> Table:
     return table
 
 
-def plain(lines: Sequence[Line]) -> str:
+def plain(lines: Sequence[ComparisonLine]) -> str:
     """The table as text of even columns, followed by the differences."""
     stores = stores_of(lines)
     rows = [["quantity", "by", "keys", "ledger", *stores, ""], *(_cells(line, stores) for line in lines)]
@@ -52,7 +52,7 @@ def plain(lines: Sequence[Line]) -> str:
     return "\n".join([*text, *differences(lines)])
 
 
-def differences(lines: Sequence[Line]) -> list[str]:
+def differences(lines: Sequence[ComparisonLine]) -> list[str]:
     """One sentence for each difference shown, and how many are not shown."""
     found: list[str] = []
     for line in lines:
@@ -62,7 +62,7 @@ def differences(lines: Sequence[Line]) -> list[str]:
     return found
 
 
-def as_json(expected: Expected, lines: Sequence[Line]) -> dict[str, object]:
+def as_json(expected: Expected, lines: Sequence[ComparisonLine]) -> dict[str, object]:
     """The same for programs; ids stay out of numbers, since JSON readers round large ones."""
     return {
         "ok": all(line.ok for line in lines),
@@ -89,13 +89,13 @@ _LEFT = 2
 """Columns of words, set flush left; the others are numbers."""
 
 
-def _cells(line: Line, stores: Sequence[str]) -> list[str]:
+def _cells(line: ComparisonLine, stores: Sequence[str]) -> list[str]:
     totals = [_total(line, store) for store in stores]
     verdict = "ok" if line.ok else f"{line.differing} differ"
     return [line.quantity, line.scope.value, str(line.keys), _number(line.ledger), *totals, verdict]
 
 
-def _total(line: Line, store: str) -> str:
+def _total(line: ComparisonLine, store: str) -> str:
     if store not in line.stores:
         return "-"
     gone = line.gone.get(store)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
-from discord_simulator.verify.ambiguous_prunes import find_mingled
+from discord_simulator.verify.ambiguous_prunes import find_ambiguous_prunes
 
 if TYPE_CHECKING:
     from collections.abc import Iterable
@@ -28,7 +28,7 @@ _BESIDE_MS = 1_200
 
 
 @dataclass(frozen=True, slots=True)
-class Sight:
+class Visibility:
     """The blind spots of a ledger.
 
     Attributes:
@@ -47,36 +47,36 @@ class Sight:
     lost: frozenset[int]
     gaps: tuple[Gap, ...]
     outages: dict[int, tuple[Gap, ...]]
-    blind_entries: frozenset[int]
-    lost_causes: frozenset[int]
-    mingled: frozenset[int] = frozenset()
-    overtaken: frozenset[int] = frozenset()
+    unpublished_entries: frozenset[int]
+    lost_bans: frozenset[int]
+    ambiguous_prunes: frozenset[int] = frozenset()
+    leaves_before_ban: frozenset[int] = frozenset()
     closed: dict[int, tuple[Gap, ...]] = field(default_factory=dict)
     last_read: dict[int, int] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, lines: Iterable[LedgerLine]) -> Sight:
+    def of(cls, lines: Iterable[LedgerLine]) -> Visibility:
         """Find the blind spots of a ledger."""
         kept = tuple(lines)
         lost = frozenset(number for line in kept if line.type == "LOST" for number in line.refs)
         gaps = tuple((line.started, line.ended) for line in kept if line.type == "GAP")
-        closed = _closings(kept)
+        closed = _audit_log_closures(kept)
         return cls(
             lost=lost,
             gaps=gaps,
             outages=_outages(kept),
-            blind_entries=frozenset(
+            unpublished_entries=frozenset(
                 line.audit_entry_id or 0
                 for line in kept
                 if line.type == "AUDIT_LOG_ENTRY" and (line.n in lost or not line.visible)
             ),
-            lost_causes=frozenset(
+            lost_bans=frozenset(
                 line.audit_entry_id or 0 for line in kept if line.type == "GUILD_BAN_ADD" and line.n in lost
             ),
-            mingled=find_mingled(kept, lost),
-            overtaken=_overtaken(kept),
+            ambiguous_prunes=find_ambiguous_prunes(kept, lost),
+            leaves_before_ban=_leaves_before_ban(kept),
             closed=closed,
-            last_read=_last_readings(kept, closed),
+            last_read=_last_reads(kept, closed),
         )
 
     def gap_seconds(self, guild_id: int, start: int, end: int) -> float:
@@ -93,13 +93,13 @@ class Sight:
 
     def is_blind(self, entry_id: int | None) -> bool:
         """Whether nobody could learn of an entry from the gateway."""
-        return entry_id is not None and entry_id in self.blind_entries
+        return entry_id is not None and entry_id in self.unpublished_entries
 
     def is_unexplained(self, reason: str, entry_id: int | None) -> bool:
         """Whether nothing said why somebody went: the entry is missing and, for a ban, the ban too."""
-        return self.is_blind(entry_id) and (reason != "ban" or entry_id in self.lost_causes)
+        return self.is_blind(entry_id) and (reason != "ban" or entry_id in self.lost_bans)
 
-    def is_closed(self, guild_id: int, at: int) -> bool:
+    def is_audit_log_closed(self, guild_id: int, at: int) -> bool:
         """Whether nobody might read the audit log while something of a moment was to be asked for.
 
         What happened in a gap is learnt, and so asked about, when that is over.
@@ -114,7 +114,7 @@ class Sight:
         return last is None or at <= last - _REREAD_MS
 
 
-def _closings(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
+def _audit_log_closures(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
     """When the audit log might not be read, as of a guild the bot was removed from.
 
     Permissions that are not spoken of are there.
@@ -136,7 +136,7 @@ def _closings(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
     return {guild_id: tuple(found) for guild_id, found in spans.items()}
 
 
-def _last_readings(lines: tuple[LedgerLine, ...], closed: dict[int, tuple[Gap, ...]]) -> dict[int, int]:
+def _last_reads(lines: tuple[LedgerLine, ...], closed: dict[int, tuple[Gap, ...]]) -> dict[int, int]:
     """Until when, of guilds the bot was removed from, or whose audit log it might not read at the end."""
     end = lines[-1].at if lines else 0
     found = {guild_id: spans[-1][0] for guild_id, spans in closed.items() if spans[-1][1] == end}
@@ -164,7 +164,7 @@ def _outages(lines: tuple[LedgerLine, ...]) -> dict[int, tuple[Gap, ...]]:
     return found
 
 
-def _overtaken(lines: Iterable[LedgerLine]) -> frozenset[int]:
+def _leaves_before_ban(lines: Iterable[LedgerLine]) -> frozenset[int]:
     left: dict[tuple[int, int], LedgerLine] = {}
     found: set[int] = set()
     for line in lines:

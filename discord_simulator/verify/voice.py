@@ -15,7 +15,7 @@ from discord_simulator.verify.quantities import Amount
 
 if TYPE_CHECKING:
     from discord_simulator.verify.ledger_reader import LedgerLine
-    from discord_simulator.verify.visibility import Sight
+    from discord_simulator.verify.visibility import Visibility
 
 SESSION_SECONDS = 1.0
 """Beginning and end of a session are each seen up to half a second late or early."""
@@ -34,7 +34,7 @@ BY_STATE = {state: f"voice_seconds: {state}" for state in STATES}
 
 
 @dataclass(frozen=True, slots=True)
-class Spent:
+class SessionTime:
     """One session: how many it may be taken for, its time by quantity, and by quantity and channel."""
 
     number: Amount
@@ -43,10 +43,10 @@ class Spent:
 
 
 @dataclass(slots=True)
-class Talk:
+class VoiceTime:
     """Takes the changes of sessions, and their ends."""
 
-    sight: Sight
+    visibility: Visibility
     _afk: dict[int, int] = field(default_factory=dict)
     _changes: defaultdict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
 
@@ -58,11 +58,11 @@ class Talk:
         """Note when somebody's state changed."""
         self._changes[line.guild_id, line.user_id].append(line.at)
 
-    def end(self, line: LedgerLine) -> Spent:
+    def end(self, line: LedgerLine) -> SessionTime:
         """Add up a session that ended."""
         found = self._changes.pop((line.guild_id, line.user_id), [])
         moments = [line.started, line.ended, *(at for at in found if at >= line.started)]
-        gaps = self.sight.gaps_between(line.guild_id, line.started - AFTER_MS, line.ended + FORGOTTEN_MS)
+        gaps = self.visibility.gaps_between(line.guild_id, line.started - AFTER_MS, line.ended + FORGOTTEN_MS)
         unclear = [
             (start, end)
             for start, end in gaps
@@ -86,7 +86,7 @@ class Talk:
             (AFK if channel == afk else "voice_seconds", channel): _amount(spent, slack)
             for channel, spent in line.channels.items()
         }
-        return Spent(Amount(1, min(1, len(unclear)), len(unclear)), kinds, channels)
+        return SessionTime(Amount(1, min(1, len(unclear)), len(unclear)), kinds, channels)
 
 
 def _amount(spent: int, slack: float) -> Amount:

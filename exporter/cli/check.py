@@ -6,13 +6,13 @@ from typing import Annotated
 
 import typer
 
-from exporter.cli.options import ConfigOption, Format, FormatOption
+from exporter.cli.options import ConfigOption, FormatOption, OutputFormat
 
 
 def check(
     config: ConfigOption = None,
     online: Annotated[bool, typer.Option("--online", help="Also ask Discord's real API.")] = False,  # noqa: FBT002 - typer's way
-    format_: FormatOption = Format.TEXT,
+    format_: FormatOption = OutputFormat.TEXT,
 ) -> None:
     """Print intents, permissions, an invite link, what each sink answers and what stays unseen."""
     import asyncio
@@ -23,7 +23,7 @@ def check(
 
     loaded = prepare(config, quiet=True)
     findings = asyncio.run(examine(loaded, online=online))
-    if format_ is Format.JSON:
+    if format_ is OutputFormat.JSON:
         typer.echo(json.dumps(findings.as_json(), indent=2))
     else:
         typer.echo(write_text(findings), nl=False)

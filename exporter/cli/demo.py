@@ -1,4 +1,4 @@
-"""``demo``: the whole program at work, without a token."""
+"""``demo``: run the whole program against a simulated Discord, without a token."""
 
 from __future__ import annotations
 
@@ -18,17 +18,21 @@ def demo(
     seed: SeedOption = 0,
     data_dir: Annotated[
         pathlib.Path | None,
-        typer.Option("--data-dir", metavar="DIR", help="Keep ledger and SQLite log here; else temporary."),
+        typer.Option(
+            "--data-dir",
+            metavar="DIR",
+            help="Keep the ledger and the SQLite log here; default: a temporary directory.",
+        ),
     ] = None,
     port: Annotated[
-        int, typer.Option("--port", min=0, max=65535, help="Port of /metrics; 0 takes any free one.")
+        int, typer.Option("--port", min=0, max=65535, help="Port of /metrics; 0 takes any free port.")
     ] = 9464,
 ) -> None:
-    """Run against a simulated Discord, show what happens, then check every number against the truth."""
+    """Run against a simulated Discord, show progress, then compare every number with the ledger."""
     import asyncio
 
-    from exporter.cli.demo_runner import Demonstration
+    from exporter.cli.demo_runner import DemoRun
 
-    demonstration = Demonstration(duration, guilds, rate, seed, data_dir, port)
-    if not asyncio.run(demonstration.run()):
+    run = DemoRun(duration, guilds, rate, seed, data_dir, port)
+    if not asyncio.run(run.run()):
         raise typer.Exit(1)

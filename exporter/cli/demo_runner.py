@@ -1,7 +1,7 @@
-"""The demo: a simulator as a child process, the exporter in this one, and the verdict at the end.
+"""The demo: the simulator in a child process, the exporter in this one, and a comparison at the end.
 
-Invariant: the verdict is read from outside, over HTTP and from the database file, as anybody would; the demo
-never looks at what the exporter thinks it did.
+Invariant: the comparison reads the stores as any client would, over HTTP and from the database file, never
+the state of the exporter in this process.
 """
 
 from __future__ import annotations
@@ -24,9 +24,9 @@ from discord_simulator.settings import SimulatorSettings
 from exporter.app import IDENTIFIES_FILE, SPOOL_DIRECTORY, Application, run
 from exporter.cli.bootstrap import use_log
 from exporter.cli.progress import Progress
-from exporter.cli.scrape import Reading, flush, scrape
+from exporter.cli.scrape import MetricsReading, flush, scrape
 from exporter.cli.simulator_process import SimulatorProcess
-from exporter.cli.verification import METRICS, SQL, Outcome, base_url, compare_stores, report
+from exporter.cli.verification import METRICS, SQL, VerifyResult, base_url, compare_stores, report
 from exporter.clock import SystemClock
 from exporter.config.load import parse_config
 from exporter.config.model import Config
@@ -39,15 +39,15 @@ _log = logging.getLogger(__name__)
 LEDGER: Final = "ledger.jsonl"
 SIMULATOR_LOG: Final = "simulator.log"
 SETTLE_TIMEOUT_S: Final = 30.0
-"""How long the last entries may take to be stored; a SQLite file needs a fraction of a second."""
+"""Longest wait for the last entries to be stored; a SQLite file needs a fraction of a second."""
 _POLL_S: Final = 1.0
 _SQLITE_FILES: Final = tuple(f"{LOG_FILE}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
 _OWN: Final = frozenset({LEDGER, SIMULATOR_LOG, SPOOL_DIRECTORY, IDENTIFIES_FILE, *_SQLITE_FILES})
-"""What a demo leaves in its directory; nothing else is ever deleted."""
+"""The files that a demo creates in its directory; no other file is ever deleted."""
 
 
 @dataclass(slots=True)
-class Demonstration:
+class DemoRun:
     """One run of the demo; ``duration`` in seconds, ``rate`` in actions per second."""
 
     duration: float | None
@@ -58,49 +58,49 @@ class Demonstration:
     port: int
 
     async def run(self) -> bool:
-        """Run it; whether every store agreed with the ledger."""
+        """Run the demo and return whether every store agrees with the ledger."""
         directory = self._directory()
         simulator = SimulatorProcess(directory / SIMULATOR_LOG)
-        agreed = False
+        agrees = False
         try:
             await simulator.start(*self._simulation(directory / LEDGER))
             config = self._config(directory, simulator.api_url)
             use_log(config, quiet=True)
-            agreed = await self._observe(config, simulator, directory / LEDGER)
+            agrees = await self._observe(config, simulator, directory / LEDGER)
         finally:
             await simulator.stop()
-            if agreed and self.data_dir is None:
+            if agrees and self.data_dir is None:
                 shutil.rmtree(directory, ignore_errors=True)
             else:
-                _say(f"Ledger and SQLite log are in {directory}.")
-        return agreed
+                _print(f"The ledger and the SQLite log are in {directory}.")
+        return agrees
 
     async def _observe(self, config: Config, simulator: SimulatorProcess, ledger: pathlib.Path) -> bool:
         base = base_url(config)
-        verdict: list[Outcome] = []
+        results: list[VerifyResult] = []
 
         async def watch_and_compare(_application: Application) -> None:
             await self._watch(simulator, base)
             await _settle(base)
-            verdict.append(await compare_stores(config, ledger, (METRICS, SQL)))
+            results.append(await compare_stores(config, ledger, (METRICS, SQL)))
 
-        _say(f"Simulated Discord at {simulator.api_url}, exporter at {base}; Ctrl-C ends the demo.")
+        _print(f"Simulated Discord at {simulator.api_url}, exporter at {base}; Ctrl-C ends the demo.")
         await run(config, on_started=watch_and_compare)
-        if not verdict:
+        if not results:
             return False
-        (outcome,) = verdict
-        report(outcome, as_json=False)
-        for store, why in outcome.unreadable.items():
-            _say(f"{store} cannot be read: {why}")
-        _say("Every number agrees." if outcome.ok else "The numbers do not agree.")
-        return outcome.ok
+        (result,) = results
+        report(result, as_json=False)
+        for store, reason in result.unreadable.items():
+            _print(f"{store} cannot be read: {reason}")
+        _print("Every number agrees." if result.ok else "The numbers do not agree.")
+        return result.ok
 
     async def _watch(self, simulator: SimulatorProcess, base: str) -> None:
         """Show progress until the traffic is over."""
         interrupted = asyncio.Event()
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
-            # The exporter took the signals for itself when it started; here the traffic has to end first.
+            # The exporter installed its own handlers when it started; the demo has to end the traffic first.
             loop.add_signal_handler(number, interrupted.set)
         over = asyncio.create_task(simulator.over(), name="traffic")
         try:
@@ -108,7 +108,7 @@ class Demonstration:
                 while not over.done():
                     reading = await _read(base)
                     progress.show(reading)
-                    # Nothing can agree before the bot has been told of its guilds, which takes a moment.
+                    # Before the bot has received its guilds, which takes a moment, no number can agree.
                     if interrupted.is_set() and reading.is_connected:
                         simulator.end_traffic()
                     await asyncio.wait({over}, timeout=_POLL_S)
@@ -134,10 +134,10 @@ class Demonstration:
         return parse_config(document, {"DISCORD_TOKEN": SimulatorSettings().token})
 
     def _directory(self) -> pathlib.Path:
-        """Where everything goes, without what an earlier demo left there.
+        """The directory for all files, without the files of an earlier demo.
 
         Raises:
-            ConfigError: the directory holds something else, or cannot be used.
+            ConfigError: the directory holds other files, or cannot be used.
         """
         if self.data_dir is None:
             return pathlib.Path(tempfile.mkdtemp(prefix="discord-exporter-demo-"))
@@ -150,7 +150,7 @@ class Demonstration:
             raise ConfigError((problem,)) from error
         if foreign := sorted(path.name for path in left if path.name not in _OWN):
             problem = (
-                f"--data-dir: {directory} holds {foreign[0]}, which no demo made; name an empty directory"
+                f"--data-dir: {directory} holds {foreign[0]}, not made by a demo; name an empty directory"
             )
             raise ConfigError((problem,))
         if left and not (directory / LEDGER).exists():
@@ -161,17 +161,17 @@ class Demonstration:
         return directory
 
 
-async def _read(base: str) -> Reading:
-    """The state as it can be seen, which may be nothing for a moment."""
+async def _read(base: str) -> MetricsReading:
+    """One reading of the exporter; an empty one while it does not answer."""
     try:
         return await scrape(base)
     except (aiohttp.ClientError, OSError):
-        return Reading()
+        return MetricsReading()
 
 
 async def _settle(base: str) -> None:
-    """Wait until all that was received is stored."""
-    _say("The traffic is over; waiting until everything is decided and stored.")
+    """Wait until every received event is stored."""
+    _print("The traffic has ended; waiting until every event is stored.")
     with contextlib.suppress(TimeoutError, aiohttp.ClientError):
         async with asyncio.timeout(SETTLE_TIMEOUT_S):
             await flush(base)
@@ -180,7 +180,7 @@ async def _settle(base: str) -> None:
 
 
 def _free_port(wanted: int) -> int:
-    """The port asked for or, if something listens there already, any free one."""
+    """The wanted port or, if it is in use, any free one."""
     for port in (wanted, 0):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -192,6 +192,6 @@ def _free_port(wanted: int) -> int:
     return 0
 
 
-def _say(text: str) -> None:
+def _print(text: str) -> None:
     sys.stdout.write(text + "\n")
     sys.stdout.flush()

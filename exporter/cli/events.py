@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import typer
 
-from exporter.cli.options import Format, FormatOption
+from exporter.cli.options import FormatOption, OutputFormat
 
 
-def events(format_: FormatOption = Format.TEXT) -> None:
+def events(format_: FormatOption = OutputFormat.TEXT) -> None:
     """List every event type: switch, priority, intents, permissions and where its numbers go."""
     import json
 
@@ -18,7 +18,7 @@ def events(format_: FormatOption = Format.TEXT) -> None:
 
     sinks = registered_sinks()
     described = describe_events(full_catalogue(), sinks)
-    if format_ is Format.JSON:
+    if format_ is OutputFormat.JSON:
         typer.echo(json.dumps([event.as_json() for event in described], indent=2))
         return
     print_table(

@@ -1,4 +1,4 @@
-"""Options that several commands share, and how their values are read."""
+"""Options that several commands share, and the parsers of their values."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from typing import Annotated, Any
 import typer
 
 
-class Format(enum.StrEnum):
-    """How an answer is written."""
+class OutputFormat(enum.StrEnum):
+    """Format of a command's output."""
 
     TEXT = "text"
     JSON = "json"
 
 
 def read_duration(value: Any) -> float:
-    """Seconds meant by an option such as ``60s``.
+    """Parse a duration such as ``60s`` into seconds.
 
     Raises:
-        typer.BadParameter: it is no duration.
+        typer.BadParameter: it is not a duration.
     """
     from exporter.settings import parse_duration
 
@@ -36,21 +36,21 @@ ConfigOption = Annotated[
     typer.Option(
         "--config",
         metavar="FILE",
-        help="The configuration; config.yaml here if it exists, else the defaults.",
+        help="Configuration file; default: config.yaml in this directory if it exists, else the defaults.",
         show_default=False,
     ),
 ]
-FormatOption = Annotated[Format, typer.Option("--format", help="How the answer is written.")]
+FormatOption = Annotated[OutputFormat, typer.Option("--format", help="Output format.")]
 DurationOption = Annotated[
     float | None,
     typer.Option(
         "--duration",
         metavar="TIME",
         parser=read_duration,
-        help="End after this time, such as 60s; without it, run until Ctrl-C.",
+        help="Stop after this time, such as 60s; default: run until Ctrl-C.",
         show_default=False,
     ),
 ]
 SeedOption = Annotated[
-    int, typer.Option("--seed", help="The same seed makes the same people do the same things.")
+    int, typer.Option("--seed", help="Seed of the traffic; the same seed gives the same sequence of actions.")
 ]

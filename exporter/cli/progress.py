@@ -1,4 +1,4 @@
-"""Shows a running demo: a live table on a terminal, a line every few seconds anywhere else."""
+"""Progress of a running demo: a live table on a terminal, otherwise a line every few seconds."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 
-from exporter.cli.scrape import Reading
+from exporter.cli.scrape import MetricsReading
 from exporter.clock import Clock
 
 LINE_EVERY_S: Final = 5.0
 _TOP: Final = 12
-"""Event types shown, the busiest; a screen has about 24 lines."""
+"""Number of event types shown, busiest first; a screen has about 24 lines."""
 
 
 class Progress:
-    """A context in which ``show`` may be called as often as there is something new."""
+    """Context manager that shows readings; ``duration`` is the planned length in seconds, None for no end."""
 
     def __init__(self, clock: Clock, *, address: str, duration: float | None) -> None:
         self._clock = clock
@@ -42,8 +42,8 @@ class Progress:
         if self._live is not None:
             self._live.stop()
 
-    def show(self, reading: Reading) -> None:
-        """Show one reading."""
+    def show(self, reading: MetricsReading) -> None:
+        """Show one reading of the exporter."""
         now = self._clock.monotonic()
         if self._last is not None and now > self._last[0]:
             self._rate = (reading.events - self._last[1]) / (now - self._last[0])
@@ -59,7 +59,7 @@ class Progress:
         whole = f" of {self._duration:.0f}" if self._duration is not None else ""
         return f"{now - self._started:.0f}{whole} s"
 
-    def _line(self, reading: Reading, now: float) -> str:
+    def _line(self, reading: MetricsReading, now: float) -> str:
         sinks = ", ".join(
             f"{name} {reading.delivered.get(name, 0):,.0f} stored, {waiting:,.0f} waiting"
             for name, waiting in reading.pending.items()
@@ -69,7 +69,7 @@ class Progress:
             f"{reading.spooled:,.0f} entries spooled; {sinks or 'no sink yet'}"
         )
 
-    def _table(self, reading: Reading, now: float) -> Table:
+    def _table(self, reading: MetricsReading, now: float) -> Table:
         table = Table(
             title=f"discord-exporter demo, {self._elapsed(now)}, {self._rate:,.0f} events/s",
             caption=f"{self._address}/metrics · Ctrl-C ends the demo and checks the numbers",

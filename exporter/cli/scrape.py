@@ -10,12 +10,12 @@ import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
 
 TIMEOUT: Final = aiohttp.ClientTimeout(total=50, connect=3)
-"""Longer than the server takes to give up a flush, so that its answer is what is heard."""
+"""Longer than the server's own time limit for a flush, so that the server answers first."""
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
-    """One scrape, as far as the demo shows it; every mapping is by the label it is named for."""
+class MetricsReading:
+    """The metrics of one scrape that the demo shows; each mapping is by event type, sink or shard."""
 
     text: str = ""
     received: Mapping[str, float] = field(default_factory=dict)
@@ -29,7 +29,7 @@ class Reading:
 
     @property
     def events(self) -> float:
-        """Events received in all."""
+        """Events received, over all types."""
         return sum(self.received.values())
 
     @property
@@ -39,7 +39,7 @@ class Reading:
 
     @property
     def settled(self) -> bool:
-        """Whether nothing waits anywhere."""
+        """Whether no entry waits to be spooled or delivered."""
         return not self.unspooled and not any(self.pending.values())
 
 
@@ -57,12 +57,12 @@ _SINGLE: Final = {
 }
 
 
-async def scrape(base: str) -> Reading:
-    """One reading of ``/metrics``.
+async def scrape(base: str) -> MetricsReading:
+    """Read ``/metrics`` once.
 
     Raises:
-        aiohttp.ClientError, OSError, TimeoutError: nobody answers, or not as expected.
-        ValueError: the answer is no exposition.
+        aiohttp.ClientError, OSError, TimeoutError: no answer, or an unexpected status.
+        ValueError: the answer is not in the Prometheus text format.
     """
     async with (
         aiohttp.ClientSession(timeout=TIMEOUT) as session,
@@ -72,7 +72,7 @@ async def scrape(base: str) -> Reading:
 
 
 async def flush(base: str) -> None:
-    """Have open windows closed and everything stored; raises like ``scrape``."""
+    """Ask the exporter to close open windows and store everything; raises like ``scrape``."""
     async with (
         aiohttp.ClientSession(timeout=TIMEOUT) as session,
         session.post(f"{base}/-/flush", raise_for_status=True),
@@ -80,8 +80,8 @@ async def flush(base: str) -> None:
         return
 
 
-def read(text: str) -> Reading:
-    """What an exposition says."""
+def read(text: str) -> MetricsReading:
+    """Parse an exposition in the Prometheus text format."""
     labelled: dict[str, dict[str, float]] = {name: {} for name, _ in _FIELDS.values()}
     single: dict[str, float] = {}
     for family in text_string_to_metric_families(text):
@@ -91,7 +91,7 @@ def read(text: str) -> Reading:
                 labelled[name][sample.labels.get(label, "")] = sample.value
             elif sample.name in _SINGLE:
                 single[_SINGLE[sample.name]] = sample.value
-    return Reading(
+    return MetricsReading(
         text=text,
         received=labelled["received"],
         sink_up=labelled["sink_up"],

@@ -1,4 +1,4 @@
-"""``simulate``: a Discord on this machine, full of people."""
+"""``simulate``: a simulated Discord on this machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import typer
 from exporter.cli.options import DurationOption, SeedOption, read_duration
 
 GuildsOption = Annotated[int, typer.Option("--guilds", min=1, help="Guilds the bot is in.")]
-RateOption = Annotated[float, typer.Option("--rate", min=0, help="Actions of people per second.")]
+RateOption = Annotated[float, typer.Option("--rate", min=0, help="Actions per second.")]
 SCENARIO_NAMES = (
     "raid",
     "prune",
@@ -22,11 +22,11 @@ SCENARIO_NAMES = (
     "no-permissions",
     "late-audit",
 )
-"""Written out, because building the table itself would make every command slower to start."""
+"""Repeated here, because importing the scenarios would make every command slower to start."""
 
 LedgerOption = Annotated[
     pathlib.Path | None,
-    typer.Option("--ledger", metavar="FILE", help="Write here what truly happened, for `verify`."),
+    typer.Option("--ledger", metavar="FILE", help="Record every action in this file, for `verify`."),
 ]
 
 
@@ -40,7 +40,9 @@ def simulate(
     duration: DurationOption = None,
     shards: Annotated[
         int,
-        typer.Option("--shards", min=0, help="Shards recommended to bots; 0 for as few as Discord allows."),
+        typer.Option(
+            "--shards", min=0, help="Number of shards recommended to bots; 0: as few as Discord allows."
+        ),
     ] = 0,
     heartbeat: Annotated[
         float,
@@ -48,26 +50,28 @@ def simulate(
             "--heartbeat",
             metavar="TIME",
             parser=read_duration,
-            help="Heartbeat interval asked for; short ones show half-open sockets soon.",
+            help="Heartbeat interval; a short one detects half-open sockets sooner.",
         ),
     ] = 41.25,
     scenario: Annotated[
         str | None,
         typer.Option(
-            "--scenario", metavar="NAME", help=f"Instead of an ordinary day: {', '.join(SCENARIO_NAMES)}."
+            "--scenario",
+            metavar="NAME",
+            help=f"Run a scenario instead of ordinary traffic: {', '.join(SCENARIO_NAMES)}.",
         ),
     ] = None,
 ) -> None:
-    """Serve a simulated Discord: gateway, REST API and people who talk, react and moderate."""
+    """Serve a simulated Discord: gateway, REST API, and members who write, react and moderate."""
     import asyncio
 
     from exporter.cli.bootstrap import prepare_log
-    from exporter.cli.simulation import Plan, serve
+    from exporter.cli.simulation import SimulationPlan, serve
     from exporter.config.problems import suggest
     from exporter.errors import ConfigError
 
     prepare_log()
     if scenario is not None and scenario not in SCENARIO_NAMES:
-        raise ConfigError((f"--scenario: {scenario} is no scenario; {suggest(scenario, SCENARIO_NAMES)}",))
-    plan = Plan(port, guilds, members, rate, seed, ledger, duration, shards, heartbeat, scenario)
+        raise ConfigError((f"--scenario: {scenario} is not a scenario; {suggest(scenario, SCENARIO_NAMES)}",))
+    plan = SimulationPlan(port, guilds, members, rate, seed, ledger, duration, shards, heartbeat, scenario)
     asyncio.run(serve(plan, typer.echo))

@@ -1,7 +1,7 @@
-"""Runs the simulator: world, protocol, traffic and ledger put together, from start to the last word.
+"""Runs the simulator from start to stop: world, gateway and REST API, traffic and ledger.
 
-What is printed is also an interface, read by ``demo``: one line ``ready URL`` once clients may come, one line
-``over N`` when the traffic has ended and the ledger of N lines is complete.
+The printed lines are an interface that ``demo`` reads: ``ready URL`` once clients can connect, ``over N``
+when the traffic has ended and the ledger of N lines is complete.
 """
 
 from __future__ import annotations
@@ -15,13 +15,15 @@ from dataclasses import dataclass
 from typing import Final
 
 from discord_simulator.ledger import Ledger
-from discord_simulator.runner import drive
+from discord_simulator.runner import run_traffic
 from discord_simulator.scenarios import SCENARIOS
 from discord_simulator.seed import Shape
 from discord_simulator.server import Simulator
 from discord_simulator.settings import SimulatorSettings
 from discord_simulator.traffic import Traffic
 from discord_simulator.world import World
+from discord_simulator.world_adapter import WorldAdapter
+from exporter import __version__
 from exporter.clock import SystemClock
 from exporter.errors import ExporterError
 
@@ -30,19 +32,27 @@ OVER: Final = "over"
 API_PATH: Final = "/api/v10"
 
 LINGER_S: Final = 60.0
-"""How long clients are still served after the last action: time to receive the rest, to ask about it for as
-long as answers are waited for, and to leave in peace."""
+"""How long clients are served after the last action: long enough to receive the remaining events, to complete
+the audit-log look-ups they cause, and to disconnect."""
 _DRAIN_S: Final = 10.0
 _POLL_S: Final = 0.1
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class SimulationPlan:
     """What to simulate.
 
-    ``rate`` is actions per second, ``duration`` seconds of traffic or None for no end, ``shards`` the number
-    recommended or 0 for as many as needed, ``heartbeat`` the seconds between heartbeats, ``scenario`` the
-    name of one of ``SCENARIOS`` or None for an ordinary day.
+    Attributes:
+        port: TCP port to listen on; 0 takes any free one.
+        guilds: guilds the bot is in at the start.
+        members: members of a guild on average.
+        rate: actions per second.
+        seed: the same seed gives the same sequence of actions.
+        ledger: file to record every action in, or None.
+        duration: seconds of traffic, or None for no end.
+        shards: number of shards recommended to bots; 0 for as many as needed.
+        heartbeat: seconds between heartbeats.
+        scenario: name of one of ``SCENARIOS``, or None for ordinary traffic.
     """
 
     port: int
@@ -57,11 +67,11 @@ class Plan:
     scenario: str | None = None
 
 
-async def serve(plan: Plan, say: Callable[[str], None]) -> None:
-    """Simulate until the plan's time is over, ``/control/stop`` is asked for, or a signal comes.
+async def serve(plan: SimulationPlan, print_line: Callable[[str], None]) -> None:
+    """Simulate until the plan's duration is over, ``POST /control/stop`` is received, or a signal arrives.
 
     Raises:
-        ExporterError: the port or the ledger cannot be used.
+        ExporterError: the port cannot be bound or the ledger cannot be written.
     """
     clock = SystemClock()
     try:
@@ -71,44 +81,47 @@ async def serve(plan: Plan, say: Callable[[str], None]) -> None:
         raise ExporterError(msg) from error
     settings = SimulatorSettings(shards=plan.shards, heartbeat_interval_ms=round(plan.heartbeat * 1000))
     world = World(Shape(seed=plan.seed, guilds=plan.guilds, members=plan.members), ledger, clock)
-    simulator = Simulator(world, ledger, settings, clock=clock)
+    simulator = Simulator(WorldAdapter(world), ledger, settings, clock=clock)
     try:
         port = await simulator.start(plan.port)
     except OSError as error:
         ledger.close()
         msg = f"cannot listen on port {plan.port} ({error.strerror}); choose another with --port"
         raise ExporterError(msg) from error
-    leave = asyncio.Event()
+    stop_serving = asyncio.Event()
     try:
-        with _on_signals(simulator.stop_requested, leave):
-            say(f"{READY} http://{settings.host}:{port}{API_PATH}")
-            await _traffic(plan, simulator, world, ledger, clock)
+        with _on_signals(simulator.stop_requested, stop_serving):
+            print_line(f"{READY} http://{settings.host}:{port}{API_PATH}")
+            await _run_plan(plan, simulator, world, ledger, clock)
             simulator.stop_requested.set()
-            say(f"{OVER} {ledger.lines}")
-            await _linger(simulator, leave)
+            print_line(f"{OVER} {ledger.lines}")
+            await _serve_remaining_clients(simulator, stop_serving)
     finally:
         await simulator.stop()
         ledger.close()
 
 
-def _make_traffic(plan: Plan, world: World) -> Traffic:
+def _make_traffic(plan: SimulationPlan, world: World) -> Traffic:
     if plan.scenario is None:
         return Traffic(world, rate=plan.rate)
     chosen = SCENARIOS[plan.scenario]
-    return Traffic(world, rate=plan.rate, habits=chosen.habits, begin=chosen.begin, manners=chosen.manners)
+    return Traffic(
+        world, rate=plan.rate, behaviours=chosen.behaviours, begin=chosen.begin, settings=chosen.settings
+    )
 
 
-async def _traffic(
-    plan: Plan, simulator: Simulator, world: World, ledger: Ledger, clock: SystemClock
+async def _run_plan(
+    plan: SimulationPlan, simulator: Simulator, world: World, ledger: Ledger, clock: SystemClock
 ) -> None:
     ready = asyncio.Event()
-    greeting = asyncio.create_task(_announce(simulator, ready))
+    waiting = asyncio.create_task(_set_when_ready(simulator, ready))
     try:
-        await drive(
+        await run_traffic(
             world,
             _make_traffic(plan, world),
             ledger,
             simulator.publish,
+            version=__version__,
             rate=plan.rate,
             duration=plan.duration,
             ready=ready,
@@ -116,33 +129,33 @@ async def _traffic(
             stop_event=simulator.stop_requested,
         )
     finally:
-        greeting.cancel()
+        waiting.cancel()
     with contextlib.suppress(TimeoutError):
         await asyncio.wait_for(simulator.gateway.drained(), _DRAIN_S)
     ledger.flush()
 
 
-async def _announce(simulator: Simulator, ready: asyncio.Event) -> None:
+async def _set_when_ready(simulator: Simulator, ready: asyncio.Event) -> None:
     await simulator.gateway.all_ready()
     ready.set()
 
 
-async def _linger(simulator: Simulator, leave: asyncio.Event) -> None:
-    """Serve until every client has left, the time is over or a signal says so."""
+async def _serve_remaining_clients(simulator: Simulator, stop_serving: asyncio.Event) -> None:
+    """Serve until every client has disconnected, ``LINGER_S`` has passed or ``stop_serving`` is set."""
     registry = simulator.gateway.registry
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):
-            while any(registry.connection(session) for session in registry) and not leave.is_set():
+            while any(registry.connection(session) for session in registry) and not stop_serving.is_set():
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(leave.wait(), _POLL_S)
+                    await asyncio.wait_for(stop_serving.wait(), _POLL_S)
 
 
 @contextlib.contextmanager
-def _on_signals(stop: asyncio.Event, leave: asyncio.Event) -> Iterator[None]:
-    """SIGINT and SIGTERM end the traffic; a further one, or one after the traffic, also the lingering."""
+def _on_signals(stop_traffic: asyncio.Event, stop_serving: asyncio.Event) -> Iterator[None]:
+    """The first SIGINT or SIGTERM ends the traffic; the next, or one after the traffic, ends the serving."""
 
     def on_signal() -> None:
-        (leave if stop.is_set() else stop).set()
+        (stop_serving if stop_traffic.is_set() else stop_traffic).set()
 
     loop = asyncio.get_running_loop()
     signals = (signal.SIGINT, signal.SIGTERM)

@@ -1,4 +1,4 @@
-"""The simulator as a process of its own, so that the demo measures the exporter and not its far end."""
+"""Runs the simulator in a child process, so that the demo measures the exporter without the simulator."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from exporter.errors import ExporterError
 START_TIMEOUT_S: Final = 60.0
 """Building a world of a thousand guilds takes some seconds on a small machine."""
 STOP_TIMEOUT_S: Final = 5.0
-"""How long it may take to write its ledger out after a signal."""
+"""How long the process may take to write its ledger to disk after a signal."""
 
 
 class SimulatorProcess:
-    """``simulate`` in a child; ``api_url`` is known once it has started."""
+    """``simulate`` in a child process. ``api_url`` is set by ``start``."""
 
     def __init__(self, log: pathlib.Path) -> None:
         self.api_url = ""
@@ -26,10 +26,10 @@ class SimulatorProcess:
         self._process: asyncio.subprocess.Process | None = None
 
     async def start(self, *options: str) -> None:
-        """Start it and wait until clients may come.
+        """Start the process and wait until clients can connect.
 
         Raises:
-            ExporterError: it did not start; its log says why.
+            ExporterError: the process did not start; the message quotes the last line of its log.
         """
         with self._log.open("wb") as log:
             self._process = await asyncio.create_subprocess_exec(
@@ -38,7 +38,7 @@ class SimulatorProcess:
                 stdin=asyncio.subprocess.DEVNULL,
                 stdout=asyncio.subprocess.PIPE,
                 stderr=log,
-                # A Ctrl-C at the terminal is for the demo, which then ends the traffic in order.
+                # Ctrl-C at the terminal must reach the demo alone, which then ends the traffic.
                 start_new_session=True,
             )
         line = ""
@@ -48,7 +48,7 @@ class SimulatorProcess:
         if word != READY:
             await self.stop()
             last = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
-            msg = f"the simulator did not start: {last or 'it said nothing'}"
+            msg = f"the simulator did not start: {last or 'it printed no error'}"
             raise ExporterError(msg)
 
     async def over(self) -> None:
@@ -63,12 +63,12 @@ class SimulatorProcess:
             raise ExporterError(msg)
 
     def end_traffic(self) -> None:
-        """Let people stop, as after ``--duration``."""
+        """End the traffic, as when ``--duration`` is over."""
         if self._process is not None and self._process.returncode is None:
             self._process.terminate()
 
     async def stop(self) -> None:
-        """End the process; safe at any time and twice."""
+        """End the process; may be called at any time and more than once."""
         process, self._process = self._process, None
         if process is None:
             return

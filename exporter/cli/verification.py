@@ -1,4 +1,4 @@
-"""Reads every configured store and compares it with the ledger; what ``verify`` and ``demo`` share."""
+"""Reads the configured stores and compares them with the ledger, for ``verify`` and ``demo``."""
 
 from __future__ import annotations
 
@@ -14,15 +14,16 @@ from rich.console import Console
 from sqlalchemy.exc import SQLAlchemyError
 
 from discord_simulator.verify.compare import compare
-from discord_simulator.verify.differences import Line
-from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.differences import ComparisonLine
+from discord_simulator.verify.expected import load_expected
+from discord_simulator.verify.ledger_reader import LedgerError
 from discord_simulator.verify.metrics import read_metrics
 from discord_simulator.verify.quantities import Expected, Observed
 from discord_simulator.verify.table import as_json, differences, plain, rich_table
 from exporter.cli.scrape import flush, scrape
 from exporter.config.model import Config
 from exporter.config.problems import suggest
-from exporter.errors import ConfigError, DifferenceError
+from exporter.errors import ConfigError, DifferenceError, ExporterError
 from exporter.redaction import one_line
 from exporter.sinks.influx.declaration import SINK as INFLUX_SINK
 from exporter.sinks.sql.declaration import SINK as SQL_SINK
@@ -35,16 +36,16 @@ _Reader = Callable[[Config, Expected], Awaitable[Observed]]
 
 
 @dataclass(frozen=True, slots=True)
-class Outcome:
-    """What came of a comparison; ``unreadable`` says by store why it could not be read."""
+class VerifyResult:
+    """Result of a comparison; ``unreadable`` maps a store that could not be read to the reason."""
 
     expected: Expected
-    lines: tuple[Line, ...]
+    lines: tuple[ComparisonLine, ...]
     unreadable: Mapping[str, str]
 
     @property
     def ok(self) -> bool:
-        """Whether every store was read and agrees with a complete ledger."""
+        """Whether the ledger is complete and every store was read and agrees with it."""
         return (
             self.expected.complete
             and not self.unreadable
@@ -53,26 +54,26 @@ class Outcome:
         )
 
     def require_agreement(self) -> None:
-        """End here if anything differs.
+        """Raise unless ``ok``.
 
         Raises:
-            DifferenceError: it does; the message counts.
+            DifferenceError: something differs; the message says how much.
         """
         if self.ok:
             return
-        parts = [f"{store} cannot be read: {why}" for store, why in self.unreadable.items()]
+        parts = [f"{store} cannot be read: {reason}" for store, reason in self.unreadable.items()]
         if differing := sum(not line.ok for line in self.lines):
-            parts.append(f"{differing} of {len(self.lines)} quantities differ")
+            parts.append(f"{differing} of {_plural(len(self.lines), 'quantity', 'quantities')} differ")
         if not self.expected.complete:
             parts.append("the ledger has no END: the simulator is still running or was killed")
-        raise DifferenceError("\n".join(parts or ["there is nothing to compare"]))
+        raise DifferenceError("\n".join(parts or ["nothing to compare"]))
 
 
 def chosen_stores(config: Config, names: str | None) -> tuple[str, ...]:
-    """The stores to compare: those named, or every configured one.
+    """The stores to compare: those in the comma-separated ``names``, or every configured one for None.
 
     Raises:
-        ConfigError: a name is unknown.
+        ConfigError: a name is unknown, or there is none.
     """
     if names is None:
         active = {
@@ -85,25 +86,28 @@ def chosen_stores(config: Config, names: str | None) -> tuple[str, ...]:
     unknown = [name for name in wanted if name not in _READERS]
     if unknown or not wanted:
         raise ConfigError(
-            tuple(f"--stores: {name} is no store; {suggest(name, _READERS)}" for name in unknown)
-            or ("--stores: names no store; write for instance metrics,sql",)
+            tuple(f"--stores: {name} is not a store; {suggest(name, _READERS)}" for name in unknown)
+            or ("--stores: no store is named; write for instance metrics,sql",)
         )
     return wanted
 
 
-async def compare_stores(config: Config, ledger: pathlib.Path, stores: tuple[str, ...]) -> Outcome:
-    """Flush the exporter if it is running, read the stores, compare.
+async def compare_stores(config: Config, ledger: pathlib.Path, stores: tuple[str, ...]) -> VerifyResult:
+    """Flush the exporter if it is running, read the stores and compare them with the ledger.
 
     Raises:
-        LedgerError: the ledger cannot be read.
+        ExporterError: the ledger cannot be read.
     """
-    expected = load_expected(ledger)
+    try:
+        expected = load_expected(ledger)
+    except LedgerError as error:
+        raise ExporterError(str(error)) from error
     unreadable: dict[str, str] = {}
     observed: dict[str, Observed] = {}
     try:
         await flush(base_url(config))
     except (aiohttp.ClientError, OSError) as error:
-        # Without a running exporter everything it accepted is stored already, or waits for its next start.
+        # No exporter is running: its entries are stored already, or wait in its spool for the next start.
         if isinstance(error, aiohttp.ClientResponseError):
             unreadable["flush"] = f"answered {error.status}"
     for store in stores:
@@ -112,37 +116,41 @@ async def compare_stores(config: Config, ledger: pathlib.Path, stores: tuple[str
         except (aiohttp.ClientError, OSError, SQLAlchemyError, ValueError) as error:
             reason = str(getattr(error, "orig", None) or error) or type(error).__name__
             unreadable[store] = one_line(reason.partition("\n")[0])
-    return Outcome(expected, tuple(compare(expected, observed)), unreadable)
+    return VerifyResult(expected, tuple(compare(expected, observed)), unreadable)
 
 
-def report(outcome: Outcome, *, as_json: bool) -> None:
+def report(result: VerifyResult, *, as_json: bool) -> None:
     """Print the comparison on stdout."""
     if as_json:
-        answer = write_json(outcome)
+        answer = write_json(result)
         sys.stdout.write(json.dumps(answer, indent=2) + "\n")
     elif sys.stdout.isatty():
         console = Console()
-        console.print(rich_table(outcome.lines))
-        for difference in differences(outcome.lines):
+        console.print(rich_table(result.lines))
+        for difference in differences(result.lines):
             console.print(one_line(difference), markup=False, highlight=False)
     else:
-        sys.stdout.write("\n".join(map(one_line, plain(outcome.lines).split("\n"))) + "\n")
+        sys.stdout.write("\n".join(map(one_line, plain(result.lines).split("\n"))) + "\n")
 
 
-def write_json(outcome: Outcome) -> dict[str, object]:
-    """The comparison for programs."""
-    return as_json(outcome.expected, outcome.lines) | {
-        "ok": outcome.ok,
-        "unreadable": dict(outcome.unreadable),
+def write_json(result: VerifyResult) -> dict[str, object]:
+    """The comparison as a JSON object."""
+    return as_json(result.expected, result.lines) | {
+        "ok": result.ok,
+        "unreadable": dict(result.unreadable),
     }
 
 
 def base_url(config: Config) -> str:
-    """Where the configured exporter answers, from this machine."""
+    """Base URL of the configured exporter, as reached from this machine."""
     host, port = config.web.address
-    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared with, not bound
+    if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _plural(count: int, one: str, many: str) -> str:
+    return f"{count} {one if count == 1 else many}"
 
 
 async def _read_metrics(config: Config, _expected: Expected) -> Observed:
@@ -155,13 +163,13 @@ async def _read_sql(config: Config, _expected: Expected) -> Observed:
 
     engine = make_engine(config.sinks.of(SQL_SINK))
     try:
-        return await read_database(engine, actions=_kept(config))
+        return await read_database(engine, actions=_stored_types(config))
     finally:
         await engine.dispose()
 
 
-def _kept(config: Config) -> frozenset[str]:
-    """The actions and changes this exporter knows and is asked to keep rows of."""
+def _stored_types(config: Config) -> frozenset[str]:
+    """The moderation actions and structure changes that this exporter is configured to store rows of."""
     from exporter.events.catalogue import full_catalogue
     from exporter.events.moderation import ACTIONS
 

@@ -1,4 +1,4 @@
-"""``verify``: the ledger of a simulated Discord against what the stores hold."""
+"""``verify``: compare the ledger of a simulation with the content of the stores."""
 
 from __future__ import annotations
 
@@ -7,25 +7,26 @@ from typing import Annotated
 
 import typer
 
-from exporter.cli.options import ConfigOption, Format, FormatOption
+from exporter.cli.options import ConfigOption, FormatOption, OutputFormat
 
 
 def verify(
     ledger: Annotated[
-        pathlib.Path, typer.Option("--ledger", metavar="FILE", help="What `simulate --ledger` wrote.")
+        pathlib.Path,
+        typer.Option("--ledger", metavar="FILE", help="The file that `simulate --ledger` wrote."),
     ],
     config: ConfigOption = None,
-    format_: FormatOption = Format.TEXT,
+    format_: FormatOption = OutputFormat.TEXT,
     stores: Annotated[
         str | None,
         typer.Option(
             "--stores",
             metavar="LIST",
-            help="Compare only these, such as metrics,sql; by default every configured one.",
+            help="Stores to compare, such as metrics,sql; default: every configured store.",
         ),
     ] = None,
 ) -> None:
-    """Compare number by number; exit code 1 on any difference or when a store cannot be read."""
+    """Compare every number with the ledger; exit code 1 on a difference or if a store cannot be read."""
     import asyncio
 
     from exporter.cli.bootstrap import prepare
@@ -33,5 +34,5 @@ def verify(
 
     loaded = prepare(config, quiet=True)
     outcome = asyncio.run(compare_stores(loaded, ledger, chosen_stores(loaded, stores)))
-    report(outcome, as_json=format_ is Format.JSON)
+    report(outcome, as_json=format_ is OutputFormat.JSON)
     outcome.require_agreement()

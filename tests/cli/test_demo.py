@@ -12,9 +12,9 @@ import sys
 
 import pytest
 
-from exporter.cli.demo_runner import LEDGER, Demonstration
+from exporter.cli.demo_runner import LEDGER, DemoRun
 from exporter.cli.progress import LINE_EVERY_S, Progress
-from exporter.cli.scrape import Reading, read
+from exporter.cli.scrape import MetricsReading, read
 from exporter.cli.simulator_process import SimulatorProcess
 from exporter.clock import ManualClock
 from exporter.errors import ConfigError, ExporterError
@@ -90,16 +90,16 @@ async def test_ctrl_c_ends_the_traffic_and_then_checks_the_numbers(tmp_path):
 async def test_a_directory_with_anything_but_a_demo_is_refused_and_left_alone(tmp_path, names):
     for name in names:
         (tmp_path / name).write_text("precious")
-    demonstration = Demonstration(1, 1, 1, 0, tmp_path, 0)
+    demo_run = DemoRun(1, 1, 1, 0, tmp_path, 0)
     with pytest.raises(ConfigError, match="name an empty directory"):
-        await demonstration.run()
+        await demo_run.run()
     assert {path.name for path in tmp_path.iterdir()} == set(names)
 
 
 async def test_a_directory_that_cannot_be_made_is_told(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be used"):
-        await Demonstration(1, 1, 1, 0, tmp_path / "file", 0).run()
+        await DemoRun(1, 1, 1, 0, tmp_path / "file", 0).run()
 
 
 async def test_a_simulator_that_does_not_start_says_why(tmp_path):
@@ -140,7 +140,7 @@ def test_outside_a_terminal_progress_is_a_line_now_and_then(capsys):
     clock = ManualClock()
     with Progress(clock, address="http://x", duration=60.0) as progress:
         for second in range(11):
-            progress.show(Reading(received={"MESSAGE_CREATE": 10.0 * second}, pending={"sql": 1.0}))
+            progress.show(MetricsReading(received={"MESSAGE_CREATE": 10.0 * second}, pending={"sql": 1.0}))
             clock.advance(1)
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) == 1 + 10 // LINE_EVERY_S
@@ -150,7 +150,9 @@ def test_outside_a_terminal_progress_is_a_line_now_and_then(capsys):
 def test_on_a_terminal_progress_is_a_table_with_the_busiest_events_first(capsys):
     progress = Progress(ManualClock(), address="http://x", duration=None)
     received = {f"TYPE_{number:02}": float(number) for number in range(30)}
-    table = progress._table(Reading(received=received, pending={"sql": 1.0}, sink_up={"sql": 1.0}), 0.0)
+    table = progress._table(
+        MetricsReading(received=received, pending={"sql": 1.0}, sink_up={"sql": 1.0}), 0.0
+    )
     cells = list(table.columns[0].cells)
     assert cells[0] == "TYPE_29"
     assert cells[-2:] == ["others", "sql: delivering, 1 waiting"]

@@ -13,15 +13,21 @@ import aiohttp
 import pytest
 from aiohttp import web
 
-from discord_simulator.verify.differences import Difference, Line
-from discord_simulator.verify.ledger_reader import LedgerError
+from discord_simulator.verify.differences import ComparisonLine, Difference
 from discord_simulator.verify.quantities import Expected, Scope
-from exporter.cli.scrape import Reading, flush, read, scrape
-from exporter.cli.verification import Outcome, base_url, chosen_stores, compare_stores, report, write_json
+from exporter.cli.scrape import MetricsReading, flush, read, scrape
+from exporter.cli.verification import (
+    VerifyResult,
+    base_url,
+    chosen_stores,
+    compare_stores,
+    report,
+    write_json,
+)
 from exporter.config.load import parse_config
 from exporter.config.model import Config
 from exporter.config.yaml_source import Document
-from exporter.errors import ConfigError, DifferenceError
+from exporter.errors import ConfigError, DifferenceError, ExporterError
 
 GUILD = "111111111111111111"
 CHANNEL = "222222222222222222"
@@ -138,7 +144,7 @@ async def test_where_nobody_listens_both_fail_at_once():
 
 def test_families_the_demo_does_not_show_are_passed_over():
     reading = read(exposition(3) + "# TYPE python_info gauge\npython_info 1\n")
-    assert reading == Reading(text=reading.text)
+    assert reading == MetricsReading(text=reading.text)
     assert reading.settled
     assert reading.events == 0
 
@@ -157,16 +163,16 @@ def test_the_start_of_a_counter_is_not_taken_for_its_value():
     [({}, False), ({"0": 0.0}, False), ({"0": 1.0, "1": 0.0}, False), ({"0": 1.0, "1": 1.0}, True)],
 )
 def test_the_bot_is_connected_once_every_shard_is(connected, whole):
-    assert Reading(connected=connected).is_connected is whole
+    assert MetricsReading(connected=connected).is_connected is whole
 
 
 @pytest.mark.parametrize(
     ("reading", "settled"),
     [
-        (Reading(pending={"sql": 0.0, "influxdb": 0.0}), True),
-        (Reading(pending={"sql": 0.0, "influxdb": 1.0}), False),
-        (Reading(unspooled=1.0, pending={"sql": 0.0}), False),
-        (Reading(spooled=9.0, received={"X": 9.0}), True),
+        (MetricsReading(pending={"sql": 0.0, "influxdb": 0.0}), True),
+        (MetricsReading(pending={"sql": 0.0, "influxdb": 1.0}), False),
+        (MetricsReading(unspooled=1.0, pending={"sql": 0.0}), False),
+        (MetricsReading(spooled=9.0, received={"X": 9.0}), True),
     ],
 )
 def test_nothing_is_settled_while_anything_waits_anywhere(reading, settled):
@@ -208,73 +214,73 @@ def test_every_store_nobody_knows_is_told_at_once():
     with pytest.raises(ConfigError) as wrong:
         chosen_stores(configured("127.0.0.1:1"), "sq,metrics,mongodb")
     assert wrong.value.problems == (
-        "--stores: sq is no store; did you mean sql?",
-        "--stores: mongodb is no store; known are influxdb, metrics, sql",
+        "--stores: sq is not a store; did you mean sql?",
+        "--stores: mongodb is not a store; known are influxdb, metrics, sql",
     )
 
 
 @pytest.mark.parametrize("names", ["", " ", ",,"])
 def test_a_list_without_a_store_is_told_how_it_is_written(names):
-    with pytest.raises(ConfigError, match="names no store; write for instance metrics,sql"):
+    with pytest.raises(ConfigError, match="no store is named; write for instance metrics,sql"):
         chosen_stores(configured("127.0.0.1:1"), names)
 
 
 async def test_the_exporter_is_flushed_before_it_is_read(far_end, ledger):
     far_end.metrics = exposition(2)
-    outcome = await compare_stores(far_end.config, ledger, ("metrics",))
+    result = await compare_stores(far_end.config, ledger, ("metrics",))
     assert far_end.asked == [("POST", "/-/flush"), ("GET", "/metrics")]
-    messages = next(line for line in outcome.lines if line.quantity == "messages")
+    messages = next(line for line in result.lines if line.quantity == "messages")
     assert messages.ledger == 2
     assert messages.stores == {"/metrics": 2}
-    assert outcome.ok, [line for line in outcome.lines if not line.ok]
-    outcome.require_agreement()
+    assert result.ok, [line for line in result.lines if not line.ok]
+    result.require_agreement()
 
 
 @pytest.mark.parametrize("told", [0, 1, 3])
 async def test_one_message_too_few_or_too_many_is_a_difference(far_end, ledger, told):
     far_end.metrics = exposition(told)
-    outcome = await compare_stores(far_end.config, ledger, ("metrics",))
-    assert not outcome.ok
-    assert [line.quantity for line in outcome.lines if not line.ok] == ["messages"]
+    result = await compare_stores(far_end.config, ledger, ("metrics",))
+    assert not result.ok
+    assert [line.quantity for line in result.lines if not line.ok] == ["messages"]
     with pytest.raises(DifferenceError, match=r"^1 of \d+ quantities differ$"):
-        outcome.require_agreement()
+        result.require_agreement()
 
 
 async def test_a_flush_that_is_refused_spoils_the_verdict_even_if_the_numbers_agree(far_end, ledger):
     far_end.metrics, far_end.flush_status = exposition(2), 504
-    outcome = await compare_stores(far_end.config, ledger, ("metrics",))
-    assert outcome.unreadable == {"flush": "answered 504"}
-    assert all(line.ok for line in outcome.lines)
+    result = await compare_stores(far_end.config, ledger, ("metrics",))
+    assert result.unreadable == {"flush": "answered 504"}
+    assert all(line.ok for line in result.lines)
     with pytest.raises(DifferenceError, match=r"^flush cannot be read: answered 504$"):
-        outcome.require_agreement()
+        result.require_agreement()
 
 
 async def test_a_store_that_cannot_be_read_is_told_beside_one_that_can(far_end, ledger, tmp_path):
     far_end.metrics = exposition(2)
     config = configured(far_end.base.removeprefix("http://"), data_dir=str(tmp_path / "absent"))
-    outcome = await compare_stores(config, ledger, ("sql", "metrics"))
-    assert outcome.unreadable.keys() == {"sql"}
-    assert "\n" not in outcome.unreadable["sql"]
-    assert any(line.stores for line in outcome.lines)
-    assert not outcome.ok
+    result = await compare_stores(config, ledger, ("sql", "metrics"))
+    assert result.unreadable.keys() == {"sql"}
+    assert "\n" not in result.unreadable["sql"]
+    assert any(line.stores for line in result.lines)
+    assert not result.ok
 
 
 async def test_without_an_exporter_only_its_metrics_are_missing(ledger):
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         config = configured(f"127.0.0.1:{held.getsockname()[1]}")
-        outcome = await compare_stores(config, ledger, ("metrics",))
-    assert outcome.unreadable.keys() == {"metrics"}, "nobody to flush is no fault"
+        result = await compare_stores(config, ledger, ("metrics",))
+    assert result.unreadable.keys() == {"metrics"}, "nobody to flush is no fault"
 
 
 async def test_what_a_store_says_cannot_write_to_the_terminal(far_end, ledger):
     far_end.metrics = "\x1b[2Jcleared\n"
-    outcome = await compare_stores(far_end.config, ledger, ("metrics",))
-    assert "\x1b" not in outcome.unreadable["metrics"]
+    result = await compare_stores(far_end.config, ledger, ("metrics",))
+    assert "\x1b" not in result.unreadable["metrics"]
 
 
 async def test_a_ledger_that_is_not_there_is_told_before_anybody_is_asked(far_end, tmp_path):
-    with pytest.raises(LedgerError):
+    with pytest.raises(ExporterError, match="cannot read the ledger"):
         await compare_stores(far_end.config, tmp_path / "absent", ("metrics",))
     assert far_end.asked == []
 
@@ -282,32 +288,32 @@ async def test_a_ledger_that_is_not_there_is_told_before_anybody_is_asked(far_en
 async def test_a_ledger_without_an_end_never_agrees(far_end, tmp_path):
     far_end.metrics = exposition(2)
     cut = write_ledger(tmp_path / "cut", messages=2, end=False)
-    outcome = await compare_stores(far_end.config, cut, ("metrics",))
-    assert all(line.ok for line in outcome.lines)
+    result = await compare_stores(far_end.config, cut, ("metrics",))
+    assert all(line.ok for line in result.lines)
     with pytest.raises(DifferenceError, match="the ledger has no END"):
-        outcome.require_agreement()
+        result.require_agreement()
 
 
 def test_an_empty_comparison_is_no_agreement():
-    outcome = Outcome(Expected({}), (), {})
-    assert not outcome.ok
-    with pytest.raises(DifferenceError, match="there is nothing to compare"):
-        outcome.require_agreement()
+    result = VerifyResult(Expected({}), (), {})
+    assert not result.ok
+    with pytest.raises(DifferenceError, match="nothing to compare"):
+        result.require_agreement()
 
 
 def test_everything_that_is_wrong_is_told_together():
-    line = Line("messages", Scope.GUILD, 1, 2, {"sql": 1}, differing=1)
+    line = ComparisonLine("messages", Scope.GUILD, 1, 2, {"sql": 1}, differing=1)
     with pytest.raises(DifferenceError) as told:
-        Outcome(Expected({}, complete=False), (line,), {"metrics": "refused"}).require_agreement()
+        VerifyResult(Expected({}, complete=False), (line,), {"metrics": "refused"}).require_agreement()
     assert str(told.value).splitlines() == [
         "metrics cannot be read: refused",
-        "1 of 1 quantities differ",
+        "1 of 1 quantity differ",
         "the ledger has no END: the simulator is still running or was killed",
     ]
 
 
-GOOD = Line("messages", Scope.GUILD, 1, 2, {"sql": 2})
-BAD = Line(
+GOOD = ComparisonLine("messages", Scope.GUILD, 1, 2, {"sql": 2})
+BAD = ComparisonLine(
     "voice_seconds",
     Scope.MEMBER,
     1,
@@ -319,17 +325,17 @@ BAD = Line(
 
 
 def test_a_report_for_programs_has_the_verdict_of_the_whole_outcome(capsys):
-    outcome = Outcome(Expected({}), (GOOD,), {"flush": "answered 504"})
-    report(outcome, as_json=True)
+    result = VerifyResult(Expected({}), (GOOD,), {"flush": "answered 504"})
+    report(result, as_json=True)
     told = json.loads(capsys.readouterr().out)
-    assert told == json.loads(json.dumps(write_json(outcome)))
+    assert told == json.loads(json.dumps(write_json(result)))
     assert told["ok"] is False, "every line agrees, but not everything was stored"
     assert told["unreadable"] == {"flush": "answered 504"}
     assert [line["ok"] for line in told["lines"]] == [True]
 
 
 def test_a_report_in_a_pipe_is_plain_lines_without_controls(capsys):
-    report(Outcome(Expected({}), (GOOD, BAD), {}), as_json=False)
+    report(VerifyResult(Expected({}), (GOOD, BAD), {}), as_json=False)
     out = capsys.readouterr().out
     assert "\x1b" not in out
     assert [line.split()[0] for line in out.splitlines()] == [
@@ -343,7 +349,7 @@ def test_a_report_in_a_pipe_is_plain_lines_without_controls(capsys):
 
 def test_a_report_on_a_terminal_is_a_table_followed_by_the_differences(capsys, monkeypatch):
     monkeypatch.setattr("sys.stdout.isatty", lambda: True)
-    report(Outcome(Expected({}), (GOOD, BAD), {}), as_json=False)
+    report(VerifyResult(Expected({}), (GOOD, BAD), {}), as_json=False)
     out = capsys.readouterr().out
     assert "ledger against stores" in out
     assert out.index("1 differ") < out.index("voice_seconds: sql: member")
@@ -352,4 +358,4 @@ def test_a_report_on_a_terminal_is_a_table_followed_by_the_differences(capsys, m
 
 async def test_readers_do_not_wait_for_each_other(far_end):
     readings = await asyncio.gather(*(scrape(far_end.base) for _ in range(5)))
-    assert readings == [Reading()] * 5
+    assert readings == [MetricsReading()] * 5

@@ -24,15 +24,15 @@ from discord_simulator.world import World
 from exporter.cli.options import read_duration
 from exporter.cli.output import print_table
 from exporter.cli.progress import LINE_EVERY_S, Progress
-from exporter.cli.scrape import Reading
+from exporter.cli.scrape import MetricsReading
 from exporter.cli.simulate import SCENARIO_NAMES
-from exporter.cli.simulation import Plan, _make_traffic, serve
+from exporter.cli.simulation import SimulationPlan, _make_traffic, serve
 from exporter.clock import ManualClock
 from exporter.errors import ExporterError
 
 
-def plan(**change: object) -> Plan:
-    return Plan(
+def plan(**change: object) -> SimulationPlan:
+    return SimulationPlan(
         **(
             {"port": 0, "guilds": 1, "members": 10, "rate": 0.0, "seed": 1, "ledger": None, "duration": None}
             | change
@@ -43,7 +43,7 @@ def plan(**change: object) -> Plan:
 class Running:
     """A simulation in a task; its words come one by one."""
 
-    def __init__(self, wanted: Plan) -> None:
+    def __init__(self, wanted: SimulationPlan) -> None:
         self.said: asyncio.Queue[str] = asyncio.Queue()
         self.task = asyncio.create_task(serve(wanted, self.said.put_nowait))
 
@@ -58,10 +58,10 @@ class Running:
 
 
 @pytest.fixture
-async def start() -> AsyncIterator[Callable[[Plan], Running]]:
+async def start() -> AsyncIterator[Callable[[SimulationPlan], Running]]:
     made: list[Running] = []
 
-    def begin(wanted: Plan) -> Running:
+    def begin(wanted: SimulationPlan) -> Running:
         made.append(Running(wanted))
         return made[-1]
 
@@ -135,15 +135,15 @@ def world() -> World:
 
 def test_without_a_scenario_it_is_an_ordinary_day():
     traffic = _make_traffic(plan(rate=5.0), world())
-    assert traffic._habits == tuple(EVERYDAY)
+    assert traffic._behaviours == tuple(EVERYDAY)
     assert traffic.rate == 5.0
 
 
 @pytest.mark.parametrize("name", SCENARIO_NAMES)
 def test_a_scenario_brings_its_own_habits_and_manners(name):
     traffic = _make_traffic(plan(rate=5.0, scenario=name), world())
-    assert traffic._habits == tuple(SCENARIOS[name].habits)
-    assert traffic.scene.manners == SCENARIOS[name].manners
+    assert traffic._behaviours == tuple(SCENARIOS[name].behaviours)
+    assert traffic.context.settings == SCENARIOS[name].settings
 
 
 # ── options ──────────────────────────────────────────────────────────────────────────────────────────
@@ -209,7 +209,9 @@ def test_on_a_terminal_a_table_is_drawn(capsys, monkeypatch):
 # ── progress ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def shown(capsys: pytest.CaptureFixture[str], *readings: Reading, duration: float | None = None) -> list[str]:
+def shown(
+    capsys: pytest.CaptureFixture[str], *readings: MetricsReading, duration: float | None = None
+) -> list[str]:
     clock = ManualClock()
     with Progress(clock, address="http://x", duration=duration) as progress:
         for reading in readings:
@@ -219,7 +221,7 @@ def shown(capsys: pytest.CaptureFixture[str], *readings: Reading, duration: floa
 
 
 def test_every_destination_is_told_with_what_it_has_and_what_waits(capsys):
-    reading = Reading(
+    reading = MetricsReading(
         spooled=1234.0,
         pending={"sql": 0.0, "influxdb": 1500.0},
         delivered={"sql": 1234.0},
@@ -232,29 +234,29 @@ def test_every_destination_is_told_with_what_it_has_and_what_waits(capsys):
 
 
 def test_before_anything_is_known_there_is_no_sink_yet(capsys):
-    assert shown(capsys, Reading()) == ["0 s: 0 events, 0/s; 0 entries spooled; no sink yet"]
+    assert shown(capsys, MetricsReading()) == ["0 s: 0 events, 0/s; 0 entries spooled; no sink yet"]
 
 
 def test_the_rate_is_that_since_the_last_look(capsys):
     counts = (0.0, 50.0, 50.0, 300.0)
-    lines = shown(capsys, *(Reading(received={"X": count}) for count in counts))
+    lines = shown(capsys, *(MetricsReading(received={"X": count}) for count in counts))
     assert [line.split(", ")[1].partition(";")[0] for line in lines] == ["0/s", "10/s", "0/s", "50/s"]
 
 
 def test_a_second_look_at_the_same_moment_divides_by_nothing(capsys):
     progress = Progress(ManualClock(), address="http://x", duration=None)
-    progress.show(Reading(received={"X": 1.0}))
-    progress.show(Reading(received={"X": 9.0}))
+    progress.show(MetricsReading(received={"X": 1.0}))
+    progress.show(MetricsReading(received={"X": 9.0}))
     assert capsys.readouterr().out.splitlines() == ["0 s: 1 events, 0/s; 0 entries spooled; no sink yet"]
 
 
 def test_the_end_is_named_if_there_is_one(capsys):
-    assert shown(capsys, Reading(), Reading(), duration=60.0)[1].startswith("5 of 60 s: ")
+    assert shown(capsys, MetricsReading(), MetricsReading(), duration=60.0)[1].startswith("5 of 60 s: ")
 
 
 def test_a_failing_destination_is_told_as_such_on_a_terminal():
     progress = Progress(ManualClock(), address="http://x", duration=None)
-    reading = Reading(
+    reading = MetricsReading(
         received={"A": 1.0, "B": 2.0},
         pending={"sql": 0.0, "influxdb": 7.0},
         sink_up={"sql": 1.0, "influxdb": 0.0},
@@ -275,7 +277,7 @@ def test_a_terminal_is_left_as_it_was_even_after_an_error(monkeypatch, capsys):
 
     def fail() -> None:
         with progress:
-            progress.show(Reading(received={"A": 1.0}))
+            progress.show(MetricsReading(received={"A": 1.0}))
             raise RuntimeError
 
     with pytest.raises(RuntimeError):

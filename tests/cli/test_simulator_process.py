@@ -39,11 +39,11 @@ async def test_it_is_started_on_any_free_port_with_the_options_given(become, tmp
 @pytest.mark.parametrize(
     ("script", "told"),
     [
-        ("exit 1\n", "it said nothing"),
+        ("exit 1\n", "it printed no error"),
         ("echo first >&2; echo the port is taken >&2; exit 1\n", "the port is taken"),
         ("echo hello; echo no greeting >&2\n", "no greeting"),
         ("printf 'caf\\351' >&2\n", "caf"),
-        ("echo readyish http://x\n", "it said nothing"),
+        ("echo readyish http://x\n", "it printed no error"),
     ],
 )
 async def test_one_that_does_not_start_is_told_with_its_last_words(become, script, told):

@@ -16,6 +16,7 @@ from discord_simulator.seed import Shape
 from discord_simulator.server import Simulator
 from discord_simulator.settings import SimulatorSettings
 from discord_simulator.world import World
+from discord_simulator.world_adapter import WorldAdapter
 from exporter.clock import SystemClock
 from exporter.discord.config import DiscordConfig
 from exporter.discord.intents import INTENTS
@@ -42,7 +43,12 @@ class Discord:
             "shards": 2,
             **settings,
         }
-        self.simulator = Simulator(self.world, ledger, SimulatorSettings(**options))  # type: ignore[arg-type]  # as named
+        self.simulator = Simulator(
+            WorldAdapter(self.world),
+            ledger,
+            SimulatorSettings(**options),
+            clock=SystemClock(),  # type: ignore[arg-type]  # as named
+        )
         self.origin = ""
 
     @property
@@ -57,7 +63,7 @@ class Discord:
             assert answer.status == 200, await answer.text()
 
     def say(self, number: int) -> None:
-        guilds = self.world.guild_ids()
+        guilds = tuple(self.world.guilds)
         guild = guilds[number % len(guilds)]
         body = json.dumps({"id": str(number), "guild_id": str(guild)}).encode()
         self.simulator.publish(Dispatch("MESSAGE_CREATE", guild, body, INTENTS["guild_messages"]))

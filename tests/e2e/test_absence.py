@@ -16,7 +16,7 @@ from discord_simulator.verify.compare import compare
 from discord_simulator.verify.database import read_database
 from discord_simulator.verify.ledger_reader import LedgerLine, read_lines
 from discord_simulator.verify.quantities import Expected
-from discord_simulator.verify.visibility import Sight
+from discord_simulator.verify.visibility import Visibility
 from exporter.events.payload import snowflake_ms
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
@@ -72,7 +72,7 @@ async def stay_away(simulation) -> None:
     await until(done, "the actions nobody sees", SLOW)
 
 
-def read_back(sight: Sight, lines: tuple[LedgerLine, ...]) -> Sight:
+def read_back(visibility: Visibility, lines: tuple[LedgerLine, ...]) -> Visibility:
     """What can be known when audit logs have been read after the gaps: every entry, however it was missed.
 
     Nobody can read the log of a guild the bot was removed from, and of one it was added to meanwhile nothing
@@ -80,22 +80,22 @@ def read_back(sight: Sight, lines: tuple[LedgerLine, ...]) -> Sight:
     """
     closed = {line.guild_id for line in lines if line.type in {"GUILD_DELETE", "GUILD_CREATE"}}
     kept = {line.audit_entry_id for line in lines if line.type == ENTRY and line.guild_id in closed}
-    return replace(sight, blind_entries=sight.blind_entries & kept)
+    return replace(visibility, unpublished_entries=visibility.unpublished_entries & kept)
 
 
 async def assert_every_action_is_one_row(simulation, exporter) -> None:
     """The ledger's actions and the log's rows, as if nothing had been missed that can be read back."""
     lines = tuple(read_lines(simulation.ledger))
-    sight = read_back(Sight.of(lines), lines)
+    visibility = read_back(Visibility.of(lines), lines)
     missed = {
         line.audit_entry_id
         for line in lines
         if line.type == ENTRY
-        and line.audit_entry_id not in sight.blind_entries
-        and any(start < snowflake_ms(line.audit_entry_id) and line.at < end for start, end in sight.gaps)
+        and line.audit_entry_id not in visibility.unpublished_entries
+        and any(start < snowflake_ms(line.audit_entry_id) and line.at < end for start, end in visibility.gaps)
     }
     assert len(missed) > AWAY / 2, "or nothing was missed"
-    actions = Actions(sight)
+    actions = Actions(visibility)
     for line in lines:
         actions.take(line)
     # Of entries that go on counting only a guild's newest hundred are read again, and here are more.

@@ -11,7 +11,7 @@ from collections import Counter
 
 import pytest
 
-from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.expected import load_expected
 from discord_simulator.verify.quantities import Scope
 from tests.e2e.programs import assert_conserved
 from tests.servers.prometheus import promtool_check, running_prometheus

@@ -13,9 +13,10 @@ import disnake
 import orjson
 import pytest
 
-from discord_simulator.ports import Dispatch, RestAnswer
+from discord_simulator.ports import Dispatch, RestResponse
 from discord_simulator.server import Simulator
 from discord_simulator.settings import SimulatorSettings
+from exporter.clock import SystemClock
 
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
@@ -79,21 +80,21 @@ class SmallWorld:
         bot = {"id": "99", "username": "watcher", "discriminator": "0000", "avatar": None, "bot": True}
         return {"id": "99", "name": "watcher", "flags": (1 << 14) | (1 << 23), "bot": bot}
 
-    def rest(self, method: str, path: str, query: Mapping[str, str]) -> RestAnswer | None:
+    def rest(self, method: str, path: str, query: Mapping[str, str]) -> RestResponse | None:
         if method != "GET" or not path.startswith("/guilds/"):
             return None
         number, *rest = path.removeprefix("/guilds/").split("/")
         if int(number) not in self.guilds:
-            return RestAnswer(404, {"message": "Unknown Guild", "code": 10004})
+            return RestResponse(404, {"message": "Unknown Guild", "code": 10004})
         if rest == ["members"]:
             users = [{"user": {"id": str(user), "username": "u"}, "roles": []} for user in (7, 8, 9)]
-            return RestAnswer(200, users[: int(query.get("limit", "1"))])
+            return RestResponse(200, users[: int(query.get("limit", "1"))])
         if rest == ["bans"]:
             if self.has_permission(int(number), "ban_members"):
-                return RestAnswer(200, [])
-            return RestAnswer(403, {"message": "Missing Permissions", "code": 50013})
+                return RestResponse(200, [])
+            return RestResponse(403, {"message": "Missing Permissions", "code": 50013})
         guild = {"id": number, "name": "g", "icon": None, "features": [], "roles": []}
-        return None if rest else RestAnswer(200, guild)
+        return None if rest else RestResponse(200, guild)
 
     def has_permission(self, guild: int, permission: str) -> bool:
         return not {(guild, permission), (None, permission)} & self.denied
@@ -214,7 +215,9 @@ class Lab:
     def __init__(self, settings: SimulatorSettings, http: aiohttp.ClientSession) -> None:
         self.world = SmallWorld()
         self.witness = Witness()
-        self.simulator = Simulator(self.world, self.witness, settings, rng=random.Random(1))
+        self.simulator = Simulator(
+            self.world, self.witness, settings, clock=SystemClock(), rng=random.Random(1)
+        )
         self.gateway = self.simulator.gateway
         self.counters = self.gateway.counters
         self.http = http

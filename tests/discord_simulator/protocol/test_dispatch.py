@@ -132,7 +132,7 @@ async def test_all_ready_waits_for_the_last_guild_create(lab: Lab) -> None:
     waiting = asyncio.create_task(lab.gateway.all_ready())
     await lab.until(lambda: lab.counters.sent > 0)
     (session,) = lab.gateway.registry
-    assert session.written_seq < session.greeting_seq
+    assert session.written_seq < session.ready_seq
     assert not waiting.done()
     client.socket._response.connection.transport.resume_reading()
     for _ in range(7):

@@ -18,8 +18,8 @@ def make_quota(clock: ManualClock, *, limit: int = 3, global_limit: int = 100) -
 def test_headers_count_down_to_the_refusal() -> None:
     quota = make_quota(ManualClock())
     verdicts = [quota.spend(BANS, "1") for _ in range(4)]
-    assert [verdict.headers["X-RateLimit-Remaining"] for verdict in verdicts] == ["2", "1", "0", "0"]
-    assert [verdict.retry_after for verdict in verdicts] == [0, 0, 0, 5.0]
+    assert [decision.headers["X-RateLimit-Remaining"] for decision in verdicts] == ["2", "1", "0", "0"]
+    assert [decision.retry_after for decision in verdicts] == [0, 0, 0, 5.0]
 
 
 def test_reset_is_told_as_wall_time_and_as_seconds_left() -> None:
@@ -52,9 +52,9 @@ def test_refusal_names_its_scope_and_whole_seconds() -> None:
     clock = ManualClock()
     quota = make_quota(clock, limit=0)
     clock.advance(0.2)
-    verdict = quota.spend(BANS, "1")
-    assert (verdict.headers["X-RateLimit-Scope"], verdict.headers["Retry-After"]) == ("user", "5")
-    assert not verdict.is_global
+    decision = quota.spend(BANS, "1")
+    assert (decision.headers["X-RateLimit-Scope"], decision.headers["Retry-After"]) == ("user", "5")
+    assert not decision.is_global
 
 
 def test_global_limit_refuses_every_route_for_the_rest_of_the_second() -> None:
@@ -62,18 +62,18 @@ def test_global_limit_refuses_every_route_for_the_rest_of_the_second() -> None:
     quota = make_quota(clock, global_limit=2)
     quota.spend("a", "")
     quota.spend("b", "")
-    verdict = quota.spend("c", "")
-    assert verdict.is_global
-    assert verdict.headers["X-RateLimit-Global"] == "true"
-    assert verdict.headers["X-RateLimit-Scope"] == "global"
-    assert "X-RateLimit-Bucket" not in verdict.headers
+    decision = quota.spend("c", "")
+    assert decision.is_global
+    assert decision.headers["X-RateLimit-Global"] == "true"
+    assert decision.headers["X-RateLimit-Scope"] == "global"
+    assert "X-RateLimit-Bucket" not in decision.headers
     clock.advance(1)
     assert not quota.spend("c", "").is_global
 
 
 def test_shared_refusal_is_not_charged_to_the_bot() -> None:
-    verdict = refuse_shared(1.2)
-    assert verdict.headers == {"X-RateLimit-Scope": "shared", "Retry-After": "2"}
+    decision = refuse_shared(1.2)
+    assert decision.headers == {"X-RateLimit-Scope": "shared", "Retry-After": "2"}
 
 
 def test_buckets_of_the_past_are_forgotten() -> None:
@@ -93,7 +93,9 @@ def test_who_waits_as_told_is_never_refused_twice(pauses: list[float], limit: in
     quota = make_quota(clock, limit=limit)
     for pause in pauses:
         clock.advance(pause)
-        verdict = quota.spend(BANS, "1")
-        if verdict.retry_after:
-            clock.advance(verdict.retry_after + 1e-6)  # sums of floats may fall short of their own difference
+        decision = quota.spend(BANS, "1")
+        if decision.retry_after:
+            clock.advance(
+                decision.retry_after + 1e-6
+            )  # sums of floats may fall short of their own difference
             assert "Retry-After" not in quota.spend(BANS, "1").headers

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_simulator.session import Graveyard, Session
+from discord_simulator.session import ClosedSessions, Session
 
 ROOMY = 1_000_000
 
@@ -192,18 +192,18 @@ def test_a_client_that_resumes_correctly_sees_every_event_once_and_in_order(
 
 
 def test_graveyard_tells_once_what_a_dead_sessions_client_missed() -> None:
-    graveyard = Graveyard(2)
-    graveyard.bury(filled(3, written=3))
-    assert list(graveyard.exhume("s", 1)) == [2, 3]
-    assert list(graveyard.exhume("s", 1)) == []
+    closed = ClosedSessions(2)
+    closed.add(filled(3, written=3))
+    assert list(closed.pop_unreceived("s", 1)) == [2, 3]
+    assert list(closed.pop_unreceived("s", 1)) == []
 
 
 def test_graveyard_forgets_the_oldest_first() -> None:
-    graveyard = Graveyard(1)
+    closed = ClosedSessions(1)
     for name in ("old", "new"):
         session = make_session(session_id=name)
         session.push("E", b"1", ledger_id=1)
         session.take(1, ROOMY)
-        graveyard.bury(session)
-    assert list(graveyard.exhume("old", 0)) == []
-    assert list(graveyard.exhume("new", 0)) == [1]
+        closed.add(session)
+    assert list(closed.pop_unreceived("old", 0)) == []
+    assert list(closed.pop_unreceived("new", 0)) == [1]

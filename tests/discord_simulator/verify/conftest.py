@@ -1,4 +1,4 @@
-"""A ledger of real traffic, and an observer who counts exactly what was told and knows nothing else."""
+"""A ledger of real traffic, and a counter that sees the dispatches alone and counts them exactly."""
 
 from __future__ import annotations
 
@@ -21,10 +21,10 @@ from discord_simulator.scenarios import SCENARIOS
 from discord_simulator.seed import Shape
 from discord_simulator.traffic import Traffic
 from discord_simulator.verify.actions import COUNTED
-from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.expected import load_expected
 from discord_simulator.verify.quantities import (
-    Changed,
     Expected,
+    FieldChange,
     Key,
     ModerationRow,
     Observed,
@@ -32,6 +32,7 @@ from discord_simulator.verify.quantities import (
     Scope,
 )
 from discord_simulator.world import World
+from discord_simulator.world_adapter import WorldAdapter
 from exporter.clock import ManualClock
 
 ACTIONS = {
@@ -58,14 +59,14 @@ Cells = defaultdict[Key, float]
 
 
 @dataclass(slots=True)
-class Bystander:
-    """Counts from dispatches alone, as a flawless bot with a clock would."""
+class DispatchCounter:
+    """Counts from dispatches alone, as a bot without a fault and with a clock would."""
 
     clock: ManualClock
     amounts: defaultdict[Quantity, Cells] = field(
         default_factory=lambda: defaultdict(lambda: defaultdict(float))
     )
-    silenced: dict[tuple[int, int], int] = field(default_factory=dict)
+    timeouts: dict[tuple[int, int], int] = field(default_factory=dict)
     done_rows: list[ModerationRow] = field(default_factory=list)
     parents: dict[int, int] = field(default_factory=dict)
     voice: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
@@ -163,16 +164,16 @@ class Bystander:
         self.amounts[Quantity("members")][guild,] -= 1
 
     def guild_member_update(self, guild: int, data: dict[str, Any]) -> None:
-        self.see_silence(guild, int(data["user"]["id"]), data["communication_disabled_until"])
+        self.see_timeout(guild, int(data["user"]["id"]), data["communication_disabled_until"])
 
-    def see_silence(self, guild: int, user: int, until: str | None) -> None:
-        """A timeout that was over before anything else was said of it has run out."""
-        ended = self.silenced.pop((guild, user), None)
+    def see_timeout(self, guild: int, user: int, until: str | None) -> None:
+        """A timeout whose end passed before the next update of its member has expired."""
+        ended = self.timeouts.pop((guild, user), None)
         if ended is not None and ended <= self.clock.now_ms():
-            self.enter(ModerationRow(guild, "timeout_expired", user))
+            self.add_row(ModerationRow(guild, "timeout_expired", user))
         moment = round(dt.datetime.fromisoformat(until).timestamp() * 1000) if until else 0
         if moment > self.clock.now_ms():
-            self.silenced[guild, user] = moment
+            self.timeouts[guild, user] = moment
 
     def thread_update(self, guild: int, data: dict[str, Any]) -> None:
         if data["thread_metadata"]["archived"]:
@@ -189,7 +190,7 @@ class Bystander:
         if action is None:
             return
         options = data.get("options", {})
-        self.enter(
+        self.add_row(
             ModerationRow(
                 guild,
                 action,
@@ -202,11 +203,11 @@ class Bystander:
         )
 
     @staticmethod
-    def read_changes(kind: str, data: dict[str, Any]) -> frozenset[Changed]:
-        told = data["changes"] if kind.endswith("UPDATE") else ()
+    def read_changes(kind: str, data: dict[str, Any]) -> frozenset[FieldChange]:
+        changes = data["changes"] if kind.endswith("UPDATE") else ()
         return frozenset(
             (each["key"], json.dumps(each.get("old_value")), json.dumps(each.get("new_value")))
-            for each in told
+            for each in changes
         )
 
     def read_member_update(self, data: dict[str, Any]) -> str | None:
@@ -225,21 +226,21 @@ class Bystander:
             case what:
                 return f"voice_{'' if change['new_value'] else 'un'}{'mute' if what == 'mute' else 'deafen'}"
 
-    def enter(self, row: ModerationRow) -> None:
+    def add_row(self, row: ModerationRow) -> None:
         self.done_rows.append(row)
         known = {"ban": "bans", "unban": "unbans", "kick": "kicks"}
         self.add(known.get(row.action, f"actions: {row.action}"), row.guild_id)
 
     def finish(self, guilds: Iterable[Guild]) -> None:
-        """Read the log as REST shows it, with what was never told and all counts; end timeouts."""
+        """Read the audit log as REST shows it, with unpublished entries and final counts; end timeouts."""
         guilds = tuple(guilds)
         known = {row.audit_entry_id for row in self.done_rows}
         for guild in guilds:
             for entry in guild.audit:
                 if entry.id not in known:
                     self.guild_audit_log_entry_create(guild.id, audit_object(entry))
-        for guild, user in list(self.silenced):
-            self.see_silence(guild, user, None)
+        for guild, user in list(self.timeouts):
+            self.see_timeout(guild, user, None)
         counts = {entry.id: entry.count for guild in guilds for entry in guild.audit if entry.count}
         self.done_rows = [
             replace(row, count=counts.get(row.audit_entry_id, row.count)) if row.count else row
@@ -260,17 +261,18 @@ def make_evidence(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Evi
         clock = ManualClock(1_760_000_000_000)
         path = tmp_path_factory.mktemp("ledger") / "ledger.jsonl"
         ledger = Ledger(path, clock)
-        witness = Bystander(clock)
-        world = World(Shape(seed=seed, guilds=4, members=40), ledger, clock, witness.see)
+        counter = DispatchCounter(clock)
+        world = World(Shape(seed=seed, guilds=4, members=40), ledger, clock, counter.see)
         ledger.header(seed=seed, guilds=4, members=40, rate=5, version="0")
-        world.describe()
-        for guild_id in world.guild_ids():
-            witness.guild_create(guild_id, orjson.loads(world.guild_create(guild_id, 1)))
+        world.record_guilds()
+        view = WorldAdapter(world)
+        for guild_id in view.guild_ids():
+            counter.guild_create(guild_id, orjson.loads(view.guild_create(guild_id, 1)))
         traffic = Traffic(world, rate=rate)
         if scenario is not None:
             chosen = SCENARIOS[scenario]
             traffic = Traffic(
-                world, rate=rate, habits=chosen.habits, begin=chosen.begin, manners=chosen.manners
+                world, rate=rate, behaviours=chosen.behaviours, begin=chosen.begin, settings=chosen.settings
             )
         guilds = dict(world.guilds)
         for _ in range(6000):
@@ -278,11 +280,11 @@ def make_evidence(tmp_path_factory: pytest.TempPathFactory) -> Callable[..., Evi
             traffic.step()
             guilds |= world.guilds
         traffic.finish()
-        witness.finish(guilds.values())
+        counter.finish(guilds.values())
         ledger.end()
         ledger.close()
-        amounts = {quantity: dict(cells) for quantity, cells in witness.amounts.items()}
-        return Evidence(load_expected(path), Observed("bot", amounts, tuple(witness.done_rows)), path)
+        amounts = {quantity: dict(cells) for quantity, cells in counter.amounts.items()}
+        return Evidence(load_expected(path), Observed("bot", amounts, tuple(counter.done_rows)), path)
 
     return make
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from discord_simulator.scenarios import SCENARIOS
 from discord_simulator.verify.compare import compare
-from discord_simulator.verify.differences import SHOWN, Line
+from discord_simulator.verify.differences import SHOWN, ComparisonLine
 from discord_simulator.verify.quantities import (
     Amount,
     Expected,
@@ -25,7 +25,7 @@ from discord_simulator.verify.quantities import (
 )
 
 
-def wrong(evidence: Any, observed: Observed) -> dict[tuple[str, str], Line]:
+def wrong(evidence: Any, observed: Observed) -> dict[tuple[str, str], ComparisonLine]:
     lines = compare(evidence.expected, {"bot": observed})
     return {(line.quantity, line.scope.value): line for line in lines if not line.ok}
 
@@ -219,7 +219,7 @@ def test_guilds_that_are_gone_may_be_missing_from_the_present_only() -> None:
     expected = Expected({quantity: {(1,): Amount(5), (2,): Amount(7)}}, removed=frozenset({1}))
 
     def ok(cells: dict[Key, float], *, present: bool) -> bool:
-        store = Observed("s", {quantity: cells}, lives_in_the_present=present)
+        store = Observed("s", {quantity: cells}, only_current_guilds=present)
         return all(line.ok for line in compare(expected, {"s": store}))
 
     assert ok({(2,): 7}, present=True)

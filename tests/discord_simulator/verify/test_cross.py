@@ -19,11 +19,12 @@ from discord_simulator.ledger import Ledger
 from discord_simulator.ports import Dispatch
 from discord_simulator.seed import Shape
 from discord_simulator.traffic import Traffic
-from discord_simulator.verify.compare import Line, compare
-from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.compare import ComparisonLine, compare
+from discord_simulator.verify.expected import load_expected
 from discord_simulator.verify.quantities import Expected, Key, ModerationRow, Observed, Quantity, Scope
 from discord_simulator.verify.voice import AFK, BY_STATE, SHOWN
 from discord_simulator.world import World
+from discord_simulator.world_adapter import WorldAdapter
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry, Priority
@@ -185,7 +186,7 @@ def read_totals(pipeline: Pipeline) -> Observed:
             book(cells, name, Scope.GUILD, (guild_id,), amount_of(measure, amount))
     for guild_id, members in pipeline.gauges("members").items():
         book(cells, "members", Scope.GUILD, (guild_id,), members)
-    return Observed("totals", cells, lives_in_the_present=True)
+    return Observed("totals", cells, only_current_guilds=True)
 
 
 @dataclass
@@ -203,12 +204,13 @@ class Run:
         self.ledger = Ledger(self.path / "ledger.jsonl", self.clock)
         shape = Shape(seed=self.seed, guilds=self.guilds, members=self.members)
         self.world = World(shape, self.ledger, self.clock, self.see)
+        self.view = WorldAdapter(self.world)
         self.traffic = Traffic(self.world, rate=self.rate)
         self.told = 0
         self.ledger.header(
             seed=self.seed, guilds=self.guilds, members=self.members, rate=self.rate, version="0"
         )
-        self.world.describe()
+        self.world.record_guilds()
         await self.begin()
         return self
 
@@ -239,7 +241,7 @@ class Run:
 
     def greet(self) -> None:
         """What Discord says first in a session."""
-        guild_ids = self.world.guild_ids()
+        guild_ids = self.view.guild_ids()
         ready = {
             "v": 10,
             "session_id": "s",
@@ -248,11 +250,11 @@ class Run:
         }
         self.accept("READY", orjson.dumps(ready))
         for guild_id in guild_ids:
-            if not self.world.is_unavailable(guild_id):
-                self.accept("GUILD_CREATE", self.world.guild_create(guild_id, EVERY_INTENT))
+            if not self.view.is_unavailable(guild_id):
+                self.accept("GUILD_CREATE", self.view.guild_create(guild_id, EVERY_INTENT))
 
     def see(self, dispatch: Dispatch) -> None:
-        allowed = (self.world.has_permission(dispatch.guild_id, name) for name in dispatch.permissions)
+        allowed = (self.view.has_permission(dispatch.guild_id, name) for name in dispatch.permissions)
         if not dispatch.permissions or any(allowed):
             self.told += 1
             self.accept(dispatch.type, dispatch.data)
@@ -303,7 +305,7 @@ class Run:
         return {each.store: each for each in found}
 
 
-def differences(lines: Iterable[Line]) -> list[str]:
+def differences(lines: Iterable[ComparisonLine]) -> list[str]:
     return [f"{line.quantity}: {each}" for line in lines for each in line.differences]
 
 

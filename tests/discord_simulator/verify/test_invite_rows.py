@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from discord_simulator.verify.compare import compare
-from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.expected import load_expected
 from discord_simulator.verify.quantities import InviteRow, Observed
 
 G, INVITER = 1, 50

@@ -8,7 +8,7 @@ from typing import Any
 import orjson
 import pytest
 
-from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.expected import load_expected
 from discord_simulator.verify.ledger_reader import LedgerError
 from discord_simulator.verify.quantities import Amount, Expected, Quantity, Scope
 

@@ -11,7 +11,7 @@ import orjson
 import pytest
 
 from discord_simulator.verify.compare import compare
-from discord_simulator.verify.ledger import load_expected
+from discord_simulator.verify.expected import load_expected
 from discord_simulator.verify.quantities import Expected, ModerationRow, Observed
 
 G, U, M, E = 1, 100, 200, 900

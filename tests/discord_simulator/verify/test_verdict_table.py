@@ -8,12 +8,12 @@ import json
 import pytest
 from rich.console import Console
 
-from discord_simulator.verify.differences import Difference, Line
+from discord_simulator.verify.differences import ComparisonLine, Difference
 from discord_simulator.verify.quantities import Expected, Scope
 from discord_simulator.verify.table import as_json, plain, rich_table
 
-GOOD = Line("messages", Scope.GUILD, 3, 12_345, {"/metrics": 12_345, "sql": 12_345})
-BAD = Line(
+GOOD = ComparisonLine("messages", Scope.GUILD, 3, 12_345, {"/metrics": 12_345, "sql": 12_345})
+BAD = ComparisonLine(
     "voice_seconds",
     Scope.CHANNEL,
     2,
@@ -24,7 +24,7 @@ BAD = Line(
 )
 
 
-def rendered(*lines: Line) -> str:
+def rendered(*lines: ComparisonLine) -> str:
     out = io.StringIO()
     Console(file=out, width=120, no_color=True).print(rich_table(lines))
     return out.getvalue()

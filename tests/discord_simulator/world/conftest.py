@@ -16,6 +16,7 @@ from discord_simulator.ports import Dispatch
 from discord_simulator.seed import Shape
 from discord_simulator.traffic import Traffic
 from discord_simulator.world import World
+from discord_simulator.world_adapter import WorldAdapter
 from exporter.clock import ManualClock
 
 
@@ -28,6 +29,10 @@ class Stage:
     clock: ManualClock
     path: Path
     dispatches: list[Dispatch] = field(default_factory=list)
+
+    @property
+    def view(self) -> WorldAdapter:
+        return WorldAdapter(self.world)
 
     @property
     def guild(self) -> Guild:
@@ -65,7 +70,7 @@ def _stages(directory: Path) -> Iterator[Callable[..., Stage]]:
         ledger = Ledger(path, clock)
         chosen = Shape(**({"seed": 7, "guilds": 3, "members": 30} | shape))
         stage = Stage(World(chosen, ledger, clock), ledger, clock, path)
-        stage.world.publish = stage.dispatches.append
+        stage.world.on_dispatch = stage.dispatches.append
         made.append(stage)
         return stage
 

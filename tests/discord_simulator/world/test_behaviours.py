@@ -1,4 +1,4 @@
-"""Each habit one by one: what it does when it can, and that it does nothing at all when it cannot."""
+"""Each behaviour one by one: what it does when it can, and that it does nothing at all when it cannot."""
 
 from __future__ import annotations
 
@@ -8,64 +8,77 @@ from typing import Any
 
 import pytest
 
-from discord_simulator.behaviours import building, chat, guild_admin, joins, membership
-from discord_simulator.behaviours import moderation as moderating
-from discord_simulator.behaviours import reactions as reacting
-from discord_simulator.behaviours import voice as staying
-from discord_simulator.behaviours.context import Manners, Scene
+from discord_simulator.behaviours import chat, guild_admin, joins, membership, structure
+from discord_simulator.behaviours import moderation as moderation_behaviours
+from discord_simulator.behaviours import reactions as reaction_behaviours
+from discord_simulator.behaviours import voice as voice_behaviours
+from discord_simulator.behaviours.context import BehaviourSettings, Context
 from discord_simulator.guild import Emoji
 from discord_simulator.operations import invites, members, messages, moderation, reactions, voice
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import Author
 
-Habit = Callable[[Scene], bool]
+Behaviour = Callable[[Context], bool]
 
-ALL: dict[str, Habit] = {
+ALL: dict[str, Behaviour] = {
     f"{module.__name__.rpartition('.')[2]}.{name}": getattr(module, name)
     for module, names in {
-        building: "change_channels change_emojis change_roles change_stickers "
-        "delete_thread rename_thread show_presence",
-        chat: "bot_speaks clean_up edit open_thread pin sweep take_back talk webhook_posts",
-        joins: "arrive call_friend close_door open_door",
-        reacting: "clear clear_emoji react unreact",
-        guild_admin: "boost disappear fail hand_over redecorate",
-        moderating: "add_bot demote extend forgive move promote rename rename_oneself silence "
-        "throw_out tidy time_out trip",
-        staying: "come_in move switch",
-        membership: "ban depart kick prune prune_many unban",
+        structure: "change_channels change_emojis change_roles change_stickers "
+        "delete_thread rename_thread update_presence",
+        chat: "post_as_bot delete_as_moderator edit_message start_thread pin_message delete_bulk "
+        "delete_own_message post_message post_as_webhook",
+        joins: "join create_personal_invite delete_invite create_invite",
+        reaction_behaviours: "clear_reactions clear_emoji add_reaction remove_reaction",
+        guild_admin: "boost remove_guild begin_outage transfer_ownership change_name_or_icon",
+        moderation_behaviours: "add_bot take_role extend_timeout lift_timeout move_members give_roles "
+        "set_nickname set_own_nickname mute_or_deafen disconnect_members delete_as_bot time_out "
+        "trigger_automod",
+        voice_behaviours: "join move toggle",
+        membership: "ban leave kick prune prune_large unban",
     }.items()
     for name in names.split()
 }
 NEEDS_SOMETHING = (
-    *("building.delete_thread", "building.rename_thread"),
-    *("chat.clean_up", "chat.edit", "chat.pin", "chat.sweep", "chat.take_back"),
-    *("reactions.clear", "reactions.clear_emoji", "reactions.react", "reactions.unreact"),
+    *("structure.delete_thread", "structure.rename_thread"),
     *(
-        "moderation.extend",
-        "moderation.forgive",
-        "moderation.move",
-        "moderation.silence",
-        "moderation.throw_out",
-        "moderation.tidy",
+        "chat.delete_as_moderator",
+        "chat.edit_message",
+        "chat.pin_message",
+        "chat.delete_bulk",
+        "chat.delete_own_message",
     ),
-    *("voice.move", "voice.switch", "membership.unban"),
+    *(
+        "reactions.clear_reactions",
+        "reactions.clear_emoji",
+        "reactions.add_reaction",
+        "reactions.remove_reaction",
+    ),
+    *(
+        "moderation.extend_timeout",
+        "moderation.lift_timeout",
+        "moderation.move_members",
+        "moderation.mute_or_deafen",
+        "moderation.disconnect_members",
+        "moderation.delete_as_bot",
+    ),
+    *("voice.move", "voice.toggle", "membership.unban"),
 )
 """Habits that act on what others have left: threads, messages, reactions, timeouts, voice, bans."""
 
 
 @pytest.fixture
 def alone(make_stage: Callable[..., Any]) -> Any:
-    """A world of a single guild, in which every habit must act."""
+    """A world of a single guild, in which every behaviour must act."""
     return make_stage(guilds=1, members=30)
 
 
-def scene_of(stage: Any, seed: int = 1, manners: Manners | None = None) -> Scene:
-    return Scene(stage.world, random.Random(seed), manners)
+def context_of(stage: Any, seed: int = 1, settings: BehaviourSettings | None = None) -> Context:
+    return Context(stage.world, random.Random(seed), settings)
 
 
-def until(habit: Habit, scene: Scene, tries: int = 200) -> None:
+def until(behaviour: Behaviour, context: Context, tries: int = 200) -> None:
     """Try until it finds something to do; luck decides whom it looks at."""
-    assert any(habit(scene) for _ in range(tries)), f"{habit} found nothing to do"
+    assert any(behaviour(context) for _ in range(tries)), f"{behaviour} found nothing to do"
 
 
 def kinds(stage: Any) -> list[str]:
@@ -76,60 +89,60 @@ def written(stage: Any, kind: str) -> list[dict[str, Any]]:
     return [line for line in stage.lines() if line["type"] == kind]
 
 
-def pass_time(scene: Scene, seconds: float) -> None:
+def pass_time(context: Context, seconds: float) -> None:
     """Let what was planned happen, in simulated time."""
-    scene.agenda.now += seconds
-    while (deed := scene.agenda.pop_due()) is not None:
+    context.scheduler.now += seconds
+    while (deed := context.scheduler.pop_due()) is not None:
         deed()
 
 
 @pytest.mark.parametrize("name", ALL)
 def test_nobody_does_anything_while_every_guild_is_in_an_outage(alone: Any, name: str) -> None:
-    scene = scene_of(alone)
-    alone.world.set_outage(alone.guild.id, True)
+    context = context_of(alone)
+    alone.view.set_outage(alone.guild.id, True)
     alone.take()
     before = len(alone.lines())
-    assert not any(ALL[name](scene) for _ in range(20))
+    assert not any(ALL[name](context) for _ in range(20))
     assert alone.take() == []
     assert len(alone.lines()) == before
 
 
 @pytest.mark.parametrize("name", NEEDS_SOMETHING)
 def test_a_habit_that_finds_nothing_to_act_on_says_and_writes_nothing(alone: Any, name: str) -> None:
-    scene = scene_of(alone)
+    context = context_of(alone)
     before = len(alone.lines())
-    assert not any(ALL[name](scene) for _ in range(30))
+    assert not any(ALL[name](context) for _ in range(30))
     assert alone.take() == []
     assert len(alone.lines()) == before
 
 
 @pytest.mark.parametrize(
-    ("habit", "told", "line"),
+    ("behaviour", "told", "line"),
     [
-        (chat.talk, "MESSAGE_CREATE", "MESSAGE_CREATE"),
-        (chat.webhook_posts, "MESSAGE_CREATE", "MESSAGE_CREATE"),
-        (chat.open_thread, "THREAD_CREATE", "THREAD_CREATE"),
-        (staying.come_in, "VOICE_STATE_UPDATE", "VOICE_STATE"),
-        (moderating.time_out, "GUILD_MEMBER_UPDATE", "MEMBER_ACTION"),
-        (moderating.rename, "GUILD_MEMBER_UPDATE", "MEMBER_ACTION"),
-        (membership.depart, "GUILD_MEMBER_REMOVE", "GUILD_MEMBER_REMOVE"),
+        (chat.post_message, "MESSAGE_CREATE", "MESSAGE_CREATE"),
+        (chat.post_as_webhook, "MESSAGE_CREATE", "MESSAGE_CREATE"),
+        (chat.start_thread, "THREAD_CREATE", "THREAD_CREATE"),
+        (voice_behaviours.join, "VOICE_STATE_UPDATE", "VOICE_STATE"),
+        (moderation_behaviours.time_out, "GUILD_MEMBER_UPDATE", "MEMBER_ACTION"),
+        (moderation_behaviours.set_nickname, "GUILD_MEMBER_UPDATE", "MEMBER_ACTION"),
+        (membership.leave, "GUILD_MEMBER_REMOVE", "GUILD_MEMBER_REMOVE"),
         (membership.kick, "GUILD_MEMBER_REMOVE", "GUILD_MEMBER_REMOVE"),
         (membership.ban, "GUILD_BAN_ADD", "GUILD_BAN_ADD"),
-        (joins.arrive, "GUILD_MEMBER_ADD", "GUILD_MEMBER_ADD"),
-        (joins.open_door, "INVITE_CREATE", "INVITE_CREATE"),
-        (building.change_roles, "GUILD_ROLE_CREATE", "ROLE_CREATE"),
-        (building.change_channels, "CHANNEL_CREATE", "CHANNEL_CREATE"),
-        (building.change_emojis, "GUILD_EMOJIS_UPDATE", "EMOJI_CREATE"),
-        (building.change_stickers, "GUILD_STICKERS_UPDATE", "STICKER_CREATE"),
-        (guild_admin.redecorate, "GUILD_UPDATE", "GUILD_UPDATE"),
-        (moderating.add_bot, "GUILD_MEMBER_ADD", "GUILD_MEMBER_ADD"),
+        (joins.join, "GUILD_MEMBER_ADD", "GUILD_MEMBER_ADD"),
+        (joins.create_invite, "INVITE_CREATE", "INVITE_CREATE"),
+        (structure.change_roles, "GUILD_ROLE_CREATE", "ROLE_CREATE"),
+        (structure.change_channels, "CHANNEL_CREATE", "CHANNEL_CREATE"),
+        (structure.change_emojis, "GUILD_EMOJIS_UPDATE", "EMOJI_CREATE"),
+        (structure.change_stickers, "GUILD_STICKERS_UPDATE", "STICKER_CREATE"),
+        (guild_admin.change_name_or_icon, "GUILD_UPDATE", "GUILD_UPDATE"),
+        (moderation_behaviours.add_bot, "GUILD_MEMBER_ADD", "GUILD_MEMBER_ADD"),
     ],
 )
 def test_what_somebody_does_is_told_and_stands_in_the_ledger(
-    alone: Any, habit: Habit, told: str, line: str
+    alone: Any, behaviour: Behaviour, told: str, line: str
 ) -> None:
-    scene = scene_of(alone)
-    until(habit, scene)
+    context = context_of(alone)
+    until(behaviour, context)
     assert told in kinds(alone)
     assert written(alone, line)
 
@@ -138,14 +151,14 @@ def test_what_somebody_does_is_told_and_stands_in_the_ledger(
 
 
 def test_a_conversation_stays_among_its_people_and_in_its_channel(alone: Any) -> None:
-    scene = scene_of(alone)
-    chat.talk(scene)
-    (conversation,) = scene.conversations
+    context = context_of(alone)
+    chat.post_message(context)
+    (conversation,) = context.conversations
     conversation.left = 10_000
     people, alone.dispatches[:] = set(conversation.people), []
-    scene.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
+    context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
     for _ in range(40):
-        assert chat.talk(scene)
+        assert chat.post_message(context)
     said = [data for kind, data in alone.take() if kind == "MESSAGE_CREATE"]
     assert len(said) == 40
     assert {int(data["author"]["id"]) for data in said} <= people
@@ -153,14 +166,14 @@ def test_a_conversation_stays_among_its_people_and_in_its_channel(alone: Any) ->
 
 
 def test_a_conversation_ends_after_its_last_word_or_when_nobody_may_speak(alone: Any) -> None:
-    scene = scene_of(alone)
-    chat.talk(scene)
-    (conversation,) = scene.conversations
-    scene.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
+    context = context_of(alone)
+    chat.post_message(context)
+    (conversation,) = context.conversations
+    context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
     conversation.left = 1
-    assert chat.talk(scene)
-    assert scene.conversations == []
-    scene.conversations.append(conversation)
+    assert chat.post_message(context)
+    assert context.conversations == []
+    context.conversations.append(conversation)
     conversation.left = 5
     for user_id in conversation.people:
         moderation.time_out(
@@ -168,21 +181,21 @@ def test_a_conversation_ends_after_its_last_word_or_when_nobody_may_speak(alone:
             alone.guild,
             user_id,
             alone.world.now() + 60_000,
-            By(alone.guild.moderators[0]),
+            Actor(alone.guild.moderators[0]),
         )
     alone.take()
-    assert not chat.talk(scene)
+    assert not chat.post_message(context)
     assert kinds(alone) == []
 
 
 def test_only_bots_other_than_the_observer_speak(alone: Any) -> None:
-    scene = scene_of(alone)
+    context = context_of(alone)
     while len(alone.guild.bots) < 2:
-        assert not chat.bot_speaks(scene)
-        until(moderating.add_bot, scene)
+        assert not chat.post_as_bot(context)
+        until(moderation_behaviours.add_bot, context)
     alone.take()
     for _ in range(20):
-        assert chat.bot_speaks(scene)
+        assert chat.post_as_bot(context)
     authors = {int(data["author"]["id"]) for _, data in alone.take()}
     assert authors <= set(alone.guild.bots[1:])
     assert {
@@ -191,31 +204,33 @@ def test_only_bots_other_than_the_observer_speak(alone: Any) -> None:
 
 
 def test_nobody_edits_or_takes_back_what_others_or_webhooks_wrote(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for channel in (*guild.text, *guild.voice):
         messages.post_by_webhook(alone.world, guild, channel, guild.webhooks[0])
         messages.post(alone.world, guild, channel, alone.world.population.user_id(999_999), Author.HUMAN)
     alone.take()
-    assert not any(habit(scene) for habit in (chat.edit, chat.take_back) for _ in range(40))
+    assert not any(
+        behaviour(context) for behaviour in (chat.edit_message, chat.delete_own_message) for _ in range(40)
+    )
     assert alone.take() == []
 
 
 def test_a_message_is_pinned_once(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     guild.text[1:], guild.voice[1:] = [], guild.voice[1:]
     message = messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    until(chat.pin, scene)
+    until(chat.pin_message, context)
     assert message.pinned
     message_ids = {m.id for m in guild.text[0].recent}
-    until(chat.pin, scene)  # the announcement of the pin is a message as well
+    until(chat.pin_message, context)  # the announcement of the pin is a message as well
     assert message_ids
     assert len(guild.audit) == 2
 
 
 def test_a_sweep_leaves_a_single_message_alone_and_names_every_other_one_it_takes(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     while len(guild.bots) < 2:
-        until(moderating.add_bot, scene)
+        until(moderation_behaviours.add_bot, context)
     for channel in (*guild.text, *guild.voice):
         channel.recent.clear()
     alone.take()
@@ -223,13 +238,13 @@ def test_a_sweep_leaves_a_single_message_alone_and_names_every_other_one_it_take
         messages.post(alone.world, guild, channel, guild.members[0], Author.HUMAN).id
         for channel in (*guild.text, *guild.voice)
     }
-    assert not any(chat.sweep(scene) for _ in range(30))
+    assert not any(chat.delete_bulk(context) for _ in range(30))
     posted |= {
         messages.post(alone.world, guild, channel, guild.members[0], Author.HUMAN).id
         for channel in (*guild.text, *guild.voice)
     }
     alone.take()
-    until(chat.sweep, scene)
+    until(chat.delete_bulk, context)
     told = dict(alone.take())
     swept = {int(message_id) for message_id in told["MESSAGE_DELETE_BULK"]["ids"]}
     assert len(swept) == 2
@@ -239,12 +254,12 @@ def test_a_sweep_leaves_a_single_message_alone_and_names_every_other_one_it_take
 
 
 def test_a_moderator_does_not_clean_up_after_themselves(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     guild.moderators[1:] = []
     for channel in (*guild.text, *guild.voice):
         messages.post(alone.world, guild, channel, guild.moderators[0], Author.HUMAN)
     alone.take()
-    assert not any(chat.clean_up(scene) for _ in range(40))
+    assert not any(chat.delete_as_moderator(context) for _ in range(40))
     assert alone.take() == []
 
 
@@ -252,11 +267,11 @@ def test_a_moderator_does_not_clean_up_after_themselves(alone: Any) -> None:
 
 
 def test_nobody_gives_the_same_reaction_twice_and_a_message_has_at_most_twenty(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     message = messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    scene.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
+    context.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
     for _ in range(600):
-        reacting.react(scene)
+        reaction_behaviours.add_reaction(context)
         assert len(message.reactions) <= 20
     for people in message.reactions.values():
         assert len(people) == len(set(people))
@@ -266,33 +281,33 @@ def test_nobody_gives_the_same_reaction_twice_and_a_message_has_at_most_twenty(a
 
 
 def test_whoever_left_takes_no_reaction_back(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     message = messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    scene.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
+    context.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
     leaver = guild.members[-1]
     reactions.add(alone.world, guild, message, leaver, Emoji(0, "👍"))
     members.leave(alone.world, guild, leaver)
     alone.take()
-    assert not any(reacting.unreact(scene) for _ in range(20))
+    assert not any(reaction_behaviours.remove_reaction(context) for _ in range(20))
     assert alone.take() == []
     assert message.reactions == {"👍": [leaver]}
 
 
 @pytest.mark.parametrize(
-    ("habit", "told", "left"),
+    ("behaviour", "told", "left"),
     [
-        (reacting.clear, "MESSAGE_REACTION_REMOVE_ALL", 0),
-        (reacting.clear_emoji, "MESSAGE_REACTION_REMOVE_EMOJI", 1),
+        (reaction_behaviours.clear_reactions, "MESSAGE_REACTION_REMOVE_ALL", 0),
+        (reaction_behaviours.clear_emoji, "MESSAGE_REACTION_REMOVE_EMOJI", 1),
     ],
 )
-def test_a_moderator_clears_one_emoji_or_all(alone: Any, habit: Habit, told: str, left: int) -> None:
-    scene, guild = scene_of(alone), alone.guild
+def test_a_moderator_clears_one_emoji_or_all(alone: Any, behaviour: Behaviour, told: str, left: int) -> None:
+    context, guild = context_of(alone), alone.guild
     message = messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    scene.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
+    context.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
     for name in ("👍", "🎉"):
         reactions.add(alone.world, guild, message, guild.members[1], Emoji(0, name))
     alone.take()
-    assert habit(scene)
+    assert behaviour(context)
     assert kinds(alone) == [told]
     assert len(message.reactions) == left
 
@@ -301,18 +316,18 @@ def test_a_moderator_clears_one_emoji_or_all(alone: Any, habit: Habit, told: str
 
 
 def test_whoever_comes_into_voice_leaves_again_and_the_session_is_written_once(alone: Any) -> None:
-    scene = scene_of(alone)
-    until(staying.come_in, scene)
+    context = context_of(alone)
+    until(voice_behaviours.join, context)
     alone.clock.advance(1)
-    pass_time(scene, 4 * 3600)
+    pass_time(context, 4 * 3600)
     assert alone.guild.states == {}
     assert len(written(alone, "VOICE_SESSION")) == 1
 
 
 def test_whoever_is_in_voice_cannot_come_in_and_nobody_comes_in_asleep(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for _ in range(200):
-        staying.come_in(scene)
+        voice_behaviours.join(context)
     joined = [data for kind, data in alone.take() if kind == "VOICE_STATE_UPDATE"]
     assert len({data["user_id"] for data in joined}) == len(joined) == len(guild.states)
     if guild.afk is not None:
@@ -320,37 +335,37 @@ def test_whoever_is_in_voice_cannot_come_in_and_nobody_comes_in_asleep(alone: An
 
 
 def test_a_stay_that_was_over_before_its_end_ends_no_later_one(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
-    until(staying.come_in, scene)
+    context, guild = context_of(alone), alone.guild
+    until(voice_behaviours.join, context)
     (user_id,) = guild.states
     voice.leave(alone.world, guild, user_id)
     voice.join(alone.world, guild, user_id, guild.voice[0])
     alone.take()
-    pass_time(scene, 4 * 3600)
+    pass_time(context, 4 * 3600)
     assert alone.take() == [], "the plan was made for the first stay"
     assert list(guild.states) == [user_id]
 
 
 def test_whoever_should_leave_in_an_outage_leaves_when_it_is_over(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
-    until(staying.come_in, scene)
-    alone.world.set_outage(guild.id, True)
+    context, guild = context_of(alone), alone.guild
+    until(voice_behaviours.join, context)
+    alone.view.set_outage(guild.id, True)
     alone.take()
-    pass_time(scene, 4 * 3600)
+    pass_time(context, 4 * 3600)
     assert len(guild.states) == 1
     assert alone.take() == []
-    alone.world.set_outage(guild.id, False)
-    pass_time(scene, 5)
+    alone.view.set_outage(guild.id, False)
+    pass_time(context, 5)
     assert guild.states == {}
 
 
 def test_a_moderator_moves_people_of_one_channel_only_and_never_to_where_they_are(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for number, user_id in enumerate(guild.members[:8]):
         voice.join(alone.world, guild, user_id, guild.voice[number % 2])
     where = {user_id: state.channel_id for user_id, state in guild.states.items()}
     alone.take()
-    until(moderating.move, scene)
+    until(moderation_behaviours.move_members, context)
     moved = {
         int(data["user_id"]): int(data["channel_id"])
         for kind, data in alone.take()
@@ -363,10 +378,10 @@ def test_a_moderator_moves_people_of_one_channel_only_and_never_to_where_they_ar
 
 
 def test_when_the_day_is_over_everybody_goes_home(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for user_id in guild.members[:5]:
         voice.join(alone.world, guild, user_id, guild.voice[0])
-    staying.send_everybody_home(scene)
+    voice_behaviours.disconnect_all(context)
     assert guild.states == {}
     assert len(written(alone, "VOICE_SESSION")) == 5
 
@@ -375,60 +390,62 @@ def test_when_the_day_is_over_everybody_goes_home(alone: Any) -> None:
 
 
 def test_a_timeout_is_as_long_as_the_manners_of_the_day_say(alone: Any) -> None:
-    scene = scene_of(alone, manners=Manners(timeouts=(5.0, 40.0)))
+    context = context_of(alone, settings=BehaviourSettings(timeouts=(5.0, 40.0)))
     for _ in range(30):
-        moderating.time_out(scene)
+        moderation_behaviours.time_out(context)
     now = alone.world.now()
     assert alone.guild.timeouts
     assert all(5_000 <= timeout.until - now <= 40_000 for timeout in alone.guild.timeouts.values())
 
 
 def test_moderators_and_boosters_are_neither_silenced_nor_shown_the_door(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     booster = guild.members[5]
     guild.boosting[booster] = 1
     kept = {*guild.moderators, booster}
     for _ in range(150):
-        for habit in (
-            moderating.time_out,
+        for behaviour in (
+            moderation_behaviours.time_out,
             membership.kick,
             membership.ban,
-            membership.depart,
-            membership.prune_many,
+            membership.leave,
+            membership.prune_large,
         ):
-            habit(scene)
+            behaviour(context)
     assert kept <= set(guild.members)
     assert kept.isdisjoint(guild.timeouts)
     assert kept.isdisjoint(guild.bans)
 
 
 def test_a_nickname_is_always_another_one(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for _ in range(60):
         before = {user_id: alone.world.render.nickname(guild, user_id) for user_id in guild.members}
-        until(moderating.rename, scene)
+        until(moderation_behaviours.set_nickname, context)
         after = {user_id: alone.world.render.nickname(guild, user_id) for user_id in guild.members}
         assert sum(before[user_id] != after[user_id] for user_id in guild.members) == 1
 
 
 def test_somebody_timed_out_trips_no_rule(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for user_id in guild.members:
-        moderation.time_out(alone.world, guild, user_id, alone.world.now() + 60_000, By(guild.moderators[0]))
+        moderation.time_out(
+            alone.world, guild, user_id, alone.world.now() + 60_000, Actor(guild.moderators[0])
+        )
     alone.take()
-    assert not any(moderating.trip(scene) for _ in range(30))
+    assert not any(moderation_behaviours.trigger_automod(context) for _ in range(30))
     assert alone.take() == []
 
 
 def test_a_single_deletion_by_a_bot_has_no_entry(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     while len(guild.bots) < 2:
-        until(moderating.add_bot, scene)
+        until(moderation_behaviours.add_bot, context)
     messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    scene.agenda.settle_all()
+    context.scheduler.flush_all()
     entries = len(guild.audit)
     alone.take()
-    until(moderating.tidy, scene)
+    until(moderation_behaviours.delete_as_bot, context)
     assert kinds(alone) == ["MESSAGE_DELETE"]
     assert len(guild.audit) == entries
 
@@ -436,29 +453,29 @@ def test_a_single_deletion_by_a_bot_has_no_entry(alone: Any) -> None:
 # ── membership and joins ─────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("habit", [membership.depart, membership.kick, membership.ban])
-def test_a_guild_of_a_handful_loses_nobody(make_stage: Callable[..., Any], habit: Habit) -> None:
+@pytest.mark.parametrize("behaviour", [membership.leave, membership.kick, membership.ban])
+def test_a_guild_of_a_handful_loses_nobody(make_stage: Callable[..., Any], behaviour: Behaviour) -> None:
     stage = make_stage(guilds=1, members=30)
     guild = stage.guild
     while len(guild.members) > 5:
-        guild.dismiss(guild.members[-1])
-    scene = scene_of(stage)
-    assert not any(habit(scene) for _ in range(30))
+        guild.remove_member(guild.members[-1])
+    context = context_of(stage)
+    assert not any(behaviour(context) for _ in range(30))
     assert len(guild.members) == 5
     assert stage.take() == []
 
 
-@pytest.mark.parametrize(("habit", "most"), [(membership.prune, 5), (membership.prune_many, 10)])
+@pytest.mark.parametrize(("behaviour", "most"), [(membership.prune, 5), (membership.prune_large, 10)])
 def test_a_prune_is_one_entry_for_all_it_removes(
-    make_stage: Callable[..., Any], habit: Habit, most: int
+    make_stage: Callable[..., Any], behaviour: Behaviour, most: int
 ) -> None:
     stage = make_stage(guilds=1, members=30)
     guild = stage.guild
     while len(guild.members) > 30:
-        guild.dismiss(guild.members[-1])
+        guild.remove_member(guild.members[-1])
     while len(guild.members) < 30:
-        guild.admit(stage.world.population.user_id(500_000 + len(guild.members)), 1)
-    assert habit(scene_of(stage))
+        guild.add_member(stage.world.population.user_id(500_000 + len(guild.members)), 1)
+    assert behaviour(context_of(stage))
     gone = 30 - len(guild.members)
     assert 1 <= gone <= most
     assert len(written(stage, "GUILD_MEMBER_REMOVE")) == gone
@@ -468,36 +485,36 @@ def test_a_prune_is_one_entry_for_all_it_removes(
 
 
 def test_whoever_is_foretold_to_go_stays_until_it_happens_and_is_not_chosen_again(alone: Any) -> None:
-    scene = scene_of(alone, manners=Manners(omens=1.0, omen_seconds=5.0))
-    until(membership.kick, scene)
+    context = context_of(alone, settings=BehaviourSettings(early_audit_share=1.0, early_audit_seconds=5.0))
+    until(membership.kick, context)
     assert kinds(alone) == ["GUILD_AUDIT_LOG_ENTRY_CREATE"], "the entry alone is told of"
-    (doomed,) = alone.guild.doomed
-    assert alone.guild.has(doomed)
-    assert all(scene.bystander(alone.guild) != doomed for _ in range(100))
-    pass_time(scene, 5)
-    assert not alone.guild.has(doomed)
-    assert alone.guild.doomed == set()
+    (announced_targets,) = alone.guild.announced_targets
+    assert alone.guild.has_member(announced_targets)
+    assert all(context.removable_member(alone.guild) != announced_targets for _ in range(100))
+    pass_time(context, 5)
+    assert not alone.guild.has_member(announced_targets)
+    assert alone.guild.announced_targets == set()
     assert kinds(alone) == ["GUILD_MEMBER_REMOVE"], "and it is not told of twice"
 
 
 def test_what_was_foretold_happens_before_the_guild_goes_out_of_sight(alone: Any) -> None:
-    scene = scene_of(alone, manners=Manners(omens=1.0, omen_seconds=5.0))
-    until(membership.ban, scene)
+    context = context_of(alone, settings=BehaviourSettings(early_audit_share=1.0, early_audit_seconds=5.0))
+    until(membership.ban, context)
     alone.take()
-    alone.world.set_outage(alone.guild.id, True)
+    alone.view.set_outage(alone.guild.id, True)
     told = kinds(alone)
     assert told.index("GUILD_BAN_ADD") < told.index("GUILD_DELETE")
-    assert alone.guild.doomed == set()
+    assert alone.guild.announced_targets == set()
 
 
 def test_a_friend_comes_by_the_invite_made_for_them_and_it_is_gone(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     there = set(guild.invites)
     for _ in range(8):
-        assert joins.call_friend(scene)
+        assert joins.create_personal_invite(context)
     made = set(guild.invites) - there
     assert {guild.invites[code].max_uses for code in made} == {1}
-    pass_time(scene, 6)
+    pass_time(context, 6)
     used = [line["code"] for line in written(alone, "INVITE_USE")]
     assert used, "somebody came"
     assert set(used) == made - set(guild.invites), "only what was used is gone"
@@ -507,109 +524,111 @@ def test_a_friend_comes_by_the_invite_made_for_them_and_it_is_gone(alone: Any) -
 
 
 def test_a_friend_whose_invite_was_taken_back_does_not_come(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     there = set(guild.invites)
     for _ in range(8):
-        assert joins.call_friend(scene)
+        assert joins.create_personal_invite(context)
     for code in set(guild.invites) - there:
-        invites.delete(alone.world, guild, guild.invites[code], By(guild.moderators[0]))
+        invites.delete(alone.world, guild, guild.invites[code], Actor(guild.moderators[0]))
     alone.take()
-    pass_time(scene, 6)
+    pass_time(context, 6)
     assert "GUILD_MEMBER_ADD" not in kinds(alone)
     assert written(alone, "INVITE_USE") == []
 
 
 def test_a_guild_keeps_a_few_invites_and_never_has_very_many(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for _ in range(100):
-        joins.open_door(scene)
+        joins.create_invite(context)
     assert len(guild.invites) == 40
-    assert not joins.open_door(scene)
-    assert not joins.call_friend(scene)
+    assert not joins.create_invite(context)
+    assert not joins.create_personal_invite(context)
     for _ in range(100):
-        joins.close_door(scene)
+        joins.delete_invite(context)
     assert len(guild.invites) == 3
-    assert not joins.close_door(scene)
+    assert not joins.delete_invite(context)
 
 
 def test_every_join_says_how_and_a_banned_person_never_joins(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for _ in range(60):
-        membership.ban(scene)
-        joins.arrive(scene)
+        membership.ban(context)
+        joins.join(context)
         assert set(guild.members).isdisjoint(guild.bans)
-    pass_time(scene, 5)
+    pass_time(context, 5)
     joined = [line["user_id"] for line in written(alone, "GUILD_MEMBER_ADD")]
     assert joined == [line["user_id"] for line in written(alone, "INVITE_USE")]
 
 
-# ── guild_admin and building ───────────────────────────────────────────────────────────────────────────────
+# ── guild_admin and structure ───────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.mark.parametrize("habit", [guild_admin.disappear, guild_admin.fail])
-def test_the_last_two_guilds_neither_go_nor_fail(make_stage: Callable[..., Any], habit: Habit) -> None:
+@pytest.mark.parametrize("behaviour", [guild_admin.remove_guild, guild_admin.begin_outage])
+def test_the_last_two_guilds_neither_go_nor_fail(
+    make_stage: Callable[..., Any], behaviour: Behaviour
+) -> None:
     stage = make_stage(guilds=2)
-    assert not any(habit(scene_of(stage, seed)) for seed in range(20))
+    assert not any(behaviour(context_of(stage, seed)) for seed in range(20))
     assert len(stage.world.guilds) == 2
     assert stage.take() == []
 
 
 def test_a_guild_that_failed_is_back_within_seconds(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=3)
-    scene = scene_of(stage)
-    assert guild_admin.fail(scene)
+    context = context_of(stage)
+    assert guild_admin.begin_outage(context)
     assert sum(guild.unavailable for guild in stage.world.guilds.values()) == 1
     assert kinds(stage) == ["GUILD_DELETE"]
-    assert len(scene.guilds()) == 2, "nobody acts there meanwhile"
-    pass_time(scene, 8)
+    assert len(context.guilds()) == 2, "nobody acts there meanwhile"
+    pass_time(context, 8)
     assert kinds(stage) == ["GUILD_CREATE"]
-    assert len(scene.guilds()) == 3
+    assert len(context.guilds()) == 3
 
 
 def test_a_guild_removed_in_an_outage_does_not_come_back(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=4)
-    scene = scene_of(stage)
-    assert guild_admin.fail(scene)
+    context = context_of(stage)
+    assert guild_admin.begin_outage(context)
     gone = next(guild for guild in stage.world.guilds.values() if guild.unavailable)
-    stage.world.drop_guild(gone)
+    stage.world.remove_guild(gone)
     stage.take()
-    pass_time(scene, 8)
+    pass_time(context, 8)
     assert stage.take() == []
 
 
 @pytest.mark.parametrize(
-    ("habit", "part"),
+    ("behaviour", "part"),
     [
-        (building.change_channels, lambda guild, _began: len(guild.made)),
-        (building.change_stickers, lambda guild, _began: len(guild.stickers)),
-        (building.change_roles, lambda guild, began: sum(role.id > began for role in guild.roles)),
-        (building.change_emojis, lambda guild, began: sum(emoji.id > began for emoji in guild.emojis)),
+        (structure.change_channels, lambda guild, _began: len(guild.created_channels)),
+        (structure.change_stickers, lambda guild, _began: len(guild.stickers)),
+        (structure.change_roles, lambda guild, began: sum(role.id > began for role in guild.roles)),
+        (structure.change_emojis, lambda guild, began: sum(emoji.id > began for emoji in guild.emojis)),
     ],
 )
 def test_what_is_built_never_grows_without_end_and_what_was_there_stays(
-    alone: Any, habit: Habit, part: Callable[[Any, int], int]
+    alone: Any, behaviour: Behaviour, part: Callable[[Any, int], int]
 ) -> None:
-    scene, guild, began = scene_of(alone), alone.guild, alone.world.began_with
+    context, guild, began = context_of(alone), alone.guild, alone.world.start_id
     old = {each.id for each in (*guild.text, *guild.voice, *guild.roles, *guild.emojis)}
     for _ in range(120):
-        assert habit(scene)
+        assert behaviour(context)
         assert part(guild, began) <= 8
     assert old <= {each.id for each in (*guild.text, *guild.voice, *guild.roles, *guild.emojis)}
 
 
 def test_a_new_owner_is_somebody_else(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     for _ in range(20):
         before = guild.owner_id
-        if guild_admin.hand_over(scene):
+        if guild_admin.transfer_ownership(context):
             assert guild.owner_id != before
         else:
             assert guild.owner_id == before
 
 
 def test_nobody_boosts_twice(alone: Any) -> None:
-    scene, guild = scene_of(alone), alone.guild
+    context, guild = context_of(alone), alone.guild
     boosts, boosting = guild.boosts, len(guild.boosting)
-    done = sum(guild_admin.boost(scene) for _ in range(200))
+    done = sum(guild_admin.boost(context) for _ in range(200))
     assert guild.boosts - boosts == len(guild.boosting) - boosting == done
     assert done <= len(guild.members)

@@ -11,8 +11,7 @@ import pytest
 
 from discord_simulator.behaviours import guild_admin
 from discord_simulator.ledger import Ledger
-from discord_simulator.operations import voice
-from discord_simulator.operations.guilds import disappear
+from discord_simulator.operations import guilds, voice
 from discord_simulator.traffic import Traffic
 from exporter.clock import ManualClock
 
@@ -22,7 +21,7 @@ def ended(request: pytest.FixtureRequest, make_stage: Callable[..., Any]) -> Any
     """A world after half an hour of busy traffic that has come to rest."""
     stage = make_stage(seed=request.param, guilds=5, members=40)
     stage.ledger.header(seed=request.param, guilds=5, members=40, rate=5, version="0")
-    stage.world.describe()
+    stage.world.record_guilds()
     stage.run(9000, rate=5).finish()
     stage.ledger.end()
     return stage
@@ -276,10 +275,10 @@ def test_a_removed_guilds_sessions_end_with_it(stage: Any) -> None:
     guild = next(iter(stage.world.guilds.values()))
     voice.join(stage.world, guild, guild.members[0], guild.voice[0])
     stage.clock.advance(2)
-    traffic = Traffic(stage.world, rate=1, habits={guild_admin.disappear: 1})
+    traffic = Traffic(stage.world, rate=1, behaviours={guild_admin.remove_guild: 1})
     while guild.id in stage.world.guilds and len(stage.world.guilds) > 2:
         traffic.step()
     # The first and largest guild is never taken by chance.
-    disappear(stage.world, guild)
+    guilds.remove(stage.world, guild)
     session = next(line for line in stage.lines() if line["type"] == "VOICE_SESSION")
     assert (session["ms"], session["ended"]) == (2000, "out of sight")

@@ -70,15 +70,15 @@ def traffic_of(stage: Any, name: str, rate: float = RATE) -> Traffic:
     return Traffic(
         stage.world,
         rate=rate,
-        habits=scenario.habits,
+        behaviours=scenario.behaviours,
         begin=scenario.begin,
-        manners=scenario.manners,
+        settings=scenario.settings,
     )
 
 
 def play(stage: Any, name: str, seconds: int = SECONDS) -> Any:
     stage.ledger.header(seed=5, guilds=5, members=60, rate=RATE, version="0")
-    stage.world.describe()
+    stage.world.record_guilds()
     traffic = traffic_of(stage, name)
     for _ in range(seconds * RATE):
         stage.clock.advance(1 / RATE)
@@ -208,7 +208,7 @@ def test_a_timeout_ends_once_if_at_all(played: Callable[[str], Any], name: str) 
         elif line["type"] == "TIMEOUT_EXPIRED":
             assert running.pop(place) == line["until"] <= line["at"]
             ended += 1
-    assert (ended > 0) == (SCENARIOS[name].manners.timeouts[1] < SECONDS)
+    assert (ended > 0) == (SCENARIOS[name].settings.timeouts[1] < SECONDS)
 
 
 def test_a_raid_joins_within_a_minute_and_is_banned_by_one_moderator(played: Callable[[str], Any]) -> None:

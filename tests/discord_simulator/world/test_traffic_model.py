@@ -12,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from discord_simulator.behaviours.context import Scene, day_curve
+from discord_simulator.behaviours.context import Context, day_curve
 from discord_simulator.ledger import Ledger
-from discord_simulator.runner import drive
-from discord_simulator.scheduler import Agenda
+from discord_simulator.runner import run_traffic
+from discord_simulator.scheduler import Scheduler
 from discord_simulator.seed import Shape
 from discord_simulator.traffic import EVERYDAY, Traffic
 from discord_simulator.world import World
@@ -51,7 +51,7 @@ def story(stage: Any) -> list[tuple[Any, ...]]:
 def test_the_same_seed_gives_the_same_bytes_at_the_same_time(make_stage: Callable[..., Any]) -> None:
     one, other = make_stage(), make_stage()
     for stage in (one, other):
-        stage.world.describe()
+        stage.world.record_guilds()
         stage.run(3000).finish()
     assert one.path.read_bytes() == other.path.read_bytes()
     assert one.dispatches == other.dispatches
@@ -60,7 +60,7 @@ def test_the_same_seed_gives_the_same_bytes_at_the_same_time(make_stage: Callabl
 def test_the_same_seed_gives_the_same_story_at_another_time(make_stage: Callable[..., Any]) -> None:
     one, other = make_stage(), make_stage(wall_ms=1_790_000_123_456)
     for stage in (one, other):
-        stage.world.describe()
+        stage.world.record_guilds()
     one.run(3000).finish()
     traffic = Traffic(other.world, rate=100)
     for number in range(3000):
@@ -82,16 +82,16 @@ def test_another_seed_gives_another_story(make_stage: Callable[..., Any]) -> Non
 def test_every_habit_finds_something_to_do(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=5, members=60)
     done: Counter[str] = Counter()
-    habits = {}
-    for habit, weight in EVERYDAY.items():
+    behaviours = {}
+    for behaviour, weight in EVERYDAY.items():
 
-        def counting(scene: Scene, habit: Any = habit) -> bool:
-            found = habit(scene)
-            done[habit.__qualname__ + habit.__module__] += found
+        def counting(context: Context, behaviour: Any = behaviour) -> bool:
+            found = behaviour(context)
+            done[behaviour.__qualname__ + behaviour.__module__] += found
             return found
 
-        habits[counting] = max(weight, 2)
-    traffic = Traffic(stage.world, rate=20, habits=habits)
+        behaviours[counting] = max(weight, 2)
+    traffic = Traffic(stage.world, rate=20, behaviours=behaviours)
     for _ in range(12_000):
         stage.clock.advance(0.05)
         traffic.step()
@@ -146,17 +146,17 @@ def test_actors_reasons_and_delays_vary(make_stage: Callable[..., Any]) -> None:
 
 def test_a_world_in_an_outage_stands_still_and_recovers(make_stage: Callable[..., Any]) -> None:
     stage = make_stage()
-    for guild_id in stage.world.guild_ids():
-        stage.world.set_outage(guild_id, unavailable=True)
+    for guild_id in stage.view.guild_ids():
+        stage.view.set_outage(guild_id, unavailable=True)
     before = stage.ledger.lines
     traffic = Traffic(
-        stage.world, rate=100, habits={h: w for h, w in EVERYDAY.items() if h.__name__ != "appear"}
+        stage.world, rate=100, behaviours={h: w for h, w in EVERYDAY.items() if h.__name__ != "add_guild"}
     )
     for _ in range(50):
         traffic.step()
     assert stage.ledger.lines == before
     traffic.finish()
-    assert not any(stage.world.is_unavailable(guild_id) for guild_id in stage.world.guild_ids())
+    assert not any(stage.view.is_unavailable(guild_id) for guild_id in stage.view.guild_ids())
 
 
 def test_memory_is_bounded(make_stage: Callable[..., Any]) -> None:
@@ -166,8 +166,8 @@ def test_memory_is_bounded(make_stage: Callable[..., Any]) -> None:
     assert all(len(channel.recent) <= 64 for channel in guild.channels())
     assert len(guild.threads) <= 12
     assert len(guild.audit) <= 1000
-    assert len(traffic.scene.conversations) <= 64
-    assert len(guild.former) <= 50
+    assert len(traffic.context.conversations) <= 64
+    assert len(guild.former_members) <= 50
 
 
 @given(hour=st.floats(-100, 100))
@@ -178,42 +178,42 @@ def test_nights_are_quiet_but_never_silent(hour: float) -> None:
 
 @given(count=st.integers(1, 10_000), seed=st.integers())
 def test_a_rank_is_always_a_rank(count: int, seed: int) -> None:
-    scene = Scene(World(Shape(guilds=0), Ledger(None, ManualClock()), ManualClock()), random.Random(seed))
-    assert 0 <= scene.rank(count) < count
+    context = Context(World(Shape(guilds=0), Ledger(None, ManualClock()), ManualClock()), random.Random(seed))
+    assert 0 <= context.rank(count) < count
 
 
 def test_lower_ranks_are_likelier() -> None:
-    scene = Scene(World(Shape(guilds=0), Ledger(None, ManualClock()), ManualClock()), random.Random(1))
-    counts = Counter(scene.rank(50) for _ in range(20_000))
+    context = Context(World(Shape(guilds=0), Ledger(None, ManualClock()), ManualClock()), random.Random(1))
+    counts = Counter(context.rank(50) for _ in range(20_000))
     assert counts[0] > 1.5 * counts[1] > 2 * counts[5] > 4 * counts[40] > 0
 
 
 def test_the_agenda_keeps_order_and_time() -> None:
-    agenda = Agenda()
+    scheduler = Scheduler()
     done: list[str] = []
-    agenda.after(2, lambda: done.append("late"))
-    agenda.after(1, lambda: done.append("first"))
-    agenda.after(1, lambda: done.append("second"))
-    assert agenda.pop_due() is None
-    agenda.now = 1
-    while deed := agenda.pop_due():
+    scheduler.after(2, lambda: done.append("late"))
+    scheduler.after(1, lambda: done.append("first"))
+    scheduler.after(1, lambda: done.append("second"))
+    assert scheduler.pop_due() is None
+    scheduler.now = 1
+    while deed := scheduler.pop_due():
         deed()
     assert done == ["first", "second"]
-    assert len(agenda) == 1
+    assert len(scheduler) == 1
 
 
 def test_settling_does_the_echoes_and_forgets_plans() -> None:
-    agenda = Agenda()
+    scheduler = Scheduler()
     done: list[str] = []
-    agenda.after(5, lambda: done.append("echo of 1"), echo_of=1)
-    agenda.after(4, lambda: done.append("echo of 2"), echo_of=2)
-    agenda.after(3, lambda: done.append("plan"))
-    agenda.settle(2)
-    agenda.settle(2)
+    scheduler.after(5, lambda: done.append("echo of 1"), before_outage_of=1)
+    scheduler.after(4, lambda: done.append("echo of 2"), before_outage_of=2)
+    scheduler.after(3, lambda: done.append("plan"))
+    scheduler.flush(2)
+    scheduler.flush(2)
     assert done == ["echo of 2"]
-    agenda.settle_all()
+    scheduler.flush_all()
     assert done == ["echo of 2", "echo of 1"]
-    assert len(agenda) == 0
+    assert len(scheduler) == 0
 
 
 # ── the driver ───────────────────────────────────────────────────────────────────────────────────────
@@ -239,11 +239,12 @@ async def test_the_driver_writes_a_whole_ledger_and_everybody_leaves_voice(produ
     seen: list[Any] = []
     traffic = Traffic(world, rate=2000)
     task = asyncio.create_task(
-        drive(
+        run_traffic(
             world,
             traffic,
             ledger,
             seen.append,
+            version="0",
             rate=2000,
             duration=0.3,
             ready=ready,
@@ -268,11 +269,12 @@ async def test_the_driver_stops_when_asked_even_before_it_is_ready(production: A
     world, ledger, path, clock = production
     stop = asyncio.Event()
     stop.set()
-    await drive(
+    await run_traffic(
         world,
         Traffic(world, rate=10),
         ledger,
         lambda _dispatch: None,
+        version="0",
         rate=10,
         duration=None,
         ready=asyncio.Event(),
@@ -287,11 +289,12 @@ async def test_a_driver_that_is_cancelled_still_ends_the_ledger(production: Any)
     ready = asyncio.Event()
     ready.set()
     task = asyncio.create_task(
-        drive(
+        run_traffic(
             world,
             Traffic(world, rate=500),
             ledger,
             lambda _dispatch: None,
+            version="0",
             rate=500,
             duration=None,
             ready=ready,
@@ -314,11 +317,12 @@ async def test_after_a_stall_only_a_quarter_second_is_made_up_for() -> None:
     ready.set()
     traffic = Traffic(world, rate=100)
     task = asyncio.create_task(
-        drive(
+        run_traffic(
             world,
             traffic,
             ledger,
             lambda _dispatch: None,
+            version="0",
             rate=100,
             duration=None,
             ready=ready,
@@ -345,11 +349,12 @@ async def test_a_high_rate_leaves_others_their_turn() -> None:
     ready.set()
     traffic = Traffic(world, rate=20_000)
     task = asyncio.create_task(
-        drive(
+        run_traffic(
             world,
             traffic,
             ledger,
             lambda _dispatch: None,
+            version="0",
             rate=20_000,
             duration=None,
             ready=ready,
@@ -373,11 +378,12 @@ async def test_a_rate_of_zero_lets_the_world_stand_still(production: Any) -> Non
     ready = asyncio.Event()
     ready.set()
     traffic = Traffic(world, rate=0)
-    await drive(
+    await run_traffic(
         world,
         traffic,
         ledger,
         lambda _dispatch: None,
+        version="0",
         rate=0,
         duration=0.1,
         ready=ready,

@@ -45,12 +45,12 @@ def test_an_icon_that_is_taken_away_has_no_new_value(stage: Any) -> None:
 
 def test_a_new_owner_was_made_so_by_the_old_one_and_stays(stage: Any) -> None:
     guild, old, new = stage.guild, stage.guild.owner_id, stage.guild.members[-1]
-    guilds.hand_over(stage.world, guild, new)
+    guilds.transfer_ownership(stage.world, guild, new)
     (_, update), (_, entry) = stage.take()
     assert update["owner_id"] == str(new)
     assert entry["user_id"] == str(old)
     assert last(stage, "GUILD_UPDATE")["changes"] == {"owner_id": {"old": str(old), "new": str(new)}}
-    assert guild.stays(new)
+    assert guild.is_protected(new)
 
 
 def test_a_boost_has_a_system_message_and_no_audit_entry(stage: Any) -> None:
@@ -80,29 +80,29 @@ def test_tiers_follow_the_number_of_boosts(stage: Any, boosts: int, tier: int) -
 
 
 def test_a_guild_the_bot_is_added_to_is_new_and_whole(stage: Any) -> None:
-    before = set(stage.world.guild_ids())
-    added = guilds.appear(stage.world)
+    before = set(stage.view.guild_ids())
+    added = guilds.add(stage.world)
     ((kind, data),) = stage.take()
     assert kind == "GUILD_CREATE"
     assert data["id"] == str(added.id)
     assert data["joined_at"] == iso(stage.clock.now_ms())
     assert data["member_count"] == added.member_count
-    assert set(stage.world.guild_ids()) == before | {added.id}
+    assert set(stage.view.guild_ids()) == before | {added.id}
     assert last(stage, "GUILD_CREATE")["member_count"] == added.member_count
 
 
 def test_a_guild_that_is_gone_does_not_come_back_by_its_number(stage: Any) -> None:
     gone = stage.guild
-    guilds.disappear(stage.world, gone)
-    assert guilds.appear(stage.world).id != gone.id
-    assert gone.gone
-    assert not gone.open
+    guilds.remove(stage.world, gone)
+    assert guilds.add(stage.world).id != gone.id
+    assert gone.removed
+    assert not gone.is_visible
 
 
 def test_the_start_of_a_ledger_names_every_guild(stage: Any) -> None:
-    stage.world.describe()
+    stage.world.record_guilds()
     lines = stage.lines()
-    assert {line["guild_id"] for line in lines} == {str(guild_id) for guild_id in stage.world.guild_ids()}
+    assert {line["guild_id"] for line in lines} == {str(guild_id) for guild_id in stage.view.guild_ids()}
     for line in lines:
         guild = stage.world.guilds[int(line["guild_id"])]
         assert (line["name"], line["member_count"]) == (guild.name, guild.member_count)
@@ -221,13 +221,13 @@ def test_membership_is_a_set_however_people_come_and_go(moves: list[tuple[bool, 
     truth = {5, 6, 7}
     for comes, user_id in moves:
         if comes and user_id not in truth:
-            guild.admit(user_id, 0)
+            guild.add_member(user_id, 0)
             truth.add(user_id)
         elif not comes and user_id in truth:
-            guild.dismiss(user_id)
+            guild.remove_member(user_id)
             truth.remove(user_id)
         assert set(guild.members) == truth
         assert len(guild.members) == len(truth)
-        assert all(guild.has(user) == (user in truth) for user in range(5, 31))
+        assert all(guild.has_member(user) == (user in truth) for user in range(5, 31))
         assert guild.member_count == len(truth) + 1
     assert guild.joined.keys() == truth - {5, 6, 7}

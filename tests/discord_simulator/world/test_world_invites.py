@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from discord_simulator.invitation import Invite, Vanity
+from discord_simulator.invite import Invite, Vanity
 from discord_simulator.operations import invites, moderation
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.snowflake import iso
 from discord_simulator.vocabulary import Intent
 
@@ -17,12 +17,12 @@ STRANGER = 123_456_789_012_345_678
 
 
 @pytest.fixture
-def by(stage: Any) -> By:
-    return By(stage.guild.members[1])
+def by(stage: Any) -> Actor:
+    return Actor(stage.guild.members[1])
 
 
 @pytest.fixture
-def make_invite(stage: Any, by: By) -> Callable[..., Invite]:
+def make_invite(stage: Any, by: Actor) -> Callable[..., Invite]:
     def make(**terms: Any) -> Invite:
         made = invites.create(stage.world, stage.guild, stage.guild.text[0], by, **terms)
         stage.take()
@@ -32,7 +32,7 @@ def make_invite(stage: Any, by: By) -> Callable[..., Invite]:
 
 
 def listed(stage: Any) -> dict[str, int]:
-    answer = stage.world.rest("GET", f"/guilds/{stage.guild.id}/invites", {})
+    answer = stage.view.rest("GET", f"/guilds/{stage.guild.id}/invites", {})
     return {each["code"]: each["uses"] for each in answer.body}
 
 
@@ -40,7 +40,7 @@ def uses(stage: Any) -> list[dict[str, Any]]:
     return [line for line in stage.lines() if line["type"] == "INVITE_USE"]
 
 
-def test_a_new_invite_is_told_with_its_terms_and_inviter(stage: Any, by: By) -> None:
+def test_a_new_invite_is_told_with_its_terms_and_inviter(stage: Any, by: Actor) -> None:
     now = stage.world.now()
     made = invites.create(stage.world, stage.guild, stage.guild.text[0], by, max_uses=5, max_age=60)
     (event, data), (_, entry) = stage.take()
@@ -54,8 +54,8 @@ def test_a_new_invite_is_told_with_its_terms_and_inviter(stage: Any, by: By) -> 
     assert listed(stage)[made.code] == 0
 
 
-def test_invite_events_need_their_intent_and_manage_channels(stage: Any, by: By) -> None:
-    stage.world.set_permission(None, "manage_channels", granted=False)
+def test_invite_events_need_their_intent_and_manage_channels(stage: Any, by: Actor) -> None:
+    stage.view.set_permission(None, "manage_channels", granted=False)
     made = invites.create(stage.world, stage.guild, stage.guild.text[0], by)
     invites.delete(stage.world, stage.guild, made, by)
     told = [d for d in stage.dispatches if d.type.startswith("INVITE")]
@@ -77,15 +77,15 @@ def test_a_use_raises_the_count_and_nothing_else_says_so(
     assert (line["user_id"], line["inviter_id"]) == (str(STRANGER), str(invite.inviter_id))
 
 
-@pytest.mark.parametrize("gone_first", [False, True])
+@pytest.mark.parametrize("delete_first", [False, True])
 def test_an_invite_that_is_used_up_is_gone_and_told_to_be_around_the_join(
-    stage: Any, make_invite: Callable[..., Invite], *, gone_first: bool
+    stage: Any, make_invite: Callable[..., Invite], *, delete_first: bool
 ) -> None:
     invite = make_invite(max_uses=1)
-    invites.join(stage.world, stage.guild, STRANGER, invite, gone_first=gone_first)
+    invites.join(stage.world, stage.guild, STRANGER, invite, delete_first=delete_first)
     kinds = [kind for kind, _ in stage.take() if kind != "MESSAGE_CREATE"]
     told = ["GUILD_MEMBER_ADD", "INVITE_DELETE"]
-    assert kinds == (told[::-1] if gone_first else told)
+    assert kinds == (told[::-1] if delete_first else told)
     assert invite.code not in listed(stage)
     (line,) = [line for line in stage.lines() if line["type"] == "INVITE_DELETE"]
     assert line["cause"] == "used_up"
@@ -102,7 +102,7 @@ def test_an_invite_expires_without_a_word(stage: Any, make_invite: Callable[...,
 
 
 def test_a_deleted_invite_has_an_entry_and_never_expires(
-    stage: Any, by: By, make_invite: Callable[..., Invite]
+    stage: Any, by: Actor, make_invite: Callable[..., Invite]
 ) -> None:
     invite = make_invite(max_age=30)
     invites.delete(stage.world, stage.guild, invite, by)
@@ -119,7 +119,7 @@ def test_a_join_by_the_vanity_url_is_seen_in_its_own_count_alone(stage: Any) -> 
     stage.guild.vanity = Vanity("inn", 7)
     before = listed(stage)
     invites.join_by_vanity(stage.world, stage.guild, STRANGER)
-    answer = stage.world.rest("GET", f"/guilds/{stage.guild.id}/vanity-url", {})
+    answer = stage.view.rest("GET", f"/guilds/{stage.guild.id}/vanity-url", {})
     assert answer.body == {"code": "inn", "uses": 8}
     assert listed(stage) == before
     (line,) = uses(stage)
@@ -136,21 +136,21 @@ def test_there_is_no_join_by_a_vanity_url_a_guild_has_not(stage: Any) -> None:
 
 def test_some_joins_leave_no_trace_in_any_count(stage: Any) -> None:
     before = listed(stage)
-    invites.join_unseen(stage.world, stage.guild, STRANGER)
+    invites.join_untraced(stage.world, stage.guild, STRANGER)
     assert listed(stage) == before
     (line,) = uses(stage)
     assert (line["method"], line["code"], line["knowable"]) == ("unknown", None, False)
 
 
 def test_a_use_cannot_be_known_without_manage_guild(stage: Any, make_invite: Callable[..., Invite]) -> None:
-    stage.world.set_permission(None, "manage_guild", granted=False)
+    stage.view.set_permission(None, "manage_guild", granted=False)
     invites.join(stage.world, stage.guild, STRANGER, make_invite())
     assert uses(stage)[0]["knowable"] is False
 
 
 def test_a_bot_comes_through_oauth(stage: Any) -> None:
     bot_id = next(user_id for user_id in stage.world.population.bots if user_id not in stage.guild.bots)
-    moderation.add_bot(stage.world, stage.guild, bot_id, By(stage.guild.owner_id))
+    moderation.add_bot(stage.world, stage.guild, bot_id, Actor(stage.guild.owner_id))
     (line,) = uses(stage)
     assert (line["method"], line["code"], line["user_id"]) == ("oauth", None, str(bot_id))
     assert line["inviter_id"] == str(stage.guild.owner_id)

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from discord_simulator.operations import audit, automod, members, messages, moderation, voice
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.payload import roles_of
 from discord_simulator.snowflake import iso
 from discord_simulator.vocabulary import AuditAction, Author, Intent
@@ -16,8 +16,8 @@ MINUTE_MS = 60_000
 
 
 @pytest.fixture
-def by(stage: Any) -> By:
-    return By(stage.guild.moderators[0], "spam")
+def by(stage: Any) -> Actor:
+    return Actor(stage.guild.moderators[0], "spam")
 
 
 @pytest.fixture
@@ -45,7 +45,7 @@ def pass_time(stage: Any, seconds: float) -> None:
 # ── timeouts ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_timeout_is_a_member_update_and_an_entry_with_its_end(stage: Any, by: By, victim: int) -> None:
+def test_a_timeout_is_a_member_update_and_an_entry_with_its_end(stage: Any, by: Actor, victim: int) -> None:
     until = stage.world.now() + MINUTE_MS
     moderation.time_out(stage.world, stage.guild, victim, until, by)
     (kind, member), (_, entry) = stage.take()
@@ -60,7 +60,7 @@ def test_a_timeout_is_a_member_update_and_an_entry_with_its_end(stage: Any, by: 
     assert (line["audit_entry_id"], line["until"]) == (entry["id"], until)
 
 
-def test_a_changed_timeout_says_what_it_was(stage: Any, by: By, victim: int) -> None:
+def test_a_changed_timeout_says_what_it_was(stage: Any, by: Actor, victim: int) -> None:
     first, second = stage.world.now() + MINUTE_MS, stage.world.now() + 2 * MINUTE_MS
     moderation.time_out(stage.world, stage.guild, victim, first, by)
     moderation.time_out(stage.world, stage.guild, victim, second, by)
@@ -76,7 +76,7 @@ def test_a_changed_timeout_says_what_it_was(stage: Any, by: By, victim: int) -> 
     assert [line["until"] for line in lines_of(stage, "TIMEOUT_EXPIRED")] == [second]
 
 
-def test_nothing_is_told_when_a_timeout_runs_out(stage: Any, by: By, victim: int) -> None:
+def test_nothing_is_told_when_a_timeout_runs_out(stage: Any, by: Actor, victim: int) -> None:
     until = stage.world.now() + MINUTE_MS
     moderation.time_out(stage.world, stage.guild, victim, until, by)
     stage.take()
@@ -89,7 +89,9 @@ def test_nothing_is_told_when_a_timeout_runs_out(stage: Any, by: By, victim: int
     assert member["communication_disabled_until"] is None
 
 
-def test_a_lifted_timeout_never_expires_and_its_new_value_is_absent(stage: Any, by: By, victim: int) -> None:
+def test_a_lifted_timeout_never_expires_and_its_new_value_is_absent(
+    stage: Any, by: Actor, victim: int
+) -> None:
     until = stage.world.now() + MINUTE_MS
     moderation.time_out(stage.world, stage.guild, victim, until, by)
     moderation.lift_timeout(stage.world, stage.guild, victim, by)
@@ -101,13 +103,13 @@ def test_a_lifted_timeout_never_expires_and_its_new_value_is_absent(stage: Any, 
     assert [line["action"] for line in lines_of(stage, "MEMBER_ACTION")] == ["timeout", "timeout_removed"]
 
 
-def test_a_timeout_outlasts_a_departure_and_an_outage(stage: Any, by: By, victim: int) -> None:
+def test_a_timeout_outlasts_a_departure_and_an_outage(stage: Any, by: Actor, victim: int) -> None:
     moderation.time_out(stage.world, stage.guild, victim, stage.world.now() + MINUTE_MS, by)
     members.leave(stage.world, stage.guild, victim)
-    stage.world.set_outage(stage.guild.id, unavailable=True)
+    stage.view.set_outage(stage.guild.id, unavailable=True)
     pass_time(stage, 61)
     assert lines_of(stage, "TIMEOUT_EXPIRED") == []
-    stage.world.set_outage(stage.guild.id, unavailable=False)
+    stage.view.set_outage(stage.guild.id, unavailable=False)
     pass_time(stage, 2)
     (line,) = lines_of(stage, "TIMEOUT_EXPIRED")
     assert line["member"] is False
@@ -117,7 +119,7 @@ def test_a_timeout_outlasts_a_departure_and_an_outage(stage: Any, by: By, victim
 
 
 def test_roles_given_and_taken_are_named_in_the_entry_and_shown_by_the_member(
-    stage: Any, by: By, victim: int
+    stage: Any, by: Actor, victim: int
 ) -> None:
     before = list(roles_of(stage.guild, victim))
     role = next(role for role in stage.guild.roles[2:] if role.id not in before and not role.bot_id)
@@ -133,14 +135,14 @@ def test_roles_given_and_taken_are_named_in_the_entry_and_shown_by_the_member(
     assert [line["action"] for line in lines_of(stage, "MEMBER_ACTION")] == ["role_add", "role_remove"]
 
 
-def test_a_nickname_is_an_action_only_if_somebody_else_gives_it(stage: Any, by: By, victim: int) -> None:
+def test_a_nickname_is_an_action_only_if_somebody_else_gives_it(stage: Any, by: Actor, victim: int) -> None:
     old = stage.world.render.nickname(stage.guild, victim)
-    moderation.rename(stage.world, stage.guild, victim, "new", by)
-    moderation.rename_oneself(stage.world, stage.guild, victim, None)
+    moderation.set_nickname(stage.world, stage.guild, victim, "new", by)
+    moderation.set_own_nickname(stage.world, stage.guild, victim, None)
     told = stage.take()
     assert [data["nick"] for kind, data in told if kind == "GUILD_MEMBER_UPDATE"] == ["new", None]
     by_moderator, by_oneself = entries(told)
-    assert by_moderator["changes"] == [moderation.change("nick", old, "new")]
+    assert by_moderator["changes"] == [audit.change("nick", old, "new")]
     assert by_oneself["changes"] == [{"key": "nick", "old_value": "new"}]
     assert by_oneself["user_id"] == by_oneself["target_id"] == str(victim)
     (line,) = lines_of(stage, "MEMBER_ACTION")
@@ -156,12 +158,12 @@ def test_a_nickname_is_an_action_only_if_somebody_else_gives_it(stage: Any, by: 
     [("mute", "voice_mute", "voice_unmute"), ("deaf", "voice_deafen", "voice_undeafen")],
 )
 def test_an_order_is_a_voice_state_and_an_entry(
-    stage: Any, by: By, victim: int, what: moderation.Order, on: str, off: str
+    stage: Any, by: Actor, victim: int, what: moderation.VoiceRestriction, on: str, off: str
 ) -> None:
     voice.join(stage.world, stage.guild, victim, stage.guild.voice[0])
     stage.take()
     for value, action in ((True, on), (False, off)):
-        moderation.order(stage.world, stage.guild, victim, what, by)
+        moderation.toggle_restriction(stage.world, stage.guild, victim, what, by)
         (kind, state), (_, entry) = stage.take()
         assert (kind, state[what]) == ("VOICE_STATE_UPDATE", value)
         assert entry["action_type"] == 24
@@ -169,7 +171,7 @@ def test_an_order_is_a_voice_state_and_an_entry(
         assert lines_of(stage, "MEMBER_ACTION")[-1]["action"] == action
 
 
-def test_moves_to_the_same_channel_are_told_once_and_then_counted(stage: Any, by: By) -> None:
+def test_moves_to_the_same_channel_are_told_once_and_then_counted(stage: Any, by: Actor) -> None:
     people = stage.guild.members[-3:]
     here, there = stage.guild.voice[:2]
     for user_id in people:
@@ -188,7 +190,7 @@ def test_moves_to_the_same_channel_are_told_once_and_then_counted(stage: Any, by
     assert {line["audit_entry_id"] for line in lines_of(stage, "MEMBER_ACTION")} == {entry["id"]}
 
 
-def test_moves_to_another_channel_or_much_later_have_an_entry_of_their_own(stage: Any, by: By) -> None:
+def test_moves_to_another_channel_or_much_later_have_an_entry_of_their_own(stage: Any, by: Actor) -> None:
     user_id = stage.guild.members[-1]
     here, there = stage.guild.voice[:2]
     voice.join(stage.world, stage.guild, user_id, here)
@@ -199,7 +201,7 @@ def test_moves_to_another_channel_or_much_later_have_an_entry_of_their_own(stage
     assert [entry.count for entry in stage.guild.audit] == [1, 1, 1]
 
 
-def test_disconnects_are_grouped_by_moderator_alone(stage: Any, by: By) -> None:
+def test_disconnects_are_grouped_by_moderator_alone(stage: Any, by: Actor) -> None:
     for user_id, channel in zip(stage.guild.members[-2:], stage.guild.voice, strict=False):
         voice.join(stage.world, stage.guild, user_id, channel)
     stage.take()
@@ -216,7 +218,7 @@ def test_disconnects_are_grouped_by_moderator_alone(stage: Any, by: By) -> None:
 # ── bots and messages ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_added_bot_joins_and_the_entry_names_who_added_it(stage: Any, by: By) -> None:
+def test_an_added_bot_joins_and_the_entry_names_who_added_it(stage: Any, by: Actor) -> None:
     guild = stage.guild
     bot_id = next(user_id for user_id in stage.world.population.bots if user_id not in guild.bots)
     count = guild.member_count
@@ -237,8 +239,8 @@ def test_an_authors_own_deletion_has_no_entry(stage: Any, victim: int) -> None:
     assert "moderator_id" not in lines_of(stage, "MESSAGE_DELETE")[0]
 
 
-def test_a_foretold_deed_has_one_entry_told_before_it(stage: Any, by: By, victim: int) -> None:
-    told_before = audit.foretell(stage.world, stage.guild, AuditAction.MEMBER_KICK, by, victim)
+def test_a_foretold_deed_has_one_entry_told_before_it(stage: Any, by: Actor, victim: int) -> None:
+    told_before = audit.publish_early(stage.world, stage.guild, AuditAction.MEMBER_KICK, by, victim)
     assert kinds(stage.take()) == ["GUILD_AUDIT_LOG_ENTRY_CREATE"]
     stage.clock.advance(4)
     members.kick(stage.world, stage.guild, victim, told_before)
@@ -250,7 +252,7 @@ def test_a_foretold_deed_has_one_entry_told_before_it(stage: Any, by: By, victim
 def test_an_entry_that_is_never_told_can_be_fetched_and_is_invisible_in_the_ledger(
     stage: Any, victim: int
 ) -> None:
-    members.ban(stage.world, stage.guild, victim, By(stage.guild.owner_id, delay=None))
+    members.ban(stage.world, stage.guild, victim, Actor(stage.guild.owner_id, delay=None))
     assert "GUILD_AUDIT_LOG_ENTRY_CREATE" not in kinds(stage.take())
     assert [line["visible"] for line in lines_of(stage, "AUDIT_LOG_ENTRY")] == [False]
     assert stage.guild.audit[0].target_id == victim
@@ -259,11 +261,11 @@ def test_an_entry_that_is_never_told_can_be_fetched_and_is_invisible_in_the_ledg
 # ── AutoMod ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-RULE = automod.Rule(77, "no scams", 1, tuple(automod.Measure), timeout_seconds=30)
+RULE = automod.AutoModRule(77, "no scams", 1, tuple(automod.RuleAction), timeout_seconds=30)
 
 
 def test_each_measure_of_a_rule_is_an_execution_and_an_entry(stage: Any, victim: int) -> None:
-    automod.stop(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
+    automod.apply_rule(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
     told = stage.take()
     executions = [data for kind, data in told if kind == "AUTO_MODERATION_ACTION_EXECUTION"]
     assert [data["action"]["type"] for data in executions] == [1, 2, 3]
@@ -279,7 +281,7 @@ def test_each_measure_of_a_rule_is_an_execution_and_an_entry(stage: Any, victim:
 
 
 def test_a_blocked_message_never_exists_and_a_flag_is_a_system_message(stage: Any, victim: int) -> None:
-    automod.stop(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
+    automod.apply_rule(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
     (alert,) = [data for kind, data in stage.take() if kind == "MESSAGE_CREATE"]
     assert alert["type"] == 24
     assert alert["channel_id"] == str(stage.guild.system_channel.id)
@@ -287,7 +289,7 @@ def test_a_blocked_message_never_exists_and_a_flag_is_a_system_message(stage: An
 
 
 def test_a_timeout_by_automod_has_no_other_entry_and_expires_like_any(stage: Any, victim: int) -> None:
-    automod.stop(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
+    automod.apply_rule(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
     told = stage.take()
     update = next(data for kind, data in told if kind == "GUILD_MEMBER_UPDATE")
     assert update["communication_disabled_until"] is not None
@@ -297,8 +299,8 @@ def test_a_timeout_by_automod_has_no_other_entry_and_expires_like_any(stage: Any
 
 
 def test_executions_need_manage_guild(stage: Any, victim: int) -> None:
-    stage.world.set_permission(None, "manage_guild", granted=False)
-    automod.stop(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
+    stage.view.set_permission(None, "manage_guild", granted=False)
+    automod.apply_rule(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
     execution = next(d for d in stage.dispatches if d.type == "AUTO_MODERATION_ACTION_EXECUTION")
     assert execution.permissions == {"manage_guild"}
     assert execution.intents == Intent.AUTO_MODERATION_EXECUTION == 1 << 21

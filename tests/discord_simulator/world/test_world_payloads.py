@@ -20,7 +20,7 @@ from discord_simulator.guild import Emoji
 from discord_simulator.operations import guilds as guild_deeds
 from discord_simulator.operations import members, messages, reactions, threads
 from discord_simulator.operations import voice as voice_deeds
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import Author, ChannelKind, Intent
 
 ALL_INTENTS = disnake.Intents.all().value
@@ -121,7 +121,7 @@ class Witness:
         )
 
     def connect(self, stage: Any) -> None:
-        application = stage.world.application()
+        application = stage.view.application()
         ready = {
             "v": 10,
             "user": application["bot"],
@@ -132,8 +132,8 @@ class Witness:
         }
         self.state.parsers["READY"](orjson.loads(orjson.dumps(ready)))
         del self.state._ready_state
-        for guild_id in stage.world.guild_ids():
-            self.feed("GUILD_CREATE", orjson.loads(stage.world.guild_create(guild_id, ALL_INTENTS)))
+        for guild_id in stage.view.guild_ids():
+            self.feed("GUILD_CREATE", orjson.loads(stage.view.guild_create(guild_id, ALL_INTENTS)))
         self.seen.clear()
 
     def feed(self, kind: str, data: dict) -> None:
@@ -178,7 +178,7 @@ async def test_disnake_parses_hours_of_traffic_and_ends_up_knowing_the_same_worl
     for kind, data in _dispatches(busy):
         witness.feed(kind, data)
 
-    assert {guild.id for guild in witness.state.guilds} == set(busy.world.guild_ids())
+    assert {guild.id for guild in witness.state.guilds} == set(busy.view.guild_ids())
     for ours in busy.world.guilds.values():
         theirs = witness.state._get_guild(ours.id)
         assert theirs is not None
@@ -245,8 +245,8 @@ def test_what_a_guild_holds_has_the_keys_discord_documents(busy: Any) -> None:
         "threads": "Thread",
         "members": "MemberWithUser",
     }
-    for guild_id in busy.world.guild_ids():
-        data = orjson.loads(busy.world.guild_create(guild_id, ALL_INTENTS))
+    for guild_id in busy.view.guild_ids():
+        data = orjson.loads(busy.view.guild_create(guild_id, ALL_INTENTS))
         check("Guild", data)
         for each in data["channels"]:
             check(CHANNELS[each["type"]], each, {"rate_limit_per_user"} if each["type"] == 15 else ())
@@ -393,14 +393,14 @@ def test_a_moderators_deletions_of_one_person_are_one_entry_told_once(stage: Any
     channel_ = stage.guild.text[0]
     for _ in range(3):
         written = messages.post(stage.world, stage.guild, channel_, author, Author.HUMAN)
-        messages.delete(stage.world, stage.guild, written, By(moderator))
+        messages.delete(stage.world, stage.guild, written, Actor(moderator))
     told = [data for kind, data in stage.take() if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
     assert [entry["options"] for entry in told] == [{"count": "1", "channel_id": str(channel_.id)}]
     assert told[0]["target_id"] == str(author)
     assert [entry.count for entry in stage.guild.audit] == [3]
     stage.clock.advance(301)
     written = messages.post(stage.world, stage.guild, channel_, author, Author.HUMAN)
-    messages.delete(stage.world, stage.guild, written, By(moderator))
+    messages.delete(stage.world, stage.guild, written, Actor(moderator))
     assert [entry.count for entry in stage.guild.audit] == [3, 1]
 
 
@@ -408,7 +408,7 @@ def test_a_bulk_deletion_names_all_ids_and_is_audited_with_the_channel_as_target
     channel_ = stage.guild.text[0]
     written = [post(stage) for _ in range(4)]
     stage.take()
-    messages.delete_bulk(stage.world, stage.guild, channel_, written[:3], By(stage.guild.bots[1]))
+    messages.delete_bulk(stage.world, stage.guild, channel_, written[:3], Actor(stage.guild.bots[1]))
     (_, deleted), (_, entry) = stage.take()
     assert deleted["ids"] == [str(each.id) for each in written[:3]]
     assert entry["action_type"] == 73
@@ -449,7 +449,7 @@ def test_a_ban_of_a_member_in_voice_tells_of_voice_ban_and_departure(stage: Any)
     voice_deeds.join(stage.world, stage.guild, victim, stage.guild.voice[0])
     stage.take()
     before = stage.guild.member_count
-    members.ban(stage.world, stage.guild, victim, By(moderator, "spam", 0.0))
+    members.ban(stage.world, stage.guild, victim, Actor(moderator, "spam", 0.0))
     told = stage.take()
     assert [kind for kind, _ in told] == [
         "VOICE_STATE_UPDATE",
@@ -465,34 +465,34 @@ def test_a_ban_of_a_member_in_voice_tells_of_voice_ban_and_departure(stage: Any)
 
 
 def test_a_ban_of_a_stranger_is_no_departure(stage: Any) -> None:
-    members.ban(stage.world, stage.guild, 123456789012345678, By(stage.guild.moderators[0]))
+    members.ban(stage.world, stage.guild, 123456789012345678, Actor(stage.guild.moderators[0]))
     assert [kind for kind, _ in stage.take()] == ["GUILD_BAN_ADD", "GUILD_AUDIT_LOG_ENTRY_CREATE"]
 
 
 @pytest.mark.parametrize("deed", [members.ban, members.kick])
 def test_the_entry_may_come_first_or_after_a_while(stage: Any, deed: Any) -> None:
     first, second = stage.guild.members[-1], stage.guild.members[-2]
-    deed(stage.world, stage.guild, first, By(stage.guild.moderators[0], delay=-1.0))
+    deed(stage.world, stage.guild, first, Actor(stage.guild.moderators[0], delay=-1.0))
     assert stage.take()[0][0] == "GUILD_AUDIT_LOG_ENTRY_CREATE"
-    deed(stage.world, stage.guild, second, By(stage.guild.moderators[0], delay=1.5))
+    deed(stage.world, stage.guild, second, Actor(stage.guild.moderators[0], delay=1.5))
     assert "GUILD_AUDIT_LOG_ENTRY_CREATE" not in [kind for kind, _ in stage.take()]
     assert stage.guild.audit[-1].target_id == second
-    assert stage.world.agenda.pop_due() is None
-    stage.world.agenda.now = 1.5
-    stage.world.agenda.pop_due()()
+    assert stage.world.scheduler.pop_due() is None
+    stage.world.scheduler.now = 1.5
+    stage.world.scheduler.pop_due()()
     ((kind, entry),) = stage.take()
     assert kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"
     assert entry["target_id"] == str(second)
 
 
 def test_an_entry_without_a_reason_has_no_such_key(stage: Any) -> None:
-    members.ban(stage.world, stage.guild, stage.guild.members[-1], By(stage.guild.moderators[0], None))
+    members.ban(stage.world, stage.guild, stage.guild.members[-1], Actor(stage.guild.moderators[0], None))
     assert "reason" not in stage.take()[-1][1]
 
 
 def test_a_prune_is_one_entry_without_a_target(stage: Any) -> None:
     victims = stage.guild.members[-3:]
-    members.prune(stage.world, stage.guild, victims, By(stage.guild.owner_id))
+    members.prune(stage.world, stage.guild, victims, Actor(stage.guild.owner_id))
     told = stage.take()
     assert [kind for kind, _ in told] == ["GUILD_MEMBER_REMOVE"] * 3 + ["GUILD_AUDIT_LOG_ENTRY_CREATE"]
     assert told[-1][1]["target_id"] is None
@@ -513,20 +513,20 @@ def test_an_outage_is_told_as_unavailable_and_ends_with_the_whole_guild(stage: A
     guild_ = stage.guild
     voice_deeds.join(stage.world, guild_, guild_.members[0], guild_.voice[0])
     stage.take()
-    stage.world.set_outage(guild_.id, unavailable=True)
-    stage.world.set_outage(guild_.id, unavailable=True)
+    stage.view.set_outage(guild_.id, unavailable=True)
+    stage.view.set_outage(guild_.id, unavailable=True)
     assert stage.take() == [("GUILD_DELETE", {"id": str(guild_.id), "unavailable": True})]
-    assert stage.world.is_unavailable(guild_.id)
-    stage.world.set_outage(guild_.id, unavailable=False)
-    stage.world.set_outage(guild_.id, unavailable=False)
+    assert stage.view.is_unavailable(guild_.id)
+    stage.view.set_outage(guild_.id, unavailable=False)
+    stage.view.set_outage(guild_.id, unavailable=False)
     ((kind, data),) = stage.take()
     assert kind == "GUILD_CREATE"
     assert [state["user_id"] for state in data["voice_states"]] == [str(guild_.members[0])]
-    assert not stage.world.is_unavailable(guild_.id)
+    assert not stage.view.is_unavailable(guild_.id)
 
 
 def test_nothing_is_told_of_a_guild_in_an_outage(stage: Any) -> None:
-    stage.world.set_outage(stage.guild.id, unavailable=True)
+    stage.view.set_outage(stage.guild.id, unavailable=True)
     stage.take()
     post(stage)
     assert stage.take() == []
@@ -534,16 +534,16 @@ def test_nothing_is_told_of_a_guild_in_an_outage(stage: Any) -> None:
 
 def test_what_was_still_to_be_told_is_told_before_a_guild_goes_out_of_sight(stage: Any) -> None:
     guild_ = stage.guild
-    members.ban(stage.world, guild_, guild_.members[-1], By(guild_.moderators[0], delay=2.0))
+    members.ban(stage.world, guild_, guild_.members[-1], Actor(guild_.moderators[0], delay=2.0))
     stage.take()
-    guild_deeds.disappear(stage.world, guild_)
+    guild_deeds.remove(stage.world, guild_)
     assert [kind for kind, _ in stage.take()] == ["GUILD_AUDIT_LOG_ENTRY_CREATE", "GUILD_DELETE"]
-    assert guild_.id not in stage.world.guild_ids()
+    assert guild_.id not in stage.view.guild_ids()
 
 
 def test_a_removed_guild_is_told_without_unavailable(stage: Any) -> None:
     guild_ = stage.guild
-    guild_deeds.disappear(stage.world, guild_)
+    guild_deeds.remove(stage.world, guild_)
     assert stage.take() == [("GUILD_DELETE", {"id": str(guild_.id)})]
 
 
@@ -594,9 +594,9 @@ def test_a_pin_is_an_update_but_no_edit(stage: Any) -> None:
 def test_guild_create_holds_voice_states_and_members_only_as_the_intents_allow(stage: Any) -> None:
     guild_ = stage.guild
     voice_deeds.join(stage.world, guild_, guild_.members[4], guild_.voice[0])
-    bare = orjson.loads(stage.world.guild_create(guild_.id, Intent.GUILDS))
-    voiced = orjson.loads(stage.world.guild_create(guild_.id, Intent.GUILDS | Intent.GUILD_VOICE_STATES))
-    full = orjson.loads(stage.world.guild_create(guild_.id, Intent.GUILDS | Intent.GUILD_PRESENCES))
+    bare = orjson.loads(stage.view.guild_create(guild_.id, Intent.GUILDS))
+    voiced = orjson.loads(stage.view.guild_create(guild_.id, Intent.GUILDS | Intent.GUILD_VOICE_STATES))
+    full = orjson.loads(stage.view.guild_create(guild_.id, Intent.GUILDS | Intent.GUILD_PRESENCES))
     assert bare["voice_states"] == full["voice_states"] == []
     assert [state["channel_id"] for state in voiced["voice_states"]] == [str(guild_.voice[0].id)]
     assert "guild_id" not in voiced["voice_states"][0]
@@ -615,7 +615,7 @@ def test_names_are_as_awkward_as_real_ones(make_stage: Any) -> None:
 def test_guilds_spread_evenly_over_shards(make_stage: Any) -> None:
     stage = make_stage(guilds=400, members=5)
     shares = [0] * 8
-    for guild_id in stage.world.guild_ids():
+    for guild_id in stage.view.guild_ids():
         shares[(guild_id >> 22) % 8] += 1
     assert min(shares) > 400 / 8 / 2
 

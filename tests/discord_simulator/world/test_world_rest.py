@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
-from discord_simulator.invitation import Vanity
+from discord_simulator.invite import Vanity
 from discord_simulator.operations import members, threads
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import AuditAction
 
 
 def get(stage: Any, path: str, **query: str) -> tuple[int, Any]:
-    answer = stage.world.rest("GET", path, query)
+    answer = stage.view.rest("GET", path, query)
     assert answer is not None
     json.dumps(answer.body)  # plain data, whoever writes it
     return answer.status, answer.body
@@ -27,8 +27,8 @@ def moderated(stage: Any) -> Any:
     moderator = stage.guild.moderators[0]
     for number, victim in enumerate(stage.guild.members[-6:]):
         stage.clock.advance(3600)
-        members.ban(stage.world, stage.guild, victim, By(moderator, f"reason {number}"))
-    members.kick(stage.world, stage.guild, stage.guild.members[-1], By(stage.guild.moderators[1]))
+        members.ban(stage.world, stage.guild, victim, Actor(moderator, f"reason {number}"))
+    members.kick(stage.world, stage.guild, stage.guild.members[-1], Actor(stage.guild.moderators[1]))
     return stage
 
 
@@ -49,17 +49,17 @@ def test_a_guild_has_counts_only_when_asked(stage: Any) -> None:
 
 def test_an_unknown_guild_and_a_guild_in_an_outage_are_refused(stage: Any) -> None:
     assert get(stage, "/guilds/1/bans") == (404, {"message": "Unknown Guild", "code": 10004})
-    stage.world.set_outage(stage.guild.id, unavailable=True)
+    stage.view.set_outage(stage.guild.id, unavailable=True)
     assert get(stage, f"/guilds/{stage.guild.id}")[0] == 503
 
 
 @pytest.mark.parametrize("path", ["/gateway/bot", "/guilds/abc", "/guilds/1/soundboard", "/", ""])
 def test_a_route_the_world_does_not_know_is_left_to_others(stage: Any, path: str) -> None:
-    assert stage.world.rest("GET", path, {}) is None
+    assert stage.view.rest("GET", path, {}) is None
 
 
 def test_only_reading_is_answered(stage: Any) -> None:
-    assert stage.world.rest("DELETE", f"/guilds/{stage.guild.id}/bans/5", {}) is None
+    assert stage.view.rest("DELETE", f"/guilds/{stage.guild.id}/bans/5", {}) is None
 
 
 def test_the_audit_log_is_newest_first_and_names_its_people(moderated: Any) -> None:
@@ -105,20 +105,20 @@ def test_a_limit_out_of_range_is_brought_into_it(moderated: Any, asked: str, giv
 def test_a_route_needs_its_permission(stage: Any, route: str, permission: str) -> None:
     path = f"/guilds/{stage.guild.id}/{route}"
     assert get(stage, path)[0] == 200
-    stage.world.set_permission(stage.guild.id, permission, granted=False)
+    stage.view.set_permission(stage.guild.id, permission, granted=False)
     assert get(stage, path) == (403, {"message": "Missing Permissions", "code": 50013})
-    others = [guild_id for guild_id in stage.world.guild_ids() if guild_id != stage.guild.id]
-    assert all(stage.world.has_permission(guild_id, permission) for guild_id in others)
-    stage.world.set_permission(None, permission, granted=True)
+    others = [guild_id for guild_id in stage.view.guild_ids() if guild_id != stage.guild.id]
+    assert all(stage.view.has_permission(guild_id, permission) for guild_id in others)
+    stage.view.set_permission(None, permission, granted=True)
     assert get(stage, path)[0] == 200
 
 
 def test_a_permission_can_be_taken_everywhere_and_is_missing_in_unknown_guilds(stage: Any) -> None:
-    stage.world.set_permission(None, "view_audit_log", granted=False)
+    stage.view.set_permission(None, "view_audit_log", granted=False)
     assert not any(
-        stage.world.has_permission(guild_id, "view_audit_log") for guild_id in stage.world.guild_ids()
+        stage.view.has_permission(guild_id, "view_audit_log") for guild_id in stage.view.guild_ids()
     )
-    assert not stage.world.has_permission(1, "view_channel")
+    assert not stage.view.has_permission(1, "view_channel")
 
 
 def test_either_of_two_permissions_shows_the_invites_and_one_their_uses(stage: Any) -> None:
@@ -126,12 +126,12 @@ def test_either_of_two_permissions_shows_the_invites_and_one_their_uses(stage: A
     _, whole = get(stage, path)
     assert {each["code"] for each in whole} == stage.guild.invites.keys()
     assert all(each["uses"] == stage.guild.invites[each["code"]].uses for each in whole)
-    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
+    stage.view.set_permission(stage.guild.id, "manage_guild", granted=False)
     status, bare = get(stage, path)
     assert status == 200
     assert {each["code"] for each in bare} == stage.guild.invites.keys()
     assert not any("uses" in each or "max_uses" in each for each in bare)
-    stage.world.set_permission(stage.guild.id, "view_audit_log", granted=False)
+    stage.view.set_permission(stage.guild.id, "view_audit_log", granted=False)
     assert get(stage, path) == (403, {"message": "Missing Permissions", "code": 50013})
 
 
@@ -141,7 +141,7 @@ def test_the_vanity_url_needs_manage_guild_and_may_be_none(stage: Any) -> None:
     assert get(stage, path) == (200, {"code": None, "uses": 0})
     stage.guild.vanity = Vanity("inn", 12)
     assert get(stage, path) == (200, {"code": "inn", "uses": 12})
-    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
+    stage.view.set_permission(stage.guild.id, "manage_guild", granted=False)
     assert get(stage, path)[0] == 403
 
 
@@ -199,7 +199,7 @@ def test_a_user_is_the_same_wherever_they_appear(make_stage: Callable[..., Any])
 
 
 def test_the_application_is_its_bot(stage: Any) -> None:
-    application = stage.world.application()
+    application = stage.view.application()
     assert application["bot"]["bot"] is True
     assert application["id"] == application["bot"]["id"] == str(stage.guild.bots[0])
     # GATEWAY_PRESENCE, GATEWAY_GUILD_MEMBERS and GATEWAY_MESSAGE_CONTENT are granted.
@@ -207,7 +207,7 @@ def test_the_application_is_its_bot(stage: Any) -> None:
 
 
 def test_a_withdrawn_permission_shows_in_the_bots_role_and_in_the_audit_log(stage: Any) -> None:
-    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
+    stage.view.set_permission(stage.guild.id, "manage_guild", granted=False)
     told = stage.take()
     assert [kind for kind, _ in told] == ["GUILD_ROLE_UPDATE", "GUILD_AUDIT_LOG_ENTRY_CREATE"]
     role = told[0][1]["role"]
@@ -215,7 +215,7 @@ def test_a_withdrawn_permission_shows_in_the_bots_role_and_in_the_audit_log(stag
     assert not int(role["permissions"]) & (1 << 5 | 1 << 3)
     assert int(role["permissions"]) & 1 << 7
     assert [line["name"] for line in stage.lines() if line["type"] == "PERMISSION"] == ["manage_guild"]
-    stage.world.set_permission(stage.guild.id, "manage_guild", granted=False)
+    stage.view.set_permission(stage.guild.id, "manage_guild", granted=False)
     assert stage.take() == []
-    stage.world.set_permission(stage.guild.id, "manage_guild", granted=True)
+    stage.view.set_permission(stage.guild.id, "manage_guild", granted=True)
     assert int(stage.take()[0][1]["role"]["permissions"]) & 1 << 5

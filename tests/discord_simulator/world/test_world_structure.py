@@ -9,14 +9,14 @@ import pytest
 
 from discord_simulator.behaviours.reactions import _known
 from discord_simulator.guild import ACTIVE_THREADS
-from discord_simulator.operations import messages, moderation, presence, reactions, structure, threads
-from discord_simulator.operations.audit import By
+from discord_simulator.operations import members, messages, moderation, reactions, structure, threads
+from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import Author, Intent
 
 
 @pytest.fixture
-def by(stage: Any) -> By:
-    return By(stage.guild.owner_id, "tidy")
+def by(stage: Any) -> Actor:
+    return Actor(stage.guild.owner_id, "tidy")
 
 
 PARTS: dict[str, tuple[str, int, Intent]] = {
@@ -27,16 +27,16 @@ PARTS: dict[str, tuple[str, int, Intent]] = {
 }
 
 
-def deed(verb: str, part: str) -> Callable[..., Any]:
+def operation(verb: str, part: str) -> Callable[..., Any]:
     return getattr(structure, f"{verb}_{part}")
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_each_change_is_told_has_an_entry_and_a_line(stage: Any, by: By, part: str) -> None:
+def test_each_change_is_told_has_an_entry_and_a_line(stage: Any, by: Actor, part: str) -> None:
     event, first_action, intent = PARTS[part]
-    made = deed("make", part)(stage.world, stage.guild, "one", by)
-    renamed = deed("rename", part)(stage.world, stage.guild, made, "two", by) or made
-    deed("delete", part)(stage.world, stage.guild, renamed, by)
+    made = operation("create", part)(stage.world, stage.guild, "one", by)
+    renamed = operation("rename", part)(stage.world, stage.guild, made, "two", by) or made
+    operation("delete", part)(stage.world, stage.guild, renamed, by)
     changes = [d for d in stage.dispatches if d.type != "GUILD_AUDIT_LOG_ENTRY_CREATE"]
     told = stage.take()
     names = [kind for kind, _ in told if kind != "GUILD_AUDIT_LOG_ENTRY_CREATE"]
@@ -58,18 +58,18 @@ def test_each_change_is_told_has_an_entry_and_a_line(stage: Any, by: By, part: s
 
 
 @pytest.mark.parametrize(("part", "key"), [("emoji", "emojis"), ("sticker", "stickers")])
-def test_an_expression_is_told_as_the_whole_list(stage: Any, by: By, part: str, key: str) -> None:
+def test_an_expression_is_told_as_the_whole_list(stage: Any, by: Actor, part: str, key: str) -> None:
     before = len(getattr(stage.guild, key))
-    made = deed("make", part)(stage.world, stage.guild, "one", by)
+    made = operation("create", part)(stage.world, stage.guild, "one", by)
     assert len(dict(stage.take())[f"GUILD_{key.upper()}_UPDATE"][key]) == before + 1
-    deed("delete", part)(stage.world, stage.guild, made, by)
+    operation("delete", part)(stage.world, stage.guild, made, by)
     assert len(dict(stage.take())[f"GUILD_{key.upper()}_UPDATE"][key]) == before
     assert len(stage.world.render.guild(stage.guild)[key]) == before
 
 
-def test_a_deleted_role_is_taken_from_its_members_without_a_word(stage: Any, by: By) -> None:
+def test_a_deleted_role_is_taken_from_its_members_without_a_word(stage: Any, by: Actor) -> None:
     victim = stage.guild.members[-1]
-    role = structure.make_role(stage.world, stage.guild, "short", by)
+    role = structure.create_role(stage.world, stage.guild, "short", by)
     moderation.give_roles(stage.world, stage.guild, victim, [role.id], by)
     stage.take()
     structure.delete_role(stage.world, stage.guild, role, by)
@@ -77,8 +77,8 @@ def test_a_deleted_role_is_taken_from_its_members_without_a_word(stage: Any, by:
     assert str(role.id) not in stage.world.render.plain_member(stage.guild, victim)["roles"]
 
 
-def test_a_deleted_emoji_lives_on_in_reactions_by_its_id_alone(stage: Any, by: By) -> None:
-    emoji = structure.make_emoji(stage.world, stage.guild, "gone", by)
+def test_a_deleted_emoji_lives_on_in_reactions_by_its_id_alone(stage: Any, by: Actor) -> None:
+    emoji = structure.create_emoji(stage.world, stage.guild, "gone", by)
     written = messages.post(
         stage.world, stage.guild, stage.guild.text[0], stage.guild.members[0], Author.HUMAN
     )
@@ -91,7 +91,7 @@ def test_a_deleted_emoji_lives_on_in_reactions_by_its_id_alone(stage: Any, by: B
     assert data["emoji"] == {"id": str(emoji.id), "name": None, "animated": False}
 
 
-def test_a_thread_is_started_renamed_and_deleted_with_entries(stage: Any, by: By) -> None:
+def test_a_thread_is_started_renamed_and_deleted_with_entries(stage: Any, by: Actor) -> None:
     guild = stage.guild
     threads.start(stage.world, guild, guild.text[0], guild.members[0], name="talk")
     (thread,) = guild.threads
@@ -129,7 +129,7 @@ def test_a_thread_discord_archives_has_no_actor_and_no_entry(stage: Any) -> None
 
 
 def test_presences_are_told_to_those_with_the_intent_alone(stage: Any) -> None:
-    presence.show(stage.world, stage.guild, stage.guild.members[0], "idle")
+    members.update_presence(stage.world, stage.guild, stage.guild.members[0], "idle")
     (dispatch,) = stage.dispatches
     assert dispatch.intents == Intent.GUILD_PRESENCES
     ((kind, data),) = stage.take()

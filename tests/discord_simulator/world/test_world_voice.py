@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from discord_simulator.ledger import Ledger
 from discord_simulator.operations import members, voice
-from discord_simulator.operations.audit import By
+from discord_simulator.operations.audit import Actor
 from discord_simulator.seed import Shape
 from discord_simulator.world import World
 from exporter.clock import ManualClock
@@ -69,8 +69,8 @@ def test_a_moved_member_books_each_channel_for_itself(stage: Any, speaker: int) 
 
 @pytest.mark.parametrize("flag", ["self_mute", "self_stream", "self_video", "mute", "deaf"])
 def test_a_switch_goes_on_and_off_without_ending_the_session(stage: Any, speaker: int, flag: Any) -> None:
-    voice.switch(stage.world, stage.guild, speaker, flag)
-    voice.switch(stage.world, stage.guild, speaker, flag)
+    voice.toggle(stage.world, stage.guild, speaker, flag)
+    voice.toggle(stage.world, stage.guild, speaker, flag)
     _, on, off = states(stage)
     assert (on[flag], off[flag]) == (True, False)
     assert on["channel_id"] == off["channel_id"]
@@ -80,22 +80,22 @@ def test_a_switch_goes_on_and_off_without_ending_the_session(stage: Any, speaker
 
 
 def test_whoever_deafens_themselves_is_muted_too(stage: Any, speaker: int) -> None:
-    voice.switch(stage.world, stage.guild, speaker, "self_deaf")
+    voice.toggle(stage.world, stage.guild, speaker, "self_deaf")
     state = states(stage)[-1]
     assert (state["self_deaf"], state["self_mute"]) == (True, True)
 
 
 def test_a_moderators_mute_shows_on_the_member_until_they_leave(stage: Any, speaker: int) -> None:
-    voice.switch(stage.world, stage.guild, speaker, "mute")
+    voice.toggle(stage.world, stage.guild, speaker, "mute")
     assert states(stage)[-1]["member"]["mute"] is True
     voice.leave(stage.world, stage.guild, speaker)
     assert stage.world.render.plain_member(stage.guild, speaker)["mute"] is False
 
 
 def test_a_stream_ends_with_a_move_and_with_leaving(stage: Any, speaker: int) -> None:
-    voice.switch(stage.world, stage.guild, speaker, "self_stream")
+    voice.toggle(stage.world, stage.guild, speaker, "self_stream")
     voice.move(stage.world, stage.guild, speaker, stage.guild.voice[1])
-    voice.switch(stage.world, stage.guild, speaker, "self_stream")
+    voice.toggle(stage.world, stage.guild, speaker, "self_stream")
     voice.leave(stage.world, stage.guild, speaker)
     assert [state["self_stream"] for state in states(stage)] == [False, True, False, True, False]
 
@@ -118,7 +118,7 @@ def test_whoever_leaves_the_guild_leaves_voice_first(stage: Any, speaker: int) -
 
 def test_whoever_is_kicked_leaves_voice_before_even_the_entry_is_told(stage: Any, speaker: int) -> None:
     stage.take()
-    members.kick(stage.world, stage.guild, speaker, By(stage.guild.moderators[0], delay=-1))
+    members.kick(stage.world, stage.guild, speaker, Actor(stage.guild.moderators[0], delay=-1))
     assert [kind for kind, _ in stage.take()] == [
         "VOICE_STATE_UPDATE",
         "GUILD_AUDIT_LOG_ENTRY_CREATE",
@@ -165,7 +165,7 @@ def test_whatever_people_do_their_time_adds_up(acts: list[tuple[str, int, int]])
         elif act == "leave" and inside:
             voice.leave(world, guild, user_id)
         elif act == "mute" and inside:
-            voice.switch(world, guild, user_id, "self_mute")
+            voice.toggle(world, guild, user_id, "self_mute")
         present += len(guild.states) * wait
         clock.advance(wait / 1000)
     for user_id in tuple(guild.states):

@@ -16,18 +16,18 @@ from typing import Any
 import msgspec
 import orjson
 
-from discord_simulator import answers
-from discord_simulator.behaviours import joins as joining
+from discord_simulator import rest_routes
+from discord_simulator.behaviours import joins as join_behaviours
 from discord_simulator.behaviours import membership, moderation
-from discord_simulator.behaviours.context import Manners, Scene
+from discord_simulator.behaviours.context import BehaviourSettings, Context
 from discord_simulator.ledger import Ledger
-from discord_simulator.operations import invites as deeds
-from discord_simulator.operations.audit import By
+from discord_simulator.operations import invites
+from discord_simulator.operations.audit import Actor
 from discord_simulator.ports import Dispatch
 from discord_simulator.seed import Shape
 from discord_simulator.traffic import Traffic
+from discord_simulator.verify.expected import load_expected
 from discord_simulator.verify.invite_uses import compare_uses
-from discord_simulator.verify.ledger import load_expected
 from discord_simulator.verify.quantities import InviteRow, InviteUse, Observed
 from discord_simulator.world import World
 from exporter.clock import ManualClock
@@ -62,7 +62,7 @@ class Site:
         self.path = directory / "ledger.jsonl"
         self.ledger = Ledger(self.path, self.clock)
         self.world = World(Shape(seed=seed, guilds=12, members=60), self.ledger, self.clock)
-        self.world.publish = self.send
+        self.world.on_dispatch = self.send
         self.due: list[tuple[int, Any]] = []
         self.told_until: defaultdict[int, int] = defaultdict(int)
         self.calls: list[tuple[int, int]] = []
@@ -106,7 +106,7 @@ class Site:
 
     def read(self, request: RestRequest) -> None:
         path = {RequestKind.INVITES: "invites", RequestKind.VANITY: "vanity-url"}[request.kind]
-        found = answers.answer(self.world, "GET", f"/guilds/{request.guild_id}/{path}", {})
+        found = rest_routes.answer(self.world, "GET", f"/guilds/{request.guild_id}/{path}", {})
         assert found is not None
         body = msgspec.Raw(orjson.dumps(found.body))
         data = msgspec.json.encode(Answer(request, found.status, body))
@@ -148,10 +148,15 @@ class Site:
     # time
 
     def play(self) -> None:
-        for guild_id in self.world.guild_ids():
+        for guild_id in self.world.guilds:
             self.stage.see_guild(guild_id)
         self.pass_time(20_000)
-        traffic = Traffic(self.world, rate=RATE, habits=HABITS, manners=Manners(invite_ages=(60.0, 1800.0)))
+        traffic = Traffic(
+            self.world,
+            rate=RATE,
+            behaviours=BEHAVIOURS,
+            settings=BehaviourSettings(invite_ages=(60.0, 1800.0)),
+        )
         while len(self.rows) < JOINS:
             traffic.step()
             self.pass_time(round(1000 / RATE))
@@ -172,37 +177,37 @@ class Site:
                 self.stage.look(self.now())
 
 
-def nothing(_: Scene) -> bool:
+def nothing(_: Context) -> bool:
     """Nobody does anything."""
     return True
 
 
-def raid(scene: Scene) -> bool:
+def raid(context: Context) -> bool:
     """Many come by one invite, in a guild in which little else happens meanwhile."""
-    guild = scene.guild()
+    guild = context.guild()
     if guild is None:
         return False
-    link = deeds.create(scene.world, guild, guild.text[0], By(scene.member(guild)))
-    seconds = scene.rng.uniform(5, 45)
+    link = invites.create(context.world, guild, guild.text[0], Actor(context.member(guild)))
+    seconds = context.rng.uniform(5, 45)
 
     def come() -> None:
-        user_id = membership.newcomer(scene, guild)
+        user_id = membership.newcomer(context, guild)
         if user_id is not None and link.code in guild.invites:
-            deeds.join(scene.world, guild, user_id, link)
+            invites.join(context.world, guild, user_id, link)
 
-    for _ in range(scene.rng.randrange(80, 200)):
-        scene.agenda.after(scene.rng.uniform(0, seconds), come)
+    for _ in range(context.rng.randrange(80, 200)):
+        context.scheduler.after(context.rng.uniform(0, seconds), come)
     return True
 
 
-HABITS = {
+BEHAVIOURS = {
     nothing: 20_000,
-    joining.arrive: 120,
-    joining.open_door: 30,
-    joining.call_friend: 60,
-    joining.close_door: 12,
+    join_behaviours.join: 120,
+    join_behaviours.create_invite: 30,
+    join_behaviours.create_personal_invite: 60,
+    join_behaviours.delete_invite: 12,
     moderation.add_bot: 2,
-    membership.depart: 100,
+    membership.leave: 100,
     raid: 1.5,
 }
 

@@ -13,12 +13,12 @@ from typing import TYPE_CHECKING, TypeAlias
 import orjson
 
 from discord_simulator.objects import audit_object, channel_object, role_object, thread_object
-from discord_simulator.ports import RestAnswer
+from discord_simulator.ports import RestResponse
 from discord_simulator.vocabulary import BAN_MEMBERS, MANAGE_GUILD, VIEW_AUDIT_LOG, ChannelKind
 
 if TYPE_CHECKING:
     from discord_simulator.guild import Guild
-    from discord_simulator.invitation import Invite
+    from discord_simulator.invite import Invite
     from discord_simulator.world import World
 
 Query: TypeAlias = Mapping[str, str]
@@ -32,7 +32,7 @@ _PRESENT_SHARE = 4
 """One member in four is taken to be online; the world has no presences."""
 
 
-def answer(world: World, method: str, path: str, query: Query) -> RestAnswer | None:
+def answer(world: World, method: str, path: str, query: Query) -> RestResponse | None:
     """Answer a GET the world knows about; None for any other request."""
     if method != "GET":
         return None
@@ -42,11 +42,11 @@ def answer(world: World, method: str, path: str, query: Query) -> RestAnswer | N
     if match := _CHANNEL.fullmatch(path):
         return _plain(_channel(world, int(match["item"])))
     if match := _USER.fullmatch(path):
-        return _plain(RestAnswer(200, world.render.plain_user(int(match["item"]))))
+        return _plain(RestResponse(200, world.render.plain_user(int(match["item"]))))
     return None
 
 
-def _of_guild(world: World, route: _Route, query: Query, match: re.Match[str]) -> RestAnswer:
+def _of_guild(world: World, route: _Route, query: Query, match: re.Match[str]) -> RestResponse:
     guild = world.guilds.get(int(match["guild"]))
     if guild is None:
         return refuse(404, 10004, "Unknown Guild")
@@ -55,17 +55,17 @@ def _of_guild(world: World, route: _Route, query: Query, match: re.Match[str]) -
     return route(world, guild, query, match.groupdict().get("item") or "")
 
 
-def refuse(status: int, code: int, message: str) -> RestAnswer:
+def refuse(status: int, code: int, message: str) -> RestResponse:
     """An error in Discord's form."""
-    return RestAnswer(status, {"message": message, "code": code})
+    return RestResponse(status, {"message": message, "code": code})
 
 
-def _plain(found: RestAnswer) -> RestAnswer:
+def _plain(found: RestResponse) -> RestResponse:
     # Parts are kept as JSON text; whoever writes the answer need not know.
-    return RestAnswer(found.status, orjson.loads(orjson.dumps(found.body)))
+    return RestResponse(found.status, orjson.loads(orjson.dumps(found.body)))
 
 
-def _missing(guild: Guild, *permissions: str) -> RestAnswer | None:
+def _missing(guild: Guild, *permissions: str) -> RestResponse | None:
     if guild.permissions.isdisjoint(permissions):
         return refuse(403, 50013, "Missing Permissions")
     return None
@@ -81,15 +81,15 @@ def _limit(query: Query, page: tuple[int, int]) -> int:
     return max(1, min(_number(query, "limit", default), largest))
 
 
-def _guild(world: World, guild: Guild, query: Query, _item: str) -> RestAnswer:
+def _guild(world: World, guild: Guild, query: Query, _item: str) -> RestResponse:
     body = world.render.guild(guild)
     if query.get("with_counts", "").lower() in {"true", "1"}:
         body["approximate_member_count"] = guild.member_count
         body["approximate_presence_count"] = max(1, guild.member_count // _PRESENT_SHARE)
-    return RestAnswer(200, body)
+    return RestResponse(200, body)
 
 
-def _audit_log(world: World, guild: Guild, query: Query, _item: str) -> RestAnswer:
+def _audit_log(world: World, guild: Guild, query: Query, _item: str) -> RestResponse:
     if refusal := _missing(guild, VIEW_AUDIT_LOG):
         return refusal
     action, user_id = _number(query, "action_type", 0), _number(query, "user_id", 0)
@@ -107,8 +107,8 @@ def _audit_log(world: World, guild: Guild, query: Query, _item: str) -> RestAnsw
     entries = found[:limit] if "after" in query else found[::-1][:limit]
     actors = {entry.user_id: None for entry in entries}
     targets = (entry.target_id for entry in entries)
-    people = actors | {target: None for target in targets if guild.has(target) or target in guild.bans}
-    return RestAnswer(
+    people = actors | {target: None for target in targets if guild.has_member(target) or target in guild.bans}
+    return RestResponse(
         200,
         {
             "audit_log_entries": [audit_object(entry) for entry in entries],
@@ -123,29 +123,29 @@ def _audit_log(world: World, guild: Guild, query: Query, _item: str) -> RestAnsw
     )
 
 
-def _bans(world: World, guild: Guild, query: Query, item: str) -> RestAnswer:
+def _bans(world: World, guild: Guild, query: Query, item: str) -> RestResponse:
     if refusal := _missing(guild, BAN_MEMBERS):
         return refusal
     if item:
         user_id = int(item)
         if user_id not in guild.bans:
             return refuse(404, 10026, "Unknown Ban")
-        return RestAnswer(200, _ban(world, guild, user_id))
+        return RestResponse(200, _ban(world, guild, user_id))
     before, after = _number(query, "before", 0), _number(query, "after", 0)
     limit = _limit(query, _BANS_PAGE)
     found = sorted(user_id for user_id in guild.bans if user_id > after and (not before or user_id < before))
     found = found[-limit:] if before and not after else found[:limit]
-    return RestAnswer(200, [_ban(world, guild, user_id) for user_id in found])
+    return RestResponse(200, [_ban(world, guild, user_id) for user_id in found])
 
 
 def _ban(world: World, guild: Guild, user_id: int) -> dict[str, object]:
     return {"reason": guild.bans[user_id], "user": world.render.user(user_id)}
 
 
-def _invites(world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
+def _invites(world: World, guild: Guild, _query: Query, _item: str) -> RestResponse:
     if refusal := _missing(guild, MANAGE_GUILD, VIEW_AUDIT_LOG):
         return refusal
-    return RestAnswer(200, [_invite(world, guild, invite) for invite in guild.invites.values()])
+    return RestResponse(200, [_invite(world, guild, invite) for invite in guild.invites.values()])
 
 
 def _invite(world: World, guild: Guild, invite: Invite) -> dict[str, object]:
@@ -178,47 +178,47 @@ def _invite(world: World, guild: Guild, invite: Invite) -> dict[str, object]:
     }
 
 
-def _vanity(_world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
+def _vanity(_world: World, guild: Guild, _query: Query, _item: str) -> RestResponse:
     if refusal := _missing(guild, MANAGE_GUILD):
         return refusal
     vanity = guild.vanity
-    return RestAnswer(200, {"code": vanity.code if vanity else None, "uses": vanity.uses if vanity else 0})
+    return RestResponse(200, {"code": vanity.code if vanity else None, "uses": vanity.uses if vanity else 0})
 
 
-def _members(world: World, guild: Guild, query: Query, item: str) -> RestAnswer:
+def _members(world: World, guild: Guild, query: Query, item: str) -> RestResponse:
     if item:
         user_id = int(item)
-        if not guild.has(user_id) and user_id not in guild.bots:
+        if not guild.has_member(user_id) and user_id not in guild.bots:
             return refuse(404, 10007, "Unknown Member")
-        return RestAnswer(200, world.render.whole_member(guild, user_id))
+        return RestResponse(200, world.render.whole_member(guild, user_id))
     after = _number(query, "after", 0)
     found = sorted(user_id for user_id in (*guild.members, *guild.bots) if user_id > after)
     page = found[: _limit(query, _MEMBERS_PAGE)]
-    return RestAnswer(200, [world.render.whole_member(guild, user_id) for user_id in page])
+    return RestResponse(200, [world.render.whole_member(guild, user_id) for user_id in page])
 
 
-def _channels(_world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
-    return RestAnswer(200, [channel_object(guild, channel) for channel in guild.channels()])
+def _channels(_world: World, guild: Guild, _query: Query, _item: str) -> RestResponse:
+    return RestResponse(200, [channel_object(guild, channel) for channel in guild.channels()])
 
 
-def _threads(_world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
+def _threads(_world: World, guild: Guild, _query: Query, _item: str) -> RestResponse:
     threads = [thread_object(guild, thread) for thread in guild.threads]
-    return RestAnswer(200, {"threads": threads, "members": []})
+    return RestResponse(200, {"threads": threads, "members": []})
 
 
-def _roles(_world: World, guild: Guild, _query: Query, _item: str) -> RestAnswer:
-    return RestAnswer(200, [role_object(guild, role) for role in guild.roles])
+def _roles(_world: World, guild: Guild, _query: Query, _item: str) -> RestResponse:
+    return RestResponse(200, [role_object(guild, role) for role in guild.roles])
 
 
-def _channel(world: World, channel_id: int) -> RestAnswer:
+def _channel(world: World, channel_id: int) -> RestResponse:
     for guild in world.guilds.values():
         if channel := guild.channel(channel_id):
             build = thread_object if channel.kind is ChannelKind.THREAD else channel_object
-            return RestAnswer(200, build(guild, channel))
+            return RestResponse(200, build(guild, channel))
     return refuse(404, 10003, "Unknown Channel")
 
 
-_Route: TypeAlias = Callable[["World", "Guild", Query, str], RestAnswer]
+_Route: TypeAlias = Callable[["World", "Guild", Query, str], RestResponse]
 
 _GUILD_ROUTES: tuple[tuple[re.Pattern[str], _Route], ...] = tuple(
     (re.compile(rf"/guilds/(?P<guild>\d+){rest}"), route)

@@ -4,12 +4,8 @@ from __future__ import annotations
 
 import random
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from discord_simulator.snowflake import iso
-
-if TYPE_CHECKING:
-    from discord_simulator.objects import Data
 
 CODE_LETTERS = "ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz23456789"
 _CODE_LENGTH = 8
@@ -38,7 +34,7 @@ class Invite:
         """Whether nobody else may use it."""
         return 0 < self.max_uses <= self.uses
 
-    def terms(self) -> Data:
+    def terms(self) -> dict[str, object]:
         """What both the gateway and REST say about it."""
         return {
             "code": self.code,

@@ -6,12 +6,12 @@ from collections import deque
 from typing import TYPE_CHECKING, Final
 
 if TYPE_CHECKING:
-    from exporter.clock import Clock
+    from discord_simulator.clock import Clock
 
 _DAY_S: Final = 86_400.0
 
 
-class StartAllowance:
+class SessionStartLimit:
     """Sessions that may be started (Discord docs, Gateway › Session Start Limit Object and Concurrency).
 
     Args:
@@ -66,7 +66,7 @@ class StartAllowance:
             self._day_ends = now + _DAY_S
 
 
-class CommandAllowance:
+class CommandLimit:
     """Commands one connection may send in any window (Discord docs, Gateway › Rate Limiting)."""
 
     __slots__ = ("_clock", "_times", "_window_s")

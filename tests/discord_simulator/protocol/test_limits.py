@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import pytest
 
-from discord_simulator.allowance import CommandAllowance, StartAllowance
+from discord_simulator.limits import CommandLimit, SessionStartLimit
 from exporter.clock import ManualClock
 
 
-def make_starts(clock: ManualClock, *, total: int = 10, max_concurrency: int = 1) -> StartAllowance:
-    return StartAllowance(clock, total=total, max_concurrency=max_concurrency, window_s=5.0)
+def make_starts(clock: ManualClock, *, total: int = 10, max_concurrency: int = 1) -> SessionStartLimit:
+    return SessionStartLimit(clock, total=total, max_concurrency=max_concurrency, window_s=5.0)
 
 
 def test_bucket_admits_one_identify_in_its_window() -> None:
@@ -58,16 +58,16 @@ def test_report_counts_down_sessions_and_time() -> None:
 @pytest.mark.parametrize("spread", [0.0, 0.4])
 def test_one_command_too_many_within_a_minute_is_refused(spread: float) -> None:
     clock = ManualClock()
-    allowance = CommandAllowance(clock, limit=120, window_s=60.0)
+    command_limit = CommandLimit(clock, limit=120, window_s=60.0)
     for _ in range(120):
-        assert allowance.spend()
+        assert command_limit.spend()
         clock.advance(spread)
-    assert not allowance.spend()
+    assert not command_limit.spend()
 
 
 def test_two_commands_a_second_for_ever_are_fine() -> None:
     clock = ManualClock()
-    allowance = CommandAllowance(clock, limit=120, window_s=60.0)
+    command_limit = CommandLimit(clock, limit=120, window_s=60.0)
     for _ in range(1000):
-        assert allowance.spend()
+        assert command_limit.spend()
         clock.advance(0.5)
