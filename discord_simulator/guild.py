@@ -21,8 +21,9 @@ if TYPE_CHECKING:
 RECENT_MESSAGES = 64
 """How far back in a channel people edit, delete and react."""
 
-AUDIT_ENTRIES = 1000
-"""Entries kept per guild; more than a simulation's moderators write in an hour."""
+AUDIT_ENTRIES = 20_000
+"""Entries kept per guild. Discord keeps 45 days of them, however many; this is what moderators write in ten
+minutes without a pause, so that a slow reader still finds what was done in its absence."""
 
 ACTIVE_THREADS = 12
 """Threads open at a time; a new one pushes out the oldest, as archiving does."""

@@ -69,13 +69,18 @@ Mark: TypeAlias = tuple[int, tuple[int, ...]]
 
 
 class SavedTimeout(msgspec.Struct, frozen=True, array_like=True):
-    """A timeout that runs: until when, when it was set, and whose it is."""
+    """A change of a member's timeout: until when, 0 where it was lifted, when it was made, and whose it is.
+
+    ``shown`` by an update only; ``ended`` where its end is recorded.
+    """
 
     guild_id: int
     user_id: int
     until: int
     set_at: int
     name: str
+    shown: bool = False
+    ended: bool = False
 
 
 class SavedGroup(msgspec.Struct, frozen=True, array_like=True):

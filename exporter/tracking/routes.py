@@ -164,7 +164,7 @@ class Routes:
         for record in self._stages.directory.see_guild(fact):
             self._stages.recorder.record(record)
         self._stages.voice.reconcile(fact.guild_id, fact.voice_states, fact.at)
-        self._stages.catch_up.see_guild(fact.guild_id, fact.at, self._stages.now())
+        self._stages.catch_up.see_guild(fact.guild_id, fact.at, self._stages.now(), fact.joined_at)
         self._stages.attribution.see_guild(fact.guild_id, self._stages.now())
         self._stages.invites.see_guild(fact.guild_id)
         self._stages.headcount.see_guild(fact.guild_id, self._stages.now())

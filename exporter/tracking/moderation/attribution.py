@@ -76,9 +76,8 @@ class Attribution:
         self._groups = Groups(submit or _submit_nowhere, blind if self._asks else _everywhere)
         self._departures = Departures(self._log, streams, self.begun, self._waits, self._is_blind)
         self._streams = streams
-        self._timeouts = Timeouts(
-            self._log, self._lookups, lambda guild_id: behind(guild_id) or streams.is_silent(guild_id)
-        )
+        self._unread = lambda guild_id: behind(guild_id) or streams.is_silent(guild_id)
+        self._timeouts = Timeouts(self._log, self._lookups, self._unread)
         self._misses: dict[PendingAction | Departure, Miss] = {}
 
     def _waits(self, departure: Departure) -> bool:
@@ -190,10 +189,10 @@ class Attribution:
         heard = now if heard is None else min(heard, now)
         self._departures.settle(heard, all_of_them=all_of_them)
         self._timeouts.settle(now, wall, all_of_them=all_of_them)
+        self._log.settle(heard, self._unread, all_of_them=all_of_them)
+        self._structure.settle(heard, self._unread, all_of_them=all_of_them)
         for thing in [thing for thing in self._misses if _is_over(thing, heard)]:
             self._lookups.find(self._misses.pop(thing))
-        self._log.settle(heard, all_of_them=all_of_them)
-        self._structure.settle(heard, all_of_them=all_of_them)
         if not all_of_them:
             self._lookups.ask_due(now)
             self._groups.ask_due(now)

@@ -245,6 +245,10 @@ class ActionLog:
     def _dispatched(self, place: _Place, action: Action, now: int) -> PendingAction:
         target_id = action.target.user_id
         key = f"{action.action}:{action.guild_id}:{target_id}:{action.dedup_key or action.at}"
+        # In a burst a ban, its unban and another ban are received in one millisecond.
+        number = sum(told.key.startswith(key) for told in self._open.get(place, ()))
+        if number:
+            key = f"{key}:{number}"
         data: dict[str, Json] = {
             "target_user_id": target_id,
             "target_username": action.target.name or self._name_of(target_id),
@@ -272,11 +276,19 @@ class ActionLog:
         self._open.setdefault(place, []).append(told)
         (self._restored if told.entry is None else self._entered).append((place, told))
 
-    def settle(self, now: int, *, all_of_them: bool = False) -> None:
-        """Forget what has waited long enough; the order is that of the deadlines."""
+    def settle(self, now: int, unread: Callable[[int], bool], *, all_of_them: bool = False) -> None:
+        """Forget what has waited long enough; the order is that of the deadlines.
+
+        What waits for an entry is kept while its guild's audit log is ``unread``.
+        """
         for order in (self._restored, self._dispatches, self._entered):
             while order and (all_of_them or order[0][1].deadline <= now):
-                self._forget(order)
+                place, told = order[0]
+                if told.entry is None and not all_of_them and unread(place[0]):
+                    told.deadline = now + UNMATCHED_MS
+                    order.append(order.popleft())
+                else:
+                    self._forget(order)
 
     def _opposites(self, place: _Place) -> list[PendingAction]:
         guild_id, action, target_id = place

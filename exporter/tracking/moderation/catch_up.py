@@ -37,6 +37,9 @@ MOST_RECENT = 5_000
 """Entries remembered above a floor; a guild with more of them in a minute is under attack, and the oldest
 of them are then as good as certain to be complete."""
 
+MOST_UNREAD = 100_000
+"""The same while the guild's log is still to be read: below the oldest there may be entries not taken."""
+
 RETRY_MS = 30_000
 """Pause after a question that Discord did not answer."""
 
@@ -85,6 +88,8 @@ class CatchUp:
         self.newly_seen = False
         """Whether a guild was seen for the first time since marks were taken: without its mark the next
         process would not know that it missed anything."""
+        self._restored_at = 0
+        """The newest moment the marks of the previous run speak of: a guild without one was added later."""
         self._unsaved: set[int] = set()
         self._progress: _Progress | None = None
 
@@ -127,6 +132,8 @@ class CatchUp:
         for guild_id, (floor, recent) in marks.items():
             self._floors[guild_id] = floor
             self._recent[guild_id] = dict.fromkeys(recent)
+            newest = max((floor, *recent))
+            self._restored_at = max(self._restored_at, (newest >> 22) + DISCORD_EPOCH_MS)
         if self._submit is not None:
             self._expected.update(marks)
 
@@ -138,15 +145,20 @@ class CatchUp:
             self._expected.update(guild_ids)
             self._again.update(self._asked.intersection(guild_ids))
 
-    def see_guild(self, guild_id: int, at: int, now: int) -> None:
-        """A guild can be seen: for the first time ever, in a new session or after an outage."""
+    def see_guild(self, guild_id: int, at: int, now: int, joined_at: int = 0) -> None:
+        """A guild can be seen: for the first time ever, in a new session or after an outage.
+
+        ``joined_at`` is when the bot was added to it, in ms, 0 where that is not known.
+        """
         self._expected.discard(guild_id)
         if guild_id not in self._floors:
             self.newly_seen = True
+            back = round(self._config.first_start * 1000)
+            missed = self._restored_at and joined_at > self._restored_at - OVERTAKING_MS
             # What was done right before is told by the gateway right after.
-            back = round(self._config.first_start * 1000) or OVERTAKING_MS
-            self._set_floor(guild_id, _id_at(at - back))
-            if not self._config.first_start:
+            first = at - (back or OVERTAKING_MS)
+            self._set_floor(guild_id, _id_at(min(first, joined_at) if missed else first))
+            if not back and not missed:
                 return
         self._fall_behind(guild_id, at, now)
 
@@ -188,9 +200,10 @@ class CatchUp:
             return False
         recent[entry_id] = None
         self._unsaved.add(guild_id)
-        if guild_id not in self._behind and guild_id not in self._expected:
+        unread = self.is_behind(guild_id) or guild_id in self._refused
+        if not unread:
             self._raise_floor(guild_id, entry_id - (OVERTAKING_MS << 22))
-        if len(recent) > MOST_RECENT:
+        if len(recent) > (MOST_UNREAD if unread else MOST_RECENT):
             self._raise_floor(guild_id, sorted(recent)[len(recent) // 2])
         return True
 

@@ -1,29 +1,33 @@
-"""Timeouts: how long members may not talk, and their end, which Discord tells nobody.
+"""Timeouts of members, and their ends, of which Discord sends nothing.
 
 A timeout is learnt from its audit-log entry, from the member's update, or from both in either order. An entry
-has its own time and decides; an update says how things stand and by nobody. What only an update tells is held
-back until no entry can be expected any more: it becomes a row only where the audit log cannot be read, since
-an update for any other reason shows a timeout as well.
+has its own time and decides; an update says how things stand, and not who did it. What only an update shows
+is held back until no entry can be expected any more: it becomes a row only where the audit log cannot be
+read, since an update for any other reason shows a timeout as well.
 
-A timeout that was neither lifted nor changed has run out at its end. That is recorded a window later, so
-that whatever was done before is known by then, and under the end it was to have, so that it is one row after
-a restart. While a guild's audit log is still to be read, or its connection is silent, it may yet be told that
-the timeout was lifted or changed before its end; until then the end has only passed.
+Of each member the changes of the timeout are kept in the order of Discord's time, whenever they were learnt:
+an entry read late takes its place before those already known. A timeout has run out at its end if the next
+change was not made before it. That is recorded a window later, so that whatever was done before is known by
+then, under the end it was to have, so that it is one row after a restart. While a guild's audit log is still
+to be read, or its connection is silent, no end is recorded and no change is forgotten.
 """
 
 from __future__ import annotations
 
 import heapq
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from exporter.checkpoint.journal import SavedTimeout
 from exporter.events.facts import AuditEntry, Person, TimeoutState
-from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog
+from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS, ActionLog
 from exporter.tracking.moderation.lookups import Fate, LookUps, Miss
 
 MAX_TIMEOUTS = 100_000
-"""Timeouts followed, over all guilds; the one set first is given up beyond this. About 20 MB."""
+"""Members whose timeouts are followed, over all guilds; the first is given up beyond this. About 30 MB."""
+
+MAX_CHANGES = 64
+"""Changes kept of one member; the oldest is given up beyond this."""
 
 MAX_HELD = 20_000
 """Updates held back; the oldest is given up beyond this."""
@@ -34,20 +38,104 @@ LONGEST_MS = 30_000
 MAX_LENGTH_MS = 30 * 86_400_000
 """Discord ends a timeout after 28 days at most; what lasts longer is no timeout."""
 
+LATE_MS = 60_000
+"""How long a change is kept after it was superseded: an older entry may still come, which it followed."""
+
 _Place = tuple[int, int]
 
 
-@dataclass(slots=True)
-class Silence:
-    """How a member stands: ``until`` in ms, 0 for lifted; ``set_at`` is when it was so decided."""
+@dataclass(slots=True, eq=False)
+class TimeoutChange:
+    """One change of a member's timeout: made at ``at``, to end at ``until``, 0 where it was lifted; in ms.
 
+    One that only an update has ``shown`` may have been made any time before; of one that an entry told, the
+    update is awaited until ``awaited``, on the steady clock. ``ended``: its end is recorded.
+    """
+
+    at: int
     until: int
-    set_at: int
+    shown: bool = False
+    ended: bool = False
+    awaited: int = 0
+
+
+@dataclass(slots=True)
+class MemberTimeouts:
+    """The changes of one member in the order they were made; ``due`` is when they are reviewed, or 0."""
+
     name: str = ""
+    changes: list[TimeoutChange] = field(default_factory=list)
+    due: int = 0
+
+    def insert(self, change: TimeoutChange) -> None:
+        """Put a change in its place in time."""
+        self.changes.append(change)
+        self.changes.sort(key=lambda each: each.at)
+        del self.changes[: max(0, len(self.changes) - MAX_CHANGES)]
+
+    def take_shown(self, entry: AuditEntry) -> TimeoutChange | None:
+        """Take out the change that an update has shown and this entry tells of."""
+        found = [
+            change
+            for change in self.changes
+            if change.shown
+            and change.until == entry.until
+            and entry.at <= change.at + SLACK_MS
+            # Ends are precise to the millisecond, so equal ones are one; a lifting has only its time.
+            and (entry.until or change.at - entry.at <= WINDOW_MS)
+        ]
+        if not found:
+            return None
+        shown = min(found, key=lambda change: abs(change.at - entry.at))
+        place = self.changes.index(shown)
+        self._date_shown(self.changes[:place], entry.at)
+        self.changes.remove(shown)
+        return shown
+
+    def confirm(self, until: int, now: int) -> bool:
+        """Note that an update shows a change that is known; False if it shows another one.
+
+        A lifting is known if its entry came shortly before.
+        """
+        for change in reversed(self.changes):
+            if change.until == until and (until or change.awaited > now):
+                change.awaited = 0
+                self._date_shown([other for other in self.changes if other is not change], change.at)
+                return True
+        return False
+
+    def show(self, at: int, until: int, now: int) -> bool:
+        """Take a change that only an update shows; False if there is none, or no more than an end."""
+        unseen = [change.at for change in self.changes if change.awaited > now]
+        # Updates come in order: what is shown now was made before what is still to be shown.
+        made = min(at, *(moment - 1 for moment in unseen)) if unseen else at
+        if not until:
+            before = [change.until for change in self.changes if change.at <= made]
+            if not before or before[-1] <= at + WINDOW_MS:
+                return False
+        self.insert(TimeoutChange(made, until, shown=True))
+        return True
+
+    def _date_shown(self, changes: list[TimeoutChange], before: int) -> None:
+        """Move what was shown to before a moment: updates come in order, so it was made before."""
+        for change in changes:
+            if change.shown:
+                change.at = min(change.at, before - 1)
+        self.changes.sort(key=lambda each: each.at)
+
+    def ends(self) -> list[TimeoutChange]:
+        """Changes whose end comes before the next change, and is not recorded."""
+        following = [change.at for change in self.changes[1:]]
+        pairs = zip(self.changes, [*following, None], strict=False)
+        return [
+            change
+            for change, then in pairs
+            if change.until and not change.ended and (then is None or change.until <= then)
+        ]
 
 
 @dataclass(slots=True, eq=False)
-class Held:
+class HeldUpdate:
     """An update whose entry is awaited; ``until`` as it says."""
 
     place: _Place
@@ -60,74 +148,52 @@ class Held:
 
 
 class Timeouts:
-    """Every timeout that runs. ``now`` is steady, ``wall`` the time of day; both in ms.
+    """The timeouts of all members. ``now`` is steady, ``wall`` the time of day; both in ms.
 
-    ``untold`` says of which guilds something from before may still be told.
+    ``unread`` says of which guilds something from before may still be learnt.
     """
 
-    def __init__(self, log: ActionLog, lookups: LookUps, untold: Callable[[int], bool]) -> None:
+    def __init__(self, log: ActionLog, lookups: LookUps, unread: Callable[[int], bool]) -> None:
         self._log = log
         self._lookups = lookups
-        self._untold = untold
-        self._silences: dict[_Place, Silence] = {}
-        self._ends: list[tuple[int, int, int]] = []
-        self._passed: dict[_Place, list[Silence]] = {}
-        self._held: dict[Held, None] = {}
-        self._said: dict[tuple[_Place, int], int] = {}
+        self._unread = unread
+        self._members: dict[_Place, MemberTimeouts] = {}
+        self._due: list[tuple[int, int, int]] = []
+        self._waiting: dict[_Place, None] = {}
+        self._held: dict[HeldUpdate, None] = {}
         self._automatic: dict[_Place, int] = {}
 
     def __len__(self) -> int:
-        return len(self._silences)
+        return len(self._members)
 
     def open(self, wall: int) -> int:
-        """Updates held back, and timeouts that have run out and are not recorded yet."""
-        return (
-            len(self._held)
-            + sum(
-                1
-                for until, *place in self._ends
-                if until <= wall and self._ends_at((place[0], place[1]), until)
-            )
-            + sum(not self._untold(guild_id) for guild_id, _ in self._passed)
+        """Updates held back, and members with timeouts that have run out and can be recorded."""
+        places = {(guild_id, user_id) for due, guild_id, user_id in self._due if due - WINDOW_MS <= wall}
+        return len(self._held) + sum(
+            1
+            for place in places | self._waiting.keys()
+            if not self._unread(place[0])
+            and (member := self._members.get(place)) is not None
+            and any(change.until <= wall for change in member.ends())
         )
 
-    def _ends_at(self, place: _Place, end: int) -> bool:
-        silence = self._silences.get(place)
-        return silence is not None and silence.until == end
-
-    # ------------------------------------------------------------------ what is told
+    # ------------------------------------------------------------------ what is learnt
 
     def enter(self, entry: AuditEntry, now: int) -> None:
         """An entry that sets, changes or lifts a timeout; it has a row of its own."""
         place = (entry.guild_id, entry.target_id)
-        self._explain(place, entry.until, now)
-        if self._correct(place, entry):
-            return
-        before = self._silences.get(place)
-        if before is not None and before.set_at > entry.at:
-            return
-        if entry.until > entry.at:
-            self._set(place, entry.until, entry.at, before.name if before else "")
-        elif before is None or before.until > entry.at:
-            # Remembered, so that the entry of the timeout itself, if it comes later, does not set it again.
-            self._silences[place] = Silence(0, entry.at)
-            heapq.heappush(self._ends, (entry.at, *place))
-
-    def _correct(self, place: _Place, entry: AuditEntry) -> bool:
-        """Forget ends that have passed of timeouts that an entry changed or lifted before.
-
-        Returns whether the entry is that of one whose end has passed.
-        """
-        ended = self._passed.pop(place, [])
-        known = any(silence.until == entry.until for silence in ended)
-        if not known:
-            ended = [silence for silence in ended if not silence.set_at < entry.at < silence.until]
-        if ended:
-            self._passed[place] = ended
-        return known
+        held = next((one for one in self._held if one.place == place and one.until == entry.until), None)
+        if held is not None:
+            self._drop(held)
+        member = self._member(place)
+        shown = member.take_shown(entry)
+        change = TimeoutChange(entry.at, entry.until, awaited=0 if shown else now + WINDOW_MS)
+        change.ended = shown is not None and shown.ended
+        member.insert(change)
+        self._schedule(place, member)
 
     def execute(self, guild_id: int, user_id: int, now: int) -> None:
-        """AutoModeration timed somebody out: the one update that shows it has no entry."""
+        """AutoModeration set a timeout: the one update that shows it has no entry."""
         place = (guild_id, user_id)
         shown = next((held for held in self._held if held.place == place and held.until), None)
         if shown is None:
@@ -136,56 +202,45 @@ class Timeouts:
             self._drop(shown)
 
     def update(self, fact: TimeoutState, now: int) -> None:
-        """How a member stands, told for whatever reason."""
+        """The timeout a member has, shown for whatever reason."""
         place = (fact.guild_id, fact.target.user_id)
-        before = self._silences.get(place)
-        known = before.until if before is not None else 0
         until = fact.until if fact.at < fact.until <= fact.at + MAX_LENGTH_MS else 0
-        if until == known:
-            if before is not None:
-                before.name = fact.target.name
-            self._explain_update(place, until)
+        if not until and place not in self._members:
             return
-        if not until and known <= fact.at + WINDOW_MS:
-            return  # it ran out, or is about to
-        if until:
-            self._set(place, until, fact.at, fact.target.name)
-        else:
-            self._silences[place] = Silence(0, fact.at)
-            heapq.heappush(self._ends, (fact.at, *place))
-        if self._explain_update(place, until):
+        member = self._member(place)
+        member.name = fact.target.name
+        if member.confirm(until, now) or not member.show(fact.at, until, now):
             return
+        self._schedule(place, member)
         if not until or self._automatic.pop(place, None) is None:
             self._hold(place, fact, until, now)
-
-    def _explain_update(self, place: _Place, until: int) -> bool:
-        return self._said.pop((place, until), None) is not None
-
-    def _explain(self, place: _Place, until: int, now: int) -> None:
-        for held in self._held:
-            if held.place == place and held.until == until:
-                self._drop(held)
-                return
-        self._said[place, until] = now + WINDOW_MS
 
     def _hold(self, place: _Place, fact: TimeoutState, until: int, now: int) -> None:
         if len(self._held) >= MAX_HELD:
             self._drop(next(iter(self._held)))
         miss = self._lookups.miss(fact.guild_id, fact.at, now)
-        self._held[Held(place, fact.at, fact.target, until, now, now + WINDOW_MS, miss)] = None
+        self._held[HeldUpdate(place, fact.at, fact.target, until, now, now + WINDOW_MS, miss)] = None
 
-    def _drop(self, held: Held) -> None:
+    def _drop(self, held: HeldUpdate) -> None:
         del self._held[held]
         self._lookups.find(held.miss)
 
-    def _set(self, place: _Place, until: int, at: int, name: str) -> None:
-        before = self._silences.get(place)
-        if before is not None and 0 < before.until <= at:
-            self._expire(place, before.until)
-        if place not in self._silences and len(self._silences) >= MAX_TIMEOUTS:
-            del self._silences[next(iter(self._silences))]
-        self._silences[place] = Silence(until, at, name)
-        heapq.heappush(self._ends, (until, *place))
+    def _member(self, place: _Place) -> MemberTimeouts:
+        member = self._members.get(place)
+        if member is None:
+            if len(self._members) >= MAX_TIMEOUTS:
+                del self._members[next(iter(self._members))]
+            member = self._members[place] = MemberTimeouts()
+        return member
+
+    def _schedule(self, place: _Place, member: MemberTimeouts) -> None:
+        """Have a member looked at when something of theirs can be recorded or forgotten, and not before."""
+        ends = [change.until + WINDOW_MS for change in member.ends()]
+        others = [change.at + LATE_MS for change in member.changes if change.until + WINDOW_MS not in ends]
+        due = min(ends + others)
+        if not member.due or due < member.due:
+            member.due = due
+            heapq.heappush(self._due, (due, *place))
 
     # ------------------------------------------------------------------ what time decides
 
@@ -198,39 +253,48 @@ class Timeouts:
             self._drop(held)
             if held.miss.fate is Fate.BLIND:
                 self._record(held, now)
-        for memory in (self._said, self._automatic):
-            _forget(memory, now)
-        while self._ends and self._ends[0][0] + WINDOW_MS <= wall:
-            until, guild_id, user_id = heapq.heappop(self._ends)
-            self._expire((guild_id, user_id), until)
-        for place in [place for place in self._passed if not self._untold(place[0])]:
-            self._run_out(place)
+        for place in [place for place, deadline in self._automatic.items() if deadline <= now]:
+            del self._automatic[place]
+        while self._due and self._due[0][0] <= wall:
+            due, guild_id, user_id = heapq.heappop(self._due)
+            member = self._members.get((guild_id, user_id))
+            if member is not None and member.due == due:
+                member.due = 0
+                self._waiting[guild_id, user_id] = None
+        for place in [place for place in self._waiting if not self._unread(place[0])]:
+            del self._waiting[place]
+            self._review(place, wall)
 
-    def _expire(self, place: _Place, end: int) -> None:
-        silence = self._silences.get(place)
-        if silence is None or (silence.until or silence.set_at) != end:
+    def _review(self, place: _Place, wall: int) -> None:
+        """Record the ends that have passed and forget the changes that no older entry can concern."""
+        member = self._members.get(place)
+        if member is None:
             return
-        del self._silences[place]
-        if not silence.until:
-            return
-        if place not in self._passed and len(self._passed) >= MAX_TIMEOUTS:
-            self._run_out(next(iter(self._passed)))
-        self._passed.setdefault(place, []).append(silence)
-        if not self._untold(place[0]):
-            self._run_out(place)
+        open_ends = []
+        for change in member.ends():
+            if change.until + WINDOW_MS > wall:
+                open_ends.append(change)
+            else:
+                self._run_out(place, member.name, change)
+        member.changes = [
+            change for change in member.changes if change in open_ends or change.at + LATE_MS > wall
+        ]
+        if member.changes:
+            self._schedule(place, member)
+        else:
+            del self._members[place]
 
-    def _run_out(self, place: _Place) -> None:
-        """Record the ends that have passed."""
+    def _run_out(self, place: _Place, name: str, change: TimeoutChange) -> None:
+        """Record an end that has passed."""
+        change.ended = True
         guild_id, user_id = place
-        for silence in self._passed.pop(place):
-            end = silence.until
-            data = {"target_user_id": user_id, "target_username": silence.name or None, "until": end}
-            self._log.begin(
-                "timeout_expired", guild_id, end, f"timeout_expired:{guild_id}:{user_id}:{end}", data, user_id
-            )
+        end = change.until
+        data = {"target_user_id": user_id, "target_username": name or None, "until": end}
+        key = f"timeout_expired:{guild_id}:{user_id}:{end}"
+        self._log.begin("timeout_expired", guild_id, end, key, data, user_id)
 
-    def _record(self, held: Held, now: int) -> None:
-        """A timeout by somebody unknown."""
+    def _record(self, held: HeldUpdate, now: int) -> None:
+        """A timeout of which it cannot be learnt who set it."""
         guild_id, user_id = held.place
         action = "timeout" if held.until else "timeout_removed"
         data = {
@@ -245,29 +309,26 @@ class Timeouts:
 
     def forget(self, guild_id: int, wall: int) -> None:
         """Forget a guild the bot was removed from at ``wall``; what had run out by then has run out."""
-        for place, silence in [item for item in self._silences.items() if item[0][0] == guild_id]:
-            if 0 < silence.until <= wall:
-                self._expire(place, silence.until)
-            else:
-                del self._silences[place]
-        for place in [place for place in self._passed if place[0] == guild_id]:
-            self._run_out(place)
+        for place in [place for place in self._members if place[0] == guild_id]:
+            member = self._members.pop(place)
+            self._waiting.pop(place, None)
+            for change in member.ends():
+                if change.until <= wall:
+                    self._run_out(place, member.name, change)
 
     def save(self) -> list[SavedTimeout]:
-        """The timeouts that run, and those of which it is not sure that they ran out, for the journal."""
-        passed = [(place, silence) for place, ended in self._passed.items() for silence in ended]
+        """The changes that are still of account, for the journal."""
         return [
-            SavedTimeout(*place, silence.until, silence.set_at, silence.name)
-            for place, silence in (*passed, *self._silences.items())
-            if silence.until
+            SavedTimeout(*place, change.until, change.at, member.name, change.shown, change.ended)
+            for place, member in self._members.items()
+            for change in member.changes
         ]
 
     def restore(self, saved: list[SavedTimeout]) -> None:
-        """Take up the timeouts of the process before; those that ended meanwhile run out."""
+        """Take up the changes known to the process before."""
         for item in saved:
-            self._set((item.guild_id, item.user_id), item.until, item.set_at, item.name)
-
-
-def _forget(memory: dict[tuple[_Place, int], int] | dict[_Place, int], now: int) -> None:
-    for key in [key for key, deadline in memory.items() if deadline <= now]:
-        del memory[key]  # type: ignore[arg-type]  # a key of the same dictionary
+            place = (item.guild_id, item.user_id)
+            member = self._member(place)
+            member.name = item.name or member.name
+            member.insert(TimeoutChange(item.set_at, item.until, item.shown, item.ended))
+            self._schedule(place, member)

@@ -153,11 +153,19 @@ class StructureLog:
         self._open.setdefault(place, []).append(told)
         self._restored.append((place, told))
 
-    def settle(self, now: int, *, all_of_them: bool = False) -> None:
-        """Forget what has waited long enough; the order is that of the deadlines."""
+    def settle(self, now: int, unread: Callable[[int], bool], *, all_of_them: bool = False) -> None:
+        """Forget what has waited long enough; the order is that of the deadlines.
+
+        What waits for an entry is kept while its guild's audit log is ``unread``.
+        """
         for order in (self._restored, self._dispatched, self._entered):
             while order and (all_of_them or order[0][1].deadline <= now):
-                self._forget(order)
+                place, told = order[0]
+                if told.entry is None and not all_of_them and unread(place[0]):
+                    told.deadline = now + UNMATCHED_MS
+                    order.append(order.popleft())
+                else:
+                    self._forget(order)
 
     def _keep(self, place: _Place, told: PendingAction, order: deque[tuple[_Place, PendingAction]]) -> None:
         if len(order) >= MAX_WAITING:

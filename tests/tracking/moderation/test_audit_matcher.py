@@ -50,6 +50,10 @@ def unnamed(fact: Action) -> Action:
     return msgspec.structs.replace(fact, target=msgspec.structs.replace(fact.target, name=""))
 
 
+def never(_: int) -> bool:
+    return False
+
+
 def hit(dedup_key: str, at: int = AT) -> Action:
     return msgspec.structs.replace(act("automod_block", at), dedup_key=dedup_key, data={"rule_id": 1})
 
@@ -194,6 +198,24 @@ def test_a_timeout_of_unknown_origin_is_given_the_entry_with_its_very_end_only()
     assert rows.counts == {"timeout": 2}
 
 
+def test_bans_received_in_one_millisecond_are_rows_of_their_own() -> None:
+    rows = Rows()
+    rows.take(act("ban"), act("unban"), act("ban"))
+    assert [row["action"] for row in rows.rows.values()] == ["ban", "unban", "ban"]
+    assert rows.counts == {"ban": 2, "unban": 1}
+
+
+def test_a_dispatch_waits_for_its_entry_for_as_long_as_the_audit_log_is_to_be_read() -> None:
+    rows = Rows()
+    rows.take(act("ban"))
+    for late in range(1, 5):
+        rows.log.settle(late * UNMATCHED_MS, {GUILD}.__contains__)
+    rows.take(audit("ban"))
+    assert len(rows.rows) == 1
+    rows.log.settle(5 * UNMATCHED_MS, never)
+    assert not rows.log._open
+
+
 # ---------------------------------------------------------------------- entries known
 
 
@@ -242,9 +264,9 @@ def test_a_count_of_what_is_no_action_is_not_told() -> None:
 def test_what_has_waited_long_enough_is_forgotten(fact: Action | AuditEntry, patience: int) -> None:
     rows = Rows()
     rows.take(fact)
-    rows.log.settle(patience - 1)
+    rows.log.settle(patience - 1, never)
     assert rows.log._open
-    rows.log.settle(patience)
+    rows.log.settle(patience, never)
     assert not rows.log._open
 
 
@@ -269,7 +291,7 @@ def test_a_restored_action_is_open_like_any_other_until_its_deadline() -> None:
     rows.take(audit("ban"))
     assert rows.rows["old"]["moderator_id"] == MODERATOR
     assert not list(rows.log.unexplained())
-    rows.log.settle(500)
+    rows.log.settle(500, never)
     assert not rows.log._open
 
 
@@ -279,6 +301,6 @@ def test_everything_is_forgotten_at_once_when_told_so() -> None:
     rows.log.restore(
         (GUILD, "ban", 52), PendingAction("old", "GUILD_BAN_ADD", GUILD, AT, 10**9, 52, seen=True)
     )
-    rows.log.settle(0, all_of_them=True)
+    rows.log.settle(0, never, all_of_them=True)
     assert not rows.log._open
     assert not list(rows.log.unexplained())

@@ -260,6 +260,57 @@ def test_a_refusal_ends_a_guild_s_catch_up_and_keeps_its_place(status: int) -> N
     assert finish(stage, discord) == [(1, missed)]
 
 
+def test_what_is_told_live_does_not_hide_what_could_not_be_read_before() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    missed = discord.write(1, NOW + 1)
+    open_session(stage, (1,))
+    discord.status = 403
+    assert finish(stage, discord) == []
+    assert stage.take(entry(1, discord.write(1, NOW + 10 * OVERTAKING_MS)))
+    discord.status = 200
+    stage.permit(1, 0)
+    assert finish(stage, discord) == [(1, missed)]
+
+
+def test_of_a_guild_the_bot_was_added_to_in_an_absence_everything_since_is_read() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    stage.take(entry(1, discord.write(1, NOW)))
+    following = restart(stage, discord, (1,))
+    joined_at = NOW + DAY
+    discord.write(2, joined_at - 1)
+    made = discord.write(2, joined_at + 1)
+    following.start_session((1, 2))
+    following.see_guild(2, NOW + 2 * DAY, 0, joined_at)
+    following.forget(1)
+    assert finish(following, discord) == [(2, made)]
+
+
+def test_of_a_guild_that_another_process_had_before_nothing_is_read() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    following = restart(stage, discord, (1,))
+    discord.write(2, NOW - DAY)
+    following.start_session((2,))
+    following.see_guild(2, NOW + DAY, 0, NOW - 2 * DAY)
+    assert following.behind == 0
+
+
+def test_a_backlog_told_live_leaves_nothing_unread() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    missed = discord.write(1, NOW + 1)
+    open_session(stage, (1,))
+    for number in range(2 * MOST_RECENT):
+        stage.take(entry(1, id_at(NOW + 1_000, number)))
+    assert finish(stage, discord) == [(1, missed)]
+
+
 def test_switched_off_it_asks_for_nothing() -> None:
     discord = Discord()
     stage = begin(discord, enabled=False)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.events.facts import AuditEntry, Person, ShardStateChanged, TimeoutState
+from exporter.tracking.moderation.timeouts import MAX_CHANGES
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 SECOND = 1000
@@ -118,6 +119,7 @@ def test_a_timeout_runs_out_over_a_restart() -> None:
     after.pass_to(500 * SECOND)
     after.settle()
     assert after.counts == {"timeout_expired": 1}
+    after.settle()
     assert not after.attribution.save(after.steady).timeouts
 
 
@@ -241,3 +243,72 @@ def test_automoderation_excuses_one_update_and_not_what_a_moderator_does_right_a
     log.take(act("automod_timeout"), update(END), update(END + 30 * SECOND, AT + 400))
     log.wait(100 * SECOND)
     assert log.counts == {"automod_timeout": 1, "timeout": 1, "timeout_expired": 1}
+
+
+@pytest.mark.parametrize("kill", [True, False])
+def test_one_set_in_an_absence_and_lifted_live_never_runs_out(kill: bool) -> None:  # noqa: FBT001 - a table
+    """The lifting comes live; the older entry is read back long afterwards, perhaps after a kill."""
+    log = Log()
+    log.behind.add(GUILD)
+    log.take(lifted(AT + 5 * SECOND, 1))
+    log.wait(30 * SECOND)
+    if kill:
+        log = restarted(log, 30)
+    log.take(set_())
+    log.behind.clear()
+    log.wait(300 * SECOND)
+    assert log.counts["timeout_expired"] == 0
+
+
+def test_one_that_ran_out_before_the_next_was_set_is_told_although_it_is_read_after_that() -> None:
+    log = Log()
+    log.behind.add(GUILD)
+    log.take(set_(AT + 900 * SECOND, AT + 100 * SECOND, 1))
+    log.wait(200 * SECOND)
+    log.take(set_())
+    log.behind.clear()
+    log.wait(SECOND)
+    assert log.counts == {"timeout": 2, "timeout_expired": 1}
+    assert f"timeout_expired:{GUILD}:{TARGET}:{END}" in log.rows
+
+
+def test_one_that_was_changed_and_has_run_out_since_does_not_run_out_at_its_first_end() -> None:
+    log = Log()
+    log.take(set_(END - 20 * SECOND, AT + 2 * SECOND, 1))
+    log.wait(55 * SECOND)
+    log.take(set_())
+    log.wait(300 * SECOND)
+    assert log.counts == {"timeout": 2, "timeout_expired": 1}
+    assert f"timeout_expired:{GUILD}:{TARGET}:{END - 20 * SECOND}" in log.rows
+
+
+def test_an_end_that_is_recorded_is_not_counted_again_after_a_restart() -> None:
+    before = Log()
+    before.take(set_())
+    before.wait(75 * SECOND)
+    after = Log()
+    after.attribution.restore(before.attribution.save(before.steady), 0)
+    after.wait(300 * SECOND)
+    assert before.counts == {"timeout": 1, "timeout_expired": 1}
+    assert not after.counts
+    assert not after.attribution.save(after.steady).timeouts
+
+
+def test_updates_show_changes_in_order_whenever_their_entries_come() -> None:
+    """Of no timeout, shown once the next one was entered, it is known that it was before that one."""
+    log = Log()
+    log.take(set_(), update(0, AT + 100), update(END, AT + 200))
+    log.wait(300 * SECOND)
+    assert log.counts == {"timeout": 1, "timeout_expired": 1}
+    log = Log()
+    log.take(update(END), update(0, AT + 3000), update(END + 60 * SECOND, AT + 3000))
+    log.take(set_(END + 60 * SECOND, AT + 2000, 2), lifted(AT + 1000, 1), set_())
+    log.wait(300 * SECOND)
+    assert log.counts == {"timeout": 2, "timeout_removed": 1, "timeout_expired": 1}
+
+
+def test_memory_of_one_member_is_bounded() -> None:
+    log = Log()
+    log.behind.add(GUILD)
+    log.take(*(set_(END + number, AT + number, number) for number in range(3 * MAX_CHANGES)))
+    assert len(log.attribution.save(0).timeouts) == MAX_CHANGES

@@ -1,0 +1,19 @@
+"""Over kills, restarts and lost connections at any moment each action is one row, and each end a true one."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tests.tracking.moderation.absences import Absences
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.integers(0, 2**32), st.integers(5, 150), st.integers(1, 4))
+def test_over_any_absences_what_is_known_is_what_was_done(seed: int, steps: int, people: int) -> None:
+    history = Absences(seed, steps, people)
+    disk = history.play()
+    assert history.found() == history.truth()
+    assert disk.counts == Counter(action for action, *_ in history.truth().elements())
