@@ -23,8 +23,8 @@ from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.spec import EventSpec, Family, Measure
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.guilds import GuildText
-from exporter.exposition.renderer import Exposer
-from exporter.exposition.text import Format
+from exporter.exposition.renderer import MetricsRenderer
+from exporter.exposition.text import TextFormat
 from exporter.model import Priority
 from exporter.telemetry import Telemetry
 
@@ -121,7 +121,7 @@ def _against_client() -> list[Result]:
     families.register(Families(measures, totals))
     children = _children(measures, totals)
     # The whole of a scrape, with names, exporter's own meters and all: more than the alternative writes.
-    exposer = Exposer(totals, Telemetry(), catalogue, ExpositionConfig())
+    exposer = MetricsRenderer(totals, Telemetry(), catalogue, ExpositionConfig())
     # Not Runner.run: it makes the text of a task, and with it of the task's result, on every call.
     loop = asyncio.new_event_loop()
     try:
@@ -140,7 +140,7 @@ def _against_client() -> list[Result]:
         loop.close()
 
 
-async def _longest_block(work: Exposer, encoding: str | None) -> tuple[float, float, int]:
+async def _longest_block(work: MetricsRenderer, encoding: str | None) -> tuple[float, float, int]:
     longest = 0.0
     running = True
 
@@ -165,7 +165,7 @@ async def _longest_block(work: Exposer, encoding: str | None) -> tuple[float, fl
 
 def _large(name: str, catalogue: Catalogue) -> list[Result]:
     totals = Totals(catalogue, LARGE)
-    exposer = Exposer(totals, Telemetry(), catalogue, ExpositionConfig())
+    exposer = MetricsRenderer(totals, Telemetry(), catalogue, ExpositionConfig())
     results = []
     for encoding in (None, "gzip"):
         blocked, took, size = min(asyncio.run(_longest_block(exposer, encoding)) for _ in range(3))
@@ -186,9 +186,11 @@ def _zeros() -> Result:
     write = [GuildText(totals, catalogue, ExpositionConfig()) for totals in (idle, busy)]
     return compare(
         "exposition, per sample, of idle guilds against busy ones",
-        lambda: list(write[0].pieces(Format.TEXT)),
-        lambda: list(write[1].pieces(Format.TEXT)),
-        per=sum(1 for piece in write[0].pieces(Format.TEXT) for line in piece.splitlines() if line[0] != "#"),
+        lambda: list(write[0].pieces(TextFormat.TEXT)),
+        lambda: list(write[1].pieces(TextFormat.TEXT)),
+        per=sum(
+            1 for piece in write[0].pieces(TextFormat.TEXT) for line in piece.splitlines() if line[0] != "#"
+        ),
         target=1.0,
     )
 

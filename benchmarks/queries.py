@@ -30,7 +30,7 @@ from dashboards.queries.alarms import REMOVALS
 from dashboards.sources import Source
 from exporter.events.catalogue import full_catalogue
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.renderer import Exposer
+from exporter.exposition.renderer import MetricsRenderer
 from exporter.telemetry import Telemetry
 from tests.dashboards.committed import asked
 from tests.dashboards.curves import TARGET, own_curves, worked
@@ -85,7 +85,7 @@ def guild_series(guilds: int) -> list[Series]:
     texts = [found.text for found in EXPRESSIONS.values()] + [text for text, _ in RULES.values()]
     families = {name for text in texts for name in re.findall(r"\bdiscord_\w+", text)}
     catalogue = full_catalogue()
-    exposer = Exposer(Totals(catalogue, guilds), Telemetry(), catalogue, ExpositionConfig())
+    exposer = MetricsRenderer(Totals(catalogue, guilds), Telemetry(), catalogue, ExpositionConfig())
     body = asyncio.run(exposer.render(None, None)).body.decode()
     found = []
     for line in body.splitlines():

@@ -22,8 +22,8 @@ from exporter.config.model import Config
 from exporter.discord.source import DiscordSource
 from exporter.errors import ConfigError, ExporterError, SpoolError
 from exporter.events.catalogue import full_catalogue
-from exporter.exposition.renderer import Exposer, Exposition
-from exporter.gc_tuning import Heap
+from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
+from exporter.gc_tuning import GcTuner
 from exporter.sinks.base import Sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
@@ -31,7 +31,7 @@ from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry, total, value
 from exporter.tracking.pipeline import Pipeline
 from exporter.web.server import WebServer
-from exporter.web.status import Blind, ShardStatus, SinkStatus, SpoolStatus, Status
+from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus, Status
 
 log = logging.getLogger(__name__)
 
@@ -90,7 +90,7 @@ class Application:
         self.telemetry.build_info.labels(__version__, platform.python_version(), version("disnake")).set(1)
         self.catalogue = config.chosen(full_catalogue())
         self.port = 0
-        self._heap = Heap()
+        self._gc = GcTuner()
         self._stack = contextlib.AsyncExitStack()
         self._flushing = asyncio.Lock()
 
@@ -145,16 +145,18 @@ class Application:
             self._clock,
             config.data_dir / IDENTIFIES_FILE,
         )
-        self._exposer = Exposer(self._pipeline, self.telemetry, self.catalogue, config.sinks.prometheus)
+        self._renderer = MetricsRenderer(
+            self._pipeline, self.telemetry, self.catalogue, config.sinks.prometheus
+        )
         web = WebServer(config.web, render=self._render, status=self.status, flush=self._flush_or_fail)
         self._stack.push_async_callback(web.stop)
         self.port = await web.start()
         self._runner.start()
         self._stack.push_async_callback(self._stop_stages)
-        self._heap.tune()
+        self._gc.set_thresholds()
         self._looking_after = asyncio.create_task(self._pipeline.run())
-        keeping = asyncio.create_task(self._keep_heap())
-        self._stack.callback(keeping.cancel)
+        tuning = asyncio.create_task(self._tune_gc())
+        self._stack.callback(tuning.cancel)
         self._serving = asyncio.create_task(self._source.run())
         log.info("discord-exporter %s started, listening on port %d", __version__, self.port)
 
@@ -181,9 +183,9 @@ class Application:
         """Stop every stage; what is not delivered yet stays in the spool. Safe twice."""
         await self._stack.aclose()
 
-    async def _keep_heap(self) -> None:
+    async def _tune_gc(self) -> None:
         while True:
-            self._heap.look(len(self._pipeline.directory.guilds))
+            self._gc.freeze_growth(len(self._pipeline.directory.guilds))
             await asyncio.sleep(HEAP_SECONDS)
 
     async def _stop_stages(self) -> None:
@@ -220,12 +222,14 @@ class Application:
             )
             for name, problem in self._runner.problems().items()
         )
-        shards = tuple(ShardStatus(shard.id, shard.connected, shard.latency) for shard in self._source.shards)
+        shards = tuple(
+            ShardConnection(shard.id, shard.connected, shard.latency) for shard in self._source.shards
+        )
         spool = SpoolStatus(
             int(value(meters.spooled)), int(total(meters.spool_bytes)), self._pipeline.problem
         )
         blind = tuple(
-            Blind(spot.type, spot.permission, f"in {spot.guilds:,} guilds: {spot.lost}")
+            BlindFeature(spot.type, spot.permission, f"in {spot.guilds:,} guilds: {spot.lost}")
             for spot in self._pipeline.rights.blind()
             if spot.guilds
         )
@@ -236,9 +240,9 @@ class Application:
             msg = "not everything could be stored"
             raise TimeoutError(msg)
 
-    async def _render(self, accept: str, accept_encoding: str) -> Exposition:
+    async def _render(self, accept: str, accept_encoding: str) -> RenderedMetrics:
         await self._runner.refresh()
-        return await self._exposer.render(accept, accept_encoding)
+        return await self._renderer.render(accept, accept_encoding)
 
 
 async def run(config: Config, *, on_started: Callable[[Application], Awaitable[None]] | None = None) -> None:

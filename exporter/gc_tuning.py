@@ -24,19 +24,19 @@ GROWTH: Final = 0.01
 """Share by which the guilds must have become more; a guild joined now and then is not worth its garbage."""
 
 
-class Heap:
-    """Sets aside what has come to stay; ``kept`` is for how many guilds that was done."""
+class GcTuner:
+    """Sets aside what has come to stay; ``frozen_guilds`` is for how many guilds that was done."""
 
     def __init__(self) -> None:
-        self.kept = 0
+        self.frozen_guilds = 0
 
     @staticmethod
-    def tune() -> None:
+    def set_thresholds() -> None:
         """Look for garbage as a program of this size should."""
         gc.set_threshold(YOUNG_OBJECTS, OLDER, OLDER)
 
-    def look(self, guilds: int) -> None:
+    def freeze_growth(self, guilds: int) -> None:
         """Set aside everything there is, if there are more guilds than last time by ``GROWTH``."""
-        if guilds - self.kept > self.kept * GROWTH:
+        if guilds - self.frozen_guilds > self.frozen_guilds * GROWTH:
             gc.freeze()
-            self.kept = guilds
+            self.frozen_guilds = guilds

@@ -22,10 +22,10 @@ def check(
     from exporter.cli.preflight_report import examine, write_text
 
     loaded = prepare(config, quiet=True)
-    findings = asyncio.run(examine(loaded, online=online))
+    report = asyncio.run(examine(loaded, online=online))
     if format_ is OutputFormat.JSON:
-        typer.echo(json.dumps(findings.as_json(), indent=2))
+        typer.echo(json.dumps(report.as_json(), indent=2))
     else:
-        typer.echo(write_text(findings), nl=False)
-    if not findings.ok:
+        typer.echo(write_text(report), nl=False)
+    if not report.ok:
         raise typer.Exit(1)

@@ -30,7 +30,7 @@ from exporter.cli.verification import METRICS, SQL, VerifyResult, base_url, comp
 from exporter.clock import SystemClock
 from exporter.config.load import parse_config
 from exporter.config.model import Config
-from exporter.config.yaml_source import Document
+from exporter.config.yaml_source import YamlSource
 from exporter.errors import ConfigError
 from exporter.sinks.sql.declaration import LOG_FILE
 
@@ -123,7 +123,7 @@ class DemoRun:
         return [str(part) for option in options.items() for part in option]
 
     def _config(self, directory: pathlib.Path, api_url: str) -> Config:
-        document = Document(
+        document = YamlSource(
             "demo",
             {
                 "discord": {"api_url": api_url},

@@ -40,7 +40,7 @@ class IntentNeed:
 
 
 @dataclass(frozen=True, slots=True)
-class BlindSpot:
+class PermissionLoss:
     """What is lost where the bot lacks a permission."""
 
     permission: str
@@ -49,7 +49,7 @@ class BlindSpot:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkAnswer:
+class SinkProbeResult:
     """What one destination answered."""
 
     name: str
@@ -58,7 +58,7 @@ class SinkAnswer:
 
 
 @dataclass(frozen=True, slots=True)
-class Findings:
+class PreflightReport:
     """Everything found; ``problems`` are those that keep ``run`` from doing its work."""
 
     on: tuple[str, ...]
@@ -68,8 +68,8 @@ class Findings:
     permissions: tuple[str, ...]
     permission_integer: int
     invite: str
-    blind: tuple[BlindSpot, ...]
-    sinks: tuple[SinkAnswer, ...]
+    blind: tuple[PermissionLoss, ...]
+    sinks: tuple[SinkProbeResult, ...]
     settings: dict[str, Any]
     problems: tuple[str, ...] = ()
     online: OnlineReport | None = None
@@ -86,7 +86,7 @@ class Findings:
         }
 
 
-async def examine(config: Config, *, online: bool = False) -> Findings:
+async def examine(config: Config, *, online: bool = False) -> PreflightReport:
     """Find out everything; asks the sinks, and Discord's API if ``online``."""
     chosen = config.chosen(full_catalogue())
     permissions = tuple(chosen.permissions)
@@ -95,7 +95,7 @@ async def examine(config: Config, *, online: bool = False) -> Findings:
     application = report.application_id if report else _application_id(config)
     sinks = make_sinks(config, SystemClock())
     link = invite_url(application or 0, permission_mask(permissions))
-    return Findings(
+    return PreflightReport(
         on=tuple(chosen.events),
         off=tuple(kind for kind in full_catalogue().events if kind not in chosen.events),
         intents=tuple(
@@ -113,7 +113,7 @@ async def examine(config: Config, *, online: bool = False) -> Findings:
     )
 
 
-async def _ask(sink: Sink) -> SinkAnswer:
+async def _ask(sink: Sink) -> SinkProbeResult:
     try:
         async with asyncio.timeout(PROBE_TIMEOUT_S):
             probe = await sink.probe()
@@ -127,7 +127,7 @@ async def _ask(sink: Sink) -> SinkAnswer:
         )
     finally:
         await sink.close()
-    return SinkAnswer(sink.name, probe.ok, probe.detail)
+    return SinkProbeResult(sink.name, probe.ok, probe.detail)
 
 
 async def _ask_discord(config: Config, chosen: Catalogue, problems: list[str]) -> OnlineReport | None:
@@ -166,12 +166,14 @@ def _application_id(config: Config) -> int | None:
     return int(decoded) if re.fullmatch(r"\d{15,20}", decoded) else None
 
 
-def _blind_spots(chosen: Catalogue) -> tuple[BlindSpot, ...]:
+def _blind_spots(chosen: Catalogue) -> tuple[PermissionLoss, ...]:
     found: dict[tuple[str, str], list[str]] = {}
     for event in chosen.events.values():
         for permission, lost in event.blind_without.items():
             found.setdefault((permission, lost), []).append(event.type)
-    return tuple(BlindSpot(permission, tuple(types), lost) for (permission, lost), types in found.items())
+    return tuple(
+        PermissionLoss(permission, tuple(types), lost) for (permission, lost), types in found.items()
+    )
 
 
 def _settings(config: Config) -> dict[str, Any]:
@@ -182,40 +184,40 @@ def _settings(config: Config) -> dict[str, Any]:
     return dumped
 
 
-def write_text(findings: Findings) -> str:
+def write_text(report: PreflightReport) -> str:
     """The findings for people."""
     lines = [
-        f"events     {len(findings.on)} on, {len(findings.off)} off"
-        + (f" ({', '.join(findings.off)})" if findings.off else ""),
-        f"intents    {findings.intent_mask}",
+        f"events     {len(report.on)} on, {len(report.off)} off"
+        + (f" ({', '.join(report.off)})" if report.off else ""),
+        f"intents    {report.intent_mask}",
     ]
-    for intent in findings.intents:
+    for intent in report.intents:
         why = ", ".join(intent.events) or "to understand everything else"
         mark = f" [privileged: switch on {intent.privileged!r}]" if intent.privileged else ""
         lines.append(f"           {intent.name}{mark}: {why}")
     lines += [
-        f"permissions {findings.permission_integer} ({', '.join(findings.permissions)})",
-        f"invite     {findings.invite}",
+        f"permissions {report.permission_integer} ({', '.join(report.permissions)})",
+        f"invite     {report.invite}",
         "sinks      prometheus: ok, pulls from /metrics",
     ]
     lines += [
-        f"           {sink.name}: {'ok' if sink.ok else 'FAILS'}, {sink.detail}" for sink in findings.sinks
+        f"           {sink.name}: {'ok' if sink.ok else 'FAILS'}, {sink.detail}" for sink in report.sinks
     ]
     lines.append("blind without a permission")
     lines += [
         f"           {spot.permission}: {spot.lost} ({', '.join(spot.events)})"
-        + _blind_where(spot, findings.online)
-        for spot in findings.blind
+        + _blind_where(spot, report.online)
+        for spot in report.blind
     ]
-    if findings.online is not None:
-        lines += _online_lines(findings.online)
-    lines += ["settings   other than default", *_setting_lines(findings.settings)]
-    lines += [f"problem    {problem}" for problem in findings.problems]
-    lines.append("ok" if findings.ok else "not ok")
+    if report.online is not None:
+        lines += _online_lines(report.online)
+    lines += ["settings   other than default", *_setting_lines(report.settings)]
+    lines += [f"problem    {problem}" for problem in report.problems]
+    lines.append("ok" if report.ok else "not ok")
     return "".join(one_line(line) + "\n" for line in lines)
 
 
-def _blind_where(spot: BlindSpot, report: OnlineReport | None) -> str:
+def _blind_where(spot: PermissionLoss, report: OnlineReport | None) -> str:
     if report is None:
         return ""
     guilds = sum(spot.permission in guild.missing for guild in report.blind)

@@ -30,7 +30,7 @@ class Track(Section):
     invites: Annotated[bool, Field(description="Invites made and removed, and who came by which.")] = True
     moderation: Annotated[bool, Field(description="Bans, unbans and the audit log.")] = True
 
-    def switches(self, catalogue: Catalogue) -> dict[str, bool]:
+    def toggles(self, catalogue: Catalogue) -> dict[str, bool]:
         """The types that are off by this section."""
         off = (name for name in Track.model_fields if not getattr(self, name))
         return {kind: False for name in off for kind in types_of(name, catalogue)}

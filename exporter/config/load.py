@@ -14,7 +14,7 @@ from exporter.config.fields import field_at, is_secret, section_at
 from exporter.config.model import Config, config_type, secret_parts
 from exporter.config.problems import Problem, dotted
 from exporter.config.references import Complain, Resolver
-from exporter.config.yaml_source import Document, Path, read_document
+from exporter.config.yaml_source import Path, YamlSource, read_yaml
 from exporter.errors import ConfigError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.redaction import Redactor, one_line
@@ -66,7 +66,7 @@ def load_config(
 
 
 def parse_config(
-    document: Document,
+    document: YamlSource,
     environ: Mapping[str, str],
     *,
     catalogue: Catalogue | None = None,
@@ -123,13 +123,13 @@ def require_token(config: Config) -> str:
     return token.get_secret_value().strip()
 
 
-def _read(path: pathlib.Path | None) -> Document:
+def _read(path: pathlib.Path | None) -> YamlSource:
     file = path or pathlib.Path(DEFAULT_FILE)
     try:
-        return read_document(file.read_text(encoding="utf-8"), str(file))
+        return read_yaml(file.read_text(encoding="utf-8"), str(file))
     except FileNotFoundError:
         if path is None:
-            return Document("defaults")
+            return YamlSource("defaults")
         reason = "there is no such file"
     except UnicodeDecodeError:
         reason = "is not text in UTF-8"

@@ -34,7 +34,7 @@ _PASSWORD = re.compile(r"[^:]+://[^:/@]*:([^@]*)@")
 hold unescaped."""
 
 
-class Switches(Section):
+class EventToggles(Section):
     """One switch per event type; derived for a catalogue by ``config_type``."""
 
     def given(self) -> dict[str, bool]:
@@ -78,7 +78,7 @@ class Config(Section):
     discord: Annotated[DiscordConfig, Field(description="Which bot, and how to reach Discord.")] = (
         DiscordConfig()
     )
-    events: Annotated[Switches, Field(description="One switch per event type.")] = Switches()
+    events: Annotated[EventToggles, Field(description="One switch per event type.")] = EventToggles()
     track: Annotated[Track, Field(description="Whole kinds of activity at once.")] = Track()
     metrics: Annotated[MetricsConfig, Field(description="Windows and tops of the snapshots.")] = (
         MetricsConfig()
@@ -122,7 +122,7 @@ class Config(Section):
 
     def chosen(self, catalogue: Catalogue) -> Catalogue:
         """The part of the catalogue that is on, by ``events``, ``track`` and the types' defaults."""
-        return catalogue.switched(self.track.switches(catalogue) | self.events.given())
+        return catalogue.switched(self.track.toggles(catalogue) | self.events.given())
 
     def secrets(self) -> tuple[str, ...]:
         """Every secret text that was configured, and the passwords inside addresses."""
@@ -160,10 +160,10 @@ def config_type(catalogue: Catalogue, sinks: tuple[AnySink, ...] | None = None) 
 
 @lru_cache(maxsize=8)
 def _config_type(events: tuple[tuple[str, bool, str], ...], sinks: tuple[AnySink, ...]) -> type[Config]:
-    switches = {kind: (bool, Field(default=default, description=help_)) for kind, default, help_ in events}
+    toggles = {kind: (bool, Field(default=default, description=help_)) for kind, default, help_ in events}
     sections = {sink.name: (sink.section, Field(sink.section(), description=sink.help)) for sink in sinks}
     events_type = create_model(
-        "EventsConfig", __base__=Switches, __doc__="One switch per event type.", **switches
+        "EventsConfig", __base__=EventToggles, __doc__="One switch per event type.", **toggles
     )  # type: ignore[call-overload] # the overloads cannot see that a dictionary holds only fields
     sinks_type = create_model(
         "SinksConfig", __base__=SinksConfig, __doc__="Where the numbers go.", **sections

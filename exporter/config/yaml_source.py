@@ -22,7 +22,7 @@ MAX_NODES: Final = 50_000
 
 
 @dataclass(slots=True)
-class Document:
+class YamlSource:
     """What was read; ``flaws`` are (path, line, what is wrong) of things plain data cannot say."""
 
     name: str
@@ -39,9 +39,9 @@ class Document:
         return 0
 
 
-def read_document(text: str, name: str) -> Document:
+def read_yaml(text: str, name: str) -> YamlSource:
     """Parse a file; whatever is wrong with it stands in ``flaws``."""
-    document = Document(name)
+    document = YamlSource(name)
     if len(text) > MAX_CHARACTERS:
         document.flaws.append(((), 0, f"is larger than {MAX_CHARACTERS:,} characters; is it the right file?"))
         return document
@@ -55,7 +55,7 @@ def read_document(text: str, name: str) -> Document:
         root = loader.get_single_node()
         if root is None:
             return document
-        data = _Builder(loader, document).build(root, (), 0)
+        data = _NodeBuilder(loader, document).build(root, (), 0)
     except (yaml.YAMLError, _TooLargeError, ValueError, OverflowError, RecursionError) as error:
         document.flaws.append(((), _line(error), f"is not valid YAML: {_reason(error)}"))
         return document
@@ -72,8 +72,8 @@ class _TooLargeError(Exception):
     """The document's aliases expand beyond every sensible size."""
 
 
-class _Builder:
-    def __init__(self, loader: yaml.SafeLoader, document: Document) -> None:
+class _NodeBuilder:
+    def __init__(self, loader: yaml.SafeLoader, document: YamlSource) -> None:
         self._loader = loader
         self._document = document
         self._nodes = 0

@@ -1,1 +1,1 @@
-"""The Prometheus side: everything that one scrape shows, as text."""
+"""The Prometheus exposition: the text of one scrape."""

@@ -10,15 +10,15 @@ from exporter.settings import Section
 
 
 class ExpositionConfig(Section):
-    """What a scrape shows, and how much of it."""
+    """Which series a scrape exposes, and how many."""
 
-    enabled: bool = Field(default=True, description="Serve guilds' counters on /metrics.")
-    channels: bool = Field(default=False, description="Also show messages and voice time by channel.")
+    enabled: bool = Field(default=True, description="Expose guilds' counters on /metrics.")
+    channels: bool = Field(default=False, description="Also expose messages and voice time by channel.")
     max_channels: Annotated[int, Field(ge=1, le=1000)] = Field(
-        default=10, description="Channels shown for each guild; the rest is summed up in channel_id=other."
+        default=10, description="Channels exposed per guild; the others are summed in channel_id=other."
     )
     max_series: Annotated[int, Field(ge=1000)] = Field(
         default=4_000_000,
-        description="Series shown for guilds; guilds beyond it are summed up in guild_id=other. "
-        "The default has room for 50,000 guilds.",
+        description="Series exposed for guilds; guilds beyond it are summed in guild_id=other. "
+        "The default is enough for 50,000 guilds.",
     )

@@ -1,7 +1,7 @@
-"""What is left out, summed up so that the sum never falls.
+"""The sum over guilds or channels without series of their own, as a counter that never falls.
 
-A sum over whatever happens to be left out falls when one of them leaves, and Prometheus takes any fall of a
-counter for a restart. So increases are summed, not amounts: a fold remembers how much of each it has counted.
+A sum of amounts would fall when one of them is removed, and Prometheus reads any fall of a counter as a
+restart. So increases are summed: a bucket keeps the amount it has counted of each key.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Container, Iterable, Mapping
 
 
-class Fold:
+class OtherBucket:
     """One counter labelled ``other``."""
 
     __slots__ = ("_counted", "total")
@@ -19,7 +19,7 @@ class Fold:
         self._counted: dict[int, int] = {}
 
     def take(self, ids: Iterable[int], amounts: Mapping[int, int]) -> None:
-        """Add what ``ids`` have gained since the last time; one that fell has started anew."""
+        """Add the increase of each id since the last call; an amount that fell has restarted from 0."""
         counted = self._counted
         for key in ids:
             now = amounts.get(key, 0)
@@ -29,10 +29,10 @@ class Fold:
                 counted[key] = now
 
     def release(self, key: int) -> int:
-        """Stop counting ``key``; returns how much of it the total holds."""
+        """Stop counting ``key``; returns its share of the total."""
         return self._counted.pop(key, 0)
 
     def keep(self, ids: Container[int]) -> None:
-        """Forget whoever is not in ``ids``; what they did stays in the total."""
+        """Drop the keys that are not in ``ids``; their share stays in the total."""
         for key in [key for key in self._counted if key not in ids]:
             del self._counted[key]

@@ -1,8 +1,8 @@
-"""One scrape: everything there is, in the format and encoding asked for.
+"""Renders one scrape in the requested format and encoding.
 
-Invariants: the event loop is given a turn after every ``TURN_BYTES`` of text, about 2 ms of work; compression
-is done in a thread; scrapes are written one after the other, so that a dozen scrapers cost the memory of
-one. What is counted before a scrape is asked for is in it.
+Invariants: the event loop runs other tasks after every ``TURN_BYTES`` of text, about 2 ms of work;
+compression runs in a thread; scrapes are rendered one after the other, so that a dozen scrapers need the
+memory of one. Everything counted before a scrape is requested is in it.
 """
 
 from __future__ import annotations
@@ -21,28 +21,28 @@ from exporter.events.catalogue import Catalogue
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.guilds import GuildText
 from exporter.exposition.source import Source
-from exporter.exposition.text import Format, accepts_gzip, choose_format, readable
+from exporter.exposition.text import TextFormat, accepts_gzip, choose_format, readable
 from exporter.telemetry import Telemetry
 
 TURN_BYTES = 512 * 1024
 
 _GZIP = 16 + zlib.MAX_WBITS
 _LEVEL = 1
-"""Text this repetitive shrinks to a tenth at the lowest level; the highest saves a little more for six
-times the time."""
+"""Text this repetitive shrinks to a tenth at the lowest level; the highest level takes six times as long and
+saves little more."""
 
 
 @dataclass(frozen=True, slots=True)
-class Exposition:
-    """An answer to a scrape."""
+class RenderedMetrics:
+    """The response to a scrape."""
 
     body: bytes
     content_type: str
     content_encoding: str | None
 
 
-class Exposer:
-    """Renders the guilds' counters and the exporter's own meters."""
+class MetricsRenderer:
+    """Renders the guild families and the exporter's own."""
 
     def __init__(
         self, source: Source, telemetry: Telemetry, catalogue: Catalogue, config: ExpositionConfig
@@ -52,15 +52,15 @@ class Exposer:
         self._lock = asyncio.Lock()
         telemetry.series_limit.set(config.max_series)
 
-    async def render(self, accept: str | None, accept_encoding: str | None) -> Exposition:
-        """The exposition for a request with these headers."""
+    async def render(self, accept: str | None, accept_encoding: str | None) -> RenderedMetrics:
+        """The response to a request with these headers."""
         format_ = choose_format(accept)
         gzip = accepts_gzip(accept_encoding)
         async with self._lock:
             body = await self._write(format_, _GzipBody() if gzip else _PlainBody())
-        return Exposition(body, format_.value, "gzip" if gzip else None)
+        return RenderedMetrics(body, format_.value, "gzip" if gzip else None)
 
-    async def _write(self, format_: Format, body: _PlainBody | _GzipBody) -> bytes:
+    async def _write(self, format_: TextFormat, body: _PlainBody | _GzipBody) -> bytes:
         waiting: list[str] = []
         size = 0
         for piece in self._pieces(format_):
@@ -74,15 +74,15 @@ class Exposer:
         await body.add("".join(waiting))
         return await body.finish()
 
-    def _pieces(self, format_: Format) -> Iterator[str]:
+    def _pieces(self, format_: TextFormat) -> Iterator[str]:
         if self._guilds:
             yield from self._guilds.pieces(format_)
             self._telemetry.series.set(self._guilds.series)
-            self._telemetry.guilds_folded.set(len(self._guilds.roster.folded))
+            self._telemetry.guilds_folded.set(len(self._guilds.admission.excluded))
 
-    def _own_families(self, format_: Format) -> str:
+    def _own_families(self, format_: TextFormat) -> str:
         """The exporter's own families and, in OpenMetrics, the end mark."""
-        encode = generate_openmetrics if format_ is Format.OPENMETRICS else generate_latest
+        encode = generate_openmetrics if format_ is TextFormat.OPENMETRICS else generate_latest
         return encode(ReadableFamilies(self._telemetry.registry)).decode()
 
 
@@ -104,10 +104,10 @@ class ReadableFamilies(Collector):
 
 
 class _PlainBody:
-    """Text as it is."""
+    """Uncompressed text."""
 
     def __init__(self) -> None:
-        # Grows in place and gives its content away uncopied; joining 100 MB blocks the loop for 90 ms.
+        # Grows in place and returns its content uncopied; joining 100 MB blocks the loop for 90 ms.
         self._buffer = io.BytesIO()
 
     async def add(self, text: str) -> None:
@@ -119,7 +119,7 @@ class _PlainBody:
 
 
 class _GzipBody:
-    """Text compressed on the way, so that the whole of it is never in memory."""
+    """Text compressed piece by piece, so that the whole of it is never in memory."""
 
     def __init__(self) -> None:
         self._buffer = io.BytesIO()

@@ -1,8 +1,8 @@
-"""Which guilds are shown by themselves.
+"""Which guilds have series of their own.
 
-A guild is admitted in the order in which it is first seen, while there is room, and stays until the bot
-leaves it. One that found no room stays in ``other`` until then, even when room is made: its amounts so far
-are in a counter that must not fall.
+A guild is admitted in the order in which it is first known, up to the limit, and stays until the bot leaves
+it. A guild over the limit stays in ``guild_id="other"`` until the bot leaves it, even when others leave
+before: its amounts are already in a counter that must not fall.
 """
 
 from __future__ import annotations
@@ -12,26 +12,26 @@ from dataclasses import dataclass
 from itertools import islice
 
 BLOCK_GUILDS = 1000
-"""Guilds written in one go: about 0.2 ms, and long enough to make the cost of a block vanish."""
+"""Guilds written at once: about 0.2 ms, and enough to make the fixed cost of a block negligible."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Guilds that are written together; ``texts`` are the ids as they stand in a label."""
+    """Guilds that are written together; ``texts`` are their ids as label values."""
 
     ids: tuple[int, ...]
     texts: tuple[str, ...]
 
 
-class Roster:
-    """The guilds shown by themselves, at most ``limit``, and those summed up."""
+class SeriesAdmission:
+    """The guilds with series of their own, at most ``limit``, and those summed in ``other``."""
 
-    __slots__ = ("_limit", "_shown", "blocks", "folded")
+    __slots__ = ("_limit", "_shown", "blocks", "excluded")
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
         self._shown: dict[int, None] = {}
-        self.folded: dict[int, None] = {}
+        self.excluded: dict[int, None] = {}
         self.blocks: tuple[Block, ...] = ()
 
     def __len__(self) -> int:
@@ -41,16 +41,16 @@ class Roster:
         return guild_id in self._shown
 
     def update(self, guilds: Iterable[int]) -> bool:
-        """Take note of the guilds known now; returns whether anything changed."""
+        """Apply the set of guilds known now; returns whether it changed."""
         known = dict.fromkeys(guilds)
-        if known.keys() == self._shown.keys() | self.folded.keys():
+        if known.keys() == self._shown.keys() | self.excluded.keys():
             return False
         self._shown = {guild: None for guild in self._shown if guild in known}
-        self.folded = {guild: None for guild in self.folded if guild in known}
+        self.excluded = {guild: None for guild in self.excluded if guild in known}
         for guild in known:
-            if guild in self._shown or guild in self.folded:
+            if guild in self._shown or guild in self.excluded:
                 continue
-            (self._shown if len(self._shown) < self._limit else self.folded)[guild] = None
+            (self._shown if len(self._shown) < self._limit else self.excluded)[guild] = None
         self.blocks = tuple(_blocks(self._shown))
         return True
 

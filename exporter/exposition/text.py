@@ -1,8 +1,12 @@
-r"""The two text formats: what is asked for, and how a family is written. Pure.
+r"""The two text formats: which one a request accepts, and how a family is written. Pure.
 
-Families are written once with all of their samples together; a counter's samples end in ``_total``, its name
-does so in the text format and does not in OpenMetrics. A label value holds any text, with ``\``, ``"`` and
-line feeds escaped; other control characters become U+FFFD, since a NUL ends the input for some parsers.
+The samples of a family stand together; a counter's samples end in ``_total``, and so does its name in the
+text format but not in OpenMetrics. A label value holds any text, with ``\``, ``"`` and line feeds escaped;
+other control characters become U+FFFD, since a NUL ends the input for some parsers.
+
+Negotiation is our own because no library offers it for a mixed exposition:
+``prometheus_client.choose_encoder`` ignores quality values and upper case, and promises any OpenMetrics
+version a client names.
 
 Source: Prometheus docs, Exposition formats; OpenMetrics 1.0.
 """
@@ -20,7 +24,7 @@ _OPENMETRICS_VERSIONS = frozenset({"", "1.0.0"})
 _TEXT_VERSIONS = frozenset({"", "0.0.4"})
 
 
-class Format(enum.Enum):
+class TextFormat(enum.Enum):
     """A text format, by its content type."""
 
     TEXT = _TEXT_TYPE
@@ -42,12 +46,12 @@ def escape_label(value: str) -> str:
     return readable(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
 
-def header(format_: Format, name: str, kind: str, help_: str) -> str:
+def header(format_: TextFormat, name: str, kind: str, help_: str) -> str:
     """The HELP and TYPE lines of a family; ``name`` is a counter's without ``_total``."""
-    if kind == "counter" and format_ is Format.TEXT:
+    if kind == "counter" and format_ is TextFormat.TEXT:
         name += "_total"
     text = help_.replace("\\", r"\\").replace("\n", r"\n")
-    if format_ is Format.OPENMETRICS:
+    if format_ is TextFormat.OPENMETRICS:
         text = text.replace('"', r"\"")
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
 
@@ -66,10 +70,10 @@ def number(value: float) -> str:
     return {"inf": "+Inf", "-inf": "-Inf", "nan": "NaN"}.get(repr(value), repr(value))
 
 
-def choose_format(accept: str | None) -> Format:
-    """The format asked for: OpenMetrics where it is named and not liked less than text, else text.
+def choose_format(accept: str | None) -> TextFormat:
+    """The accepted format: OpenMetrics if named with at least the quality of text, else text.
 
-    RFC 9110 › Accept. Wildcards mean text, which everything reads.
+    RFC 9110 › Accept. Wildcards mean text, which every scraper reads.
     """
     openmetrics = text = wildcard = 0.0
     for media, parameters, quality in _parse_accept(accept or ""):
@@ -80,7 +84,7 @@ def choose_format(accept: str | None) -> Format:
             text = max(text, quality)
         elif media in {"*/*", "text/*"}:
             wildcard = max(wildcard, quality)
-    return Format.OPENMETRICS if openmetrics and openmetrics >= (text or wildcard) else Format.TEXT
+    return TextFormat.OPENMETRICS if openmetrics and openmetrics >= (text or wildcard) else TextFormat.TEXT
 
 
 def accepts_gzip(accept_encoding: str | None) -> bool:

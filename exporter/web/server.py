@@ -56,7 +56,7 @@ _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", hdrs.ORIGIN)
 """A request with one of these comes through a proxy or a web page: its peer is loopback, its author not."""
 
 
-class Exposition(Protocol):
+class ScrapeResponse(Protocol):
     """One rendering of all metrics."""
 
     @property
@@ -75,7 +75,7 @@ class Exposition(Protocol):
         ...
 
 
-Render = Callable[[str, str], Awaitable[Exposition]]
+Render = Callable[[str, str], Awaitable[ScrapeResponse]]
 """Renders the metrics for the values of ``Accept`` and ``Accept-Encoding``."""
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

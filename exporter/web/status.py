@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True, slots=True)
-class ShardStatus:
+class ShardConnection:
     """One shard; ``latency`` is the heartbeat's round trip in seconds, None before the first."""
 
     shard: int
@@ -42,7 +42,7 @@ class SpoolStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class Blind:
+class BlindFeature:
     """A feature that works in part only; ``missing`` names the permission or intent it lacks."""
 
     feature: str
@@ -65,10 +65,10 @@ class Status:
 
     started_at: int
     connected: bool = False
-    shards: tuple[ShardStatus, ...] = ()
+    shards: tuple[ShardConnection, ...] = ()
     sinks: tuple[SinkStatus, ...] = ()
     spool: SpoolStatus = SpoolStatus()
-    blind: tuple[Blind, ...] = ()
+    blind: tuple[BlindFeature, ...] = ()
 
     def obstacles(self) -> tuple[Reason, ...]:
         """What keeps the program from being ready; empty when it is.

@@ -6,7 +6,7 @@ import gc
 
 import pytest
 
-from exporter.gc_tuning import Heap
+from exporter.gc_tuning import GcTuner
 
 
 @pytest.fixture(autouse=True)
@@ -18,27 +18,27 @@ def collector():
 
 
 def test_a_start_is_set_aside_as_it_grows():
-    heap = Heap()
+    tuner = GcTuner()
     gc.unfreeze()
-    heap.look(0)
+    tuner.freeze_growth(0)
     assert gc.get_freeze_count() == 0
-    kept: list[list[int]] = [[] for _ in range(1000)]
-    heap.look(500)
+    frozen_guilds: list[list[int]] = [[] for _ in range(1000)]
+    tuner.freeze_growth(500)
     first = gc.get_freeze_count()
-    assert first >= len(kept)
+    assert first >= len(frozen_guilds)
     more: list[list[int]] = [[] for _ in range(1000)]
-    heap.look(900)
+    tuner.freeze_growth(900)
     assert gc.get_freeze_count() >= first + len(more)
 
 
 def test_a_guild_now_and_then_is_not():
-    heap = Heap()
-    heap.look(1000)
+    tuner = GcTuner()
+    tuner.freeze_growth(1000)
     gc.unfreeze()
-    heap.look(1005)
+    tuner.freeze_growth(1005)
     assert gc.get_freeze_count() == 0
 
 
 def test_looks_at_the_young_are_rarer_than_by_default():
-    Heap.tune()
+    GcTuner.set_thresholds()
     assert gc.get_threshold()[0] > 700

@@ -16,7 +16,7 @@ from exporter.app import Application, run
 from exporter.clock import SystemClock
 from exporter.config.load import parse_config
 from exporter.config.model import Config
-from exporter.config.yaml_source import read_document
+from exporter.config.yaml_source import read_yaml
 from exporter.errors import ConfigError, SpoolError
 from exporter.model import Entry
 from exporter.spool.config import SpoolConfig
@@ -29,7 +29,7 @@ NOWHERE = "http://127.0.0.1:9"
 
 def configure(path: Path, listen: str = "127.0.0.1:0") -> Config:
     text = f"data_dir: {path}\nweb: {{listen: '{listen}'}}\ndiscord: {{api_url: {NOWHERE}}}\n"
-    return parse_config(read_document(text, "config.yaml"), {"DISCORD_TOKEN": "any"})
+    return parse_config(read_yaml(text, "config.yaml"), {"DISCORD_TOKEN": "any"})
 
 
 async def can_be_opened(path: Path) -> bool:

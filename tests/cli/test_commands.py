@@ -12,7 +12,7 @@ import sys
 import pytest
 
 from exporter.cli.app import COMMANDS
-from exporter.cli.preflight_report import BlindSpot, Findings, write_text
+from exporter.cli.preflight_report import PermissionLoss, PreflightReport, write_text
 from exporter.discord.preflight import BlindGuild, OnlineReport
 from exporter.discord.rest.client import SessionStartLimit
 from exporter.events.catalogue import full_catalogue
@@ -340,8 +340,11 @@ def test_the_online_check_counts_the_guilds_where_a_feature_is_blind():
     limit = SessionStartLimit(1000, 1000, 0)
     blind = (BlindGuild(1, "Place", ("view_audit_log",)),)
     report = OnlineReport(1, "x", 2, (), (), "ws://", 1, limit, 3, blind)
-    spots = (BlindSpot("view_audit_log", ("GUILD_BAN_ADD",), "who"), BlindSpot("connect", ("X",), "all"))
-    findings = Findings((), (), (), 0, (), 0, "", spots, (), {}, online=report)
-    text = write_text(findings)
+    spots = (
+        PermissionLoss("view_audit_log", ("GUILD_BAN_ADD",), "who"),
+        PermissionLoss("connect", ("X",), "all"),
+    )
+    report = PreflightReport((), (), (), 0, (), 0, "", spots, (), {}, online=report)
+    text = write_text(report)
     assert "view_audit_log: who (GUILD_BAN_ADD); so it is in 1 of 3 guilds\n" in text
     assert "connect: all (X); granted in every guild\n" in text

@@ -26,7 +26,7 @@ from exporter.cli.verification import (
 )
 from exporter.config.load import parse_config
 from exporter.config.model import Config
-from exporter.config.yaml_source import Document
+from exporter.config.yaml_source import YamlSource
 from exporter.errors import ConfigError, DifferenceError, ExporterError
 
 GUILD = "111111111111111111"
@@ -72,7 +72,7 @@ async def far_end() -> AsyncIterator[FarEnd]:
 
 
 def configured(listen: str, **data: object) -> Config:
-    return parse_config(Document("test", {"web": {"listen": listen, "insecure": True}} | data), {})
+    return parse_config(YamlSource("test", {"web": {"listen": listen, "insecure": True}} | data), {})
 
 
 @pytest.fixture
@@ -196,7 +196,7 @@ def test_an_exporter_is_asked_where_this_machine_can_reach_it(listen, base):
 def test_by_default_every_configured_store_is_compared():
     assert chosen_stores(configured("127.0.0.1:1"), None) == ("metrics", "sql")
     everything = {"influxdb": {"url": "http://127.0.0.1:9", "org": "o", "token": "${INFLUXDB_TOKEN}"}}
-    config = parse_config(Document("test", {"sinks": everything}), {"INFLUXDB_TOKEN": "not-a-secret"})
+    config = parse_config(YamlSource("test", {"sinks": everything}), {"INFLUXDB_TOKEN": "not-a-secret"})
     assert chosen_stores(config, None) == ("metrics", "sql", "influxdb")
     nothing = {"prometheus": {"enabled": False}, "sql": {"enabled": False}}
     assert chosen_stores(configured("127.0.0.1:1", sinks=nothing), None) == ()

@@ -10,10 +10,17 @@ from dataclasses import replace
 import pytest
 
 from exporter.cli import preflight_report as module
-from exporter.cli.preflight_report import BlindSpot, Findings, IntentNeed, SinkAnswer, examine, write_text
+from exporter.cli.preflight_report import (
+    IntentNeed,
+    PermissionLoss,
+    PreflightReport,
+    SinkProbeResult,
+    examine,
+    write_text,
+)
 from exporter.config.load import parse_config
 from exporter.config.model import Config
-from exporter.config.yaml_source import Document
+from exporter.config.yaml_source import YamlSource
 from exporter.discord.preflight import BlindGuild, OnlineReport
 from exporter.discord.rest.client import SessionStartLimit
 from exporter.errors import ExporterError
@@ -21,7 +28,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.sinks.base import Probe
 
 BOT = 123456789012345678
-EMPTY = Findings((), (), (), 0, (), 0, "https://invite", (), (), {})
+EMPTY = PreflightReport((), (), (), 0, (), 0, "https://invite", (), (), {})
 
 
 def token(head: bytes) -> str:
@@ -30,7 +37,7 @@ def token(head: bytes) -> str:
 
 def configured(given: str | None = None, **data: object) -> Config:
     quiet = {"sinks": {"sql": {"enabled": False}}}
-    return parse_config(Document("test", quiet | data), {} if given is None else {"DISCORD_TOKEN": given})
+    return parse_config(YamlSource("test", quiet | data), {} if given is None else {"DISCORD_TOKEN": given})
 
 
 class Far:
@@ -127,7 +134,10 @@ async def test_each_destination_answers_for_itself_and_is_closed(sinks, good):
     first, second = Far("sql", Probe(ok=True, detail="version 3")), Far("influxdb", Probe(good, "says so"))
     sinks(first, second)
     found = await examine(configured(token(b"1" * 18)))
-    assert found.sinks == (SinkAnswer("sql", True, "version 3"), SinkAnswer("influxdb", good, "says so"))
+    assert found.sinks == (
+        SinkProbeResult("sql", True, "version 3"),
+        SinkProbeResult("influxdb", good, "says so"),
+    )
     assert found.ok is good
     assert first.closed
     assert second.closed
@@ -197,19 +207,22 @@ def test_ids_are_text_for_programs_and_counts_stay_numbers():
 
 
 @pytest.mark.parametrize(
-    ("findings", "ok"),
+    ("report", "ok"),
     [
         (EMPTY, True),
         (replace(EMPTY, problems=("no token",)), False),
-        (replace(EMPTY, sinks=(SinkAnswer("sql", True, ""),)), True),
-        (replace(EMPTY, sinks=(SinkAnswer("sql", True, ""), SinkAnswer("influxdb", False, ""))), False),
-        (replace(EMPTY, blind=(BlindSpot("connect", ("X",), "all"),), online=report(3)), True),
+        (replace(EMPTY, sinks=(SinkProbeResult("sql", True, ""),)), True),
+        (
+            replace(EMPTY, sinks=(SinkProbeResult("sql", True, ""), SinkProbeResult("influxdb", False, ""))),
+            False,
+        ),
+        (replace(EMPTY, blind=(PermissionLoss("connect", ("X",), "all"),), online=report(3)), True),
     ],
 )
-def test_the_last_line_and_the_answer_for_programs_are_the_same_verdict(findings, ok):
-    assert findings.ok is ok
-    assert findings.as_json()["ok"] is ok
-    assert write_text(findings).splitlines()[-1] == ("ok" if ok else "not ok")
+def test_the_last_line_and_the_answer_for_programs_are_the_same_verdict(report, ok):
+    assert report.ok is ok
+    assert report.as_json()["ok"] is ok
+    assert write_text(report).splitlines()[-1] == ("ok" if ok else "not ok")
 
 
 @pytest.mark.parametrize(
@@ -256,7 +269,7 @@ def test_what_is_off_is_named_only_if_anything_is():
 
 
 def test_a_destination_that_fails_stands_out():
-    far = (SinkAnswer("sql", True, "version 3"), SinkAnswer("influxdb", False, "refused"))
+    far = (SinkProbeResult("sql", True, "version 3"), SinkProbeResult("influxdb", False, "refused"))
     text = write_text(replace(EMPTY, sinks=far))
     assert "           sql: ok, version 3\n" in text
     assert "           influxdb: FAILS, refused\n" in text

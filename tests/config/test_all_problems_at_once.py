@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.config.load import parse_config
-from exporter.config.yaml_source import read_document
+from exporter.config.yaml_source import read_yaml
 from exporter.errors import ConfigError
 
 WRONG = """\
@@ -68,7 +68,7 @@ metrics, privacy, sinks, spool, track, web"""
 
 def problems_of(text: str, **environ: str) -> list[str]:
     with pytest.raises(ConfigError) as raised:
-        parse_config(read_document(text, "config.yaml"), environ)
+        parse_config(read_yaml(text, "config.yaml"), environ)
     assert raised.value.exit_code == 78
     return list(raised.value.problems)
 

@@ -14,7 +14,7 @@ from exporter.config.event_toggles import contradictions, types_of
 from exporter.config.fields import field_at, format_duration, format_size, kind_of, section_at, settings
 from exporter.config.problems import Problem, dotted, suggest
 from exporter.config.references import Resolver
-from exporter.config.yaml_source import MAX_DEPTH, Document, read_document
+from exporter.config.yaml_source import MAX_DEPTH, YamlSource, read_yaml
 from exporter.events.catalogue import full_catalogue
 from exporter.settings import Duration, Secret, Section, Size, parse_duration, parse_size
 
@@ -46,7 +46,7 @@ class Kettle(Section):
 
 
 def test_each_value_knows_its_line_and_an_absent_one_that_of_what_should_hold_it():
-    document = read_document("a:\n  b: 1\n  c:\n    - x\n    - y\nd: 2\n", "f")
+    document = read_yaml("a:\n  b: 1\n  c:\n    - x\n    - y\nd: 2\n", "f")
     assert document.data == {"a": {"b": 1, "c": ["x", "y"]}, "d": 2}
     places = {("a",): 1, ("a", "b"): 2, ("a", "c"): 3, ("a", "c", 1): 5, ("d",): 6}
     assert {path: document.line_of(path) for path in places} == places
@@ -57,12 +57,12 @@ def test_each_value_knows_its_line_and_an_absent_one_that_of_what_should_hold_it
 
 def test_a_merge_brings_keys_that_may_be_overridden():
     text = "base: &base {x: 1, y: 2}\nmade:\n  <<: *base\n  z: 3\n"
-    assert read_document(text, "f").data["made"] == {"x": 1, "y": 2, "z": 3}
+    assert read_yaml(text, "f").data["made"] == {"x": 1, "y": 2, "z": 3}
 
 
 @pytest.mark.parametrize("text", ["", "# only words\n", "{}"])
 def test_an_empty_document_is_no_flaw(text):
-    document = read_document(text, "f")
+    document = read_yaml(text, "f")
     assert document.data == {}
     assert document.flaws == []
 
@@ -80,7 +80,7 @@ def test_an_empty_document_is_no_flaw(text):
     ],
 )
 def test_what_is_no_plain_data_is_one_flaw_on_one_line(text):
-    document = read_document(text, "f")
+    document = read_yaml(text, "f")
     assert document.data == {}
     ((path, _line, what),) = document.flaws
     assert path == ()
@@ -89,20 +89,20 @@ def test_what_is_no_plain_data_is_one_flaw_on_one_line(text):
 
 
 def test_depth_is_bounded():
-    assert read_document("a: " + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1), "f").flaws == []
-    ((_, _, what),) = read_document("a: " + "[" * 200 + "]" * 200, "f").flaws
+    assert read_yaml("a: " + "[" * (MAX_DEPTH - 1) + "]" * (MAX_DEPTH - 1), "f").flaws == []
+    ((_, _, what),) = read_yaml("a: " + "[" * 200 + "]" * 200, "f").flaws
     assert "nested too deeply" in what
 
 
 def test_a_key_that_stands_twice_names_both_lines_and_the_first_one_counts():
-    document = read_document("a: 1\nb: 2\na: 3\n", "f")
+    document = read_yaml("a: 1\nb: 2\na: 3\n", "f")
     assert document.data == {"a": 1, "b": 2}
     assert document.flaws == [(("a",), 3, "stands twice, first on line 1")]
 
 
 @given(st.text(max_size=200))
 def test_whatever_stands_in_a_file_it_is_read_or_told(text):
-    document = read_document(text, "f")
+    document = read_yaml(text, "f")
     assert isinstance(document.data, dict)
     assert all("\n" not in what for _, _, what in document.flaws)
 
@@ -308,4 +308,4 @@ def test_every_type_asked_for_against_its_family_is_told(switch):
 
 
 def test_a_document_made_by_hand_has_no_lines():
-    assert Document("demo", {"a": 1}).line_of(("a",)) == 0
+    assert YamlSource("demo", {"a": 1}).line_of(("a",)) == 0

@@ -13,7 +13,7 @@ from exporter.config.load import parse_config
 from exporter.config.model import Config, config_type
 from exporter.config.problems import dotted
 from exporter.config.schema import config_schema, write_schema
-from exporter.config.yaml_source import Document, read_document
+from exporter.config.yaml_source import YamlSource, read_yaml
 from exporter.errors import ConfigError
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.spec import EventSpec, Family
@@ -31,11 +31,11 @@ def uncommented() -> str:
 
 
 def test_the_file_in_the_repository_means_exactly_the_defaults():
-    assert parse_config(read_document(TEXT, "config.yaml"), {}) == parse_config(Document(""), {})
+    assert parse_config(read_yaml(TEXT, "config.yaml"), {}) == parse_config(YamlSource(""), {})
 
 
 def test_every_setting_occurs_in_the_file_in_the_repository():
-    document = read_document(uncommented(), "config.yaml")
+    document = read_yaml(uncommented(), "config.yaml")
     assert not document.flaws
     for setting in settings(config_type(full_catalogue())):
         if "<type>" not in setting.path:
@@ -43,8 +43,8 @@ def test_every_setting_occurs_in_the_file_in_the_repository():
 
 
 def test_what_stands_commented_out_in_the_file_is_the_default_too():
-    given = parse_config(read_document(uncommented(), "config.yaml"), {})
-    default = parse_config(Document(""), {})
+    given = parse_config(read_yaml(uncommented(), "config.yaml"), {})
+    default = parse_config(YamlSource(""), {})
     for section in Config.model_fields:
         mine, theirs = getattr(given, section), getattr(default, section)
         if section == "discord":  # its one optional setting stands there with an example
@@ -56,7 +56,7 @@ def test_the_file_in_the_repository_takes_each_secret_from_a_file_named_in_the_e
     (tmp_path / "secret").write_text("postgresql://user:secret@host/name")
     variables = ("DISCORD_TOKEN_FILE", "INFLUXDB_TOKEN_FILE", "DISCORD_EXPORTER_DSN_FILE")
     environ = dict.fromkeys(variables, str(tmp_path / "secret"))
-    config = parse_config(read_document(TEXT, "config.yaml"), environ)
+    config = parse_config(read_yaml(TEXT, "config.yaml"), environ)
     for secret in (config.discord.token, config.sinks.influxdb.token, config.sinks.sql.dsn):
         assert secret is not None
         assert secret.get_secret_value() == "postgresql://user:secret@host/name"
@@ -134,13 +134,15 @@ def throw_away() -> Catalogue:
 
 def test_a_new_event_has_a_switch_a_schema_entry_and_suggestions_at_once():
     catalogue = throw_away()
-    on = parse_config(read_document("events: {TEAPOT_BOILED: true}", ""), {}, catalogue=catalogue)
+    on = parse_config(read_yaml("events: {TEAPOT_BOILED: true}", ""), {}, catalogue=catalogue)
     assert "TEAPOT_BOILED" in on.chosen(catalogue).events
-    assert "TEAPOT_BOILED" not in parse_config(Document(""), {}, catalogue=catalogue).chosen(catalogue).events
+    assert (
+        "TEAPOT_BOILED" not in parse_config(YamlSource(""), {}, catalogue=catalogue).chosen(catalogue).events
+    )
     properties = config_schema(catalogue)["$defs"]["EventsConfig"]["properties"]
     assert properties["TEAPOT_BOILED"]["description"] == "Water boiled."
     with pytest.raises(ConfigError, match="did you mean TEAPOT_BOILED"):
-        parse_config(read_document("events: {TEAPOT_BOILD: true}", ""), {}, catalogue=catalogue)
+        parse_config(read_yaml("events: {TEAPOT_BOILD: true}", ""), {}, catalogue=catalogue)
 
 
 def test_the_same_types_make_the_same_class():

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from exporter.config.load import load_config, parse_config, require_token
 from exporter.config.model import Config, config_type
-from exporter.config.yaml_source import read_document
+from exporter.config.yaml_source import read_yaml
 from exporter.errors import ConfigError
 from exporter.events.catalogue import full_catalogue
 
@@ -18,7 +18,7 @@ TOKEN = "a-secret-token-of-some-length"
 
 
 def parse(text: str, base: pathlib.Path = pathlib.Path(), **environ: str) -> Config:
-    return parse_config(read_document(text, "config.yaml"), environ, base=base)
+    return parse_config(read_yaml(text, "config.yaml"), environ, base=base)
 
 
 def token_of(config: Config) -> str | None:

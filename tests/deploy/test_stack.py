@@ -11,7 +11,7 @@ import pytest
 import yaml
 
 from exporter.config.load import parse_config
-from exporter.config.yaml_source import read_document
+from exporter.config.yaml_source import read_yaml
 
 ROOT = pathlib.Path(__file__).parents[2]
 STORES = {"influxdb", "postgres", "prometheus", "grafana"}
@@ -137,7 +137,7 @@ def test_the_image_and_compose_give_the_exporter_a_configuration_it_takes(tmp_pa
             environ[name] = value
     for name, value in SERVICES["exporter"]["environment"].items():
         environ[name] = str(value).replace("/run/secrets", str(tmp_path))
-    config = parse_config(read_document((ROOT / "config.yaml").read_text(), "config.yaml"), environ)
+    config = parse_config(read_yaml((ROOT / "config.yaml").read_text(), "config.yaml"), environ)
     assert str(config.data_dir) == "/data"
     assert config.web.listen == "0.0.0.0:9464"
     assert config.sinks.influxdb.url == "http://influxdb:8086"

@@ -19,7 +19,7 @@ from exporter.events.facts import Count
 from exporter.events.payload import Snowflake
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.renderer import Exposer
+from exporter.exposition.renderer import MetricsRenderer
 from exporter.model import Entry, Priority, Row
 from exporter.reference.pages import write_pages
 from exporter.sinks.influx.line_protocol import Encoder
@@ -122,7 +122,9 @@ def test_its_intent_is_asked_for_while_it_is_on(catalogue: Catalogue) -> None:
 
 async def test_it_is_on_the_metrics_page(catalogue: Catalogue) -> None:
     pipeline, telemetry, _ = await observe(catalogue)
-    page = await Exposer(pipeline, telemetry, catalogue, ExpositionConfig()).render("text/plain", None)
+    page = await MetricsRenderer(pipeline, telemetry, catalogue, ExpositionConfig()).render(
+        "text/plain", None
+    )
     assert f'discord_typing_total{{guild_id="{GUILD}",device="phone"}} 1' in page.body.decode()
 
 
@@ -139,7 +141,7 @@ async def test_it_is_written_to_influxdb(catalogue: Catalogue) -> None:
 async def test_switched_off_it_is_neither_received_nor_counted(catalogue: Catalogue) -> None:
     rest = catalogue.switched({"TYPING_START": False})
     pipeline, telemetry, entries = await observe(rest)
-    page = await Exposer(pipeline, telemetry, rest, ExpositionConfig()).render("text/plain", None)
+    page = await MetricsRenderer(pipeline, telemetry, rest, ExpositionConfig()).render("text/plain", None)
     assert "discord_typing" not in page.body.decode()
     assert value(telemetry.received, "TYPING_START") == 0
     assert not [entry for entry in entries if entry.type == "METRICS_SNAPSHOT"]

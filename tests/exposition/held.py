@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families as parse_tex
 
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.renderer import Exposer, Exposition
+from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.telemetry import Telemetry
 
 CATALOGUE = full_catalogue()
@@ -60,18 +60,18 @@ class Held:
 
 def exposer(
     source: Held, telemetry: Telemetry | None = None, catalogue: Catalogue = CATALOGUE, **settings: object
-) -> Exposer:
+) -> MetricsRenderer:
     config = ExpositionConfig.model_validate(settings)
-    return Exposer(source, telemetry or Telemetry(), catalogue, config)
+    return MetricsRenderer(source, telemetry or Telemetry(), catalogue, config)
 
 
-def families(exposition: Exposition) -> list[Metric]:
+def families(exposition: RenderedMetrics) -> list[Metric]:
     body = gzip.decompress(exposition.body) if exposition.content_encoding else exposition.body
     parse = parse_openmetrics if exposition.content_type.startswith("application/openmetrics") else parse_text
     return list(parse(body.decode()))
 
 
-def samples(exposition: Exposition) -> dict[Sample, float]:
+def samples(exposition: RenderedMetrics) -> dict[Sample, float]:
     found: dict[Sample, float] = {}
     for sample in _samples(exposition):
         assert sample[0] not in found, f"{sample[0]} stands twice"
@@ -79,7 +79,7 @@ def samples(exposition: Exposition) -> dict[Sample, float]:
     return found
 
 
-def _samples(exposition: Exposition) -> Iterator[tuple[Sample, float]]:
+def _samples(exposition: RenderedMetrics) -> Iterator[tuple[Sample, float]]:
     for family in families(exposition):
         for sample in family.samples:
             yield (sample.name, frozenset(sample.labels.items())), float(sample.value)
@@ -90,7 +90,7 @@ def key(name: str, **labels: object) -> Sample:
 
 
 async def scrape(
-    source: Held | Exposer, accept: str | None = None, **settings: object
+    source: Held | MetricsRenderer, accept: str | None = None, **settings: object
 ) -> dict[Sample, float]:
-    by = source if isinstance(source, Exposer) else exposer(source, **settings)  # type: ignore[arg-type] # passed on
+    by = source if isinstance(source, MetricsRenderer) else exposer(source, **settings)  # type: ignore[arg-type] # passed on
     return samples(await by.render(accept, None))

@@ -8,12 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
-from exporter.exposition.channels import ChannelBoard
+from exporter.exposition.channels import ChannelTopK
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.guilds import GuildText
-from exporter.exposition.other_bucket import Fold
-from exporter.exposition.series_admission import Roster
-from exporter.exposition.text import Format
+from exporter.exposition.other_bucket import OtherBucket
+from exporter.exposition.series_admission import SeriesAdmission
+from exporter.exposition.text import TextFormat
 from tests.exposition.held import CATALOGUE, Held, Sample, exposer, key, scrape
 from tests.scale import scaled
 
@@ -22,18 +22,18 @@ PER_GUILD = sum(len(m.values) for m in CATALOGUE.measures.values() if m.metric) 
 
 def test_the_busiest_channels_are_shown_and_the_rest_is_other() -> None:
     amounts = {1: 5, 2: 50, 3: 500, 4: 1}
-    assert dict(ChannelBoard(2).read(7, amounts)) == {"3": 500, "2": 50, "other": 6}
+    assert dict(ChannelTopK(2).read(7, amounts)) == {"3": 500, "2": 50, "other": 6}
 
 
 def test_a_channel_once_shown_stays_though_others_overtake_it() -> None:
-    shown, amounts = ChannelBoard(1), {1: 5, 2: 4}
+    shown, amounts = ChannelTopK(1), {1: 5, 2: 4}
     assert dict(shown.read(7, amounts)) == {"1": 5, "other": 4}
     amounts[2] = 400
     assert dict(shown.read(7, amounts)) == {"1": 5, "other": 400}
 
 
 def test_a_channel_that_is_gone_makes_room_and_its_successor_starts_at_zero() -> None:
-    shown, amounts = ChannelBoard(1), {1: 5, 2: 4}
+    shown, amounts = ChannelTopK(1), {1: 5, 2: 4}
     dict(shown.read(7, amounts))
     del amounts[1]
     assert dict(shown.read(7, amounts)) == {"2": 0, "other": 4}
@@ -42,7 +42,7 @@ def test_a_channel_that_is_gone_makes_room_and_its_successor_starts_at_zero() ->
 
 
 def test_a_channel_that_started_anew_is_not_negative() -> None:
-    shown, amounts = ChannelBoard(1), {1: 5, 2: 4}
+    shown, amounts = ChannelTopK(1), {1: 5, 2: 4}
     dict(shown.read(7, amounts))
     del amounts[1]
     dict(shown.read(7, amounts))
@@ -51,7 +51,7 @@ def test_a_channel_that_started_anew_is_not_negative() -> None:
 
 
 def test_a_channel_that_comes_back_counts_from_its_start() -> None:
-    shown = ChannelBoard(1)
+    shown = ChannelTopK(1)
     assert dict(shown.read(7, {1: 50, 2: 4})) == {"1": 50, "other": 4}
     assert dict(shown.read(7, {1: 50})) == {"1": 50, "other": 4}
     assert dict(shown.read(7, {1: 50, 2: 10})) == {"1": 50, "other": 14}
@@ -78,7 +78,7 @@ async def test_a_guild_that_comes_back_brings_nothing_of_its_channels_along() ->
 
 
 def test_a_guild_without_activity_has_no_channel_series() -> None:
-    assert list(ChannelBoard(2).read(7, {})) == []
+    assert list(ChannelTopK(2).read(7, {})) == []
 
 
 @given(
@@ -88,7 +88,7 @@ def test_a_guild_without_activity_has_no_channel_series() -> None:
 def test_all_channels_together_are_the_guilds_total_and_none_ever_falls(
     limit: int, scrapes: list[dict[int, int]]
 ) -> None:
-    shown = ChannelBoard(limit)
+    shown = ChannelTopK(limit)
     amounts: Counter[int] = Counter()
     before: dict[str, int] = {}
     for added in scrapes:
@@ -102,14 +102,14 @@ def test_all_channels_together_are_the_guilds_total_and_none_ever_falls(
 
 
 def test_a_fold_counts_one_that_started_anew_from_zero() -> None:
-    fold = Fold()
+    fold = OtherBucket()
     fold.take([1], {1: 10})
     fold.take([1], {1: 3})
     assert fold.total == 13
 
 
 def test_what_a_fold_forgot_stays_in_its_total() -> None:
-    fold = Fold()
+    fold = OtherBucket()
     fold.take([1, 2], {1: 10, 2: 5})
     fold.keep({2})
     fold.take([2], {2: 6})
@@ -125,7 +125,7 @@ class Guilds(RuleBasedStateMachine):
         super().__init__()
         self.source = Held()
         self.text = GuildText(self.source, CATALOGUE, ExpositionConfig(max_series=1000))
-        self.text.roster = Roster(limit=2)
+        self.text.admission = SeriesAdmission(limit=2)
         self.last: dict[str, int] = {}
         self.counted = 0
         self.gone_unfolded = 0
@@ -140,7 +140,7 @@ class Guilds(RuleBasedStateMachine):
     def leave(self, data: st.DataObject) -> None:
         self.scrape()
         guild = data.draw(st.sampled_from(sorted(self.source.names)))
-        if guild in self.text.roster:
+        if guild in self.text.admission:
             self.gone_unfolded += self.source.totals("messages", "human").get(guild, 0)
         self.source.leave(guild)
 
@@ -149,7 +149,7 @@ class Guilds(RuleBasedStateMachine):
         head = 'discord_messages_total{guild_id="'
         now = {
             line.removeprefix(head).split('"')[0]: int(line.rsplit(" ", 1)[1])
-            for piece in self.text.pieces(Format.TEXT)
+            for piece in self.text.pieces(TextFormat.TEXT)
             for line in piece.splitlines()
             if line.startswith(head) and 'author="human"' in line
         }
@@ -185,8 +185,8 @@ async def test_guilds_beyond_the_budget_are_summed_up_and_counted() -> None:
 
 async def test_the_default_budget_has_room_for_fifty_thousand_guilds() -> None:
     text = GuildText(Held(), CATALOGUE.switched({}), ExpositionConfig())
-    assert not any(text.pieces(Format.TEXT)) or text.roster.update(range(50_000))
-    assert not text.roster.folded
+    assert not any(text.pieces(TextFormat.TEXT)) or text.admission.update(range(50_000))
+    assert not text.admission.excluded
 
 
 async def test_channels_are_shown_only_when_asked_for_and_sum_to_the_guild() -> None:

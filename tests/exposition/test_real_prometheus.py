@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 import pytest
 from aiohttp import web
 
-from exporter.exposition.renderer import Exposer, Exposition
+from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from tests.exposition.held import CATALOGUE, Held, exposer
 from tests.servers.prometheus import Prometheus, running_prometheus
 
@@ -17,7 +17,7 @@ GUILDS = 40
 
 
 @asynccontextmanager
-async def served(by: Exposer, asked: list[Exposition]) -> AsyncIterator[str]:
+async def served(by: MetricsRenderer, asked: list[RenderedMetrics]) -> AsyncIterator[str]:
     async def metrics(request: web.Request) -> web.Response:
         answer = await by.render(request.headers.get("Accept"), request.headers.get("Accept-Encoding"))
         asked.append(answer)
@@ -39,9 +39,9 @@ async def served(by: Exposer, asked: list[Exposition]) -> AsyncIterator[str]:
 
 
 @pytest.fixture
-async def scraped() -> AsyncIterator[tuple[Held, Prometheus, list[Exposition]]]:
+async def scraped() -> AsyncIterator[tuple[Held, Prometheus, list[RenderedMetrics]]]:
     source = Held({guild: f'guild "{guild}"\\' for guild in range(1, GUILDS + 1)})
-    asked: list[Exposition] = []
+    asked: list[RenderedMetrics] = []
     async with served(exposer(source, channels=True), asked) as address:
         running = running_prometheus(address)
         # Prometheus scrapes while it starts, so the loop must be free to answer.
@@ -53,7 +53,7 @@ async def scraped() -> AsyncIterator[tuple[Held, Prometheus, list[Exposition]]]:
 
 
 async def test_promql_gives_the_totals_and_the_first_event_is_an_increase(
-    scraped: tuple[Held, Prometheus, list[Exposition]],
+    scraped: tuple[Held, Prometheus, list[RenderedMetrics]],
 ) -> None:
     source, server, asked = scraped
     await server.until("count(discord_messages_total) > 0")

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.exposition.text import Format, accepts_gzip, choose_format, escape_label, header, number
+from exporter.exposition.text import TextFormat, accepts_gzip, choose_format, escape_label, header, number
 
 PROMETHEUS_2 = (
     "application/openmetrics-text;version=1.0.0,application/openmetrics-text;version=0.0.1;q=0.75,"
@@ -20,25 +20,25 @@ PROMETHEUS_3 = (
 @pytest.mark.parametrize(
     ("accept", "format_"),
     [
-        (None, Format.TEXT),
-        ("", Format.TEXT),
-        ("*/*", Format.TEXT),
-        ("text/html,application/xhtml+xml,*/*;q=0.8", Format.TEXT),
-        (PROMETHEUS_2, Format.OPENMETRICS),
-        (PROMETHEUS_3, Format.OPENMETRICS),
-        ("application/openmetrics-text", Format.OPENMETRICS),
-        ("Application/OpenMetrics-Text; Version=1.0.0", Format.OPENMETRICS),
-        ("application/openmetrics-text; version=0.0.1", Format.TEXT),
-        ("application/openmetrics-text; version=2.0.0, text/plain;q=0.1", Format.TEXT),
-        ("application/openmetrics-text;q=0", Format.TEXT),
-        ("application/openmetrics-text;q=0.1, text/plain;q=0.9", Format.TEXT),
-        ("text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0", Format.OPENMETRICS),
-        ("application/openmetrics-text;q=0.5, */*", Format.TEXT),
-        ("application/openmetrics-text;q=nonsense", Format.TEXT),
-        (";;;,,=,q", Format.TEXT),
+        (None, TextFormat.TEXT),
+        ("", TextFormat.TEXT),
+        ("*/*", TextFormat.TEXT),
+        ("text/html,application/xhtml+xml,*/*;q=0.8", TextFormat.TEXT),
+        (PROMETHEUS_2, TextFormat.OPENMETRICS),
+        (PROMETHEUS_3, TextFormat.OPENMETRICS),
+        ("application/openmetrics-text", TextFormat.OPENMETRICS),
+        ("Application/OpenMetrics-Text; Version=1.0.0", TextFormat.OPENMETRICS),
+        ("application/openmetrics-text; version=0.0.1", TextFormat.TEXT),
+        ("application/openmetrics-text; version=2.0.0, text/plain;q=0.1", TextFormat.TEXT),
+        ("application/openmetrics-text;q=0", TextFormat.TEXT),
+        ("application/openmetrics-text;q=0.1, text/plain;q=0.9", TextFormat.TEXT),
+        ("text/plain;version=0.0.4, application/openmetrics-text;version=1.0.0", TextFormat.OPENMETRICS),
+        ("application/openmetrics-text;q=0.5, */*", TextFormat.TEXT),
+        ("application/openmetrics-text;q=nonsense", TextFormat.TEXT),
+        (";;;,,=,q", TextFormat.TEXT),
     ],
 )
-def test_the_format_asked_for_is_given(accept: str | None, format_: Format) -> None:
+def test_the_format_asked_for_is_given(accept: str | None, format_: TextFormat) -> None:
     assert choose_format(accept) is format_
 
 
@@ -64,7 +64,7 @@ def test_gzip_is_used_only_where_it_is_named(accept_encoding: str | None, *, acc
 
 @given(st.text(max_size=200))
 def test_no_header_can_break_a_scrape(text: str) -> None:
-    assert choose_format(text) in Format
+    assert choose_format(text) in TextFormat
     assert accepts_gzip(text) in {True, False}
 
 
@@ -105,10 +105,12 @@ def test_a_number_is_written_as_prometheus_reads_it(value: float, text: str) -> 
 
 
 def test_a_counters_name_ends_in_total_in_text_and_not_in_openmetrics() -> None:
-    assert header(Format.TEXT, "a", "counter", "Help.") == "# HELP a_total Help.\n# TYPE a_total counter\n"
-    assert header(Format.OPENMETRICS, "a", "counter", "Help.") == "# HELP a Help.\n# TYPE a counter\n"
+    assert (
+        header(TextFormat.TEXT, "a", "counter", "Help.") == "# HELP a_total Help.\n# TYPE a_total counter\n"
+    )
+    assert header(TextFormat.OPENMETRICS, "a", "counter", "Help.") == "# HELP a Help.\n# TYPE a counter\n"
 
 
 def test_help_is_one_line_in_both_formats() -> None:
-    assert header(Format.TEXT, "a", "gauge", 'a\n\\"') == '# HELP a a\\n\\\\"\n# TYPE a gauge\n'
-    assert header(Format.OPENMETRICS, "a", "gauge", 'a\n\\"') == '# HELP a a\\n\\\\\\"\n# TYPE a gauge\n'
+    assert header(TextFormat.TEXT, "a", "gauge", 'a\n\\"') == '# HELP a a\\n\\\\"\n# TYPE a gauge\n'
+    assert header(TextFormat.OPENMETRICS, "a", "gauge", 'a\n\\"') == '# HELP a a\\n\\\\\\"\n# TYPE a gauge\n'

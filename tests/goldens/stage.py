@@ -11,7 +11,7 @@ from exporter.clock import ManualClock
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.rest_request import ANSWERS, RestRequest
 from exporter.exposition.config import ExpositionConfig
-from exporter.exposition.renderer import Exposer
+from exporter.exposition.renderer import MetricsRenderer
 from exporter.model import Entry, Row
 from exporter.spool.codec import pack, unpack
 from exporter.spool.ports import JournalPart
@@ -141,9 +141,9 @@ class Stage:
         return (await self._exposer.render(None, None)).body.decode()
 
 
-def _exposer(source: Pipeline, catalogue: Catalogue) -> Exposer:
+def _exposer(source: Pipeline, catalogue: Catalogue) -> MetricsRenderer:
     # The exporter's own meters stay out of it: what they say is no event's.
-    return Exposer(source, Telemetry(), catalogue, ExpositionConfig(channels=True))
+    return MetricsRenderer(source, Telemetry(), catalogue, ExpositionConfig(channels=True))
 
 
 def _fields(request: RestRequest) -> dict[str, object]:

@@ -10,7 +10,7 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.web.config import WebConfig
 from exporter.web.server import WebServer
-from exporter.web.status import ShardStatus, SinkStatus, Status
+from exporter.web.status import ShardConnection, SinkStatus, Status
 
 STARTED = 1_700_000_000_000 - 90_000
 
@@ -30,7 +30,7 @@ class Stages:
         default_factory=lambda: Status(
             STARTED,
             connected=True,
-            shards=(ShardStatus(0, connected=True),),
+            shards=(ShardConnection(0, connected=True),),
             sinks=(SinkStatus("sql", up=True),),
         )
     )

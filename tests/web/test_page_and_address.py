@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from exporter.web.config import is_loopback, parse_listen
 from exporter.web.page import write_page
-from exporter.web.status import Blind, ShardStatus, SinkStatus, SpoolStatus, Status
+from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus, Status
 
 
 class Outline(HTMLParser):
@@ -41,10 +41,10 @@ def outline(status: Status) -> Outline:
 FULL = Status(
     1_700_000_000_000,
     connected=True,
-    shards=(ShardStatus(0, connected=True, latency=0.1),),
+    shards=(ShardConnection(0, connected=True, latency=0.1),),
     sinks=(SinkStatus("sql", up=True, pending=3, oldest_age=90_061),),
     spool=SpoolStatus(10, 4096),
-    blind=(Blind("bans", "view_audit_log", "who and why"),),
+    blind=(BlindFeature("bans", "view_audit_log", "who and why"),),
 )
 
 
@@ -74,7 +74,9 @@ def test_ages_are_told_in_two_units(age, text):
 
 @given(text=st.text())
 def test_no_text_breaks_out_of_its_cell(text):
-    status = Status(0, sinks=(SinkStatus(text, up=False, last_error=text),), blind=(Blind(text, text, text),))
+    status = Status(
+        0, sinks=(SinkStatus(text, up=False, last_error=text),), blind=(BlindFeature(text, text, text),)
+    )
     allowed = {tag for tag, _ in outline(FULL).tags} | {"ul", "li"}
     assert {tag for tag, _ in outline(status).tags} <= allowed
 

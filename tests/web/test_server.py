@@ -16,7 +16,7 @@ import pytest
 from exporter.errors import ConfigError
 from exporter.web.config import WebConfig
 from exporter.web.server import SCRAPE_LIMIT, WebServer
-from exporter.web.status import Blind, ShardStatus, SinkStatus, SpoolStatus
+from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus
 
 PATHS = ("/", "/metrics", "/healthz", "/readyz")
 
@@ -125,7 +125,7 @@ async def test_ready_when_connected_and_delivering(client, address):
     [
         ({"connected": False}, "discord", "gateway", "not connected yet"),
         (
-            {"shards": (ShardStatus(0, connected=True), ShardStatus(1, connected=False))},
+            {"shards": (ShardConnection(0, connected=True), ShardConnection(1, connected=False))},
             "discord",
             "shard 1",
             "not connected",
@@ -148,7 +148,7 @@ async def test_not_ready_says_why(client, address, stages, change, part, name, d
 
 
 async def test_a_blind_feature_is_no_reason_not_to_be_ready(client, address, stages):
-    stages.status = dataclasses.replace(stages.status, blind=(Blind("bans", "view_audit_log"),))
+    stages.status = dataclasses.replace(stages.status, blind=(BlindFeature("bans", "view_audit_log"),))
     async with client.get(f"{address}/readyz") as answer:
         assert answer.status == 200
 
@@ -232,8 +232,8 @@ async def test_the_page_shows_the_state_and_lets_no_markup_in(client, address, s
         sinks=(
             SinkStatus("<b>sql</b>", up=False, pending=1234, oldest_age=75, last_error="<script>x</script>"),
         ),
-        shards=(ShardStatus(3, connected=True, latency=0.0421),),
-        blind=(Blind("bans", "view_audit_log", "who & why"),),
+        shards=(ShardConnection(3, connected=True, latency=0.0421),),
+        blind=(BlindFeature("bans", "view_audit_log", "who & why"),),
     )
     async with client.get(address) as answer:
         text = await answer.text()
