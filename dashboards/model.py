@@ -12,8 +12,8 @@ from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Final
 
-from dashboards.dialect import Dialect
 from dashboards.style import Colour, Unit
+from exporter.sinks.sql.views.dialect import Dialect
 
 WIDTH: Final = 24
 """Columns of Grafana's grid."""

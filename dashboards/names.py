@@ -12,7 +12,7 @@ from typing import Final
 from exporter.events.catalogue import full_catalogue
 from exporter.events.spec import Dimension, Gauge, Measure
 from exporter.exposition.guilds import CHANNEL_MEASURES
-from exporter.sinks.sql.views.catalogue import VIEWS
+from exporter.sinks.sql.views import VIEWS
 from exporter.telemetry import metric_specs
 
 GUILD_INFO: Final = "discord_guild_info"

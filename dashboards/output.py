@@ -1,14 +1,14 @@
-"""The files: which there are, what is in each, and how they get to disk."""
+"""The generated files: their paths, their text, and how they are written."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
 
-from dashboards.alerts import grafana, prometheus, runbooks
-from dashboards.alerts.catalogue import GROUPS
+from dashboards.alerts import GROUPS, grafana, prometheus
+from dashboards.cookbook import SECTIONS
 from dashboards.cookbook.page import page as cookbook
-from dashboards.gallery import gallery
+from dashboards.documentation import gallery, runbooks
 from dashboards.model import Variant
 from dashboards.pages import pages
 from dashboards.postprocess import finish
@@ -22,9 +22,9 @@ def files() -> Mapping[str, str]:
         "provisioning/prometheus/rules/discord.yml": prometheus.rules(GROUPS),
         "deploy/kubernetes/monitoring/rules.yaml": prometheus.resource(GROUPS),
         "provisioning/contacts.example.yaml": grafana.CONTACTS,
-        "docs/cookbook.md": cookbook(),
+        "docs/cookbook.md": cookbook(SECTIONS),
         "docs/gallery.md": gallery(pages()),
-        "docs/runbooks.md": runbooks.page(GROUPS),
+        "docs/runbooks.md": runbooks(GROUPS),
     }
     for variant in Variant:
         found[f"provisioning/{variant}/alerting/discord.yaml"] = grafana.rules(GROUPS, variant)
@@ -37,7 +37,7 @@ def files() -> Mapping[str, str]:
 
 
 def write(root: Path) -> None:
-    """Write every file and remove dashboards that are no more.
+    """Write every file and remove dashboards that are no longer generated.
 
     A file is replaced as a whole: Grafana reads the folder every few seconds and reports half a file.
     """

@@ -1,17 +1,84 @@
 """Data sources and dashboard providers, as Grafana reads them when it starts.
 
+Panels and alerts hold the uids of the data sources, so the uids never change: Grafana stops reconciling a
+whole file of data sources when a uid in it changes.
+
 Values come from the environment and, where secret, from files; no secret is ever in these files. Grafana
-turns an undefined variable into nothing without a word, so each is one that the compose file sets.
+replaces an undefined variable with nothing and reports no error, so the compose file sets each of them.
 """
 
 from __future__ import annotations
 
+import enum
 from typing import Final
 
 import yaml
 
 from dashboards.model import Folder, Variant
-from dashboards.sources import DATABASES, TYPES, Source
+from exporter.sinks.sql.views.dialect import Dialect, Postgresql, Sqlite
+
+
+class Source(enum.StrEnum):
+    """A data source by uid."""
+
+    PROMETHEUS = "discord-prometheus"
+    POSTGRES = "discord-postgres"
+    SQLITE = "discord-sqlite"
+    INFLUX = "discord-influx"
+
+
+TYPES: Final = {
+    Source.PROMETHEUS: "prometheus",
+    Source.POSTGRES: "grafana-postgresql-datasource",
+    Source.SQLITE: "frser-sqlite-datasource",
+    Source.INFLUX: "influxdb",
+}
+
+DIALECTS: Final[dict[Variant, Dialect]] = {Variant.FULL: Postgresql(), Variant.LITE: Sqlite()}
+DATABASES: Final = {Variant.FULL: Source.POSTGRES, Variant.LITE: Source.SQLITE}
+
+
+def reference(source: Source) -> dict[str, str]:
+    """The data source as Grafana's JSON refers to it."""
+    return {"type": TYPES[source], "uid": source.value}
+
+
+TIME_COLUMNS = (
+    "time",
+    "When",
+    "Until",
+    "Last",
+    "Last used",
+    "Last ban",
+    "Joined at",
+    "Left at",
+    "Last active",
+    "Account made",
+)
+"""Columns that the SQLite plugin takes for times; it cannot tell from the values."""
+
+
+def sql_model(text: str, variant: Variant, *, series: bool = False) -> dict[str, object]:
+    """The part of a SQL query model that differs between the databases."""
+    if variant is Variant.FULL:
+        return {
+            "rawSql": text,
+            "rawQuery": True,
+            "editorMode": "code",
+            "format": "time_series" if series else "table",
+        }
+    return {
+        "rawQueryText": text,
+        "queryText": text,  # alerts and the query API read this one, the browser the other
+        "queryType": "time series" if series else "table",
+        "timeColumns": ["time"] if series else time_columns(text),
+    }
+
+
+def time_columns(text: str) -> list[str]:
+    """The columns of a SQLite answer that are times."""
+    return [name for name in TIME_COLUMNS if f'AS "{name}"' in text or f"AS {name}" in text]
+
 
 HEADER: Final = "# Written by `make dashboards`; change dashboards/provisioning.py, not this file.\n"
 

@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Final
 
 from dashboards.columns import LinkBuilder, colour_property, column_properties
-from dashboards.layout import height, place
-from dashboards.model import Annotation, Band, Bars, Page, Panel, Prom, Rows, Sql, Variable, Variant
+from dashboards.model import WIDTH, Annotation, Band, Bars, Page, Panel, Prom, Rows, Sql, Variable, Variant
 from dashboards.panel_builders import HEAT, Builder, look
 from dashboards.postprocess import Json, panel_id
+from dashboards.provisioning import DATABASES, DIALECTS, Source, reference
 from dashboards.sdk import common_models, dashboard, encoder, models
-from dashboards.sources import DATABASES, DIALECTS, Source, reference
 from dashboards.style import Colour
 from dashboards.targets import RawBuilder, source_of, target
 
@@ -53,6 +53,26 @@ def render(page: Page, variant: Variant) -> Json:
         top += tall
     model: Json = json.loads(json.dumps(found.build(), cls=encoder.JSONEncoder))
     return model
+
+
+def place(bands: tuple[Band, ...], variant: Variant, top: int) -> Iterator[tuple[Panel, int, int, int, int]]:
+    """Each panel with x, y, width and height; a band fills the whole width whatever a variant leaves out."""
+    for band in bands:
+        shown = [panel for panel in band.panels if panel.shown(variant)]
+        if not shown:
+            continue
+        total, left, taken = sum(panel.width for panel in shown), 0, 0
+        for panel in shown:
+            taken += panel.width
+            right = round(WIDTH * taken / total)
+            yield panel, left, top, right - left, band.height
+            left = right
+        top += band.height
+
+
+def height(bands: tuple[Band, ...], variant: Variant) -> int:
+    """How high the bands are together."""
+    return sum(band.height for band in bands if any(panel.shown(variant) for panel in band.panels))
 
 
 def _panels(page: Page, bands: tuple[Band, ...], variant: Variant, top: int) -> list[Builder]:

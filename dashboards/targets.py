@@ -8,22 +8,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from dashboards.model import Flux, Prom, Query, Sql, Variant
+from dashboards.provisioning import DATABASES, DIALECTS, Source, reference, sql_model
 from dashboards.sdk import cog, variants
-from dashboards.sources import DATABASES, DIALECTS, Source, reference
-
-TIME_COLUMNS = (
-    "time",
-    "When",
-    "Until",
-    "Last",
-    "Last used",
-    "Last ban",
-    "Joined at",
-    "Left at",
-    "Last active",
-    "Account made",
-)
-"""Columns that the SQLite plugin takes for times; it cannot tell from the values."""
 
 
 class Raw(variants.Dataquery):
@@ -69,28 +55,6 @@ def target(query: Query, variant: Variant, ref: str) -> dict[str, object]:
             return head | {"query": query.text}
         case Sql():
             return head | sql_model(query.question(DIALECTS[variant]), variant, series=query.series)
-
-
-def sql_model(text: str, variant: Variant, *, series: bool = False) -> dict[str, object]:
-    """The part of a SQL query model that differs between the databases."""
-    if variant is Variant.FULL:
-        return {
-            "rawSql": text,
-            "rawQuery": True,
-            "editorMode": "code",
-            "format": "time_series" if series else "table",
-        }
-    return {
-        "rawQueryText": text,
-        "queryText": text,  # alerts and the query API read this one, the browser the other
-        "queryType": "time series" if series else "table",
-        "timeColumns": ["time"] if series else time_columns(text),
-    }
-
-
-def time_columns(text: str) -> list[str]:
-    """The columns of a SQLite answer that are times."""
-    return [name for name in TIME_COLUMNS if f'AS "{name}"' in text or f"AS {name}" in text]
 
 
 def _prometheus(query: Prom) -> dict[str, object]:

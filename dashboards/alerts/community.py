@@ -19,7 +19,7 @@ from dashboards.alerts.recordings import (
     USUAL_REMOVED,
 )
 from dashboards.alerts.rule import Alert, Audience, Group, Severity
-from dashboards.queries.alarms import out_of_pattern
+from dashboards.queries.moderation import out_of_pattern
 
 _FIVE_MINUTES: Final = 300
 _TEN_MINUTES: Final = 600

@@ -13,7 +13,7 @@ import yaml
 from dashboards.alerts.prometheus import HEADER, RUNBOOKS
 from dashboards.alerts.rule import Alert, Audience, Group
 from dashboards.model import Variant
-from dashboards.sources import DATABASES, DIALECTS, Source
+from dashboards.provisioning import DATABASES, DIALECTS, Source, sql_model
 
 FOLDER = "Alerts"
 _RANGE_SECONDS = 600
@@ -102,29 +102,17 @@ def _summary(alert: Alert) -> str:
 
 
 def _question(alert: Alert, variant: Variant) -> dict[str, object]:
-    asked: dict[str, object]
     if isinstance(alert.value, str):
         source = Source.PROMETHEUS
-        asked = {"refId": "A", "expr": alert.value, "instant": True, "range": False}
+        asked: dict[str, object] = {"expr": alert.value, "instant": True, "range": False}
     else:
         source = DATABASES[variant]
-        text = alert.value(DIALECTS[variant])
-        asked = (
-            {"refId": "A", "rawSql": text, "rawQuery": True, "editorMode": "code", "format": "table"}
-            if source is Source.POSTGRES
-            else {
-                "refId": "A",
-                "rawQueryText": text,
-                "queryText": text,
-                "queryType": "table",
-                "timeColumns": [],
-            }
-        )
+        asked = sql_model(alert.value(DIALECTS[variant]), variant)
     return {
         "refId": "A",
         "datasourceUid": source.value,
         "relativeTimeRange": {"from": _RANGE_SECONDS, "to": 0},
-        "model": asked,
+        "model": {"refId": "A", **asked},
     }
 
 

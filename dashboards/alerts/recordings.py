@@ -14,7 +14,7 @@ from typing import Final
 
 from dashboards.alerts.rule import Group, Recording
 from dashboards.names import counter, label_value
-from dashboards.queries.alarms import REMOVALS
+from dashboards.queries.moderation import REMOVALS
 
 REMOVAL: Final = f'action=~"{"|".join(REMOVALS)}"'
 HUMAN: Final = f'author="{label_value("messages", "human")}"'

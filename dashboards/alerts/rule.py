@@ -12,7 +12,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
-from dashboards.dialect import Dialect
+from exporter.sinks.sql.views.dialect import Dialect
 
 
 class Severity(enum.StrEnum):

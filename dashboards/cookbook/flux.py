@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.cookbook.recipe import GUILD, Language, Recipe
+from dashboards.cookbook.page import GUILD, Recipe
 from dashboards.names import field, label_value
 from exporter.sinks.influx.line_protocol import MEMBER_MEASUREMENT
 
@@ -17,7 +17,6 @@ _HUMAN: Final = f'r.author == "{label_value("messages", "human")}"'
 RECIPES: Final = (
     Recipe(
         "How many messages per hour and channel?",
-        Language.FLUX,
         f"""from(bucket: "discord")
   |> range(start: -24h)
   |> filter(fn: (r) => r._measurement == "{_MESSAGES}" and r._field == "{_MESSAGES_FIELD}")
@@ -28,7 +27,6 @@ RECIPES: Final = (
     ),
     Recipe(
         "Which emoji are used most?",
-        Language.FLUX,
         f"""from(bucket: "discord")
   |> range(start: -7d)
   |> filter(fn: (r) => r._measurement == "{_REACTIONS}" and r._field == "{_REACTIONS_FIELD}")
@@ -42,7 +40,6 @@ RECIPES: Final = (
     ),
     Recipe(
         "How many hours of voice per day and channel?",
-        Language.FLUX,
         f"""from(bucket: "discord")
   |> range(start: -30d)
   |> filter(fn: (r) => r._measurement == "{_VOICE}" and r._field == "{_VOICE_FIELD}")
@@ -53,7 +50,6 @@ RECIPES: Final = (
     ),
     Recipe(
         "Who was most active in the last day?",
-        Language.FLUX,
         f"""from(bucket: "discord_members")
   |> range(start: -24h)
   |> filter(fn: (r) => r._measurement == "{MEMBER_MEASUREMENT}" and r._field == "{_MESSAGES_FIELD}")
@@ -67,7 +63,6 @@ RECIPES: Final = (
     ),
     Recipe(
         "How did the guild develop over the years?",
-        Language.FLUX,
         f"""from(bucket: "discord_longterm")
   |> range(start: -3y)
   |> filter(fn: (r) => r._measurement == "{_MESSAGES}_1d" and r._field == "{_MESSAGES_FIELD}")

@@ -1,17 +1,42 @@
-"""The page of the cookbook."""
+"""What a recipe is, and the page that lists them."""
 
 from __future__ import annotations
 
-from dashboards.cookbook import flux, promql, sql
-from dashboards.cookbook.recipe import GUILD, Language, Recipe
-from dashboards.dialect import Postgres, Sqlite
+import enum
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
-SECTIONS = {Language.PROMQL: promql.RECIPES, Language.FLUX: flux.RECIPES, Language.SQL: sql.RECIPES}
+from exporter.sinks.sql.views.dialect import DIALECTS, Dialect, Postgresql, Sqlite
+
+GUILD = "1185034534534534145"
+"""Stands in every query of one guild, to be replaced by the reader's own."""
+
+
+class Language(enum.StrEnum):
+    """The query language; the value names Markdown's highlighting."""
+
+    PROMQL = "promql"
+    FLUX = "flux"
+    SQL = "sql"
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """A question, the query, and what to know about the answer."""
+
+    question: str
+    query: str | Callable[[Dialect], str]
+    note: str = ""
+
+    def text(self, dialect: Dialect) -> str:
+        """The query in the dialect of a database; other languages have no dialects."""
+        return self.query if isinstance(self.query, str) else self.query(dialect)
+
 
 _TITLES = {
-    Language.PROMQL: "PromQL: what is live",
+    Language.PROMQL: "PromQL: live values",
     Language.FLUX: "Flux: every window, and years",
-    Language.SQL: "SQL: single events and people",
+    Language.SQL: "SQL: single events and members",
 }
 
 _INTRODUCTION = f"""\
@@ -19,31 +44,24 @@ _INTRODUCTION = f"""\
 
 <!-- Written by `make dashboards`; change dashboards/cookbook, not this file. -->
 
-Questions people ask and the queries that answer them; each is run by the tests. Put your guild's id in the
-place of `{GUILD}` (in Discord: settings › advanced › developer mode, then *Copy Server ID*). The names
-are explained in [metrics](metrics.md), [influxdb](influxdb.md) and [sql](sql.md).
+Common questions and the queries that answer them; the tests run each query. Replace `{GUILD}` with the id
+of your guild (in Discord: settings › advanced › developer mode, then *Copy Server ID*). The names are
+explained in [metrics](metrics.md), [influxdb](influxdb.md) and [sql](sql.md).
 """
 
 
-def page() -> str:
-    """Markdown."""
+def page(sections: Mapping[Language, tuple[Recipe, ...]]) -> str:
+    """The page in Markdown."""
     parts = [_INTRODUCTION]
-    for language, recipes in SECTIONS.items():
+    for language, recipes in sections.items():
         parts.append(f"## {_TITLES[language]}\n")
-        parts += [_section(recipe) for recipe in recipes]
+        parts += [_section(recipe, language) for recipe in recipes]
     return "\n".join(parts)
 
 
-def _section(recipe: Recipe) -> str:
-    note = f"{recipe.note}\n\n" if recipe.note else ""
-    postgres, sqlite = recipe.text(Postgres()), recipe.text(Sqlite())
-    if postgres == sqlite:
-        return f"### {recipe.question}\n\n{note}{_block(recipe, postgres)}"
-    return (
-        f"### {recipe.question}\n\n{note}PostgreSQL:\n\n{_block(recipe, postgres)}\n"
-        f"SQLite:\n\n{_block(recipe, sqlite)}"
+def _section(recipe: Recipe, language: Language) -> str:
+    head = f"### {recipe.question}\n\n" + (f"{recipe.note}\n\n" if recipe.note else "")
+    postgres, sqlite = (
+        f"```{language}\n{recipe.text(DIALECTS[name])}\n```\n" for name in (Postgresql.name, Sqlite.name)
     )
-
-
-def _block(recipe: Recipe, text: str) -> str:
-    return f"```{recipe.language}\n{text}\n```\n"
+    return head + (postgres if postgres == sqlite else f"PostgreSQL:\n\n{postgres}\nSQLite:\n\n{sqlite}")

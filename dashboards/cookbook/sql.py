@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from typing import Final
 
-from dashboards.cookbook.recipe import GUILD, Language, Recipe
-from dashboards.dialect import Dialect
+from dashboards.cookbook.page import GUILD, Recipe
 from dashboards.names import view
+from dashboards.queries.clauses import days_since, percent
+from exporter.sinks.sql.views.dialect import Dialect
 
 _OF_GUILD: Final = f"guild_id = '{GUILD}'"
 USER = "1185034534534534200"
@@ -17,7 +18,8 @@ def _bans(sql: Dialect) -> str:
     rows = view("v_moderation")
     return (
         f"SELECT {rows.at}, {rows.target_name}, {rows.moderator_name}, {rows.reason}\nFROM {rows}\n"
-        f"WHERE {_OF_GUILD} AND {rows.action} = 'ban' AND {sql.since(rows.at, 7)}\nORDER BY {rows.at} DESC"
+        f"WHERE {_OF_GUILD} AND {rows.action} = 'ban' AND {rows.at} >= {sql.ago(hours=24 * 7)}\n"
+        f"ORDER BY {rows.at} DESC"
     )
 
 
@@ -31,11 +33,11 @@ def _history(_sql: Dialect) -> str:
 
 def _invites(sql: Dialect) -> str:
     rows = view("v_invite_uses")
-    stayed = sql.percent(f"count(CASE WHEN {rows.here} THEN 1 END)", "count(*)")
+    stayed = percent(f"count(CASE WHEN {rows.here} THEN 1 END)", "count(*)")
     return (
         f"SELECT {rows.invite_code}, {rows.inviter_name}, count(*) AS came,\n"
         f"  round({stayed}) AS percent_still_here\n"
-        f"FROM {rows}\nWHERE {_OF_GUILD} AND {sql.since(rows.at, 90)}\n"
+        f"FROM {rows}\nWHERE {_OF_GUILD} AND {rows.at} >= {sql.ago(hours=24 * 90)}\n"
         f"GROUP BY {rows.invite_code}, {rows.inviter_name}\nORDER BY came DESC"
     )
 
@@ -45,7 +47,7 @@ def _leaders(sql: Dialect) -> str:
     return (
         f"SELECT {rows.user_id}, max({rows.username}) AS name, sum({rows.messages}) AS messages,\n"
         f"  sum({rows.voice_seconds}) / 3600 AS voice_hours\nFROM {rows}\n"
-        f"WHERE {_OF_GUILD} AND {sql.days_since(rows.day, 30)}\n"
+        f"WHERE {_OF_GUILD} AND {days_since(sql, rows.day, 30)}\n"
         f"GROUP BY {rows.user_id}\nORDER BY messages DESC\nLIMIT 20"
     )
 
@@ -81,7 +83,8 @@ def _young(sql: Dialect) -> str:
     return (
         f"SELECT {rows.at}, {rows.username}, {rows.account_age_seconds} / 86400 AS days_old, "
         f"{rows.invite_code}\nFROM {rows}\n"
-        f"WHERE {_OF_GUILD} AND {sql.since(rows.at, 7)} AND {rows.account_age_seconds} < 7 * 86400\n"
+        f"WHERE {_OF_GUILD} AND {rows.at} >= {sql.ago(hours=24 * 7)} "
+        f"AND {rows.account_age_seconds} < 7 * 86400\n"
         f"ORDER BY {rows.at} DESC"
     )
 
@@ -95,29 +98,24 @@ def _repeaters(_sql: Dialect) -> str:
 
 
 RECIPES: Final = (
-    Recipe("Who was banned this week, by whom and why?", Language.SQL, _bans),
+    Recipe("Who was banned this week, by whom and why?", _bans),
     Recipe(
         "What do we know about a member?",
-        Language.SQL,
         _history,
         "Joins, leaves, actions against them and the people they invited, in one list.",
     ),
-    Recipe("Which invites bring people who stay?", Language.SQL, _invites),
-    Recipe("Who leads this month?", Language.SQL, _leaders, "People in `privacy.opt_out` are never stored."),
-    Recipe(
-        "Do newcomers come back?", Language.SQL, _retention, "By the week they joined, as a share of them."
-    ),
-    Recipe("Which channels can be archived?", Language.SQL, _quiet),
-    Recipe("Is the moderators' work shared out fairly?", Language.SQL, _workload),
+    Recipe("Which invites bring people who stay?", _invites),
+    Recipe("Who leads this month?", _leaders, "People in `privacy.opt_out` are never stored."),
+    Recipe("Do newcomers come back?", _retention, "By the week they joined, as a share of them."),
+    Recipe("Which channels can be archived?", _quiet),
+    Recipe("Is the moderators' work shared out fairly?", _workload),
     Recipe(
         "Which newcomers have a fresh account?",
-        Language.SQL,
         _young,
         "An account's id says when it was made.",
     ),
     Recipe(
         "Who keeps getting into trouble?",
-        Language.SQL,
         _repeaters,
         "Members who are still there, with more than one action against them within 90 days.",
     ),

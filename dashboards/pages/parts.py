@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from dashboards.dialect import Dialect
 from dashboards.model import Annotation, Column, Link, Panel, Prom, Rows, Sql, Stat, Step, Trend, Variable
 from dashboards.names import label_values, meter
 from dashboards.queries import activity, growth, moderation
 from dashboards.style import ACTIONS, Colour, Unit
+from exporter.sinks.sql.views.dialect import Dialect
 
 OVERVIEW: Final = "discord-guild"
 MODERATION: Final = "discord-moderation"

@@ -4,9 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from dashboards.dialect import Dialect
 from dashboards.names import view
-from dashboards.queries.clauses import compared_days, of_guild, picked
+from dashboards.queries.clauses import (
+    compared_days,
+    days_before,
+    days_within,
+    of_guild,
+    percent,
+    picked,
+)
+from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import did_anything
 
 QUIET_DAYS = 14
@@ -80,8 +87,8 @@ def active_by_day(sql: Dialect) -> str:
     """Members who did anything, by day."""
     rows = view("v_guild_daily")
     return (
-        f'SELECT {sql.day_time(rows.day)} AS time, {rows.active_members} AS "Active members" FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} ORDER BY 1"
+        f'SELECT {sql.axis_time(rows.time)} AS time, {rows.active_members} AS "Active members" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {days_within(sql, rows.day)} ORDER BY 1"
     )
 
 
@@ -94,7 +101,7 @@ def top_channels(column: str, header: str, *, limit: int = 8) -> Callable[[Diale
         return (
             f'SELECT {rows.channel_id}, max({rows.channel_name}) AS "Channel", '
             f'sum({amount}) AS "{header}", max({rows.url}) AS url FROM {rows} '
-            f"WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} "
+            f"WHERE {of_guild(rows)} AND {days_within(sql, rows.day)} "
             f"GROUP BY {rows.channel_id} HAVING sum({amount}) > 0 ORDER BY 3 DESC, 1 LIMIT {limit}"
         )
 
@@ -109,7 +116,7 @@ def top_members(column: str, header: str, *, limit: int = 8) -> Callable[[Dialec
         amount = getattr(rows, column)
         return (
             f'SELECT {rows.user_id}, max({rows.username}) AS "Member", sum({amount}) AS "{header}" '
-            f"FROM {rows} WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} "
+            f"FROM {rows} WHERE {of_guild(rows)} AND {days_within(sql, rows.day)} "
             f"GROUP BY {rows.user_id} HAVING sum({amount}) > 0 ORDER BY 3 DESC, 1 LIMIT {limit}"
         )
 
@@ -134,12 +141,12 @@ def ranking(column: str, header: str, *, limit: int = 25) -> Callable[[Dialect],
 def rising(sql: Dialect) -> str:
     """Who gained most in activity score over the period before."""
     rows = view("v_member_daily")
-    now, before = sql.days_within(rows.day), sql.days_before(rows.day)
+    now, earlier = days_within(sql, rows.day), days_before(sql, rows.day)
     inner = (
         f"SELECT {rows.user_id}, max({rows.username}) AS member, "
         f"sum(CASE WHEN {now} THEN {rows.score} ELSE 0 END) AS now_score, "
-        f"sum(CASE WHEN {before} THEN {rows.score} ELSE 0 END) AS old_score "
-        f"FROM {rows} WHERE {of_guild(rows)} AND (({now}) OR ({before})) GROUP BY {rows.user_id}"
+        f"sum(CASE WHEN {earlier} THEN {rows.score} ELSE 0 END) AS old_score "
+        f"FROM {rows} WHERE {of_guild(rows)} AND (({now}) OR ({earlier})) GROUP BY {rows.user_id}"
     )
     return (
         f'SELECT {rows.user_id}, member AS "Member", old_score AS "Before", now_score AS "Now", '
@@ -167,10 +174,10 @@ def channel_states(_sql: Dialect) -> str:
     return f'SELECT {used} AS "In use", {quiet} AS "Quiet" FROM {rows} WHERE {of_guild(rows)}'
 
 
-def channel_table(sql: Dialect) -> str:
+def channel_table(_sql: Dialect) -> str:
     """Every channel with what it did and how that changed."""
     rows = view("v_channels")
-    change = sql.percent(f"({rows.messages_30d} - {rows.messages_prior_30d})", rows.messages_prior_30d)
+    change = percent(f"({rows.messages_30d} - {rows.messages_prior_30d})", rows.messages_prior_30d)
     return (
         f'SELECT {rows.channel_id}, {rows.channel_name} AS "Channel", {rows.kind} AS "Kind", '
         f'{rows.category_name} AS "Category", {rows.messages_7d} AS "Messages 7 d", '
@@ -187,9 +194,9 @@ def channel_days(column: str) -> Callable[[Dialect], str]:
     def ask(sql: Dialect) -> str:
         rows = view("v_channel_daily")
         return (
-            f"SELECT {sql.day_time(rows.day)} AS time, coalesce({rows.channel_name}, {rows.channel_id}) "
+            f"SELECT {sql.axis_time(rows.time)} AS time, coalesce({rows.channel_name}, {rows.channel_id}) "
             f"AS channel, {getattr(rows, column)} AS value FROM {rows} WHERE {of_guild(rows)} "
-            f"AND {sql.days_within(rows.day)} AND {picked(rows.channel_id, 'channel')} "
+            f"AND {days_within(sql, rows.day)} AND {picked(rows.channel_id, 'channel')} "
             f"AND {getattr(rows, column)} > 0 ORDER BY 1, 2"
         )
 
@@ -213,21 +220,21 @@ def edits_and_deletions(sql: Dialect) -> str:
     """Edits and deletions of the chosen channels by day."""
     rows = view("v_channel_daily")
     return (
-        f'SELECT {sql.day_time(rows.day)} AS time, sum({rows.message_edits}) AS "Edited", '
+        f'SELECT {sql.axis_time(rows.time)} AS time, sum({rows.message_edits}) AS "Edited", '
         f'sum({rows.message_deletes}) AS "Deleted" FROM {rows} WHERE {of_guild(rows)} '
-        f"AND {sql.days_within(rows.day)} AND {picked(rows.channel_id, 'channel')} "
-        f"GROUP BY {rows.day} ORDER BY 1"
+        f"AND {days_within(sql, rows.day)} AND {picked(rows.channel_id, 'channel')} "
+        f"GROUP BY {rows.time} ORDER BY 1"
     )
 
 
 def deletions_by_channel(sql: Dialect) -> str:
     """Where messages are deleted, and how that compares with how many are written there."""
     rows = view("v_channel_daily")
-    share = sql.percent(f"sum({rows.message_deletes})", f"sum({rows.messages})")
+    share = percent(f"sum({rows.message_deletes})", f"sum({rows.messages})")
     return (
         f'SELECT {rows.channel_id}, max({rows.channel_name}) AS "Channel", '
         f'sum({rows.message_deletes}) AS "Deleted", {share} AS "Of messages", max({rows.url}) AS url '
-        f"FROM {rows} WHERE {of_guild(rows)} AND {sql.days_within(rows.day)} "
+        f"FROM {rows} WHERE {of_guild(rows)} AND {days_within(sql, rows.day)} "
         f"GROUP BY {rows.channel_id} HAVING sum({rows.message_deletes}) > 0 ORDER BY 3 DESC, 1 LIMIT 10"
     )
 
@@ -236,17 +243,17 @@ def member_days(sql: Dialect) -> str:
     """The chosen member's days."""
     rows = view("v_member_daily")
     return (
-        f'SELECT {sql.day_time(rows.day)} AS time, {rows.messages} AS "Messages", '
+        f'SELECT {sql.axis_time(rows.time)} AS time, {rows.messages} AS "Messages", '
         f'{rows.reactions_given} AS "Reactions given", {rows.voice_seconds} / 60 AS "Minutes in voice" '
         f"FROM {rows} WHERE {of_guild(rows)} AND {rows.user_id} = ${{member:sqlstring}} "
-        f"AND {sql.days_within(rows.day)} ORDER BY 1"
+        f"AND {days_within(sql, rows.day)} ORDER BY 1"
     )
 
 
-def guild_table(sql: Dialect) -> str:
+def guild_table(_sql: Dialect) -> str:
     """Every guild with its size and the week's change."""
     rows = view("v_guilds")
-    messages = sql.percent(f"({rows.messages_7d} - {rows.messages_prior_7d})", rows.messages_prior_7d)
+    messages = percent(f"({rows.messages_7d} - {rows.messages_prior_7d})", rows.messages_prior_7d)
     return (
         f'SELECT {rows.guild_id}, {rows.guild_name} AS "Guild", {rows.members} AS "Members", '
         f'{rows.joins_7d} - {rows.leaves_7d} AS "Growth 7 d", {rows.messages_today} AS "Messages today", '

@@ -2,9 +2,22 @@
 
 from __future__ import annotations
 
-from dashboards.dialect import Dialect
 from dashboards.names import label_values, view
-from dashboards.queries.clauses import before_and_now, compared, of_guild, picked
+from dashboards.queries.clauses import (
+    before,
+    before_and_now,
+    compared,
+    days_before,
+    days_since,
+    days_within,
+    elapsed,
+    interval,
+    of_guild,
+    percent,
+    picked,
+    within,
+)
+from exporter.sinks.sql.views.dialect import Dialect
 
 WEEKS = 8
 """Columns of the retention matrix: week 0 to 7."""
@@ -20,7 +33,7 @@ def net(sql: Dialect) -> str:
             f"(SELECT count(*) FROM {went} WHERE {of_guild(went)} AND {period})"
         )
 
-    return before_and_now(one(sql.before(came.at)), one(sql.within(came.at)))
+    return before_and_now(one(before(sql, came.at)), one(within(sql, came.at)))
 
 
 joins = compared("v_joiners", "at")
@@ -31,8 +44,8 @@ def coming(sql: Dialect) -> str:
     """Joins by slot."""
     rows = view("v_joiners")
     return (
-        f'SELECT {sql.bucket(rows.at)} AS time, count(*) AS "joined" FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1 ORDER BY 1"
+        f'SELECT {interval(sql, rows.at)} AS time, count(*) AS "joined" FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY 1 ORDER BY 1"
     )
 
 
@@ -44,8 +57,8 @@ def going(sql: Dialect) -> str:
         for reason in label_values("member_leaves")
     )
     return (
-        f"SELECT {sql.bucket(rows.at)} AS time, {reasons} FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1 ORDER BY 1"
+        f"SELECT {interval(sql, rows.at)} AS time, {reasons} FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY 1 ORDER BY 1"
     )
 
 
@@ -53,8 +66,8 @@ def ways_in(sql: Dialect) -> str:
     """Joins by slot and by how the invite was found."""
     rows = view("v_invite_uses")
     return (
-        f"SELECT {sql.bucket(rows.at)} AS time, {rows.method} AS method, count(*) AS value FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1, 2 ORDER BY 1, 2"
+        f"SELECT {interval(sql, rows.at)} AS time, {rows.method} AS method, count(*) AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY 1, 2 ORDER BY 1, 2"
     )
 
 
@@ -98,7 +111,7 @@ def uses(sql: Dialect) -> str:
         f'{rows.invite_code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Invited by", '
         f'{rows.method} AS "Found by", {rows.confidence} AS "Sure", '
         f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\" FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} AND {picked(rows.invite_code, 'invite')} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {picked(rows.invite_code, 'invite')} "
         f"ORDER BY {rows.at} DESC LIMIT 200"
     )
 
@@ -110,7 +123,7 @@ def funnel(sql: Dialect) -> str:
         f'SELECT sum({rows.joined}) AS "Joined", sum({rows.active_24h}) AS "Active within 24 h", '
         f'sum({rows.wrote_next_day}) AS "Wrote by the next day", '
         f'sum({rows.active_week_2}) AS "Active in week 2", sum({rows.still_here}) AS "Still here" '
-        f"FROM {rows} WHERE {of_guild(rows)} AND {sql.days_within(rows.day)}"
+        f"FROM {rows} WHERE {of_guild(rows)} AND {days_within(sql, rows.day)}"
     )
 
 
@@ -118,10 +131,10 @@ def activation(sql: Dialect) -> str:
     """The share of newcomers active within a day, before and in the range."""
     rows = view("v_newcomers")
     one = (
-        f"SELECT {sql.percent(f'sum({rows.active_24h})', f'sum({rows.joined})')} FROM {rows} "
+        f"SELECT {percent(f'sum({rows.active_24h})', f'sum({rows.joined})')} FROM {rows} "
         f"WHERE {of_guild(rows)} AND "
     )
-    return before_and_now(one + sql.days_before(rows.day), one + sql.days_within(rows.day))
+    return before_and_now(one + days_before(sql, rows.day), one + days_within(sql, rows.day))
 
 
 def week_one(sql: Dialect) -> str:
@@ -129,10 +142,10 @@ def week_one(sql: Dialect) -> str:
     rows = view("v_retention")
     whole = f"sum({rows.size})"
     one = (
-        f"SELECT {sql.percent(f'sum({rows.active})', whole)} FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {rows.week} = 1 AND {sql.elapsed(rows.cohort, 14)} AND "
+        f"SELECT {percent(f'sum({rows.active})', whole)} FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {rows.week} = 1 AND {elapsed(sql, rows.cohort, 14)} AND "
     )
-    recent = sql.days_since(rows.cohort, 42)
+    recent = days_since(sql, rows.cohort, 42)
     return before_and_now(f"{one} NOT ({recent})", one + recent)
 
 
@@ -140,12 +153,12 @@ def cohorts(sql: Dialect) -> str:
     """A row for each week of joining, a column for each whole week after."""
     rows = view("v_retention")
     weeks = ", ".join(
-        f"max(CASE WHEN {rows.week} = {week} AND {sql.elapsed(rows.cohort, 7 * week + 7)} "
+        f"max(CASE WHEN {rows.week} = {week} AND {elapsed(sql, rows.cohort, 7 * week + 7)} "
         f'THEN {rows.active_share} END) AS "Week {week}"'
         for week in range(WEEKS)
     )
     return (
-        f'SELECT {sql.text(rows.cohort)} AS "Joined in week of", max({rows.size}) AS "People", '
+        f'SELECT CAST({rows.cohort} AS text) AS "Joined in week of", max({rows.size}) AS "People", '
         f'max({rows.still_here_share}) AS "Still here", {weeks} FROM {rows} '
         f"WHERE {of_guild(rows)} GROUP BY {rows.cohort} ORDER BY {rows.cohort} DESC"
     )
@@ -156,7 +169,7 @@ def tenure(sql: Dialect) -> str:
     rows = view("v_leavers")
     return (
         f'SELECT {rows.tenure} AS "Stayed", count(*) AS "Left" FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY {rows.tenure} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY {rows.tenure} "
         f"ORDER BY min({rows.tenure_order})"
     )
 
@@ -166,6 +179,6 @@ def ages(sql: Dialect) -> str:
     rows = view("v_joiners")
     return (
         f'SELECT {rows.account_age} AS "Account", count(*) AS "Joined" FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY {rows.account_age} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY {rows.account_age} "
         f"ORDER BY min({rows.account_age_seconds})"
     )

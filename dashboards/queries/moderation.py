@@ -3,10 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
-from dashboards.dialect import Dialect
 from dashboards.names import Relation, label_value, view
-from dashboards.queries.clauses import compared, of_guild, picked
+from dashboards.queries.clauses import (
+    compared,
+    interval,
+    of_guild,
+    percent,
+    picked,
+    within,
+)
+from exporter.sinks.sql.views.dialect import Dialect
 
 YOUNG_DAYS = 7
 """Raids are made with accounts of days, not of years."""
@@ -14,6 +22,15 @@ YOUNG_DAYS = 7
 WAVE = 5
 """Bans within a slot of ten minutes that make a wave."""
 _WAVE_SECONDS = 600
+
+REMOVALS: Final = tuple(label_value("moderation_actions", action) for action in ("ban", "kick", "prune"))
+"""What takes somebody out of a guild."""
+
+ROGUE_TIMES: Final = 8
+"""Times what that moderator did in an hour of work before."""
+
+ROGUE_DAYS: Final = 30
+"""Long enough to know a moderator's habits, short enough to ask every few minutes."""
 
 
 def taken(*actions: str) -> Callable[[Dialect], str]:
@@ -33,8 +50,8 @@ def unknown_share(sql: Dialect) -> str:
     manual = f"{rows.action} NOT IN ({_list(*AUTOMATIC, 'timeout_expired')})"
     unknown = f"count(CASE WHEN {rows.moderator_id} IS NULL THEN 1 END)"
     return (
-        f"SELECT {sql.percent(unknown, 'count(*)')} AS value FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} AND {manual}"
+        f"SELECT {percent(unknown, 'count(*)')} AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {manual}"
     )
 
 
@@ -42,8 +59,8 @@ def over_time(sql: Dialect) -> str:
     """Actions by slot, a series for each kind."""
     rows = view("v_moderation")
     return (
-        f"SELECT {sql.bucket(rows.at)} AS time, {rows.action} AS action, count(*) AS value FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} AND {picked(rows.action, 'action')} "
+        f"SELECT {interval(sql, rows.at)} AS time, {rows.action} AS action, count(*) AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {picked(rows.action, 'action')} "
         f"AND {picked(rows.moderator_id, 'moderator')} GROUP BY 1, 2 ORDER BY 1, 2"
     )
 
@@ -56,7 +73,7 @@ def log(sql: Dialect) -> str:
         f'coalesce({rows.target_name}, {rows.target_id}) AS "Member", {rows.moderator_id}, '
         f'{_by(rows)} AS "By", '
         f'{rows.reason} AS "Reason", {rows.until} AS "Until", {rows.channel_id}, {rows.target_url}, '
-        f"{rows.moderator_url} FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} "
+        f"{rows.moderator_url} FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} "
         f"AND {picked(rows.action, 'action')} AND {picked(rows.moderator_id, 'moderator')} "
         f"ORDER BY {rows.at} DESC LIMIT 200"
     )
@@ -69,7 +86,7 @@ def changes(sql: Dialect) -> str:
         f'SELECT {rows.at} AS "When", {rows.change} AS "Change", '
         f'coalesce({rows.target_name}, {rows.target_id}) AS "What", {rows.fields} AS "Changed", '
         f"{rows.actor_id}, coalesce({rows.actor_name}, {rows.actor_id}, 'unknown') AS \"By\", "
-        f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} '
+        f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} '
         f"ORDER BY {rows.at} DESC LIMIT 200"
     )
 
@@ -81,7 +98,7 @@ def latest(sql: Dialect) -> str:
         f'SELECT {rows.at} AS "When", {rows.action} AS "Action", {rows.target_id}, '
         f'coalesce({rows.target_name}, {rows.target_id}) AS "Member", '
         f'{_by(rows)} AS "By", '
-        f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} '
+        f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} '
         f"AND {rows.action} IN ({_list(*HARD, 'unban')}) ORDER BY {rows.at} DESC LIMIT 10"
     )
 
@@ -95,7 +112,7 @@ def workload(sql: Dialect) -> str:
     return (
         f'SELECT {rows.moderator_id}, {name} AS "Moderator", count(*) AS "Actions", '
         f'{people} AS "Against people", {deleted} AS "Deletions", max({rows.at}) AS "Last" FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} "
         f"AND {rows.action} NOT IN ({_list(*AUTOMATIC, 'timeout_expired')}) "
         f"GROUP BY {rows.moderator_id} ORDER BY 3 DESC, 2 LIMIT 25"
     )
@@ -130,7 +147,7 @@ def invites_of_the_banned(sql: Dialect) -> str:
         f"SELECT coalesce({rows.invite_code}, 'unknown') AS \"Invite\", "
         f'max({rows.inviter_name}) AS "Made by", count(*) AS "Banned", '
         f'avg({rows.stayed_seconds}) AS "Stayed", max({rows.at}) AS "Last ban" FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY {rows.invite_code} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY {rows.invite_code} "
         f"ORDER BY 3 DESC, 1 LIMIT 15"
     )
 
@@ -140,9 +157,9 @@ def arrivals(sql: Dialect) -> str:
     rows = view("v_joiners")
     young = f"sum(CASE WHEN {rows.account_age_seconds} < {YOUNG_DAYS * 86400} THEN 1 ELSE 0 END)"
     return (
-        f'SELECT {sql.bucket(rows.at)} AS time, count(*) AS "Joined", '
+        f'SELECT {interval(sql, rows.at)} AS time, count(*) AS "Joined", '
         f'{young} AS "Account under {YOUNG_DAYS} days" FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)} GROUP BY 1 ORDER BY 1"
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY 1 ORDER BY 1"
     )
 
 
@@ -151,8 +168,8 @@ def young_share(sql: Dialect) -> str:
     rows = view("v_joiners")
     young = f"count(CASE WHEN {rows.account_age_seconds} < {YOUNG_DAYS * 86400} THEN 1 END)"
     return (
-        f"SELECT {sql.percent(young, 'count(*)')} AS value FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {sql.within(rows.at)}"
+        f"SELECT {percent(young, 'count(*)')} AS value FROM {rows} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)}"
     )
 
 
@@ -161,8 +178,8 @@ def ban_waves(sql: Dialect) -> str:
     rows = view("v_moderation")
     slot = sql.slot(rows.at, _WAVE_SECONDS)
     return (
-        f"SELECT {slot} AS time, {sql.text('count(*)')} || ' banned within 10 minutes' AS text, "
-        f"'ban wave' AS tags FROM {rows} WHERE {of_guild(rows)} AND {sql.within(rows.at)} "
+        f"SELECT {slot} AS time, CAST(count(*) AS text) || ' banned within 10 minutes' AS text, "
+        f"'ban wave' AS tags FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} "
         f"AND {rows.action} = '{label_value('moderation_actions', 'ban')}' "
         f"GROUP BY 1 HAVING count(*) >= {WAVE} ORDER BY 1"
     )
@@ -207,6 +224,32 @@ def member_count(event: str | None = None) -> Callable[[Dialect], str]:
         )
 
     return ask
+
+
+def out_of_pattern(sql: Dialect) -> str:
+    """Removals by each moderator in the last hour, where they are far above that moderator's own normal.
+
+    Normal is the mean over the hours of work before, hours without a removal left out: otherwise everybody
+    who moderates once a week would be out of pattern each time.
+    """
+    rows = view("v_moderation")
+    actions = ", ".join(f"'{action}'" for action in REMOVALS)
+    recent = f"{rows.at} >= {sql.ago(hours=1)}"
+    hour = sql.slot(rows.at, 3600)
+    return (
+        f"WITH removals AS (SELECT {rows.guild_id}, {rows.moderator_id}, {rows.at} FROM {rows} "
+        f"WHERE {rows.action} IN ({actions}) AND {rows.moderator_id} IS NOT NULL "
+        f"AND {rows.at} >= {sql.ago(hours=24 * ROGUE_DAYS)}), "
+        f"usual AS (SELECT {rows.guild_id}, {rows.moderator_id}, "
+        f"1.0 * count(*) / count(DISTINCT {hour}) AS hourly FROM removals WHERE NOT ({recent}) "
+        "GROUP BY 1, 2), "
+        f"latest AS (SELECT {rows.guild_id}, {rows.moderator_id}, count(*) AS removed FROM removals "
+        f"WHERE {recent} GROUP BY 1, 2) "
+        "SELECT latest.guild_id AS guild_id, latest.moderator_id AS moderator_id, latest.removed AS value "
+        "FROM latest LEFT JOIN usual ON usual.guild_id = latest.guild_id "
+        "AND usual.moderator_id = latest.moderator_id "
+        f"WHERE latest.removed > {ROGUE_TIMES} * coalesce(usual.hourly, 0)"
+    )
 
 
 def _by(rows: Relation) -> str:

@@ -5,10 +5,10 @@ from __future__ import annotations
 import promql_parser
 import pytest
 
-from dashboards.cookbook.page import SECTIONS, page
-from dashboards.cookbook.recipe import GUILD, Language
+from dashboards.cookbook import SECTIONS
+from dashboards.cookbook.page import GUILD, Language, page
 from dashboards.cookbook.sql import USER
-from dashboards.dialect import Postgres, Sqlite
+from exporter.sinks.sql.views.dialect import Postgresql, Sqlite
 from tests.dashboards.past import MEADOW, Past
 
 SQL = list(SECTIONS[Language.SQL])
@@ -22,7 +22,7 @@ def question(recipe):
 def test_there_are_twenty_questions_and_each_stands_on_the_page():
     recipes = [recipe for section in SECTIONS.values() for recipe in section]
     assert len({recipe.question for recipe in recipes}) == len(recipes) >= 20
-    assert all(f"### {recipe.question}" in page() for recipe in recipes)
+    assert all(f"### {recipe.question}" in page(SECTIONS) for recipe in recipes)
 
 
 @pytest.fixture(scope="session")
@@ -41,7 +41,7 @@ def filled_in(text: str, ids: dict[str, str]) -> str:
 @pytest.mark.parametrize("recipe", SQL, ids=question)
 def test_sql_finds_the_same_in_both_databases(recipe, filled):
     databases, ids = filled
-    from_postgres = databases.ask_postgres(filled_in(recipe.text(Postgres()), ids))
+    from_postgres = databases.ask_postgres(filled_in(recipe.text(Postgresql()), ids))
     from_sqlite = databases.ask_sqlite(filled_in(recipe.text(Sqlite()), ids))
     assert from_postgres
     assert len(from_postgres) == len(from_sqlite)
@@ -50,4 +50,4 @@ def test_sql_finds_the_same_in_both_databases(recipe, filled):
 
 @pytest.mark.parametrize("recipe", PROMQL, ids=question)
 def test_promql_is_well_typed(recipe):
-    promql_parser.parse(recipe.text(Postgres()))
+    promql_parser.parse(recipe.text(Postgresql()))

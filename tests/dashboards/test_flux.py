@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from dashboards.sources import Source
+from dashboards.provisioning import Source
 from tests.dashboards.asking import Points
 from tests.dashboards.committed import asked, titled
 from tests.dashboards.past import DAY, MEADOW, Past

@@ -5,9 +5,9 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dashboards.layout import height, place
 from dashboards.model import WIDTH, Band, Panel, Prom, Stat, Variant
 from dashboards.postprocess import finish
+from dashboards.render import height, place
 
 QUERY = (Prom("up"),)
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from dashboards.sources import Source
+from dashboards.provisioning import Source
 from tests.dashboards.committed import DASHBOARDS, VARIANTS, asked, text_of, titled, variables_in
 
 each_dashboard = pytest.mark.parametrize(

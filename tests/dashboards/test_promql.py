@@ -7,9 +7,9 @@ import re
 import promql_parser
 import pytest
 
-from dashboards.alerts.catalogue import GROUPS
+from dashboards.alerts import GROUPS
 from dashboards.names import exposed
-from dashboards.sources import Source
+from dashboards.provisioning import Source
 from tests.dashboards.committed import asked, titled
 
 EXPRESSIONS = asked(Source.PROMETHEUS)

@@ -7,8 +7,7 @@ import re
 import pytest
 import yaml
 
-from dashboards.provisioning import FOLDER_UIDS
-from dashboards.sources import TYPES, Source
+from dashboards.provisioning import FOLDER_UIDS, TYPES, Source
 from tests.dashboards.committed import PROVISIONING, ROOT, VARIANTS
 
 GRAFANA = {"full": "grafana", "lite": "grafana-lite"}

@@ -11,7 +11,7 @@ import itertools
 
 import pytest
 
-from dashboards.sources import Source
+from dashboards.provisioning import Source
 from tests.dashboards.asking import Databases, Range, fill_in
 from tests.dashboards.committed import Asked, asked, titled
 from tests.dashboards.past import DAY, HOUR, MEADOW, Past

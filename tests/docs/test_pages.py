@@ -17,7 +17,7 @@ from exporter.markdown import page, table
 from exporter.model import Priority
 from exporter.reference.pages import write_pages
 from exporter.sinks.sql.reference import schema_reference
-from exporter.sinks.sql.views.catalogue import VIEWS
+from exporter.sinks.sql.views import VIEWS
 from exporter.telemetry import metric_specs
 
 ROOT = pathlib.Path(__file__).parents[2]

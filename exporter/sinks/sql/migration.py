@@ -26,8 +26,7 @@ from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.error_mapping import describe
 from exporter.sinks.sql.schema import metadata
-from exporter.sinks.sql.views.reader import grant_reader
-from exporter.sinks.sql.views.sync import drop_views, keep_views, read_readers, stale_views
+from exporter.sinks.sql.views.sync import drop_views, grant_reader, keep_views, read_readers, stale_views
 
 _LOCK = 0x4449_5343_4F52_4445
 """PostgreSQL's advisory locks share one space of numbers; this one is "DISCORDE" in ASCII."""

@@ -12,7 +12,7 @@ from sqlalchemy.types import TypeEngine
 from exporter.events.spec import EventSpec
 from exporter.markdown import page, table
 from exporter.sinks.sql.schema import metadata
-from exporter.sinks.sql.views.catalogue import VIEWS
+from exporter.sinks.sql.views import VIEWS
 
 _POSTGRESQL: Dialect = postgresql.dialect()  # type: ignore[no-untyped-call]  # left untyped by SQLAlchemy
 _SQL: Final = """

@@ -14,8 +14,7 @@ from dataclasses import dataclass, replace
 import pytest
 import yaml
 
-from dashboards.alerts import prometheus
-from dashboards.alerts.catalogue import ALERTS, GROUPS
+from dashboards.alerts import ALERTS, GROUPS, prometheus
 
 DAY = 24 * 60
 WEEK = 7 * DAY

@@ -14,7 +14,7 @@ from sqlalchemy import text
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.types import EPOCH, MILLISECOND, rfc3339
-from exporter.sinks.sql.views.dialect import DISCORD_EPOCH_MS, tongue_of
+from exporter.sinks.sql.views.dialect import DIALECTS, DISCORD_EPOCH_MS
 
 SECOND = 1000
 MOMENTS = st.integers(1_420_070_400_000, 3_619_093_655_551)
@@ -36,7 +36,7 @@ async def ask(ready_dsn: str, kind: str) -> Any:
             row = (await connection.exec_driver_sql("SELECT " + ", ".join(parts))).one()
             return tuple(map(normal, row))
 
-    yield tongue_of(kind), evaluate
+    yield DIALECTS[kind], evaluate
     await engine.dispose()
 
 
@@ -77,23 +77,27 @@ async def test_parts_of_a_moment(ask: Any, kind: str, border: str) -> None:
     monday = when.date() - dt.timedelta(days=when.weekday())
     found = await evaluate(
         sql.day_of(told),
-        sql.monday_of(told),
+        sql.first_day_of("week", told),
+        sql.first_day_of("month", told),
         sql.midnight(sql.day_of(told)),
         sql.weekday(told),
         sql.hour(told),
-        sql.later(sql.day_of(told), "7 * 2"),
-        sql.later(sql.day_of(told), "-1"),
+        sql.days_later(sql.day_of(told), "7 * 2"),
+        sql.days_later(sql.day_of(told), "-1"),
         sql.hours_later(told, 24),
+        sql.hours_later(told, -24),
     )
     assert found == (
         when.date().isoformat(),
         monday.isoformat(),
+        when.date().replace(day=1).isoformat(),
         f"{when.date()}T00:00:00.000Z",
         when.isoweekday(),
         when.hour,
         (when.date() + dt.timedelta(days=14)).isoformat(),
         (when.date() - dt.timedelta(days=1)).isoformat(),
         rfc3339(when + dt.timedelta(days=1)),
+        rfc3339(when - dt.timedelta(days=1)),
     )
 
 
@@ -101,7 +105,7 @@ async def test_the_day_it_is_and_those_around(ask: Any) -> None:
     sql, evaluate = ask
     before = dt.datetime.now(dt.UTC)
     today, week, month, past, now, ago = await evaluate(
-        sql.today, sql.week(), sql.month(), sql.days_ago(40), sql.now(), sql.ago(30)
+        sql.today, sql.week, sql.month, sql.days_ago(40), sql.now, sql.ago(hours=30)
     )
     after = dt.datetime.now(dt.UTC)
     day = dt.date.fromisoformat(today)
@@ -120,7 +124,7 @@ async def test_lengths_and_ids(ask: Any, kind: str, early: int, late: int, worke
     sql, evaluate = ask
     snowflake = (early - DISCORD_EPOCH_MS) << 22 | worker
     found = await evaluate(
-        sql.made_at(str(snowflake)),
+        sql.created_at(str(snowflake)),
         sql.moment(str(late)),
         sql.days_between(days(moment(late).date(), kind), days(moment(early).date(), kind)),
         sql.seconds_between(literal(late, kind), literal(early, kind)),
@@ -140,7 +144,7 @@ async def test_details_of_a_document(ask: Any, kind: str) -> None:
     kept = """'{"channel_id": 9007199254740993, "rule": "no \\"links\\"", "count": null}'"""
     document = kept if kind == "sqlite" else f"CAST({kept} AS JSONB)"
     names = ("channel_id", "rule", "count", "absent")
-    found = await evaluate(*(sql.detail(document, name) for name in names))
+    found = await evaluate(*(sql.json_text(document, name) for name in names))
     assert found == ("9007199254740993", 'no "links"', None, None)
 
 
@@ -149,7 +153,7 @@ async def test_names_of_the_fields_of_an_object_in_a_document(ask: Any, kind: st
     kept = """'{"changes": {"topic": {}, "Name": {}, "name": 1}, "none": {}, "null": null, "list": [1]}'"""
     document = kept if kind == "sqlite" else f"CAST({kept} AS JSONB)"
     names = ("changes", "none", "null", "list", "absent")
-    found = await evaluate(*(sql.fields(document, name) for name in names))
+    found = await evaluate(*(sql.json_fields(document, name) for name in names))
     assert found == ("Name, name, topic", None, None, None, None)
 
 

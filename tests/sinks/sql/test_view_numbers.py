@@ -18,7 +18,7 @@ from exporter.clock import SystemClock
 from exporter.model import STORED, Priority
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
-from exporter.sinks.sql.views.catalogue import VIEWS
+from exporter.sinks.sql.views import VIEWS
 from exporter.sinks.sql.views.view import Kind, View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.communities import DAY, FIRST, HOUR, SECOND, tell

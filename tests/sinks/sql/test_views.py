@@ -24,8 +24,7 @@ from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.migration import migrate, schema_state
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
-from exporter.sinks.sql.views import sync
-from exporter.sinks.sql.views.catalogue import VIEWS
+from exporter.sinks.sql.views import VIEWS, sync
 from exporter.sinks.sql.views.sync import drop_views
 from exporter.sinks.sql.views.view import Kind, View
 from tests.servers.postgres import Postgres

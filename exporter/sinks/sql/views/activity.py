@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views.dialect import Tongue
+from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import (
     DAY,
     GUILD,
@@ -32,7 +32,7 @@ _THREADS: Final = "10, 11, 12"
 _WEEKDAYS: Final = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 
 
-def _guilds(sql: Tongue) -> str:
+def _guilds(sql: Dialect) -> str:
     def on(column: str, days: int) -> str:
         return f"COALESCE(SUM(CASE WHEN d.day = {sql.days_ago(days)} THEN d.{column} END), 0)"
 
@@ -82,7 +82,7 @@ SELECT {OF_GUILD} AS guild_id,
   {whole(within("leaves", 7, 1))} AS leaves_7d,
   {whole(within("leaves", 14, 8))} AS leaves_prior_7d,
   (SELECT COUNT(*) FROM moderation_logs l
-    WHERE l.guild_id = g.guild_id AND l.at >= {sql.ago(24)}) AS actions_24h,
+    WHERE l.guild_id = g.guild_id AND l.at >= {sql.ago(hours=24)}) AS actions_24h,
   'https://discord.com/channels/' || {OF_GUILD} AS url
 FROM guilds g
 LEFT JOIN guild_daily d ON d.guild_id = g.guild_id AND d.day >= {sql.days_ago(14)}
@@ -130,7 +130,7 @@ GUILDS: Final = View(
 )
 
 
-def _guild_daily(sql: Tongue) -> str:
+def _guild_daily(sql: Dialect) -> str:
     return f"""
 SELECT {OF_GUILD} AS guild_id,
   d.day, {sql.midnight("d.day")} AS time,
@@ -166,7 +166,7 @@ GUILD_DAILY: Final = View(
 )
 
 
-def _channel_daily(sql: Tongue) -> str:
+def _channel_daily(sql: Dialect) -> str:
     return f"""
 SELECT {OF_GUILD} AS guild_id,
   CAST(d.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
@@ -202,7 +202,7 @@ CHANNEL_DAILY: Final = View(
 )
 
 
-def _channels(sql: Tongue) -> str:
+def _channels(sql: Dialect) -> str:
     last = (
         "(SELECT MAX(l.day) FROM channel_daily l WHERE l.guild_id = c.guild_id"
         " AND l.channel_id = c.channel_id"
@@ -264,7 +264,7 @@ CHANNELS: Final = View(
 )
 
 
-def _hours(sql: Tongue) -> str:
+def _hours(sql: Dialect) -> str:
     weekday, hour = sql.weekday("s.period_start"), sql.hour("s.period_start")
     names = " ".join(f"WHEN {number} THEN '{name}'" for number, name in enumerate(_WEEKDAYS, 1))
     begin, end = sql.midnight(sql.days_ago(_HEATMAP_DAYS)), sql.midnight(sql.today)

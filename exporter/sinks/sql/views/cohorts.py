@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views.dialect import Tongue
+from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import (
     GUILD,
     OF_GUILD,
@@ -41,13 +41,13 @@ def _class(value: str, classes: tuple[tuple[int, str], ...]) -> str:
     return f"CASE WHEN {value} IS NULL THEN 'unknown' {arms} ELSE '{_LONGEST}' END"
 
 
-def _retention(sql: Tongue) -> str:
+def _retention(sql: Dialect) -> str:
     # A cell for each cohort and week, worked out once and not for each member.
     pairs = ", ".join(f"({ago}, {week})" for ago in range(_COHORTS + 1) for week in range(ago + 1))
-    cohort = sql.later(sql.week(), "-7 * column1")
+    cohort = sql.days_later(sql.week, "-7 * column1")
 
     def begin(weeks: str) -> str:
-        return sql.later(sql.week(), f"7 * ({weeks} - column1)")
+        return sql.days_later(sql.week, f"7 * ({weeks} - column1)")
 
     here = "COUNT(DISTINCT CASE WHEN m.left_at IS NULL THEN m.user_id END)"
     size, active = "COUNT(DISTINCT m.user_id)", "COUNT(DISTINCT d.user_id)"
@@ -89,13 +89,13 @@ RETENTION: Final = View(
 )
 
 
-def _newcomers(sql: Tongue) -> str:
+def _newcomers(sql: Dialect) -> str:
     joined = sql.day_of("m.joined_at")
 
     def did(first: int, last: int, what: str) -> str:
         return f"""SUM(CASE WHEN EXISTS (SELECT 1 FROM member_daily d
     WHERE d.guild_id = m.guild_id AND d.user_id = m.user_id AND {what}
-      AND d.day >= {sql.later(joined, str(first))} AND d.day <= {sql.later(joined, str(last))})
+      AND d.day >= {sql.days_later(joined, str(first))} AND d.day <= {sql.days_later(joined, str(last))})
     THEN 1 ELSE 0 END)"""
 
     return f"""
@@ -134,8 +134,8 @@ NEWCOMERS: Final = View(
 )
 
 
-def _joiners(sql: Tongue) -> str:
-    made = sql.made_at("e.user_id")
+def _joiners(sql: Dialect) -> str:
+    made = sql.created_at("e.user_id")
     age = sql.age_at("e.at", "e.user_id")
     return f"""
 SELECT CAST(e.guild_id AS TEXT) AS guild_id,
@@ -174,7 +174,7 @@ JOINERS: Final = View(
 )
 
 
-def _leavers(_sql: Tongue) -> str:
+def _leavers(_sql: Dialect) -> str:
     numbers = tuple((limit, str(number)) for number, (limit, _) in enumerate(_TENURES, 1))
     arms = " ".join(f"WHEN e.tenure_seconds < {limit} THEN {number}" for limit, number in numbers)
     last = len(_TENURES) + 1

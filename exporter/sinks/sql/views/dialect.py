@@ -1,270 +1,255 @@
-"""The few things the two dialects say differently, so that each query is written once.
+"""The SQL in which SQLite and PostgreSQL differ, so that each view and each dashboard query is written once.
 
-Every method returns SQL. Arguments are SQL of this program or numbers, never a value from outside.
+Moments are ``timestamptz`` in PostgreSQL and RFC 3339 text of one width in SQLite; days are ``date`` and
+``YYYY-MM-DD``. Comparing them in the column's own form lets an index be used. Arguments are SQL of this
+program or numbers, never a value from outside; results are SQL.
 """
 
 from __future__ import annotations
 
-from typing import Final, Protocol
+from abc import ABC, abstractmethod
+from collections.abc import Mapping
+from types import MappingProxyType
+from typing import ClassVar, Final, Literal
 
 DISCORD_EPOCH_MS: Final = 1_420_070_400_000
 """The first second of 2015, from which the upper 42 bits of an id count milliseconds. Discord docs,
 Reference › Snowflakes."""
 
 
-class Tongue(Protocol):
-    """One dialect: ``day`` is a date, ``moment`` a time as the tables keep it."""
+class Dialect(ABC):
+    """One dialect; a method returns an expression in it."""
+
+    name: ClassVar[str]
+    """SQLAlchemy's name of the dialect."""
+    now: ClassVar[str]
+    """The current moment."""
+    _clock: ClassVar[str]
+    """The current moment, as the functions of time take it."""
 
     @property
     def today(self) -> str:
-        """The day it is in UTC."""
+        """The current day in UTC."""
+        return self.day_of(self._clock)
 
-    def days_ago(self, days: int) -> str:
-        """The day that many days before today."""
-
-    def ago(self, hours: int) -> str:
+    def ago(self, *, hours: int) -> str:
         """The moment that many hours before now."""
+        return self.hours_later(self._clock, -hours)
 
-    def now(self) -> str:
-        """This moment."""
-
+    @property
     def week(self) -> str:
-        """Monday of this week."""
+        """Monday of the current week."""
+        return self.first_day_of("week", self._clock)
 
+    @property
     def month(self) -> str:
-        """The first day of this month."""
+        """The first day of the current month."""
+        return self.first_day_of("month", self._clock)
 
-    def day_of(self, moment: str) -> str:
-        """The UTC day a moment is in."""
-
-    def monday_of(self, moment: str) -> str:
-        """Monday of the UTC week a moment is in."""
-
-    def midnight(self, day: str) -> str:
-        """The moment a day begins."""
-
-    def later(self, day: str, days: str) -> str:
-        """The day that many days later; ``days`` is SQL."""
-
-    def days_between(self, late: str, early: str) -> str:
-        """Whole days from one day to another."""
-
-    def seconds_between(self, late: str, early: str) -> str:
-        """Seconds from one moment to another, to the millisecond."""
-
-    def hours_later(self, moment: str, hours: int) -> str:
-        """The moment that many hours later."""
-
-    def made_at(self, snowflake: str) -> str:
-        """The moment an id was made."""
-
-    def age_at(self, moment: str, snowflake: str) -> str:
-        """Seconds from the making of an id to a moment, to the millisecond."""
-
-    def moment(self, milliseconds: str) -> str:
-        """The moment that many milliseconds after 1970 began."""
-
-    def weekday(self, moment: str) -> str:
-        """1 for Monday to 7 for Sunday."""
-
-    def hour(self, moment: str) -> str:
-        """0 to 23."""
-
-    def detail(self, document: str, key: str) -> str:
-        """A text or number of a JSON document, as text."""
-
-    def fields(self, document: str, key: str) -> str:
-        """The sorted names of the fields of an object within a JSON document, as one text; null without."""
-
-    def rounded(self, number: str) -> str:
-        """A number to three places."""
-
-
-class Postgresql:
-    """PostgreSQL, whatever time zone the session has."""
-
-    today = "CAST(now() AT TIME ZONE 'UTC' AS DATE)"
-
-    def days_ago(self, days: int) -> str:
-        """As in ``Tongue``."""
-        return f"({self.today} - {days})"
-
-    def ago(self, hours: int) -> str:
-        """As in ``Tongue``."""
-        return f"(now() - INTERVAL '{hours} hours')"
-
-    def now(self) -> str:
-        """As in ``Tongue``."""
-        return "now()"
-
-    def week(self) -> str:
-        """As in ``Tongue``."""
-        return "CAST(date_trunc('week', now() AT TIME ZONE 'UTC') AS DATE)"
-
-    def month(self) -> str:
-        """As in ``Tongue``."""
-        return "CAST(date_trunc('month', now() AT TIME ZONE 'UTC') AS DATE)"
-
-    def day_of(self, moment: str) -> str:
-        """As in ``Tongue``."""
-        return f"CAST({moment} AT TIME ZONE 'UTC' AS DATE)"
-
-    def monday_of(self, moment: str) -> str:
-        """As in ``Tongue``."""
-        return f"CAST(date_trunc('week', {moment} AT TIME ZONE 'UTC') AS DATE)"
-
-    def midnight(self, day: str) -> str:
-        """As in ``Tongue``."""
-        return f"(CAST({day} AS TIMESTAMP) AT TIME ZONE 'UTC')"
-
-    def later(self, day: str, days: str) -> str:
-        """As in ``Tongue``."""
-        return f"({day} + CAST({days} AS INTEGER))"
-
-    def days_between(self, late: str, early: str) -> str:
-        """As in ``Tongue``."""
-        return f"CAST({late} - {early} AS BIGINT)"
-
-    def seconds_between(self, late: str, early: str) -> str:
-        """As in ``Tongue``."""
-        return f"CAST(ROUND(EXTRACT(EPOCH FROM ({late} - {early})), 3) AS DOUBLE PRECISION)"
-
-    def hours_later(self, moment: str, hours: int) -> str:
-        """As in ``Tongue``."""
-        return f"({moment} + INTERVAL '{hours} hours')"
-
-    def made_at(self, snowflake: str) -> str:
-        """As in ``Tongue``."""
+    def created_at(self, snowflake: str) -> str:
+        """The moment at which an id was made."""
         return self.moment(f"(({snowflake} >> 22) + {DISCORD_EPOCH_MS})")
 
     def age_at(self, moment: str, snowflake: str) -> str:
-        """As in ``Tongue``."""
-        return self.seconds_between(moment, self.made_at(snowflake))
+        """Seconds from the making of an id to a moment, to the millisecond."""
+        return self.seconds_between(moment, self.created_at(snowflake))
+
+    @abstractmethod
+    def days_ago(self, days: int) -> str:
+        """The day that many days before today."""
+
+    @abstractmethod
+    def day_of(self, moment: str) -> str:
+        """The UTC day of a moment."""
+
+    @abstractmethod
+    def first_day_of(self, period: Literal["week", "month"], moment: str) -> str:
+        """The first day of the UTC week or month of a moment; weeks begin on Monday."""
+
+    @abstractmethod
+    def midnight(self, day: str) -> str:
+        """The moment at which a day begins."""
+
+    @abstractmethod
+    def days_later(self, day: str, days: str) -> str:
+        """The day that many days later; ``days`` is SQL."""
+
+    @abstractmethod
+    def hours_later(self, moment: str, hours: int) -> str:
+        """The moment that many hours later; earlier for a negative number."""
+
+    @abstractmethod
+    def days_between(self, late: str, early: str) -> str:
+        """Whole days from one day to another."""
+
+    @abstractmethod
+    def seconds_between(self, late: str, early: str) -> str:
+        """Seconds from one moment to another, to the millisecond."""
+
+    @abstractmethod
+    def moment(self, milliseconds: str) -> str:
+        """The moment that many milliseconds after the beginning of 1970."""
+
+    @abstractmethod
+    def weekday(self, moment: str) -> str:
+        """The weekday in UTC: 1 for Monday to 7 for Sunday."""
+
+    @abstractmethod
+    def hour(self, moment: str) -> str:
+        """The hour of the day in UTC: 0 to 23."""
+
+    @abstractmethod
+    def axis_time(self, moment: str) -> str:
+        """A moment as Grafana takes it for the time axis: seconds since 1970 in SQLite."""
+
+    @abstractmethod
+    def slot(self, moment: str, seconds: int | str) -> str:
+        """The beginning of the slot of that many seconds that holds the moment, for the time axis."""
+
+    @abstractmethod
+    def json_text(self, document: str, key: str) -> str:
+        """A text or number of a JSON document, as text."""
+
+    @abstractmethod
+    def json_fields(self, document: str, key: str) -> str:
+        """The sorted names of the fields of an object within a JSON document, as one text; null without."""
+
+    @abstractmethod
+    def rounded(self, number: str) -> str:
+        """A number rounded to three decimal places."""
+
+
+class Postgresql(Dialect):
+    """PostgreSQL, whatever time zone the session has."""
+
+    name = "postgresql"
+    now = _clock = "now()"
+
+    def days_ago(self, days: int) -> str:
+        return f"({self.today} - {days})"
+
+    def day_of(self, moment: str) -> str:
+        return f"CAST({moment} AT TIME ZONE 'UTC' AS DATE)"
+
+    def first_day_of(self, period: Literal["week", "month"], moment: str) -> str:
+        return f"CAST(date_trunc('{period}', {moment} AT TIME ZONE 'UTC') AS DATE)"
+
+    def midnight(self, day: str) -> str:
+        return f"(CAST({day} AS TIMESTAMP) AT TIME ZONE 'UTC')"
+
+    def days_later(self, day: str, days: str) -> str:
+        return f"({day} + CAST({days} AS INTEGER))"
+
+    def hours_later(self, moment: str, hours: int) -> str:
+        return f"({moment} {'-' if hours < 0 else '+'} INTERVAL '{abs(hours)} hours')"
+
+    def days_between(self, late: str, early: str) -> str:
+        return f"CAST({late} - {early} AS BIGINT)"
+
+    def seconds_between(self, late: str, early: str) -> str:
+        return f"CAST(ROUND(EXTRACT(EPOCH FROM ({late} - {early})), 3) AS DOUBLE PRECISION)"
 
     def moment(self, milliseconds: str) -> str:
-        """As in ``Tongue``."""
         return f"to_timestamp({milliseconds} / 1000.0)"
 
     def weekday(self, moment: str) -> str:
-        """As in ``Tongue``."""
         return f"CAST(EXTRACT(ISODOW FROM {moment} AT TIME ZONE 'UTC') AS BIGINT)"
 
     def hour(self, moment: str) -> str:
-        """As in ``Tongue``."""
         return f"CAST(EXTRACT(HOUR FROM {moment} AT TIME ZONE 'UTC') AS BIGINT)"
 
-    def detail(self, document: str, key: str) -> str:
-        """As in ``Tongue``."""
+    def axis_time(self, moment: str) -> str:
+        return moment
+
+    def slot(self, moment: str, seconds: int | str) -> str:
+        return f"to_timestamp(floor(extract(epoch FROM {moment}) / {seconds}) * {seconds})"
+
+    def json_text(self, document: str, key: str) -> str:
         return f"({document} ->> '{key}')"
 
-    def fields(self, document: str, key: str) -> str:
-        """As in ``Tongue``; what is no object has no names, which PostgreSQL would call an error."""
+    def json_fields(self, document: str, key: str) -> str:
+        # Of anything but an object, jsonb_object_keys is an error.
         inner = f"{document} -> '{key}'"
         names = f"jsonb_object_keys(CASE WHEN jsonb_typeof({inner}) = 'object' THEN {inner} END)"
         return f"""(SELECT string_agg(field, ', ' ORDER BY field COLLATE "C") FROM {names} AS field)"""
 
     def rounded(self, number: str) -> str:
-        """As in ``Tongue``."""
         return f"CAST(ROUND(CAST({number} AS NUMERIC), 3) AS DOUBLE PRECISION)"
 
 
 _EPOCH_DAY: Final = 2_440_587.5
 """The Julian day on which 1970 began."""
 _RFC3339: Final = "'%Y-%m-%dT%H:%M:%fZ'"
+_FIRST_DAY: Final = {"week": "'-6 days', 'weekday 1'", "month": "'start of month'"}
 
 
-class Sqlite:
+class Sqlite(Dialect):
     """SQLite, whose days and moments are text that sorts as time does."""
 
-    today = "date('now')"
+    name = "sqlite"
+    now = f"strftime({_RFC3339}, 'now')"
+    _clock = "'now'"
 
     def days_ago(self, days: int) -> str:
-        """As in ``Tongue``."""
-        return f"date('now', '-{days} days')"
-
-    def ago(self, hours: int) -> str:
-        """As in ``Tongue``."""
-        return f"strftime({_RFC3339}, 'now', '-{hours} hours')"
-
-    def now(self) -> str:
-        """As in ``Tongue``."""
-        return f"strftime({_RFC3339}, 'now')"
-
-    def week(self) -> str:
-        """As in ``Tongue``."""
-        return "date('now', '-6 days', 'weekday 1')"
-
-    def month(self) -> str:
-        """As in ``Tongue``."""
-        return "date('now', 'start of month')"
+        return f"date({self._clock}, '-{days} days')"
 
     def day_of(self, moment: str) -> str:
-        """As in ``Tongue``."""
         return f"date({moment})"
 
-    def monday_of(self, moment: str) -> str:
-        """As in ``Tongue``."""
-        return f"date({moment}, '-6 days', 'weekday 1')"
+    def first_day_of(self, period: Literal["week", "month"], moment: str) -> str:
+        return f"date({moment}, {_FIRST_DAY[period]})"
 
     def midnight(self, day: str) -> str:
-        """As in ``Tongue``."""
         return f"({day} || 'T00:00:00.000Z')"
 
-    def later(self, day: str, days: str) -> str:
-        """As in ``Tongue``."""
+    def days_later(self, day: str, days: str) -> str:
         return f"date({day}, ({days}) || ' days')"
 
+    def hours_later(self, moment: str, hours: int) -> str:
+        return f"strftime({_RFC3339}, {moment}, '{hours:+d} hours')"
+
     def days_between(self, late: str, early: str) -> str:
-        """As in ``Tongue``."""
         return f"CAST(julianday({late}) - julianday({early}) AS INTEGER)"
 
     def seconds_between(self, late: str, early: str) -> str:
-        """As in ``Tongue``."""
         return f"ROUND((julianday({late}) - julianday({early})) * 86400.0, 3)"
 
-    def hours_later(self, moment: str, hours: int) -> str:
-        """As in ``Tongue``."""
-        return f"strftime({_RFC3339}, {moment}, '+{hours} hours')"
-
-    def made_at(self, snowflake: str) -> str:
-        """As in ``Tongue``."""
-        return self.moment(f"(({snowflake} >> 22) + {DISCORD_EPOCH_MS})")
-
     def age_at(self, moment: str, snowflake: str) -> str:
-        """As in ``Tongue``; text is read once, since that is what takes the time."""
+        # Parsing text takes the time here, and the id need not become text first.
         return (
             f"ROUND((julianday({moment}) - {_EPOCH_DAY}) * 86400.0"
             f" - (({snowflake} >> 22) + {DISCORD_EPOCH_MS}) / 1000.0, 3)"
         )
 
     def moment(self, milliseconds: str) -> str:
-        """As in ``Tongue``."""
         return f"strftime({_RFC3339}, {milliseconds} / 1000.0, 'unixepoch')"
 
     def weekday(self, moment: str) -> str:
-        """As in ``Tongue``."""
         return f"((CAST(strftime('%w', {moment}) AS INTEGER) + 6) % 7 + 1)"
 
     def hour(self, moment: str) -> str:
-        """As in ``Tongue``."""
         return f"CAST(substr({moment}, 12, 2) AS INTEGER)"
 
-    def detail(self, document: str, key: str) -> str:
-        """As in ``Tongue``."""
+    def axis_time(self, moment: str) -> str:
+        return f"CAST(strftime('%s', {moment}) AS INTEGER)"
+
+    def slot(self, moment: str, seconds: int | str) -> str:
+        return f"{self.axis_time(moment)} / {seconds} * {seconds}"
+
+    def json_text(self, document: str, key: str) -> str:
         return f"CAST(json_extract({document}, '$.{key}') AS TEXT)"
 
-    def fields(self, document: str, key: str) -> str:
-        """As in ``Tongue``."""
+    def json_fields(self, document: str, key: str) -> str:
         names = f"json_each({document}, '$.{key}')"
         wanted = f"json_type({document}, '$.{key}') = 'object'"
         ordered = f"SELECT key AS field FROM {names} WHERE {wanted} ORDER BY key"
         return f"(SELECT group_concat(field, ', ') FROM ({ordered}))"
 
     def rounded(self, number: str) -> str:
-        """As in ``Tongue``."""
         return f"ROUND({number}, 3)"
 
 
-def tongue_of(dialect: str) -> Tongue:
-    """The tongue of a dialect, by SQLAlchemy's name for it."""
-    return Postgresql() if dialect == "postgresql" else Sqlite()
+DIALECTS: Final[Mapping[str, Dialect]] = MappingProxyType(
+    {dialect.name: dialect for dialect in (Postgresql(), Sqlite())}
+)
+"""By SQLAlchemy's name."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views.dialect import Tongue
+from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import (
     GUILD,
     OF_GUILD,
@@ -30,10 +30,10 @@ LEFT JOIN member_events b ON b.guild_id = m.guild_id AND b.user_id = m.user_id A
 nobody counts twice. The ban is looked for at the moment of the last leave and nowhere else."""
 
 
-def _outcome(sql: Tongue) -> str:
+def _outcome(sql: Dialect) -> str:
     here = "COUNT(CASE WHEN m.left_at IS NULL THEN m.user_id END)"
     return f"""COUNT(t.id) AS joined, {here} AS still_here,
-  COUNT(CASE WHEN s.last_seen >= {sql.ago(_ACTIVE_HOURS)} THEN 1 END) AS active,
+  COUNT(CASE WHEN s.last_seen >= {sql.ago(hours=_ACTIVE_HOURS)} THEN 1 END) AS active,
   COUNT(b.id) AS banned,
   {sql.rounded(f"1.0 * {here} / NULLIF(COUNT(t.id), 0)")} AS still_here_share"""
 
@@ -47,12 +47,12 @@ _OUTCOME: Final = (
 )
 
 
-def _invites(sql: Tongue) -> str:
+def _invites(sql: Dialect) -> str:
     known = f"""
 SELECT {OF_GUILD} AS guild_id, i.code,
   CAST(i.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
   CAST(i.inviter_id AS TEXT) AS inviter_id, i.inviter_username AS inviter_name,
-  (i.deleted_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > {sql.now()})) AS valid,
+  (i.deleted_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > {sql.now})) AS valid,
   i.created_at, i.expires_at, i.deleted_at, i.max_uses,
   CASE WHEN i.uses > COUNT(t.id) THEN i.uses ELSE COUNT(t.id) END AS uses,
   {_outcome(sql)},
@@ -104,7 +104,7 @@ INVITES: Final = View(
 )
 
 
-def _inviters(sql: Tongue) -> str:
+def _inviters(sql: Dialect) -> str:
     return f"""
 SELECT {OF_GUILD} AS guild_id,
   CAST(t.inviter_id AS TEXT) AS inviter_id,
@@ -136,7 +136,7 @@ INVITERS: Final = View(
 )
 
 
-def _uses(_sql: Tongue) -> str:
+def _uses(_sql: Dialect) -> str:
     return """
 SELECT CAST(t.guild_id AS TEXT) AS guild_id,
   t.at, CAST(t.invitee_id AS TEXT) AS user_id, t.invitee_username AS username,
@@ -166,7 +166,7 @@ INVITE_USES: Final = View(
 )
 
 
-def _banned(sql: Tongue) -> str:
+def _banned(sql: Dialect) -> str:
     return f"""
 SELECT CAST(l.guild_id AS TEXT) AS guild_id,
   l.at, CAST(l.target_user_id AS TEXT) AS user_id, l.target_username AS username, l.reason,

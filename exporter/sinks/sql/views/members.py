@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views.dialect import Tongue
+from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import (
     DAY,
     GUILD,
@@ -27,7 +27,7 @@ def _score(prefix: str) -> str:
     return f"{prefix}messages + 0.5 * {prefix}voice_seconds / 60 + 0.2 * {prefix}reactions_given"
 
 
-def _member_daily(sql: Tongue) -> str:
+def _member_daily(sql: Dialect) -> str:
     return f"""
 SELECT {OF_GUILD} AS guild_id,
   CAST(d.user_id AS TEXT) AS user_id, m.username,
@@ -62,7 +62,7 @@ MEMBER_DAILY: Final = View(
 )
 
 
-def _leaderboard(sql: Tongue) -> str:
+def _leaderboard(sql: Dialect) -> str:
     def arm(period: str, since: str) -> str:
         return f"""
 SELECT CAST(sums.guild_id AS TEXT) AS guild_id, '{period}' AS period,
@@ -86,7 +86,7 @@ FROM (
   GROUP BY g.guild_id, d.user_id
 ) sums"""
 
-    arms = (arm("day", sql.today), arm("week", sql.week()), arm("month", sql.month()))
+    arms = (arm("day", sql.today), arm("week", sql.week), arm("month", sql.month))
     return f"""{" UNION ALL ".join(arms)}
 UNION ALL
 SELECT {OF_GUILD}, 'all', CAST(s.user_id AS TEXT), s.username,
@@ -122,7 +122,7 @@ LEADERBOARD: Final = View(
 )
 
 
-def _members(sql: Tongue) -> str:
+def _members(sql: Dialect) -> str:
     totals = ", ".join(
         f"COALESCE(s.total_{name}, 0) AS {name}"
         for name in (
@@ -134,7 +134,7 @@ def _members(sql: Tongue) -> str:
 SELECT {OF_GUILD} AS guild_id,
   CAST(m.user_id AS TEXT) AS user_id, m.username, m.bot,
   (m.left_at IS NULL) AS here, m.joined_at, m.left_at,
-  {sql.made_at("m.user_id")} AS account_created_at,
+  {sql.created_at("m.user_id")} AS account_created_at,
   s.first_seen AS first_active_at, s.last_seen AS last_active_at,
   {totals},
   (SELECT MAX(u.level) FROM level_ups u

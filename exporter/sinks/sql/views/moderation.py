@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views.dialect import Tongue
+from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import GUILD, OF_GUILD, View, count, flag, ident, time, words
 
 _AUTOMOD: Final = ("automod_block", "automod_flag", "automod_timeout")
@@ -16,15 +16,15 @@ def _listed(actions: tuple[str, ...]) -> str:
     return ", ".join(f"'{action}'" for action in actions)
 
 
-def _moderation(sql: Tongue) -> str:
+def _moderation(sql: Dialect) -> str:
     return f"""
 SELECT CAST(l.guild_id AS TEXT) AS guild_id,
   l.at, l.action,
   CAST(l.target_user_id AS TEXT) AS target_id, l.target_username AS target_name,
   CAST(l.moderator_id AS TEXT) AS moderator_id, l.moderator_username AS moderator_name,
   l.reason, CAST(l.audit_entry_id AS TEXT) AS audit_entry_id,
-  {sql.detail("l.details", "channel_id")} AS channel_id,
-  {sql.moment(f"CAST({sql.detail('l.details', 'until')} AS BIGINT)")} AS until,
+  {sql.json_text("l.details", "channel_id")} AS channel_id,
+  {sql.moment(f"CAST({sql.json_text('l.details', 'until')} AS BIGINT)")} AS until,
   l.recovered, CAST(l.details AS TEXT) AS details,
   'https://discord.com/users/' || CAST(l.target_user_id AS TEXT) AS target_url,
   'https://discord.com/users/' || CAST(l.moderator_id AS TEXT) AS moderator_url
@@ -55,7 +55,7 @@ MODERATION: Final = View(
 )
 
 
-def _history(_sql: Tongue) -> str:
+def _history(_sql: Dialect) -> str:
     return """
 SELECT CAST(e.guild_id AS TEXT) AS guild_id, CAST(e.user_id AS TEXT) AS user_id,
   e.at, e.event, e.reason,
@@ -95,7 +95,7 @@ HISTORY: Final = View(
 )
 
 
-def _moderators(sql: Tongue) -> str:
+def _moderators(sql: Dialect) -> str:
     def acts(condition: str) -> str:
         return f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END)"
 
@@ -105,8 +105,8 @@ SELECT {OF_GUILD} AS guild_id,
   COALESCE((SELECT m.username FROM members m
     WHERE m.guild_id = g.guild_id AND m.user_id = l.moderator_id),
     MAX(l.moderator_username)) AS moderator_name,
-  {acts(f"l.at >= {sql.ago(24)}")} AS actions_24h,
-  {acts(f"l.at >= {sql.ago(7 * 24)}")} AS actions_7d,
+  {acts(f"l.at >= {sql.ago(hours=24)}")} AS actions_24h,
+  {acts(f"l.at >= {sql.ago(hours=7 * 24)}")} AS actions_7d,
   COUNT(*) AS actions_30d,
   {acts("l.action = 'ban'")} AS bans_30d,
   {acts("l.action = 'kick'")} AS kicks_30d,
@@ -115,7 +115,7 @@ SELECT {OF_GUILD} AS guild_id,
   COUNT(DISTINCT l.target_user_id) AS people_30d,
   MAX(l.at) AS last_at
 FROM guilds g
-JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(30 * 24)}
+JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(hours=30 * 24)}
 GROUP BY g.guild_id, l.moderator_id"""
 
 
@@ -140,7 +140,7 @@ MODERATORS: Final = View(
 )
 
 
-def _offenders(sql: Tongue) -> str:
+def _offenders(sql: Dialect) -> str:
     def acts(*actions: str) -> str:
         return f"SUM(CASE WHEN l.action IN ({_listed(actions)}) THEN 1 ELSE 0 END)"
 
@@ -156,7 +156,7 @@ SELECT {OF_GUILD} AS guild_id,
   EXISTS (SELECT 1 {member} AND m.left_at IS NULL) AS here,
   'https://discord.com/users/' || CAST(l.target_user_id AS TEXT) AS url
 FROM guilds g
-JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(90 * 24)}
+JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(hours=90 * 24)}
   AND l.target_user_id IS NOT NULL AND l.action IN ({_listed(_OFFENCES)})
 GROUP BY g.guild_id, l.target_user_id
 HAVING COUNT(*) > 1"""
@@ -183,4 +183,41 @@ OFFENDERS: Final = View(
     _offenders,
 )
 
-VIEWS: Final = (MODERATION, HISTORY, MODERATORS, OFFENDERS)
+
+def _changes(sql: Dialect) -> str:
+    return f"""
+SELECT {OF_GUILD} AS guild_id,
+  e.at, LOWER(e.type) AS change,
+  CAST(e.target_id AS TEXT) AS target_id, {sql.json_text("e.details", "name")} AS target_name,
+  CAST(e.actor_id AS TEXT) AS actor_id,
+  COALESCE(m.username, {sql.json_text("e.details", "actor_username")}) AS actor_name,
+  {sql.json_fields("e.details", "changes")} AS fields,
+  e.reason, CAST(e.audit_entry_id AS TEXT) AS audit_entry_id, e.recovered,
+  CAST(e.details AS TEXT) AS details
+FROM guilds g
+JOIN guild_events e ON e.guild_id = g.guild_id
+LEFT JOIN members m ON m.guild_id = e.guild_id AND m.user_id = e.actor_id"""
+
+
+CHANGES: Final = View(
+    "v_changes",
+    "Every change of a guild's roles, channels, threads, emoji, stickers and settings, and who made it. "
+    "Those of parts are recorded only while their types, such as ROLE_CREATE, are switched on.",
+    (
+        GUILD,
+        time("at", "When it happened."),
+        words("change", "What was done: the event type in small letters, such as role_create."),
+        ident("target_id", "The part it was done to; null for the guild itself."),
+        words("target_name", "That part's name, where known."),
+        ident("actor_id", "Who did it; null where unknown."),
+        words("actor_name", "That person's name, where known."),
+        words("fields", "Of an update: which fields changed, in one text; details has the values."),
+        words("reason", "The reason given, if any."),
+        ident("audit_entry_id", "The audit-log entry that says so, where there is one."),
+        flag("recovered", "Found in the audit log afterwards, not seen live."),
+        words("details", "What else is known, as JSON."),
+    ),
+    _changes,
+)
+
+VIEWS: Final = (MODERATION, HISTORY, MODERATORS, OFFENDERS, CHANGES)

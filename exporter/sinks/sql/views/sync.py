@@ -14,8 +14,10 @@ from typing import Final
 
 from sqlalchemy import Connection, text
 
-from exporter.sinks.sql.views.catalogue import VIEWS
-from exporter.sinks.sql.views.dialect import tongue_of
+from exporter.errors import SchemaError
+from exporter.sinks.sql.schema import metadata
+from exporter.sinks.sql.views import VIEWS
+from exporter.sinks.sql.views.dialect import DIALECTS
 from exporter.sinks.sql.views.view import View
 
 _MARK: Final = "discord-exporter view "
@@ -30,6 +32,13 @@ SELECT c.relname, CASE a.grantee WHEN 0 THEN 'public' ELSE quote_ident(pg_get_us
 FROM pg_class c CROSS JOIN LATERAL aclexplode(c.relacl) a
 WHERE c.relkind = 'v' AND c.relnamespace = CAST(current_schema() AS regnamespace)
   AND a.privilege_type = 'SELECT' AND a.grantee <> c.relowner""")
+
+_KNOWN: Final = text("SELECT 1 FROM pg_roles WHERE rolname = :role")
+_READABLE: Final = text("""
+SELECT relname FROM pg_class
+WHERE relkind IN ('r', 'p') AND relnamespace = CAST(current_schema() AS regnamespace)
+  AND relname = ANY(:tables) AND has_table_privilege(:role, oid, 'SELECT, INSERT, UPDATE, DELETE')
+ORDER BY relname""")
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,6 +101,34 @@ def read_readers(connection: Connection) -> Mapping[str, frozenset[str]]:
     return {name: frozenset(readers) for name, readers in found.items()}
 
 
+def grant_reader(connection: Connection, role: str) -> None:
+    """Let ``role`` read every view; it must be there already, since its password is not this program's.
+
+    Raises:
+        SchemaError: the database is SQLite, the role does not exist, or it can do more than read the views.
+    """
+    if connection.dialect.name != "postgresql":
+        msg = "SQLite has no roles: let the reader open the file with `mode=ro`"
+        raise SchemaError(msg)
+    preparer = connection.dialect.identifier_preparer
+    quoted = preparer.quote_identifier(role)
+    if connection.scalar(_KNOWN, {"role": role}) is None:
+        msg = f"there is no role {quoted}: make it first, CREATE ROLE {quoted} LOGIN PASSWORD '…'"
+        raise SchemaError(msg)
+    tables = [*metadata.tables, "alembic_version"]
+    beyond = connection.scalars(_READABLE, {"role": role, "tables": tables}).all()
+    if beyond:
+        msg = (
+            f"the role {quoted} can use the tables themselves ({', '.join(beyond)}): "
+            "take a role that owns nothing, is no superuser and was granted nothing on them"
+        )
+        raise SchemaError(msg)
+    schema = preparer.quote_identifier(connection.scalar(text("SELECT current_schema()")) or "public")
+    connection.exec_driver_sql(f"GRANT USAGE ON SCHEMA {schema} TO {quoted}")
+    for view in VIEWS:
+        connection.exec_driver_sql(f"GRANT SELECT ON {view.name} TO {quoted}")
+
+
 def _heirs(name: str, readers: Mapping[str, frozenset[str]]) -> frozenset[str]:
     if name in readers:
         return readers[name]
@@ -109,7 +146,7 @@ def _read_mark(told: str) -> str:
 
 
 def _define(view: View, dialect: str) -> Definition:
-    query = view.query(tongue_of(dialect)).strip()
+    query = view.query(DIALECTS[dialect]).strip()
     comments = list(_comments(view)) if dialect == "postgresql" else []
     digest = hashlib.sha256("\0".join((view.name, query, *comments)).encode()).hexdigest()
     mark = _MARK + digest[:_DIGEST_LENGTH]

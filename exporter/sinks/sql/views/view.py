@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.sinks.sql.views.dialect import Tongue
+from exporter.sinks.sql.views.dialect import Dialect
 
 
 class Kind(enum.Enum):
@@ -73,7 +73,7 @@ class View:
     name: str
     comment: str
     columns: tuple[ViewColumn, ...]
-    query: Callable[[Tongue], str]
+    query: Callable[[Dialect], str]
 
 
 def ident(name: str, comment: str) -> ViewColumn:

@@ -6,13 +6,13 @@ import datetime as dt
 
 import pytest
 
-from dashboards.dialect import Dialect, Postgres, Sqlite
+from dashboards.queries import clauses
+from exporter.sinks.sql.views.dialect import DIALECTS, Dialect
 from tests.dashboards.asking import Databases, Range, fill_in
 
 NOON = 1_769_860_800_000  # 2026-01-31T12:00:00Z
 DAY = 86_400_000
 WEEK = Range(NOON - 7 * DAY, NOON)
-DIALECTS = {"sqlite": Sqlite(), "postgresql": Postgres()}
 
 
 @pytest.fixture(params=DIALECTS)
@@ -44,8 +44,8 @@ def holds(databases: Databases, sql: Dialect, condition: str, at: int, *, span: 
     ],
 )
 def test_a_moment_is_in_the_range_or_before_it(databases, sql, offset, inside, before):
-    assert holds(databases, sql, sql.within("c"), NOON + offset) is inside
-    assert holds(databases, sql, sql.before("c"), NOON + offset) is before
+    assert holds(databases, sql, clauses.within(sql, "c"), NOON + offset) is inside
+    assert holds(databases, sql, clauses.before(sql, "c"), NOON + offset) is before
 
 
 @pytest.mark.parametrize(
@@ -60,23 +60,23 @@ def test_a_moment_is_in_the_range_or_before_it(databases, sql, offset, inside, b
     ],
 )
 def test_a_day_touches_the_range_or_is_among_as_many_before_it(databases, sql, days, inside, before):
-    assert holds(databases, sql, sql.days_within("d"), NOON + days * DAY) is inside
-    assert holds(databases, sql, sql.days_before("d"), NOON + days * DAY) is before
+    assert holds(databases, sql, clauses.days_within(sql, "d"), NOON + days * DAY) is inside
+    assert holds(databases, sql, clauses.days_before(sql, "d"), NOON + days * DAY) is before
 
 
 def test_days_are_those_of_utc_whatever_the_hour(databases, sql):
     span = Range(NOON - 12 * 3_600_000, NOON - 12 * 3_600_000 + 1)
-    assert holds(databases, sql, sql.days_within("d"), NOON, span=span)
-    assert not holds(databases, sql, sql.days_within("d"), NOON - DAY, span=span)
+    assert holds(databases, sql, clauses.days_within(sql, "d"), NOON, span=span)
+    assert not holds(databases, sql, clauses.days_within(sql, "d"), NOON - DAY, span=span)
 
 
 @pytest.mark.parametrize(("days", "passed"), [(6, False), (7, True), (8, True)])
 def test_days_have_passed_when_their_last_is_over(databases, sql, days, passed):
     ago = int(dt.datetime.now(dt.UTC).replace(hour=12).timestamp() * 1000) - days * DAY
-    assert holds(databases, sql, sql.elapsed("d", 7), ago) is passed
+    assert holds(databases, sql, clauses.elapsed(sql, "d", 7), ago) is passed
 
 
 @pytest.mark.parametrize(("days", "recent"), [(0, True), (6, True), (7, False)])
 def test_the_last_days_hold_today(databases, sql, days, recent):
     ago = int(dt.datetime.now(dt.UTC).replace(hour=12).timestamp() * 1000) - days * DAY
-    assert holds(databases, sql, sql.days_since("d", 7), ago) is recent
+    assert holds(databases, sql, clauses.days_since(sql, "d", 7), ago) is recent
