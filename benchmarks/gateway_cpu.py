@@ -22,14 +22,16 @@ from disnake.gateway import DiscordWebSocket, KeepAliveHandler
 from disnake.user import ClientUser
 
 from benchmarks.result import Result, compare
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import SystemClock
 from exporter.discord.gateway.frame_reader import FrameReader
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
+from exporter.pipeline import Pipeline
+from exporter.screen.config import PrivacyConfig
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry, value
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.tracking.pipeline import Pipeline
 
 Message = str | bytes
 

@@ -24,12 +24,12 @@ from exporter.errors import ConfigError, ExporterError, SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
+from exporter.pipeline import Pipeline
 from exporter.sinks.base import Sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry, total, value
-from exporter.tracking.pipeline import Pipeline
 from exporter.web.server import WebServer
 from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus, Status
 
@@ -185,7 +185,7 @@ class Application:
 
     async def _tune_gc(self) -> None:
         while True:
-            self._gc.freeze_growth(len(self._pipeline.directory.guilds))
+            self._gc.freeze_growth(len(self._pipeline.guild_cache.guilds))
             await asyncio.sleep(HEAP_SECONDS)
 
     async def _stop_stages(self) -> None:
@@ -230,7 +230,7 @@ class Application:
         )
         blind = tuple(
             BlindFeature(spot.type, spot.permission, f"in {spot.guilds:,} guilds: {spot.lost}")
-            for spot in self._pipeline.rights.blind()
+            for spot in self._pipeline.permissions.blind()
             if spot.guilds
         )
         return Status(self._started_at, self._source.connected, shards, sinks, spool, blind)

@@ -159,6 +159,11 @@ class Telemetry:
         self.rejected = self._plain_counter(
             "discord_exporter_rejected", "Events that could not be read.", "type", "reason"
         )
+        self.shed = self._counter(
+            "discord_exporter_shed",
+            "Unsaved data given up because the disk takes nothing and memory is full, by class.",
+            "class",
+        )
         self.component_errors = self._counter(
             "discord_exporter_component_errors", "Errors isolated in a component.", "component"
         )

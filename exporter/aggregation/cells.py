@@ -19,7 +19,7 @@ class Activity:
     seen: dict[int, tuple[int, int]] = field(default_factory=dict)
     """First and last activity by member, ms."""
 
-    def sight(self, user_id: int, first: int, last: int) -> None:
+    def extend_seen(self, user_id: int, first: int, last: int) -> None:
         """Note that a member was active from one moment to another, ms."""
         before = self.seen.get(user_id, (first, last))
         self.seen[user_id] = (min(first, before[0]), max(last, before[1]))

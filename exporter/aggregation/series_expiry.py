@@ -7,51 +7,68 @@ and a scrape or two shows the last amounts. What comes back within that time goe
 
 from __future__ import annotations
 
-from exporter.aggregation.aggregate import Aggregate
-from exporter.events.facts import ChannelDeleted, ChannelUpserted, GuildUpserted
+from collections.abc import Mapping
+from typing import Final
 
-GRACE_MS = 3_600_000
+from exporter.aggregation.counters import Counters
+from exporter.dispatch.component import Component, Emit, Handler
+from exporter.events.facts import ChannelDeleted, ChannelUpserted, GuildDeleted, GuildUpserted
+
+GRACE_MS: Final = 3_600_000
 """Longer than any scrape interval, any look-up and any removal by mistake that is soon undone."""
 
-_WHOLE = 0
+_WHOLE: Final = 0
 """Stands for the guild itself among its channels."""
 
 
-class Leftovers:
+class SeriesExpiry(Component):
     """What is gone, and when its totals are forgotten. ``now`` is in ms on a clock that never steps."""
 
-    def __init__(self, aggregate: Aggregate) -> None:
-        self._aggregate = aggregate
+    name = "series_expiry"
+
+    def __init__(self, emit: Emit, counters: Counters) -> None:
+        super().__init__(emit)
+        self._counters = counters
         self._due: dict[tuple[int, int], int] = {}
 
     def __len__(self) -> int:
         return len(self._due)
 
-    def lose_guild(self, guild_id: int, now: int) -> None:
-        """The bot was removed from a guild."""
-        self._lose(guild_id, _WHOLE, now)
+    @property
+    def handles(self) -> Mapping[type, Handler]:
+        """Guilds and channels that are there or gone."""
+        return {
+            GuildUpserted: self.see_guild,
+            GuildDeleted: self._lose_guild,
+            ChannelUpserted: lambda fact, _: self._keep(fact.guild_id, fact.channel_id),
+            ChannelDeleted: self.lose_channel,
+        }
+
+    def _lose_guild(self, fact: GuildDeleted, now: int) -> None:
+        if not fact.unavailable:
+            self._lose(fact.guild_id, _WHOLE, now)
+
+    def _keep(self, guild_id: int, channel_id: int) -> None:
+        self._due.pop((guild_id, channel_id), None)
 
     def lose_channel(self, fact: ChannelDeleted, now: int) -> None:
-        """A channel or thread was deleted."""
-        if self._aggregate.by_channel:
+        """Note that a channel or thread was deleted."""
+        if self._counters.by_channel:
             self._lose(fact.guild_id, fact.channel_id, now)
 
     def see_guild(self, fact: GuildUpserted, now: int) -> None:
-        """A guild is there, with all its channels; what is not among them was deleted unseen."""
+        """Take a guild with all its channels; a channel not among them was deleted unseen."""
         self._due.pop((fact.guild_id, _WHOLE), None)
         listed = {channel.channel_id for channel in fact.channels}
-        for channel_id in self._aggregate.channels_of(fact.guild_id):
+        for channel_id in self._counters.channels_of(fact.guild_id):
             if channel_id in listed:
                 self._due.pop((fact.guild_id, channel_id), None)
             elif (fact.guild_id, channel_id) not in self._due:
                 self._lose(fact.guild_id, channel_id, now)
 
-    def see_channel(self, fact: ChannelUpserted) -> None:
-        """A channel or thread is there."""
-        self._due.pop((fact.guild_id, fact.channel_id), None)
-
-    def tick(self, now: int) -> None:
+    def tick(self, now: int, wall: int) -> None:
         """Forget what has been gone long enough."""
+        del wall
         while self._due:
             place = next(iter(self._due))
             if self._due[place] > now:
@@ -59,10 +76,10 @@ class Leftovers:
             del self._due[place]
             guild_id, channel_id = place
             if channel_id == _WHOLE:
-                self._aggregate.forget_guild(guild_id)
+                self._counters.drop_guild_totals(guild_id)
             else:
-                self._aggregate.forget_channel(guild_id, channel_id)
+                self._counters.drop_channel_totals(guild_id, channel_id)
 
     def _lose(self, guild_id: int, channel_id: int, now: int) -> None:
-        self._due.pop((guild_id, channel_id), None)  # the line stays in the order of its deadlines
+        self._due.pop((guild_id, channel_id), None)  # the order stays that of the deadlines
         self._due[guild_id, channel_id] = now + GRACE_MS

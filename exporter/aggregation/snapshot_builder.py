@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from exporter.aggregation.cells import Activity
+from exporter.aggregation.config import MetricsConfig
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.facts import Series
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Json, Priority
-from exporter.tracking.config import MetricsConfig
 
 VOICE_WEIGHT = 0.5
 REACTION_WEIGHT = 0.2

@@ -8,7 +8,7 @@ and the dispatch after the restart.
 
 from __future__ import annotations
 
-from exporter.checkpoint.journal import Begun, SavedAction, SavedDeparture, encode_begun
+from exporter.tracking.previous_journal import Begun, SavedAction, SavedDeparture
 
 MAX_BEGUN = 50_000
 """Rows of each kind begun while the disk refuses everything; none is noted beyond this."""
@@ -19,7 +19,6 @@ class BegunRows:
 
     def __init__(self) -> None:
         self._fresh = Begun([], [])
-        self._taken = Begun([], [])
 
     def act(self, action: SavedAction) -> None:
         """Note an action that has its row and waits for its entry."""
@@ -30,17 +29,3 @@ class BegunRows:
         """Note a departure that has its row and is not decided."""
         if len(self._fresh.departures) < MAX_BEGUN:
             self._fresh.departures.append(departure)
-
-    def take(self) -> bytes | None:
-        """What was noted, as a part of the journal; None if nothing was."""
-        self._taken, self._fresh = self._fresh, Begun([], [])
-        if not (self._taken.actions or self._taken.departures):
-            return None
-        return encode_begun(self._taken)
-
-    def put_back(self) -> None:
-        """Note again what was taken last: the disk refused it."""
-        self._fresh = Begun(
-            self._taken.actions + self._fresh.actions, self._taken.departures + self._fresh.departures
-        )
-        self._taken = Begun([], [])

@@ -1,9 +1,15 @@
-"""Entries wait here, briefly, to be committed in groups.
+"""The one way to the disk: entries, the state of the components, and what was counted, in one commit.
 
-Each entry has a deadline by its class; the first one due takes all that wait along, since one commit costs
-what a hundred entries cost. One commit is in flight at a time; what comes meanwhile forms the next group, so
-a slow disk makes larger groups and not a longer queue. If the disk takes nothing, entries are kept and
-retried; beyond ``max_pending`` the lowest class is shed first, and counted.
+A commit takes what is there at one moment, in one step of the event loop: every entry that waits, every row
+of state that changed, every amount that was counted. All effects of a fact are in memory before anything else
+happens, so they are committed together or not at all: a row and the count that it proves never part. What
+arrives while a commit is in flight belongs to the next one, so commits go on at any rate of arrival, and a
+slow disk makes larger commits, not a longer queue.
+
+Each entry has a deadline by its class; what is counted is saved within ``journal_interval``. While the disk
+refuses, everything is kept: entries up to ``max_pending``, counters up to ``max_cells``. Beyond that the
+lowest class is shed first, counted by class, and logged once per episode. A small commit tries every second
+whether the disk takes anything again.
 
 Conservation: offered = spooled + shed + waiting.
 """
@@ -13,26 +19,69 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections import deque
-from collections.abc import Coroutine, Sequence
-from typing import Any, Protocol, TypeVar
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Any, Final, Protocol, TypeVar
 
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
-from exporter.spool.ports import SpoolWriter
-from exporter.telemetry import Telemetry, value
-from exporter.tracking.config import BatchingConfig
+from exporter.spool.ports import SpoolWriter, StateRow
+from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
-RETRY_SECONDS = 1.0
+RETRY_SECONDS: Final = 1.0
 """Pause after a commit the disk refused: short, since memory fills meanwhile."""
 
-MAX_GROUP = 5_000
-"""Entries in one commit; keeps the writer's transaction, and with it the wait of a ban behind it, short."""
-
+PROBE: Final = StateRow("checkpoint/probe", b"", b"")
+"""The row of the small commit that tries whether the disk takes anything again."""
 
 T = TypeVar("T")
+
+
+class StateSource(Protocol):
+    """The components' side: the rows that changed, and the verdict on them."""
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether there is anything to save."""
+        ...
+
+    def save(self) -> list[StateRow]:
+        """The rows that changed since the last confirmed commit."""
+        ...
+
+    def confirm(self) -> None:
+        """They are committed."""
+        ...
+
+    def merge_back(self) -> None:
+        """They are not committed."""
+        ...
+
+
+class Capture(Protocol):
+    """What was counted up to one moment; ``entries`` go with it."""
+
+    entries: tuple[Entry, ...]
+
+    @property
+    def forget(self) -> int:
+        """The number up to which increments are not needed any more; 0 for none."""
+        ...
+
+    async def encode(self) -> list[bytes]:
+        """The increments to write."""
+        ...
+
+    def confirm(self, numbers: Sequence[int], forgotten: int) -> None:
+        """They are committed under these numbers."""
+        ...
+
+    def merge_back(self) -> None:
+        """They are not committed."""
+        ...
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -49,20 +98,8 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
         raise
 
 
-class Rider(Protocol):
-    """What has to be in the journal with the entries it goes with."""
-
-    def take(self) -> bytes | None:
-        """A part of the journal; None if there is nothing to add to it."""
-        ...
-
-    def put_back(self) -> None:
-        """Keep what was taken last: the disk refused it."""
-        ...
-
-
-class Committer:
-    """The only writer of the spool."""
+class Checkpoint:
+    """The only writer of the spool. ``capture`` takes what was counted, unless a commit names its own."""
 
     def __init__(
         self,
@@ -70,19 +107,26 @@ class Committer:
         config: BatchingConfig,
         clock: Clock,
         telemetry: Telemetry,
-        rider: Rider | None = None,
+        state: StateSource,
+        capture: Callable[[], Capture],
+        has_counts: Callable[[], bool],
     ) -> None:
-        self._rider = rider
         self._spool = spool
         self._config = config
         self._clock = clock
         self._telemetry = telemetry
+        self._state = state
+        self._capture = capture
+        self._has_counts = has_counts
         self._waiting: dict[Priority, deque[Entry]] = {priority: deque() for priority in Priority}
         self._size = 0
         self._gathered: dict[str, int] = {}
         self._due: float | None = None
+        self._saved = clock.monotonic()
         self._wake = asyncio.Event()
         self._turn = asyncio.Lock()
+        self._forget_journal = False
+        self._shedding: set[str] = set()
         self.problem = ""
         """Why the spool took nothing the last time it was asked; empty while it takes everything."""
 
@@ -91,45 +135,84 @@ class Committer:
         """Entries that are in memory only."""
         return self._size
 
+    @property
+    def unsaved(self) -> bool:
+        """Whether anything at all is in memory only."""
+        return bool(self._size or self._has_counts() or self._state.unsaved or self._forget_journal)
+
+    def forget_journal(self) -> None:
+        """Delete what the previous layout left, with the next commit, which holds what it was made into."""
+        self._forget_journal = True
+
+    # ------------------------------------------------------------------ what waits
+
     def offer(self, entry: Entry) -> None:
         """Take an entry; never blocks."""
         self._telemetry.offered.labels(entry.type).inc()
         self._waiting[entry.priority].append(entry)
         self._size += 1
         if self._size > self._config.max_pending:
-            self._shed()
+            self._shed_entry()
         batch = self._config.of(entry.type, entry.priority)
         gathered = self._gathered[entry.type] = self._gathered.get(entry.type, 0) + 1
-        due = self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait)
+        self._call_for(self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait))
+
+    def tick(self, *, urgent: bool = False) -> None:
+        """Call for a commit where counts or state have waited for ``journal_interval``, or at once."""
+        now = self._clock.monotonic()
+        if (urgent or now - self._saved >= self._config.journal_interval) and self.unsaved:
+            self._call_for(now)
+
+    def _call_for(self, due: float) -> None:
         if self._due is None or due < self._due:
             self._due = due
             self._wake.set()
+
+    def shed_counts(self, number: int) -> None:
+        """Note that counters were shed for want of memory."""
+        if number:
+            self._shed("counts", number)
+
+    def _shed_entry(self) -> None:
+        """Give up the oldest entry of the lowest class; the one just taken may be of it."""
+        for priority in reversed(Priority):
+            if self._waiting[priority]:
+                self._waiting[priority].popleft()
+                self._size -= 1
+                self._telemetry.dropped.labels("memory_full").inc()
+                self._shed(priority.name.lower(), 1)
+                return
+
+    def _shed(self, what: str, number: int) -> None:
+        self._telemetry.shed.labels(what).inc(number)
+        if what not in self._shedding:
+            self._shedding.add(what)
+            log.error(
+                "memory for unsaved data is full because the disk takes nothing (%s): %s are being lost, "
+                "counted in discord_exporter_shed_total",
+                self.problem or "a commit is in flight",
+                what if what == "counts" else f"{what} entries",
+            )
+
+    # ------------------------------------------------------------------ commits
 
     async def run(self) -> None:
         """Commit what is due, until cancelled."""
         while True:
             await self._wait_due()
-            if not await self._commit_waiting():
+            if not await self.commit():
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def commit(self, entries: Sequence[Entry], journal: bytes | None, forget: int) -> int | None:
-        """Commit entries and journal together; returns the part's number, None if the disk refused.
+    async def commit(self, capture: Callable[[], Capture] | None = None) -> bool:
+        """Commit all there is at this moment; False if the disk refuses, and everything is kept.
 
-        What is refused is not kept here: whoever calls still has it.
+        ``capture`` takes the counts, where a window closes with this commit.
         """
-        async with self._turn:
-            number = await self._append(entries, journal, forget)
-        if number is not None:
-            for entry in entries:
-                self._telemetry.offered.labels(entry.type).inc()
-        return number
+        return await finish(self._commit(capture or self._capture))
 
     async def drain(self) -> bool:
-        """Commit everything that waits; False if the disk refuses it."""
-        while self._size:
-            if not await self._commit_waiting():
-                return False
-        return True
+        """Commit until nothing waits that was there when this was called; False if the disk refuses it."""
+        return not self.unsaved or await self.commit()
 
     async def _wait_due(self) -> None:
         while True:
@@ -146,65 +229,84 @@ class Committer:
             except TimeoutError:
                 return
 
-    async def _commit_waiting(self) -> bool:
-        return await finish(self._commit_group())
-
-    async def _commit_group(self) -> bool:
+    async def _commit(self, take: Callable[[], Capture]) -> bool:
         async with self._turn:
-            group = self._take_group()
-            if not group:
-                return True
-            journal = self._rider.take() if self._rider is not None else None
+            if self.problem and not await self._probe():
+                return False
+            # From here to the first await is one step: the consistent cut.
+            counts = take()
+            group = [entry for waiting in self._waiting.values() for entry in waiting]
+            for waiting in self._waiting.values():
+                waiting.clear()
+            rows = self._state.save()
+            self._due = None
+            self._gathered.clear()
+            self._saved = self._clock.monotonic()
+            forget, forget_journal = counts.forget, self._forget_journal
+            entries = (*group, *counts.entries)
             committed = False
             try:
-                committed = await self._append(group, journal, 0) is not None
+                numbers = await self._append(entries, rows, counts, forget, forget_journal=forget_journal)
+                committed = numbers is not None
             finally:
                 if not committed:
                     self._put_back(group)
-                    if self._rider is not None:
-                        self._rider.put_back()
-            if committed:
-                self._size -= len(group)
-            return committed
+                    counts.merge_back()
+                    self._state.merge_back()
+            if numbers is None:
+                return False
+            self._size -= len(group)
+            self._forget_journal = False
+            counts.confirm(numbers, forget)
+            self._state.confirm()
+            for entry in counts.entries:
+                self._telemetry.offered.labels(entry.type).inc()
+            return True
 
-    def _take_group(self) -> list[Entry]:
-        """The next group, highest class first; it counts as waiting until it is committed."""
-        group: list[Entry] = []
-        for waiting in self._waiting.values():
-            while waiting and len(group) < MAX_GROUP:
-                group.append(waiting.popleft())
-        left = any(self._waiting.values())
-        self._due = self._clock.monotonic() if left else None
-        self._gathered.clear()
-        return group
+    async def _append(
+        self,
+        entries: Sequence[Entry],
+        rows: Sequence[StateRow],
+        counts: Capture,
+        forget: int,
+        *,
+        forget_journal: bool,
+    ) -> Sequence[int] | None:
+        """Write one commit; None if the disk refuses."""
+        increments = await counts.encode()
+        try:
+            numbers = await self._spool.append(
+                entries, state=rows, increments=increments, forget=forget, forget_journal=forget_journal
+            )
+        except SpoolError as error:
+            self._note_problem(error)
+            return None
+        self._note_recovery()
+        return numbers
+
+    async def _probe(self) -> bool:
+        """Whether the disk takes a commit of one small row; what waits is not encoded for nothing."""
+        try:
+            await self._spool.append((), state=(PROBE,))
+        except SpoolError as error:
+            self._note_problem(error)
+            return False
+        return True
+
+    def _note_problem(self, error: SpoolError) -> None:
+        if not self.problem:
+            log.warning("the spool takes nothing (%s); %d entries wait in memory", error, self.waiting)
+        self.problem = str(error) or type(error).__name__
+
+    def _note_recovery(self) -> None:
+        if self.problem:
+            log.info("the spool takes entries again")
+            self.problem = ""
+        self._shedding.clear()
 
     def _put_back(self, group: Sequence[Entry]) -> None:
         for entry in reversed(group):
             self._waiting[entry.priority].appendleft(entry)
         self._due = self._clock.monotonic()
-
-    async def _append(self, entries: Sequence[Entry], journal: bytes | None, forget: int) -> int | None:
-        try:
-            number = await self._spool.append(entries, journal=journal, forget=forget)
-        except SpoolError as error:
-            if not self.problem:
-                log.warning("the spool takes nothing (%s); %d entries wait in memory", error, self.waiting)
-            self.problem = str(error) or type(error).__name__
-            return None
-        if self.problem:
-            log.info("the spool takes entries again")
-            self.problem = ""
-        return number
-
-    def _shed(self) -> None:
-        """Give up the oldest entry of the lowest class; the one just taken may be of it."""
-        for priority in reversed(Priority):
-            if self._waiting[priority]:
-                if not value(self._telemetry.dropped, "memory_full"):
-                    log.error(
-                        "memory for unsaved entries is full: entries are being lost, lowest class first"
-                    )
-                self._waiting[priority].popleft()
-                self._size -= 1
-                self._telemetry.dropped.labels("memory_full").inc()
-                return
+        while self._size > self._config.max_pending:
+            self._shed_entry()

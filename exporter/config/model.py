@@ -15,18 +15,21 @@ from urllib.parse import unquote
 
 from pydantic import Field, SecretStr, create_model, model_validator
 
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.config.event_toggles import Track
 from exporter.config.fields import section_in
 from exporter.discord.config import DiscordConfig
 from exporter.events.catalogue import Catalogue
 from exporter.exposition.config import ExpositionConfig
 from exporter.log import LogConfig
+from exporter.screen.config import PrivacyConfig
 from exporter.settings import Section
 from exporter.sinks.registry import AnySink, registered_sinks
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.sinks.spec import SectionT, SinkSection, SinkSpec
 from exporter.spool.config import SpoolConfig
-from exporter.tracking.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
+from exporter.tracking.levels.config import LevelsConfig
 from exporter.web.config import WebConfig
 
 _PASSWORD = re.compile(r"[^:]+://[^:/@]*:([^@]*)@")

@@ -7,7 +7,7 @@ from typing import Annotated, Literal, Self
 from pydantic import AfterValidator, Field, PositiveInt, model_validator
 
 from exporter.settings import Duration, Secret, Section
-from exporter.tracking.config import CatchUpConfig
+from exporter.tracking.moderation.config import CatchUpConfig
 
 DISCORD_API = "https://discord.com/api/v10"
 

@@ -1,6 +1,6 @@
 """What is known of each guild now: its settings, member count, channel names and thread parents.
 
-The directory tells apart what Discord sends in one form: a guild that is there when a session starts (sync),
+The cache distinguishes what Discord sends in one form: a guild that is there when a session starts (sync),
 one that comes back from an outage (return) and one the bot was added to (create). An outage never removes
 a guild, so its gauges do not dip.
 
@@ -11,18 +11,24 @@ is opened only to name a snapshot's top channels, and people's names a cache wit
 from __future__ import annotations
 
 import enum
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
+from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.facts import (
+    AuditPage,
     ChannelDeleted,
     ChannelUpserted,
+    Count,
+    Fact,
     GuildDeleted,
     GuildUpdated,
     GuildUpserted,
     MemberCountChanged,
+    MemberCountCorrected,
+    Person,
     Record,
     SessionStarted,
 )
@@ -65,7 +71,6 @@ class Guild:
     premium_tier: int = 0
     premium_subscription_count: int = 0
     joined_at: int = 0
-    afk_channel_id: int = 0
     channel_names: bytes = b"\x80"
     known: bool = False
 
@@ -93,14 +98,54 @@ _CHANGEABLE = (
 )
 
 
-class Directory:
-    """Every guild seen, and the names of what is in them."""
+class GuildCache(Component):
+    """Every guild seen, and the names of what is in them.
 
-    def __init__(self) -> None:
-        self.guilds: dict[int, Guild] = {}
+    ``guilds`` is the dictionary to keep them in, where others read it too; ``counts_members`` says whether
+    dispatches of joins and departures keep the member counts: with half of them a count would drift.
+    """
+
+    name = "guild_cache"
+
+    def __init__(
+        self, emit: Emit, guilds: dict[int, Guild] | None = None, *, counts_members: bool = True
+    ) -> None:
+        super().__init__(emit)
+        self._counts_members = counts_members
+        self.guilds: dict[int, Guild] = {} if guilds is None else guilds
         self.parents: dict[int, int] = {}
         self.people: dict[int, str] = {}
         self._updates = 0
+
+    @property
+    def handles(self) -> Mapping[type, Handler]:
+        """Guilds, channels, names and member counts."""
+        return {
+            Count: self._take_name,
+            Person: lambda fact, _: self.name_person(fact.user_id, fact.name),
+            AuditPage: lambda fact, _: self._take_names(fact),
+            SessionStarted: lambda fact, _: self._emit_all(self.start_session(fact)),
+            ChannelUpserted: lambda fact, _: self.see_channel(fact),
+            ChannelDeleted: lambda fact, _: self.lose_channel(fact),
+            GuildUpserted: lambda fact, _: self._emit_all(self.see_guild(fact)),
+            GuildUpdated: lambda fact, _: self._emit_all(self.change_guild(fact)),
+            GuildDeleted: lambda fact, _: self._emit_all(self.lose_guild(fact)),
+            MemberCountChanged: lambda fact, _: self.move_member(fact),
+            MemberCountCorrected: lambda fact, _: self.correct_count(fact),
+        }
+
+    def _emit_all(self, facts: Iterable[Fact]) -> None:
+        for fact in facts:
+            self.emit(fact)
+
+    def _take_name(self, count: Count) -> None:
+        if count.name:
+            self.name_person(count.user_id, count.name)
+
+    def _take_names(self, page: AuditPage) -> None:
+        for person in page.people:
+            if person.name:
+                self.name_person(person.user_id, person.name)
 
     def start_session(self, fact: SessionStarted) -> list[GuildDeleted]:
         """Expect the guilds a new session is about to be sent; returns those its shard no longer sees."""
@@ -206,8 +251,15 @@ class Directory:
     def move_member(self, fact: MemberCountChanged) -> None:
         """Keep the member count true between syncs."""
         guild = self.guilds.get(fact.guild_id)
-        if guild is not None:
+        if guild is not None and self._counts_members:
             guild.member_count = max(0, guild.member_count + fact.delta)
+
+    def correct_count(self, fact: MemberCountCorrected) -> None:
+        """Put a member count right that drifted, and take how many members are online."""
+        guild = self.guilds.get(fact.guild_id)
+        if guild is not None:
+            guild.online = fact.online
+            guild.member_count = max(0, guild.member_count + fact.difference)
 
     def name_person(self, user_id: int, name: str) -> None:
         """Remember a name; when the cache is full the half seen first is forgotten."""
@@ -220,11 +272,6 @@ class Directory:
         """Whether a guild may have an address of its own choosing."""
         guild = self.guilds.get(guild_id)
         return guild is not None and "VANITY_URL" in guild.features
-
-    def afk_channel(self, guild_id: int) -> int:
-        """The channel idle members are moved to; 0 for none."""
-        guild = self.guilds.get(guild_id)
-        return guild.afk_channel_id if guild else 0
 
     def channel_names(self, guild_id: int) -> dict[int, str]:
         """The names of a guild's channels."""
@@ -248,7 +295,6 @@ class Directory:
                     "new": list(new) if isinstance(new, tuple) else new,
                 }
                 setattr(guild, attribute, new)
-        guild.afk_channel_id = fact.afk_channel_id
         return changes
 
     def _changed(self, guild: Guild, at: int, changes: dict[str, Json]) -> Record:

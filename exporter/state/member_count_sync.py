@@ -1,8 +1,8 @@
 """Member counts are compared with Discord's own, now and then, and put right where they drifted.
 
-Joins and departures keep a count true while all of them are told. What was missed is in nobody's dispatch,
+Joins and departures keep a count true while all of them are received. What was missed is in no dispatch,
 so Discord is asked for its count: every guild once an interval, the one waiting longest first, at most
-``PER_SECOND`` a second over all guilds. A large bot's turn therefore takes longer than the interval.
+``PER_SECOND`` a second over all guilds. A round of a large bot therefore takes longer than the interval.
 
 Discord's answer and its dispatches overtake each other, so one difference proves nothing. Invariant: where
 dispatches keep the count, it is put right only if two answers some time apart differ to the same side, and
@@ -13,12 +13,18 @@ from __future__ import annotations
 
 import heapq
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from exporter.events.facts import GuildCountsRead, MemberCountChanged
+from exporter.dispatch.component import Component, Emit, Handler
+from exporter.events.facts import (
+    GuildCountsRead,
+    GuildUpserted,
+    MemberCountChanged,
+    MemberCountCorrected,
+)
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
-from exporter.state.guild_cache import Directory, Presence
+from exporter.state.guild_cache import Guild, Presence
 from exporter.telemetry import Telemetry
 
 PER_SECOND = 2.0
@@ -44,35 +50,48 @@ class _Asked:
     high: int
 
 
-class Headcount:
+class MemberCountSync(Component):
     """When each guild's count is compared next, and what came of it.
 
-    ``interval`` is in ms, 0 for never; ``told`` says whether dispatches keep the counts. ``now`` is in ms on
-    a clock that never steps.
+    ``guilds`` are those known now; ``interval`` is in ms, 0 for never; ``counts_members`` says whether
+    dispatches keep the counts. ``now`` is in ms on a clock that never steps.
     """
+
+    name = "member_count_sync"
 
     def __init__(
         self,
-        directory: Directory,
+        emit: Emit,
+        guilds: Mapping[int, Guild],
         submit: Submit | None,
         telemetry: Telemetry,
         rng: random.Random,
         *,
         interval: int,
-        told: bool,
+        counts_members: bool,
     ) -> None:
-        self._directory = directory
+        super().__init__(emit)
+        self._guilds = guilds
         self._submit: Callable[[RestRequest], None] | None = submit if interval else None
         self._telemetry = telemetry
         self._rng = rng
         self._interval = interval
-        self._told = told
+        self._counts_members = counts_members
         self._due: dict[int, int] = {}
         self._line: list[tuple[int, int]] = []
         self._asked: dict[int, _Asked] = {}
         self._doubts: dict[int, int] = {}
         self._credit = 0.0
         self._ticked = 0
+
+    @property
+    def handles(self) -> Mapping[type, Handler]:
+        """Guilds, changes of their counts, and Discord's own counts."""
+        return {
+            GuildUpserted: lambda fact, now: self.see_guild(fact.guild_id, now),
+            MemberCountChanged: lambda fact, _: self.move(fact),
+            GuildCountsRead: self.answer,
+        }
 
     def see_guild(self, guild_id: int, now: int) -> None:
         """A guild was seen whole, and with it its count; the next look is at a moment of its own."""
@@ -83,7 +102,7 @@ class Headcount:
         if guild_id not in self._due:
             self._schedule(guild_id, now + round(self._interval * self._rng.random()))
 
-    def forget(self, guild_id: int) -> None:
+    def forget_guild(self, guild_id: int) -> None:
         """The bot was removed from a guild."""
         self._due.pop(guild_id, None)
         self._asked.pop(guild_id, None)
@@ -91,16 +110,15 @@ class Headcount:
 
     def move(self, fact: MemberCountChanged) -> None:
         """Somebody came or went."""
-        if not self._told:
-            return  # half of the movements would lead a count astray
-        self._directory.move_member(fact)
         asked = self._asked.get(fact.guild_id)
-        if asked is not None:
-            count = self._directory.guilds[fact.guild_id].member_count
+        guild = self._guilds.get(fact.guild_id)
+        if asked is not None and guild is not None and self._counts_members:
+            count = max(0, guild.member_count + fact.delta)
             asked.low, asked.high = min(asked.low, count), max(asked.high, count)
 
-    def tick(self, now: int) -> None:
-        """Request the guilds whose turn it is."""
+    def tick(self, now: int, wall: int) -> None:
+        """Ask for the guilds whose turn it is."""
+        del wall
         if self._submit is None:
             return
         self._credit = min(PER_SECOND, self._credit + (now - self._ticked) * PER_SECOND / 1000)
@@ -109,7 +127,7 @@ class Headcount:
             due, guild_id = heapq.heappop(self._line)
             if self._due.get(guild_id) != due:
                 continue
-            guild = self._directory.guilds.get(guild_id)
+            guild = self._guilds.get(guild_id)
             if guild is None or guild.presence is not Presence.HERE:
                 self._schedule(guild_id, self._next(now))
                 continue
@@ -121,23 +139,23 @@ class Headcount:
     def answer(self, fact: GuildCountsRead, now: int) -> None:
         """Take what Discord said."""
         asked = self._asked.pop(fact.guild_id, None)
-        guild = self._directory.guilds.get(fact.guild_id)
+        guild = self._guilds.get(fact.guild_id)
         if asked is None or guild is None:
             return
         if fact.members is None:
             self._schedule(fact.guild_id, self._next(now))
             return
-        guild.online = fact.online
         difference = fact.members - min(max(fact.members, asked.low), asked.high)
         doubt = self._doubts.pop(fact.guild_id, None)
-        if self._told and difference and doubt is None:
+        if self._counts_members and difference and doubt is None:
             self._doubts[fact.guild_id] = difference
+            self.emit(MemberCountCorrected(fact.guild_id, 0, fact.online))
             self._schedule(fact.guild_id, now + min(CONFIRM_MS, self._interval))
             return
-        if self._told and doubt is not None:
+        if self._counts_members and doubt is not None:
             difference = _common(difference, doubt)
+        self.emit(MemberCountCorrected(fact.guild_id, difference, fact.online))
         if difference:
-            guild.member_count = max(0, guild.member_count + difference)
             self._telemetry.member_corrections.inc()
             self._telemetry.member_drift.inc(abs(difference))
         self._schedule(fact.guild_id, self._next(now))

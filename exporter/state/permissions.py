@@ -1,21 +1,29 @@
 """What the bot may do in each guild, followed from role to role.
 
 Of a guild only the permissions some feature needs are kept: what the bot has as one number, and packed, what
-each role gives. Channels may deny more; that is told by nobody until something is not seen.
+each role gives. Channels may deny more; that shows only when something is not received.
 
-Invariant: where nothing is known everything is taken to be permitted: a question in vain costs one request, a
-question not asked costs an answer.
+Invariant: where nothing is known everything is taken to be permitted: a request that is refused costs one
+request, a request not made costs an answer.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
 
+from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
+from exporter.events.facts import (
+    BotKnown,
+    MemberRoles,
+    PermissionsChanged,
+    RoleDeleted,
+    RolesListed,
+    RoleUpserted,
+)
 from exporter.events.permissions import PERMISSIONS
 
 _ROLES = msgspec.msgpack.Decoder(dict[int, int])
@@ -33,7 +41,7 @@ class BlindSpot:
 
 
 @dataclass(slots=True)
-class Standing:
+class BotPermissions:
     """The bot in one guild; ``roles`` is the packed map of role to what it gives, where that is anything."""
 
     granted: int
@@ -42,26 +50,36 @@ class Standing:
     own: tuple[int, ...]
 
 
-class Rights:
-    """Where the bot may do what.
+class Permissions(Component):
+    """Where the bot may do what."""
 
-    ``changed`` is told of a guild in which the bot may do more or less than before, or is first known in.
-    """
+    name = "permissions"
 
-    def __init__(self, catalogue: Catalogue, changed: Callable[[int], None] = lambda _: None) -> None:
+    def __init__(self, emit: Emit, catalogue: Catalogue) -> None:
+        super().__init__(emit)
         self._catalogue = catalogue
-        self._changed = changed
         self._bot = 0
         self._all = sum(PERMISSIONS[name] for name in catalogue.permissions)
-        self._guilds: dict[int, Standing] = {}
+        self._guilds: dict[int, BotPermissions] = {}
         self._lacking = dict.fromkeys(catalogue.permissions, 0)
+
+    @property
+    def handles(self) -> Mapping[type, Handler]:
+        """Who the bot is, and the roles of guilds."""
+        return {
+            BotKnown: lambda fact, _: self.know_bot(fact),
+            RolesListed: lambda fact, _: self.see_roles(fact),
+            RoleUpserted: lambda fact, _: self.see_role(fact),
+            RoleDeleted: lambda fact, _: self.lose_role(fact),
+            MemberRoles: lambda fact, _: self.see_member(fact),
+        }
 
     def lacks(self, guild_id: int, permission: str) -> bool:
         """Whether the bot is known not to have a permission that an event type asks for."""
         if permission not in self._lacking:
             return False
-        standing = self._guilds.get(guild_id)
-        return standing is not None and not standing.granted & PERMISSIONS[permission]
+        current = self._guilds.get(guild_id)
+        return current is not None and not current.granted & PERMISSIONS[permission]
 
     def blind(self) -> Iterable[BlindSpot]:
         """Every type and permission it could miss, with the number of guilds where it does."""
@@ -80,8 +98,8 @@ class Rights:
             return
         useful = self._all | PERMISSIONS["administrator"]
         roles = {role: bits & useful for role, bits in fact.roles if bits & useful}
-        standing = Standing(0, fact.owner_id == self._bot, msgspec.msgpack.encode(roles), own)
-        self._replace(fact.guild_id, standing)
+        current = BotPermissions(0, fact.owner_id == self._bot, msgspec.msgpack.encode(roles), own)
+        self._replace(fact.guild_id, current)
 
     def see_role(self, fact: RoleUpserted) -> None:
         """Take a role as it is now."""
@@ -93,23 +111,23 @@ class Rights:
 
     def see_member(self, fact: MemberRoles) -> None:
         """Take which roles the bot has now."""
-        standing = self._guilds.get(fact.guild_id)
-        if standing is not None and fact.user_id == self._bot:
+        current = self._guilds.get(fact.guild_id)
+        if current is not None and fact.user_id == self._bot:
             self._replace(
-                fact.guild_id, Standing(standing.granted, standing.owner, standing.roles, fact.role_ids)
+                fact.guild_id, BotPermissions(current.granted, current.owner, current.roles, fact.role_ids)
             )
 
-    def forget(self, guild_id: int) -> None:
+    def forget_guild(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""
-        standing = self._guilds.pop(guild_id, None)
-        if standing is not None:
-            self._tally(standing.granted, -1)
+        current = self._guilds.pop(guild_id, None)
+        if current is not None:
+            self._count_lacking(current.granted, -1)
 
     def _set_role(self, guild_id: int, role_id: int, permissions: int) -> None:
-        standing = self._guilds.get(guild_id)
-        if standing is None:
+        current = self._guilds.get(guild_id)
+        if current is None:
             return
-        roles = _ROLES.decode(standing.roles)
+        roles = _ROLES.decode(current.roles)
         useful = permissions & (self._all | PERMISSIONS["administrator"])
         if roles.get(role_id, 0) == useful:
             return
@@ -117,30 +135,30 @@ class Rights:
         if useful:
             roles[role_id] = useful
         packed = msgspec.msgpack.encode(roles) if roles else _NONE
-        self._replace(guild_id, Standing(standing.granted, standing.owner, packed, standing.own))
+        self._replace(guild_id, BotPermissions(current.granted, current.owner, packed, current.own))
 
-    def _replace(self, guild_id: int, standing: Standing) -> None:
-        standing.granted = self._work_out(guild_id, standing)
+    def _replace(self, guild_id: int, current: BotPermissions) -> None:
+        current.granted = self._work_out(guild_id, current)
         before = self._guilds.get(guild_id)
-        self._guilds[guild_id] = standing
+        self._guilds[guild_id] = current
         if before is not None:
-            if before.granted == standing.granted:
+            if before.granted == current.granted:
                 return
-            self._tally(before.granted, -1)
-        self._tally(standing.granted, 1)
-        self._changed(guild_id)
+            self._count_lacking(before.granted, -1)
+        self._count_lacking(current.granted, 1)
+        self.emit(PermissionsChanged(guild_id))
 
-    def _work_out(self, guild_id: int, standing: Standing) -> int:
+    def _work_out(self, guild_id: int, current: BotPermissions) -> int:
         """Discord docs, Topics › Permissions › Permission Hierarchy; everybody's role has the guild's id."""
-        roles = _ROLES.decode(standing.roles)
+        roles = _ROLES.decode(current.roles)
         granted = 0
-        for role_id in (guild_id, *standing.own):
+        for role_id in (guild_id, *current.own):
             granted |= roles.get(role_id, 0)
-        if standing.owner or granted & PERMISSIONS["administrator"]:
+        if current.owner or granted & PERMISSIONS["administrator"]:
             return self._all
         return granted & self._all
 
-    def _tally(self, granted: int, number: int) -> None:
+    def _count_lacking(self, granted: int, number: int) -> None:
         for name in self._lacking:
             if not granted & PERMISSIONS[name]:
                 self._lacking[name] += number

@@ -3,24 +3,28 @@
 As a rule a dispatch happened when it is received. Not in a replay: after RESUME, Discord sends in one burst
 what was missed in seconds or minutes, and most dispatches carry no time of their own. Some do, in a message's
 id or an audit-log entry's; between two of those the others happened. So in a replay a dispatch is dated by
-the last one that told its time, starting from when the connection was last heard.
+the last one that carried its time, starting from when the connection was last heard.
 
 A connection can be dead for a minute before that shows. So nothing is decided for want of news until every
 shard has been heard after the decision was due: ``heard``. While a shard is known to be
-without connection (``is_silent``) time in voice is not booked; the replay or the next session tells how long
+without connection (``is_silent``) time in voice is not booked; the replay or the next session shows how long
 it was.
 
 Messages carry Discord's own time and come in order, also in a replay. So whatever came between two of them
-happened between their times (``Moment``), whenever it was received.
+happened between their times (``TimeBounds``), whenever it was received.
 """
 
 from __future__ import annotations
 
 from collections import deque
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+import msgspec
+
 from exporter.clock import Clock
-from exporter.events.facts import ShardStateChanged
+from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
+from exporter.events.facts import SessionStarted, ShardStateChanged
 
 LONGEST_SILENCE_MS = 120_000
 """A connection that says nothing for longer is known to be dead: it answers a heartbeat every 41 s."""
@@ -35,11 +39,11 @@ MAX_GAPS = 8
 """Gaps remembered of each shard: more within a minute, and Discord would refuse another session."""
 
 MAX_OPEN = 10_000
-"""Moments of one shard that wait for its next message; the oldest keeps what was said of it at first."""
+"""Bounds of one shard that wait for its next message; the oldest keeps what was said of it at first."""
 
 
 @dataclass(slots=True, eq=False)
-class Moment:
+class TimeBounds:
     """Between when and when, by Discord's clock, something happened; in ms."""
 
     since: int
@@ -50,14 +54,27 @@ class Moment:
         return self.since - TOGETHER_MS <= at <= self.until + TOGETHER_MS
 
 
-class Streams:
-    """The streams of all shards of this process.
+class SavedTimeline(msgspec.Struct, frozen=True, array_like=True):
+    """Up to when everything was received on all shards, in ms by Discord's clock."""
+
+    complete_until: int
+
+
+class ShardTimeline(Component):
+    """The dispatches of all shards of this process in time.
 
     Times are in ms: of dispatches on the wall clock, of silence on one that never steps.
     """
 
-    def __init__(self, clock: Clock) -> None:
+    name = "shard_timeline"
+
+    def __init__(self, emit: Emit, clock: Clock) -> None:
+        super().__init__(emit)
         self._clock = clock
+        self._table: SavedTable[int, SavedTimeline] = SavedTable(
+            "complete", int, SavedTimeline, lambda _: SavedTimeline(self.complete_until), self._load
+        )
+        self._saved_until = 0
         self._last: dict[int, int] = {}
         self._noticed: dict[int, int] = {}
         self._heard: dict[int, int] = {}
@@ -65,11 +82,35 @@ class Streams:
         self._replays: dict[int, int] = {}
         self._silent: set[int] = set()
         self._messages: dict[int, tuple[int, int]] = {}
-        self._open: dict[int, deque[Moment]] = {}
-        self._gaps: dict[int, deque[Moment]] = {}
+        self._open: dict[int, deque[TimeBounds]] = {}
+        self._gaps: dict[int, deque[TimeBounds]] = {}
         self._began: dict[int, int] = {}
         self._before = 0
         self.shards = 1
+
+    @property
+    def handles(self) -> Mapping[type, Handler]:
+        """What becomes of connections and sessions."""
+        return {
+            ShardStateChanged: lambda fact, _: self.take(fact),
+            SessionStarted: lambda fact, _: self.start_session(fact),
+        }
+
+    @property
+    def tables(self) -> tuple[SavedTable[int, SavedTimeline], ...]:
+        """Up to when everything was received."""
+        return (self._table,)
+
+    def save(self) -> Iterator[StateRow]:
+        """The moment up to which everything was received, where it moved."""
+        if self.complete_until != self._saved_until:
+            self._saved_until = self.complete_until
+            self._table.touch(0)
+        return super().save()
+
+    def _load(self, _: int, saved: SavedTimeline) -> None:
+        """Take up where the previous run stopped: what happened later may never have been received."""
+        self._before = saved.complete_until
 
     def date(self, shard: int, received_at: int) -> int:
         """When a dispatch received now happened."""
@@ -79,7 +120,7 @@ class Streams:
         return received_at
 
     def learn(self, shard: int, at: int) -> None:
-        """Note that a dispatch of this shard told its own time; only a replay has use for it."""
+        """Note that a dispatch of this shard carried its own time; only a replay has use for it."""
         if shard in self._replays:
             self._replays[shard] = max(self._replays[shard], at)
 
@@ -90,25 +131,27 @@ class Streams:
         for moment in self._open.pop(shard, ()):
             moment.until = max(moment.since, min(moment.until, sent_at))
 
-    def moment(self, guild_id: int, at: int) -> Moment:
-        """When, by Discord's clock, what is being told of a guild happened; ``at`` is what it is dated."""
+    def moment(self, guild_id: int, at: int) -> TimeBounds:
+        """When, by Discord's clock, what is now received of a guild happened; ``at`` is its date."""
         shard = self.shard_of(guild_id)
         sent_at, received_at = self._messages.get(shard, (0, 0))
         if shard in self._replays:
-            moment = Moment(sent_at or at, self._clock.now_ms() + SKEW_MS)
+            moment = TimeBounds(sent_at or at, self._clock.now_ms() + SKEW_MS)
         else:
             about = at - (received_at - sent_at)
-            moment = Moment(max(sent_at, about - SKEW_MS), about + SKEW_MS)
+            moment = TimeBounds(max(sent_at, about - SKEW_MS), about + SKEW_MS)
         self._wait_for_message(shard, moment)
         return moment
 
-    def _wait_for_message(self, shard: int, moment: Moment) -> None:
+    def _wait_for_message(self, shard: int, moment: TimeBounds) -> None:
         self._open.setdefault(shard, deque(maxlen=MAX_OPEN)).append(moment)
 
-    def start_session(self, shard: int) -> None:
-        """Note that a new session begins: what happened since the last message may never be told."""
+    def start_session(self, fact: SessionStarted) -> None:
+        """Note that a new session begins: what happened since the last message may never be received."""
+        shard, self.shards = fact.shard
+        self.take(ShardStateChanged(shard, "settled"))
         sent_at, _ = self._messages.get(shard, (self._before, 0))
-        gap = Moment(sent_at, self._clock.now_ms() + SKEW_MS)
+        gap = TimeBounds(sent_at, self._clock.now_ms() + SKEW_MS)
         self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
         self._wait_for_message(shard, gap)
 
@@ -117,18 +160,14 @@ class Streams:
         return at < self._began.get(self.shard_of(guild_id), 0)
 
     def missed(self, guild_id: int, since: int, until: int) -> bool:
-        """Whether something that happened between two moments may never have been told."""
+        """Whether something that happened between two moments may never have been received."""
         gaps = self._gaps.get(self.shard_of(guild_id), ())
         return any(gap.since - TOGETHER_MS <= until and since <= gap.until + TOGETHER_MS for gap in gaps)
 
     @property
-    def told(self) -> int:
-        """Up to when all shards have been told everything, in ms by Discord's clock; 0 where nobody knows."""
+    def complete_until(self) -> int:
+        """Up to when everything was received on all shards, ms by Discord's clock; 0 if unknown."""
         return min((sent_at for sent_at, _ in self._messages.values()), default=self._before)
-
-    def restore(self, told: int) -> None:
-        """Take up where the process before left: what happened later may never be told."""
-        self._before = told
 
     @property
     def replaying(self) -> bool:
@@ -151,8 +190,9 @@ class Streams:
             self._replays.pop(shard, None)
             self._last[shard] = self._clock.now_ms()
 
-    def look(self) -> None:
-        """Note which shards have been heard since the last look; about once a second."""
+    def tick(self, now: int, wall: int) -> None:
+        """Note which shards have been heard since the last tick, about once a second."""
+        del now, wall
         for shard, last in self._last.items():
             if shard in self._replays or shard in self._silent:
                 continue

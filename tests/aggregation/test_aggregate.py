@@ -6,13 +6,17 @@ from collections import Counter
 from typing import Any
 
 import pytest
+from exporter.aggregation.aggregate import Aggregate
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.aggregation import aggregate as module
-from exporter.aggregation.aggregate import Aggregate
 from exporter.aggregation.cells import Activity, WindowKind
-from exporter.checkpoint.journal import (
+from exporter.events.catalogue import full_catalogue
+from exporter.events.facts import Count, Series
+from exporter.events.messages import EDITS, MESSAGES
+from exporter.events.reactions import REACTIONS
+from exporter.tracking.previous_journal import (
     Added,
     Closed,
     Part,
@@ -23,10 +27,6 @@ from exporter.checkpoint.journal import (
     encode_part,
     merge,
 )
-from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Count, Series
-from exporter.events.messages import EDITS, MESSAGES
-from exporter.events.reactions import REACTIONS
 
 CATALOGUE = full_catalogue()
 MINUTE = 60_000

@@ -7,13 +7,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.aggregation.cells import Activity, Cell
+from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
 from exporter.events.facts import Series
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Priority
-from exporter.tracking.config import MetricsConfig
 
 PERIOD = (1_700_000_040_000, 1_700_000_100_000)
 HUMAN, ACTIVE = MESSAGES["human"], SECONDS["active"]

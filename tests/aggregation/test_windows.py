@@ -4,13 +4,15 @@ import asyncio
 from collections.abc import Sequence
 
 import pytest
+from exporter.aggregation.aggregate import Aggregate
+from exporter.tracking.voice.journal import VoiceJournal
+from exporter.tracking.voice.ledger import VoiceLedger
 
 from exporter.aggregation import windows as module
-from exporter.aggregation.aggregate import Aggregate
 from exporter.aggregation.cells import Activity, WindowKind
 from exporter.aggregation.windows import GRACE_MS, Windows
 from exporter.checkpoint.checkpoint import Committer
-from exporter.checkpoint.journal import SavedModeration, decode_part
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
@@ -19,11 +21,11 @@ from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry
-from exporter.tracking.config import BatchingConfig, CatchUpConfig, LevelsConfig
+from exporter.tracking.levels.config import LevelsConfig
 from exporter.tracking.levels.levels import Levels
 from exporter.tracking.moderation.catch_up import CatchUp
-from exporter.tracking.voice.journal import VoiceJournal
-from exporter.tracking.voice.ledger import VoiceLedger
+from exporter.tracking.moderation.config import CatchUpConfig
+from exporter.tracking.previous_journal import SavedModeration, decode_part
 
 MINUTE = 60_000
 

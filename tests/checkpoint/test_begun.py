@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exporter.checkpoint.begun import MAX_BEGUN, BegunRows
-from exporter.checkpoint.journal import (
+from exporter.events.facts import Record
+from exporter.model import entry_key
+from exporter.tracking.previous_journal import (
     Begun,
     Part,
     SavedAction,
@@ -16,8 +18,6 @@ from exporter.checkpoint.journal import (
     decode_part,
     encode_part,
 )
-from exporter.events.facts import Record
-from exporter.model import entry_key
 from exporter.tracking.structure.guild_objects import Change
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 

@@ -9,11 +9,11 @@ from hypothesis import strategies as st
 
 from exporter.checkpoint import checkpoint as module
 from exporter.checkpoint.checkpoint import Committer
+from exporter.checkpoint.config import BatchClass, BatchingConfig
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.telemetry import Telemetry, total, value
-from exporter.tracking.config import BatchClass, BatchingConfig
 from tests.scale import scaled
 
 

@@ -20,10 +20,13 @@ from pathlib import Path
 
 from pydantic import SecretStr
 
-from exporter.checkpoint.journal import Added, Part, decode_part
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import SystemClock
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
+from exporter.pipeline import Pipeline
+from exporter.screen.config import PrivacyConfig
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.sink import InfluxSink
 from exporter.sinks.runner import Runner, RunnerConfig
@@ -32,8 +35,7 @@ from exporter.sinks.sql.sink import SqlSink
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.tracking.pipeline import Pipeline
+from exporter.tracking.previous_journal import Added, Part, decode_part
 
 GUILD = 1
 EPOCH_MS = 1_420_070_400_000

@@ -13,11 +13,11 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from exporter.aggregation.cells import Activity
+from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import Series
 from exporter.model import Entry, Json, Priority
-from exporter.tracking.config import MetricsConfig
 from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count
 from tests.dashboards.doings import rebuild, rise, show_up, speak
 

@@ -10,6 +10,8 @@ from typing import Any
 import msgspec
 import pytest
 
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.config.load import load_config
 from exporter.config.schema import config_schema
@@ -21,12 +23,12 @@ from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.renderer import MetricsRenderer
 from exporter.model import Entry, Priority, Row
+from exporter.pipeline import Pipeline
 from exporter.reference.pages import write_pages
+from exporter.screen.config import PrivacyConfig
 from exporter.sinks.influx.line_protocol import Encoder
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry, value
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.tracking.pipeline import Pipeline
 
 GUILD = 197038439483310086
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from exporter.tracking.config import LevelsConfig
+from exporter.tracking.levels.config import LevelsConfig
 
 RECORDED = Path(__file__).parents[1] / "fixtures" / "gateway"
 

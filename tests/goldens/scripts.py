@@ -6,7 +6,7 @@ dispatch is played.
 
 from __future__ import annotations
 
-from exporter.tracking.config import LevelsConfig
+from exporter.tracking.levels.config import LevelsConfig
 from tests.goldens.script import READY, Script, Step, audit, begin, first_case, script, step
 
 CHANNEL, SECOND_VOICE, NEW_CHANNEL = "197038439483310087", "197038439483310092", "197038439483310099"

@@ -7,17 +7,19 @@ import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.rest_request import ANSWERS, RestRequest
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.renderer import MetricsRenderer
 from exporter.model import Entry, Row
+from exporter.pipeline import Pipeline
+from exporter.screen.config import PrivacyConfig
 from exporter.spool.codec import pack, unpack
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.tracking.pipeline import Pipeline
 from tests.goldens.script import Script, Step
 
 CATALOGUE = full_catalogue()

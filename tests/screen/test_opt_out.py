@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from exporter.screen.opt_out import OptOut
 
 from exporter.events.facts import (
     Action,
@@ -30,7 +31,6 @@ from exporter.events.facts import (
     VoiceState,
 )
 from exporter.events.rest_request import Kind, RestRequest
-from exporter.screen.opt_out import OptOut
 
 GUILD, OUT, ELSE, MOD_OUT = 1, 170141, 200, 300
 AT = 1_700_000_000_000

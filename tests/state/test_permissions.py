@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
 from exporter.events.permissions import PERMISSIONS
+from exporter.pipeline import Pipeline
 from exporter.state.permissions import Rights
 from exporter.telemetry import value
-from exporter.tracking.pipeline import Pipeline
 from tests.tracking.conftest import GUILD, Site
 
 BOT = 1174000000000000999

@@ -8,15 +8,18 @@ from typing import Any
 
 import pytest
 
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry, Priority
+from exporter.pipeline import Pipeline
+from exporter.screen.config import PrivacyConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
-from exporter.tracking.config import BatchingConfig, LevelsConfig, MetricsConfig, PrivacyConfig
-from exporter.tracking.pipeline import Pipeline
+from exporter.tracking.levels.config import LevelsConfig
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
 GUILD = 197038439483310086

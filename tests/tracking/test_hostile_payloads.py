@@ -12,13 +12,15 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
+from exporter.pipeline import Pipeline
+from exporter.screen.config import PrivacyConfig
 from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry, total, value
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.tracking.pipeline import Pipeline
 from tests.scale import scaled
 from tests.tracking.hostile import DEEP, HOLE, RAW, check, check_text, places, put
 

@@ -11,10 +11,12 @@ from typing import Any
 
 import pytest
 
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.events.voice import STATES
 from exporter.model import Entry, Priority
+from exporter.screen.config import PrivacyConfig
 from exporter.telemetry import total
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
 
 EPOCH = 1_420_070_400_000
 GUILD = 197038439483310086
@@ -392,7 +394,7 @@ async def test_what_was_journalled_arrives_exactly_once_over_any_number_of_kills
 async def test_the_running_stage_saves_by_itself_and_can_be_cancelled(
     site: Site, payload: Payload, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.tracking.pipeline.TICK_SECONDS", 0.001)
+    monkeypatch.setattr("exporter.pipeline.TICK_SECONDS", 0.001)
     pipeline = await begin(site, payload)
     site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms()))
     site.fed += 1

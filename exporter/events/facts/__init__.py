@@ -4,11 +4,11 @@ A fact says what Discord said and nothing more: who did it, what it belongs to a
 already is found out by the pipeline, which has memory.
 """
 
-from typing import TypeAlias
-
-from exporter.events.facts.counting import Count, Person, Record, Series
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, Person, Record, Series, TimeElapsed
 from exporter.events.facts.guild_objects import (
     GuildObject,
+    GuildObjectChanged,
     GuildObjectDeleted,
     GuildObjectsListed,
     GuildObjectUpserted,
@@ -22,6 +22,7 @@ from exporter.events.facts.guilds import (
     GuildUpdated,
     GuildUpserted,
     MemberCountChanged,
+    MemberCountCorrected,
 )
 from exporter.events.facts.invites import (
     InviteCreated,
@@ -39,45 +40,16 @@ from exporter.events.facts.moderation import (
     MessageDeleted,
     TimeoutState,
 )
-from exporter.events.facts.permissions import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
-from exporter.events.facts.sessions import SessionStarted, ShardStateChanged
-from exporter.events.facts.voice import VoiceState
-
-Fact: TypeAlias = (
-    Count
-    | Record
-    | Person
-    | Action
-    | AuditEntry
-    | AuditPage
-    | MembershipStarted
-    | TimeoutState
-    | MessageDeleted
-    | VoiceState
-    | SessionStarted
-    | ShardStateChanged
-    | ChannelUpserted
-    | ChannelDeleted
-    | GuildUpserted
-    | GuildUpdated
-    | GuildDeleted
-    | MemberCountChanged
-    | GuildCountsRead
-    | BotKnown
-    | RolesListed
-    | RoleUpserted
-    | RoleDeleted
-    | MemberRoles
-    | GuildObjectUpserted
-    | GuildObjectDeleted
-    | GuildObjectsListed
-    | InviteCreated
-    | InviteDeleted
-    | InviteRevoked
-    | InvitesRead
-    | MemberJoined
+from exporter.events.facts.permissions import (
+    BotKnown,
+    MemberRoles,
+    PermissionsChanged,
+    RoleDeleted,
+    RolesListed,
+    RoleUpserted,
 )
-
+from exporter.events.facts.sessions import SessionStarted, ShardStateChanged
+from exporter.events.facts.voice import VoiceChannelLeft, VoiceState
 
 __all__ = [
     "Action",
@@ -91,6 +63,7 @@ __all__ = [
     "GuildCountsRead",
     "GuildDeleted",
     "GuildObject",
+    "GuildObjectChanged",
     "GuildObjectDeleted",
     "GuildObjectUpserted",
     "GuildObjectsListed",
@@ -102,10 +75,12 @@ __all__ = [
     "InviteRevoked",
     "InvitesRead",
     "MemberCountChanged",
+    "MemberCountCorrected",
     "MemberJoined",
     "MemberRoles",
     "MembershipStarted",
     "MessageDeleted",
+    "PermissionsChanged",
     "Person",
     "Record",
     "RoleDeleted",
@@ -114,7 +89,9 @@ __all__ = [
     "Series",
     "SessionStarted",
     "ShardStateChanged",
+    "TimeElapsed",
     "TimeoutState",
     "Trait",
+    "VoiceChannelLeft",
     "VoiceState",
 ]

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from typing import Self
 
-import msgspec
-
+from exporter.events.facts.base import Fact
 from exporter.model import EntryData, Json
 
 
@@ -22,7 +22,7 @@ class Series:
         return f"Series({self.measure!r}, {self.value!r})"
 
 
-class Count(msgspec.Struct, frozen=True, gc=False):
+class Count(Fact, frozen=True, gc=False):
     """An amount to add to one measure.
 
     ``dedup_key`` names the occurrence where Discord may report it repeatedly; a repeated one is not added.
@@ -42,8 +42,12 @@ class Count(msgspec.Struct, frozen=True, gc=False):
     person: int = 0
     until: int = 0
 
+    def without(self, people: Container[int]) -> Self | None:
+        """Nothing remains of what a person who opted out did."""
+        return None if self.user_id in people or self.person in people else self
 
-class Record(msgspec.Struct, frozen=True):
+
+class Record(Fact, frozen=True):
     """One exact occurrence that becomes one entry. ``person`` is whom it is about, 0 for no person.
 
     One that ``amends`` says what else is known of the occurrence of the same key; it is not counted again.
@@ -57,10 +61,30 @@ class Record(msgspec.Struct, frozen=True):
     person: int = 0
     amends: bool = False
 
+    def without(self, people: Container[int]) -> Self | None:
+        """Nothing remains of a fact about someone who opted out."""
+        return None if self.person in people else self
 
-class Person(msgspec.Struct, frozen=True):
+
+class Person(Fact, frozen=True):
     """A user's name at this moment, for tables that show people; as a fact, a name told in passing."""
 
     user_id: int
     name: str
     bot: bool = False
+
+    def without(self, people: Container[int]) -> Self | None:
+        """Nothing remains of a fact about someone who opted out."""
+        return None if self.user_id in people else self
+
+
+class TimeElapsed(Fact, frozen=True, gc=False):
+    """Time of a live measure that passed: ``amount`` in ms, for the running totals alone.
+
+    The windows get it later as a ``Count``, when a state changes or a window ends.
+    """
+
+    series: Series
+    guild_id: int
+    channel_id: int
+    amount: int

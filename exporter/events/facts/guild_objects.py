@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import TypeAlias
+from collections.abc import Container, Mapping
+from typing import Self, TypeAlias
 
 import msgspec
+
+from exporter.events.facts.base import Fact
+from exporter.model import Json
 
 Trait: TypeAlias = bool | int | str | None
 """The value of one field of a part."""
@@ -19,7 +22,7 @@ class GuildObject(msgspec.Struct, frozen=True):
     traits: Mapping[str, Trait]
 
 
-class GuildObjectUpserted(msgspec.Struct, frozen=True):
+class GuildObjectUpserted(Fact, frozen=True):
     """A part of a guild was ``made``, or ``changed``, or merely came into sight (``shown``).
 
     ``maker_id`` is who made it, where the dispatch says so.
@@ -31,8 +34,12 @@ class GuildObjectUpserted(msgspec.Struct, frozen=True):
     news: str
     maker_id: int = 0
 
+    def without(self, people: Container[int]) -> Self | None:
+        """The object belongs to the guild; only its creator is left out."""
+        return msgspec.structs.replace(self, maker_id=0) if self.maker_id in people else self
 
-class GuildObjectDeleted(msgspec.Struct, frozen=True):
+
+class GuildObjectDeleted(Fact, frozen=True):
     """A part of a guild was deleted."""
 
     guild_id: int
@@ -41,7 +48,7 @@ class GuildObjectDeleted(msgspec.Struct, frozen=True):
     part_id: int
 
 
-class GuildObjectsListed(msgspec.Struct, frozen=True):
+class GuildObjectsListed(Fact, frozen=True):
     """All parts of these kinds that a guild has; ``told`` if the list is news of a change."""
 
     guild_id: int
@@ -49,3 +56,15 @@ class GuildObjectsListed(msgspec.Struct, frozen=True):
     kinds: tuple[str, ...]
     parts: tuple[GuildObject, ...]
     told: bool = False
+
+
+class GuildObjectChanged(Fact, frozen=True):
+    """What was done to an object, as its dispatch shows it; ``actor_id`` 0 where that is not said."""
+
+    guild_id: int
+    at: int
+    action: str
+    target_id: int
+    name: str | None
+    changes: Mapping[str, Json]
+    actor_id: int = 0

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from typing import Self
+
 import msgspec
 
+from exporter.events.facts.base import Fact
 from exporter.events.facts.voice import VoiceState
 
 
-class ChannelUpserted(msgspec.Struct, frozen=True):
+class ChannelUpserted(Fact, frozen=True):
     """A channel or thread as it is now; a thread's activity is booked on ``parent_id``."""
 
     guild_id: int
@@ -17,14 +21,14 @@ class ChannelUpserted(msgspec.Struct, frozen=True):
     parent_id: int = 0
 
 
-class ChannelDeleted(msgspec.Struct, frozen=True):
+class ChannelDeleted(Fact, frozen=True):
     """A channel or thread was removed."""
 
     guild_id: int
     channel_id: int
 
 
-class GuildUpserted(msgspec.Struct, frozen=True):
+class GuildUpserted(Fact, frozen=True):
     """A guild, whole: after identify, after an outage, or because the bot was added."""
 
     guild_id: int
@@ -41,8 +45,16 @@ class GuildUpserted(msgspec.Struct, frozen=True):
     channels: tuple[ChannelUpserted, ...]
     voice_states: tuple[VoiceState, ...]
 
+    def without(self, people: Container[int]) -> Self | None:
+        """The guild without the voice states of people who opted out, and without an owner who did."""
+        return msgspec.structs.replace(
+            self,
+            voice_states=tuple(state for state in self.voice_states if state.user_id not in people),
+            owner_id=0 if self.owner_id in people else self.owner_id,
+        )
 
-class GuildUpdated(msgspec.Struct, frozen=True):
+
+class GuildUpdated(Fact, frozen=True):
     """A guild's settings after a change; what changed follows from what was known."""
 
     guild_id: int
@@ -55,8 +67,12 @@ class GuildUpdated(msgspec.Struct, frozen=True):
     premium_subscription_count: int
     afk_channel_id: int
 
+    def without(self, people: Container[int]) -> Self | None:
+        """The guild without an owner who opted out."""
+        return msgspec.structs.replace(self, owner_id=0) if self.owner_id in people else self
 
-class GuildDeleted(msgspec.Struct, frozen=True):
+
+class GuildDeleted(Fact, frozen=True):
     """The bot lost sight of a guild: for good, or (``unavailable``) in an outage."""
 
     guild_id: int
@@ -64,16 +80,24 @@ class GuildDeleted(msgspec.Struct, frozen=True):
     unavailable: bool
 
 
-class MemberCountChanged(msgspec.Struct, frozen=True):
+class MemberCountChanged(Fact, frozen=True):
     """Somebody joined (+1) or left (-1); keeps the member count true between syncs."""
 
     guild_id: int
     delta: int
 
 
-class GuildCountsRead(msgspec.Struct, frozen=True):
+class GuildCountsRead(Fact, frozen=True):
     """How many members a guild has and how many are online, as it was asked for; None where not told."""
 
     guild_id: int
     members: int | None = None
     online: int | None = None
+
+
+class MemberCountCorrected(Fact, frozen=True):
+    """By what Discord's own count of members differs, and how many are online; None if not given."""
+
+    guild_id: int
+    difference: int
+    online: int | None

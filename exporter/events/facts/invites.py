@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Container
+from typing import Self
+
 import msgspec
 
+from exporter.events.facts.base import Fact
 from exporter.events.facts.counting import Person
 from exporter.events.rest_request import RestRequest
 
@@ -19,29 +23,39 @@ class InviteKnown(msgspec.Struct, frozen=True, array_like=True):
     expires_at: int = 0
     vanity: bool = False
 
+    def without(self, people: Container[int]) -> Self:
+        """The invite without the name and id of an inviter who opted out."""
+        if self.inviter_id not in people:
+            return self
+        return msgspec.structs.replace(self, inviter_id=0, inviter_name="")
 
-class InviteCreated(msgspec.Struct, frozen=True):
+
+class InviteCreated(Fact, frozen=True):
     """An invite was made."""
 
     guild_id: int
     invite: InviteKnown
 
+    def without(self, people: Container[int]) -> Self | None:
+        """The invite without an inviter who opted out."""
+        return msgspec.structs.replace(self, invite=self.invite.without(people))
 
-class InviteDeleted(msgspec.Struct, frozen=True):
+
+class InviteDeleted(Fact, frozen=True):
     """An invite is gone: taken back, or used up."""
 
     guild_id: int
     code: str
 
 
-class InviteRevoked(msgspec.Struct, frozen=True):
+class InviteRevoked(Fact, frozen=True):
     """Somebody took an invite back."""
 
     guild_id: int
     code: str
 
 
-class InvitesRead(msgspec.Struct, frozen=True):
+class InvitesRead(Fact, frozen=True):
     """An answer about invites or a guild's own address; ``status`` is that of HTTP, 0 for no usable one."""
 
     request: RestRequest
@@ -49,10 +63,20 @@ class InvitesRead(msgspec.Struct, frozen=True):
     status: int
     invites: tuple[InviteKnown, ...] = ()
 
+    def without(self, people: Container[int]) -> Self | None:
+        """The invites without inviters who opted out."""
+        return msgspec.structs.replace(self, invites=tuple(invite.without(people) for invite in self.invites))
 
-class MemberJoined(msgspec.Struct, frozen=True):
+
+class MemberJoined(Fact, frozen=True):
     """Somebody joined, by a way nobody tells; ``at`` is the moment of the join's own record."""
 
     guild_id: int
     at: int
     person: Person
+
+    def without(self, people: Container[int]) -> Self | None:
+        """An unnamed member joined: otherwise their use of an invite would be taken for another's."""
+        if self.person.user_id not in people:
+            return self
+        return msgspec.structs.replace(self, person=Person(0, "", self.person.bot))

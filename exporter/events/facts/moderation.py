@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
+from typing import Self
 
 import msgspec
 
+from exporter.events.facts.base import Fact
 from exporter.events.facts.counting import Person
 from exporter.events.rest_request import RestRequest
 from exporter.model import Json
 
 
-class Action(msgspec.Struct, frozen=True):
+class Action(Fact, frozen=True):
     """Something was done to a person: a ban, an unban, a departure. Who did it is not in the dispatch.
 
     ``dedup_key`` names the occurrence where the dispatch has a name for it.
@@ -25,8 +27,12 @@ class Action(msgspec.Struct, frozen=True):
     data: Mapping[str, Json] = {}
     dedup_key: str = ""
 
+    def without(self, people: Container[int]) -> Self | None:
+        """Nothing remains of a fact about someone who opted out."""
+        return None if self.target.user_id in people else self
 
-class AuditEntry(msgspec.Struct, frozen=True):
+
+class AuditEntry(Fact, frozen=True):
     """An entry of the guild's audit log: who and why of an action, arriving before it, after it or never.
 
     ``amount`` is how many it speaks of where it names
@@ -47,8 +53,14 @@ class AuditEntry(msgspec.Struct, frozen=True):
     until: int = 0
     details: Mapping[str, Json] = {}
 
+    def without(self, people: Container[int]) -> Self | None:
+        """A moderator who opted out is not named; what they did to others happened all the same."""
+        if self.target_id in people:
+            return None
+        return msgspec.structs.replace(self, actor_id=0) if self.actor_id in people else self
 
-class AuditPage(msgspec.Struct, frozen=True):
+
+class AuditPage(Fact, frozen=True):
     """GuildObject of an audit log as it was asked for; ``status`` is that of HTTP, 0 if there was no answer.
 
     ``people`` are those the page itself names; ``size`` is how many entries it had, readable or not.
@@ -60,16 +72,29 @@ class AuditPage(msgspec.Struct, frozen=True):
     people: tuple[Person, ...] = ()
     size: int = 0
 
+    def without(self, people: Container[int]) -> Self | None:
+        """The page without the entries and names of people who opted out."""
+        screened = (entry.without(people) for entry in self.entries)
+        return msgspec.structs.replace(
+            self,
+            entries=tuple(entry for entry in screened if entry is not None),
+            people=tuple(person for person in self.people if person.user_id not in people),
+        )
 
-class MembershipStarted(msgspec.Struct, frozen=True):
+
+class MembershipStarted(Fact, frozen=True):
     """Since when somebody is a member again: what was done before was done in an earlier membership."""
 
     guild_id: int
     user_id: int
     at: int
 
+    def without(self, people: Container[int]) -> Self | None:
+        """Nothing remains of a fact about someone who opted out."""
+        return None if self.user_id in people else self
 
-class TimeoutState(msgspec.Struct, frozen=True):
+
+class TimeoutState(Fact, frozen=True):
     """Until when a member is timed out, in ms; 0 for one who is not."""
 
     guild_id: int
@@ -77,8 +102,12 @@ class TimeoutState(msgspec.Struct, frozen=True):
     target: Person
     until: int
 
+    def without(self, people: Container[int]) -> Self | None:
+        """Nothing remains of a fact about someone who opted out."""
+        return None if self.target.user_id in people else self
 
-class MessageDeleted(msgspec.Struct, frozen=True):
+
+class MessageDeleted(Fact, frozen=True):
     """A message was deleted, by its author or by a moderator: Discord does not say."""
 
     guild_id: int

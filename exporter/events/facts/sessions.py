@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import msgspec
+from exporter.events.facts.base import Fact
 
 
-class SessionStarted(msgspec.Struct, frozen=True):
+class SessionStarted(Fact, frozen=True):
     """A shard has a new session, and will be sent these guilds; what came before may have a gap.
 
     ``shard`` is its number and how many there are: a guild of it that is not among these is gone.
@@ -16,7 +16,7 @@ class SessionStarted(msgspec.Struct, frozen=True):
     shard: tuple[int, int] = (0, 1)
 
 
-class ShardStateChanged(msgspec.Struct, frozen=True):
+class ShardStateChanged(Fact, frozen=True):
     """What became of a shard's connection.
 
     ``lost``; ``identifying``, before a new session begins; ``resuming``, before the replay of what was

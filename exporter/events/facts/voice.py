@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-import msgspec
+from collections.abc import Container
+from typing import Self
+
+from exporter.events.facts.base import Fact
 
 
-class VoiceState(msgspec.Struct, frozen=True, gc=False):
+class VoiceState(Fact, frozen=True, gc=False):
     """Where a member is and in what state; ``channel_id`` 0 means not in voice.
 
     ``session`` tells one stay from another where Discord does, 0 where it does not.
@@ -24,3 +27,15 @@ class VoiceState(msgspec.Struct, frozen=True, gc=False):
     stream: bool = False
     video: bool = False
     session: int = 0
+
+    def without(self, people: Container[int]) -> Self | None:
+        """Nothing remains of a fact about someone who opted out."""
+        return None if self.user_id in people else self
+
+
+class VoiceChannelLeft(Fact, frozen=True):
+    """A member who was in voice is in another channel now, or in none (``channel_id`` 0)."""
+
+    guild_id: int
+    channel_id: int
+    at: int

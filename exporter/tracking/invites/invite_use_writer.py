@@ -1,12 +1,13 @@
-"""What is said of how somebody came: the row of the use, what the join's own row learns, and the count.
+"""What is recorded of how a member joined: the row of the use, what amends the join's row, and the count.
 
-Invariants: a use is counted once, when it is decided; who opted out of being named is not named as inviter.
+Invariant: a use is counted once, when it is decided.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Mapping
 
+from exporter.dispatch.component import Emit
 from exporter.events.facts import Count, InviteKnown, MemberJoined, Record
 from exporter.events.invites import USES
 from exporter.model import Json
@@ -19,40 +20,33 @@ UNKNOWN = Finding(Confidence.UNKNOWN)
 OAUTH = Finding(Confidence.EXACT)
 
 
-class Uses:
-    """Writes uses. ``record`` takes records and, with ``amends``, what else is known of one."""
+class InviteUseWriter:
+    """Puts out the records and counts of invite uses."""
 
-    def __init__(
-        self,
-        record: Callable[[Record, bool], None],
-        count: Callable[[Count], None],
-        opted_out: Container[int],
-    ) -> None:
-        self._record = record
-        self._count = count
-        self._opted_out = opted_out
+    def __init__(self, emit: Emit) -> None:
+        self._emit = emit
 
     def open(self, fact: MemberJoined) -> None:
-        """Somebody came: recorded at once, so that no crash takes the row along; amended when it is known."""
+        """Record a join at once, so that no crash loses the row; it is amended when the invite is known."""
         self._write(fact, UNKNOWN, "unknown", None, amends=False)
 
     def leave_unknown(self, fact: MemberJoined) -> None:
-        """How somebody came, whose row is open, will not be known."""
-        self._count(Count(USES["unknown"], fact.guild_id, fact.at))
+        """Count a use, whose row is open, as unknown for good."""
+        self._emit(Count(USES["unknown"], fact.guild_id, fact.at))
 
-    def tell(self, fact: MemberJoined, finding: Finding, known: Mapping[str, InviteKnown]) -> None:
-        """How somebody came whose row is open; ``known`` are the invites by code."""
+    def decide(self, fact: MemberJoined, finding: Finding, known: Mapping[str, InviteKnown]) -> None:
+        """Amend a use whose row is open; ``known`` are the invites by code."""
         if len(finding.codes) > MAX_CANDIDATES:
             finding = Finding(Confidence.UNKNOWN)
         method = _method(finding, known)
-        self._count(Count(USES[method], fact.guild_id, fact.at))
+        self._emit(Count(USES[method], fact.guild_id, fact.at))
         self._write(
             fact, finding, method, known.get(finding.codes[0]) if finding.codes else None, amends=True
         )
 
-    def tell_at_once(self, fact: MemberJoined, finding: Finding, method: str) -> None:
-        """How somebody came where no reading is needed to say so."""
-        self._count(Count(USES[method], fact.guild_id, fact.at))
+    def decide_at_once(self, fact: MemberJoined, finding: Finding, method: str) -> None:
+        """Record a use that needs no reading of the invites."""
+        self._emit(Count(USES[method], fact.guild_id, fact.at))
         self._write(fact, finding, method, None, amends=False)
 
     def _write(
@@ -74,15 +68,15 @@ class Uses:
             "candidates": None if sole or not finding.codes else list(finding.codes),
         }
         place = f"{fact.guild_id}:{person.user_id}:{fact.at}"
-        use = Record("INVITE_USE", fact.guild_id, fact.at, f"use:{place}", data, person.user_id)
-        self._record(use, amends)
+        use = f"use:{place}"
+        self._emit(Record("INVITE_USE", fact.guild_id, fact.at, use, data, person.user_id, amends))
         if code is not None and finding.confidence is Confidence.EXACT:
-            told = {"invite_code": code, "inviter_id": data["inviter_id"]}
-            join = Record("GUILD_MEMBER_ADD", fact.guild_id, fact.at, f"join:{place}", told, person.user_id)
-            self._record(join, True)
+            by = {"invite_code": code, "inviter_id": data["inviter_id"]}
+            join = f"join:{place}"
+            self._emit(Record("GUILD_MEMBER_ADD", fact.guild_id, fact.at, join, by, person.user_id, True))
 
-    def note(self, guild_id: int, invite: InviteKnown, at: int) -> None:
-        """An invite's uses as they were read, and who made it, which may never have been told."""
+    def record_invite(self, guild_id: int, invite: InviteKnown, at: int) -> None:
+        """Record an invite's uses as they were read, and who made it, which may never have been sent."""
         data: dict[str, Json] = {
             "code": invite.code,
             **self._inviter(invite),
@@ -90,10 +84,12 @@ class Uses:
             "uses": invite.uses,
             "expires_at": invite.expires_at or None,
         }
-        self._record(Record("INVITE_CREATE", guild_id, at, f"invite:{guild_id}:{invite.code}", data), True)
+        key = f"invite:{guild_id}:{invite.code}"
+        self._emit(Record("INVITE_CREATE", guild_id, at, key, data, amends=True))
 
-    def _inviter(self, invite: InviteKnown) -> dict[str, Json]:
-        if not invite.inviter_id or invite.inviter_id in self._opted_out:
+    @staticmethod
+    def _inviter(invite: InviteKnown) -> dict[str, Json]:
+        if not invite.inviter_id:
             return {}
         return {"inviter_id": invite.inviter_id, "inviter_username": invite.inviter_name or None}
 

@@ -10,25 +10,30 @@ what follows a gap is never compared with what was before it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container
+from collections.abc import Mapping
 from http import HTTPStatus
 
 import msgspec
 
+from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.facts import (
-    Count,
+    GuildDeleted,
+    GuildUpserted,
     InviteCreated,
     InviteDeleted,
     InviteKnown,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
-    Record,
+    PermissionsChanged,
 )
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
+from exporter.state.guild_cache import GuildCache
+from exporter.state.permissions import Permissions
+from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
 from exporter.tracking.invites.invite_session import Asked, Visit
-from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, Uses
+from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, InviteUseWriter
 
 PURPOSE = "invite-use"
 
@@ -54,29 +59,31 @@ _TELLING = ("view_audit_log", "manage_channels")
 _PACKED = msgspec.msgpack.Decoder(list[InviteKnown])
 
 
-class InviteTracker:
+class InviteTracker(Component):
     """The invites of all guilds.
 
-    ``record`` takes records and, with ``amends``, what else is known of one; ``permitted`` says whether the
-    bot has a permission in a guild; ``has_vanity`` whether the guild has an address of its own; ``audited``
-    whether entries of audit logs are received.
+    ``submit`` puts requests to Discord, None where nothing can be asked; ``audited`` says whether entries of
+    audit logs are received.
     """
+
+    name = "invites"
 
     def __init__(
         self,
-        record: Callable[[Record, bool], None],
-        count: Callable[[Count], None],
+        emit: Emit,
         submit: Submit | None,
-        permitted: Callable[[int, str], bool],
-        has_vanity: Callable[[int], bool],
-        opted_out: Container[int] = (),
+        permissions: Permissions,
+        guilds: GuildCache,
+        timeline: ShardTimeline,
         *,
         audited: bool = True,
     ) -> None:
-        self._uses = Uses(record, count, opted_out)
+        super().__init__(emit)
+        self._uses = InviteUseWriter(emit)
         self._submit = submit
-        self._permitted = permitted
-        self._has_vanity = has_vanity
+        self._permissions = permissions
+        self._guilds = guilds
+        self._timeline = timeline
         self._audited = audited
         self._packed: dict[int, bytes] = {}
         self._unread: dict[int, None] = {}
@@ -85,8 +92,33 @@ class InviteTracker:
         self._serial = 0
 
     @property
-    def undecided(self) -> int:
+    def handles(self) -> Mapping[type, Handler]:
+        """Joins, invites, and what Discord answers about invites."""
+        return {
+            MemberJoined: self._take_join,
+            InvitesRead: self.answer,
+            InviteCreated: lambda fact, _: self.make(fact),
+            InviteDeleted: self.lose,
+            InviteRevoked: lambda fact, _: self.take_back(fact),
+            GuildUpserted: lambda fact, _: self.see_guild(fact.guild_id),
+            GuildDeleted: self._lose_guild,
+            PermissionsChanged: lambda fact, _: self.permit(fact.guild_id),
+        }
+
+    def _permitted(self, guild_id: int, permission: str) -> bool:
+        return not self._permissions.lacks(guild_id, permission)
+
+    def _take_join(self, fact: MemberJoined, now: int) -> None:
+        # A replay contains what happened at any time since the connection was last heard.
+        self.join(fact, now, self._timeline.heard if self._timeline.replaying else None)
+
+    def _lose_guild(self, fact: GuildDeleted, now: int) -> None:
+        if not fact.unavailable:
+            self.forget(fact.guild_id, now)
+
+    def undecided(self, asked_at: int) -> int:
         """Joins not explained yet."""
+        del asked_at
         return self._waiting
 
     # ------------------------------------------------------------------ what is told
@@ -143,12 +175,12 @@ class InviteTracker:
         named = bool(fact.person.user_id)
         if fact.person.bot:
             if named:
-                self._uses.tell_at_once(fact, OAUTH, "oauth")
+                self._uses.decide_at_once(fact, OAUTH, "oauth")
             return
         arrival = Arrival(min(now - SETTLE_MS, now if since is None else since), now)
         if guild_id not in self._packed or self._waiting >= MAX_WAITING:
             if named:
-                self._uses.tell_at_once(fact, UNKNOWN, "unknown")
+                self._uses.decide_at_once(fact, UNKNOWN, "unknown")
             if guild_id in self._unread or guild_id in self._visits:
                 self._visit(guild_id).precede(fact, arrival)
             return
@@ -183,7 +215,7 @@ class InviteTracker:
             visit.take_reading(before, asked, fact.at, now)
             for code, invite in found.items():
                 if not invite.vanity and (code not in before or invite.uses != before[code].uses):
-                    self._uses.note(guild_id, invite, fact.at)
+                    self._uses.record_invite(guild_id, invite, fact.at)
             found |= {code: before[code] for code in visit.made if code not in found and code in before}
         else:
             visit.begin(asked)
@@ -196,7 +228,7 @@ class InviteTracker:
         self._serial += 1
         wanted = (
             (RequestKind.INVITES, RequestKind.VANITY)
-            if self._has_vanity(guild_id)
+            if self._guilds.has_vanity(guild_id)
             else (RequestKind.INVITES,)
         )
         visit.asked = Asked(self._serial, now, wanted)
@@ -234,12 +266,11 @@ class InviteTracker:
 
     # ------------------------------------------------------------------ what time decides
 
-    def tick(self, now: int, heard: int | None = None) -> None:
-        """Request readings that are due, and tell what they came to.
-
-        Up to ``heard`` every dispatch has come.
-        """
-        heard = now if heard is None else min(heard, now)
+    def tick(self, now: int, wall: int) -> None:
+        """Ask for readings that are due, and decide what they came to."""
+        del wall
+        # A replay may still bring a join: nothing is decided before every shard was heard.
+        heard = min(self._timeline.heard, now)
         for guild_id, visit in list(self._visits.items()):
             if visit.asked is not None and now - visit.asked.since >= ANSWER_MS:
                 self._fail(guild_id, visit, 0, now)
@@ -261,13 +292,14 @@ class InviteTracker:
                 self._put(guild_id, visit, now)
 
     def hurry(self, now: int) -> None:
-        """Somebody waits for true numbers: ask at once for what waits for a burst to end."""
+        """A flush waits for true numbers: read at once what waits for a burst to end."""
         for guild_id, visit in self._visits.items():
             if visit.asked is None and visit.unread and now >= visit.not_before:
                 self._put(guild_id, visit, now)
 
-    def stop(self) -> None:
-        """The process ends: nobody will explain who still waits."""
+    def stop(self, now: int) -> None:
+        """The process ends: joins that still wait stay unknown."""
+        del now
         for guild_id in list(self._visits):
             self._give_up(guild_id)
 
@@ -290,7 +322,7 @@ class InviteTracker:
         sure = self._audited and all(self._permitted(guild_id, needed) for needed in _TELLING)
         known = visit.known.copy()
         for fact, finding in visit.decide(heard, sure=sure):
-            self._uses.tell(fact, finding, known)
+            self._uses.decide(fact, finding, known)
             self._waiting -= 1
 
     def _visit(self, guild_id: int) -> Visit:

@@ -1,43 +1,44 @@
-"""Experience and levels: what each member has earned, kept here since a level is a matter of the whole sum.
+"""Experience and levels: what each member has earned, kept here since a level depends on the whole sum.
 
-The sums are part of the journal, in the very part that holds the counts made of them: a crash takes back both
-or neither, so nothing is earned twice. Only members who have earned something since the last part stand in
-the next one. They are not read back from the stores, which may be away for a day, and are none of the
-pipeline's business.
+The sums are saved in the commit that holds the counts made of them: a crash takes back both or neither, so
+nothing is earned twice. They are not read back from the stores, which may be away for a day.
 
-Invariant: at most ``levels.max_members`` members are remembered. Who has been idle the longest is forgotten
+Invariant: at most ``levels.max_members`` members are remembered. The member idle the longest is forgotten
 first and counted as such: in SQL the sum of what they earned stays whole, and their level is the highest one
-reached, but here they start anew, and reach no higher one before they have caught up with themselves.
+reached, but here they start anew, and reach no higher one before their new sum passes the old.
 """
 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, TypeAlias
 
-from exporter.checkpoint.journal import SavedLevel
+import msgspec
+
+from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Record, Series
 from exporter.events.levels import LEVEL_UP, LEVEL_UPS, XP, XP_GAIN
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS
 from exporter.events.voice import SECONDS
-from exporter.tracking.config import LevelsConfig
+from exporter.telemetry import Telemetry
+from exporter.tracking.levels.config import LevelsConfig
 
 Member: TypeAlias = tuple[int, int]
 """Guild and user."""
 
 _TALKING: Final = ("active", "muted")
-"""States of voice that earn something: who listens takes part, who is alone or away does not."""
+"""States of voice that earn something: a listener takes part, a member alone or away does not."""
 
 _MINUTE_MS = 60_000
 
 
 @dataclass(slots=True)
-class Standing:
-    """What somebody has earned, when they last earned it, and voice that does not fill a minute yet; ms."""
+class MemberXp:
+    """What a member has earned, when they last earned it, and voice that does not fill a minute yet; ms."""
 
     xp: int = 0
     message_at: int = 0
@@ -48,7 +49,7 @@ class Standing:
 class Curve:
     """How much experience makes which level.
 
-    From level n to the next it takes ``base + linear·n + quadratic·n²``; everybody begins at level 0.
+    From level n to the next it takes ``base + linear·n + quadratic·n²``; every member begins at level 0.
     """
 
     def __init__(self, config: LevelsConfig) -> None:
@@ -64,34 +65,58 @@ class Curve:
         return bisect_right(self._thresholds, xp)
 
 
-class Levels:
+class SavedXp(msgspec.Struct, frozen=True, array_like=True):
+    """What a member has earned, as it is saved; times in ms."""
+
+    xp: int
+    message_at: int
+    reaction_at: int
+    voice_ms: int
+
+
+class Levels(Component):
     """What members have earned.
 
-    ``earners`` has an entry for each slot that earns something, none with levels off; ``forget`` is told of
-    each member who is forgotten; ``name_of`` knows names.
+    ``earners`` has an entry for each series that earns something, none with levels off; ``names`` are those
+    of people, by id.
     """
+
+    name = "levels"
 
     def __init__(
         self,
+        emit: Emit,
         config: LevelsConfig,
         catalogue: Catalogue,
-        name_of: Callable[[int], str | None],
-        forget: Callable[[], None] = lambda: None,
+        names: Mapping[int, str],
+        telemetry: Telemetry,
     ) -> None:
+        super().__init__(emit)
         self._config = config
         self._curve = Curve(config)
-        self._name_of = name_of
-        self._forget = forget
-        self._standings: dict[Member, Standing] = {}
-        self._unsaved: dict[Member, None] = {}
-        self._newest: dict[Member, int] = {}
+        self._names = names
+        self._telemetry = telemetry
+        self._members: dict[Member, MemberXp] = {}
+        self._table: SavedTable[Member, SavedXp] = SavedTable(
+            "members", tuple[int, int], SavedXp, self._read, self._load
+        )
         self._cooldown = round(config.cooldown * 1000)
         on = not catalogue.events.keys().isdisjoint({XP_GAIN, LEVEL_UP})
-        self.earners: dict[Series, Callable[[Standing, Count], int]] = {}
+        self.earners: dict[Series, Callable[[MemberXp, Count], int]] = {}
         if on:
             self.earners[MESSAGES["human"]] = self._earn_by_message
             self.earners |= dict.fromkeys(REACTIONS.series_of.values(), self._earn_by_reaction)
             self.earners |= {SECONDS[state]: self._earn_by_voice for state in _TALKING}
+
+    @property
+    def handles(self) -> Mapping[type, Handler]:
+        """Counts, where anything earns experience."""
+        return {Count: self._take} if self.earners else {}
+
+    def _take(self, count: Count) -> None:
+        if count.series in self.earners:
+            for earned in self.take(count):
+                self.emit(earned)
 
     # ------------------------------------------------------------------ what is earned
 
@@ -101,93 +126,74 @@ class Levels:
         if earn is None or not count.user_id:
             return
         member = (count.guild_id, count.user_id)
-        standing = self._standings.pop(member, None) or Standing()
-        self._standings[member] = standing  # to the end of the line
-        gained = earn(standing, count)
-        self._unsaved[member] = None
-        if len(self._standings) > self._config.max_members:
-            self._drop(next(iter(self._standings)))
+        xp_of = self._members.pop(member, None) or MemberXp()
+        self._members[member] = xp_of  # the last to be forgotten
+        gained = earn(xp_of, count)
+        self._table.touch(member)
+        if len(self._members) > self._config.max_members:
+            self._drop(next(iter(self._members)))
         if gained:
-            before = self._curve.level(standing.xp)
-            standing.xp += gained
+            before = self._curve.level(xp_of.xp)
+            xp_of.xp += gained
             yield Count(XP.series, count.guild_id, count.at, user_id=count.user_id, amount=gained)
-            for level in range(before + 1, self._curve.level(standing.xp) + 1):
-                yield from self._reach(count, level, standing.xp)
+            for level in range(before + 1, self._curve.level(xp_of.xp) + 1):
+                yield from self._reach(count, level, xp_of.xp)
 
     def _reach(self, count: Count, level: int, xp: int) -> Iterator[Count | Record]:
-        # Named by the level, so that one reached again by who was forgotten is not a second row.
+        # Named by the level, so that one reached again by a forgotten member is not a second row.
         key = f"level:{count.guild_id}:{count.user_id}:{level}"
-        name = self._name_of(count.user_id)
+        name = self._names.get(count.user_id)
         data = {"user_id": count.user_id, "username": name, "level": level, "xp": xp}
         yield Record(LEVEL_UP, count.guild_id, count.at, key, data, count.user_id)
         yield Count(LEVEL_UPS.series, count.guild_id, count.at, person=count.user_id)
 
-    def _earn_by_message(self, standing: Standing, count: Count) -> int:
-        if count.at < standing.message_at + self._cooldown:
+    def _earn_by_message(self, xp_of: MemberXp, count: Count) -> int:
+        if count.at < xp_of.message_at + self._cooldown:
             return 0
-        standing.message_at = count.at
+        xp_of.message_at = count.at
         return self._config.message
 
-    def _earn_by_reaction(self, standing: Standing, count: Count) -> int:
-        if count.at < standing.reaction_at + self._cooldown:
+    def _earn_by_reaction(self, xp_of: MemberXp, count: Count) -> int:
+        if count.at < xp_of.reaction_at + self._cooldown:
             return 0
-        standing.reaction_at = count.at
+        xp_of.reaction_at = count.at
         return self._config.reaction
 
-    def _earn_by_voice(self, standing: Standing, count: Count) -> int:
-        minutes, standing.voice_ms = divmod(standing.voice_ms + count.amount, _MINUTE_MS)
+    def _earn_by_voice(self, xp_of: MemberXp, count: Count) -> int:
+        minutes, xp_of.voice_ms = divmod(xp_of.voice_ms + count.amount, _MINUTE_MS)
         return minutes * self._config.voice_minute
 
     # ------------------------------------------------------------------ what is remembered
 
     @property
-    def unsaved(self) -> int:
-        """Members whose standing has changed since it was last taken."""
-        return len(self._unsaved)
+    def tables(self) -> tuple[SavedTable[Member, SavedXp], ...]:
+        """What each member has earned."""
+        return (self._table,)
 
-    def collect(self, forgotten: Iterable[Iterable[Member]] = ()) -> list[SavedLevel]:
-        """What the next part says; ``forgotten`` are the members of parts forgotten with it (``stale``)."""
-        members = dict.fromkeys(member for part in forgotten for member in part) | self._unsaved
-        self._unsaved = {}
-        found = ((member, self._standings.get(member)) for member in members)
-        return [
-            SavedLevel(*member, held.xp, held.message_at, held.reaction_at, held.voice_ms)
-            for member, held in found
-            if held is not None
-        ]
+    def _read(self, member: Member) -> SavedXp | None:
+        held = self._members.get(member)
+        if held is None:
+            return None
+        return SavedXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
 
-    def put_back(self, saved: Iterable[SavedLevel]) -> None:
-        """Take back what could not be committed."""
-        self._unsaved |= {(each.guild_id, each.user_id): None for each in saved}
-
-    def keep(self, number: int, saved: Iterable[SavedLevel]) -> tuple[Member, ...]:
-        """Note that a part was committed; returns the members whose standing it holds."""
-        members = tuple((each.guild_id, each.user_id) for each in saved)
-        self._newest |= dict.fromkeys((member for member in members if member in self._standings), number)
-        return members
-
-    def stale(self, number: int, members: Iterable[Member]) -> list[Member]:
-        """The members, of those a part holds, of whom no later part speaks."""
-        return [member for member in members if self._newest.get(member) == number]
-
-    def restore(self, saved: Iterable[SavedLevel]) -> None:
-        """Take up standings of the process before; later parts replace earlier ones."""
+    def _load(self, member: Member, saved: SavedXp) -> None:
         if not self.earners:
             return
-        for each in saved:
-            member = (each.guild_id, each.user_id)
-            self._standings.pop(member, None)
-            self._standings[member] = Standing(each.xp, each.message_at, each.reaction_at, each.voice_ms)
-            if len(self._standings) > self._config.max_members:
-                self._drop(next(iter(self._standings)))
+        self._members[member] = MemberXp(saved.xp, saved.message_at, saved.reaction_at, saved.voice_ms)
+        if len(self._members) > self._config.max_members:
+            self._drop(next(iter(self._members)))
 
-    def leave_out(self, people: Container[int]) -> None:
+    def clear(self) -> None:
+        """Forget what members have earned."""
+        self._members.clear()
+
+    def forget_people(self, people: Container[int]) -> None:
         """Forget those who opted out meanwhile."""
-        for member in [member for member in self._standings if member[1] in people]:
-            del self._standings[member]
-            self._newest.pop(member, None)
+        for member in [member for member in self._members if member[1] in people]:
+            del self._members[member]
+            self._table.touch(member)
 
     def _drop(self, member: Member) -> None:
-        del self._standings[member]
-        self._newest.pop(member, None)
-        self._forget()
+        del self._members[member]
+        self._table.touch(member)
+        self._telemetry.levels_forgotten.inc()

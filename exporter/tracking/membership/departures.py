@@ -13,14 +13,14 @@ from collections.abc import Callable
 from typing import Protocol
 
 from exporter.checkpoint.begun import BegunRows
-from exporter.checkpoint.journal import SavedDeparture, SavedPrune
 from exporter.events.facts import Action, AuditEntry, Count, MembershipStarted, Person, Record
 from exporter.events.members import LEAVES
 from exporter.model import Json
-from exporter.state.shard_timeline import Moment
+from exporter.state.shard_timeline import TimeBounds
 from exporter.tracking.membership.evidence import LATE_MS, LONGEST_MS, Banned, Case, Departure, remember
 from exporter.tracking.membership.prunes import PRUNE_MS, Prune, are_mixed, mixed, share
 from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog
+from exporter.tracking.previous_journal import SavedDeparture, SavedPrune
 
 RIPE_MS = 6_000
 """How long a departure waits for a reason of its own before a prune may have it."""
@@ -40,7 +40,7 @@ _Place = tuple[int, int]
 class Stream(Protocol):
     """What is known of the order of things."""
 
-    def moment(self, guild_id: int, at: int) -> Moment:
+    def moment(self, guild_id: int, at: int) -> TimeBounds:
         """When, by Discord's clock, what is being told of a guild happened; ``at`` is what it is dated."""
         ...
 
@@ -258,7 +258,7 @@ class Departures:
         case = self._case((saved.guild_id, saved.user_id), now)
         if saved.banned:  # ahead of its own departure, or it would be that of the member's next one too
             remember(case.bans, Banned(self._next(), saved.at))
-        moment = Moment(*(saved.moment or (saved.at, saved.at)))
+        moment = TimeBounds(*(saved.moment or (saved.at, saved.at)))
         departure = Departure(
             *(action, saved.key, self._next(), now, now + WINDOW_MS, moment), saved.after, saved.before
         )

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from exporter.events.facts import Action, AuditEntry
-from exporter.state.shard_timeline import Moment
+from exporter.state.shard_timeline import TimeBounds
 from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS
 
 BESIDE_MS = 1_000
@@ -44,7 +44,7 @@ class Departure:
     order: int
     arrived: int
     deadline: int
-    moment: Moment
+    moment: TimeBounds
     after: int = 0
     before: int | None = None
     decided: bool = False

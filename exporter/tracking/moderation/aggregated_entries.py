@@ -11,11 +11,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from exporter.checkpoint.journal import SavedGroup
 from exporter.events.audit import GROUPED
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
+from exporter.tracking.previous_journal import SavedGroup
 
 PURPOSE = "count"
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 from collections.abc import Callable, Container
 
 from exporter.checkpoint.begun import BegunRows
-from exporter.checkpoint.journal import SavedModeration
 from exporter.events.audit import GROUPED, MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts import (
     Action,
     AuditEntry,
     AuditPage,
     Count,
+    GuildObjectChanged,
     MembershipStarted,
     MessageDeleted,
     Record,
@@ -26,7 +26,7 @@ from exporter.events.facts import (
 from exporter.events.moderation import ENTRY_CREATE
 from exporter.events.rest_request import Submit
 from exporter.events.structure import STRUCTURE
-from exporter.state.shard_timeline import Streams
+from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.membership.departures import Departures
 from exporter.tracking.membership.evidence import Departure
 from exporter.tracking.moderation.aggregated_entries import PURPOSE as COUNT_PURPOSE
@@ -35,7 +35,7 @@ from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog, Pen
 from exporter.tracking.moderation.lookups import PURPOSE as UNEXPLAINED_PURPOSE
 from exporter.tracking.moderation.lookups import Fate, LookUps, Miss
 from exporter.tracking.moderation.timeouts import Timeouts
-from exporter.tracking.structure.guild_objects import Change
+from exporter.tracking.previous_journal import SavedModeration
 from exporter.tracking.structure.structure_log import TYPES as STRUCTURE_TYPES
 from exporter.tracking.structure.structure_log import StructureLog
 
@@ -61,7 +61,7 @@ class Attribution:
         count: Callable[[Count], None],
         name_of: Callable[[int], str | None],
         types: Container[str],
-        streams: Streams,
+        streams: ShardTimeline,
         submit: Submit | None = None,
         blind: Callable[[int], bool] = lambda _: False,
         behind: Callable[[int], bool] = lambda _: False,
@@ -113,7 +113,7 @@ class Attribution:
         if told.entry is None:
             self._misses[told] = self._lookups.miss(action.guild_id, action.at, now)
 
-    def change(self, change: Change, now: int) -> None:
+    def change(self, change: GuildObjectChanged, now: int) -> None:
         """Take what a dispatch says was done to a part of the guild."""
         told = self._structure.change(change, now)
         if told is not None:
@@ -228,7 +228,7 @@ class Attribution:
             actions,
             self._departures.save(),
             self._departures.save_prunes(),
-            self._streams.told,
+            self._streams.complete_until,
         )
 
     def restore(self, known: SavedModeration, now: int) -> None:

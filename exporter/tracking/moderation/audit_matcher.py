@@ -15,10 +15,10 @@ from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 
 from exporter.checkpoint.begun import BegunRows
-from exporter.checkpoint.journal import SavedAction
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.events.moderation import ACTIONS, ENTRY_CREATE, TYPE_OF_ACTION
 from exporter.model import Json, entry_key
+from exporter.tracking.previous_journal import SavedAction
 
 WINDOW_MS = 10_000
 """How far apart an action and its audit-log entry may arrive. They come within a second of each other as a

@@ -16,11 +16,11 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 
-from exporter.checkpoint.journal import Mark
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
-from exporter.tracking.config import CatchUpConfig
+from exporter.tracking.moderation.config import CatchUpConfig
+from exporter.tracking.previous_journal import Mark
 
 log = logging.getLogger(__name__)
 

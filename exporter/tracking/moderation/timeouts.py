@@ -18,10 +18,10 @@ import heapq
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from exporter.checkpoint.journal import SavedTimeout
 from exporter.events.facts import AuditEntry, Person, TimeoutState
 from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS, ActionLog
 from exporter.tracking.moderation.lookups import Fate, LookUps, Miss
+from exporter.tracking.previous_journal import SavedTimeout
 
 MAX_TIMEOUTS = 100_000
 """Members whose timeouts are followed, over all guilds; the first is given up beyond this. About 30 MB."""

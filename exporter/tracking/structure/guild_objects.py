@@ -7,14 +7,15 @@ known to compare with.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import TypeAlias
 
 import msgspec
 
 from exporter.events.changes import WATCHED
 from exporter.events.facts import (
     GuildObject,
+    GuildObjectChanged,
     GuildObjectDeleted,
     GuildObjectsListed,
     GuildObjectUpserted,
@@ -31,18 +32,6 @@ _HELD = msgspec.msgpack.Decoder(dict[int, tuple[bool | int | str | None, ...]])
 _NOTHING = msgspec.msgpack.encode({})
 
 
-class Change(NamedTuple):
-    """Something done to a part, as its dispatch tells it; ``actor_id`` 0 where it does not say who."""
-
-    guild_id: int
-    at: int
-    action: str
-    target_id: int
-    name: str | None
-    changes: Mapping[str, Json]
-    actor_id: int = 0
-
-
 class GuildObjects:
     """The parts of all guilds. ``types`` are the event types that are on."""
 
@@ -51,7 +40,7 @@ class GuildObjects:
         self._kinds = tuple(kind for kind in WATCHED if kind in on)
         self._held: dict[tuple[int, str], bytes] = {}
 
-    def list_all(self, fact: GuildObjectsListed) -> Iterator[Change]:
+    def list_all(self, fact: GuildObjectsListed) -> Iterator[GuildObjectChanged]:
         """Take the list of all parts; yields what is different, if the list was sent because of that."""
         for kind in fact.kinds:
             if kind not in self._kinds:
@@ -62,7 +51,7 @@ class GuildObjects:
                 yield from _compare(fact, kind, _HELD.decode(packed), new)
             self._keep(fact.guild_id, kind, new)
 
-    def see(self, fact: GuildObjectUpserted) -> Iterator[Change]:
+    def see(self, fact: GuildObjectUpserted) -> Iterator[GuildObjectChanged]:
         """Take a part as it is now; yields what was done to it, nothing if it is as it was."""
         part = fact.part
         packed = self._held.get((fact.guild_id, part.kind))
@@ -74,14 +63,16 @@ class GuildObjects:
         if old != new:
             self._keep(fact.guild_id, part.kind, held)
         if fact.news == "made":
-            yield Change(
+            yield GuildObjectChanged(
                 fact.guild_id, fact.at, f"{part.kind}_create", part.part_id, _name(new), {}, fact.maker_id
             )
         elif fact.news == "changed" and old is not None and old != new:
             changes = _differences(part.kind, old, new)
-            yield Change(fact.guild_id, fact.at, f"{part.kind}_update", part.part_id, _name(new), changes)
+            yield GuildObjectChanged(
+                fact.guild_id, fact.at, f"{part.kind}_update", part.part_id, _name(new), changes
+            )
 
-    def lose(self, fact: GuildObjectDeleted) -> Iterator[Change]:
+    def lose(self, fact: GuildObjectDeleted) -> Iterator[GuildObjectChanged]:
         """A part is gone."""
         packed = self._held.get((fact.guild_id, fact.kind))
         if packed is None:
@@ -90,7 +81,7 @@ class GuildObjects:
         old = held.pop(fact.part_id, None)
         self._keep(fact.guild_id, fact.kind, held)
         name = None if old is None else _name(old)
-        yield Change(fact.guild_id, fact.at, f"{fact.kind}_delete", fact.part_id, name, {})
+        yield GuildObjectChanged(fact.guild_id, fact.at, f"{fact.kind}_delete", fact.part_id, name, {})
 
     def forget(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""
@@ -118,13 +109,15 @@ def _differences(kind: str, old: tuple[Trait, ...], new: tuple[Trait, ...]) -> d
     return {name: {"old": before, "new": after} for name, before, after in pairs if before != after}
 
 
-def _compare(fact: GuildObjectsListed, kind: str, old: _Held, new: _Held) -> Iterator[Change]:
+def _compare(fact: GuildObjectsListed, kind: str, old: _Held, new: _Held) -> Iterator[GuildObjectChanged]:
     for part_id in old.keys() - new.keys():
-        yield Change(fact.guild_id, fact.at, f"{kind}_delete", part_id, _name(old[part_id]), {})
+        yield GuildObjectChanged(fact.guild_id, fact.at, f"{kind}_delete", part_id, _name(old[part_id]), {})
     for part_id, values in new.items():
         before = old.get(part_id)
         if before is None:
-            yield Change(fact.guild_id, fact.at, f"{kind}_create", part_id, _name(values), {})
+            yield GuildObjectChanged(fact.guild_id, fact.at, f"{kind}_create", part_id, _name(values), {})
         elif before != values:
             changes = _differences(kind, before, values)
-            yield Change(fact.guild_id, fact.at, f"{kind}_update", part_id, _name(values), changes)
+            yield GuildObjectChanged(
+                fact.guild_id, fact.at, f"{kind}_update", part_id, _name(values), changes
+            )

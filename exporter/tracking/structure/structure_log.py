@@ -13,7 +13,7 @@ from typing import Final
 
 from exporter.checkpoint.begun import BegunRows
 from exporter.events.changes import WATCHED
-from exporter.events.facts import AuditEntry, Count, Record
+from exporter.events.facts import AuditEntry, Count, GuildObjectChanged, Record
 from exporter.events.structure import STRUCTURE
 from exporter.model import Json
 from exporter.tracking.moderation.audit_matcher import (
@@ -23,7 +23,6 @@ from exporter.tracking.moderation.audit_matcher import (
     PendingAction,
     saved,
 )
-from exporter.tracking.structure.guild_objects import Change
 
 TYPES: Final = frozenset(action.upper() for action in STRUCTURE.values)
 """Event types whose rows are kept here; in small letters the action."""
@@ -63,7 +62,7 @@ class StructureLog:
 
     # ------------------------------------------------------------------ what is told
 
-    def change(self, change: Change, now: int) -> PendingAction | None:
+    def change(self, change: GuildObjectChanged, now: int) -> PendingAction | None:
         """Take what a dispatch tells; returns the change if it is a new one that nobody explained yet."""
         kind = change.action.upper()
         if kind not in self._types:
@@ -137,7 +136,7 @@ class StructureLog:
             return {}
         return {"actor_id": actor_id, "actor_username": self._name_of(actor_id)}
 
-    def _key(self, change: Change) -> str:
+    def _key(self, change: GuildObjectChanged) -> str:
         key = _key((change.guild_id, change.action, change.target_id))
         # Numbered, since two changes may come in one millisecond.
         return f"{key}:{change.at}:{next(self._numbers)}" if _is_update(change.action) else key
@@ -185,7 +184,7 @@ def _is_update(action: str) -> bool:
     return action.endswith("_update")
 
 
-def _changed(change: Change) -> dict[str, Json]:
+def _changed(change: GuildObjectChanged) -> dict[str, Json]:
     return {"changes": change.changes} if _is_update(change.action) else {}
 
 

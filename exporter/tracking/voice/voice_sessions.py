@@ -1,8 +1,8 @@
-"""Who is in voice, guild by guild, as it is remembered and as it is kept in the journal.
+"""Who is in voice, guild by guild, as it is remembered and as it is saved.
 
-A session has two cursors. Up to ``shown_until`` its time stands in the running totals, and it is known to
-have gone on; up to ``booked_until`` its time stands in the windows. The first runs ahead, since totals are
-read every few seconds, and windows and journal need the time only when something changes or a window ends.
+A session has two cursors. Up to ``accrued_until`` its time stands in the running totals, and it is known to
+have gone on; up to ``settled_until`` its time stands in the windows. The first runs ahead, since totals are
+read every few seconds, and windows and saved state need the time only when a state changes or a window ends.
 """
 
 from __future__ import annotations
@@ -11,19 +11,48 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from exporter.checkpoint.journal import SavedSession
 from exporter.events.facts import VoiceState
 
 _FLAGS = ("bot", "self_mute", "self_deaf", "mute", "deaf", "suppress", "stream", "video")
 """What a state is kept by, from the lowest bit on; a new one goes to the end."""
 
 
-class Session(msgspec.Struct, gc=False):
+class SavedSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
+    """A member in voice: where, since when, settled and known to go on until when, and in what state; ms.
+
+    One that was ``running`` went on until the last commit of the run that saved it. ``flags`` are the bits of
+    ``_FLAGS``; ``session`` is as in the fact.
+    """
+
+    user_id: int
+    channel_id: int
+    since: int
+    settled_until: int
+    known_until: int
+    running: bool
+    flags: int
+    session: int
+
+
+class SavedGuildVoice(msgspec.Struct, frozen=True, array_like=True):
+    """All sessions of a guild; ``run`` numbers the process that saved them."""
+
+    run: int
+    sessions: list[SavedSession]
+
+
+class SavedRun(msgspec.Struct, frozen=True, array_like=True):
+    """When a run last committed, in ms since the epoch: its running sessions went on until then."""
+
+    known_until: int
+
+
+class VoiceSession(msgspec.Struct, gc=False):
     """A member in voice. One not ``confirmed`` may be over: nothing is added until that is known."""
 
     since: int
-    booked_until: int
-    shown_until: int
+    settled_until: int
+    accrued_until: int
     state: VoiceState
     confirmed: bool = True
 
@@ -33,7 +62,7 @@ class GuildVoice:
     """A guild's members in voice. ``people`` leaves bots out; peaks are since the last reset."""
 
     guild_id: int
-    sessions: dict[int, Session] = field(default_factory=dict)
+    sessions: dict[int, VoiceSession] = field(default_factory=dict)
     people: dict[int, set[int]] = field(default_factory=dict)
     present: int = 0
     peak: int = 0
@@ -55,8 +84,8 @@ class GuildVoice:
         if not people:
             del self.people[channel_id]
 
-    def only_other(self, user_id: int, channel_id: int) -> Session | None:
-        """The one person in a channel besides somebody; None if there are more, or none."""
+    def only_other(self, user_id: int, channel_id: int) -> VoiceSession | None:
+        """The one other person in a channel; None if there are more, or none."""
         others = self.people.get(channel_id, set()) - {user_id}
         return self.sessions[others.pop()] if len(others) == 1 else None
 
@@ -70,32 +99,26 @@ class GuildVoice:
         self.channel_peaks = {channel: len(people) for channel, people in self.people.items()}
 
 
-def save_session(session: Session, *, running: bool) -> SavedSession:
-    """A session for the journal; ``running`` as of ``SavedSession``."""
+def save_session(session: VoiceSession, *, running: bool) -> SavedSession:
+    """A session as it is saved; ``running`` as of ``SavedSession``."""
     state = session.state
     flags = sum(1 << bit for bit, name in enumerate(_FLAGS) if getattr(state, name))
     return SavedSession(
         state.user_id,
         state.channel_id,
         session.since,
-        session.booked_until,
-        session.shown_until,
+        session.settled_until,
+        session.accrued_until,
         running,
         flags,
         state.session,
     )
 
 
-def restore_session(guild_id: int, saved: SavedSession) -> Session:
-    """A session of the process before, of which nobody knows whether it goes on."""
+def restore_session(guild_id: int, saved: SavedSession) -> VoiceSession:
+    """A session of the previous run, of which it is not known whether it goes on."""
     flags = {name: bool(saved.flags >> bit & 1) for bit, name in enumerate(_FLAGS)}
     state = VoiceState(
         guild_id, saved.user_id, saved.channel_id, saved.known_until, session=saved.session, **flags
     )
-    return Session(saved.since, saved.booked_until, saved.known_until, state, confirmed=False)
-
-
-def last_known(saved: SavedSession, written_at: int) -> SavedSession:
-    """A session of a process whose last part was written at that moment, in ms: if it ran, till then."""
-    known_until = max(saved.known_until, written_at) if saved.running else saved.known_until
-    return msgspec.structs.replace(saved, known_until=known_until)
+    return VoiceSession(saved.since, saved.settled_until, saved.known_until, state, confirmed=False)

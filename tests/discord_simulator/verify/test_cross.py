@@ -25,15 +25,17 @@ from discord_simulator.verify.quantities import Expected, Key, ModerationRow, Ob
 from discord_simulator.verify.voice import AFK, BY_STATE, SHOWN
 from discord_simulator.world import World
 from discord_simulator.world_adapter import WorldAdapter
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry, Priority
+from exporter.pipeline import Pipeline
+from exporter.screen.config import PrivacyConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
 from exporter.tracking.moderation.attribution import WINDOW_MS
-from exporter.tracking.pipeline import Pipeline
 
 EVERY_INTENT = (1 << 26) - 1
 SINK = "x"

@@ -15,7 +15,8 @@ from exporter.events.facts import Count, Record
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS
-from exporter.tracking.config import LevelsConfig, PrivacyConfig
+from exporter.screen.config import PrivacyConfig
+from exporter.tracking.levels.config import LevelsConfig
 from exporter.tracking.levels.levels import Curve, Levels
 
 GUILD, ANN, BOB = 1, 100, 200

@@ -7,7 +7,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.checkpoint.journal import (
+from exporter.events.facts import MembershipStarted
+from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS
+from exporter.tracking.membership.prunes import PRUNE_MS
+from exporter.tracking.previous_journal import (
     Part,
     SavedDeparture,
     SavedModeration,
@@ -15,9 +18,6 @@ from exporter.checkpoint.journal import (
     decode_part,
     encode_part,
 )
-from exporter.events.facts import MembershipStarted
-from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS
-from exporter.tracking.membership.prunes import PRUNE_MS
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, Log, act, audit
 
 SECOND = 1000

@@ -8,11 +8,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.checkpoint.journal import SavedModeration
 from exporter.events.facts import Action, MembershipStarted, Person
 from exporter.state.shard_timeline import Moment
 from exporter.tracking.membership.evidence import Departure
 from exporter.tracking.membership.prunes import PRUNE_MS, share
+from exporter.tracking.previous_journal import SavedModeration
 from tests.tracking.moderation.moderators import AT, GUILD, Log, act, audit
 
 SECOND = 1000

@@ -7,7 +7,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.checkpoint.journal import SavedGroup
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.rest_request import RequestKind, RestRequest
@@ -23,6 +22,7 @@ from exporter.tracking.moderation.aggregated_entries import (
     Groups,
 )
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
+from exporter.tracking.previous_journal import SavedGroup
 from tests.tracking.moderation.moderators import AT, GUILD, audit
 
 CHANNEL = 30

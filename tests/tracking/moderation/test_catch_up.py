@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from exporter.events.facts import AuditEntry, AuditPage
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RestRequest
-from exporter.tracking.config import CatchUpConfig
 from exporter.tracking.moderation.catch_up import MOST_ASKED, MOST_RECENT, OVERTAKING_MS, RETRY_MS, CatchUp
+from exporter.tracking.moderation.config import CatchUpConfig
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import Any
 
-from hypothesis import given
-from hypothesis import strategies as st
-
-from exporter.checkpoint.journal import Part, SavedVoice, decode_part, encode_part
-from exporter.clock import ManualClock
-from exporter.events.facts import Count, VoiceState
-from exporter.events.voice import SECONDS, SESSION_TIME
 from exporter.tracking.voice.journal import PORTION, VoiceJournal
 from exporter.tracking.voice.ledger import VoiceLedger
 from exporter.tracking.voice.time import MAX_GAP_MS
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.clock import ManualClock
+from exporter.events.facts import Count, VoiceState
+from exporter.events.voice import SECONDS, SESSION_TIME
+from exporter.tracking.previous_journal import Part, SavedVoice, decode_part, encode_part
 
 WINDOW = 60_000
 

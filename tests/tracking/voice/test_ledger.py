@@ -6,6 +6,8 @@ from collections import Counter
 from dataclasses import dataclass
 
 import pytest
+from exporter.tracking.voice.ledger import ROUNDS, SHOWN_AT_ONCE, VoiceLedger
+from exporter.tracking.voice.time import MAX_GAP_MS, MAX_SETBACK_MS
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -19,8 +21,6 @@ from exporter.events.voice import (
     STREAM_SECONDS,
     VIDEO_SECONDS,
 )
-from exporter.tracking.voice.ledger import ROUNDS, SHOWN_AT_ONCE, VoiceLedger
-from exporter.tracking.voice.time import MAX_GAP_MS, MAX_SETBACK_MS
 
 GUILD = 1
 AFK = 99

@@ -7,13 +7,15 @@ from typing import Any
 
 import pytest
 
+from exporter.aggregation.config import MetricsConfig
+from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import AuditEntry, GuildUpdated, GuildUpserted, VoiceState
 from exporter.events.voice import SELF_DEAFENS, SELF_MUTES, STREAMS, VIDEOS
+from exporter.pipeline import Pipeline
+from exporter.screen.config import PrivacyConfig
 from exporter.telemetry import Telemetry
-from exporter.tracking.config import BatchingConfig, MetricsConfig, PrivacyConfig
-from exporter.tracking.pipeline import Pipeline
 from exporter.tracking.voice.state_changes import ordered, switched
 
 GUILD, ANN, MOD = 1 << 22, 5, 9

@@ -1,56 +1,18 @@
-"""What the journal is made of: the steps that lead from committed snapshots to the state in memory.
+"""The journal of the previous layout: what its parts hold, read once at a start.
 
-A part holds the steps since the part before, and the voice sessions of the guilds where something was booked
-or changed since. Played back in order, parts give the open windows and sessions at the moment the last one
-was committed.
+A part holds the steps since the part before, and what of voice, marks, moderation and levels changed since.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import TypeAlias
+from collections.abc import Container
+from typing import TypeAlias, TypeVar
 
 import msgspec
 
+from exporter.aggregation.increments import Step
 from exporter.events.facts import AuditEntry
-
-Cells: TypeAlias = list[tuple[int, str, str, int, int, int, str, int]]
-"""Start of the smallest window, measure, label value, guild, channel, user, emoji, amount."""
-
-
-class Added(msgspec.Struct, frozen=True, tag="added", array_like=True):
-    """Amounts were added; ``seen`` lists guild, user, first and last activity in ms."""
-
-    cells: Cells
-    seen: list[tuple[int, int, int, int]]
-
-
-class Closed(msgspec.Struct, frozen=True, tag="closed", array_like=True):
-    """Guilds left a window as snapshots, committed with the part this step is in."""
-
-    kind: str
-    start: int
-    guild_ids: list[int]
-
-
-Step: TypeAlias = Added | Closed
-
-
-class SavedSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A member in voice: where, since when, booked until when, known to go on until when, in what state.
-
-    One that was ``running`` went on until the last part of the process that wrote it. ``flags`` is made and
-    read by ``sessions``; ``session`` is as in the fact.
-    """
-
-    user_id: int
-    channel_id: int
-    since: int
-    booked_until: int
-    known_until: int
-    running: bool
-    flags: int
-    session: int
+from exporter.tracking.voice.voice_sessions import SavedSession
 
 
 class SavedVoice(msgspec.Struct, frozen=True, array_like=True):
@@ -144,6 +106,26 @@ class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
     prunes: list[SavedPrune] = []
     told: int = 0
 
+    def without(self, people: Container[int]) -> SavedModeration:
+        """What is open without these people as targets, and without naming them as moderators."""
+        return SavedModeration(
+            [each for each in self.timeouts if each.user_id not in people],
+            self.groups,
+            [_screened(each, people) for each in self.actions if each.target_id not in people],
+            [_screened(each, people) for each in self.departures if each.user_id not in people],
+            [msgspec.structs.replace(each, entry=each.entry.without(people)) for each in self.prunes],
+            self.told,
+        )
+
+
+_Open = TypeVar("_Open", SavedAction, SavedDeparture)
+
+
+def _screened(saved: _Open, people: Container[int]) -> _Open:
+    if saved.entry is None:
+        return saved
+    return msgspec.structs.replace(saved, entry=saved.entry.without(people))
+
 
 class SavedLevel(msgspec.Struct, frozen=True, array_like=True):
     """What a member has earned; times in ms."""
@@ -178,56 +160,17 @@ class Part(msgspec.Struct, frozen=True, array_like=True):
     levels: list[SavedLevel] = []
 
 
-def merge(steps: Iterable[Step]) -> list[Step]:
-    """The same steps with what was added between two closings summed up."""
-    merged: list[Step] = []
-    cells: dict[tuple[int, str, str, int, int, int, str], int] = {}
-    seen: dict[tuple[int, int], tuple[int, int]] = {}
-
-    def settle() -> None:
-        if cells or seen:
-            sums = [(*cell, amount) for cell, amount in cells.items()]
-            merged.append(Added(sums, [(*member, *times) for member, times in seen.items()]))
-        cells.clear()
-        seen.clear()
-
-    for step in steps:
-        if isinstance(step, Closed):
-            settle()
-            merged.append(step)
-            continue
-        for start, measure, value, guild_id, channel_id, user_id, emoji, amount in step.cells:
-            cell = (start, measure, value, guild_id, channel_id, user_id, emoji)
-            cells[cell] = cells.get(cell, 0) + amount
-        for guild_id, user_id, first, last in step.seen:
-            before = seen.get((guild_id, user_id), (first, last))
-            seen[guild_id, user_id] = (min(first, before[0]), max(last, before[1]))
-    settle()
-    return merged
-
-
-_ENCODER = msgspec.msgpack.Encoder()
 _DECODER = msgspec.msgpack.Decoder(Part)
 _BEGUN_DECODER = msgspec.msgpack.Decoder(Begun)
 _BEGUN = b"\x00"
 """No part begins with a number."""
 
 
-def encode_part(part: Part) -> bytes:
-    """The part as bytes."""
-    return _ENCODER.encode(part)
-
-
-def encode_begun(begun: Begun) -> bytes:
-    """What was begun as bytes, told apart from a part by the first of them."""
-    return _BEGUN + _ENCODER.encode(begun)
-
-
 def decode_part(body: bytes) -> Part | Begun:
     """The part, or what was begun, back from bytes.
 
     Raises:
-        msgspec.DecodeError: the bytes were written by neither ``encode_part`` nor ``encode_begun``.
+        msgspec.DecodeError: the bytes are neither a part nor rows just begun.
     """
     if body.startswith(_BEGUN):
         return _BEGUN_DECODER.decode(memoryview(body)[len(_BEGUN) :])

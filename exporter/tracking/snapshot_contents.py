@@ -5,29 +5,39 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 
 from exporter.aggregation.cells import Activity
+from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
+from exporter.checkpoint.event_recorder import EventRecorder
 from exporter.events.aggregates import METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import BOOSTS, MEMBERS, ONLINE
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
-from exporter.state.guild_cache import Guild
-from exporter.tracking.config import MetricsConfig
-from exporter.tracking.stages import Stages
+from exporter.state.guild_cache import Guild, GuildCache
+from exporter.tracking.voice.tracker import VoiceTracker
 
 
-class Contents:
+class SnapshotContents:
     """Makes snapshots of what was counted and of the state around it."""
 
-    def __init__(self, stages: Stages, catalogue: Catalogue, metrics: MetricsConfig) -> None:
-        self._stages = stages
+    def __init__(
+        self,
+        guilds: GuildCache,
+        voice: VoiceTracker,
+        recorder: EventRecorder,
+        catalogue: Catalogue,
+        metrics: MetricsConfig,
+    ) -> None:
+        self._guilds = guilds
+        self._voice = voice
+        self._recorder = recorder
         self._catalogue = catalogue
         self._metrics = metrics
         self._gauges: dict[str, Callable[[Guild], int | None]] = {
             MEMBERS.name: lambda guild: guild.member_count,
             BOOSTS.name: lambda guild: guild.premium_subscription_count,
             ONLINE.name: lambda guild: guild.online,
-            VOICE_MEMBERS.name: lambda guild: stages.voice.members(guild.guild_id),
+            VOICE_MEMBERS.name: lambda guild: voice.members(guild.guild_id),
         }
 
     def gauges(self, gauge: str) -> Mapping[int, float]:
@@ -35,42 +45,35 @@ class Contents:
         read = self._gauges[gauge]
         return {
             guild.guild_id: value
-            for guild in self._stages.directory.guilds.values()
+            for guild in self._guilds.guilds.values()
             if guild.known and (value := read(guild)) is not None
         }
 
     def metrics_entry(self, guild_id: int, period: tuple[int, int], key: str, activity: Activity) -> Entry:
         """The snapshot of a guild; ``period`` is from and to, in ms."""
-        directory, voice = self._stages.directory, self._stages.voice
-        guild = directory.guilds.get(guild_id)
+        guild = self._guilds.guilds.get(guild_id)
         gauges = {
             name: value
             for name in self._catalogue.gauges
             if guild and guild.known and (value := self._gauges[name](guild)) is not None
         }
-        peak, channel_peaks = voice.peaks(guild_id)
-        names = directory.channel_names(guild_id)
-        around = Surroundings(gauges, peak, channel_peaks, names, directory.people)
+        peak, channel_peaks = self._voice.peaks(guild_id)
+        names = self._guilds.channel_names(guild_id)
+        around = Surroundings(gauges, peak, channel_peaks, names, self._guilds.people)
         return metrics_entry(guild_id, period, key, activity, around, self._metrics)
 
     def activity_entry(
         self, guild_id: int, period: tuple[int, int], key: str, activity: Activity
     ) -> Entry | None:
-        """The snapshot of a guild's members, newcomers among them; none where nobody did anything."""
-        joined = self._stages.recorder.newcomers.get(guild_id, {})
+        """The snapshot of a guild's members, newcomers among them; none where no member was active."""
+        joined = self._recorder.newcomers.get(guild_id, {})
         new = [user for user, at in joined.items() if period[0] <= at < period[1]]
-        people = self._stages.directory.people
-        return activity_entry(guild_id, period, key, activity, people, new)
+        return activity_entry(guild_id, period, key, activity, self._guilds.people, new)
 
-    def settle(self, kind: str, period: tuple[int, int], guild_ids: Iterable[int]) -> None:
+    def committed(self, kind: str, period: tuple[int, int], guild_ids: Iterable[int]) -> None:
         """Forget what the snapshots just committed have said."""
-        newcomers = self._stages.recorder.newcomers
         for guild_id in guild_ids:
             if kind == METRICS_SNAPSHOT:
-                self._stages.voice.reset_peaks(guild_id)
-                continue
-            joined = newcomers.get(guild_id, {})
-            for user in [user for user, at in joined.items() if at < period[1]]:
-                del joined[user]
-            if not joined:
-                newcomers.pop(guild_id, None)
+                self._voice.reset_peaks(guild_id)
+            else:
+                self._recorder.forget_newcomers(guild_id, period[1])

@@ -20,14 +20,14 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 import msgspec
 
 from exporter.events.facts import Fact
-from exporter.spool.ports import StateRow
+from exporter.spool.ports import StateRow as StateRow  # noqa: PLC0414 - part of this protocol
 
 log = logging.getLogger(__name__)
 
 Emit: TypeAlias = Callable[[Fact], None]
 """Puts a fact out: it is handled by the components after this one, in the same step of the event loop."""
 
-Handler: TypeAlias = Callable[[Any, int], None]
+Handler: TypeAlias = Callable[..., None]
 """Takes a fact of the one type it is listed for, and now in ms on a clock that never steps.
 
 Handlers of ``Count`` alone take only the fact: they are the hot path, and a count carries its own time."""
@@ -128,10 +128,18 @@ class Component:
         """The state that survives the process."""
         return ()
 
-    @property
-    def undecided(self) -> int:
-        """How much waits for an answer or for time to pass before it is counted; a flush waits for it."""
+    def undecided(self, asked_at: int) -> int:
+        """How much waits for an answer or for time to pass before it is counted.
+
+        A flush waits for it, but not for what began after ``asked_at`` (ms since the epoch).
+        """
+        del asked_at
         return 0
+
+    @property
+    def urgent(self) -> bool:
+        """Whether its changes should be committed at the next tick, not at the next interval."""
+        return False
 
     def tick(self, now: int, wall: int) -> None:
         """Do what time decides, about once a second; ``now`` never steps, ``wall`` is since the epoch, ms."""
@@ -155,6 +163,11 @@ class Component:
         """Forget a guild the bot was removed from, once every component has handled its ``GuildDeleted``."""
 
     # ------------------------------------------------------------------ over the tables
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether a commit would have something to save of this component."""
+        return any(len(table) for table in self.tables)
 
     def save(self) -> Iterator[StateRow]:
         """The rows that changed since the last confirmed commit."""

@@ -1,0 +1,1 @@
+"""Components and the dispatcher: who handles a fact, in what order, and what an error costs."""
