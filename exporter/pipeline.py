@@ -284,7 +284,7 @@ class Pipeline:
         full = self._counters.cell_count() > self._batching.max_cells * EARLY_CLOSE
         await self._close(everything=full)
         self.checkpoint.shed_counts(self._counters.take_shed())
-        self.checkpoint.tick(urgent=any(component.urgent for component in self._dispatcher.components))
+        await self.checkpoint.save(urgent=any(component.urgent for component in self._dispatcher.components))
         await self._revert_suspended()
         self._telemetry.unspooled.set(self.checkpoint.waiting)
 

@@ -1,9 +1,52 @@
 from __future__ import annotations
 
+import json
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
 from hypothesis import settings
 
+from exporter.model import Entry
 from tests.scale import scaled
+from tests.site import FIXTURES, Site
 
 # For the property tests that leave the number of examples to Hypothesis.
 settings.register_profile("scaled", max_examples=scaled(100))
 settings.load_profile("scaled")
+
+
+@pytest.fixture
+async def site(tmp_path: Path) -> AsyncIterator[Site]:
+    site = Site(tmp_path / "spool")
+    yield site
+    await site.close()
+
+
+@pytest.fixture(scope="session")
+def payload() -> Callable[[str, str], dict[str, Any]]:
+    """The recorded payload of a dispatch, by the name of its case."""
+
+    def find(dispatch: str, name: str) -> dict[str, Any]:
+        cases = json.loads((FIXTURES / f"{dispatch}.json").read_text(encoding="utf-8"))["cases"]
+        (found,) = (case["d"] for case in cases if case["name"] == name)
+        return dict(found)
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def sum_series() -> Callable[[Sequence[Entry]], Counter[tuple[Any, ...]]]:
+    """Amounts of METRICS_SNAPSHOT entries by guild, measure, value, channel and emoji."""
+
+    def add_up(entries: Sequence[Entry]) -> Counter[tuple[Any, ...]]:
+        sums: Counter[tuple[Any, ...]] = Counter()
+        for entry in entries:
+            if entry.type == "METRICS_SNAPSHOT":
+                for *cell, amount in entry.data["series"]:  # type: ignore[union-attr,misc]  # JSON
+                    sums[(entry.guild_id, *cell)] += amount  # type: ignore[arg-type]  # JSON
+        return sums
+
+    return add_up

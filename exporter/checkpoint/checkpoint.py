@@ -157,11 +157,10 @@ class Checkpoint:
         gathered = self._gathered[entry.type] = self._gathered.get(entry.type, 0) + 1
         self._call_for(self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait))
 
-    def tick(self, *, urgent: bool = False) -> None:
-        """Call for a commit where counts or state have waited for ``journal_interval``, or at once."""
-        now = self._clock.monotonic()
-        if (urgent or now - self._saved >= self._config.journal_interval) and self.unsaved:
-            self._call_for(now)
+    async def save(self, *, urgent: bool = False) -> bool:
+        """Commit if counts or state have waited for ``journal_interval``, or at once; False if refused."""
+        due = urgent or self._clock.monotonic() - self._saved >= self._config.journal_interval
+        return not (due and self.unsaved) or await self.commit()
 
     def _call_for(self, due: float) -> None:
         if self._due is None or due < self._due:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.checkpoint.begun import MAX_BEGUN, BegunRows
 from exporter.events.facts import Record
 from exporter.model import entry_key
+from exporter.tracking.moderation.begun import MAX_BEGUN, BegunRows
 from exporter.tracking.previous_journal import (
     Begun,
     Part,
@@ -67,7 +67,7 @@ def test_what_was_committed_is_not_put_back_by_a_later_refusal() -> None:
 
 def test_what_is_noted_while_nothing_can_be_committed_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
     assert MAX_BEGUN > 1
-    monkeypatch.setattr("exporter.checkpoint.begun.MAX_BEGUN", 1)
+    monkeypatch.setattr("exporter.tracking.moderation.begun.MAX_BEGUN", 1)
     rows = BegunRows()
     for key in ("a", "b"):
         rows.act(action(key))

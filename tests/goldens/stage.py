@@ -18,7 +18,7 @@ from exporter.model import Entry, Row
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
 from exporter.spool.codec import pack, unpack
-from exporter.spool.ports import JournalPart
+from exporter.spool.ports import Increment, JournalPart, StateRow
 from exporter.telemetry import Telemetry
 from tests.goldens.script import Script, Step
 
@@ -42,16 +42,22 @@ class Shelf:
     def __init__(self) -> None:
         self.rows: list[Row] = []
 
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        del forget
+    async def append(self, entries: Sequence[Entry], **_: object) -> tuple[int, ...]:
         for entry in entries:
             packed = pack(entry, 2**20)
             stored = unpack(packed.body, packed.crc)
             assert stored == entry
             self.rows.append(Row(len(self.rows) + 1, stored))
-        return int(journal is not None)
+        return ()
 
     async def journal(self) -> list[JournalPart]:
+        return []
+
+    async def increments(self) -> list[Increment]:
+        return []
+
+    async def state(self, prefix: str = "") -> list[StateRow]:
+        del prefix
         return []
 
 

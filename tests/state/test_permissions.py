@@ -14,7 +14,7 @@ from exporter.events.permissions import PERMISSIONS
 from exporter.pipeline import Pipeline
 from exporter.state.permissions import Rights
 from exporter.telemetry import value
-from tests.tracking.conftest import GUILD, Site
+from tests.site import GUILD, Site
 
 BOT = 1174000000000000999
 AUDIT = PERMISSIONS["view_audit_log"]

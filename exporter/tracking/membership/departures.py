@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Protocol
 
-from exporter.checkpoint.begun import BegunRows
 from exporter.events.facts import Action, AuditEntry, Count, MembershipStarted, Person, Record
 from exporter.events.members import LEAVES
 from exporter.model import Json
@@ -20,6 +19,7 @@ from exporter.state.shard_timeline import TimeBounds
 from exporter.tracking.membership.evidence import LATE_MS, LONGEST_MS, Banned, Case, Departure, remember
 from exporter.tracking.membership.prunes import PRUNE_MS, Prune, are_mixed, mixed, share
 from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog
+from exporter.tracking.moderation.begun import BegunRows
 from exporter.tracking.previous_journal import SavedDeparture, SavedPrune
 
 RIPE_MS = 6_000

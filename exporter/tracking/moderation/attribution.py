@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 
-from exporter.checkpoint.begun import BegunRows
 from exporter.events.audit import GROUPED, MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts import (
     Action,
@@ -32,6 +31,7 @@ from exporter.tracking.membership.evidence import Departure
 from exporter.tracking.moderation.aggregated_entries import PURPOSE as COUNT_PURPOSE
 from exporter.tracking.moderation.aggregated_entries import Groups
 from exporter.tracking.moderation.audit_matcher import WINDOW_MS, ActionLog, PendingAction, saved
+from exporter.tracking.moderation.begun import BegunRows
 from exporter.tracking.moderation.lookups import PURPOSE as UNEXPLAINED_PURPOSE
 from exporter.tracking.moderation.lookups import Fate, LookUps, Miss
 from exporter.tracking.moderation.timeouts import Timeouts

@@ -14,10 +14,10 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
 from dataclasses import dataclass
 
-from exporter.checkpoint.begun import BegunRows
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.events.moderation import ACTIONS, ENTRY_CREATE, TYPE_OF_ACTION
 from exporter.model import Json, entry_key
+from exporter.tracking.moderation.begun import BegunRows
 from exporter.tracking.previous_journal import SavedAction
 
 WINDOW_MS = 10_000

@@ -11,7 +11,6 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator, Mapping
 from typing import Final
 
-from exporter.checkpoint.begun import BegunRows
 from exporter.events.changes import WATCHED
 from exporter.events.facts import AuditEntry, Count, GuildObjectChanged, Record
 from exporter.events.structure import STRUCTURE
@@ -23,6 +22,7 @@ from exporter.tracking.moderation.audit_matcher import (
     PendingAction,
     saved,
 )
+from exporter.tracking.moderation.begun import BegunRows
 
 TYPES: Final = frozenset(action.upper() for action in STRUCTURE.values)
 """Event types whose rows are kept here; in small letters the action."""

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.checkpoint.begun import BegunRows
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.tracking.moderation import audit_matcher as actions_module
 from exporter.tracking.moderation.audit_matcher import (
@@ -18,6 +17,7 @@ from exporter.tracking.moderation.audit_matcher import (
     ActionLog,
     PendingAction,
 )
+from exporter.tracking.moderation.begun import BegunRows
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, act, audit
 
 

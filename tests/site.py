@@ -1,12 +1,11 @@
+"""A data directory with the pipeline that runs on it: a real spool, a held clock, no Discord."""
+
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
-
-import pytest
 
 from exporter.aggregation.config import MetricsConfig
 from exporter.checkpoint.config import BatchingConfig
@@ -21,7 +20,7 @@ from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from exporter.tracking.levels.config import LevelsConfig
 
-FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
+FIXTURES = Path(__file__).parent / "fixtures" / "gateway"
 GUILD = 197038439483310086
 CATALOGUE = full_catalogue()
 
@@ -29,7 +28,7 @@ CATALOGUE = full_catalogue()
 class Site:
     """One data directory, and the process that runs on it at the moment.
 
-    ``fed`` is what a test counts itself; ``sure`` is what it was when the journal was last committed.
+    ``fed`` is what a test counts itself; ``sure`` is what it was at the last commit.
     """
 
     def __init__(self, path: Path) -> None:
@@ -59,15 +58,14 @@ class Site:
         await self._spool.register(["x"])
         append = self._spool.append
 
-        async def guarded(entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+        async def guarded(entries: Sequence[Entry], **saved: Any) -> tuple[int, ...]:
             if self.full:
                 msg = "the disk is full"
                 raise SpoolError(msg)
             fed = self.fed
-            number = await append(entries, journal=journal, forget=forget)
-            if journal is not None:
-                self.sure = fed
-            return number
+            numbers = await append(entries, **saved)
+            self.sure = fed
+            return numbers
 
         self._spool.append = guarded  # type: ignore[method-assign]  # a full disk without filling one
         pipeline = Pipeline(
@@ -100,37 +98,3 @@ class Site:
     def feed(self, pipeline: Pipeline, name: str, data: object) -> None:
         body = data if isinstance(data, bytes) else json.dumps(data).encode()
         pipeline.accept(name, body, 0, self.clock.now_ms())
-
-
-@pytest.fixture
-async def site(tmp_path: Path) -> AsyncIterator[Site]:
-    site = Site(tmp_path / "spool")
-    yield site
-    await site.close()
-
-
-@pytest.fixture(scope="session")
-def payload() -> Callable[[str, str], dict[str, Any]]:
-    """The recorded payload of a dispatch, by the name of its case."""
-
-    def find(dispatch: str, name: str) -> dict[str, Any]:
-        cases = json.loads((FIXTURES / f"{dispatch}.json").read_text(encoding="utf-8"))["cases"]
-        (found,) = (case["d"] for case in cases if case["name"] == name)
-        return dict(found)
-
-    return find
-
-
-@pytest.fixture(scope="session")
-def sum_series() -> Callable[[Sequence[Entry]], Counter[tuple[Any, ...]]]:
-    """Amounts of METRICS_SNAPSHOT entries by guild, measure, value, channel and emoji."""
-
-    def add_up(entries: Sequence[Entry]) -> Counter[tuple[Any, ...]]:
-        sums: Counter[tuple[Any, ...]] = Counter()
-        for entry in entries:
-            if entry.type == "METRICS_SNAPSHOT":
-                for *cell, amount in entry.data["series"]:  # type: ignore[union-attr,misc]  # JSON
-                    sums[(entry.guild_id, *cell)] += amount  # type: ignore[arg-type]  # JSON
-        return sums
-
-    return add_up
