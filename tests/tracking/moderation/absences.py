@@ -14,8 +14,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-
 from exporter.checkpoint.journal import SavedModeration
+from exporter.tracking.config import CatchUpConfig
+
 from exporter.clock import ManualClock
 from exporter.events.facts import (
     Action,
@@ -29,7 +30,6 @@ from exporter.events.facts import (
 )
 from exporter.events.rest_request import RestRequest
 from exporter.state.shard_timeline import Streams
-from exporter.tracking.config import CatchUpConfig
 from exporter.tracking.moderation.attribution import Attribution
 from exporter.tracking.moderation.catch_up import PURPOSE as CATCH_UP
 from exporter.tracking.moderation.catch_up import CatchUp
