@@ -61,7 +61,7 @@ class SinksConfig(Section):
         Raises:
             TypeError: this configuration has no section for the sink.
         """
-        section = getattr(self, sink.name)
+        section = getattr(self, sink.name, None)
         if not isinstance(section, sink.section):
             msg = f"the configuration was read without the sink {sink.name} of {sink.origin}"
             raise TypeError(msg)

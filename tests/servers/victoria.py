@@ -47,7 +47,7 @@ class Victoria:
 
 
 @contextlib.contextmanager
-def running_victoria() -> Iterator[Victoria]:
+def running_victoria(*arguments: str) -> Iterator[Victoria]:
     """A new, empty server, gone afterwards; skips the test where it is not installed."""
     program = shutil.which("victoria-metrics")
     if program is None:
@@ -61,6 +61,7 @@ def running_victoria() -> Iterator[Victoria]:
             "-retentionPeriod=100y",
             "-memory.allowedBytes=67108864",
             "-loggerLevel=ERROR",
+            *arguments,
         ]
         process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
         try:

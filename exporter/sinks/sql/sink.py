@@ -29,6 +29,7 @@ from exporter.sinks.sql.writer import Work, Writer
 log = logging.getLogger(__name__)
 
 NAME: Final = "sql"
+MISSING: Final = "does not exist yet"
 
 
 class SqlSink:
@@ -66,14 +67,9 @@ class SqlSink:
             await engine.dispose()
 
     async def deliver(self, batch: Batch) -> Verdict:
-        """Apply what of the batch is not applied yet.
-
-        Raises:
-            RuntimeError: the sink is not open.
-        """
+        """Apply what of the batch is not applied yet."""
         if self._engine is None:
-            msg = "deliver before open or after close"
-            raise RuntimeError(msg)
+            return Verdict(Outcome.RETRY, reason="closed", detail="the sink is not open")
         if not batch.rows:
             return STORED
         try:
@@ -90,11 +86,11 @@ class SqlSink:
         """Connect and read the schema's version."""
         url = self._config.url
         where = url.render_as_string(hide_password=True).replace("+aiosqlite", "").replace("+asyncpg", "")
-        if url.get_backend_name() == "sqlite" and not await asyncio.to_thread(
-            Path(url.database or "").exists
-        ):
+        if url.get_backend_name() == "sqlite":
             # Connecting would make the file.
-            return Probe(self._config.migrate_on_start, f"{where} does not exist yet")
+            problem = await asyncio.to_thread(_missing_file, Path(url.database or ""))
+            if problem is not None:
+                return Probe(self._config.migrate_on_start and not problem, f"{where} {problem or MISSING}")
         engine = make_engine(self._config)
         try:
             state = await schema_state(engine)
@@ -157,3 +153,11 @@ class SqlSink:
 
     def _arrange(self, rows: tuple[Row, ...], now: int) -> Work:
         return self._writer.arrange(plan(rows, self._rules, now))
+
+
+def _missing_file(file: Path) -> str | None:
+    """None where the file exists; else what keeps it from being made, empty if nothing does."""
+    if file.exists():
+        return None
+    parent = next(path for path in file.absolute().parents if path.exists())
+    return "" if parent.is_dir() else f"cannot be made: {parent} is not a directory"

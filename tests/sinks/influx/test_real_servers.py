@@ -10,7 +10,6 @@ from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 
 import pytest
-from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
 from exporter.clock import SystemClock
 from exporter.events.catalogue import Catalogue
@@ -19,6 +18,7 @@ from exporter.model import STORED, Batch, Json, Outcome, Priority, Row
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.sink import InfluxSink
 from tests.servers.victoria import Victoria
+from tests.sinks.influx.buckets import InfluxStore, influx_buckets
 from tests.sinks.influx.entries import MINUTE, activity, member, record, snapshot
 
 Key = tuple[str, frozenset[tuple[str, str]]]
@@ -81,32 +81,6 @@ class VictoriaStore:
         }
 
 
-class InfluxStore:
-    def __init__(self, url: str, token: str, org: str, name: str) -> None:
-        self.guild = random.SystemRandom().randrange(10**17, 10**18)
-        self.config = InfluxConfig.model_validate(
-            {"url": url, "token": token, "org": org, "bucket": name, "bucket_members": f"{name}_members"}
-        )
-        self.client = InfluxDBClientAsync(url=url, token=token, org=org)
-
-    async def sums(self) -> dict[Key, float]:
-        sums: dict[Key, float] = {}
-        for bucket in (self.config.bucket, self.config.bucket_members):
-            tables = await self.client.query_api().query(
-                f'from(bucket: "{bucket}") |> range(start: -2d, stop: 1d)'
-                f' |> filter(fn: (r) => r.guild_id == "{self.guild}") |> toFloat() |> sum()'
-            )
-            for row in (found for table in tables for found in table.records):
-                plain = {
-                    name: str(value)
-                    for name, value in row.values.items()
-                    if name[0] != "_" and name not in {"result", "table"}
-                }
-                name = f"{row.values['_measurement']}_{row.values['_field']}"
-                sums[name, frozenset(plain.items())] = row.values["_value"]
-        return sums
-
-
 Store = VictoriaStore | InfluxStore
 
 
@@ -123,39 +97,6 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
     )
     async with influx_buckets(store):
         yield store
-
-
-class influx_buckets:  # noqa: N801 - reads as the context it is
-    """The two buckets of a test, gone afterwards."""
-
-    def __init__(self, store: InfluxStore) -> None:
-        self._store = store
-        self._ids: list[str] = []
-
-    async def _call(self, method: str, path: str, **query: str) -> dict[str, list[dict[str, str]]]:
-        api = self._store.client.api_client
-        answer = await api.rest_client.request(
-            method, f"{self._store.config.url}{path}", query, api.default_headers, _preload_content=False
-        )
-        async with answer:
-            return dict(await answer.json()) if answer.status == 200 else {}
-
-    async def __aenter__(self) -> None:
-        org = (await self._call("GET", "/api/v2/orgs", org=self._store.config.org))["orgs"][0]["id"]
-        api = self._store.client.api_client
-        for name in (self._store.config.bucket, self._store.config.bucket_members):
-            answer = await api.rest_client.pool_manager.post(
-                f"{self._store.config.url}/api/v2/buckets",
-                json={"orgID": org, "name": name, "retentionRules": []},
-                headers=api.default_headers,
-            )
-            async with answer:
-                self._ids.append((await answer.json())["id"])
-
-    async def __aexit__(self, *_: object) -> None:
-        for bucket in self._ids:
-            await self._call("DELETE", f"/api/v2/buckets/{bucket}")
-        await self._store.client.close()
 
 
 @pytest.fixture
@@ -183,19 +124,6 @@ async def test_lines_written_over_http_sum_to_what_was_sent(
     }
 
 
-async def test_rows_sent_again_change_nothing_where_points_have_identity(
-    store: Store, catalogue: Catalogue, deliver: Callable[..., Awaitable[None]]
-) -> None:
-    if isinstance(store, VictoriaStore):
-        pytest.skip("VictoriaMetrics keeps every sample it is sent; only InfluxDB replaces points")
-    rows, expected = traffic(catalogue, store.guild)
-    await deliver(*rows)
-    await deliver(*rows[10:])
-    assert {k: round(v, 6) for k, v in (await store.sums()).items()} == {
-        k: round(v, 6) for k, v in expected.items()
-    }
-
-
 async def test_gauges_are_there_with_the_guild(store: Store, deliver: Callable[..., Awaitable[None]]) -> None:
     start = int(time.time()) * 1000 - 10 * MINUTE
     await deliver(snapshot(1, [], guild=store.guild, start=start, gauges={"members": 812, "boosts": 7}))
@@ -203,14 +131,6 @@ async def test_gauges_are_there_with_the_guild(store: Store, deliver: Callable[.
         series_key("discord_guild", "members", guild_id=store.guild): 812,
         series_key("discord_guild", "boosts", guild_id=store.guild): 7,
     }
-
-
-async def test_the_probe_finds_the_server_usable_and_writes_nothing(
-    store: Store, catalogue: Catalogue
-) -> None:
-    probe = await InfluxSink(store.config, catalogue, SystemClock()).probe()
-    assert probe.ok, probe.detail
-    assert await store.sums() == {}
 
 
 async def test_a_bucket_that_does_not_exist_is_named(store: Store, catalogue: Catalogue) -> None:

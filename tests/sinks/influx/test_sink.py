@@ -186,10 +186,6 @@ async def test_nobody_at_the_address_is_a_retry(make: Make) -> None:
     assert (verdict.outcome, verdict.reason) == (Outcome.RETRY, "connection")
 
 
-async def test_a_sink_that_is_not_open_says_retry(make: Make) -> None:
-    assert (await deliver(make(), SNAPSHOT)).outcome is Outcome.RETRY
-
-
 async def test_a_far_end_that_repeats_the_token_does_not_get_it_into_the_log(
     sink: InfluxSink, far_end: FarEnd
 ) -> None:
@@ -206,17 +202,6 @@ async def test_a_cancelled_delivery_ends_at_once_and_the_sink_goes_on(make: Make
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
         await task
-    assert await deliver(sink, SNAPSHOT) == STORED
-
-
-async def test_closing_is_safe_before_opening_and_twice_and_opening_again_works(make: Make) -> None:
-    sink = make()
-    await sink.close()
-    await sink.open()
-    await sink.open()
-    await sink.close()
-    await sink.close()
-    await sink.open()
     assert await deliver(sink, SNAPSHOT) == STORED
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import errno
 import functools
 import os
@@ -386,37 +385,6 @@ class TestSqliteFiles:
 
 
 class TestLifetime:
-    async def test_close_is_safe_before_open_and_twice(self, make_config: Callable[..., SqlConfig]) -> None:
-        sink = SqlSink(make_config())
-        await sink.close()
-        await sink.open()
-        await sink.open()
-        await sink.close()
-        await sink.close()
-
-    async def test_it_can_be_opened_again(self, store: Store) -> None:
-        await store.sink.close()
-        await store.sink.open()
-        assert await store.deliver(ban()) == STORED
-
-    async def test_delivering_while_closed_is_a_defect(self, store: Store) -> None:
-        await store.sink.close()
-        with pytest.raises(RuntimeError, match="before open"):
-            await store.deliver(ban())
-
-    async def test_its_name_is_stable(self, store: Store) -> None:
-        assert store.sink.name == "sql"
-
-    async def test_a_cancelled_delivery_leaves_a_usable_sink(self, store: Store) -> None:
-        batch = store.batch(*(ban(f"ban:{n}") for n in range(50)))
-        task = asyncio.create_task(store.sink.deliver(batch))
-        await asyncio.sleep(0)
-        task.cancel()
-        with pytest.raises(asyncio.CancelledError):
-            await task
-        assert await store.sink.deliver(batch) == STORED
-        assert len(await store.read(moderation_logs)) == 50
-
     async def test_probe_tells_dialect_and_version_and_changes_nothing(
         self, make_config: Callable[..., SqlConfig], kind: str, tmp_path: Path
     ) -> None:

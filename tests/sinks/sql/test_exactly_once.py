@@ -207,14 +207,6 @@ async def test_halves_of_a_refused_batch_are_stored_but_for_the_bad_row(store: S
     assert [row["event_key"] for row in await store.read(moderation_logs)] == ["ban:1", "ban:3"]
 
 
-async def test_every_spool_has_its_own_position(store: Store) -> None:
-    entry = metrics(["messages", "human", 0, "", 2])
-    for source in ("spool-a", "spool-b", "spool-a"):
-        batch = Batch(source, Priority.SLOW, (Row(1, entry),))
-        assert await store.sink.deliver(batch) == STORED
-    assert (await store.only(guild_daily))["messages"] == 4
-
-
 async def test_two_processes_writing_the_same_keys_lose_nothing(store: Store) -> None:
     other = SqlSink(store.config, catalogue=CATALOGUE)
     await other.open()
