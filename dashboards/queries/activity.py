@@ -14,7 +14,7 @@ from dashboards.queries.clauses import (
     picked,
 )
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import did_anything
+from exporter.sinks.sql.views.view import was_active
 
 QUIET_DAYS = 14
 """A channel without a message for two weeks is a candidate for the archive."""
@@ -52,9 +52,7 @@ def members(_sql: Dialect) -> str:
 def active_members(sql: Dialect) -> str:
     """How many different members did anything."""
     rows = view("v_member_daily")
-    ask = compared_days(
-        "v_member_daily", what=f"count(DISTINCT {rows.user_id})", where=did_anything(f"{rows}")
-    )
+    ask = compared_days("v_member_daily", what=f"count(DISTINCT {rows.user_id})", where=was_active(f"{rows}"))
     return ask(sql)
 
 

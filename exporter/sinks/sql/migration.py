@@ -26,7 +26,7 @@ from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.error_mapping import describe
 from exporter.sinks.sql.schema import metadata
-from exporter.sinks.sql.views.sync import drop_views, grant_reader, keep_views, read_readers, stale_views
+from exporter.sinks.sql.views.sync import drop_views, grant_reader, stale_views, sync_views, view_readers
 
 _LOCK = 0x4449_5343_4F52_4445
 """PostgreSQL's advisory locks share one space of numbers; this one is "DISCORDE" in ASCII."""
@@ -152,7 +152,7 @@ def _alembic_config() -> Config:
 def _renew_views(connection: Connection) -> SchemaState:
     try:
         with connection.begin_nested():
-            keep_views(connection)
+            sync_views(connection)
     except DBAPIError as error:
         # A role without the right to make views, or somebody's own view upon one: rows can be written still.
         state = read_state(connection)
@@ -161,11 +161,11 @@ def _renew_views(connection: Connection) -> SchemaState:
 
 
 def _upgrade(connection: Connection, config: Config) -> None:
-    readers = read_readers(connection)
+    readers = view_readers(connection)
     drop_views(connection)
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
-    keep_views(connection, readers)
+    sync_views(connection, readers)
     if connection.dialect.supports_comments:
         # Comments belong to the program, not to a migration: rewording one needs none.
         for table in metadata.tables.values():

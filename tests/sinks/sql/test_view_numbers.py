@@ -19,14 +19,14 @@ from exporter.model import STORED, Priority
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS
-from exporter.sinks.sql.views.view import Kind, View
+from exporter.sinks.sql.views.view import ColumnKind, View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.communities import DAY, FIRST, HOUR, SECOND, tell
 from tests.sinks.sql.conftest import close_store, open_store
 from tests.sinks.sql.judgements import RECKONED
 from tests.sinks.sql.reckoning import Row, World
 
-FLOATS = (Kind.SECONDS, Kind.NUMBER)
+FLOATS = (ColumnKind.SECONDS, ColumnKind.NUMBER)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
@@ -59,16 +59,16 @@ async def _fill(config: SqlConfig) -> World:
     return World(tables, now)
 
 
-def read(value: Any, kind: Kind) -> Any:
+def read(value: Any, kind: ColumnKind) -> Any:
     """A cell as the drivers give it, as a value that both dialects share."""
     if value is None:
         return None
-    if kind is Kind.DAY:
+    if kind is ColumnKind.DAY:
         return dt.date.fromisoformat(value) if isinstance(value, str) else value
-    if kind is Kind.TIME:
+    if kind is ColumnKind.TIME:
         moment = dt.datetime.fromisoformat(value) if isinstance(value, str) else value
         return (moment - EPOCH) // MILLISECOND
-    return bool(value) if kind is Kind.FLAG else value
+    return bool(value) if kind is ColumnKind.FLAG else value
 
 
 def order(row: Row) -> str:
@@ -127,22 +127,22 @@ async def test_cells_are_of_the_kind_declared(told: tuple[SqlConfig, World], vie
         rows = (await connection.execute(text(f"SELECT * FROM {view.name}"))).all()
     sqlite = store.engine.dialect.name == "sqlite"
     await close_store(store)
-    kinds: dict[Kind, type | tuple[type, ...]] = {
-        Kind.ID: str,
-        Kind.TEXT: str,
-        Kind.COUNT: int,
-        Kind.SECONDS: (int, float) if sqlite else float,
-        Kind.NUMBER: (int, float) if sqlite else float,
-        Kind.DAY: str if sqlite else dt.date,
-        Kind.TIME: str if sqlite else dt.datetime,
-        Kind.FLAG: int if sqlite else bool,
+    kinds: dict[ColumnKind, type | tuple[type, ...]] = {
+        ColumnKind.ID: str,
+        ColumnKind.TEXT: str,
+        ColumnKind.COUNT: int,
+        ColumnKind.SECONDS: (int, float) if sqlite else float,
+        ColumnKind.NUMBER: (int, float) if sqlite else float,
+        ColumnKind.DAY: str if sqlite else dt.date,
+        ColumnKind.TIME: str if sqlite else dt.datetime,
+        ColumnKind.FLAG: int if sqlite else bool,
     }
     for row in rows:
         for column, value in zip(view.columns, row, strict=True):
             assert value is None or isinstance(value, kinds[column.kind]), (column.name, value)
-            if column.kind is Kind.ID:
+            if column.kind is ColumnKind.ID:
                 assert value is None or value.isdecimal()
-            if sqlite and value is not None and column.kind is Kind.TIME:
+            if sqlite and value is not None and column.kind is ColumnKind.TIME:
                 # Grafana's SQLite plugin reads RFC 3339, and text of one width sorts as time does.
                 assert len(value) == len("2026-01-31T12:00:00.000Z")
                 assert value.endswith("Z")

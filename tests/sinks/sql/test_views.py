@@ -26,7 +26,7 @@ from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS, sync
 from exporter.sinks.sql.views.sync import drop_views
-from exporter.sinks.sql.views.view import Kind, View
+from exporter.sinks.sql.views.view import ColumnKind, View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.conftest import close_store, open_store
 from tests.sinks.sql.entries import ban
@@ -97,11 +97,11 @@ class TestDeclarations:
     def test_ids_are_text_and_times_are_times(self, view: View) -> None:
         assert view.columns[0].name == "guild_id"
         for column in view.columns:
-            assert (column.kind is Kind.ID) == column.name.endswith("_id"), column.name
-            assert (column.kind is Kind.TIME) == (
+            assert (column.kind is ColumnKind.ID) == column.name.endswith("_id"), column.name
+            assert (column.kind is ColumnKind.TIME) == (
                 column.name in ("at", "time", "until") or column.name.endswith("_at")
             )
-            assert (column.kind is Kind.SECONDS) == ("_seconds" in column.name)
+            assert (column.kind is ColumnKind.SECONDS) == ("_seconds" in column.name)
 
     async def test_the_database_has_the_columns_that_are_declared(self, engine: AsyncEngine) -> None:
         for view in VIEWS:

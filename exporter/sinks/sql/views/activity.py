@@ -1,4 +1,4 @@
-"""Views of what goes on in guilds and channels."""
+"""Views of the activity in guilds and channels."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from exporter.sinks.sql.views.view import (
     View,
     count,
     day,
-    did_anything,
     flag,
     ident,
     number,
     seconds,
+    text,
     time,
-    words,
+    was_active,
 )
 
 _HEATMAP_DAYS: Final = 14
@@ -43,7 +43,7 @@ def _guilds(sql: Dialect) -> str:
     def active(days: int) -> str:
         return (
             "(SELECT COUNT(*) FROM member_daily a"
-            f" WHERE a.guild_id = g.guild_id AND a.day = {sql.days_ago(days)} AND {did_anything('a')})"
+            f" WHERE a.guild_id = g.guild_id AND a.day = {sql.days_ago(days)} AND {was_active('a')})"
         )
 
     def whole(total: str) -> str:
@@ -91,40 +91,42 @@ GROUP BY g.guild_id"""
 
 GUILDS: Final = View(
     "v_guilds",
-    "One row for each guild: its size, and today so far against the same day last week.",
+    "One row for each guild: its size, and its activity today compared with the same day last week.",
     (
         GUILD,
-        words("guild_name", "Name when last told."),
-        words("icon_url", "Address of the icon; null without one."),
-        ident("owner_id", "Who owns it."),
+        text("guild_name", "Last known name."),
+        text("icon_url", "Address of the icon; null if there is none."),
+        ident("owner_id", "The owner."),
         flag("here", "Whether the bot is in the guild."),
         time("bot_joined_at", "When the bot joined."),
-        count("members", "Members when last told."),
-        count("boosts", "Boosts."),
+        count("members", "Last known number of members."),
+        count("boosts", "Number of boosts."),
         count("boost_level", "Boost level, 0 to 3."),
         day("day", "Today in UTC."),
-        count("messages_today", "Messages by people, today so far."),
-        count("messages_week_ago", "The same on the whole day a week ago."),
-        seconds("voice_seconds_today", "Time people spent in voice, the AFK channel apart, today so far."),
-        seconds("voice_seconds_week_ago", "The same on the whole day a week ago."),
-        count("reactions_today", "Reactions added, today so far."),
-        count("reactions_week_ago", "The same on the whole day a week ago."),
-        count("active_today", "Members who did anything, today so far."),
-        count("active_week_ago", "The same on the whole day a week ago."),
-        count("joins_today", "Members who joined, today so far."),
-        count("joins_week_ago", "The same on the whole day a week ago."),
-        count("leaves_today", "Members who went, today so far."),
-        count("leaves_week_ago", "The same on the whole day a week ago."),
+        count("messages_today", "Messages by people today."),
+        count("messages_week_ago", "The same for the whole day one week ago."),
+        seconds("voice_seconds_today", "Time of people in voice without the AFK channel today, in seconds."),
+        seconds("voice_seconds_week_ago", "The same for the whole day one week ago."),
+        count("reactions_today", "Reactions added today."),
+        count("reactions_week_ago", "The same for the whole day one week ago."),
+        count("active_today", "Members active today: with a message, voice time or a reaction."),
+        count("active_week_ago", "The same for the whole day one week ago."),
+        count("joins_today", "Members who joined today."),
+        count("joins_week_ago", "The same for the whole day one week ago."),
+        count("leaves_today", "Members who left today."),
+        count("leaves_week_ago", "The same for the whole day one week ago."),
         count("messages_7d", "Messages by people in the 7 days before today."),
         count("messages_prior_7d", "The same in the 7 days before those."),
-        seconds("voice_seconds_7d", "The same in the 7 days before today."),
+        seconds(
+            "voice_seconds_7d", "Time of people in voice without the AFK channel in the 7 days before today."
+        ),
         seconds("voice_seconds_prior_7d", "The same in the 7 days before those."),
         count("joins_7d", "Members who joined in the 7 days before today."),
         count("joins_prior_7d", "The same in the 7 days before those."),
-        count("leaves_7d", "Members who went in the 7 days before today."),
+        count("leaves_7d", "Members who left in the 7 days before today."),
         count("leaves_prior_7d", "The same in the 7 days before those."),
-        count("actions_24h", "Actions by moderators within 24 hours."),
-        words("url", "Opens the guild in Discord."),
+        count("actions_24h", "Moderation actions within 24 hours."),
+        text("url", "Opens the guild in Discord."),
     ),
     _guilds,
 )
@@ -137,7 +139,7 @@ SELECT {OF_GUILD} AS guild_id,
   d.messages, d.bot_messages, d.webhook_messages, d.message_edits, d.message_deletes,
   d.voice_seconds, d.afk_voice_seconds, d.voice_sessions, d.reactions, d.joins, d.leaves,
   (SELECT COUNT(*) FROM member_daily a
-    WHERE a.guild_id = g.guild_id AND a.day = d.day AND {did_anything("a")}) AS active_members
+    WHERE a.guild_id = g.guild_id AND a.day = d.day AND {was_active("a")}) AS active_members
 FROM guilds g
 JOIN guild_daily d ON d.guild_id = g.guild_id"""
 
@@ -154,13 +156,13 @@ GUILD_DAILY: Final = View(
         count("webhook_messages", "Messages by webhooks."),
         count("message_edits", "Messages edited by their author."),
         count("message_deletes", "Messages deleted."),
-        seconds("voice_seconds", "Time people spent in voice, the AFK channel apart."),
-        seconds("afk_voice_seconds", "Time people spent in the AFK channel."),
+        seconds("voice_seconds", "Time of people in voice without the AFK channel, in seconds."),
+        seconds("afk_voice_seconds", "Time of people in the AFK channel, in seconds."),
         count("voice_sessions", "Voice sessions that ended."),
         count("reactions", "Reactions added."),
         count("joins", "Members who joined."),
-        count("leaves", "Members who went."),
-        count("active_members", "Members who did anything."),
+        count("leaves", "Members who left."),
+        count("active_members", "Members with a message, voice time or a reaction."),
     ),
     _guild_daily,
 )
@@ -184,8 +186,8 @@ CHANNEL_DAILY: Final = View(
     "A channel's activity by day, with its name.",
     (
         GUILD,
-        ident("channel_id", "The channel; threads count for their parent."),
-        words("channel_name", "Name when last told."),
+        ident("channel_id", "The channel; a thread counts for its parent."),
+        text("channel_name", "Last known name."),
         DAY,
         MIDNIGHT,
         count("messages", "Messages by people."),
@@ -193,10 +195,10 @@ CHANNEL_DAILY: Final = View(
         count("webhook_messages", "Messages by webhooks."),
         count("message_edits", "Messages edited by their author."),
         count("message_deletes", "Messages deleted."),
-        seconds("voice_seconds", "Time people spent in voice, the AFK channel apart."),
-        seconds("afk_voice_seconds", "Time people spent there while it was the AFK channel."),
+        seconds("voice_seconds", "Time of people in voice without the AFK channel, in seconds."),
+        seconds("afk_voice_seconds", "Time of people there while it was the AFK channel, in seconds."),
         count("reactions", "Reactions added."),
-        words("url", "Opens the channel in Discord."),
+        text("url", "Opens the channel in Discord."),
     ),
     _channel_daily,
 )
@@ -239,26 +241,28 @@ GROUP BY g.guild_id, c.guild_id, c.channel_id, c.name, c.type, p.channel_id, p.n
 
 CHANNELS: Final = View(
     "v_channels",
-    "One row for each channel that can be active: how busy it is, and how long it has been quiet.",
+    "One row for each channel that can be active: its activity, and the days since the last one.",
     (
         GUILD,
         ident("channel_id", "The channel."),
-        words("channel_name", "Name when last told."),
-        words("kind", "What it is: text, voice, announcement, stage, forum, media or other."),
-        ident("category_id", "The category it is in, if any."),
-        words("category_name", "That category's name."),
+        text("channel_name", "Last known name."),
+        text("kind", "Type: text, voice, announcement, stage, forum, media or other."),
+        ident("category_id", "The category of the channel, if any."),
+        text("category_name", "Name of the category."),
         day(
             "last_active",
-            "Last day with a message by a person or anybody in voice; null for none seen.",
+            "Last day with a message by a person or with voice time; null if none was observed.",
         ),
-        count("quiet_days", "Days since then; null for none seen."),
-        count("messages_7d", "Messages by people, today and the 6 days before."),
-        count("messages_30d", "Messages by people, today and the 29 days before."),
+        count("quiet_days", "Days since `last_active`; null if none was observed."),
+        count("messages_7d", "Messages by people today and in the 6 days before."),
+        count("messages_30d", "Messages by people today and in the 29 days before."),
         count("messages_prior_30d", "Messages by people in the 30 days before those."),
-        seconds("voice_seconds_7d", "Time in voice, AFK apart, today and the 6 days before."),
-        seconds("voice_seconds_30d", "Time in voice, AFK apart, today and the 29 days before."),
+        seconds("voice_seconds_7d", "Time in voice without AFK, today and in the 6 days before, in seconds."),
+        seconds(
+            "voice_seconds_30d", "Time in voice without AFK, today and in the 29 days before, in seconds."
+        ),
         seconds("voice_seconds_prior_30d", "The same in the 30 days before those."),
-        words("url", "Opens the channel in Discord."),
+        text("url", "Opens the channel in Discord."),
     ),
     _channels,
 )
@@ -288,10 +292,10 @@ HOURS: Final = View(
     (
         GUILD,
         count("weekday", "The UTC weekday, 1 for Monday to 7 for Sunday."),
-        words("weekday_name", "That weekday's name in English."),
+        text("weekday_name", "That weekday's name in English."),
         count("hour", "The hour in UTC, 0 to 23."),
         count("messages", "Messages by people."),
-        seconds("voice_seconds", "Time people spent in voice, the AFK channel apart."),
+        seconds("voice_seconds", "Time of people in voice without the AFK channel, in seconds."),
         count("reactions", "Reactions added."),
         number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions."),
     ),

@@ -1,4 +1,4 @@
-"""Views of who comes, who stays and who goes."""
+"""Views of joins, leaves and retention by cohort."""
 
 from __future__ import annotations
 
@@ -11,17 +11,17 @@ from exporter.sinks.sql.views.view import (
     View,
     count,
     day,
-    did_anything,
     flag,
     ident,
     number,
     seconds,
+    text,
     time,
-    words,
+    was_active,
 )
 
 _COHORTS: Final = 8
-"""Weeks looked back: two months show a trend, and the looks at members grow with the square."""
+"""Weeks before the current one: two months show a trend, and the cost grows with the square."""
 
 _NEWCOMER_DAYS: Final = 60
 
@@ -42,7 +42,7 @@ def _class(value: str, classes: tuple[tuple[int, str], ...]) -> str:
 
 
 def _retention(sql: Dialect) -> str:
-    # A cell for each cohort and week, worked out once and not for each member.
+    # A row for each cohort and week, computed once and not for each member.
     pairs = ", ".join(f"({ago}, {week})" for ago in range(_COHORTS + 1) for week in range(ago + 1))
     cohort = sql.days_later(sql.week, "-7 * column1")
 
@@ -67,23 +67,23 @@ CROSS JOIN (
 JOIN members m ON m.guild_id = g.guild_id AND m.bot IS NOT TRUE
   AND m.joined_at >= w.joined_from AND m.joined_at < w.joined_before
 LEFT JOIN member_daily d ON d.guild_id = m.guild_id AND d.user_id = m.user_id
-  AND d.day >= w.first_day AND d.day < w.past_day AND {did_anything("d")}
+  AND d.day >= w.first_day AND d.day < w.past_day AND {was_active("d")}
 GROUP BY g.guild_id, w.cohort, w.joined_from, w.week"""
 
 
 RETENTION: Final = View(
     "v_retention",
-    "Members by the week they joined, this week and the 8 before: how many were active in each week since.",
+    "Members by the week of their join, this week and the 8 before: the number active in each week since.",
     (
         GUILD,
         day("cohort", "Monday of the UTC week of the last join."),
-        time("time", "That day's beginning, to draw with."),
-        count("week", "Weeks since: 0 is the week of the join itself, by calendar."),
-        count("size", "People (no bots) whose last join was in the cohort's week."),
-        count("still_here", "Those of them who have not left."),
-        number("still_here_share", "That as a share of the size."),
-        count("active", "Those who did anything in that week."),
-        number("active_share", "That as a share of the size."),
+        time("time", "Beginning of that day, for the time axis."),
+        count("week", "Calendar weeks since the join: 0 is the week of the join."),
+        count("size", "People, without bots, whose last join was in the week of the cohort."),
+        count("still_here", "Number of them who have not left."),
+        number("still_here_share", "The same as a share of the size, 0 to 1."),
+        count("active", "Number of them active in that week."),
+        number("active_share", "The same as a share of the size, 0 to 1."),
     ),
     _retention,
 )
@@ -104,7 +104,7 @@ SELECT {OF_GUILD} AS guild_id,
   COUNT(*) AS joined,
   SUM(CASE WHEN s.first_seen <= {sql.hours_later("m.joined_at", 24)} THEN 1 ELSE 0 END) AS active_24h,
   {did(0, 1, "d.messages > 0")} AS wrote_next_day,
-  {did(7, 13, did_anything("d"))} AS active_week_2,
+  {did(7, 13, was_active("d"))} AS active_week_2,
   SUM(CASE WHEN m.left_at IS NULL THEN 1 ELSE 0 END) AS still_here
 FROM guilds g
 JOIN members m ON m.guild_id = g.guild_id AND m.bot IS NOT TRUE
@@ -116,19 +116,17 @@ GROUP BY g.guild_id, {joined}"""
 
 NEWCOMERS: Final = View(
     "v_newcomers",
-    "What became of the people (no bots) who joined on a day of the last 60: a funnel. "
-    "Messages are kept by day, so the first one is told to the day; the first activity of any kind exactly.",
+    "Newcomer funnel by day of the join, last 60 days, without bots. "
+    "Messages are stored by day, so `wrote_next_day` counts whole days; `active_24h` is exact.",
     (
         GUILD,
-        day("day", "The UTC day they joined; only who was never active before counts."),
-        time("time", "The day's beginning, to draw with."),
+        day("day", "UTC day of the join; people who were active before are not counted."),
+        time("time", "Beginning of the day, for the time axis."),
         count("joined", "People who joined."),
-        count("active_24h", "Those who did anything within 24 hours."),
-        count("wrote_next_day", "Those who wrote a message by the end of the next UTC day."),
-        count(
-            "active_week_2", "Those who did anything 7 to 13 days after; too early to tell for the newest."
-        ),
-        count("still_here", "Those who have not left."),
+        count("active_24h", "Number of them active within 24 hours."),
+        count("wrote_next_day", "Number of them with a message by the end of the next UTC day."),
+        count("active_week_2", "Number of them active 7 to 13 days later; incomplete for the last 13 days."),
+        count("still_here", "Number of them who have not left."),
     ),
     _newcomers,
 )
@@ -153,22 +151,20 @@ WHERE e.event = 'join'"""
 
 JOINERS: Final = View(
     "v_joiners",
-    "Every join with the age of the account and the invite.",
+    "Every join, with the age of the account and the invite.",
     (
         GUILD,
-        time("at", "When they joined."),
-        ident("user_id", "Who joined."),
-        words("username", "Name at that moment."),
-        flag("bot", "Whether it is a bot."),
-        time("account_created_at", "When the account was made, as its id says."),
-        seconds("account_age_seconds", "Age of the account at the join."),
-        words(
-            "account_age", "That as a class: `< 1 day`, `< 7 days`, `< 30 days`, `< 1 year` or `1 year +`."
-        ),
-        words("invite_code", "The invite used, where known."),
-        ident("inviter_id", "Who made that invite."),
-        flag("here", "Whether they are in the guild now."),
-        words("url", "Opens the profile in Discord."),
+        time("at", "Time of the join."),
+        ident("user_id", "The member."),
+        text("username", "Name at that time."),
+        flag("bot", "Whether the account is a bot."),
+        time("account_created_at", "Creation time of the account, from its id."),
+        seconds("account_age_seconds", "Age of the account at the join, in seconds."),
+        text("account_age", "Class of it: `< 1 day`, `< 7 days`, `< 30 days`, `< 1 year` or `1 year +`."),
+        text("invite_code", "Code of the invite used, if known."),
+        ident("inviter_id", "Creator of that invite."),
+        flag("here", "Whether the member is in the guild now."),
+        text("url", "Opens the profile in Discord."),
     ),
     _joiners,
 )
@@ -192,23 +188,23 @@ WHERE e.event = 'leave'"""
 
 LEAVERS: Final = View(
     "v_leavers",
-    "Every leave with the time spent in the guild.",
+    "Every leave, with the time since the join.",
     (
         GUILD,
-        time("at", "When they went."),
-        ident("user_id", "Who went."),
-        words("username", "Name at that moment."),
-        flag("bot", "Whether it is a bot."),
-        words("reason", "leave, kick, ban or prune; unknown of one that happened unseen."),
-        seconds("tenure_seconds", "Time since the join; null where that was not seen."),
-        words(
+        time("at", "Time of the leave."),
+        ident("user_id", "The member."),
+        text("username", "Name at that time."),
+        flag("bot", "Whether the account is a bot."),
+        text("reason", "leave, kick, ban or prune; unknown if the exporter did not observe the leave."),
+        seconds("tenure_seconds", "Time since the join in seconds; null if the join was not observed."),
+        text(
             "tenure",
             "A class: `< 1 hour`, `< 1 day`, `< 7 days`, `< 30 days`, `< 1 year`, `1 year +` or `unknown`.",
         ),
-        count("tenure_order", "Number of the class, 1 for the shortest, to sort by."),
-        ident("moderator_id", "Who removed them, if anybody."),
-        words("moderator_name", "That person's name, where known."),
-        words("url", "Opens the profile in Discord."),
+        count("tenure_order", "Number of the class, 1 for the shortest; for sorting."),
+        ident("moderator_id", "Moderator who removed the member, if any."),
+        text("moderator_name", "Name of that moderator, if known."),
+        text("url", "Opens the profile in Discord."),
     ),
     _leavers,
 )

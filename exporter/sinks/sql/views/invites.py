@@ -1,4 +1,4 @@
-"""Views of invites: who brought whom, and what became of them."""
+"""Views of invites: their creators, their uses, and what the joined members did next."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from exporter.sinks.sql.views.view import (
     ident,
     number,
     seconds,
+    text,
     time,
-    words,
 )
 
 _ACTIVE_HOURS: Final = 14 * 24
@@ -26,8 +26,10 @@ LEFT JOIN member_stats s ON s.guild_id = m.guild_id
   AND s.user_id = CASE WHEN m.left_at IS NULL THEN m.user_id END
 LEFT JOIN member_events b ON b.guild_id = m.guild_id AND b.user_id = m.user_id AND b.at = m.left_at
   AND b.event = 'leave' AND b.reason = 'ban'"""
-"""What became of a use ``t``, which has the time of its join. A person counts where they joined last, so
-nobody counts twice. The ban is looked for at the moment of the last leave and nowhere else."""
+"""The member of a use ``t`` (``t.at`` is the time of the join), their activity and their ban.
+
+A member counts for the last join only, so each member counts once. Only a ban at the time of the last leave
+counts."""
 
 
 def _outcome(sql: Dialect) -> str:
@@ -39,11 +41,11 @@ def _outcome(sql: Dialect) -> str:
 
 
 _OUTCOME: Final = (
-    count("joined", "Joins by it, as far as seen."),
-    count("still_here", "Joins that were the person's last, and they are in the guild now."),
-    count("active", "Those of them who did anything within 14 days."),
-    count("banned", "Joins that were the person's last and ended with a ban."),
-    number("still_here_share", "Share of the joins that are still here; null for none."),
+    count("joined", "Observed joins by the invite."),
+    count("still_here", "Joins that were the last of the member, with the member in the guild now."),
+    count("active", "Number of those members active in the last 14 days."),
+    count("banned", "Joins that were the last of the member and ended with a ban."),
+    number("still_here_share", "`still_here` as a share of `joined`, 0 to 1; null without joins."),
 )
 
 
@@ -65,7 +67,7 @@ LEFT JOIN invite_tracking t ON t.guild_id = i.guild_id AND t.invite_code = i.cod
 {_INVITEE}
 GROUP BY g.guild_id, i.guild_id, i.code, i.channel_id, c.name, i.inviter_id, i.inviter_username,
   i.deleted_at, i.created_at, i.expires_at, i.max_uses, i.uses"""
-    # Codes that no list ever named, such as an address of its own.
+    # Codes that no list of invites contains, such as a vanity URL.
     unlisted = f"""
 SELECT {OF_GUILD}, t.invite_code, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
   COUNT(t.id),
@@ -82,23 +84,23 @@ GROUP BY g.guild_id, t.invite_code"""
 
 INVITES: Final = View(
     "v_invites",
-    "One row for each invite: its uses and what became of those who came by it.",
+    "One row for each invite: its uses, and how many of the joined members stayed.",
     (
         GUILD,
-        words("code", "The invite's code."),
-        ident("channel_id", "Where it leads."),
-        words("channel_name", "That channel's name."),
-        ident("inviter_id", "Who made it."),
-        words("inviter_name", "That person's name."),
-        flag("valid", "Whether it can still be used."),
-        time("created_at", "When it was made."),
-        time("expires_at", "When it ends by itself."),
-        time("deleted_at", "When it was removed."),
-        count("max_uses", "Uses allowed; 0 for no limit."),
-        count("uses", "Uses: as Discord last told, or the joins seen if those are more."),
+        text("code", "Code of the invite."),
+        ident("channel_id", "Target channel."),
+        text("channel_name", "Name of that channel."),
+        ident("inviter_id", "Creator of the invite."),
+        text("inviter_name", "Name of that member."),
+        flag("valid", "Whether the invite can be used now."),
+        time("created_at", "Time of creation."),
+        time("expires_at", "Time of expiry; null if it does not expire."),
+        time("deleted_at", "Time of deletion; null if it was not deleted."),
+        count("max_uses", "Maximum number of uses; 0 for no limit."),
+        count("uses", "Uses: the larger of the last number from Discord and the observed joins."),
         *_OUTCOME,
-        time("last_used_at", "The last join by it."),
-        words("url", "The invite itself."),
+        time("last_used_at", "Time of the last join by it."),
+        text("url", "Address of the invite."),
     ),
     _invites,
 )
@@ -122,15 +124,15 @@ GROUP BY g.guild_id, t.inviter_id"""
 
 INVITERS: Final = View(
     "v_inviters",
-    "One row for each person whose invites brought somebody.",
+    "One row for each person whose invites were used.",
     (
         GUILD,
-        ident("inviter_id", "Who made the invites."),
-        words("inviter_name", "That person's name."),
-        count("codes", "How many of their invites were used."),
+        ident("inviter_id", "Creator of the invites."),
+        text("inviter_name", "Name of that member."),
+        count("codes", "Number of used invites."),
         *_OUTCOME,
-        time("last_used_at", "The last join by one of them."),
-        words("url", "Opens the profile in Discord."),
+        time("last_used_at", "Time of the last join by one of them."),
+        text("url", "Opens the profile in Discord."),
     ),
     _inviters,
 )
@@ -149,18 +151,18 @@ LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id"""
 
 INVITE_USES: Final = View(
     "v_invite_uses",
-    "Every join with the invite that was found for it, and how sure that is.",
+    "Every join with the invite found for it, and the confidence.",
     (
         GUILD,
-        time("at", "When they joined."),
-        ident("user_id", "Who joined."),
-        words("username", "That person's name."),
-        words("invite_code", "The invite used, where known."),
-        ident("inviter_id", "Who made it."),
-        words("inviter_name", "That person's name."),
-        words("method", "How the invite was found."),
-        words("confidence", "How sure that is."),
-        flag("here", "Whether they are in the guild now."),
+        time("at", "Time of the join."),
+        ident("user_id", "The member."),
+        text("username", "Name of that member."),
+        text("invite_code", "Code of the invite used, if known."),
+        ident("inviter_id", "Creator of the invite."),
+        text("inviter_name", "Name of that member."),
+        text("method", "Method by which the invite was found."),
+        text("confidence", "Confidence in the match."),
+        flag("here", "Whether the member is in the guild now."),
     ),
     _uses,
 )
@@ -183,20 +185,20 @@ WHERE l.action = 'ban'"""
 
 BANNED: Final = View(
     "v_banned_invites",
-    "Who was banned, and which invite had brought them.",
+    "Every ban, with the invite of the banned member.",
     (
         GUILD,
-        time("at", "When they were banned."),
-        ident("user_id", "Who was banned."),
-        words("username", "That person's name."),
-        words("reason", "The reason given for the ban, if any."),
-        ident("moderator_id", "Who banned them; null where unknown."),
-        words("moderator_name", "That person's name, where known."),
-        words("invite_code", "The invite of their last join before; null where unknown."),
-        ident("inviter_id", "Who made that invite."),
-        words("inviter_name", "That person's name."),
-        time("joined_at", "That join."),
-        seconds("stayed_seconds", "Time between join and ban."),
+        time("at", "Time of the ban."),
+        ident("user_id", "The banned member."),
+        text("username", "Name of that member."),
+        text("reason", "Reason given for the ban, if any."),
+        ident("moderator_id", "The moderator; null if unknown."),
+        text("moderator_name", "Name of the moderator, if known."),
+        text("invite_code", "Code of the invite of the last join before the ban; null if unknown."),
+        ident("inviter_id", "Creator of that invite."),
+        text("inviter_name", "Name of that member."),
+        time("joined_at", "Time of that join."),
+        seconds("stayed_seconds", "Time between join and ban, in seconds."),
     ),
     _banned,
 )

@@ -1,4 +1,4 @@
-"""Views of members and of what they do."""
+"""Views of members and their activity."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from exporter.sinks.sql.views.view import (
     ident,
     number,
     seconds,
+    text,
     time,
-    words,
 )
 
 _SCORE: Final = number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions given.")
@@ -46,16 +46,16 @@ MEMBER_DAILY: Final = View(
     (
         GUILD,
         ident("user_id", "The member."),
-        words("username", "Name when last seen."),
+        text("username", "Last known name."),
         DAY,
         MIDNIGHT,
-        count("messages", "Messages written."),
-        seconds("voice_seconds", "Time spent in voice, the AFK channel apart."),
+        count("messages", "Messages sent."),
+        seconds("voice_seconds", "Time in voice without the AFK channel, in seconds."),
         count("voice_sessions", "Voice sessions that ended."),
         count("reactions_given", "Reactions added to messages."),
-        count("reactions_received", "Reactions others added to the member's messages."),
-        seconds("afk_voice_seconds", "Time spent in the AFK channel."),
-        count("xp", "Experience earned; 0 while levels are off."),
+        count("reactions_received", "Reactions of others to the member's messages."),
+        seconds("afk_voice_seconds", "Time in the AFK channel, in seconds."),
+        count("xp", "Experience points earned; 0 while levels are disabled."),
         _SCORE,
     ),
     _member_daily,
@@ -100,22 +100,22 @@ JOIN member_stats s ON s.guild_id = g.guild_id"""
 
 LEADERBOARD: Final = View(
     "v_leaderboard",
-    "Who did how much in a period. Filter by guild and period, sort by what is asked for.",
+    "Activity of each member in a period. Filter by guild and period, sort by any column.",
     (
         GUILD,
-        words(
+        text(
             "period",
-            "`day` is today, `week` begins on Monday, `month` on the 1st, all in UTC; `all` is everything.",
+            "`day` is today, `week` begins on Monday, `month` on the 1st, all in UTC; `all` is all time.",
         ),
         ident("user_id", "The member."),
-        words("username", "Name when last seen."),
-        count("messages", "Messages written."),
-        seconds("voice_seconds", "Time spent in voice, the AFK channel apart."),
+        text("username", "Last known name."),
+        count("messages", "Messages sent."),
+        seconds("voice_seconds", "Time in voice without the AFK channel, in seconds."),
         count("voice_sessions", "Voice sessions that ended."),
         count("reactions_given", "Reactions added to messages."),
-        count("reactions_received", "Reactions others added to the member's messages."),
-        seconds("afk_voice_seconds", "Time spent in the AFK channel."),
-        count("xp", "Experience earned; 0 while levels are off."),
+        count("reactions_received", "Reactions of others to the member's messages."),
+        seconds("afk_voice_seconds", "Time in the AFK channel, in seconds."),
+        count("xp", "Experience points earned; 0 while levels are disabled."),
         _SCORE,
     ),
     _leaderboard,
@@ -148,27 +148,27 @@ LEFT JOIN member_stats s ON s.guild_id = m.guild_id AND s.user_id = m.user_id"""
 
 MEMBERS: Final = View(
     "v_members",
-    "One row for each member seen joining, leaving or active.",
+    "One row for each member who joined, left or was active while the exporter ran.",
     (
         GUILD,
         ident("user_id", "The member."),
-        words("username", "Name when last seen."),
-        flag("bot", "Whether it is a bot; null where not told."),
-        flag("here", "Whether they are in the guild, as far as seen."),
-        time("joined_at", "Last join seen."),
-        time("left_at", "When they left; null while they are there."),
-        time("account_created_at", "When the account was made, as its id says."),
-        time("first_active_at", "First activity counted."),
-        time("last_active_at", "Last activity counted."),
-        count("messages", "Messages written, all time."),
-        seconds("voice_seconds", "Time spent in voice, the AFK channel apart, all time."),
+        text("username", "Last known name."),
+        flag("bot", "Whether the account is a bot; null if unknown."),
+        flag("here", "Whether the member is in the guild, as far as the exporter knows."),
+        time("joined_at", "Last observed join."),
+        time("left_at", "Time of the leave; null while the member is in the guild."),
+        time("account_created_at", "Creation time of the account, from its id."),
+        time("first_active_at", "First counted activity."),
+        time("last_active_at", "Last counted activity."),
+        count("messages", "Messages sent, all time."),
+        seconds("voice_seconds", "Time in voice without the AFK channel, in seconds, all time."),
         count("reactions_given", "Reactions added to messages, all time."),
-        count("reactions_received", "Reactions others added to the member's messages, all time."),
-        seconds("afk_voice_seconds", "Time spent in the AFK channel, all time."),
-        count("xp", "Experience earned, all time; 0 while levels are off."),
-        count("level", "Highest level reached; null for none."),
+        count("reactions_received", "Reactions of others to the member's messages, all time."),
+        seconds("afk_voice_seconds", "Time in the AFK channel, in seconds, all time."),
+        count("xp", "Experience points earned, all time; 0 while levels are disabled."),
+        count("level", "Highest level reached; null if none."),
         _SCORE,
-        words("url", "Opens the profile in Discord."),
+        text("url", "Opens the profile in Discord."),
     ),
     _members,
 )

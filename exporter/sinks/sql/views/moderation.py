@@ -1,15 +1,15 @@
-"""Views of what moderators did, and to whom."""
+"""Views of moderation actions, of the members concerned, and of changes to the guild."""
 
 from __future__ import annotations
 
 from typing import Final
 
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import GUILD, OF_GUILD, View, count, flag, ident, time, words
+from exporter.sinks.sql.views.view import GUILD, OF_GUILD, View, count, flag, ident, text, time
 
 _AUTOMOD: Final = ("automod_block", "automod_flag", "automod_timeout")
 _OFFENCES: Final = ("ban", "kick", "timeout", *_AUTOMOD)
-"""What is done against a member for what they did; an unban or a new role is not."""
+"""Actions against a member for an offence; an unban or a new role is not one."""
 
 
 def _listed(actions: tuple[str, ...]) -> str:
@@ -36,20 +36,20 @@ MODERATION: Final = View(
     "Every action of a moderator or of AutoMod.",
     (
         GUILD,
-        time("at", "When it happened."),
-        words("action", "What was done, such as ban, kick, timeout or message_delete."),
-        ident("target_id", "Whom it was done to."),
-        words("target_name", "That person's name, where known."),
-        ident("moderator_id", "Who did it; null where unknown."),
-        words("moderator_name", "That person's name, where known."),
-        words("reason", "The reason given, if any."),
-        ident("audit_entry_id", "The audit-log entry that says so."),
-        ident("channel_id", "Where, of what has a place."),
-        time("until", "Of a timeout: its end."),
-        flag("recovered", "Found in the audit log afterwards, not seen live."),
-        words("details", "What else is known, as JSON."),
-        words("target_url", "Opens the target's profile in Discord."),
-        words("moderator_url", "Opens the moderator's profile in Discord."),
+        time("at", "Time of the action."),
+        text("action", "The action, such as ban, kick, timeout or message_delete."),
+        ident("target_id", "The member concerned."),
+        text("target_name", "Name of that person, if known."),
+        ident("moderator_id", "The person responsible; null if unknown."),
+        text("moderator_name", "Name of that person, if known."),
+        text("reason", "Reason given, if any."),
+        ident("audit_entry_id", "The audit-log entry of the action."),
+        ident("channel_id", "The channel, for actions in a channel."),
+        time("until", "End of the timeout; null for other actions."),
+        flag("recovered", "Whether the entry was read from the audit log later, not received live."),
+        text("details", "Further fields, as JSON."),
+        text("target_url", "Opens the target's profile in Discord."),
+        text("moderator_url", "Opens the moderator's profile in Discord."),
     ),
     _moderation,
 )
@@ -80,16 +80,16 @@ WHERE t.inviter_id IS NOT NULL"""
 
 HISTORY: Final = View(
     "v_member_history",
-    "All that is recorded of a member in one list: joins, leaves, actions against them, people they invited.",
+    "All recorded events of a member in one list: joins, leaves, moderation actions, invited people.",
     (
         GUILD,
         ident("user_id", "The member."),
-        time("at", "When it happened."),
-        words("event", "join, leave, the action of a moderator, or invited (they invited somebody)."),
-        words("reason", "The reason given for an action; of a leave leave, kick, ban, prune or unknown."),
-        ident("other_id", "Who did it; of a join the inviter, of invited who came."),
-        words("other_name", "That person's name, where known."),
-        words("invite_code", "Of join and invited: the invite used, where known."),
+        time("at", "Time of the action."),
+        text("event", "join, leave, a moderation action, or invited (the member invited another person)."),
+        text("reason", "Reason given for an action; for a leave: leave, kick, ban, prune or unknown."),
+        ident("other_id", "The moderator; for a join the inviter, for invited the person who joined."),
+        text("other_name", "Name of that person, if known."),
+        text("invite_code", "For join and invited: code of the invite used, if known."),
     ),
     _history,
 )
@@ -121,20 +121,20 @@ GROUP BY g.guild_id, l.moderator_id"""
 
 MODERATORS: Final = View(
     "v_moderators",
-    "One row for each moderator who acted in the last 30 days: the workload.",
+    "One row for each moderator with an action in the last 30 days.",
     (
         GUILD,
-        ident("moderator_id", "The moderator; null for actions of unknown origin."),
-        words("moderator_name", "Name, where known."),
+        ident("moderator_id", "The moderator; null for actions of unknown moderators."),
+        text("moderator_name", "Name, if known."),
         count("actions_24h", "Actions within 24 hours."),
         count("actions_7d", "Actions within 7 days."),
         count("actions_30d", "Actions within 30 days."),
         count("bans_30d", "Bans within 30 days."),
         count("kicks_30d", "Kicks within 30 days."),
         count("timeouts_30d", "Timeouts within 30 days."),
-        count("deletions_30d", "Deletions of messages within 30 days; a grouped one is one."),
-        count("people_30d", "People acted upon within 30 days."),
-        time("last_at", "The last action."),
+        count("deletions_30d", "Message deletions within 30 days; a grouped audit entry counts once."),
+        count("people_30d", "Number of members concerned within 30 days."),
+        time("last_at", "Time of the last action."),
     ),
     _moderators,
 )
@@ -164,21 +164,21 @@ HAVING COUNT(*) > 1"""
 
 OFFENDERS: Final = View(
     "v_repeat_offenders",
-    "Members who were banned, kicked, timed out or stopped by AutoMod more than once in the last 90 days.",
+    "Members with more than one ban, kick, timeout or AutoMod action in the last 90 days.",
     (
         GUILD,
         ident("user_id", "The member."),
-        words("username", "Name, where known."),
-        count("actions", "Such actions within 90 days."),
+        text("username", "Name, if known."),
+        count("actions", "Number of such actions within 90 days."),
         count("bans", "Bans among them."),
         count("kicks", "Kicks among them."),
         count("timeouts", "Timeouts among them."),
-        count("automod", "Actions of AutoMod among them."),
-        count("moderators", "How many moderators took them."),
-        time("first_at", "The first of them."),
-        time("last_at", "The last of them."),
+        count("automod", "AutoMod actions among them."),
+        count("moderators", "Number of different moderators."),
+        time("first_at", "Time of the first of them."),
+        time("last_at", "Time of the last of them."),
         flag("here", "Whether the member is in the guild now."),
-        words("url", "Opens the profile in Discord."),
+        text("url", "Opens the profile in Discord."),
     ),
     _offenders,
 )
@@ -201,21 +201,21 @@ LEFT JOIN members m ON m.guild_id = e.guild_id AND m.user_id = e.actor_id"""
 
 CHANGES: Final = View(
     "v_changes",
-    "Every change of a guild's roles, channels, threads, emoji, stickers and settings, and who made it. "
-    "Those of parts are recorded only while their types, such as ROLE_CREATE, are switched on.",
+    "Every change of the roles, channels, threads, emoji, stickers and settings of a guild. "
+    "All but settings need their event types, such as ROLE_CREATE, enabled.",
     (
         GUILD,
-        time("at", "When it happened."),
-        words("change", "What was done: the event type in small letters, such as role_create."),
-        ident("target_id", "The part it was done to; null for the guild itself."),
-        words("target_name", "That part's name, where known."),
-        ident("actor_id", "Who did it; null where unknown."),
-        words("actor_name", "That person's name, where known."),
-        words("fields", "Of an update: which fields changed, in one text; details has the values."),
-        words("reason", "The reason given, if any."),
-        ident("audit_entry_id", "The audit-log entry that says so, where there is one."),
-        flag("recovered", "Found in the audit log afterwards, not seen live."),
-        words("details", "What else is known, as JSON."),
+        time("at", "Time of the change."),
+        text("change", "The change: the event type in lower case, such as role_create."),
+        ident("target_id", "The changed role, channel, thread, emoji or sticker; null for the guild."),
+        text("target_name", "Name of that part, if known."),
+        ident("actor_id", "The person responsible; null if unknown."),
+        text("actor_name", "Name of that person, if known."),
+        text("fields", "For an update: names of the changed fields; `details` has the values."),
+        text("reason", "Reason given, if any."),
+        ident("audit_entry_id", "The audit-log entry of the change, if there is one."),
+        flag("recovered", "Whether the entry was read from the audit log later, not received live."),
+        text("details", "Further fields, as JSON."),
     ),
     _changes,
 )

@@ -1,12 +1,12 @@
-"""What a view is: its name, its columns with type and meaning, and the query that fills them.
+"""What a view is: its name, its columns with type and meaning, and its query.
 
-Names and meanings are an interface as the tables are. Ids are text, since a browser rounds numbers above
-2**53; times are UTC; sums are cast, since PostgreSQL would widen them.
+Names and meanings are an interface, like those of the tables. Ids are text, since a browser rounds numbers
+above 2**53; times are UTC; sums are cast, since PostgreSQL would widen them.
 
-A filter ``guild_id = '…'`` must reach an index through the view. Queries over sums come to it by the guild's
-row (``OF_GUILD``), so that one index of expressions on ``guilds`` serves all of them and the tables keep
-their numeric keys; long lists of single occurrences have an index of their own, which also gives their order.
-SQLite takes a condition through one level of grouping and no more, so no view groups twice.
+A filter ``guild_id = '…'`` must use an index. Views over sums join the guild's row (``OF_GUILD``), so that
+one index of an expression on ``guilds`` serves all of them and the tables keep their numeric keys; views of
+single events have an index of their own, which also gives their order. SQLite moves a condition into one
+level of grouping and no further, so no view groups twice.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from typing import Final
 from exporter.sinks.sql.views.dialect import Dialect
 
 
-class Kind(enum.Enum):
-    """What a column holds."""
+class ColumnKind(enum.Enum):
+    """The kind of value of a column."""
 
     ID = enum.auto()
     """A Discord id in digits."""
@@ -29,9 +29,9 @@ class Kind(enum.Enum):
     COUNT = enum.auto()
     """A whole number."""
     SECONDS = enum.auto()
-    """A length of time in seconds."""
+    """A duration in seconds."""
     NUMBER = enum.auto()
-    """A number that need not be whole; a share is 0 to 1."""
+    """A number that is not always whole; a share is 0 to 1."""
     DAY = enum.auto()
     """A day in UTC; text ``2026-01-31`` in SQLite."""
     TIME = enum.auto()
@@ -45,15 +45,15 @@ class Kind(enum.Enum):
         return _TYPES[self]
 
 
-_TYPES: Final[Mapping[Kind, str]] = {
-    Kind.ID: "text",
-    Kind.TEXT: "text",
-    Kind.COUNT: "bigint",
-    Kind.SECONDS: "double precision",
-    Kind.NUMBER: "double precision",
-    Kind.DAY: "date",
-    Kind.TIME: "timestamp with time zone",
-    Kind.FLAG: "boolean",
+_TYPES: Final[Mapping[ColumnKind, str]] = {
+    ColumnKind.ID: "text",
+    ColumnKind.TEXT: "text",
+    ColumnKind.COUNT: "bigint",
+    ColumnKind.SECONDS: "double precision",
+    ColumnKind.NUMBER: "double precision",
+    ColumnKind.DAY: "date",
+    ColumnKind.TIME: "timestamp with time zone",
+    ColumnKind.FLAG: "boolean",
 }
 
 
@@ -62,13 +62,13 @@ class ViewColumn:
     """One column of a view."""
 
     name: str
-    kind: Kind
+    kind: ColumnKind
     comment: str
 
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """One view; ``query`` selects ``columns`` in their order, in the dialect of the tongue."""
+    """One view; ``query`` selects ``columns`` in their order."""
 
     name: str
     comment: str
@@ -78,52 +78,52 @@ class View:
 
 def ident(name: str, comment: str) -> ViewColumn:
     """A column of Discord ids."""
-    return ViewColumn(name, Kind.ID, comment)
+    return ViewColumn(name, ColumnKind.ID, comment)
 
 
-def words(name: str, comment: str) -> ViewColumn:
+def text(name: str, comment: str) -> ViewColumn:
     """A column of text."""
-    return ViewColumn(name, Kind.TEXT, comment)
+    return ViewColumn(name, ColumnKind.TEXT, comment)
 
 
 def count(name: str, comment: str) -> ViewColumn:
     """A column of whole numbers."""
-    return ViewColumn(name, Kind.COUNT, comment)
+    return ViewColumn(name, ColumnKind.COUNT, comment)
 
 
 def seconds(name: str, comment: str) -> ViewColumn:
-    """A column of lengths of time."""
-    return ViewColumn(name, Kind.SECONDS, comment)
+    """A column of durations."""
+    return ViewColumn(name, ColumnKind.SECONDS, comment)
 
 
 def number(name: str, comment: str) -> ViewColumn:
-    """A column of numbers that need not be whole."""
-    return ViewColumn(name, Kind.NUMBER, comment)
+    """A column of numbers that are not always whole."""
+    return ViewColumn(name, ColumnKind.NUMBER, comment)
 
 
 def day(name: str, comment: str) -> ViewColumn:
     """A column of days."""
-    return ViewColumn(name, Kind.DAY, comment)
+    return ViewColumn(name, ColumnKind.DAY, comment)
 
 
 def time(name: str, comment: str) -> ViewColumn:
     """A column of moments."""
-    return ViewColumn(name, Kind.TIME, comment)
+    return ViewColumn(name, ColumnKind.TIME, comment)
 
 
 def flag(name: str, comment: str) -> ViewColumn:
     """A column of truth values."""
-    return ViewColumn(name, Kind.FLAG, comment)
+    return ViewColumn(name, ColumnKind.FLAG, comment)
 
 
 GUILD = ident("guild_id", "The guild.")
 DAY = day("day", "The UTC day; filter with this.")
-MIDNIGHT = time("time", "The day's beginning, to draw with.")
+MIDNIGHT = time("time", "Beginning of the day, for the time axis.")
 
 OF_GUILD = "CAST(g.guild_id AS TEXT)"
-"""The shown id of a guild that was reached by its row ``g``."""
+"""The id of a guild as text, of its row ``g``."""
 
 
-def did_anything(row: str) -> str:
-    """Whether a row of ``member_daily`` tells of something done; being reacted to is nothing done."""
+def was_active(row: str) -> str:
+    """Whether a member was active in a row of ``member_daily``; received reactions do not count."""
     return f"({row}.messages > 0 OR {row}.voice_seconds > 0 OR {row}.reactions_given > 0)"
