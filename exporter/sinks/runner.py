@@ -23,7 +23,7 @@ from exporter.sinks.deadline import DeadlineGuard, Sleeper
 from exporter.sinks.delivery_loop import DeliveryLoop, Feed
 from exporter.sinks.health import Health
 from exporter.sinks.runner_config import RunnerConfig
-from exporter.spool.ports import SpoolTally
+from exporter.spool.ports import SpoolStats
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -112,7 +112,7 @@ class Runner:
             return
         self._refreshed_at = now
         try:
-            tally = await self._spool.tally()
+            tally = await self._spool.stats()
         except SpoolError as error:
             log.warning(
                 "the spool's statistics cannot be read, its metrics keep their last values: %s", error
@@ -120,7 +120,7 @@ class Runner:
             return
         self._publish(tally)
 
-    def _publish(self, tally: SpoolTally) -> None:
+    def _publish(self, tally: SpoolStats) -> None:
         meters, now = self._telemetry, self._clock.now_ms()
         meters.spooled.set(tally.spooled)
         meters.spool_bytes.labels("database").set(tally.bytes)
@@ -138,7 +138,7 @@ class Runner:
     async def _waiting(self, sink: str) -> str:
         """How many entries wait for a sink, as text for a log line."""
         try:
-            tally = await self._spool.tally()
+            tally = await self._spool.stats()
         except SpoolError:
             return "an unknown number"
         found = tally.sinks.get(sink)

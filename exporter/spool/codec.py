@@ -1,7 +1,8 @@
 """An entry as bytes on disk and back.
 
-Invariant: what ``pack`` accepts, SQLite can hold and ``unpack`` returns equal; everything else is refused at
-the door, so that no entry can make a commit or a later read fail. The checksum covers the whole body.
+Invariant: what ``pack`` accepts, SQLite can hold and ``unpack`` returns equal; everything else is refused
+before it is written, so that no entry can make a commit or a later read fail. The checksum covers the whole
+body.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(Entry).decode
 
 
-class Packed(NamedTuple):
+class PackedEntry(NamedTuple):
     """The columns of one row but for its position and commit time, in the order of the table."""
 
     type: str
@@ -39,7 +40,7 @@ class RefusedError(Exception):
         self.reason = reason
 
 
-def pack(entry: Entry, max_bytes: int) -> Packed:
+def pack(entry: Entry, max_bytes: int) -> PackedEntry:
     """The columns of one entry.
 
     Raises:
@@ -57,7 +58,7 @@ def pack(entry: Entry, max_bytes: int) -> Packed:
     if not (-INTEGER_LIMIT <= guild < INTEGER_LIMIT and -INTEGER_LIMIT <= at < INTEGER_LIMIT):
         reason = "unencodable"
         raise RefusedError(reason, "guild or time does not fit 64 bits")
-    return Packed(entry.type, guild, at, entry.key, crc32(body), body)
+    return PackedEntry(entry.type, guild, at, entry.key, crc32(body), body)
 
 
 def unpack(body: bytes | memoryview, crc: int) -> Entry | None:

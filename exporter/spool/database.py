@@ -1,16 +1,28 @@
-"""Connections to the spool's SQLite file, and what its errors mean.
+"""The spool's SQLite file: its tables and their version, the connections to it, and what its errors mean.
 
-The settings here are the durability of the whole program: a transaction that COMMIT has answered is on the
-disk.
+The settings of a connection are the durability of the whole program: a transaction that COMMIT has answered
+is on the disk.
+
+Each lane is a table of its own, named after it: a page of one lane is a range of its primary key, no
+secondary index has to be written or can disagree, and evicting counters gives back whole database pages
+instead of holes between bans.
+
+Invariants: ``books`` and ``meta`` have their rows from the moment the file exists; a position is taken from
+``books.position`` and so used once over all lanes; a file whose version is newer is never written to.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import uuid
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from itertools import chain
 from pathlib import Path
 from typing import Final
 
-from exporter.errors import SpoolError
+from exporter.errors import SchemaError, SpoolError
+from exporter.model import Priority
 
 CHECKPOINT_PAGES: Final = 256
 """Pages in the log before it is written back: with 4 KiB pages 1 MiB, so the reserve (4 MiB) can hold what a
@@ -21,6 +33,10 @@ LOG_LIMIT: Final = 4 * 1024**2
 
 BUSY_MS: Final = 1_000
 """How long a checkpoint waits for a page of the reader; reads take milliseconds."""
+
+ROWS_PER_STATEMENT: Final = (128, 16, 1)
+"""Rows written by one statement. sqlite3 gives up the interpreter lock once a statement, and beside a busy
+event loop gets it back only after up to 5 ms: row by row, 10,000 rows would take most of a minute."""
 
 _DAMAGE: Final = {
     sqlite3.SQLITE_CORRUPT,
@@ -40,6 +56,171 @@ _UNREADABLE: Final = {
 }
 """Input errors that mean bad sectors; all others come from writing, on a volume or under a limit that is
 full."""
+
+_VISIBLE: Final = "(only_for IS NULL OR only_for = :sink)"
+"""Rows a sink sees: those for all sinks, and those replayed from its own dead letters."""
+
+_LANE = """
+CREATE TABLE {lane} (
+    position INTEGER PRIMARY KEY,
+    type TEXT NOT NULL,
+    guild INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL,
+    committed_at INTEGER NOT NULL,
+    only_for TEXT
+)
+"""
+
+_META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
+
+_BOOKS = """
+CREATE TABLE books (
+    id INTEGER PRIMARY KEY CHECK (id = 1),
+    spooled INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    clean INTEGER NOT NULL
+)
+"""
+
+_CURSORS = """
+CREATE TABLE cursors (
+    sink TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    spooled INTEGER NOT NULL,
+    delivered INTEGER NOT NULL,
+    dead INTEGER NOT NULL,
+    evicted INTEGER NOT NULL,
+    active INTEGER NOT NULL,
+    PRIMARY KEY (sink, lane)
+)
+"""
+
+_JOURNAL = """
+CREATE TABLE journal (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+)
+"""
+
+_DEAD = """
+CREATE TABLE dead (
+    id INTEGER PRIMARY KEY AUTOINCREMENT,
+    sink TEXT NOT NULL,
+    lane INTEGER NOT NULL,
+    position INTEGER NOT NULL,
+    reason TEXT NOT NULL,
+    buried_at INTEGER NOT NULL,
+    type TEXT NOT NULL,
+    guild INTEGER NOT NULL,
+    at INTEGER NOT NULL,
+    key TEXT NOT NULL,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+)
+"""
+
+_STATE = """
+CREATE TABLE state (
+    name TEXT NOT NULL,
+    key BLOB NOT NULL,
+    crc INTEGER NOT NULL,
+    value BLOB NOT NULL,
+    PRIMARY KEY (name, key)
+) WITHOUT ROWID
+"""
+
+_INCREMENTS = """
+CREATE TABLE increments (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+)
+"""
+
+_COUNT_JOURNAL = """
+UPDATE books SET state_pages = (
+    SELECT coalesce(sum(length(body) / page_size + 1), 0) FROM journal, pragma_page_size
+)
+"""
+
+MIGRATIONS: tuple[tuple[str, ...], ...] = (
+    (
+        _META,
+        _BOOKS,
+        _CURSORS,
+        _JOURNAL,
+        _DEAD,
+        *(_LANE.replace("{lane}", lane.name.lower()) for lane in Priority),
+        "INSERT INTO books VALUES (1, 0, 0, 1)",
+    ),
+    (
+        _STATE,
+        _INCREMENTS,
+        "ALTER TABLE books ADD COLUMN state_pages INTEGER NOT NULL DEFAULT 0",
+        _COUNT_JOURNAL,
+    ),
+)
+"""Step ``n`` leads from version ``n`` to ``n + 1``; a step that was released is never edited."""
+
+
+def on_lanes(template: str) -> dict[Priority, str]:
+    """The statement for each lane.
+
+    ``{lane}`` is the table's name, ``{number}`` the lane's number, ``{visible}`` the rows that ``:sink``
+    sees.
+    """
+    return {
+        lane: template.replace("{lane}", lane.name.lower())
+        .replace("{number}", str(int(lane)))
+        .replace("{visible}", _VISIBLE)
+        for lane in Priority
+    }
+
+
+def read_version(connection: sqlite3.Connection) -> int:
+    """The version of a file, 0 for one without tables.
+
+    Raises:
+        SchemaError: it is newer than this program; nothing was changed.
+        sqlite3.DatabaseError: its two records of the version differ, so one of them is damaged.
+    """
+    (header,) = connection.execute("PRAGMA user_version").fetchone()
+    if header == 0 and not connection.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]:
+        return 0
+    row = connection.execute("SELECT value FROM meta WHERE name = 'schema'").fetchone()
+    if row is None or row[0] != str(header):
+        msg = f"the header says schema {header}, the table meta says {row and row[0]}"
+        raise sqlite3.DatabaseError(msg)
+    if header > len(MIGRATIONS):
+        msg = (
+            f"the spool has schema {header}, this program knows {len(MIGRATIONS)}: "
+            "start the newer version of discord-exporter again, or point spool at another directory"
+        )
+        raise SchemaError(msg)
+    return int(header)
+
+
+def migrate(connection: sqlite3.Connection) -> None:
+    """Bring the file to the current version in one transaction.
+
+    Raises:
+        SchemaError: it is newer than this program.
+        sqlite3.Error: it could not be written; the file is as it was.
+    """
+    with transaction(connection):
+        version = read_version(connection)
+        if version == len(MIGRATIONS):
+            return
+        for statement in chain.from_iterable(MIGRATIONS[version:]):
+            connection.execute(statement)
+        connection.execute("PRAGMA user_version = " + str(len(MIGRATIONS)))
+        connection.execute("INSERT OR REPLACE INTO meta VALUES ('schema', ?)", (str(len(MIGRATIONS)),))
+        connection.execute("INSERT OR IGNORE INTO meta VALUES ('source', ?)", (uuid.uuid4().hex,))
 
 
 def connect_writer(path: Path) -> sqlite3.Connection:
@@ -81,6 +262,31 @@ def connect_reader(path: Path) -> sqlite3.Connection:
     return connection
 
 
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """Commit what is written within the context, or nothing of it when that raises."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        connection.execute("COMMIT")
+    finally:
+        # A full disk makes SQLite roll back by itself; a second ROLLBACK would hide its error.
+        if connection.in_transaction:
+            connection.execute("ROLLBACK")
+
+
+def execute_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]) -> None:
+    """Run a statement whose ``{rows}`` stands for many rows of values, in as few executions as possible."""
+    done = 0
+    for size in ROWS_PER_STATEMENT:
+        while len(rows) - done >= size:
+            portion = rows[done : done + size]
+            row = "(" + ", ".join("?" * len(portion[0])) + ")"
+            filled = statement.replace("{rows}", ", ".join([row] * size))
+            connection.execute(filled, list(chain.from_iterable(portion)))
+            done += size
+
+
 def is_damage(error: BaseException) -> bool:
     """Whether the file's content is at fault, rather than permissions, a lock or a full disk."""
     if isinstance(error, sqlite3.Error):
@@ -90,7 +296,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether there was no room to write, by our own bound, the volume's or the process's."""
+    """Whether there was no space to write, by our own bound, the volume's or the process's."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code == sqlite3.SQLITE_FULL or (code & 0xFF == sqlite3.SQLITE_IOERR and code not in _UNREADABLE)
 

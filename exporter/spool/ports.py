@@ -45,12 +45,13 @@ class JournalPart:
 
 
 @dataclass(frozen=True, slots=True)
-class SinkTally:
-    """Entries by what became of them for one sink, since the spool was made.
+class SinkStats:
+    """The entries meant for one sink, by what became of them since the spool was made.
 
     ``spooled = delivered + dead + evicted + pending`` holds at every moment.
     """
 
+    spooled: int
     delivered: int
     dead: int
     evicted: int
@@ -60,15 +61,19 @@ class SinkTally:
 
 
 @dataclass(frozen=True, slots=True)
-class SpoolTally:
-    """The spool's books; in bytes ``limit`` is what its file may grow to, ``free`` what the volume has."""
+class SpoolStats:
+    """What the spool took in and how large it is, in bytes.
+
+    Up to ``limit`` nothing is evicted: ``max_bytes`` and the size of saved state. ``free`` is what the volume
+    has.
+    """
 
     spooled: int
     bytes: int
     wal_bytes: int
     limit: int
     free: int
-    sinks: dict[str, SinkTally]
+    sinks: dict[str, SinkStats]
 
 
 class SpoolWriter(Protocol):
@@ -150,6 +155,6 @@ class SpoolReader(Protocol):
         """Move the cursor to ``position`` and keep the ``dead`` rows (position, reason) as dead letters."""
         ...
 
-    async def tally(self) -> SpoolTally:
-        """The books, exact at one moment."""
+    async def stats(self) -> SpoolStats:
+        """The accounts, exact at one moment."""
         ...

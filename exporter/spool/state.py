@@ -8,26 +8,21 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from itertools import accumulate, pairwise
-from typing import Final, Literal, TypeAlias, TypeVar
+from typing import Final, Literal, TypeAlias
 from zlib import crc32
 
+from exporter.spool.database import execute_rows
 from exporter.spool.ports import StateRow
 
-T = TypeVar("T")
-
-ROWS_PER_STATEMENT: Final = (128, 16, 1)
-"""Rows written by one statement. sqlite3 gives up the interpreter lock once a statement, and beside a busy
-event loop gets it back only after up to 5 ms: row by row, 10,000 rows would take most of a minute."""
-
-_StoredRow: TypeAlias = tuple[bytes, int, bytes]
-"""Key, checksum and value."""
-
 READ_ROWS: Final = 5_000
-"""Rows of state joined by one statement, for the same reason."""
+"""Rows of state joined by one statement: sqlite3 may wait up to 5 ms for the interpreter lock at each row."""
 
 READ_BYTES: Final = 16 * 1024**2
 """Bytes of values joined by one statement."""
+
+NumberedTable: TypeAlias = Literal["increments", "journal"]
 
 _UPSERT: Final = (
     "INSERT INTO state (name, key, crc, value) VALUES {rows}"
@@ -44,23 +39,27 @@ _JOINED: Final = (
     " CAST(group_concat(CAST(value AS TEXT), '') AS BLOB)"
     " FROM ({rows})"
 ).replace("{rows}", _ROWS)
-_ADD: Final = {
-    "increments": "INSERT INTO increments (crc, body) VALUES (?, ?)",
-    "journal": "INSERT INTO journal (crc, body) VALUES (?, ?)",
-}
-_NUMBERED: Final = {
-    "increments": "SELECT number, crc, CAST(body AS BLOB) FROM increments ORDER BY number",
-    "journal": "SELECT number, crc, CAST(body AS BLOB) FROM journal ORDER BY number",
-}
+_NUMBERED: Final = "SELECT number, crc, CAST(body AS BLOB) FROM {table} ORDER BY number"
+_ADD: Final = "INSERT INTO {table} (crc, body) VALUES (?, ?)"
+_FORGET: Final = "DELETE FROM {table} WHERE number <= ?"
+
+PAGES_USED: Final = (
+    "(SELECT page_count - freelist_count - (page_count + page_size / 5 - 1) / (page_size / 5 + 1)"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size)"
+)
+"""Pages of the file that hold rows: neither free nor one of those that auto_vacuum keeps its pointers in.
+Those follow from the size of the file and belong to no table."""
+
+_SUBTRACT: Final = "UPDATE books SET state_pages = state_pages - {used}".replace("{used}", PAGES_USED)
+_ADD_BACK: Final = "UPDATE books SET state_pages = max(0, state_pages + {used})".replace("{used}", PAGES_USED)
 
 
-def in_portions(rows: Sequence[T]) -> Iterator[Sequence[T]]:
-    """The rows in order, cut into the numbers of rows that statements are made for."""
-    done = 0
-    for size in ROWS_PER_STATEMENT:
-        while len(rows) - done >= size:
-            yield rows[done : done + size]
-            done += size
+@contextmanager
+def counted_as_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """Within this context, and a transaction, note the pages taken and freed as those of saved state."""
+    connection.execute(_SUBTRACT)
+    yield
+    connection.execute(_ADD_BACK)
 
 
 def write_state(connection: sqlite3.Connection, rows: Sequence[StateRow]) -> None:
@@ -71,12 +70,8 @@ def write_state(connection: sqlite3.Connection, rows: Sequence[StateRow]) -> Non
         for (table, key), value in last.items()
         if value is not None
     ]
-    for upserted in in_portions(written):
-        statement = _UPSERT.format(rows=", ".join(["(?, ?, ?, ?)"] * len(upserted)))
-        connection.execute(statement, [column for row in upserted for column in row])
-    for deleted in in_portions([row for row, value in last.items() if value is None]):
-        statement = _DELETE.format(rows=", ".join(["(?, ?)"] * len(deleted)))
-        connection.execute(statement, [column for row in deleted for column in row])
+    execute_rows(connection, _UPSERT, written)
+    execute_rows(connection, _DELETE, [key for key, value in last.items() if value is None])
 
 
 def read_state(connection: sqlite3.Connection, prefix: str) -> tuple[list[StateRow], int]:
@@ -84,53 +79,47 @@ def read_state(connection: sqlite3.Connection, prefix: str) -> tuple[list[StateR
     kept: list[StateRow] = []
     total = 0
     for table, longest, count in connection.execute(_TABLES).fetchall():
-        if table.startswith(prefix):
+        if str(table).startswith(prefix):
             total += count
             rows = _read_table(connection, table, longest or 1)
             kept += (
-                StateRow(table, key, value) for key, crc, value in rows if _intact(table, key, crc, value)
+                StateRow(table, key, value) for key, crc, value in rows if is_intact(table, key, crc, value)
             )
     return kept, total - len(kept)
 
 
-def write_increments(connection: sqlite3.Connection, bodies: Sequence[bytes], forget: int) -> tuple[int, ...]:
-    """Delete the increments up to number ``forget`` and add others; returns their numbers."""
+def is_intact(table: object, key: object, crc: object, value: object) -> bool:
+    """Whether a row of state is as it was written."""
+    if not (isinstance(table, str) and isinstance(key, bytes) and isinstance(value, bytes)):
+        return False
+    return _checksum(table, key, value) == crc
+
+
+def write_numbered(
+    connection: sqlite3.Connection, table: NumberedTable, bodies: Sequence[bytes], forget: int
+) -> tuple[int, ...]:
+    """Delete the rows up to number ``forget`` and add others; returns their numbers."""
     if forget:
-        connection.execute("DELETE FROM increments WHERE number <= ?", (forget,))
-    return tuple(_add(connection, "increments", body) for body in bodies)
-
-
-def write_journal(connection: sqlite3.Connection, part: bytes | None, forget: int) -> int:
-    """Delete the parts of the journal up to number ``forget`` and add ``part``; returns its number, or 0."""
-    if forget:
-        connection.execute("DELETE FROM journal WHERE number <= ?", (forget,))
-    return 0 if part is None else _add(connection, "journal", part)
-
-
-def drop_journal(connection: sqlite3.Connection) -> None:
-    """Delete the journal."""
-    connection.execute("DELETE FROM journal")
+        connection.execute(_FORGET.replace("{table}", table), (forget,))
+    add = _ADD.replace("{table}", table)
+    return tuple(connection.execute(add, (crc32(body), body)).lastrowid or 0 for body in bodies)
 
 
 def read_numbered(
-    connection: sqlite3.Connection, table: Literal["increments", "journal"]
+    connection: sqlite3.Connection, table: NumberedTable
 ) -> tuple[list[tuple[int, bytes]], int]:
-    """Number and body of each increment or part, oldest first, and how many damaged ones were left out."""
-    rows = connection.execute(_NUMBERED[table]).fetchall()
+    """Number and body of each row, oldest first, and how many damaged ones were left out."""
+    rows = connection.execute(_NUMBERED.replace("{table}", table)).fetchall()
     kept = [(number, body) for number, crc, body in rows if crc32(body) == crc]
     return kept, len(rows) - len(kept)
 
 
-def _add(connection: sqlite3.Connection, table: Literal["increments", "journal"], body: bytes) -> int:
-    return connection.execute(_ADD[table], (crc32(body), body)).lastrowid or 0
+_StoredRow: TypeAlias = tuple[bytes, int, bytes]
+"""Key, checksum and value."""
 
 
 def _checksum(table: str, key: bytes, value: bytes) -> int:
     return crc32(value, crc32(key, crc32(table.encode("utf-8", "replace"))))
-
-
-def _intact(table: str, key: object, crc: object, value: object) -> bool:
-    return isinstance(key, bytes) and isinstance(value, bytes) and _checksum(table, key, value) == crc
 
 
 def _read_table(connection: sqlite3.Connection, table: str, longest: int) -> Iterator[_StoredRow]:
@@ -139,7 +128,7 @@ def _read_table(connection: sqlite3.Connection, table: str, longest: int) -> Ite
     while True:
         where: dict[str, object] = {"name": table, "first": first, "limit": limit}
         try:
-            rows = _split(connection.execute(_JOINED, where).fetchone())
+            rows = _split(*connection.execute(_JOINED, where).fetchone())
         except ValueError:
             # A column of another type, by damage: one by one, each is judged by its checksum.
             rows = connection.execute(_ROWS, where).fetchall()
@@ -151,8 +140,9 @@ def _read_table(connection: sqlite3.Connection, table: str, longest: int) -> Ite
         first = rows[-1][0] + b"\0"
 
 
-def _split(joined: tuple[str | None, str, str, bytes, bytes]) -> list[_StoredRow]:
-    key_lengths, lengths, checksums, keys, values = joined
+def _split(
+    key_lengths: str | None, lengths: str, checksums: str, keys: bytes, values: bytes
+) -> list[_StoredRow]:
     if key_lengths is None:
         return []
     key_ends = list(accumulate(map(int, key_lengths.split(",")), initial=0))

@@ -18,20 +18,18 @@ from typing import overload
 from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Batch, Entry, Priority
-from exporter.spool import books, dead
-from exporter.spool.appending import Append, Appended
+from exporter.spool import accounting, dead_letters
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import spool_error
-from exporter.spool.dead import DeadLetter
-from exporter.spool.files import Directory
-from exporter.spool.jobs import Step
-from exporter.spool.opening import mark_clean, open_database
-from exporter.spool.pages import Page, read_page
-from exporter.spool.ports import Increment, JournalPart, SinkTally, SpoolTally, StateRow
-from exporter.spool.reader import Reader
-from exporter.spool.room import Room
+from exporter.spool.dead_letters import DeadLetter
+from exporter.spool.directory import SpoolDirectory
+from exporter.spool.disk_quota import DiskQuota
+from exporter.spool.ports import Increment, JournalPart, SpoolStats, StateRow
+from exporter.spool.reader import LanePage, ReaderThread, read_page
+from exporter.spool.recovery import mark_clean, open_database
 from exporter.spool.state import read_numbered, read_state
-from exporter.spool.writer import Writer
+from exporter.spool.write_jobs import Appended, AppendJob, Changes, WriteJob
+from exporter.spool.writer import WriterThread
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -40,7 +38,9 @@ log = logging.getLogger(__name__)
 class Spool:
     """Both sides of the ports over one SQLite file. Made by ``Spool.open``."""
 
-    def __init__(self, directory: Directory, config: SpoolConfig, clock: Clock, telemetry: Telemetry) -> None:
+    def __init__(
+        self, directory: SpoolDirectory, config: SpoolConfig, clock: Clock, telemetry: Telemetry
+    ) -> None:
         self._directory = directory
         self._config = config
         self._clock = clock
@@ -61,7 +61,7 @@ class Spool:
             SchemaError: it was written by a newer version; the file is untouched.
             SpoolError: the directory cannot be used, or another process uses it.
         """
-        spool = cls(Directory(path), config, clock, telemetry)
+        spool = cls(SpoolDirectory(path), config, clock, telemetry)
         opening = asyncio.ensure_future(asyncio.to_thread(spool._open))
         try:
             await asyncio.shield(opening)
@@ -87,7 +87,7 @@ class Spool:
             SpoolError: it could not be written.
         """
         names = tuple(sinks)
-        await self._writer.run(Step(lambda connection: self._register(connection, names)))
+        await self._writer.run(WriteJob(lambda connection: self._register(connection, names)))
 
     @overload
     async def append(
@@ -125,25 +125,12 @@ class Spool:
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).
         """
-        old = not isinstance(journal, EllipsisType)
-        part = None if isinstance(journal, EllipsisType) else journal
-        if not (entries or state or increments or forget or forget_journal or part is not None):
-            return 0 if old else ()
-        began = self._clock.monotonic()
-        work = Append(
-            tuple(entries),
-            self._config.max_entry_bytes,
-            self._clock,
-            state=tuple(state),
-            increments=tuple(increments),
-            forget=0 if old else forget,
-            forget_journal=forget_journal,
-            journal=part,
-            forget_parts=forget if old else 0,
-        )
-        appended = await self._writer.run(work, self._announce)
-        self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
-        return appended.journal if old else appended.increments
+        if not isinstance(journal, EllipsisType):
+            parts = () if journal is None else (journal,)
+            old = await self._append(Changes(tuple(entries), journal=parts, forget_parts=forget))
+            return sum(old.journal)
+        changes = Changes(tuple(entries), tuple(state), tuple(increments), forget, forget_journal)
+        return (await self._append(changes)).increments
 
     async def state(self, prefix: str = "") -> list[StateRow]:
         """The rows of the tables whose name starts with ``prefix``, by table and key.
@@ -186,8 +173,8 @@ class Spool:
             SpoolError: the sink is not registered, or the file cannot be read.
         """
 
-        def read(connection: sqlite3.Connection) -> Page:
-            after = books.cursor_of(connection, sink, lane)
+        def read(connection: sqlite3.Connection) -> LanePage:
+            after = accounting.cursor_of(connection, sink, lane)
             return read_page(connection, sink, lane, after, max_rows=max_rows, max_bytes=max_bytes)
 
         while True:
@@ -223,29 +210,38 @@ class Spool:
         Raises:
             SpoolError: nothing was changed.
         """
-        buried = tuple(dead)
+        refused = tuple(dead)
         await self._writer.run(
-            Step(lambda connection: self._advance(connection, sink, lane, position, buried))
+            WriteJob(lambda connection: self._advance(connection, sink, lane, position, refused))
         )
 
-    async def tally(self) -> SpoolTally:
-        """The books, exact at one moment.
+    async def stats(self) -> SpoolStats:
+        """The accounts, exact at one moment.
 
         Raises:
             SpoolError: the file cannot be read.
         """
-        spooled, sinks = await self._reader.run(books.tally)
-        tallies: dict[str, SinkTally] = dict(sinks)
-        database, wal = self._directory.sizes()
-        return SpoolTally(spooled, database, wal, self._config.max_bytes, self._directory.free(), tallies)
 
-    async def dead(self, *, sink: str | None = None, after: int = 0, limit: int = 100) -> list[DeadLetter]:
+        def read(connection: sqlite3.Connection) -> SpoolStats:
+            spooled, state_bytes = connection.execute(
+                "SELECT spooled, state_pages * page_size FROM books, pragma_page_size"
+            ).fetchone()
+            database, wal = self._directory.sizes()
+            limit = self._config.max_bytes + state_bytes
+            sinks = accounting.sink_stats(connection)
+            return SpoolStats(spooled, database, wal, limit, self._directory.free(), sinks)
+
+        return await self._reader.run(read)
+
+    async def dead_letters(
+        self, *, sink: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[DeadLetter]:
         """Dead letters with an id above ``after``, oldest first.
 
         Raises:
             SpoolError: the file cannot be read.
         """
-        return await self._reader.run(partial(dead.listing, sink=sink, after=after, limit=limit))
+        return await self._reader.run(partial(dead_letters.listing, sink=sink, after=after, limit=limit))
 
     async def replay(self, ids: Sequence[int]) -> int:
         """Put dead letters back behind their lane for the sink that refused them; returns how many.
@@ -258,8 +254,10 @@ class Spool:
         now = self._clock.now_ms()
         numbers = tuple(ids)
         replayed = await self._writer.run(
-            Step(lambda connection: dead.replay(connection, numbers, now)),
-            lambda result: self._grow(result.tips),
+            WriteJob(
+                lambda connection: dead_letters.replay(connection, numbers, now),
+                lambda result: self._grow(result.tips),
+            )
         )
         return replayed.count
 
@@ -272,7 +270,7 @@ class Spool:
         await self._writer.tidy()
 
     async def close(self) -> None:
-        """Commit what waits, write the log back and let the directory go; safe twice."""
+        """Commit what waits, write the log back and release the directory; safe twice."""
         if self._closed:
             return
         self._closed = True
@@ -291,31 +289,41 @@ class Spool:
     def _open_claimed(self) -> None:
         connection = open_database(self._directory, self._clock)
         try:
-            self._room = Room(connection, self._directory, self._config, self._clock)
-            self._room.take_reserve()
-            self._tips = books.tips(connection)
+            self._quota = DiskQuota(connection, self._directory, self._config, self._clock)
+            self._quota.take_reserve()
+            self._tips = accounting.tips(connection)
             (self._source,) = connection.execute("SELECT value FROM meta WHERE name = 'source'").fetchone()
-            self._reader = Reader(self._directory.database)
+            self._reader = ReaderThread(self._directory.database)
         except sqlite3.Error as error:
             connection.close()
             raise spool_error(self._directory.database, "opening", error) from error
         self._connection = connection
-        self._writer = Writer(connection, self._room, self._directory.database, self._clock)
+        self._writer = WriterThread(connection, self._quota, self._directory.database, self._clock)
 
     def _close(self) -> None:
         self._writer.close()
         self._reader.close()
         try:
             mark_clean(self._connection, clean=True)
-            self._room.empty_log()
+            self._quota.empty_log()
         except sqlite3.Error as error:
             log.warning("spool: the log was not written back, the next start does it: %s", error)
         self._connection.close()
         self._directory.release()
 
+    async def _append(self, changes: Changes) -> Appended:
+        if not (changes.entries or changes.state_changed):
+            return Appended()
+        began = self._clock.monotonic()
+        limit, unbounded = self._config.max_entry_bytes, self._quota.unbounded_for_state
+        job = AppendJob(changes, limit, unbounded, self._clock, self._announce)
+        appended = await self._writer.run(job)
+        self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
+        return appended
+
     def _register(self, connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
-        books.register(connection, sinks)
-        self._room.cursor_moved()
+        accounting.register(connection, sinks)
+        self._quota.cursor_moved()
 
     def _advance(
         self,
@@ -323,17 +331,19 @@ class Spool:
         sink: str,
         lane: Priority,
         position: int,
-        buried: Sequence[tuple[int, str]],
+        dead: Sequence[tuple[int, str]],
     ) -> None:
         now = self._clock.now_ms()
-        books.advance(connection, sink, lane, position, buried, now)
-        self._room.cursor_moved()
-        if buried:
-            dead.trim(connection, self._config, now)
+        accounting.advance(connection, sink, lane, position, dead, now)
+        self._quota.cursor_moved()
+        if dead:
+            dead_letters.trim(connection, self._config, now)
 
     async def _quarantine(self, lane: Priority, positions: Sequence[int]) -> None:
         now = self._clock.now_ms()
-        await self._writer.run(Step(lambda connection: dead.quarantine(connection, lane, positions, now)))
+        await self._writer.run(
+            WriteJob(lambda connection: dead_letters.quarantine(connection, lane, positions, now))
+        )
         log.error(
             "spool: %d damaged %s entries were moved to the dead letters",
             len(positions),

@@ -10,7 +10,7 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
-from exporter.spool.ports import SpoolTally
+from exporter.spool.ports import SpoolStats
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 
@@ -79,20 +79,20 @@ def drain() -> ReadAll:
     return drain_
 
 
-CheckBooks = Callable[[Spool], Awaitable[SpoolTally]]
+CheckAccounts = Callable[[Spool], Awaitable[SpoolStats]]
 
 
 @pytest.fixture
-def check_books() -> CheckBooks:
-    """The books add up, and ``pending`` is what can really be read."""
+def check_accounts() -> CheckAccounts:
+    """The accounts add up, and ``pending`` is what can really be read."""
 
-    async def check(spool: Spool) -> SpoolTally:
-        waiting = dict.fromkeys((await spool.tally()).sinks, 0)
+    async def check(spool: Spool) -> SpoolStats:
+        waiting = dict.fromkeys((await spool.stats()).sinks, 0)
         for name, lane in itertools.product(waiting, Priority):
             batch = await spool.read(name, lane, max_rows=10**6, max_bytes=10**9)
             waiting[name] += 0 if batch is None else len(batch.rows)
         # After the reads, which move rows they find damaged to the dead letters.
-        tally = await spool.tally()
+        tally = await spool.stats()
         for name, sink in tally.sinks.items():
             assert sink.spooled == sink.delivered + sink.dead + sink.evicted + sink.pending
             assert min(sink.delivered, sink.dead, sink.evicted, sink.pending) >= 0

@@ -47,7 +47,7 @@ async def main(directory: str, limit: int) -> None:
             break
         accepted += 50
     print("accepted", accepted)
-    print("pending", (await spool.tally()).sinks["sql"].pending)
+    print("pending", (await spool.stats()).sinks["sql"].pending)
     keys: list[str] = []
     try:
         await drain(spool, keys)

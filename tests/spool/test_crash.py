@@ -44,7 +44,7 @@ def run_and_kill(directory: Path, log: Path, run: int, seconds: float) -> list[l
 
 
 @pytest.mark.timeout(60 + KILLS * 3)
-async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_books):
+async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_accounts):
     rng = random.Random(KILLS)
     acknowledged: set[str] = set()
     parts: dict[str, int] = {}
@@ -65,7 +65,7 @@ async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_
     assert len(acknowledged) > KILLS
 
     spool = await open_spool(sinks=("slow", "fast"))
-    tally = await check_books(spool)
+    tally = await check_accounts(spool)
     sizes: dict[str, set[int]] = defaultdict(set)
     for lane in Priority:
         page = await spool.read("slow", lane, max_rows=10**7, max_bytes=10**9)

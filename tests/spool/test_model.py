@@ -4,26 +4,49 @@ from __future__ import annotations
 
 import asyncio
 import random
+import sqlite3
 import tempfile
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from exporter.clock import ManualClock
 from exporter.model import Entry, Priority
-from exporter.spool import retention
+from exporter.spool import accounting
 from exporter.spool.config import SpoolConfig
-from exporter.spool.jobs import Step
+from exporter.spool.ports import StateRow
 from exporter.spool.store import Spool
+from exporter.spool.write_jobs import WriteJob
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
+
+pytestmark = pytest.mark.timeout(120 + scaled(25) * 10)
 
 SINKS = ("sql", "influx", "webhook")
 lanes = st.sampled_from(Priority)
 sinks = st.sampled_from(SINKS)
+paddings = st.sampled_from([0, 9_000])
+"""Bytes beyond a page, to be added to those drawn."""
+tables = st.sampled_from(["a/x", "a/y", "b"])
+
+
+def pages_noted_and_found(connection):
+    """Pages of saved state as the spool counts them, and as SQLite finds them; an empty table has one."""
+    return connection.execute(
+        "SELECT state_pages, (SELECT count(*) - 3 FROM dbstat"
+        " WHERE name IN ('state', 'increments', 'journal')) FROM books"
+    ).fetchone()
+
+
+def has_dbstat():
+    with closing(sqlite3.connect(":memory:")) as connection:
+        options = {option for (option,) in connection.execute("PRAGMA compile_options")}
+    return "ENABLE_DBSTAT_VTAB" in options
 
 
 @dataclass
@@ -44,6 +67,8 @@ class SpoolMachine(RuleBasedStateMachine):
         self.directory = tempfile.TemporaryDirectory()
         self.clock = ManualClock()
         self.journal: list[tuple[int, bytes]] = []
+        self.state: dict[tuple[str, bytes], bytes] = {}
+        self.increments: list[tuple[int, bytes]] = []
         self.kept: dict[Priority, list[str]] = {lane: [] for lane in Priority}
         self.sinks: dict[str, Sink] = {}
         self.total = 0
@@ -54,6 +79,12 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def do(self, work):
         return self.loop.run_until_complete(work)
+
+    def in_writer(self, work):
+        async def run():
+            return await self.spool._writer.run(WriteJob(work))
+
+        return self.do(run())
 
     async def open(self):
         config = SpoolConfig(reserve=0)
@@ -89,6 +120,44 @@ class SpoolMachine(RuleBasedStateMachine):
             self.kept[entry.priority].append(entry.key)
             for sink in self.sinks.values():
                 sink.waiting[entry.priority].append(entry.key)
+
+    @rule(
+        changes=st.lists(st.tuples(tables, st.binary(max_size=2), st.none() | st.binary()), max_size=20),
+        bodies=st.lists(st.binary(), max_size=3),
+        padding=paddings,
+        forget=st.integers(0, 3),
+        lane=st.none() | lanes,
+    )
+    def save(self, changes, bodies, padding, forget, lane):
+        changes = [
+            (table, key, None if value is None else value + bytes(padding)) for table, key, value in changes
+        ]
+        bodies = [body + bytes(padding) for body in bodies]
+        upto = self.increments[min(forget, len(self.increments)) - 1][0] if forget and self.increments else 0
+        entries = []
+        if lane is not None:
+            self.total += 1
+            entries.append(Entry("T", 1, 1, f"{self.total}", lane, {"n": self.total}))
+        rows = [StateRow(*change) for change in changes]
+        numbers = self.do(self.spool.append(entries, state=rows, increments=bodies, forget=upto))
+        for table, key, value in changes:
+            if value is None:
+                self.state.pop((table, key), None)
+            else:
+                self.state[table, key] = value
+        assert all(new > old for old, _ in self.increments for new in numbers)
+        self.increments = [kept for kept in self.increments if kept[0] > upto]
+        self.increments += zip(numbers, bodies, strict=True)
+        for entry in entries:
+            self.highest = self.spool.tip(entry.priority)
+            self.kept[entry.priority].append(entry.key)
+            for sink in self.sinks.values():
+                sink.waiting[entry.priority].append(entry.key)
+
+    @rule()
+    def drop_journal(self):
+        self.do(self.spool.append([], forget_journal=True))
+        self.journal = []
 
     @precondition(lambda self: self.journal)
     @rule(data=st.data())
@@ -127,7 +196,7 @@ class SpoolMachine(RuleBasedStateMachine):
         sink = self.sinks.get(name)
         if sink is None:
             return
-        letters = self.do(self.spool.dead(sink=name, limit=10**6))
+        letters = self.do(self.spool.dead_letters(sink=name, limit=10**6))
         assert [letter.key for letter in letters] == sink.dead
         assert self.do(self.spool.replay([letter.id for letter in letters])) == len(letters)
         for letter in letters:
@@ -144,7 +213,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def evict(self, lane, count):
         # Replayed rows have a place on the disk too; the model knows those only by what its sinks wait for.
         before = {name: list(sink.waiting[lane]) for name, sink in self.sinks.items()}
-        self.do(self.spool._writer.run(Step(lambda connection: retention.evict(connection, lane, count))))
+        self.in_writer(lambda connection: accounting.evict(connection, lane, count))
         for name, sink in self.sinks.items():
             batch = self.do(self.spool.read(name, lane, max_rows=10**6, max_bytes=10**9))
             left = [] if batch is None else [row.entry.key for row in batch.rows]
@@ -153,7 +222,7 @@ class SpoolMachine(RuleBasedStateMachine):
             assert before[name][lost:] == left
             sink.evicted += lost
             sink.waiting[lane] = left
-        on_disk = self.do(self.spool._writer.run(Step(lambda connection: self.keys_of(connection, lane))))
+        on_disk = self.in_writer(lambda connection: self.keys_of(connection, lane))
         assert on_disk == self.kept[lane][len(self.kept[lane]) - len(on_disk) :]
         self.kept[lane] = on_disk
 
@@ -167,7 +236,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def trim_kept(self):
         """Rows that every sink has passed are gone from the disk, all others are there."""
         for lane in Priority:
-            on_disk = self.do(self.spool._writer.run(Step(lambda c, lane=lane: self.keys_of(c, lane))))
+            on_disk = self.in_writer(lambda connection, lane=lane: self.keys_of(connection, lane))
             assert on_disk == self.kept[lane][len(self.kept[lane]) - len(on_disk) :]
             waiting = {key for sink in self.sinks.values() for key in sink.waiting[lane]}
             assert waiting & set(self.kept[lane]) <= set(on_disk)
@@ -187,23 +256,35 @@ class SpoolMachine(RuleBasedStateMachine):
         self.register(list(self.sinks))
 
     @invariant()
-    def books_agree(self):
-        tally = self.do(self.spool.tally())
-        assert tally.spooled == self.total
+    def accounts_agree(self):
+        stats = self.do(self.spool.stats())
+        assert stats.spooled == self.total
         for name, sink in self.sinks.items():
-            books = tally.sinks[name]
+            accounts = stats.sinks[name]
             waiting = sum(map(len, sink.waiting.values()))
-            assert (books.delivered, books.dead, books.evicted, books.pending) == (
+            assert (accounts.delivered, accounts.dead, accounts.evicted, accounts.pending) == (
                 sink.delivered,
                 sink.buried,
                 sink.evicted,
                 waiting,
             )
-            assert books.spooled == books.delivered + books.dead + books.evicted + books.pending
+            assert (
+                accounts.spooled == accounts.delivered + accounts.dead + accounts.evicted + accounts.pending
+            )
 
     @invariant()
-    def journal_agrees(self):
+    def state_agrees(self):
+        rows = [StateRow(*key, value) for key, value in sorted(self.state.items())]
+        assert self.do(self.spool.state()) == rows
+        increments = self.do(self.spool.increments())
+        assert [(increment.number, increment.body) for increment in increments] == self.increments
         assert [(part.number, part.body) for part in self.do(self.spool.journal())] == self.journal
+
+    @precondition(lambda _: HAS_DBSTAT)
+    @invariant()
+    def pages_of_state_agree(self):
+        noted, found = self.in_writer(pages_noted_and_found)
+        assert noted == found
 
     def teardown(self):
         self.do(self.spool.close())
@@ -211,6 +292,8 @@ class SpoolMachine(RuleBasedStateMachine):
         self.loop.close()
         self.directory.cleanup()
 
+
+HAS_DBSTAT = has_dbstat()
 
 TestSpoolModel = SpoolMachine.TestCase
 TestSpoolModel.settings = settings(

@@ -55,7 +55,7 @@ async def test_lanes_are_read_apart(open_spool, make_entry):
 async def test_an_empty_append_commits_nothing(open_spool):
     spool = await open_spool()
     assert await spool.append([]) == ()
-    assert (await spool.tally()).spooled == 0
+    assert (await spool.stats()).spooled == 0
 
 
 async def test_reading_does_not_move_the_cursor(open_spool, make_entry):
@@ -86,35 +86,35 @@ async def test_a_row_larger_than_max_bytes_comes_alone(open_spool, make_entry):
     assert [row.entry.key for row in batch.rows] == ["key:1"]
 
 
-async def test_each_sink_has_its_own_cursor(open_spool, make_entry, drain, check_books):
+async def test_each_sink_has_its_own_cursor(open_spool, make_entry, drain, check_accounts):
     spool = await open_spool(sinks=("sql", "influx"))
     entries = [make_entry(number) for number in range(5)]
     await spool.append(entries)
     assert await drain(spool, "sql") == entries
-    tally = await check_books(spool)
+    tally = await check_accounts(spool)
     assert (tally.sinks["sql"].delivered, tally.sinks["sql"].pending) == (5, 0)
     assert (tally.sinks["influx"].delivered, tally.sinks["influx"].pending) == (0, 5)
     assert await drain(spool, "influx") == entries
 
 
-async def test_a_cursor_never_moves_back(open_spool, make_entry, drain, check_books):
+async def test_a_cursor_never_moves_back(open_spool, make_entry, drain, check_accounts):
     spool = await open_spool()
     await spool.append([make_entry(number) for number in range(5)])
     batch = await spool.read("sql", Priority.SLOW, max_rows=5, max_bytes=10**6)
     await spool.advance("sql", Priority.SLOW, batch.rows[3].position)
     await spool.advance("sql", Priority.SLOW, batch.rows[1].position, dead=[(batch.rows[0].position, "late")])
-    tally = await check_books(spool)
+    tally = await check_accounts(spool)
     assert (tally.sinks["sql"].delivered, tally.sinks["sql"].dead) == (4, 0)
     assert [entry.key for entry in await drain(spool)] == ["key:4"]
 
 
-async def test_dead_rows_are_counted_apart_from_delivered_ones(open_spool, make_entry, check_books):
+async def test_dead_rows_are_counted_apart_from_delivered_ones(open_spool, make_entry, check_accounts):
     spool = await open_spool()
     await spool.append([make_entry(number) for number in range(5)])
     batch = await spool.read("sql", Priority.SLOW, max_rows=4, max_bytes=10**6)
     dead = [(batch.rows[1].position, "bad"), (batch.rows[1].position, "bad"), (10**9, "foreign")]
     await spool.advance("sql", Priority.SLOW, batch.rows[-1].position, dead=dead)
-    tally = (await check_books(spool)).sinks["sql"]
+    tally = (await check_accounts(spool)).sinks["sql"]
     assert (tally.delivered, tally.dead, tally.pending) == (3, 1, 1)
 
 
@@ -124,13 +124,13 @@ async def test_the_oldest_pending_time_is_that_of_the_commit(open_spool, make_en
     await spool.append([make_entry(1, Priority.IMPORTANT)])
     clock.advance(60)
     await spool.append([make_entry(2, Priority.CRITICAL)])
-    assert (await spool.tally()).sinks["sql"].oldest_pending_at == committed
+    assert (await spool.stats()).sinks["sql"].oldest_pending_at == committed
 
 
 async def test_sizes_on_disk_are_told(open_spool, make_entry):
     spool = await open_spool()
     await spool.append([make_entry(1, padding=100_000)])
-    tally = await spool.tally()
+    tally = await spool.stats()
     assert tally.bytes + tally.wal_bytes > 100_000
 
 
@@ -219,17 +219,17 @@ async def test_journal_numbers_are_not_used_again_after_a_restart(open_spool):
     assert await again.append([], journal=b"two") > number
 
 
-async def test_everything_is_there_after_a_restart(open_spool, make_entry, drain, check_books):
+async def test_everything_is_there_after_a_restart(open_spool, make_entry, drain, check_accounts):
     spool = await open_spool(sinks=("sql", "influx"))
     entries = [make_entry(number) for number in range(20)]
     await spool.append(entries, journal=b"open window")
     batch = await spool.read("sql", Priority.SLOW, max_rows=7, max_bytes=10**6)
     await spool.advance("sql", Priority.SLOW, batch.rows[-1].position, dead=[(batch.rows[0].position, "bad")])
-    before = await spool.tally()
+    before = await spool.stats()
     await spool.close()
     again = await open_spool(sinks=("sql", "influx"))
     assert again.source == spool.source
-    assert (await check_books(again)).sinks == before.sinks
+    assert (await check_accounts(again)).sinks == before.sinks
     assert [part.body for part in await again.journal()] == [b"open window"]
     assert await drain(again, "sql") == entries[7:]
     assert await drain(again, "influx") == entries
@@ -249,7 +249,7 @@ async def test_a_closed_spool_refuses_everything(open_spool, make_entry):
     spool = await open_spool()
     await spool.close()
     await spool.close()
-    for call in (spool.append([make_entry(1)]), spool.tally(), spool.advance("sql", Priority.SLOW, 1)):
+    for call in (spool.append([make_entry(1)]), spool.stats(), spool.advance("sql", Priority.SLOW, 1)):
         with pytest.raises(SpoolError, match="closed"):
             await call
 

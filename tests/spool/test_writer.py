@@ -7,9 +7,9 @@ import pytest
 
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
-from exporter.spool import books
+from exporter.spool import accounting, write_jobs
 from exporter.spool.config import SpoolConfig
-from exporter.spool.jobs import Step
+from exporter.spool.write_jobs import WriteJob
 from exporter.telemetry import value
 
 
@@ -34,7 +34,7 @@ async def test_positions_follow_the_order_of_the_calls(open_spool, make_entry, d
     assert [entry.key for entry in await drain(spool)] == [f"key:{number}" for number in range(100)]
 
 
-async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool, make_entry, check_books):
+async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool, make_entry, check_accounts):
     spool = await open_spool()
 
     def fail(connection):
@@ -44,18 +44,18 @@ async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool
 
     calls = [
         spool.append([make_entry(1)]),
-        spool._writer.run(Step(fail)),
+        spool._writer.run(WriteJob(fail)),
         spool.append([make_entry(2)]),
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [tuple, SpoolError, tuple]
-    assert (await check_books(spool)).spooled == 2
+    assert (await check_accounts(spool)).spooled == 2
 
 
 async def test_an_error_of_sqlite_names_the_file_and_what_to_do(open_spool):
     spool = await open_spool()
     with pytest.raises(SpoolError, match=r"spool\.db failed: no such table: nowhere"):
-        await spool._writer.run(Step(lambda connection: connection.execute("SELECT * FROM nowhere")))
+        await spool._writer.run(WriteJob(lambda connection: connection.execute("SELECT * FROM nowhere")))
 
 
 async def test_a_rollback_that_sqlite_has_made_itself_does_not_hide_the_error(open_spool, make_entry):
@@ -66,9 +66,9 @@ async def test_a_rollback_that_sqlite_has_made_itself_does_not_hide_the_error(op
         raise sqlite3.OperationalError("database or disk is full")
 
     with pytest.raises(SpoolError, match="disk is full"):
-        await spool._writer.run(Step(fail))
+        await spool._writer.run(WriteJob(fail))
     await spool.append([make_entry(1)])
-    assert (await spool.tally()).spooled == 1
+    assert (await spool.stats()).spooled == 1
 
 
 async def test_an_answer_is_never_given_before_the_commit(open_spool, make_entry, tmp_path):
@@ -87,7 +87,7 @@ async def test_the_commit_is_on_the_disk_and_not_only_with_the_operating_system(
         names = ("journal_mode", "synchronous", "auto_vacuum")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert await spool._writer.run(Step(settings)) == ["wal", 2, 2]
+    assert await spool._writer.run(WriteJob(settings)) == ["wal", 2, 2]
 
 
 async def test_every_size_of_append_is_written_whole(open_spool, make_entry, drain):
@@ -96,7 +96,7 @@ async def test_every_size_of_append_is_written_whole(open_spool, make_entry, dra
     for size in sizes:
         await spool.append([make_entry(number) for number in range(size)])
     assert len(await drain(spool)) == sum(sizes)
-    assert (await spool.tally()).spooled == sum(sizes)
+    assert (await spool.stats()).spooled == sum(sizes)
 
 
 async def test_an_entry_that_cannot_be_kept_does_not_hold_up_the_others(
@@ -120,7 +120,7 @@ async def test_the_event_loop_is_not_stopped_by_a_large_append(open_spool, make_
     spool = await open_spool()
     gate = asyncio.Event()
     loop = asyncio.get_running_loop()
-    original = books.append
+    original = accounting.append_rows
 
     def slow_append(*arguments):
         # The loop must be able to run while the writer is in here; if it is not, this never ends.
@@ -130,7 +130,7 @@ async def test_the_event_loop_is_not_stopped_by_a_large_append(open_spool, make_
     async def opened():
         gate.set()
 
-    monkeypatch.setattr(books, "append", slow_append)
+    monkeypatch.setattr(write_jobs, "append_rows", slow_append)
     await spool.append([make_entry(1)])
     assert gate.is_set()
 

@@ -428,7 +428,7 @@ async def test_every_entry_is_offered_and_every_offer_spooled(site: Site, payloa
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
     await pass_time(site, pipeline, 130)
     await pipeline.flush()
-    assert total(site.telemetry.offered) == (await site.spool.tally()).spooled
+    assert total(site.telemetry.offered) == (await site.spool.stats()).spooled
     assert pipeline._committer.waiting == 0
 
 

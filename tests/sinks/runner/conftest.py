@@ -137,7 +137,7 @@ class World:
                 await asyncio.sleep(0.001)
 
     async def check_books(self) -> None:
-        tally = await self.spool.tally()
+        tally = await self.spool.stats()
         for sink in tally.sinks.values():
             assert sink.spooled == sink.delivered + sink.dead + sink.evicted + sink.pending
 

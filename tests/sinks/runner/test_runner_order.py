@@ -22,7 +22,7 @@ async def test_everything_arrives_once_and_in_order_at_every_sink(world, far_end
     assert await runner.drain(20)
     for sink in sinks:
         assert sink.keys == list(itertools.chain(*keys))
-    tally = await world.spool.tally()
+    tally = await world.spool.stats()
     assert {name: books.delivered for name, books in tally.sinks.items()} == {"sql": 700, "influx": 700}
 
 
@@ -114,10 +114,10 @@ async def test_the_cursor_moves_only_after_the_sink_has_stored(world, far_end):
     runner = await world.run(sink)
     await world.append(10)
     await world.until(lambda: sink.running == 1)
-    assert (await world.spool.tally()).sinks["sql"].delivered == 0
+    assert (await world.spool.stats()).sinks["sql"].delivered == 0
     gate.set()
     assert await runner.drain(20)
-    assert (await world.spool.tally()).sinks["sql"].delivered == 10
+    assert (await world.spool.stats()).sinks["sql"].delivered == 10
 
 
 async def test_a_cursor_that_cannot_be_written_is_tried_again_without_delivering_again(
@@ -225,7 +225,7 @@ async def test_stop_lets_the_delivery_under_way_end(world, far_end):
     gate.set()
     await stopping
     assert len(sink.keys) == 5
-    assert (await world.spool.tally()).sinks["sql"].delivered == 5
+    assert (await world.spool.stats()).sinks["sql"].delivered == 5
     assert sink.closed == 1
 
 
@@ -236,7 +236,7 @@ async def test_stop_cancels_what_does_not_end(world, far_end):
     await world.until(lambda: sink.running == 1)
     await runner.stop()
     assert sink.running == 0
-    assert (await world.spool.tally()).sinks["sql"].pending == 1
+    assert (await world.spool.stats()).sinks["sql"].pending == 1
 
 
 async def test_stop_does_not_wait_for_a_back_off(world, far_end):
@@ -331,10 +331,10 @@ async def test_statistics_that_cannot_be_read_leave_the_meters_as_they_were(
 ):
     runner = await world.run(far_end("sql"))
 
-    async def tally():
+    async def stats():
         raise SpoolError("input/output error")
 
-    monkeypatch.setattr(world.spool, "tally", tally)
+    monkeypatch.setattr(world.spool, "stats", stats)
     with caplog.at_level(logging.WARNING):
         await runner.refresh()
     assert "metrics keep their last values" in caplog.text

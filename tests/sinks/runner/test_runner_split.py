@@ -32,7 +32,7 @@ async def test_exactly_the_bad_rows_become_dead_letters(world, far_end, bad):
     letters = await world.spool.dead(limit=1_000)
     assert [letter.key for letter in letters] == [f"key:{number}" for number in bad]
     assert {letter.reason for letter in letters} == {"conflict"}
-    tally = (await world.spool.tally()).sinks["sql"]
+    tally = (await world.spool.stats()).sinks["sql"]
     assert (tally.delivered, tally.dead) == (100 - len(bad), len(bad))
 
 
@@ -138,7 +138,7 @@ async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end,
     await world.append(200)
     await world.until(lambda: "sink sql blocked (breaker" in caplog.text)
     assert len(await world.spool.dead(limit=1_000)) == 50
-    assert (await world.spool.tally()).sinks["sql"].pending == 150
+    assert (await world.spool.stats()).sinks["sql"].pending == 150
 
 
 async def test_after_the_breaker_it_goes_on_when_the_sink_is_repaired(world, far_end, caplog):

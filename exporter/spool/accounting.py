@@ -1,70 +1,64 @@
-"""Rows and the books about them; every function runs inside a transaction of the writer, or of one reader.
+"""Entries on disk and the accounts of them; every function runs inside a transaction of the writer or reader.
 
 Invariant, per sink and at the end of every transaction: ``spooled = delivered + dead + evicted + pending``,
 where ``spooled`` counts the rows meant for that sink since it was first registered and ``pending`` the rows
-it sees behind its cursor. The books live in the same transaction as the rows, never in memory.
+it sees behind its cursor. The accounts are written in the same transaction as the rows, never kept in memory.
+
+A row is deleted once every sink has passed it, or evicted when the spool is full; each function that deletes
+takes a bounded number of rows.
 """
 
 from __future__ import annotations
 
 import logging
 import sqlite3
+import sys
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from exporter.errors import SpoolError
 from exporter.model import Priority
-from exporter.spool.codec import Packed
-from exporter.spool.dead import bury
-from exporter.spool.ports import SinkTally
-from exporter.spool.schema import on_lanes
-from exporter.spool.state import ROWS_PER_STATEMENT, in_portions
+from exporter.spool.codec import PackedEntry
+from exporter.spool.database import execute_rows, on_lanes
+from exporter.spool.dead_letters import dead_letter
+from exporter.spool.ports import SinkStats
 
 log = logging.getLogger(__name__)
 
-_INSERT_ONE: Final = (
-    "INSERT INTO {lane} (type, guild, at, key, crc, body, position, committed_at)"
-    " VALUES (?, ?, ?, ?, ?, ?, ?, ?)"
+DELETE_ROWS: Final = 5_000
+"""Passed rows deleted in one transaction: about 10 ms, so that a waiting commit is not held up."""
+
+EVICT_ROWS: Final = 256
+"""Rows evicted at a time: about 64 KiB, so that no more is lost than the space asked for."""
+
+_INSERT: Final = on_lanes(
+    "INSERT INTO {lane} (type, guild, at, key, crc, body, position, committed_at) VALUES {rows}"
 )
-_INSERT: Final = {
-    size: on_lanes(_INSERT_ONE + ", (?, ?, ?, ?, ?, ?, ?, ?)" * (size - 1)) for size in ROWS_PER_STATEMENT
-}
-_PENDING: Final = on_lanes("SELECT count(*) FROM {lane} WHERE position > :after AND {visible}")
-_PASSED: Final = on_lanes(
+_BETWEEN: Final = on_lanes(
     "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND {visible}"
 )
 _EXISTING: Final = on_lanes("SELECT count(*), min(position) - 1 FROM {lane} WHERE only_for IS NULL")
 _OLDEST: Final = on_lanes(
     "SELECT committed_at FROM {lane} WHERE position > :after AND {visible} ORDER BY position LIMIT 1"
 )
-_HIGHEST: Final = on_lanes("SELECT max(position) FROM {lane}")
+_HIGHEST: Final = on_lanes("SELECT coalesce(max(position), 0) FROM {lane}")
+_CUT: Final = on_lanes("SELECT max(position) FROM (SELECT position FROM {lane} ORDER BY position LIMIT ?)")
+_DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position <= ?")
 
 
-@dataclass(frozen=True, slots=True)
-class SinkBooks(SinkTally):
-    """A sink's tally with what it adds up to: ``spooled`` are the entries meant for this sink."""
-
-    spooled: int
-
-
-def append(
-    connection: sqlite3.Connection, lanes: dict[Priority, list[Packed]], committed_at: int
+def append_rows(
+    connection: sqlite3.Connection, lanes: dict[Priority, list[PackedEntry]], committed_at: int
 ) -> dict[Priority, int]:
     """Insert rows behind all others; returns the last position of each lane that got any."""
     (position,) = connection.execute("SELECT position FROM books").fetchone()
     tips: dict[Priority, int] = {}
     spooled = 0
-    for lane, rows in lanes.items():
-        for portion in in_portions(rows):
-            values: list[object] = []
-            for row in portion:
-                position += 1
-                values += row
-                values += (position, committed_at)
-            connection.execute(_INSERT[len(portion)][lane], values)
-        tips[lane] = position
+    for lane, packed in lanes.items():
+        rows = [(*row, number, committed_at) for number, row in enumerate(packed, position + 1)]
+        execute_rows(connection, _INSERT[lane], rows)
+        position += len(rows)
         spooled += len(rows)
+        tips[lane] = position
         connection.execute("UPDATE cursors SET spooled = spooled + ? WHERE lane = ?", (len(rows), lane))
     connection.execute("UPDATE books SET spooled = spooled + ?, position = ?", (spooled, position))
     return tips
@@ -87,16 +81,16 @@ def advance(
     if position <= after:
         return
     span = {"sink": sink, "after": after, "upto": position}
-    (passed,) = connection.execute(_PASSED[lane], span).fetchone()
-    buried = sum(
-        bury(connection, sink, lane, row, reason, now_ms)
+    (passed,) = connection.execute(_BETWEEN[lane], span).fetchone()
+    refused = sum(
+        dead_letter(connection, sink, lane, row, reason, now_ms)
         for row, reason in dict(dead).items()
         if after < row <= position
     )
     connection.execute(
         "UPDATE cursors SET position = ?, delivered = delivered + ?, dead = dead + ?"
         " WHERE sink = ? AND lane = ?",
-        (position, passed - buried, buried, sink, lane),
+        (position, passed - refused, refused, sink, lane),
     )
 
 
@@ -134,12 +128,13 @@ def register(connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
 
 
 def _reconcile(connection: sqlite3.Connection, sink: str, lane: Priority, highest: int) -> None:
-    """Make the books true to the rows that are left, after damage or while the sink was not configured."""
+    """Make the accounts true to the rows that are left, after damage or while the sink was not configured."""
     position, spooled, delivered, dead, evicted = connection.execute(
         "SELECT min(position, ?), spooled, delivered, dead, evicted FROM cursors WHERE sink = ? AND lane = ?",
         (highest, sink, lane),
     ).fetchone()
-    (pending,) = connection.execute(_PENDING[lane], {"sink": sink, "after": position}).fetchone()
+    span = {"sink": sink, "after": position, "upto": sys.maxsize}
+    (pending,) = connection.execute(_BETWEEN[lane], span).fetchone()
     missing = spooled - delivered - dead - evicted - pending
     if missing > 0:
         log.error(
@@ -156,31 +151,56 @@ def _reconcile(connection: sqlite3.Connection, sink: str, lane: Priority, highes
 
 def tips(connection: sqlite3.Connection) -> dict[Priority, int]:
     """The last position of each lane, 0 for an empty one."""
-    return {lane: connection.execute(_HIGHEST[lane]).fetchone()[0] or 0 for lane in Priority}
+    return {lane: connection.execute(_HIGHEST[lane]).fetchone()[0] for lane in Priority}
 
 
-def tally(connection: sqlite3.Connection) -> tuple[int, dict[str, SinkBooks]]:
-    """Entries spooled ever, and the books of each registered sink."""
-    (spooled,) = connection.execute("SELECT spooled FROM books").fetchone()
-    sums: dict[str, list[int]] = {}
+def sink_stats(connection: sqlite3.Connection) -> dict[str, SinkStats]:
+    """The accounts of each registered sink, over all lanes."""
     oldest: dict[str, int] = {}
-    rows = connection.execute(
-        "SELECT sink, lane, position, spooled, delivered, dead, evicted FROM cursors WHERE active = 1"
-    ).fetchall()
-    for sink, lane, position, *counts in rows:
-        before = sums.get(sink, [0, 0, 0, 0])
-        sums[sink] = [old + new for old, new in zip(before, counts, strict=True)]
+    cursors = connection.execute("SELECT sink, lane, position FROM cursors WHERE active = 1").fetchall()
+    for sink, lane, position in cursors:
         waiting = connection.execute(_OLDEST[Priority(lane)], {"sink": sink, "after": position}).fetchone()
         if waiting is not None:
             oldest[sink] = min(waiting[0], oldest.get(sink, waiting[0]))
-    return spooled, {
-        sink: SinkBooks(
-            delivered=delivered,
-            dead=dead,
-            evicted=evicted,
-            pending=meant - delivered - dead - evicted,
-            oldest_pending_at=oldest.get(sink),
-            spooled=meant,
+    sums = connection.execute(
+        "SELECT sink, sum(spooled), sum(delivered), sum(dead), sum(evicted)"
+        " FROM cursors WHERE active = 1 GROUP BY sink"
+    )
+    return {
+        sink: SinkStats(
+            spooled, delivered, dead, evicted, spooled - delivered - dead - evicted, oldest.get(sink)
         )
-        for sink, (meant, delivered, dead, evicted) in sums.items()
+        for sink, spooled, delivered, dead, evicted in sums
     }
+
+
+def delete_passed(connection: sqlite3.Connection, limit: int = DELETE_ROWS) -> int:
+    """Delete up to ``limit`` rows a lane that every registered sink has passed; returns how many."""
+    deleted = 0
+    for lane in Priority:
+        (floor,) = connection.execute(
+            "SELECT min(position) FROM cursors WHERE lane = ? AND active = 1", (lane,)
+        ).fetchone()
+        (last,) = connection.execute(_CUT[lane], (limit,)).fetchone()
+        if last is not None:
+            upto = last if floor is None else min(last, floor)
+            deleted += connection.execute(_DELETE[lane], (upto,)).rowcount
+    return deleted
+
+
+def evict(connection: sqlite3.Connection, lane: Priority, limit: int = EVICT_ROWS) -> int:
+    """Delete the oldest rows of a lane, counted as evicted for each sink that has not passed them."""
+    (upto,) = connection.execute(_CUT[lane], (limit,)).fetchone()
+    if upto is None:
+        return 0
+    lagging = connection.execute(
+        "SELECT sink, position FROM cursors WHERE lane = ? AND position < ? AND active = 1", (lane, upto)
+    ).fetchall()
+    for sink, after in lagging:
+        span = {"sink": sink, "after": after, "upto": upto}
+        (lost,) = connection.execute(_BETWEEN[lane], span).fetchone()
+        connection.execute(
+            "UPDATE cursors SET position = ?, evicted = evicted + ? WHERE sink = ? AND lane = ?",
+            (upto, lost, sink, lane),
+        )
+    return connection.execute(_DELETE[lane], (upto,)).rowcount

@@ -9,8 +9,8 @@ import pytest
 
 from exporter.errors import SchemaError
 from exporter.model import Priority
-from exporter.spool.damage import inspect
-from exporter.spool.files import KEPT, Directory
+from exporter.spool.directory import KEPT, SpoolDirectory
+from exporter.spool.salvage import inspect
 
 TRIALS = 40
 
@@ -55,7 +55,7 @@ def hurt(rng, content):
 
 @pytest.mark.parametrize("seed", range(TRIALS))
 async def test_a_spool_damaged_at_random_opens_and_goes_on(
-    open_spool, make_entry, tmp_path, drain, check_books, seed
+    open_spool, make_entry, tmp_path, drain, check_accounts, seed
 ):
     rng = random.Random(seed)
     content = await make_spool(open_spool, make_entry, tmp_path, clean=seed % 2 == 0)
@@ -68,22 +68,22 @@ async def test_a_spool_damaged_at_random_opens_and_goes_on(
     original = (directory / "spool.db").read_bytes()
 
     spool = await open_spool(sinks=("sql", "influx"))
-    for kept in Directory(directory).damaged():
+    for kept in SpoolDirectory(directory).damaged():
         assert kept.read_bytes() == original
     await spool.journal()
-    await spool.dead(limit=10**6)
-    await check_books(spool)
+    await spool.dead_letters(limit=10**6)
+    await check_accounts(spool)
     valid = {make_entry(number, Priority(number % 3), padding=100).key for number in range(600)}
     for sink in ("sql", "influx"):
         assert {entry.key for entry in await drain(spool, sink)} <= valid
     await spool.append([make_entry(1_000)])
     assert [entry.key for entry in await drain(spool, "sql")] == ["key:1000"]
-    tally = await check_books(spool)
+    tally = await check_accounts(spool)
     assert tally.sinks["sql"].pending == 0
 
 
 async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_counted(
-    open_spool, make_entry, tmp_path, drain, check_books, caplog
+    open_spool, make_entry, tmp_path, drain, check_accounts, caplog
 ):
     content = await make_spool(open_spool, make_entry, tmp_path, clean=True)
     directory = tmp_path / "spool"
@@ -92,7 +92,7 @@ async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_co
     data[page : page + 4096] = bytes(4096)
     (directory / "spool.db").write_bytes(data)
     spool = await open_spool(sinks=("sql", "influx"))
-    tally = await check_books(spool)
+    tally = await check_accounts(spool)
     lost = tally.sinks["influx"].evicted
     assert 0 < lost < 60
     entries = await drain(spool, "influx")
@@ -102,7 +102,7 @@ async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_co
     assert "each sink goes on where it was" in caplog.text
     assert f"{lost} " in caplog.text
     assert "gone unsent" in caplog.text
-    (kept,) = Directory(directory).damaged()
+    (kept,) = SpoolDirectory(directory).damaged()
     assert kept.read_bytes() == bytes(data)
     assert tally.sinks["sql"].delivered == 49
     assert [part.body for part in await spool.journal()] == [b"part"] * 30
@@ -136,7 +136,7 @@ async def test_a_spool_whose_books_are_lost_gets_a_new_name(open_spool, make_ent
     connection.close()
     again = await open_spool()
     assert again.source != old
-    assert (await again.tally()).sinks["sql"].pending == 1
+    assert (await again.stats()).sinks["sql"].pending == 1
 
 
 @pytest.mark.parametrize("content", [b"", b"x", b"no database at all" * 1_000, bytes(8192)])
@@ -145,7 +145,7 @@ async def test_a_file_that_is_no_database_is_set_aside(open_spool, make_entry, t
     (tmp_path / "spool" / "spool.db").write_bytes(content)
     spool = await open_spool()
     await spool.append([make_entry(1)])
-    assert (await spool.tally()).spooled == 1
+    assert (await spool.stats()).spooled == 1
 
 
 async def test_only_the_last_damaged_files_are_kept(open_spool, make_entry, tmp_path, clock):
@@ -157,7 +157,7 @@ async def test_only_the_last_damaged_files_are_kept(open_spool, make_entry, tmp_
         (directory / "spool.db").write_bytes(b"damage %d" % number * 1_000)
         clock.advance(1 if number % 2 else 0)
         await (await open_spool()).close()
-    kept = Directory(directory).damaged()
+    kept = SpoolDirectory(directory).damaged()
     assert len(kept) == KEPT
     assert {path.read_bytes()[:8] for path in kept} == {b"damage 2", b"damage 3", b"damage 4"}
 

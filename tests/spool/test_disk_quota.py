@@ -11,9 +11,9 @@ import pytest
 
 from exporter.errors import SpoolError
 from exporter.model import Priority
-from exporter.spool import opening
+from exporter.spool import recovery
 from exporter.spool.config import SpoolConfig
-from exporter.spool.damage import inspect
+from exporter.spool.salvage import inspect
 
 MIB = 1024**2
 CHILD = Path(__file__).with_name("full_child.py")
@@ -61,7 +61,7 @@ def test_a_full_volume_drains_completely_while_it_is_full(tmp_path):
 
 
 async def test_one_append_larger_than_the_whole_spool_is_refused_and_the_next_one_taken(
-    open_spool, make_entry, check_books, drain
+    open_spool, make_entry, check_accounts, drain
 ):
     spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
     huge = [make_entry(number, padding=10_000) for number in range(300)]
@@ -69,20 +69,20 @@ async def test_one_append_larger_than_the_whole_spool_is_refused_and_the_next_on
         await spool.append(huge, journal=b"part")
     assert await spool.journal() == []
     await spool.append([make_entry(1)])
-    assert (await check_books(spool)).spooled == 1
+    assert (await check_accounts(spool)).spooled == 1
     assert await drain(spool) == [make_entry(1)]
 
 
-async def test_a_group_that_does_not_fit_is_committed_call_by_call(open_spool, make_entry, check_books):
+async def test_a_group_that_does_not_fit_is_committed_call_by_call(open_spool, make_entry, check_accounts):
     spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
     huge = [make_entry(number, padding=10_000) for number in range(300)]
     calls = [spool.append([make_entry(1)]), spool.append(huge), spool.append([make_entry(2)])]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [tuple, SpoolError, tuple]
-    assert (await check_books(spool)).spooled == 2
+    assert (await check_accounts(spool)).spooled == 2
 
 
-async def test_reading_and_advancing_go_on_at_the_hard_bound(open_spool, make_entry, drain, check_books):
+async def test_reading_and_advancing_go_on_at_the_hard_bound(open_spool, make_entry, drain, check_accounts):
     spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
     for start in range(0, 2_000, 50):
         rows = [make_entry(start + i, Priority.CRITICAL, padding=900) for i in range(50)]
@@ -90,7 +90,7 @@ async def test_reading_and_advancing_go_on_at_the_hard_bound(open_spool, make_en
     spool._connection.execute("PRAGMA max_page_count = 1")
     assert len(await drain(spool)) > 500
     await spool.tidy()
-    await check_books(spool)
+    await check_accounts(spool)
 
 
 async def test_the_reserve_is_given_up_for_draining_and_taken_again_before_anything_new(
@@ -135,17 +135,17 @@ async def test_a_reserve_that_cannot_be_deleted_does_not_end_the_thread_that_wri
 
 
 async def test_nothing_new_is_taken_while_the_reserve_cannot_be_taken_again(
-    open_spool, make_entry, check_books, monkeypatch
+    open_spool, make_entry, check_accounts, monkeypatch
 ):
     spool = await open_spool(SpoolConfig(reserve=MIB))
     await spool.append([make_entry(1)])
-    spool._room._starved = True
-    monkeypatch.setattr(spool._room, "take_reserve", lambda: None)
-    calls = [spool.append([make_entry(2)]), spool.tally()]
+    spool._quota._starved = True
+    monkeypatch.setattr(spool._quota, "take_reserve", lambda: None)
+    calls = [spool.append([make_entry(2)]), spool.stats()]
     refused, _ = await asyncio.gather(*calls, return_exceptions=True)
     assert isinstance(refused, SpoolError)
     await spool.advance("sql", Priority.SLOW, spool.tip(Priority.SLOW))
-    assert (await check_books(spool)).sinks["sql"].delivered == 1
+    assert (await check_accounts(spool)).sinks["sql"].delivered == 1
 
 
 async def test_a_start_on_a_full_volume_gives_the_reserve_up(
@@ -155,7 +155,7 @@ async def test_a_start_on_a_full_volume_gives_the_reserve_up(
     await spool.append([make_entry(1)])
     await spool.close()
     reserve = tmp_path / "spool" / "spool.reserve"
-    original = opening.mark_clean
+    original = recovery.mark_clean
 
     def mark_clean(connection, *, clean):
         if reserve.exists():
@@ -163,6 +163,6 @@ async def test_a_start_on_a_full_volume_gives_the_reserve_up(
             connection.execute("INSERT INTO journal (crc, body) VALUES (0, zeroblob(1000000))")
         original(connection, clean=clean)
 
-    monkeypatch.setattr(opening, "mark_clean", mark_clean)
+    monkeypatch.setattr(recovery, "mark_clean", mark_clean)
     again = await open_spool(SpoolConfig(reserve=MIB))
     assert await drain(again) == [make_entry(1)]

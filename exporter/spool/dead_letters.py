@@ -1,8 +1,8 @@
 """Entries a sink will never take, kept for a while to be looked at and replayed.
 
 A replayed entry goes back into its lane with a new position, visible only to the sink that refused it: the
-others have it already. Bounded by rows, bytes and age, the oldest going first; they were counted as dead when
-they came.
+others have it already. Bounded by rows, bytes and age, the oldest are deleted first; they were counted as
+dead when they were refused.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from typing import Final
 from exporter.model import Entry, Priority
 from exporter.spool.codec import unpack
 from exporter.spool.config import SpoolConfig
-from exporter.spool.schema import on_lanes
+from exporter.spool.database import on_lanes
 
 DAMAGED: Final = "damaged"
 """The reason of a row whose bytes are not those that were written."""
 
-_BURY: Final = on_lanes(
+_DEAD_LETTER: Final = on_lanes(
     "INSERT INTO dead (sink, lane, position, reason, buried_at, type, guild, at, key, crc, body)"
     " SELECT :sink, {number}, position, :reason, :now, type, guild, at, key, crc, body"
     " FROM {lane} WHERE position = :position AND {visible}"
@@ -37,6 +37,11 @@ _DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position = ?")
 _LAGGING: Final = (
     "SELECT sink FROM cursors WHERE lane = :lane AND position < :position AND active = 1 ORDER BY sink"
 )
+_BEYOND_ROWS: Final = "DELETE FROM dead WHERE id <= (SELECT id FROM dead ORDER BY id DESC LIMIT 1 OFFSET ?)"
+_BEYOND_BYTES: Final = (
+    "DELETE FROM dead WHERE id IN (SELECT id FROM"
+    " (SELECT id, sum(length(body)) OVER (ORDER BY id DESC) AS size FROM dead) WHERE size > ?)"
+)
 _LIST: Final = (
     "SELECT id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body FROM dead"
     " WHERE id > :after AND (:sink IS NULL OR sink = :sink) ORDER BY id LIMIT :limit"
@@ -52,7 +57,7 @@ class DeadLetter:
     lane: Priority
     position: int
     reason: str
-    buried_at: int
+    dead_at: int
     type: str
     guild_id: int
     at: int
@@ -62,18 +67,18 @@ class DeadLetter:
 
 @dataclass(frozen=True, slots=True)
 class Replayed:
-    """How many dead letters went back, and the last position of each lane that got any."""
+    """How many dead letters were put back, and the last position of each lane that got any."""
 
     count: int
     tips: dict[Priority, int]
 
 
-def bury(
+def dead_letter(
     connection: sqlite3.Connection, sink: str, lane: Priority, position: int, reason: str, now_ms: int
 ) -> int:
     """Copy a row to the dead letters of a sink; returns 1, or 0 if the row is gone or not for this sink."""
     values = {"sink": sink, "position": position, "reason": reason, "now": now_ms}
-    return connection.execute(_BURY[lane], values).rowcount
+    return connection.execute(_DEAD_LETTER[lane], values).rowcount
 
 
 def quarantine(connection: sqlite3.Connection, lane: Priority, positions: Sequence[int], now_ms: int) -> None:
@@ -81,51 +86,26 @@ def quarantine(connection: sqlite3.Connection, lane: Priority, positions: Sequen
     for position in positions:
         lagging = connection.execute(_LAGGING, {"lane": lane, "position": position}).fetchall()
         for (sink,) in lagging:
-            buried = bury(connection, sink, lane, position, DAMAGED, now_ms)
+            dead = dead_letter(connection, sink, lane, position, DAMAGED, now_ms)
             connection.execute(
-                "UPDATE cursors SET dead = dead + ? WHERE sink = ? AND lane = ?", (buried, sink, lane)
+                "UPDATE cursors SET dead = dead + ? WHERE sink = ? AND lane = ?", (dead, sink, lane)
             )
         connection.execute(_DELETE[lane], (position,))
 
 
-def trim(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> int:
-    """Delete the oldest dead letters beyond the bounds; returns how many went."""
-    before = connection.total_changes
+def trim(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> None:
+    """Delete the oldest dead letters beyond the bounds."""
     oldest = now_ms - round(config.dead_max_age * 1000)
     connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
-    connection.execute(
-        "DELETE FROM dead WHERE id <= (SELECT id FROM dead ORDER BY id DESC LIMIT 1 OFFSET ?)",
-        (config.dead_max_rows,),
-    )
-    (size,) = connection.execute("SELECT coalesce(sum(length(body)), 0) FROM dead").fetchone()
-    while size > config.dead_max_bytes:
-        oldest_id, length = connection.execute(
-            "SELECT id, length(body) FROM dead ORDER BY id LIMIT 1"
-        ).fetchone()
-        connection.execute("DELETE FROM dead WHERE id = ?", (oldest_id,))
-        size -= length
-    return connection.total_changes - before
+    connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
+    connection.execute(_BEYOND_BYTES, (config.dead_max_bytes,))
 
 
 def listing(connection: sqlite3.Connection, *, sink: str | None, after: int, limit: int) -> list[DeadLetter]:
     """Dead letters with an id above ``after``, oldest first."""
     rows = connection.execute(_LIST, {"sink": sink, "after": after, "limit": limit})
-    return [
-        DeadLetter(
-            id=row[0],
-            sink=row[1],
-            lane=Priority(row[2]),
-            position=row[3],
-            reason=row[4],
-            buried_at=row[5],
-            type=row[6],
-            guild_id=row[7],
-            at=row[8],
-            key=row[9],
-            entry=unpack(row[11], row[10]),
-        )
-        for row in rows
-    ]
+    values = ([*row[:2], Priority(row[2]), *row[3:10], unpack(body=row[11], crc=row[10])] for row in rows)
+    return [DeadLetter(*columns) for columns in values]
 
 
 def replay(connection: sqlite3.Connection, ids: Sequence[int], now_ms: int) -> Replayed:

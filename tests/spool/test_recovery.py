@@ -11,9 +11,9 @@ import pytest
 
 from exporter.errors import SchemaError, SpoolError
 from exporter.model import Priority
-from exporter.spool import schema
+from exporter.spool import database as schema
 from exporter.spool.config import SpoolConfig
-from exporter.spool.opening import POSITION_GAP
+from exporter.spool.recovery import POSITION_GAP
 from exporter.spool.store import Spool
 
 
@@ -133,7 +133,7 @@ async def test_a_migration_that_fails_leaves_the_old_version(open_spool, make_en
     monkeypatch.undo()
     assert schema.read_version(connection) == 2
     connection.close()
-    assert (await (await open_spool()).tally()).spooled == 1
+    assert (await (await open_spool()).stats()).spooled == 1
 
 
 async def test_positions_are_skipped_after_an_end_that_was_not_clean(open_spool, make_entry, tmp_path, drain):

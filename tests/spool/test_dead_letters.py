@@ -4,7 +4,7 @@ import logging
 
 from exporter.model import Priority
 from exporter.spool.config import SpoolConfig
-from exporter.spool.jobs import Step
+from exporter.spool.write_jobs import WriteJob
 
 
 async def bury(spool, sink="sql", reason="bad", lane=Priority.SLOW):
@@ -19,18 +19,18 @@ async def damage(spool, *positions):
         for position in positions:
             connection.execute("UPDATE slow SET crc = crc + 1 WHERE position = ?", (position,))
 
-    await spool._writer.run(Step(flip))
+    await spool._writer.run(WriteJob(flip))
 
 
 async def test_dead_letters_hold_what_was_refused_by_whom_and_why(open_spool, make_entry, clock):
     spool = await open_spool()
     await spool.append([make_entry(1)])
     await bury(spool, reason="too old")
-    (letter,) = await spool.dead()
+    (letter,) = await spool.dead_letters()
     assert letter.entry == make_entry(1)
     assert (letter.sink, letter.lane, letter.reason) == ("sql", Priority.SLOW, "too old")
     assert (letter.type, letter.guild_id, letter.key) == ("MESSAGE_DELETE", 123_456_789_012_345_678, "key:1")
-    assert letter.buried_at == clock.now_ms()
+    assert letter.dead_at == clock.now_ms()
 
 
 async def test_dead_letters_are_listed_by_sink_and_in_pages(open_spool, make_entry):
@@ -38,30 +38,32 @@ async def test_dead_letters_are_listed_by_sink_and_in_pages(open_spool, make_ent
     await spool.append([make_entry(number) for number in range(5)])
     await bury(spool, "sql")
     await bury(spool, "influx")
-    first = await spool.dead(sink="influx", limit=3)
-    rest = await spool.dead(sink="influx", limit=3, after=first[-1].id)
+    first = await spool.dead_letters(sink="influx", limit=3)
+    rest = await spool.dead_letters(sink="influx", limit=3, after=first[-1].id)
     assert [letter.key for letter in first + rest] == [f"key:{number}" for number in range(5)]
-    assert len(await spool.dead(limit=100)) == 10
+    assert len(await spool.dead_letters(limit=100)) == 10
 
 
-async def test_a_replayed_letter_comes_again_for_its_sink_alone(open_spool, make_entry, drain, check_books):
+async def test_a_replayed_letter_comes_again_for_its_sink_alone(
+    open_spool, make_entry, drain, check_accounts
+):
     spool = await open_spool(sinks=("sql", "influx"))
     await spool.append([make_entry(1), make_entry(2)])
     before = spool.tip(Priority.SLOW)
     await bury(spool, "sql")
     await drain(spool, "influx")
-    letters = await spool.dead()
+    letters = await spool.dead_letters()
     assert await spool.replay([letter.id for letter in letters]) == 2
     batch = await spool.read("sql", Priority.SLOW, max_rows=10, max_bytes=10**6)
     assert [row.entry for row in batch.rows] == [make_entry(1), make_entry(2)]
     assert batch.rows[0].position > before
     assert await spool.read("influx", Priority.SLOW, max_rows=10, max_bytes=10**6) is None
-    tally = await check_books(spool)
+    tally = await check_accounts(spool)
     assert (tally.sinks["sql"].dead, tally.sinks["sql"].pending, tally.sinks["sql"].spooled) == (2, 2, 4)
     assert tally.sinks["influx"].spooled == 2
-    assert await spool.dead() == []
+    assert await spool.dead_letters() == []
     await drain(spool, "sql")
-    assert (await check_books(spool)).sinks["sql"].delivered == 2
+    assert (await check_accounts(spool)).sinks["sql"].delivered == 2
 
 
 async def test_a_replay_wakes_the_runner(open_spool, make_entry):
@@ -69,7 +71,7 @@ async def test_a_replay_wakes_the_runner(open_spool, make_entry):
     await spool.append([make_entry(1)])
     await bury(spool)
     tip = spool.tip(Priority.SLOW)
-    (letter,) = await spool.dead()
+    (letter,) = await spool.dead_letters()
     await spool.replay([letter.id])
     await spool.wait(Priority.SLOW, tip)
 
@@ -78,7 +80,7 @@ async def test_replaying_twice_or_what_is_not_there_does_nothing(open_spool, mak
     spool = await open_spool()
     await spool.append([make_entry(1)])
     await bury(spool)
-    (letter,) = await spool.dead()
+    (letter,) = await spool.dead_letters()
     assert await spool.replay([letter.id, letter.id]) == 1
     assert await spool.replay([letter.id, 999]) == 0
 
@@ -88,24 +90,24 @@ async def test_a_letter_of_a_sink_no_longer_configured_stays(open_spool, make_en
     await spool.append([make_entry(1)])
     await bury(spool, "influx")
     await spool.register(("sql",))
-    (letter,) = await spool.dead()
+    (letter,) = await spool.dead_letters()
     assert await spool.replay([letter.id]) == 0
-    assert await spool.dead() == [letter]
+    assert await spool.dead_letters() == [letter]
 
 
 async def test_the_oldest_letters_go_beyond_the_number_kept(open_spool, make_entry):
     spool = await open_spool(SpoolConfig(reserve=0, dead_max_rows=3))
     await spool.append([make_entry(number) for number in range(5)])
     await bury(spool)
-    assert [letter.key for letter in await spool.dead()] == ["key:2", "key:3", "key:4"]
-    assert (await spool.tally()).sinks["sql"].dead == 5
+    assert [letter.key for letter in await spool.dead_letters()] == ["key:2", "key:3", "key:4"]
+    assert (await spool.stats()).sinks["sql"].dead == 5
 
 
 async def test_the_oldest_letters_go_beyond_the_bytes_kept(open_spool, make_entry):
     spool = await open_spool(SpoolConfig(reserve=0, dead_max_bytes=2_500))
     await spool.append([make_entry(number, padding=1_000) for number in range(5)])
     await bury(spool)
-    assert [letter.key for letter in await spool.dead()] == ["key:3", "key:4"]
+    assert [letter.key for letter in await spool.dead_letters()] == ["key:3", "key:4"]
 
 
 async def test_letters_go_when_they_are_too_old(open_spool, make_entry, clock):
@@ -114,14 +116,14 @@ async def test_letters_go_when_they_are_too_old(open_spool, make_entry, clock):
     await bury(spool)
     clock.advance(99)
     await spool.tidy()
-    assert len(await spool.dead()) == 1
+    assert len(await spool.dead_letters()) == 1
     clock.advance(2)
     await spool.tidy()
-    assert await spool.dead() == []
+    assert await spool.dead_letters() == []
 
 
 async def test_a_damaged_row_is_dead_for_every_sink_that_has_not_passed_it(
-    open_spool, make_entry, drain, check_books, caplog
+    open_spool, make_entry, drain, check_accounts, caplog
 ):
     spool = await open_spool(sinks=("ahead", "sql", "influx"))
     await spool.append([make_entry(number) for number in range(5)])
@@ -131,23 +133,23 @@ async def test_a_damaged_row_is_dead_for_every_sink_that_has_not_passed_it(
     with caplog.at_level(logging.ERROR):
         assert [entry.key for entry in await drain(spool, "sql")] == ["key:0", "key:1", "key:3", "key:4"]
     assert "1 damaged slow entries" in caplog.text
-    tally = await check_books(spool)
+    tally = await check_accounts(spool)
     assert {name: sink.dead for name, sink in tally.sinks.items()} == {"ahead": 0, "sql": 1, "influx": 1}
-    assert [(letter.sink, letter.reason, letter.entry) for letter in await spool.dead()] == [
+    assert [(letter.sink, letter.reason, letter.entry) for letter in await spool.dead_letters()] == [
         ("influx", "damaged", None),
         ("sql", "damaged", None),
     ]
     assert len(await drain(spool, "influx")) == 4
 
 
-async def test_a_page_of_nothing_but_damaged_rows_is_stepped_over(open_spool, make_entry, check_books):
+async def test_a_page_of_nothing_but_damaged_rows_is_stepped_over(open_spool, make_entry, check_accounts):
     spool = await open_spool()
     await spool.append([make_entry(number) for number in range(6)])
     batch = await spool.read("sql", Priority.SLOW, max_rows=6, max_bytes=10**6)
     await damage(spool, *(row.position for row in batch.rows[:3]))
     page = await spool.read("sql", Priority.SLOW, max_rows=3, max_bytes=10**6)
     assert [row.entry.key for row in page.rows] == ["key:3", "key:4", "key:5"]
-    await check_books(spool)
+    await check_accounts(spool)
 
 
 async def test_a_damaged_letter_cannot_be_replayed(open_spool, make_entry):
@@ -155,7 +157,7 @@ async def test_a_damaged_letter_cannot_be_replayed(open_spool, make_entry):
     await spool.append([make_entry(1), make_entry(2)])
     await damage(spool, spool.tip(Priority.SLOW))
     await spool.read("sql", Priority.SLOW, max_rows=6, max_bytes=10**6)
-    (letter,) = await spool.dead()
+    (letter,) = await spool.dead_letters()
     assert await spool.replay([letter.id]) == 0
 
 
@@ -164,7 +166,7 @@ async def test_a_damaged_part_of_the_journal_is_left_out(open_spool, caplog):
     await spool.append([], journal=b"one")
     await spool.append([], journal=b"two")
     await spool._writer.run(
-        Step(lambda c: c.execute("UPDATE journal SET body = 'x' || body WHERE number = 1"))
+        WriteJob(lambda c: c.execute("UPDATE journal SET body = 'x' || body WHERE number = 1"))
     )
     assert [part.body for part in await spool.journal()] == [b"two"]
     assert "1 parts of the journal are damaged" in caplog.text

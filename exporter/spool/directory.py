@@ -22,14 +22,14 @@ KEPT: Final = 3
 _SIDE_FILES: Final = ("-wal", "-shm")
 
 
-class Directory:
+class SpoolDirectory:
     """The spool's own directory; nothing else should live in it."""
 
     def __init__(self, path: Path) -> None:
         self.path = path
         self.database = path / "spool.db"
         self.rebuilt = path / "spool.db.new"
-        self.ballast = path / "spool.reserve"
+        self.reserve = path / "spool.reserve"
         self._lock_path = path / "spool.lock"
         self._lock: int | None = None
 

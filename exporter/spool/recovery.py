@@ -13,10 +13,9 @@ from typing import Final
 
 from exporter.clock import Clock
 from exporter.errors import SchemaError
-from exporter.spool.damage import inspect, rebuild
-from exporter.spool.database import connect_writer, is_damage, is_full, spool_error
-from exporter.spool.files import Directory
-from exporter.spool.schema import migrate
+from exporter.spool.database import connect_writer, is_damage, is_full, migrate, spool_error
+from exporter.spool.directory import SpoolDirectory
+from exporter.spool.salvage import inspect, rebuild
 
 log = logging.getLogger(__name__)
 
@@ -26,7 +25,7 @@ sinks would take new rows at their positions for old ones; no log can hold this 
 such ends."""
 
 
-def open_database(directory: Directory, clock: Clock) -> sqlite3.Connection:
+def open_database(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection:
     """The write connection to a sound database of the current version.
 
     Raises:
@@ -37,10 +36,10 @@ def open_database(directory: Directory, clock: Clock) -> sqlite3.Connection:
         try:
             return _open_sound(directory, clock)
         except sqlite3.Error as error:
-            if not is_full(error) or not directory.ballast.exists():
+            if not is_full(error) or not directory.reserve.exists():
                 raise
             log.warning("spool: the volume is full, the reserve is given up to start at all")
-            directory.ballast.unlink()
+            directory.reserve.unlink()
             return _open_sound(directory, clock)
     except OSError as error:
         raise spool_error(directory.path, "opening", error) from error
@@ -57,7 +56,7 @@ def mark_clean(connection: sqlite3.Connection, *, clean: bool) -> None:
     connection.execute("UPDATE books SET clean = ?", (int(clean),))
 
 
-def _open_sound(directory: Directory, clock: Clock) -> sqlite3.Connection:
+def _open_sound(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection:
     if not directory.database.exists() and directory.rebuilt.exists():
         # A rebuild was interrupted between its last two steps.
         directory.rebuilt.replace(directory.database)
@@ -73,7 +72,7 @@ def _open_sound(directory: Directory, clock: Clock) -> sqlite3.Connection:
     return _prepare(directory)
 
 
-def _prepare(directory: Directory) -> sqlite3.Connection:
+def _prepare(directory: SpoolDirectory) -> sqlite3.Connection:
     directory.touch(directory.database)
     connection = connect_writer(directory.database)
     try:
@@ -88,11 +87,11 @@ def _prepare(directory: Directory) -> sqlite3.Connection:
     return connection
 
 
-def _replace(directory: Directory, clock: Clock, error: Exception) -> None:
+def _replace(directory: SpoolDirectory, clock: Clock, error: Exception) -> None:
     log.error("spool: %s is damaged (%s), what can be read of it is taken over", directory.database, error)
     directory.discard(directory.rebuilt)
     directory.touch(directory.rebuilt)
-    saved = rebuild(directory.database, directory.rebuilt)
+    salvaged = rebuild(directory.database, directory.rebuilt)
     aside = directory.set_aside(clock.now_ms())
     directory.rebuilt.replace(directory.database)
-    log.error("spool: %s; the damaged file is kept as %s", saved, aside)
+    log.error("spool: %s; the damaged file is kept as %s", salvaged, aside)

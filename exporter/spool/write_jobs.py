@@ -1,0 +1,175 @@
+"""What the event loop hands to the writer thread, and how the result comes back."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import sqlite3
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Final, Generic, TypeVar
+
+from exporter.clock import Clock
+from exporter.model import Entry, Priority
+from exporter.spool.accounting import append_rows
+from exporter.spool.codec import PackedEntry, RefusedError, pack
+from exporter.spool.ports import StateRow
+from exporter.spool.state import write_numbered, write_state
+
+ROW_OVERHEAD: Final = 96
+"""Bytes of a row beside its body: the other columns and SQLite's own, about."""
+
+T = TypeVar("T")
+
+
+class WriteJob(Generic[T]):
+    """Work on the connection that writes, and the future of its result; made on the event loop.
+
+    ``work`` may run more than once, each time in a new transaction. ``then`` is called with the result on the
+    event loop once that is committed, even if the caller was cancelled meanwhile. ``alone`` keeps the work
+    outside of a transaction.
+    """
+
+    weight = 1
+    """Entries and rows of state it writes."""
+
+    size = 4_096
+    """Bytes it writes, saved state excepted; final once it has run."""
+
+    state_size = 0
+    """Bytes of saved state it writes."""
+
+    takes_entries = False
+    """Whether it takes in new entries, which are refused on a full volume while that drains."""
+
+    evictable: Sequence[Priority] = tuple(reversed(Priority))
+    """The lanes that may be evicted from to make space for it, in this order."""
+
+    def __init__(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        then: Callable[[T], None] | None = None,
+        *,
+        alone: bool = False,
+    ) -> None:
+        self.alone = alone
+        self._work = work
+        self._then = then
+        self._loop = asyncio.get_running_loop()
+        self.future: asyncio.Future[T] = self._loop.create_future()
+
+    def run(self, connection: sqlite3.Connection) -> Callable[[], None]:
+        """Do the work; returns what gives the result to the event loop, to be called after the commit.
+
+        Raises:
+            Exception: the transaction is to be rolled back.
+        """
+        result = self._work(connection)
+        return lambda: self._post(lambda: self._finish(result))
+
+    def fail(self, error: BaseException) -> None:
+        """Raise the error at the caller; called in the writer thread."""
+        self._post(lambda: None if self.future.done() else self.future.set_exception(error))
+
+    def _finish(self, result: T) -> None:
+        # Before the future and even for a caller that was cancelled: it is committed, and others wait for it.
+        if self._then is not None:
+            self._then(result)
+        if not self.future.done():
+            self.future.set_result(result)
+
+    def _post(self, call: Callable[[], None]) -> None:
+        # The loop may be gone when the program ended in the middle.
+        with contextlib.suppress(RuntimeError):
+            self._loop.call_soon_threadsafe(call)
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What was committed: numbers of increments and journal parts, last positions, and what was left out."""
+
+    increments: tuple[int, ...] = ()
+    journal: tuple[int, ...] = ()
+    tips: dict[Priority, int] = field(default_factory=dict)
+    """The last position of each lane that got an entry."""
+    refused: tuple[tuple[str, str, str], ...] = ()
+    """(type, reason, detail) of each entry that can never be spooled."""
+
+
+@dataclass(frozen=True, slots=True)
+class Changes:
+    """What one ``append`` writes; see ``exporter.spool.ports``."""
+
+    entries: Sequence[Entry] = ()
+    state: Sequence[StateRow] = ()
+    increments: Sequence[bytes] = ()
+    forget: int = 0
+    forget_journal: bool = False
+    journal: Sequence[bytes] = ()
+    forget_parts: int = 0
+
+    @property
+    def state_changed(self) -> bool:
+        """Whether it writes or deletes anything but entries."""
+        deletes = self.forget or self.forget_journal or self.forget_parts
+        return bool(self.state or self.increments or self.journal or deletes)
+
+
+class AppendJob(WriteJob[Appended]):
+    """Entries and state of one call; state is written in the context ``unbounded``.
+
+    The writer thread encodes, so that the event loop does not wait for it; once, however often the
+    transaction is tried.
+    """
+
+    def __init__(
+        self,
+        changes: Changes,
+        max_bytes: int,
+        unbounded: Callable[[], AbstractContextManager[None]],
+        clock: Clock,
+        then: Callable[[Appended], None],
+    ) -> None:
+        super().__init__(self._append, then)
+        self._changes = changes
+        self._max_bytes = max_bytes
+        self._unbounded = unbounded
+        self._clock = clock
+        self._lanes: dict[Priority, list[PackedEntry]] | None = None
+        self._refused: list[tuple[str, str, str]] = []
+        self.weight = len(changes.entries) + len(changes.state) + len(changes.increments)
+        self.state_size = sum(map(len, [*changes.increments, *changes.journal])) + sum(
+            len(row.key) + len(row.value or b"") + ROW_OVERHEAD for row in changes.state
+        )
+        self.takes_entries = bool(changes.entries)
+        highest = min((entry.priority for entry in changes.entries), default=len(Priority))
+        self.evictable = tuple(lane for lane in reversed(Priority) if lane >= highest)
+
+    def _append(self, connection: sqlite3.Connection) -> Appended:
+        if self._lanes is None:
+            self._lanes = self._pack()
+        changes = self._changes
+        numbers: tuple[int, ...] = ()
+        parts: tuple[int, ...] = ()
+        if changes.state_changed:
+            with self._unbounded():
+                write_state(connection, changes.state)
+                numbers = write_numbered(connection, "increments", changes.increments, changes.forget)
+                parts = write_numbered(connection, "journal", changes.journal, changes.forget_parts)
+                if changes.forget_journal:
+                    connection.execute("DELETE FROM journal")
+        tips = append_rows(connection, self._lanes, self._clock.now_ms()) if self._lanes else {}
+        return Appended(numbers, parts, tips, tuple(self._refused))
+
+    def _pack(self) -> dict[Priority, list[PackedEntry]]:
+        lanes: dict[Priority, list[PackedEntry]] = {}
+        for entry in self._changes.entries:
+            try:
+                row = pack(entry, self._max_bytes)
+            except RefusedError as error:
+                self._refused.append((entry.type, error.reason, str(error)))
+                continue
+            lanes.setdefault(entry.priority, []).append(row)
+            self.size += len(row.body) + ROW_OVERHEAD
+        return lanes
