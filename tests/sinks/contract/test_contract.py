@@ -274,7 +274,7 @@ class TestBadRow:
         async with running(harness, tmp_path) as (spool, runner, _):
             await spool.append([*good[:10], entry, *good[10:]])
             assert await runner.drain(20)
-            (letter,) = await spool.dead(limit=10)
+            (letter,) = await spool.dead_letters(limit=10)
         assert letter.key == entry.key
         assert REASON.fullmatch(letter.reason)
         assert len(await harness.records(lanes.guild)) + await harness.messages(lanes.guild) == 20
@@ -326,7 +326,7 @@ class TestAbsence:
             await harness.come_back()
             assert await runner.drain(30)
             assert telemetry.sink_up.get(harness.spec.name) == 1
-            assert await spool.dead(limit=1) == []
+            assert await spool.dead_letters(limit=1) == []
         assert await harness.records(lanes.guild) == seconds_of(bans)
         assert await harness.messages(lanes.guild) == 40
 

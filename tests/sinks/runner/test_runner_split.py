@@ -29,7 +29,7 @@ async def test_exactly_the_bad_rows_become_dead_letters(world, far_end, bad):
     runner = await world.run(sink)
     assert await runner.drain(20)
     assert sink.keys == [key for number, key in enumerate(keys) if number not in bad]
-    letters = await world.spool.dead(limit=1_000)
+    letters = await world.spool.dead_letters(limit=1_000)
     assert [letter.key for letter in letters] == [f"key:{number}" for number in bad]
     assert {letter.reason for letter in letters} == {"conflict"}
     tally = (await world.spool.stats()).sinks["sql"]
@@ -127,7 +127,7 @@ async def test_rows_that_the_sink_itself_lists_become_dead_letters(world, far_en
     runner = await world.run(sink)
     await world.append(9)
     assert await runner.drain(20)
-    letters = await world.spool.dead()
+    letters = await world.spool.dead_letters()
     assert [letter.key for letter in letters] == ["key:0", "key:3", "key:6"]
     assert {letter.reason for letter in letters} == {"too old"}
 
@@ -137,7 +137,7 @@ async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end,
     await world.run(sink)
     await world.append(200)
     await world.until(lambda: "sink sql blocked (breaker" in caplog.text)
-    assert len(await world.spool.dead(limit=1_000)) == 50
+    assert len(await world.spool.dead_letters(limit=1_000)) == 50
     assert (await world.spool.stats()).sinks["sql"].pending == 150
 
 
