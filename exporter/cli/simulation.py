@@ -93,9 +93,10 @@ async def serve(plan: SimulationPlan, print_line: Callable[[str], None]) -> None
         with _on_signals(simulator.stop_requested, stop_serving):
             print_line(f"{READY} http://{settings.host}:{port}{API_PATH}")
             await _run_plan(plan, simulator, world, ledger, clock)
+            duration_over = not simulator.stop_requested.is_set()
             simulator.stop_requested.set()
             print_line(f"{OVER} {ledger.lines}")
-            await _serve_remaining_clients(simulator, stop_serving)
+            await _serve_remaining_clients(simulator, stop_serving, await_client=duration_over)
     finally:
         await simulator.stop()
         ledger.close()
@@ -140,12 +141,22 @@ async def _set_when_ready(simulator: Simulator, ready: asyncio.Event) -> None:
     ready.set()
 
 
-async def _serve_remaining_clients(simulator: Simulator, stop_serving: asyncio.Event) -> None:
-    """Serve until every client has disconnected, ``LINGER_S`` has passed or ``stop_serving`` is set."""
+async def _serve_remaining_clients(
+    simulator: Simulator, stop_serving: asyncio.Event, *, await_client: bool
+) -> None:
+    """Serve until every client has disconnected, ``LINGER_S`` has passed or ``stop_serving`` is set.
+
+    With ``await_client``, a client that is away at this moment is waited for: the duration ends by the clock,
+    while a client that restarts needs as long as its machine takes, seconds on a busy one.
+    """
     registry = simulator.gateway.registry
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):
-            while any(registry.connection(session) for session in registry) and not stop_serving.is_set():
+            while not stop_serving.is_set():
+                if any(registry.connection(session) for session in registry):
+                    await_client = False
+                elif not await_client:
+                    return
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop_serving.wait(), _POLL_S)
 

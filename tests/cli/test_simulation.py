@@ -26,7 +26,7 @@ from exporter.cli.output import print_table
 from exporter.cli.progress import LINE_EVERY_S, Progress
 from exporter.cli.scrape import MetricsReading
 from exporter.cli.simulate import SCENARIO_NAMES
-from exporter.cli.simulation import SimulationPlan, _make_traffic, serve
+from exporter.cli.simulation import _POLL_S, SimulationPlan, _make_traffic, serve
 from exporter.clock import ManualClock
 from exporter.errors import ExporterError
 
@@ -96,6 +96,38 @@ async def test_a_stop_that_is_asked_for_ends_it_with_the_number_of_lines(start, 
     assert word == "over"
     assert int(number) == len(told)
     assert [told[0]["type"], told[-1]["type"]] == ["HEADER", "END"]
+
+
+async def connect(
+    session: aiohttp.ClientSession, gateway: str, op: int, **data: object
+) -> tuple[aiohttp.ClientWebSocketResponse, str]:
+    """A client that has begun or resumed a session, and the session's id."""
+    socket = await session.ws_connect(f"{gateway}/?v=10&encoding=json")
+    await socket.send_json({"op": op, "d": {"token": SimulatorSettings().token} | data})
+    while (frame := await socket.receive_json(timeout=10))["t"] not in {"READY", "RESUMED"}:
+        pass
+    return socket, frame["d"].get("session_id", "")
+
+
+async def test_a_client_that_is_away_when_the_duration_is_over_is_waited_for(start):
+    """It may be restarting, and how long that takes depends on its machine."""
+    running = start(plan(duration=0.2, rate=10.0))
+    url = (await running.word()).split()[1]
+    headers = {"Authorization": f"Bot {SimulatorSettings().token}"}
+    async with aiohttp.ClientSession(headers=headers) as session:
+        async with session.get(f"{url}/gateway/bot") as answer:
+            gateway = (await answer.json())["url"]
+        properties = {"os": "linux", "browser": "test", "device": "test"}
+        client, session_id = await connect(session, gateway, 2, intents=1, properties=properties)
+        await client.close(code=4000)
+        assert (await running.word()).startswith("over ")
+        await asyncio.wait({running.task}, timeout=3 * _POLL_S)
+        assert not running.task.done(), "it ended before the client was back"
+        client, _ = await connect(session, gateway, 6, session_id=session_id, seq=1)
+        await asyncio.wait({running.task}, timeout=3 * _POLL_S)
+        assert not running.task.done(), "it ended while a client was connected"
+        await client.close(code=1000)
+        await running.task
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import time
 
 import pytest
 
+from exporter.discord.gateway.frame_reader import FrameReader
+from exporter.discord.gateway.shard import FRAMES_PER_TURN
 from exporter.discord.intents import intent_mask
 from exporter.telemetry import samples, total, value
 from tests.discord.conftest import Start
@@ -33,6 +36,40 @@ async def test_each_dispatch_reaches_the_intake_once_with_its_own_bytes(
     assert harness.received.empty()
     assert value(harness.telemetry.gateway_events, "MESSAGE_CREATE") == 50
     assert total(harness.telemetry.rejected) == 0
+
+
+async def test_a_burst_of_frames_leaves_turns_of_the_event_loop_to_others(
+    gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Or a replay would hold up heartbeats, and Discord would end the session that is being resumed."""
+    frames, most, counting = 0, 0, asyncio.Event()
+    read = FrameReader.receive
+
+    async def receive(self: FrameReader, message: str | bytes) -> None:
+        nonlocal frames, most
+        frames += 1
+        most = max(most, frames)
+        await read(self, message)
+
+    async def count_turns() -> None:
+        nonlocal frames
+        while True:
+            counting.set()
+            frames = 0
+            await asyncio.sleep(0)
+
+    monkeypatch.setattr(FrameReader, "receive", receive)
+    harness = start(compress=False)
+    connection = await gateway.connected()
+    turns = asyncio.create_task(count_turns())
+    await counting.wait()
+    transport = connection.socket._req.transport
+    frame = json.dumps({"op": 0, "t": "MESSAGE_CREATE", "s": 2, "d": {}}).encode()
+    transport.write((bytes([0x81, len(frame)]) + frame) * 3000)  # as many as one read from the socket holds
+    for _ in range(3000):
+        await harness.next("MESSAGE_CREATE")
+    turns.cancel()
+    assert most <= 2 * FRAMES_PER_TURN
 
 
 async def test_ready_and_resumed_are_handed_on_too(gateway: Gateway, start: Start) -> None:

@@ -53,6 +53,9 @@ _PARTING: Final = (
 _CUT_OFF: Final = 1006
 """What a socket says that saw no closing handshake (RFC 6455 §7.1.5), as after our own timeout."""
 
+FRAMES_PER_TURN: Final = 64
+"""Frames handled in one turn of the event loop; they take some milliseconds."""
+
 _FAILURES_BEFORE_DETOUR: Final = 3
 """Failed resumes at the address READY named before the general address is tried: that host may be gone."""
 
@@ -119,6 +122,7 @@ class Shard:
         self._session: _Session | None = None
         self._failures = 0
         self._short_sessions = 0
+        self._ready_deadline: asyncio.Timeout | None = None
         self._began = 0.0
         self._invalidated = False
         self._connected_at = 0
@@ -143,6 +147,8 @@ class Shard:
         else:
             self._began = self._clock.monotonic()
         self.connected = True
+        if self._ready_deadline is not None:
+            self._ready_deadline.reschedule(None)
         self._connected_at = self._clock.now_ms()
         self._since = self._clock.monotonic()
         self._telemetry.gateway_connected.labels(self._label).set(1)
@@ -179,13 +185,17 @@ class Shard:
 
     async def _live(self) -> None:
         """Connect and read until the connection ends, always by an exception."""
-        async with asyncio.timeout(None) as deadline:
+        async with asyncio.timeout(None) as self._ready_deadline:
             ws = await (self._identify() if self._session is None else self._resume(self._session))
-            deadline.reschedule(asyncio.get_running_loop().time() + self._pace.ready_timeout)
-            while not self.connected:
-                await ws.poll_event()
-        while True:
-            await ws.poll_event()
+            if not self.connected:
+                deadline = asyncio.get_running_loop().time() + self._pace.ready_timeout
+                self._ready_deadline.reschedule(deadline)
+            while True:
+                for _ in range(FRAMES_PER_TURN):
+                    await ws.poll_event()
+                # poll_event does not suspend while frames are buffered, as in a replay: without this turn of
+                # the event loop heartbeats would be sent late, and Discord would end the session with 4009.
+                await asyncio.sleep(0)
 
     async def _identify(self) -> DiscordWebSocket:
         async with self._gate.turn(self.id) as gateway, asyncio.timeout(self._pace.connect_timeout):
