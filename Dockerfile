@@ -11,6 +11,7 @@ RUN python -m venv /opt/discord-exporter \
         --require-hashes --requirement requirements.lock
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
+COPY discord_simulator discord_simulator
 # The build backend is in the lock, so nothing is downloaded here that was not checked by hash.
 RUN /opt/discord-exporter/bin/pip install --no-cache-dir --disable-pip-version-check \
         --no-deps --no-build-isolation .

@@ -121,14 +121,14 @@ def _against_client() -> list[Result]:
     families.register(Families(measures, totals))
     children = _children(measures, totals)
     # The whole of a scrape, with names, exporter's own meters and all: more than the alternative writes.
-    exposer = MetricsRenderer(totals, Telemetry(), catalogue, ExpositionConfig())
+    renderer = MetricsRenderer(totals, Telemetry(), catalogue, ExpositionConfig())
     # Not Runner.run: it makes the text of a task, and with it of the task's result, on every call.
     loop = asyncio.new_event_loop()
     try:
         return [
             compare(
                 f"exposition, per sample of {SAMPLES:,}, against {name}",
-                lambda: loop.run_until_complete(exposer.render(None, None)),
+                lambda: loop.run_until_complete(renderer.render(None, None)),
                 functools.partial(generate_latest, registry),
                 per=SAMPLES,
                 target=0.1,
@@ -165,10 +165,10 @@ async def _longest_block(work: MetricsRenderer, encoding: str | None) -> tuple[f
 
 def _large(name: str, catalogue: Catalogue) -> list[Result]:
     totals = Totals(catalogue, LARGE)
-    exposer = MetricsRenderer(totals, Telemetry(), catalogue, ExpositionConfig())
+    renderer = MetricsRenderer(totals, Telemetry(), catalogue, ExpositionConfig())
     results = []
     for encoding in (None, "gzip"):
-        blocked, took, size = min(asyncio.run(_longest_block(exposer, encoding)) for _ in range(3))
+        blocked, took, size = min(asyncio.run(_longest_block(renderer, encoding)) for _ in range(3))
         title = (
             f"longest block of the loop, {name}, {encoding or 'plain'} ({took:.2f} s, {size / 1e6:.1f} MB)"
         )

@@ -52,7 +52,7 @@ def member_rows() -> tuple[Row, ...]:
     )
     rows = []
     for index in range(GUILDS):
-        members = [(10**18 + n, "somebody", WINDOW[0], WINDOW[1], False, deltas) for n in range(50)]
+        members = [(10**18 + n, "member", WINDOW[0], WINDOW[1], False, deltas) for n in range(50)]
         rows.append(_row(index, MEMBER_ACTIVITY_SNAPSHOT, {"members": members}))
     return tuple(rows)
 

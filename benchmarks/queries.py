@@ -86,8 +86,8 @@ def guild_series(guilds: int) -> list[Series]:
     texts = [found.text for found in EXPRESSIONS.values()] + [text for text, _ in RULES.values()]
     families = {name for text in texts for name in re.findall(r"\bdiscord_\w+", text)}
     catalogue = full_catalogue()
-    exposer = MetricsRenderer(Totals(catalogue, guilds), Telemetry(), catalogue, ExpositionConfig())
-    body = asyncio.run(exposer.render(None, None)).body.decode()
+    renderer = MetricsRenderer(Totals(catalogue, guilds), Telemetry(), catalogue, ExpositionConfig())
+    body = asyncio.run(renderer.render(None, None)).body.decode()
     found = []
     for line in body.splitlines():
         name, _, rest = line.partition("{")

@@ -34,7 +34,7 @@ def entries(start: int) -> list[Entry]:
     """A batch of bans as they come from the pipeline."""
     data = {
         "action": "ban",
-        "target_username": "somebody",
+        "target_username": "member",
         "moderator_id": 2**60,
         "reason": "spam in #general",
     }

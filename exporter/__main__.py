@@ -1,4 +1,4 @@
-"""The program's entry and exit: errors meant for people become clear lines on stderr and an exit code."""
+"""Entry point: runs one command, and turns an error into lines on stderr and an exit code."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from exporter.cli.app import app
 from exporter.errors import ExporterError
 
 EX_SOFTWARE: Final = 70
-"""sysexits.h: an internal error, which somebody should report."""
+"""sysexits.h: an internal error, to be reported as a defect."""
 
 
 def main() -> None:
     """Run one command and end the process."""
     try:
         app()
-    except Exception as error:  # noqa: BLE001 - the last stop: whatever comes is told without secrets
-        sys.exit(_tell(error))
+    except Exception as error:  # noqa: BLE001 - the outermost border: any error is reported, without secrets
+        sys.exit(_report(error))
 
 
-def _tell(error: Exception) -> int:
-    """Say what went wrong; returns the exit code."""
-    # Loaded here, since most calls end well and `--help` should be quick.
+def _report(error: Exception) -> int:
+    """Write the error to stderr; returns the exit code."""
+    # Imported here because most calls succeed and `--help` should be quick.
     from exporter.cli.bootstrap import REDACTOR, learn_environment  # noqa: PLC0415 - see above
     from exporter.redaction import one_line  # noqa: PLC0415 - see above
 
@@ -40,7 +40,7 @@ def _tell(error: Exception) -> int:
 
 
 def _known(error: BaseException) -> ExporterError | None:
-    """The error meant for people, also inside the groups that parallel tasks raise."""
+    """The error with a message for the operator, also inside the groups that parallel tasks raise."""
     if isinstance(error, ExporterError):
         return error
     if isinstance(error, BaseExceptionGroup):

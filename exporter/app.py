@@ -25,6 +25,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
 from exporter.pipeline import Pipeline
+from exporter.plural import counted
 from exporter.sinks.base import Sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
@@ -229,7 +230,7 @@ class Application:
             int(value(meters.spooled)), int(total(meters.spool_bytes)), self._pipeline.problem
         )
         blind = tuple(
-            BlindFeature(spot.type, spot.permission, f"in {spot.guilds:,} guilds: {spot.lost}")
+            BlindFeature(spot.type, spot.permission, f"in {counted(spot.guilds, 'guild')}: {spot.lost}")
             for spot in self._pipeline.permissions.blind()
             if spot.guilds
         )

@@ -1,7 +1,7 @@
 """How long to wait before the next attempt: exponential backoff with jitter.
 
 The bound doubles with each failure up to a cap; the wait is drawn uniformly between a share of the bound and
-the bound. Processes that lost the same far end at the same moment then come back spread out.
+the bound. Processes that lost the same server at the same moment then reconnect spread out.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 _MAX_DOUBLINGS: Final = 64
-"""Far beyond any cap, and far from where a float overflows."""
+"""Far above any cap, and far below the overflow of a float."""
 
 
 @dataclass(frozen=True, slots=True)

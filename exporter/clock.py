@@ -1,7 +1,7 @@
-"""Time enters the program here and nowhere else, so that a test can hold it still.
+"""The only source of time in the program, so that a test can control it.
 
-Wall time stamps what happened; monotonic time measures how long something took and drives every
-timer. The two are never mixed: a stepped wall clock must not fire or starve a timer.
+Wall time dates events; monotonic time measures durations and drives every timer. The two are never mixed: a
+stepped wall clock must not fire or delay a timer.
 """
 
 from __future__ import annotations
@@ -11,14 +11,14 @@ from typing import Protocol
 
 
 class Clock(Protocol):
-    """The two readings every stage may take."""
+    """Wall time and monotonic time."""
 
     def now_ms(self) -> int:
         """Wall time in milliseconds since the Unix epoch (UTC)."""
         ...
 
     def monotonic(self) -> float:
-        """Seconds on a clock that never steps; only differences mean anything."""
+        """Seconds on a clock that never steps; only differences are meaningful."""
         ...
 
 
@@ -37,7 +37,7 @@ class SystemClock:
 
 
 class ManualClock:
-    """A clock that moves only when told to; ``step`` moves the wall clock alone."""
+    """A clock that moves only by ``advance``; ``step`` moves the wall clock alone."""
 
     __slots__ = ("_monotonic", "_wall_ms")
 
@@ -54,10 +54,10 @@ class ManualClock:
         return self._monotonic
 
     def advance(self, seconds: float) -> None:
-        """Let time pass on both clocks."""
+        """Move both clocks forward."""
         self._monotonic += seconds
         self._wall_ms += round(seconds * 1000)
 
     def step(self, seconds: float) -> None:
-        """Step the wall clock as an administrator or NTP would; no time passes."""
+        """Step the wall clock as an administrator or NTP would; monotonic time stays."""
         self._wall_ms += round(seconds * 1000)

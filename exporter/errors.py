@@ -1,8 +1,8 @@
-"""Every error the program raises on purpose, and the exit code each ends the process with.
+"""Every error the program raises on purpose, and the exit code of each.
 
     ExporterError
     ├── ConfigError          the configuration cannot be used; every problem listed      exit 78
-    ├── CredentialsError     Discord refused the token or an intent; retrying is futile  exit 78
+    ├── CredentialsError     Discord refused the token or an intent; retrying cannot help  exit 78
     ├── SchemaError          a store or spool is newer than this program                 exit 78
     ├── SpoolError           the spool cannot be opened or written at all                exit 74
     └── DifferenceError      `verify` found numbers that do not agree                    exit 1
@@ -16,7 +16,7 @@ from typing import ClassVar
 
 
 class ExporterError(Exception):
-    """Base of all errors whose message is written for the person running the program."""
+    """Base of all errors whose message is written for the operator."""
 
     exit_code: ClassVar[int] = 1
 
@@ -32,7 +32,7 @@ class ConfigError(ExporterError):
 
 
 class CredentialsError(ExporterError):
-    """Discord refused the token, an intent or the shard layout; trying again cannot help."""
+    """Discord refused the token, an intent or the shard layout; retrying cannot help."""
 
     exit_code: ClassVar[int] = 78
 

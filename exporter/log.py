@@ -1,8 +1,8 @@
-"""Structured logs: lines for a person at a terminal, JSON for everything else.
+"""Structured logs: readable lines on a terminal, JSON elsewhere.
 
-Library code logs with the standard ``logging``; this module decides what becomes of it. Invariants: one event
-is one line; no secret passes; disnake and the drivers never log below INFO, since what they print there is
-payloads and statements; the same warning again and again is written a few times a minute and then counted.
+All code logs with the standard ``logging``; this module formats and filters it. Invariants: one event is one
+line; no secret is written; disnake and the drivers never log below INFO, because they log payloads and
+statements there; a repeated warning is written a few times a minute and then counted.
 """
 
 from __future__ import annotations
@@ -22,26 +22,26 @@ from exporter.redaction import Redactor, one_line
 from exporter.settings import Section
 
 LIBRARIES: Final[Mapping[str, int]] = dict.fromkeys(("disnake", "aiohttp", "asyncio"), logging.INFO)
-"""Least level written of what libraries log; those of sinks are declared by each sink."""
+"""Lowest level written per library; each sink declares those of its own libraries."""
 REPEAT_WINDOW_S: Final = 60.0
 REPEAT_LIMIT: Final = 5
-"""Lines of one warning per window: enough to see a pattern, too few to fill a disk."""
+"""Lines of one warning per window: enough to show a pattern, too few to fill a disk."""
 MAX_REMEMBERED: Final = 512
-"""Warnings told apart; a message is known by its template, so there are far fewer."""
+"""Warnings distinguished at once; a message is identified by its template, so there are far fewer."""
 MAX_FRAMES: Final = 12
-"""Frames of a traceback on a console line, the innermost."""
+"""Innermost frames of a traceback that a console line shows."""
 
 
 class LogConfig(Section):
-    """What is logged, and how it is written."""
+    """Level and format of the log."""
 
     level: Annotated[
         Literal["debug", "info", "warning", "error"],
-        Field(description="The least serious lines that are written."),
+        Field(description="Lowest level that is written."),
     ] = "info"
     format: Annotated[
         Literal["auto", "console", "json"],
-        Field(description="auto: console on a terminal, JSON lines otherwise."),
+        Field(description="auto writes console lines on a terminal and JSON otherwise."),
     ] = "auto"
 
 
@@ -55,7 +55,7 @@ def configure(
 ) -> logging.Handler:
     """Send everything logged to ``stream`` (stderr by default); returns the handler, for tests.
 
-    ``libraries`` holds the least level to write of each further library.
+    ``libraries`` maps each further library to the lowest level written.
     """
     stream = stream or sys.stderr
     console = config.format == "console" or (config.format == "auto" and stream.isatty())
@@ -73,7 +73,7 @@ def configure(
 
 
 class _LibraryFilter(logging.Filter):
-    """Lets what a library logs through from its least level on."""
+    """Passes a library's records from its lowest level on."""
 
     def __init__(self, levels: Mapping[str, int]) -> None:
         super().__init__()
@@ -84,9 +84,9 @@ class _LibraryFilter(logging.Filter):
 
 
 class RepeatFilter(logging.Filter):
-    """Lets a warning through ``REPEAT_LIMIT`` times per window; the next one says how many were held back.
+    """Passes a warning ``REPEAT_LIMIT`` times per window; the next record says how many were suppressed.
 
-    Errors always pass: each one means a loss or a person who is needed.
+    Errors always pass: each one means a loss or a required action of the operator.
     """
 
     def __init__(self, clock: Clock) -> None:
@@ -114,7 +114,7 @@ class RepeatFilter(logging.Filter):
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):
-    """Renders a record and then, whatever the renderer did, masks secrets once more on the finished line."""
+    """Renders a record and masks secrets once more in the finished line."""
 
     def __init__(self, redactor: Redactor, *, console: bool, colors: bool) -> None:
         renderer: structlog.typing.Processor = (
@@ -160,7 +160,7 @@ def _flatten_exception(*, full: bool) -> structlog.typing.Processor:
 
 
 def describe(error: BaseException) -> str:
-    """An exception on one line: what it is, and where, the innermost frame first."""
+    """An exception on one line: type, message and frames, the innermost first."""
     frames = traceback.extract_tb(error.__traceback__)[-MAX_FRAMES:]
     places = [
         f"{frame.filename.rpartition('/')[2]}:{frame.lineno} {frame.name}" for frame in reversed(frames)
@@ -176,7 +176,7 @@ def _redact(redactor: Redactor) -> structlog.typing.Processor:
         return one_line(redactor(value if isinstance(value, str) else repr(value)))
 
     def redact(_logger: Any, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-        # JSON writes a line break as two characters, so a traceback may keep its own.
+        # JSON escapes line breaks, so a traceback may keep them.
         long = str(event.pop("traceback", ""))
         cleaned = {one_line(str(key)): clean(value) for key, value in event.items()}
         if long:

@@ -1,4 +1,4 @@
-"""Builds a Markdown page from values. Pure; the same values make the same text."""
+"""Builds a Markdown page from values. Pure: the same values give the same text."""
 
 from __future__ import annotations
 

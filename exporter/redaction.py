@@ -1,8 +1,8 @@
-"""Keeps secrets and control characters out of everything people and log collectors read.
+"""Removes secrets and control characters from logs, errors and command output.
 
-Two nets, since either alone has holes: the secrets this process was given, wherever they turn up, and the
-shapes secrets have, for those it was not told of. Lines stay lines: whatever could end one, move the cursor
-or turn the writing direction is shown as an escape.
+Two filters, because neither is complete alone: the secrets this process was configured with, anywhere in a
+text, and the patterns of secrets, for those it does not know. A line stays one line: characters that end a
+line, move the cursor or change the writing direction are shown as escapes.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from urllib.parse import quote
 
 MASK = "[redacted]"
 MIN_SECRET = 6
-"""Shorter ones are no secrets, and masking them would eat ordinary words."""
+"""Characters. Shorter values are no secrets, and masking them would mask ordinary words."""
 
 _BOT_TOKEN = re.compile(r"[\w-]{23,32}\.[\w-]{6,7}\.[\w-]{27,45}")
 """Discord's: an id, a time and a signature, each in URL-safe base64."""
@@ -31,11 +31,11 @@ _NAMED = re.compile(
     re.IGNORECASE,
 )
 _UNSAFE = re.compile("[\x00-\x1f\x7f-\x9f\u061c\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff\ud800-\udfff]")
-"""Controls, ends of lines, marks that turn the writing direction or show nothing, lone surrogates."""
+"""Control characters, line ends, marks of writing direction or without width, lone surrogates."""
 
 
 class Redactor:
-    """Masks the secrets it was given and everything shaped like one."""
+    """Masks the known secrets and everything that matches the pattern of one."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._known: re.Pattern[str] | None = None
@@ -43,12 +43,12 @@ class Redactor:
         self.add(*secrets)
 
     def add(self, *secrets: str) -> None:
-        """Learn more secrets, each also in the forms in which JSON and URLs write it."""
+        """Add secrets, each also as JSON and URLs write it."""
         for secret in secrets:
             if len(secret) >= MIN_SECRET:
                 self._secrets |= {secret, json.dumps(secret)[1:-1], quote(secret, safe="")}
         if self._secrets:
-            # The longest first, so that a secret inside another does not leave the rest of it standing.
+            # The longest first, so that a secret inside another does not leave part of it unmasked.
             ordered = sorted(self._secrets, key=len, reverse=True)
             self._known = re.compile("|".join(map(re.escape, ordered)))
 
@@ -63,5 +63,5 @@ class Redactor:
 
 
 def one_line(text: str) -> str:
-    """The text with everything that is not plain writing shown as an escape."""
+    """The text with control and invisible characters shown as escapes."""
     return _UNSAFE.sub(lambda match: match[0].encode("unicode_escape", "surrogatepass").decode(), text)

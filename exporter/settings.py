@@ -1,7 +1,7 @@
-"""The vocabulary in which every stage declares its part of ``config.yaml``.
+"""The types with which each package declares its section of ``config.yaml``.
 
-A section is a frozen pydantic model that refuses unknown keys. Each stage keeps its section beside its code;
-``exporter.config`` puts them together, resolves ``${VAR}`` and ``*_file`` and words the errors.
+A section is a frozen pydantic model that refuses unknown keys. Each package keeps its section beside its
+code; ``exporter.config`` combines them, resolves ``${VAR}`` and ``*_file`` and writes the error messages.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ class Section(BaseModel):
 
 
 def parse_duration(value: object) -> float:
-    """Seconds meant by ``10s``, ``1m30s``, ``250ms``, ``7d`` or a bare number of seconds.
+    """Seconds denoted by ``10s``, ``1m30s``, ``250ms``, ``7d`` or a bare number of seconds.
 
     Raises:
-        ValueError: the text is not a duration; the message says how one is written.
+        ValueError: the text is not a duration; the message shows the notation.
     """
     if isinstance(value, int | float) and not isinstance(value, bool) and value >= 0:
         return float(value)
@@ -41,10 +41,10 @@ def parse_duration(value: object) -> float:
 
 
 def parse_size(value: object) -> int:
-    """Bytes meant by ``512MiB``, ``1.5GiB`` or a bare number of bytes.
+    """Bytes denoted by ``512MiB``, ``1.5GiB`` or a bare number of bytes.
 
     Raises:
-        ValueError: the text is not a size; the message says how one is written.
+        ValueError: the text is not a size; the message shows the notation.
     """
     if isinstance(value, int) and not isinstance(value, bool) and value >= 0:
         return value

@@ -131,21 +131,21 @@ class Telemetry:
         self.rest_requests = self._counter(
             "discord_rest_requests", "REST requests, by the status of their response.", "route", "status"
         )
-        self.inquiries_asked = self._counter(
+        self.requests_submitted = self._counter(
             "discord_exporter_inquiries_asked", "REST requests submitted by components.", "kind"
         )
-        self.inquiries_merged = self._counter(
+        self.requests_merged = self._counter(
             "discord_exporter_inquiries_merged",
             "REST requests merged with an equal one in the queue.",
             "kind",
         )
-        self.inquiries_answered = self._counter(
+        self.requests_completed = self._counter(
             "discord_exporter_inquiries_answered",
             "REST requests completed: answered, refused, remembered, failed, unreadable or dropped.",
             "kind",
             "outcome",
         )
-        self.inquiries_waiting = self._gauge(
+        self.requests_waiting = self._gauge(
             "discord_exporter_inquiries_waiting", "REST requests in the queue."
         )
 

@@ -1,1 +1,1 @@
-"""The command line: one file per command, each loading what it needs only when it is called."""
+"""The command line: one file per command, each importing what it needs only when it is called."""

@@ -1,7 +1,7 @@
-"""The commands put together.
+"""The command line application, with every command.
 
-Exceptions are left to the caller: only ``exporter.__main__`` knows how an error ends the process. Typer's own
-tracebacks stay off, since they print the values of variables, and so secrets.
+Exceptions pass to the caller: only ``exporter.__main__`` turns an error into an exit code. Typer's
+tracebacks are off, because they print the values of variables, and so secrets.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ app = typer.Typer(
 
 @app.callback(invoke_without_command=True)
 def show_version(
-    version: bool = typer.Option(False, "--version", help="Print the version and end."),  # noqa: FBT001 - typer's way
+    version: bool = typer.Option(False, "--version", help="Print the version and exit."),  # noqa: FBT001 - typer's way
 ) -> None:
     """Observability for Discord communities: Prometheus, InfluxDB and an exact event log."""
     if version:

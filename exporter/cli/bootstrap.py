@@ -1,4 +1,4 @@
-"""What every command does first: load the configuration, learn its secrets, set up the log."""
+"""The first steps of every command: load the configuration, mask its secrets, set up the log."""
 
 from __future__ import annotations
 
@@ -13,16 +13,16 @@ from exporter.log import LogConfig, configure
 from exporter.redaction import Redactor
 
 REDACTOR: Final = Redactor()
-"""The process's one list of secrets: the log and the last words on stderr both pass through it."""
+"""The secrets of the process; the log and the errors on stderr both pass through it."""
 
 
 def learn_environment(environ: Mapping[str, str]) -> None:
-    """Mask what usual variables hold, so that even a failing start shows nothing of it."""
+    """Mask the secrets in environment variables, so that even a failed start does not print them."""
     REDACTOR.add(*secrets_in(environ))
 
 
 def prepare(file: pathlib.Path | None, *, quiet: bool = False) -> Config:
-    """The configuration, with the log set up as it says; ``quiet`` keeps lines below WARNING away.
+    """The configuration, with the log set up as it says; ``quiet`` suppresses lines below WARNING.
 
     Raises:
         ConfigError: it cannot be used.

@@ -1,4 +1,4 @@
-"""``check``: whether the configuration will do what it says, before anything runs."""
+"""``check``: what a configuration will do, and whether its stores answer."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ from exporter.cli.options import ConfigOption, FormatOption, OutputFormat
 
 def check(
     config: ConfigOption = None,
-    online: Annotated[bool, typer.Option("--online", help="Also ask Discord's real API.")] = False,  # noqa: FBT002 - typer's way
+    online: Annotated[bool, typer.Option("--online", help="Also query Discord's API.")] = False,  # noqa: FBT002 - typer's way
     format_: FormatOption = OutputFormat.TEXT,
 ) -> None:
-    """Print intents, permissions, an invite link, what each sink answers and what stays unseen."""
+    """Print intents, permissions, an invite link, the answer of each store, and what is not recorded."""
     import asyncio
     import json
 

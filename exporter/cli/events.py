@@ -1,4 +1,4 @@
-"""``events``: everything that can be observed."""
+"""``events``: every event type that can be observed."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from exporter.cli.options import FormatOption, OutputFormat
 
 
 def events(format_: FormatOption = OutputFormat.TEXT) -> None:
-    """List every event type: switch, priority, intents, permissions and where its numbers go."""
+    """List every event type: default, priority, intents, permissions and the names it has in each store."""
     import json
 
     from exporter.cli.output import print_table

@@ -1,4 +1,4 @@
-"""``migrate``: bring the stores up to date: tables and views, buckets and tasks."""
+"""``migrate``: create or upgrade tables, views, buckets and tasks of the stores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.cli.options import ConfigOption
 ReaderOption = Annotated[
     str | None,
     typer.Option(
-        "--reader-role", metavar="NAME", help="Let this PostgreSQL role read the views and nothing else."
+        "--reader-role", metavar="NAME", help="Grant this PostgreSQL role read access to the views only."
     ),
 ]
 
@@ -19,7 +19,7 @@ ReaderOption = Annotated[
 def migrate(config: ConfigOption = None, reader_role: ReaderOption = None) -> None:
     """Create or upgrade what the stores need: tables and views in SQL, buckets and tasks in InfluxDB.
 
-    Harmless when there is nothing to do.
+    Without pending changes it does nothing.
     """
     from exporter.cli.bootstrap import prepare
     from exporter.events.catalogue import full_catalogue

@@ -1,4 +1,4 @@
-"""Tables for people: drawn on a terminal, even columns in a pipe, where nothing may be cut off."""
+"""Tables on stdout: drawn on a terminal, aligned columns in a pipe, where no cell is cut."""
 
 from __future__ import annotations
 

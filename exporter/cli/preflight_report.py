@@ -1,4 +1,4 @@
-"""What ``check`` finds out: all that follows from a configuration, and what the far ends answer."""
+"""The report of ``check``: what follows from a configuration, and the answers of Discord and the stores."""
 
 from __future__ import annotations
 
@@ -20,6 +20,7 @@ from exporter.discord.intents import PRIVILEGED, intent_mask
 from exporter.errors import ExporterError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.permissions import invite_url, permission_mask
+from exporter.plural import counted
 from exporter.redaction import one_line
 from exporter.sinks.base import Probe, Sink
 
@@ -32,7 +33,7 @@ _MASKED: Final = "**********"
 
 @dataclass(frozen=True, slots=True)
 class IntentNeed:
-    """One intent asked for, and why; ``privileged`` is its caption in the Developer Portal, if it has one."""
+    """One requested intent and its events; ``privileged`` is the switch's name in the Developer Portal."""
 
     name: str
     events: tuple[str, ...]
@@ -41,7 +42,7 @@ class IntentNeed:
 
 @dataclass(frozen=True, slots=True)
 class PermissionLoss:
-    """What is lost where the bot lacks a permission."""
+    """What is not recorded in guilds where the bot lacks a permission."""
 
     permission: str
     events: tuple[str, ...]
@@ -50,7 +51,7 @@ class PermissionLoss:
 
 @dataclass(frozen=True, slots=True)
 class SinkProbeResult:
-    """What one destination answered."""
+    """The answer of one store."""
 
     name: str
     ok: bool
@@ -59,7 +60,7 @@ class SinkProbeResult:
 
 @dataclass(frozen=True, slots=True)
 class PreflightReport:
-    """Everything found; ``problems`` are those that keep ``run`` from doing its work."""
+    """The whole report; ``problems`` prevent ``run`` from working."""
 
     on: tuple[str, ...]
     off: tuple[str, ...]
@@ -76,18 +77,18 @@ class PreflightReport:
 
     @property
     def ok(self) -> bool:
-        """Whether everything can be used."""
+        """Whether ``run`` can work."""
         return not self.problems and all(sink.ok for sink in self.sinks)
 
     def as_json(self) -> dict[str, Any]:
-        """The same for programs; ids of the online part are text, since readers round large numbers."""
+        """The same for programs; ids of the online part are text, since JSON readers round large numbers."""
         return {name: _with_text_ids(value) for name, value in msgspec.to_builtins(self).items()} | {
             "ok": self.ok
         }
 
 
 async def examine(config: Config, *, online: bool = False) -> PreflightReport:
-    """Find out everything; asks the sinks, and Discord's API if ``online``."""
+    """Build the report; queries the sinks, and Discord's API if ``online``."""
     chosen = config.chosen(full_catalogue())
     permissions = tuple(chosen.permissions)
     problems = list(_token_problems(config))
@@ -177,22 +178,22 @@ def _blind_spots(chosen: Catalogue) -> tuple[PermissionLoss, ...]:
 
 
 def _settings(config: Config) -> dict[str, Any]:
-    """What is set otherwise than by default; secrets masked, people counted instead of named."""
+    """The settings that differ from their defaults; secrets masked, members counted instead of named."""
     dumped = config.model_dump(mode="json", exclude_defaults=True)
     if "privacy" in dumped and "opt_out" in dumped["privacy"]:
-        dumped["privacy"]["opt_out"] = f"{len(config.privacy.opt_out)} people"
+        dumped["privacy"]["opt_out"] = counted(len(config.privacy.opt_out), "member")
     return dumped
 
 
 def write_text(report: PreflightReport) -> str:
-    """The findings for people."""
+    """The report as text."""
     lines = [
         f"events     {len(report.on)} on, {len(report.off)} off"
         + (f" ({', '.join(report.off)})" if report.off else ""),
         f"intents    {report.intent_mask}",
     ]
     for intent in report.intents:
-        why = ", ".join(intent.events) or "to understand everything else"
+        why = ", ".join(intent.events) or "the names and ids of guilds, channels and roles"
         mark = f" [privileged: switch on {intent.privileged!r}]" if intent.privileged else ""
         lines.append(f"           {intent.name}{mark}: {why}")
     lines += [
@@ -203,7 +204,7 @@ def write_text(report: PreflightReport) -> str:
     lines += [
         f"           {sink.name}: {'ok' if sink.ok else 'FAILS'}, {sink.detail}" for sink in report.sinks
     ]
-    lines.append("blind without a permission")
+    lines.append("not recorded without a permission")
     lines += [
         f"           {spot.permission}: {spot.lost} ({', '.join(spot.events)})"
         + _blind_where(spot, report.online)
@@ -211,7 +212,7 @@ def write_text(report: PreflightReport) -> str:
     ]
     if report.online is not None:
         lines += _online_lines(report.online)
-    lines += ["settings   other than default", *_setting_lines(report.settings)]
+    lines += ["settings   that differ from their defaults", *_setting_lines(report.settings)]
     lines += [f"problem    {problem}" for problem in report.problems]
     lines.append("ok" if report.ok else "not ok")
     return "".join(one_line(line) + "\n" for line in lines)
@@ -221,17 +222,18 @@ def _blind_where(spot: PermissionLoss, report: OnlineReport | None) -> str:
     if report is None:
         return ""
     guilds = sum(spot.permission in guild.missing for guild in report.blind)
-    return f"; so it is in {guilds} of {report.guilds} guilds" if guilds else "; granted in every guild"
+    return f"; missing in {guilds} of {counted(report.guilds, 'guild')}" if guilds else "; granted everywhere"
 
 
 def _online_lines(report: OnlineReport) -> Iterator[str]:
     limit = report.session_start_limit
-    yield f"discord    {report.bot_name} ({report.bot_id}), {report.guilds} guilds, {report.shards} shards"
+    guilds, shards = counted(report.guilds, "guild"), counted(report.shards, "shard")
+    yield f"discord    {report.bot_name} ({report.bot_id}), {guilds}, {shards}"
     yield f"           {limit.remaining} of {limit.total} sessions left today"
     for guild in report.blind[:20]:
         yield f"           guild {guild.id} {guild.name!r} lacks {', '.join(guild.missing)}"
     if len(report.blind) > 20:  # noqa: PLR2004 - as above: what fits on a screen
-        yield f"           and {len(report.blind) - 20} more guilds"
+        yield f"           and {counted(len(report.blind) - 20, 'more guild')}"
 
 
 def _setting_lines(values: dict[str, Any], prefix: str = "") -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""``run``: observe until told to stop."""
+"""``run``: observe until stopped."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Turns what the validation library reports into what a person needs: place, what is there, what to do."""
+"""Turns the validation library's errors into messages: place, found value, what to write instead."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ _EXAMPLES: Final = {
     "text": "text",
 }
 _MAX_SHOWN: Final = 80
-"""Characters of a wrong value that are repeated; enough to recognise it."""
+"""Characters of a wrong value that a message shows; enough to recognise it."""
 
 
 def explain(
     error: ValidationError, model: type[BaseModel], data: object, known: Collection[Path]
 ) -> Iterator[tuple[Path, str, str]]:
-    """Path, what is wrong and advice, once per place.
+    """Path, problem and advice, once per place.
 
-    A rule over a whole section says nothing new while one of its settings is wrong in itself, so places that
-    hold one of ``known`` are passed over.
+    A rule over a whole section adds nothing while one of its settings is wrong itself, so sections that hold
+    one of ``known`` are skipped.
     """
     seen: set[Path] = set()
     for detail in error.errors(include_url=False):
@@ -44,7 +44,7 @@ def explain(
 
 
 def _place(data: object, loc: tuple[int | str, ...], kind: str) -> Path:
-    """The part of a location that stands in the document; the library adds the branches of unions."""
+    """The part of a location that exists in the document; the library adds the branches of unions."""
     path: list[str | int] = []
     for part in loc:
         if (isinstance(data, dict) and part in data) or (

@@ -1,4 +1,4 @@
-"""What the sections declare, setting by setting: for errors, the schema and the reference page."""
+"""Every setting that the sections declare, for errors, the schema and the reference page."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from exporter.settings import parse_duration, parse_size
 _SECONDS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
 _BYTES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
 ANY_KEY = "<type>"
-"""Stands in a path for the keys of a table that a person fills."""
+"""In a path, any key of a table whose keys are free."""
 
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """One setting. ``default`` is written as in YAML; ``section`` marks what only holds others."""
+    """One setting. ``default`` is in YAML notation; ``section`` marks a section."""
 
     path: Path
     kind: str
@@ -92,7 +92,7 @@ def is_secret(info: FieldInfo) -> bool:
 
 
 def kind_of(info: FieldInfo) -> str:
-    """The type of a setting in the words of a person."""
+    """The type of a setting as messages and the reference page name it."""
     if is_secret(info):
         return "secret"
     for validator, kind in ((parse_duration, "duration"), (parse_size, "size")):
@@ -129,7 +129,7 @@ def default_of(info: FieldInfo) -> str:
 
 
 def write_value(value: object, info: FieldInfo) -> str:
-    """A value as it is written in YAML; empty where there is none. Meant for defaults, which are public."""
+    """A value as it is written in YAML; empty where there is none. For defaults only, which are public."""
     if isinstance(value, SecretStr):
         return value.get_secret_value()
     kind = kind_of(info)

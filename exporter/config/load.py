@@ -25,7 +25,7 @@ DEFAULT_FILE: Final = "config.yaml"
 
 
 def shortcuts(sinks: Iterable[AnySink]) -> tuple[tuple[str, Path], ...]:
-    """Variables that give a setting the file does not: variable and path of the setting."""
+    """Environment variables that set what the file does not: variable and path of the setting."""
     return (
         ("DISCORD_TOKEN", ("discord", "token")),
         *(
@@ -37,7 +37,7 @@ def shortcuts(sinks: Iterable[AnySink]) -> tuple[tuple[str, Path], ...]:
 
 
 def secrets_in(environ: Mapping[str, str]) -> tuple[str, ...]:
-    """Secrets in the variables that may give one, before any configuration is read."""
+    """Secrets in the variables that may hold one, before any configuration is read."""
     try:
         sinks = registered_sinks()
     except ConfigError:
@@ -72,7 +72,7 @@ def parse_config(
     catalogue: Catalogue | None = None,
     base: pathlib.Path = pathlib.Path(),
 ) -> Config:
-    """The configuration a document and an environment mean; files it names are relative to ``base``.
+    """The configuration of a document and an environment; files it names are relative to ``base``.
 
     Raises:
         ConfigError: it cannot be used; every problem is listed.
@@ -139,7 +139,7 @@ def _read(path: pathlib.Path | None) -> YamlSource:
 
 
 def _put(data: dict[str, object], target: Path, value: str) -> bool:
-    """Set a value where none is; whether it was set."""
+    """Set a value if there is none; returns whether it was set."""
     section: Any = data
     for part in target[:-1]:
         section = section.setdefault(part, {}) if section.get(part) is not None else _section(section, part)
@@ -183,7 +183,7 @@ def _without_empty_sections(
 
 
 def _lines(problems: list[Problem], used: Mapping[str, str]) -> Iterator[str]:
-    """The problems in the order of the file, without what came from the environment or a file."""
+    """The problems in the order of the file, without values from the environment or a secret file."""
     redact = Redactor()
     for problem in sorted(problems, key=lambda found: (found.where, found.line, dotted(found.path))):
         line = str(problem)

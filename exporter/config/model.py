@@ -1,7 +1,7 @@
-"""The whole configuration as one frozen value, put together from the sections beside each stage.
+"""The whole configuration as one frozen value, combined from the sections of each package.
 
-A stage is given its own section and never the whole. The switches of ``events`` come from the catalogue, so
-an event declared is an event that can be switched.
+A package receives its own section, never the whole. The toggles of ``events`` come from the catalogue, so
+every declared event has one.
 """
 
 from __future__ import annotations
@@ -33,25 +33,25 @@ from exporter.tracking.levels.config import LevelsConfig
 from exporter.web.config import WebConfig
 
 _PASSWORD = re.compile(r"[^:]+://[^:/@]*:([^@]*)@")
-"""As SQLAlchemy reads it. The standard library's parser stumbles over `/`, `#` and `[`, which passwords may
-hold unescaped."""
+"""As SQLAlchemy reads it. The standard library's parser fails on `/`, `#` and `[`, which passwords may
+contain unescaped."""
 
 
 class EventToggles(Section):
-    """One switch per event type; derived for a catalogue by ``config_type``."""
+    """One toggle per event type; derived from a catalogue by ``config_type``."""
 
     def given(self) -> dict[str, bool]:
-        """The switches somebody set; the others follow ``track`` and the type's own default."""
+        """The toggles that the configuration sets; the others follow ``track`` and the type's default."""
         return {kind: bool(getattr(self, kind)) for kind in sorted(self.model_fields_set)}
 
 
 class SinksConfig(Section):
-    """Where the numbers go; ``config_type`` adds the section of every registered sink."""
+    """The sinks; ``config_type`` adds the section of every registered one."""
 
     specs: ClassVar[tuple[AnySink, ...]] = ()
     """The sinks that have a section here."""
 
-    prometheus: Annotated[ExpositionConfig, Field(description="What a scrape of /metrics shows.")] = (
+    prometheus: Annotated[ExpositionConfig, Field(description="What a scrape of /metrics exposes.")] = (
         ExpositionConfig()
     )
 
@@ -76,38 +76,42 @@ class SinksConfig(Section):
 
 
 class Config(Section):
-    """Everything that can be set."""
+    """Every setting."""
 
     discord: Annotated[DiscordConfig, Field(description="Which bot, and how to reach Discord.")] = (
         DiscordConfig()
     )
-    events: Annotated[EventToggles, Field(description="One switch per event type.")] = EventToggles()
-    track: Annotated[Track, Field(description="Whole kinds of activity at once.")] = Track()
-    metrics: Annotated[MetricsConfig, Field(description="Windows and tops of the snapshots.")] = (
+    events: Annotated[EventToggles, Field(description="One toggle per event type.")] = EventToggles()
+    track: Annotated[Track, Field(description="Whole families of events at once.")] = Track()
+    metrics: Annotated[MetricsConfig, Field(description="Windows and top lists of the snapshots.")] = (
         MetricsConfig()
     )
     levels: Annotated[LevelsConfig, Field(description="What earns experience, with XP_GAIN on.")] = (
         LevelsConfig()
     )
-    batching: Annotated[BatchingConfig, Field(description="How long entries gather before a commit.")] = (
+    batching: Annotated[BatchingConfig, Field(description="How long entries wait before a commit.")] = (
         BatchingConfig()
     )
-    sinks: Annotated[SinksConfig, Field(description="Where the numbers go.")] = SinksConfig()
-    delivery: Annotated[RunnerConfig, Field(description="How entries are handed to the sinks.")] = (
+    sinks: Annotated[SinksConfig, Field(description="The stores that entries are delivered to.")] = (
+        SinksConfig()
+    )
+    delivery: Annotated[RunnerConfig, Field(description="How entries are delivered to the sinks.")] = (
         RunnerConfig()
     )
     spool: Annotated[SpoolConfig, Field(description="The durable queue before the sinks.")] = SpoolConfig()
-    privacy: Annotated[PrivacyConfig, Field(description="Who is left out.")] = PrivacyConfig()
+    privacy: Annotated[PrivacyConfig, Field(description="Members who are neither counted nor recorded.")] = (
+        PrivacyConfig()
+    )
     web: Annotated[WebConfig, Field(description="The HTTP server.")] = WebConfig()
     log: Annotated[LogConfig, Field(description="What is logged.")] = LogConfig()
     data_dir: Annotated[
-        pathlib.Path, Field(description="Directory of the spool and of the SQLite log; made if absent.")
+        pathlib.Path, Field(description="Directory of the spool and of the SQLite log; created if absent.")
     ] = pathlib.Path("data")
 
     @model_validator(mode="before")
     @classmethod
     def _apply_data_dir(cls, data: object) -> object:
-        """Settings of sinks that follow from the data directory, where they are not given."""
+        """Set what sinks derive from the data directory, where it is not given."""
         if not isinstance(data, dict) or not isinstance(data.get("data_dir"), str | pathlib.Path):
             return data
         sinks = data.get("sinks", {})
@@ -142,7 +146,7 @@ def _secrets(section: Section) -> Iterator[str]:
 
 
 def secret_parts(secret: str) -> tuple[str, ...]:
-    """What of a secret setting must not be shown: all of it, or, in an address, all and the password."""
+    """The parts of a secret to mask: the whole, and of an address also its password."""
     if "://" not in secret:
         return (secret,)
     password = _PASSWORD.match(secret)
@@ -150,7 +154,7 @@ def secret_parts(secret: str) -> tuple[str, ...]:
 
 
 def config_type(catalogue: Catalogue, sinks: tuple[AnySink, ...] | None = None) -> type[Config]:
-    """``Config`` with a switch for each event type and a section for each sink, by default all registered.
+    """``Config`` with a toggle for each event type and a section for each sink, by default all registered.
 
     The same class for the same types and sinks.
 
@@ -166,10 +170,10 @@ def _config_type(events: tuple[tuple[str, bool, str], ...], sinks: tuple[AnySink
     toggles = {kind: (bool, Field(default=default, description=help_)) for kind, default, help_ in events}
     sections = {sink.name: (sink.section, Field(sink.section(), description=sink.help)) for sink in sinks}
     events_type = create_model(
-        "EventsConfig", __base__=EventToggles, __doc__="One switch per event type.", **toggles
+        "EventsConfig", __base__=EventToggles, __doc__="One toggle per event type.", **toggles
     )  # type: ignore[call-overload] # the overloads cannot see that a dictionary holds only fields
     sinks_type = create_model(
-        "SinksConfig", __base__=SinksConfig, __doc__="Where the numbers go.", **sections
+        "SinksConfig", __base__=SinksConfig, __doc__="The stores that entries are delivered to.", **sections
     )  # type: ignore[call-overload] # as above
     sinks_type.specs = sinks
     fields = Config.model_fields

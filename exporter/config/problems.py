@@ -1,4 +1,4 @@
-"""What is wrong with a configuration, in one line a person can act upon."""
+"""One problem of a configuration, as a line that says what to do."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class Problem:
 
 
 def dotted(path: Path) -> str:
-    """A path as people write it: ``sinks.influxdb.url``, ``privacy.opt_out[0]``."""
+    """A path in dotted notation: ``sinks.influxdb.url``, ``privacy.opt_out[0]``."""
     text = ""
     for part in path:
         if isinstance(part, int):
@@ -43,6 +43,6 @@ def suggest(word: str, known: Iterable[str]) -> str:
     near = difflib.get_close_matches(word.casefold(), folded, n=1, cutoff=0.6)
     if near:
         return f"did you mean {folded[near[0]]}?"
-    if known and len(known) <= 16:  # noqa: PLR2004 - what fits on one line
+    if known and len(known) <= 16:  # noqa: PLR2004 - what fits on a line
         return f"known are {', '.join(known)}"
     return "remove it"

@@ -1,7 +1,7 @@
 """``${VAR}``, ``${VAR:-default}`` and ``<key>_file``, resolved on parsed values.
 
-Parsed values only: a variable with a colon or a line break stays one text and can never become YAML. A
-reference that resolves to nothing leaves its setting at the default. Secrets must come this way; one
+Only parsed values are resolved: a variable with a colon or a line break stays one text and never becomes
+YAML. A reference without a value leaves its setting at the default. Secrets must be references; a secret
 written into the file is refused, because such files end up in repositories.
 """
 
@@ -21,15 +21,15 @@ _SUFFIX = "_file"
 _MAX_SECRET_BYTES = 64 * 1024
 
 Complain = Callable[[Path, str, str], None]
-"""Takes path, what is wrong and advice."""
+"""Called with path, problem and advice."""
 
 
 @dataclass(slots=True)
 class Resolver:
     """Resolves one document.
 
-    ``variables`` names the usual variable of a secret, for advice; ``used`` maps what was put in to the
-    reference it came from, to take it out of messages.
+    ``variables`` names the usual variable of a secret, for advice; ``used`` maps each
+    resolved value to its reference, to remove it from messages.
     """
 
     environ: Mapping[str, str]
@@ -94,9 +94,7 @@ class Resolver:
             body = _BODY.fullmatch(match["body"])
             if body is None:
                 missing = True
-                self.complain(
-                    path, f"has a reference {match[0]} nobody can read", "write ${NAME} or ${NAME:-x}"
-                )
+                self.complain(path, f"has a malformed reference {match[0]}", "write ${NAME} or ${NAME:-x}")
                 return ""
             value = self.environ.get(body["name"], "")
             if value:
@@ -130,7 +128,7 @@ class Resolver:
 
 
 class _Absent:
-    """Marks a setting that is as if it had not been written."""
+    """Marks a setting that is treated as not given."""
 
 
 _ABSENT = _Absent()

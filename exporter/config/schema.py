@@ -1,4 +1,4 @@
-"""The configuration as JSON Schema, so that an editor completes and checks ``config.yaml``."""
+"""The configuration as JSON Schema, with which an editor completes and checks ``config.yaml``."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""A YAML file as plain data that remembers on which line each value stands.
+"""A YAML file as plain data, with the line of each value.
 
 Invariants: only data is built (safe loader), every key is text and occurs once, and the work is bounded
-whatever anchors and aliases a file contains.
+for any anchors and aliases.
 """
 
 from __future__ import annotations
@@ -18,12 +18,12 @@ MAX_CHARACTERS: Final = 1_000_000
 """A configuration has thousands of characters; more is the wrong file."""
 MAX_DEPTH: Final = 32
 MAX_NODES: Final = 50_000
-"""Aliases can make a small file stand for a huge one; these stop it."""
+"""Aliases can expand a small file to a huge one; these limits stop it."""
 
 
 @dataclass(slots=True)
 class YamlSource:
-    """What was read; ``flaws`` are (path, line, what is wrong) of things plain data cannot say."""
+    """The file's content; ``flaws`` are (path, line, problem) of what plain data cannot express."""
 
     name: str
     data: dict[str, object] = field(default_factory=dict)
@@ -31,7 +31,7 @@ class YamlSource:
     flaws: list[tuple[Path, int, str]] = field(default_factory=list)
 
     def line_of(self, path: Path) -> int:
-        """The line of a value or, where it is absent, of what should hold it; 0 if nothing does."""
+        """The line of a value or, if it is absent, of its nearest section; 0 if there is none."""
         while path:
             if path in self.lines:
                 return self.lines[path]
@@ -40,13 +40,13 @@ class YamlSource:
 
 
 def read_yaml(text: str, name: str) -> YamlSource:
-    """Parse a file; whatever is wrong with it stands in ``flaws``."""
+    """Parse a file; its problems are in ``flaws``."""
     document = YamlSource(name)
     if len(text) > MAX_CHARACTERS:
         document.flaws.append(((), 0, f"is larger than {MAX_CHARACTERS:,} characters; is it the right file?"))
         return document
     try:
-        # Already this looks for characters that YAML does not allow.
+        # The constructor already rejects characters that YAML does not allow.
         loader = yaml.SafeLoader(text)
     except yaml.YAMLError as error:
         document.flaws.append(((), 0, f"is not valid YAML: {_reason(error)}"))
@@ -101,7 +101,7 @@ class _NodeBuilder:
                 continue
             if key in found:
                 first = self._document.lines[(*path, key)]
-                self._document.flaws.append(((*path, key), line, f"stands twice, first on line {first}"))
+                self._document.flaws.append(((*path, key), line, f"is given twice, first on line {first}"))
                 continue
             self._document.lines[(*path, key)] = line
             found[key] = self.build(value_node, (*path, key), depth + 1)

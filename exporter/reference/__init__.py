@@ -1,1 +1,1 @@
-"""The reference: what the declarations say, as values for commands and as pages for people."""
+"""The reference: the declarations as values for commands and as pages of the documentation."""

@@ -1,4 +1,4 @@
-"""What follows from each event's declaration, in one flat value."""
+"""What is derived from each event's declaration, as one flat value."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The reference pages, each from the declarations it is about.
+"""The reference pages, each generated from the declarations it describes.
 
-Names on these pages are an interface: queries and dashboards of other people rely on them.
+Names on these pages are an interface: queries and dashboards of users rely on them.
 """
 
 from __future__ import annotations
@@ -22,27 +22,27 @@ from exporter.sinks.registry import built_in_sinks
 from exporter.telemetry import metric_specs
 
 _EVENTS: Final = """
-Everything that can be observed. Each type has a switch of its own under `events` in `config.yaml`; the
-intents asked of Discord and the permissions in the invite link follow from what is on.
+Every event type. Each has a toggle under `events` in `config.yaml`; the intents requested from Discord and
+the permissions in the invite link are derived from the types that are on.
 """
 _PRIORITIES: Final = """
-Priorities: `critical` entries are committed at once, `important` ones within 2 s, `slow` ones within 10
-s; `batching` changes that.
+Priorities: `critical` entries are committed at once, `important` ones within 2 s, `slow` ones within 10 s.
+`batching` changes these limits.
 """
 _METRICS: Final = """
-What `/metrics` shows, in the Prometheus text format or OpenMetrics as asked for. Ids are labels, names
-stand in `discord_guild_info`, and no label ever names a member. Counters begin at 0 with the process,
-as `rate()` and `increase()` expect.
+The families on `/metrics`, in the Prometheus text format or OpenMetrics as requested. Ids are labels, names
+are in `discord_guild_info`, and no label names a member. Counters start at 0 with the process, as `rate()`
+and `increase()` expect.
 """
 _CHANNELS: Final = """
-Only with `sinks.prometheus.channels`. The most active channels of each guild; the rest is summed up in
+Only with `sinks.prometheus.channels`. The most active channels of each guild; the others are summed in
 `channel_id="other"`.
 """
 _CONFIGURATION: Final = """
 Every setting of `config.yaml`, which is optional. Durations are written `500ms`, `10s`, `5m`, `12h` or
 `90d`; sizes `64KiB`, `512MiB` or `2GiB`. Any value may be `${VAR}` or `${VAR:-default}`. A secret must
-be such a reference, or be named as a file by `<name>_file`. All mistakes are reported at once, with
-line and suggestion, and exit code 78.
+be such a reference, or be in a file named by `<name>_file`. All mistakes are reported at once, with line and
+suggestion, and exit code 78.
 """
 
 
@@ -82,12 +82,15 @@ def _events(catalogue: Catalogue) -> str:
 def _event(event: EventSpec) -> str:
     found = describe_event(event)
     facts = [
-        ("Switch", f"`events.{event.type}`, {_on(event.default)} by default"),
+        ("Toggle", f"`events.{event.type}`, {_on(event.default)} by default"),
         ("Priority", _priority(event)),
         ("Dispatches", code(*event.reads)),
         ("Intents", code(*event.intents)),
         ("Permissions", code(*event.permissions)),
-        ("Blind without", "; ".join(f"`{name}`: {lost}" for name, lost in event.blind_without.items())),
+        (
+            "Not recorded without",
+            "; ".join(f"`{name}`: {lost}" for name, lost in event.blind_without.items()),
+        ),
         ("Prometheus", code(*found.prometheus)),
         *((sink.title, code(*found.stores[sink.name])) for sink in built_in_sinks()),
     ]
@@ -145,7 +148,7 @@ def _configuration(catalogue: Catalogue) -> str:
         _CONFIGURATION,
         "An editor that knows YAML schemas checks the file against [config.schema.json](config.schema.json).",
         "## Environment",
-        "Used when the file does not say otherwise:",
+        "Used for settings that the file does not set:",
         table(
             ("variable", "setting"),
             ((f"`{name}`", f"`{dotted(path)}`") for name, path in shortcuts(built_in_sinks())),

@@ -1,7 +1,7 @@
-"""The section ``web``: where the server listens.
+"""The section ``web``: the address the server listens on.
 
-Only loopback is safe without saying more: the page and the metrics tell guild names and activity to whoever
-can connect, and there is no login.
+Only loopback is safe by default: the page and the metrics show guild names and activity to everyone who can
+connect, and there is no login.
 """
 
 from __future__ import annotations
@@ -14,8 +14,8 @@ from pydantic import Field, ValidationInfo, field_validator
 from exporter.settings import Section
 
 DEFAULT_LISTEN = "127.0.0.1:9464"
-"""Prometheus' own list of ports (9100 to 9999) is full. This one stands there for exporters inside programs
-(OpenTelemetry), so that no server found on the same machine, such as node_exporter, has it."""
+"""Prometheus' list of default ports (9100 to 9999) is full. It reserves this one for exporters inside
+programs (OpenTelemetry), so no other server on the same machine, such as node_exporter, uses it."""
 
 MAX_PORT = 65_535
 
@@ -26,7 +26,7 @@ def parse_listen(text: str) -> tuple[str, int]:
     Port 0 means any free one.
 
     Raises:
-        ValueError: the text is no such address; the message says how one is written.
+        ValueError: the text is not an address; the message shows the notation.
     """
     host, colon, port = text.strip().rpartition(":")
     bracketed = host.startswith("[") and host.endswith("]")

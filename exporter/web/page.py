@@ -1,4 +1,4 @@
-"""The landing page: pure text from a status. No script, no external asset, readable without style."""
+"""The landing page, as a pure function of a status. No script, no external asset, readable without style."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _STYLE = (
     "@media(prefers-color-scheme:dark){body{color:#eee;background:#1a1a1a}a{color:#9cf}}"
 )
 STYLE_HASH = "sha256-" + base64.b64encode(hashlib.sha256(_STYLE.encode()).digest()).decode()
-"""Lets the content security policy allow this style and no other."""
+"""The content security policy allows this style and no other."""
 
 _LINKS = (
     ("/metrics", "metrics for Prometheus"),
@@ -84,8 +84,13 @@ def _tables(status: Status) -> str:
                 [(f"{spool.spooled:,}", f"{spool.bytes / 1024:,.0f} KiB", spool.error or "writable")],
             ),
             _table(
-                "Blind spots",
-                ("feature", "missing", "what is not seen"),
+                "Failing components",
+                ("component", "errors since start"),
+                [(failing.component, f"{failing.errors:,}") for failing in status.failing],
+            ),
+            _table(
+                "Missing permissions",
+                ("feature", "missing", "what is not recorded"),
                 [(blind.feature, blind.missing, blind.detail) for blind in status.blind],
             ),
         )
@@ -114,7 +119,7 @@ def _list(lines: Iterable[str]) -> str:
 
 
 def _span(seconds: float) -> str:
-    """A length of time in its two largest units."""
+    """A duration in its two largest units."""
     whole = max(0, int(seconds))
     if whole < _MINUTE:
         return f"{whole} s"

@@ -1,8 +1,8 @@
-"""The HTTP server. It starts before Discord is connected and outlives every trouble of the other stages.
+"""The HTTP server. It starts before Discord is connected and works through failures of all other parts.
 
-Invariants: only ``POST /-/flush`` changes anything, and only this machine may ask for it; every answer
-carries the security headers; no answer carries the text of an exception; scrapes never pile up, since more
-than ``SCRAPE_LIMIT`` at once are turned away.
+Invariants: only ``POST /-/flush`` changes anything, and only for requests of this machine; every response has
+the security headers; no response has the text of an exception; more than ``SCRAPE_LIMIT`` scrapes at once are
+refused, so that they never pile up.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from exporter.web.status import Status
 _log = logging.getLogger(__name__)
 _MALFORMED = logging.getLogger(f"{__name__}.malformed")
 _MALFORMED.setLevel(logging.CRITICAL)
-"""Where aiohttp reports requests it cannot read: anybody can send them, so they must not fill the log."""
+"""Where aiohttp logs malformed requests: any client can send them, so they must not fill the log."""
 
 SCRAPE_LIMIT: Final = 4
-"""Two Prometheus servers, a person and one to spare; more is a mistake or an attack."""
+"""Two Prometheus servers, a browser and one more; beyond that it is a mistake or an attack."""
 FLUSH_TIMEOUT_S: Final = 45.0
-"""A flush gives up by itself after 40 s; this one is for a flush that hangs."""
+"""A flush ends by itself after 40 s; this deadline is for one that hangs."""
 MAX_HEADER_BYTES: Final = 8190
 MAX_HEADERS: Final = 64
 """What Prometheus and browsers send is far below both."""
@@ -40,7 +40,7 @@ KEEP_ALIVE_S: Final = 75.0
 """Longer than the usual scrape interval of 60 s, so that a scraper keeps its connection."""
 
 SHUTDOWN_S: Final = 1.0
-"""A scrape under way may finish; the whole program must end within 10 s."""
+"""For scrapes in progress; the whole program must end within 10 s."""
 
 _HEADERS: Final = {
     "Cache-Control": "no-store",
@@ -53,7 +53,8 @@ _HEADERS: Final = {
     "X-Frame-Options": "DENY",
 }
 _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", hdrs.ORIGIN)
-"""A request with one of these comes through a proxy or a web page: its peer is loopback, its author not."""
+"""A request with one of these comes through a proxy or a web page: its peer is loopback, its origin is
+not."""
 
 
 class ScrapeResponse(Protocol):
@@ -76,7 +77,7 @@ class ScrapeResponse(Protocol):
 
 
 Render = Callable[[str, str], Awaitable[ScrapeResponse]]
-"""Renders the metrics for the values of ``Accept`` and ``Accept-Encoding``."""
+"""Renders the metrics for the headers ``Accept`` and ``Accept-Encoding``."""
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -154,7 +155,7 @@ class WebServer:
     @web.middleware
     async def _guard(self, request: web.Request, handler: _Handler) -> web.StreamResponse:
         if (request.content_length or 0) > MAX_BODY_BYTES:
-            return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "no body is read here")
+            return _text(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, "request bodies are not accepted")
         try:
             return await handler(request)
         except web.HTTPException as answer:
@@ -162,9 +163,9 @@ class WebServer:
             if hdrs.ALLOW in answer.headers:
                 response.headers[hdrs.ALLOW] = answer.headers[hdrs.ALLOW]
             return response
-        except Exception:  # noqa: BLE001 - whatever a renderer does, the server stays up and says nothing of it
+        except Exception:  # noqa: BLE001 - no renderer may end the server, and no response shows its error
             _log.exception("cannot answer %s", request.path)
-            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; the log says more")
+            return _text(HTTPStatus.INTERNAL_SERVER_ERROR, "internal error; see the log")
 
     async def _page(self, _request: web.Request) -> web.Response:
         text = write_page(self._status(), version=__version__, now_ms=self._clock.now_ms())
@@ -172,7 +173,7 @@ class WebServer:
 
     async def _metrics(self, request: web.Request) -> web.Response:
         if self._scrapes >= SCRAPE_LIMIT:
-            return _text(HTTPStatus.SERVICE_UNAVAILABLE, f"{SCRAPE_LIMIT} scrapes are running already")
+            return _text(HTTPStatus.SERVICE_UNAVAILABLE, f"{SCRAPE_LIMIT} scrapes are already running")
         self._scrapes += 1
         try:
             exposition = await self._render(
@@ -189,7 +190,8 @@ class WebServer:
         return _text(HTTPStatus.OK, "alive")
 
     async def _readyz(self, _request: web.Request) -> web.Response:
-        obstacles = self._status().obstacles()
+        status = self._status()
+        obstacles = status.obstacles()
         return web.json_response(
             {
                 "ready": not obstacles,
@@ -197,18 +199,19 @@ class WebServer:
                     {"part": reason.part, "name": reason.name, "detail": reason.detail}
                     for reason in obstacles
                 ],
+                "degraded": [str(failing) for failing in status.failing],
             },
             status=HTTPStatus.SERVICE_UNAVAILABLE if obstacles else HTTPStatus.OK,
         )
 
     async def _flush_now(self, request: web.Request) -> web.Response:
         if not is_loopback(request.remote or "") or any(name in request.headers for name in _FORWARDED):
-            return _text(HTTPStatus.FORBIDDEN, "only this machine may ask for a flush")
+            return _text(HTTPStatus.FORBIDDEN, "flush is allowed from this machine only")
         try:
             async with asyncio.timeout(FLUSH_TIMEOUT_S), self._flushing:
                 await self._flush()
         except TimeoutError:
-            return _text(HTTPStatus.GATEWAY_TIMEOUT, "a sink has not taken everything yet")
+            return _text(HTTPStatus.GATEWAY_TIMEOUT, "a sink has not stored everything yet")
         return _text(HTTPStatus.OK, "flushed")
 
 

@@ -1,11 +1,13 @@
-"""The state of the program at one moment, as the page and ``/readyz`` tell it.
+"""The state of the program at one moment, for the page and ``/readyz``.
 
-Built anew for each request from what the stages know; nothing here is kept.
+Built for each request from the state of the parts; nothing here is kept.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+from exporter.plural import counted
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,8 +23,8 @@ class ShardConnection:
 class SinkStatus:
     """One destination.
 
-    ``pending`` counts entries waiting in the spool, ``oldest_age`` is the age in seconds of the oldest of
-    them (None if none waits). ``last_error`` is why the last delivery failed, empty after a good one.
+    ``pending`` counts undelivered entries in the spool, ``oldest_age`` is the age of the oldest in seconds
+    (None without any). ``last_error`` is why the last delivery failed, empty after a success.
     """
 
     name: str
@@ -34,7 +36,7 @@ class SinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class SpoolStatus:
-    """The durable queue; ``error`` says why nothing can be committed now, empty while it can."""
+    """The durable queue; ``error`` is why commits fail now, empty while they succeed."""
 
     spooled: int = 0
     bytes: int = 0
@@ -43,11 +45,22 @@ class SpoolStatus:
 
 @dataclass(frozen=True, slots=True)
 class BlindFeature:
-    """A feature that works in part only; ``missing`` names the permission or intent it lacks."""
+    """A feature that works only in part; ``missing`` names the permission or intent it lacks."""
 
     feature: str
     missing: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class ComponentErrors:
+    """A component in which errors were isolated; ``errors`` counts them since the start."""
+
+    component: str
+    errors: int
+
+    def __str__(self) -> str:
+        return f"component {self.component} failing: {counted(self.errors, 'error')} since start"
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,11 +82,13 @@ class Status:
     sinks: tuple[SinkStatus, ...] = ()
     spool: SpoolStatus = SpoolStatus()
     blind: tuple[BlindFeature, ...] = ()
+    failing: tuple[ComponentErrors, ...] = ()
 
     def obstacles(self) -> tuple[Reason, ...]:
         """What keeps the program from being ready; empty when it is.
 
-        A blind feature is no obstacle: it does what it can, and only a person can grant it more.
+        A blind feature and a failing component are no obstacles: the rest of the program works, and a restart
+        would not help.
         """
         found: list[Reason] = []
         if not self.connected:

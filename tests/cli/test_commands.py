@@ -194,7 +194,7 @@ def test_check_counts_people_who_opted_out_and_never_names_them(call, tmp_path):
     for form in ("text", "json"):
         answer = call("check", "--format", form, DISCORD_TOKEN=CANARY)
         assert "1111111111" not in answer.all
-        assert "2 people" in answer.out
+        assert "2 members" in answer.out
 
 
 def test_migrate_makes_the_tables_and_is_harmless_again(call, tmp_path):
@@ -346,5 +346,5 @@ def test_the_online_check_counts_the_guilds_where_a_feature_is_blind():
     )
     report = PreflightReport((), (), (), 0, (), 0, "", spots, (), {}, online=report)
     text = write_text(report)
-    assert "view_audit_log: who (GUILD_BAN_ADD); so it is in 1 of 3 guilds\n" in text
-    assert "connect: all (X); granted in every guild\n" in text
+    assert "view_audit_log: who (GUILD_BAN_ADD); missing in 1 of 3 guilds\n" in text
+    assert "connect: all (X); granted everywhere\n" in text

@@ -36,7 +36,7 @@ def test_check_online_tells_who_the_bot_is_and_what_it_may_do(call, simulator, t
     assert f"client_id={online['application_id']}" in answer.json["invite"]
     assert isinstance(online["bot_id"], str), "JSON readers round numbers this large"
     text = call("check", "--online", DISCORD_TOKEN=TOKEN)
-    assert "3 guilds, 1 shards" in text.out
+    assert "3 guilds, 1 shard" in text.out
     assert TOKEN not in text.all
 
 

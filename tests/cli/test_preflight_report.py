@@ -177,7 +177,7 @@ async def test_settings_show_what_is_not_default_and_no_secret():
     )
     found = await examine(config)
     assert found.settings["metrics"] == {"snapshot_interval": 30.0}
-    assert found.settings["privacy"] == {"opt_out": "1 people"}
+    assert found.settings["privacy"] == {"opt_out": "1 member"}
     text = write_text(found)
     assert "           metrics.snapshot_interval: 30.0\n" in text
     assert "           discord.token: **********\n" in text
@@ -255,7 +255,7 @@ def test_an_intent_says_what_for_and_where_to_switch_it_on():
         IntentNeed("members", ("GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"), "Server Members Intent"),
     )
     text = write_text(replace(EMPTY, intents=needs))
-    assert "           guilds: to understand everything else\n" in text
+    assert "           guilds: the names and ids of guilds, channels and roles\n" in text
     assert (
         "           members [privileged: switch on 'Server Members Intent']: "
         "GUILD_MEMBER_ADD, GUILD_MEMBER_REMOVE\n"

@@ -61,7 +61,7 @@ config.yaml:22 web.listen: '0.0.0.0:80' can be reached by other machines and has
 listen on 127.0.0.1, or set web.insecure: true if a firewall or proxy guards it
 config.yaml:23 privacy.opt_out[0]: is 'a'; write a number
 config.yaml:24 log: is 'verbose', but holds settings; write them below log, indented
-config.yaml:25 log: stands twice, first on line 24
+config.yaml:25 log: is given twice, first on line 24
 config.yaml:26 42: is unknown; known are batching, data_dir, delivery, discord, events, levels, log, \
 metrics, privacy, sinks, spool, track, web"""
 

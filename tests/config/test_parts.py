@@ -97,7 +97,7 @@ def test_depth_is_bounded():
 def test_a_key_that_stands_twice_names_both_lines_and_the_first_one_counts():
     document = read_yaml("a: 1\nb: 2\na: 3\n", "f")
     assert document.data == {"a": 1, "b": 2}
-    assert document.flaws == [(("a",), 3, "stands twice, first on line 1")]
+    assert document.flaws == [(("a",), 3, "is given twice, first on line 1")]
 
 
 @given(st.text(max_size=200))
@@ -148,7 +148,7 @@ def test_references_are_replaced_within_a_text(text, value):
 def test_a_reference_nobody_can_read_is_told_as_it_stands(text):
     found, told, _ = resolve({"a": text}, A="one")
     assert found == {}
-    assert told == [f"a: has a reference {text} nobody can read; write ${{NAME}} or ${{NAME:-x}}"]
+    assert told == [f"a: has a malformed reference {text}; write ${{NAME}} or ${{NAME:-x}}"]
 
 
 def test_what_a_variable_holds_is_not_read_for_references_again():

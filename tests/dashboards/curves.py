@@ -89,9 +89,9 @@ def worked() -> Telemetry:
     for _ in range(OBSERVATIONS):
         found.commit_seconds.observe(0.002)
         found.loop_lag.observe(0.002)
-    found.inquiries_asked.labels("INVITES").inc(3_000)
-    found.inquiries_merged.labels("INVITES").inc(900)
-    found.inquiries_answered.labels("INVITES", "answered").inc(3_000)
+    found.requests_submitted.labels("INVITES").inc(3_000)
+    found.requests_merged.labels("INVITES").inc(900)
+    found.requests_completed.labels("INVITES", "answered").inc(3_000)
     found.rejected.labels("MESSAGE_CREATE", "shape").inc(900)
     found.dropped.labels("full").inc(900)
     found.damaged_state.inc(900)

@@ -87,8 +87,8 @@ class Bench:
 
     def settled(self) -> None:
         meters = self.telemetry
-        asked, merged = total(meters.inquiries_asked), total(meters.inquiries_merged)
-        assert asked == merged + total(meters.inquiries_answered)
+        asked, merged = total(meters.requests_submitted), total(meters.requests_merged)
+        assert asked == merged + total(meters.requests_completed)
 
 
 @pytest.fixture
@@ -151,7 +151,7 @@ async def test_an_answer_that_is_no_json_is_no_answer(bench: Bench) -> None:
     bench.api.text = "<html>"
     (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert (found.status, bytes(found.body)) == (0, b"null")
-    assert value(bench.telemetry.inquiries_answered, "INVITES", "unreadable") == 1
+    assert value(bench.telemetry.requests_completed, "INVITES", "unreadable") == 1
 
 
 @pytest.mark.parametrize("status", [403, 404])
@@ -163,7 +163,7 @@ async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(bench: Bench,
     assert len(bench.api.seen) == 1
     others = await bench.submit(RestRequest(RequestKind.INVITES, 8), RestRequest(RequestKind.VANITY, 7))
     assert [found.status for found in others] == [200, 200]
-    assert value(bench.telemetry.inquiries_answered, "INVITES", "remembered") == 1
+    assert value(bench.telemetry.requests_completed, "INVITES", "remembered") == 1
     bench.settled()
 
 
@@ -217,8 +217,8 @@ async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Be
     assert not bench.answers
     await until(lambda: len(bench.answers) == 3)
     assert {found.status for found in bench.answers} == {0}
-    assert value(bench.telemetry.inquiries_answered, "INVITES", "dropped") == 3
-    assert value(bench.telemetry.inquiries_waiting) == ROOM
+    assert value(bench.telemetry.requests_completed, "INVITES", "dropped") == 3
+    assert value(bench.telemetry.requests_waiting) == ROOM
 
 
 async def test_the_source_asks_over_its_own_login(gateway: Gateway, start: Start) -> None:

@@ -16,7 +16,7 @@ import pytest
 from exporter.errors import ConfigError
 from exporter.web.config import WebConfig
 from exporter.web.server import SCRAPE_LIMIT, WebServer
-from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus
+from exporter.web.status import BlindFeature, ComponentErrors, ShardConnection, SinkStatus, SpoolStatus
 
 PATHS = ("/", "/metrics", "/healthz", "/readyz")
 
@@ -117,7 +117,7 @@ async def test_an_error_is_logged_and_never_shown(client, address, stages, caplo
 async def test_ready_when_connected_and_delivering(client, address):
     async with client.get(f"{address}/readyz") as answer:
         assert answer.status == 200
-        assert await answer.json() == {"ready": True, "reasons": []}
+        assert await answer.json() == {"ready": True, "reasons": [], "degraded": []}
 
 
 @pytest.mark.parametrize(
@@ -142,6 +142,7 @@ async def test_not_ready_says_why(client, address, stages, change, part, name, d
         assert await answer.json() == {
             "ready": False,
             "reasons": [{"part": part, "name": name, "detail": detail}],
+            "degraded": [],
         }
     async with client.get(f"{address}/healthz") as answer:
         assert answer.status == 200
@@ -151,6 +152,24 @@ async def test_a_blind_feature_is_no_reason_not_to_be_ready(client, address, sta
     stages.status = dataclasses.replace(stages.status, blind=(BlindFeature("bans", "view_audit_log"),))
     async with client.get(f"{address}/readyz") as answer:
         assert answer.status == 200
+
+
+@pytest.mark.parametrize(
+    ("errors", "text"),
+    [
+        (1, "component voice failing: 1 error since start"),
+        (1200, "component voice failing: 1,200 errors since start"),
+    ],
+)
+async def test_a_failing_component_is_shown_and_the_rest_stays_ready(client, address, stages, errors, text):
+    stages.status = dataclasses.replace(stages.status, failing=(ComponentErrors("voice", errors),))
+    async with client.get(f"{address}/readyz") as answer:
+        assert answer.status == 200
+        assert await answer.json() == {"ready": True, "reasons": [], "degraded": [text]}
+    async with client.get(address) as answer:
+        page = await answer.text()
+        assert "Failing components" in page
+        assert f'<th scope="row">voice</th><td>{errors:,}</td>' in page
 
 
 async def test_flush_is_for_this_machine_only(client, address, stages):
@@ -189,7 +208,7 @@ async def test_a_flush_that_cannot_finish_says_so(client, address, stages):
     stages.error = TimeoutError("x")
     async with client.post(f"{address}/-/flush") as answer:
         assert answer.status == 504
-        assert await answer.text() == "a sink has not taken everything yet\n"
+        assert await answer.text() == "a sink has not stored everything yet\n"
 
 
 async def test_flushes_at_once_follow_one_another(client, address, stages):

@@ -78,9 +78,9 @@ class RestWorker:
 
     def submit(self, request: RestRequest) -> None:
         """Put a question; see ``exporter.events.rest_request``."""
-        self._telemetry.inquiries_asked.labels(request.kind).inc()
+        self._telemetry.requests_submitted.labels(request.kind).inc()
         if self._queue.merge(request):
-            self._telemetry.inquiries_merged.labels(request.kind).inc()
+            self._telemetry.requests_merged.labels(request.kind).inc()
         elif status := self._allowance.refusal(request):
             self._answer_soon(request, status, "remembered")
         elif self._queue.full or self._postponed >= ROOM:
@@ -164,7 +164,7 @@ class RestWorker:
     def _return(self, turn: QueuedRequest) -> None:
         """Let a question wait again, unless an equal one has come meanwhile."""
         if self._queue.merge(turn.request):
-            self._telemetry.inquiries_merged.labels(turn.request.kind).inc()
+            self._telemetry.requests_merged.labels(turn.request.kind).inc()
         else:
             self._push(turn)
 
@@ -174,14 +174,14 @@ class RestWorker:
         self._arrived.set()
 
     def _note_waiting(self) -> None:
-        self._telemetry.inquiries_waiting.set(len(self._queue))
+        self._telemetry.requests_waiting.set(len(self._queue))
 
     def _answer_soon(self, request: RestRequest, status: int, outcome: str) -> None:
         # Not from within ``submit``: who asks is in the middle of something.
         asyncio.get_running_loop().call_soon(self._answer, request, status, _NULL, outcome)
 
     def _answer(self, request: RestRequest, status: int, body: msgspec.Raw, outcome: str) -> None:
-        self._telemetry.inquiries_answered.labels(request.kind, outcome).inc()
+        self._telemetry.requests_completed.labels(request.kind, outcome).inc()
         answer = msgspec.Raw(_encode(Answer(request, status, body)))
         self._intake(request.dispatch, answer, 0, self._clock.now_ms())
 
