@@ -61,6 +61,8 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "tracking": ("exporter/tracking",),
     "core": (
         "exporter/app.py",
+        "exporter/dispatcher.py",
+        "exporter/pipeline.py",
         "exporter/aggregation",
         "exporter/checkpoint",
         "exporter/screen",
