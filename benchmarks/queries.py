@@ -23,12 +23,11 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from dashboards.queries.alarms import REMOVALS
-
 from benchmarks.exposition import Totals
 from benchmarks.result import Result
 from dashboards.alerts import community, recordings
 from dashboards.provisioning import Source
+from dashboards.queries.moderation import REMOVALS
 from exporter.events.catalogue import full_catalogue
 from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.renderer import MetricsRenderer

@@ -52,7 +52,7 @@ def _mappings(column: Column) -> list[dict[str, object]]:
 
 def _cell(column: Column) -> Properties:
     if column.bar:
-        colour = column.steps[0].colour if column.steps else Colour.TALK
+        colour = column.steps[0].colour if column.steps else Colour.MESSAGE
         return [
             property_of("custom.cellOptions", {"type": "gauge", "mode": "basic", "valueDisplayMode": "text"}),
             property_of("color", {"mode": "fixed", "fixedColor": colour.value}),

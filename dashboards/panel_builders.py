@@ -206,7 +206,7 @@ def _(_view: Heat, _panel: Panel) -> Builder:
 BARS: Final = 90
 """Bars side by side: more are thinner than a finger or an eye can tell apart."""
 HEAT: Final = {
-    Colour.TALK: models.FieldColorModeId.CONTINUOUS_BLUES,
+    Colour.MESSAGE: models.FieldColorModeId.CONTINUOUS_BLUES,
     Colour.VOICE: models.FieldColorModeId.CONTINUOUS_PURPLES,
     Colour.GOOD: models.FieldColorModeId.CONTINUOUS_GREENS,
 }

@@ -53,9 +53,9 @@ TIME_COLUMNS = (
     "Joined at",
     "Left at",
     "Last active",
-    "Account made",
+    "Account created",
 )
-"""Columns that the SQLite plugin takes for times; it cannot tell from the values."""
+"""Columns that the SQLite plugin reads as times; it cannot know them from the values."""
 
 
 def sql_model(text: str, variant: Variant, *, series: bool = False) -> dict[str, object]:

@@ -145,7 +145,7 @@ def _scale(found: Builder, panel: Panel) -> Builder:
         )
     elif isinstance(panel.view, Bars):
         found = found.color_scheme(
-            dashboard.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(Colour.TALK.value)
+            dashboard.FieldColor().mode(models.FieldColorModeId.FIXED).fixed_color(Colour.MESSAGE.value)
         )
     return found
 

@@ -1,7 +1,7 @@
-"""House style: what a colour means, the units, and the scales that several panels share.
+"""Style: the meaning of colours, the units, and the colours of label values.
 
-A colour means the same on every dashboard: red is harm or loss, orange wants a look, yellow is mild,
-green is good or arriving, blue is talk, purple is voice, pink is reactions, grey is the rest.
+A colour means the same on every dashboard: red is harm or loss, orange a warning, yellow a mild warning,
+green good or a join, blue messages, purple voice, pink reactions, grey everything else.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from exporter.events.changes import VERBS, WATCHED
 
 
 class Colour(enum.StrEnum):
-    """Grafana's palette, by meaning; both themes adapt its names."""
+    """Grafana's palette by meaning; both themes adapt the named colours."""
 
     HARM = "dark-red"
     BAD = "red"
@@ -23,13 +23,13 @@ class Colour(enum.StrEnum):
     MILD = "yellow"
     GOOD = "green"
     CALM = "dark-green"
-    TALK = "blue"
-    TALK_LIGHT = "light-blue"
+    MESSAGE = "blue"
+    MESSAGE_LIGHT = "light-blue"
     VOICE = "purple"
     VOICE_LIGHT = "light-purple"
     REACTION = "#F08BB4"
     MACHINE = "#8AB8FF"
-    REST = "#8E8E8E"
+    OTHER = "#8E8E8E"
     PLAIN = "text"
 
 
@@ -60,8 +60,8 @@ ACTIONS: Final[Mapping[str, Colour]] = MappingProxyType(
         "automod_block": Colour.MILD,
         "automod_flag": Colour.MILD,
         "automod_timeout": Colour.WARN,
-        "message_delete": Colour.TALK_LIGHT,
-        "message_bulk_delete": Colour.TALK,
+        "message_delete": Colour.MESSAGE_LIGHT,
+        "message_bulk_delete": Colour.MESSAGE,
         "unban": Colour.GOOD,
         "timeout_removed": Colour.GOOD,
         "timeout_expired": Colour.CALM,
@@ -71,13 +71,13 @@ ACTIONS: Final[Mapping[str, Colour]] = MappingProxyType(
         "member_disconnect": Colour.VOICE_LIGHT,
         "voice_unmute": Colour.VOICE_LIGHT,
         "voice_undeafen": Colour.VOICE_LIGHT,
-        "role_add": Colour.REST,
-        "role_remove": Colour.REST,
-        "nick": Colour.REST,
+        "role_add": Colour.OTHER,
+        "role_remove": Colour.OTHER,
+        "nick": Colour.OTHER,
         "bot_add": Colour.MACHINE,
     }
 )
-"""A moderation action has one colour wherever it appears."""
+"""Moderation actions."""
 
 CHANGE_COLOURS: Final[Mapping[str, Colour]] = MappingProxyType(
     {
@@ -87,7 +87,7 @@ CHANGE_COLOURS: Final[Mapping[str, Colour]] = MappingProxyType(
     }
     | {"guild_update": Colour.WARN, "guild_create": Colour.MACHINE, "guild_delete": Colour.HARM}
 )
-"""Changes of what a server is made of: made, changed, deleted."""
+"""Changes of the parts of a server: created, changed, deleted."""
 
 LEAVES: Final[Mapping[str, Colour]] = MappingProxyType(
     {
@@ -95,10 +95,10 @@ LEAVES: Final[Mapping[str, Colour]] = MappingProxyType(
         "kick": Colour.BAD,
         "ban": Colour.HARM,
         "prune": Colour.WARN,
-        "unknown": Colour.REST,
+        "unknown": Colour.OTHER,
     }
 )
-"""Why somebody went."""
+"""Reasons of leaves."""
 
 VOICE_STATES: Final[Mapping[str, Colour]] = MappingProxyType(
     {
@@ -106,28 +106,28 @@ VOICE_STATES: Final[Mapping[str, Colour]] = MappingProxyType(
         "alone": Colour.MILD,
         "muted": Colour.VOICE_LIGHT,
         "deafened": Colour.WARN,
-        "afk": Colour.REST,
+        "afk": Colour.OTHER,
         "bot": Colour.MACHINE,
     }
 )
-"""What time in voice was spent as."""
+"""States of voice time."""
 
 STATUSES: Final[Mapping[str, Colour]] = MappingProxyType(
-    {"online": Colour.GOOD, "idle": Colour.MILD, "dnd": Colour.BAD, "offline": Colour.REST}
+    {"online": Colour.GOOD, "idle": Colour.MILD, "dnd": Colour.BAD, "offline": Colour.OTHER}
 )
-"""What members show themselves as, in the colours that Discord gives them."""
+"""Statuses of members, in Discord's own colours."""
 
-WAYS_IN: Final[Mapping[str, Colour]] = MappingProxyType(
-    {"invite": Colour.GOOD, "vanity": Colour.TALK, "oauth": Colour.MACHINE, "unknown": Colour.REST}
+JOIN_METHODS: Final[Mapping[str, Colour]] = MappingProxyType(
+    {"invite": Colour.GOOD, "vanity": Colour.MESSAGE, "oauth": Colour.MACHINE, "unknown": Colour.OTHER}
 )
-"""How somebody came in."""
+"""Methods of joins."""
 
 AUTHORS: Final[Mapping[str, Colour]] = MappingProxyType(
     {
-        "human": Colour.TALK,
+        "human": Colour.MESSAGE,
         "bot": Colour.MACHINE,
         "webhook": Colour.VOICE_LIGHT,
-        "system": Colour.REST,
+        "system": Colour.OTHER,
     }
 )
-"""Who wrote."""
+"""Types of authors."""

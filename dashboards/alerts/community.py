@@ -19,7 +19,7 @@ from dashboards.alerts.recordings import (
     USUAL_REMOVED,
 )
 from dashboards.alerts.rule import Alert, Audience, Group, Severity
-from dashboards.queries.moderation import out_of_pattern
+from dashboards.queries.moderation import unusual_removals
 
 _FIVE_MINUTES: Final = 300
 _TEN_MINUTES: Final = 600
@@ -148,7 +148,7 @@ ROGUE: Final = Alert(
     name="DiscordModeratorOutOfPattern",
     title="A moderator removes far more people than ever",
     severity=Severity.CRITICAL,
-    value=out_of_pattern,
+    value=unusual_removals,
     comparison=">",
     threshold=ROGUE_ACTIONS,
     lasting="0s",

@@ -23,9 +23,13 @@ WAITING_ENTRIES: Final = 5_000
 """What a crash would lose. A commit takes milliseconds, so only a disk that refuses lets so much gather."""
 
 
-def _grown(family: str, by: str, window: str) -> str:
+SHED_COUNTS: Final = 'class="counts"'
+"""Shed counts; a shed entry is counted as dropped too."""
+
+
+def _grown(family: str, by: str, window: str, matcher: str = "") -> str:
     """By how much a counter grew; one that was born within the window counts with all it has."""
-    name = meter(family)
+    name = meter(family) + (f"{{{matcher}}}" if matcher else "")
     born = f"sum by ({by}) ({name}) unless sum by ({by}) ({name} offset {window})"
     return f"sum by ({by}) (increase({name}[{window}])) > 0 or ({born})"
 
@@ -92,11 +96,12 @@ LOSS: Final = Alert(
     title="Entries were lost",
     severity=Severity.CRITICAL,
     value=" or ".join(
-        f'label_replace({_grown(family, by, "10m")}, "what", "{what}", "", "")'
-        for family, by, what in (
-            ("discord_exporter_dropped_total", "instance, reason", "dropped"),
-            ("discord_exporter_evicted_total", "instance, sink", "evicted"),
-            ("discord_exporter_dead_total", "instance, sink", "dead"),
+        f'label_replace({_grown(family, by, "10m", matcher)}, "what", "{what}", "", "")'
+        for family, by, what, matcher in (
+            ("discord_exporter_dropped_total", "instance, reason", "dropped", ""),
+            ("discord_exporter_shed_total", "instance, class", "shed", SHED_COUNTS),
+            ("discord_exporter_evicted_total", "instance, sink", "evicted", ""),
+            ("discord_exporter_dead_total", "instance, sink", "dead", ""),
         )
     ),
     comparison=">",

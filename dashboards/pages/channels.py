@@ -1,4 +1,4 @@
-"""Which channels live, which are dying, and what goes on in one?"""
+"""Activity by channel of one server."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ from dashboards.style import AUTHORS, Colour, Unit
 
 STATES = Panel(
     slug="states",
-    title="Channels in use, and quiet",
-    about=f"Is the server too large for its talk? Quiet means unused for {activity.QUIET_DAYS} days. More "
-    f"quiet channels than used ones scatter people: archive some.",
+    title="Active and inactive channels",
+    about=f"How many channels are in use? Inactive means no activity for {activity.INACTIVE_DAYS} days. If "
+    "more channels are inactive than active, archive some.",
     view=Stat(names=True),
     queries=(Sql(activity.channel_states),),
     columns=(
-        Column("In use", steps=(Step(Colour.GOOD),)),
-        Column("Quiet", steps=(Step(Colour.CALM), Step(Colour.MILD, 5), Step(Colour.WARN, 20))),
+        Column("Active", steps=(Step(Colour.GOOD),)),
+        Column("Inactive", steps=(Step(Colour.CALM), Step(Colour.MILD, 5), Step(Colour.WARN, 20))),
     ),
     steps=(Step(Colour.PLAIN),),
     empty="No channels known",
@@ -41,17 +41,17 @@ STATES = Panel(
 WRITTEN = parts.count(
     "written",
     "Messages",
-    "How much was written in the chosen channels, against the days before? A fall in one and a rise in "
-    "another is talk that moved; a fall in all is a server going quiet.",
+    "How many messages were sent in the selected channels, compared with the previous days? If one "
+    "channel falls and another rises, conversations moved; if all fall, activity is declining.",
     activity.channel_total("messages"),
     trend=Trend.UP,
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
 )
 TALKED = parts.count(
     "talked",
     "Time in voice",
-    "How much time was spent in the chosen voice channels, against the days before? A lasting fall means "
-    "that regulars stopped coming: ask them.",
+    "How many hours did people spend in the selected voice channels, compared with the previous days? "
+    "A lasting fall means that regular participants stopped coming.",
     activity.channel_total("voice_seconds", divisor=3600),
     trend=Trend.UP,
     unit=Unit.HOURS,
@@ -60,8 +60,8 @@ TALKED = parts.count(
 REACTED = parts.count(
     "reacted",
     "Reactions",
-    "How much did people react in the chosen channels, against the days before? Fewer reactions on as many "
-    "messages means that fewer people read them.",
+    "How many reactions were added in the selected channels, compared with the previous days? Fewer "
+    "reactions for the same number of messages indicate fewer readers.",
     activity.channel_total("reactions"),
     trend=Trend.UP,
     colour=Colour.REACTION,
@@ -69,7 +69,8 @@ REACTED = parts.count(
 REMOVED = parts.count(
     "removed",
     "Messages deleted",
-    "How much was deleted in the chosen channels, against the days before? A jump is a quarrel or spam.",
+    "How many messages were deleted in the selected channels, compared with the previous days? A "
+    "sudden rise indicates a conflict or spam.",
     activity.channel_total("message_deletes"),
     trend=Trend.DOWN,
     colour=Colour.MILD,
@@ -77,22 +78,22 @@ REMOVED = parts.count(
 TABLE = Panel(
     slug="table",
     title="All channels",
-    about="Which channels grow and which die? Red has lost a fifth or more against the month before. Click a "
-    "name to see only that channel on this page.",
+    about="Which channels grow and which decline? Red marks a fall of a fifth or more compared with "
+    "the previous month. Click a name to select only that channel.",
     view=Rows(
         (
             *parts.hidden("channel_id", "url"),
             Column("Channel", links=parts.CHANNEL_LINKS),
             Column("Kind", width=110),
             Column("Messages 7 d", width=130),
-            Column("Messages 30 d", bar=True, steps=(Step(Colour.TALK),)),
+            Column("Messages 30 d", bar=True, steps=(Step(Colour.MESSAGE),)),
             Column("Month change", Unit.PERCENT, width=140, steps=parts.CHANGE, decimals=0),
             Column("Voice 30 d", Unit.SECONDS, bar=True, steps=(Step(Colour.VOICE),)),
             Column(
-                "Quiet for",
+                "Inactive for",
                 Unit.DAYS,
-                width=100,
-                steps=(Step(Colour.PLAIN), Step(Colour.MILD, 7), Step(Colour.WARN, activity.QUIET_DAYS)),
+                width=110,
+                steps=(Step(Colour.PLAIN), Step(Colour.MILD, 7), Step(Colour.WARN, activity.INACTIVE_DAYS)),
             ),
         ),
         tall=True,
@@ -103,7 +104,8 @@ TABLE = Panel(
 BY_DAY = Panel(
     slug="by-day",
     title="Messages by channel and day",
-    about="Where does talk move to? A channel that takes over another's is a sign to merge them.",
+    about="Which channels do people write in, day by day? If one channel replaces another, consider "
+    "merging them.",
     view=Series(bars=True, stacked=True),
     queries=(Sql(activity.channel_days("messages"), series=True),),
     label="${__field.labels.channel}",
@@ -113,29 +115,31 @@ BY_DAY = Panel(
 VOICE_BY_DAY = Panel(
     slug="voice-by-day",
     title="Time in voice by channel and day",
-    about="Which rooms do people use, and on which days? One that is missing for weeks can go.",
+    about="Which voice channels do people use, and on which days? A channel that is unused for weeks "
+    "can be deleted.",
     view=Series(bars=True, stacked=True),
     queries=(Sql(activity.channel_days("voice_seconds"), series=True),),
     label="${__field.labels.channel}",
     unit=Unit.SECONDS,
     step="1d",
-    empty="Nobody was in these channels",
+    empty="No voice time in these channels",
 )
 CHANGED = Panel(
     slug="changed",
-    title="Edited and deleted",
-    about="How much is taken back or changed? Deletions that rise with messages are spam; without them, a "
-    "quarrel being tidied.",
+    title="Messages edited and deleted",
+    about="How many messages are edited or deleted? Deletions that rise together with messages "
+    "indicate spam; without more messages they indicate moderation of a conflict.",
     view=Series(bars=True, stacked=True),
     queries=(Sql(activity.edits_and_deletions, series=True),),
-    colours={"Edited": Colour.TALK_LIGHT, "Deleted": Colour.MILD},
+    colours={"Edited": Colour.MESSAGE_LIGHT, "Deleted": Colour.MILD},
     step="1d",
-    empty="Nothing was edited or deleted",
+    empty="No messages edited or deleted",
 )
 REACTIONS = Panel(
     slug="reactions-by-day",
     title="Reactions by channel and day",
-    about="Where do people answer each other? Many messages and no reactions is a channel nobody reads.",
+    about="In which channels do people react to each other? Many messages without reactions indicate a "
+    "channel with few readers.",
     view=Series(bars=True, stacked=True),
     queries=(Sql(activity.channel_days("reactions"), series=True),),
     label="${__field.labels.channel}",
@@ -144,9 +148,10 @@ REACTIONS = Panel(
 )
 LIVE = Panel(
     slug="live",
-    title="Busiest channels as it happens",
-    about="Where is something going on now? By id; the busiest only, the rest is other. The lite variant "
-    "needs sinks.prometheus.channels in the configuration.",
+    title="Most active channels, live",
+    about="Which channels have the most messages now? Channels are shown by id; all but the most "
+    "active are summed as other. The lite variant needs sinks.prometheus.channels in the "
+    "configuration.",
     view=Series(bars=True, stacked=True),
     queries=(Flux(flux.counted("messages", by="channel_id", only=("author", "human"))),),
     lite=(Prom(promql.channels("messages"), "{{channel_id}}"),),
@@ -156,26 +161,26 @@ LIVE = Panel(
     ),
     step="15m",
     decimals=0,
-    empty="Nothing, or sinks.prometheus.channels is off",
+    empty="No messages, or sinks.prometheus.channels is disabled",
 )
 LIVE_VOICE = Panel(
     slug="live-voice",
-    title="Busiest voice channels as it happens",
-    about="Where do people talk now? By id. The lite variant needs sinks.prometheus.channels in the "
-    "configuration.",
+    title="Most active voice channels, live",
+    about="Which voice channels are used now? Channels are shown by id. The lite variant needs "
+    "sinks.prometheus.channels in the configuration.",
     view=Series(bars=True, stacked=True),
     queries=(Flux(flux.counted("voice_seconds", by="channel_id")),),
     lite=(Prom(promql.channels("voice_seconds"), "{{channel_id}}"),),
     label="${__field.labels.channel_id}",
     unit=Unit.SECONDS,
     step="15m",
-    empty="Nothing, or sinks.prometheus.channels is off",
+    empty="No voice time, or sinks.prometheus.channels is disabled",
 )
 AUTHORS_PANEL = Panel(
     slug="authors",
-    title="People and machines",
-    about="Who fills the channels? More by bots and webhooks than by people drowns the talk: give them a "
-    "channel of their own.",
+    title="Messages by author type",
+    about="How many messages come from people, bots and webhooks? If bots and webhooks send more than "
+    "people, move them to a channel of their own.",
     view=Series(bars=True, stacked=True),
     queries=(Flux(flux.counted("messages", by="author")),),
     lite=(Prom(promql.counted("messages", by="author"), "{{author}}"),),
@@ -187,21 +192,21 @@ AUTHORS_PANEL = Panel(
 )
 EDITS = Panel(
     slug="edits",
-    title="Edits as they happen",
-    about="Is somebody changing what was said? A burst is somebody cleaning up after themselves, or a bot "
-    "gone wild.",
+    title="Message edits, live",
+    about="How many messages are edited now? A sudden rise indicates a member who edits old messages "
+    "in bulk, or a faulty bot.",
     view=Series(bars=True, legend=False),
     queries=(Prom(promql.counted("message_edits"), "Edited"),),
-    colour=Colour.TALK_LIGHT,
+    colour=Colour.MESSAGE_LIGHT,
     step="1h",
     decimals=0,
-    empty="Nothing was edited",
+    empty="No messages edited",
 )
 
 PAGE = Page(
     uid=parts.CHANNELS,
     title="Channels",
-    about="Which channels live, which are dying, and what goes on in one? Choose channels above.",
+    about="Which channels are active, which decline, and what happens in each? Select channels above.",
     folder=Folder.COMMUNITY,
     variables=(parts.GUILD, parts.CHANNEL),
     annotations=parts.MARKS,
@@ -215,7 +220,7 @@ PAGE = Page(
                 Band(12, (TABLE,)),
             ),
         ),
-        Section("In the chosen channels", (Band(8, (REACTIONS, CHANGED)),)),
-        Section("The whole server, live", (Band(8, (LIVE, LIVE_VOICE)), Band(8, (AUTHORS_PANEL, EDITS)))),
+        Section("Selected channels", (Band(8, (REACTIONS, CHANGED)),)),
+        Section("All channels, live", (Band(8, (LIVE, LIVE_VOICE)), Band(8, (AUTHORS_PANEL, EDITS)))),
     ),
 )

@@ -1,7 +1,8 @@
-"""Does the exporter do its work, and if not, where does it stick?"""
+"""Health of the exporter: input, spool, delivery and losses."""
 
 from __future__ import annotations
 
+from dashboards.alerts.delivery import SHED_COUNTS
 from dashboards.model import (
     Band,
     Folder,
@@ -24,9 +25,10 @@ _SECONDS_OLD = (Step(Colour.CALM), Step(Colour.MILD, 60), Step(Colour.BAD, 300))
 
 SINKS = Panel(
     slug="sinks",
-    title="Sinks away",
-    about="Does every store take what it is given? Above 0 one is away: nothing is lost while the spool has "
-    "room, but dashboards stand still. The failures below say why.",
+    title="Sinks down",
+    about="Do all sinks accept deliveries? Above 0 at least one is unavailable: no data is lost while "
+    "the spool has space, but the dashboards that read it are out of date. The failures below "
+    "show the cause.",
     view=Stat(filled=True),
     queries=(Prom(f"count({meter('discord_exporter_sink_up')} == 0) or vector(0)", instant=True),),
     unit=Unit.WHOLE,
@@ -36,7 +38,8 @@ SINKS = Panel(
 LATE = Panel(
     slug="late",
     title="Oldest undelivered",
-    about="How far behind are the stores? Seconds are normal, minutes mean that a sink is away or too slow.",
+    about="How far behind are the stores? Seconds are normal; minutes mean that a sink is unavailable "
+    "or too slow.",
     view=Stat(filled=True),
     queries=(Prom(promql.own("discord_exporter_oldest_unsent_seconds", how="max"), instant=True),),
     unit=Unit.SECONDS,
@@ -46,18 +49,21 @@ LATE = Panel(
 )
 LOST = Panel(
     slug="lost",
-    title="Given up",
-    about="Was anything lost in this range? Entries that a sink never takes (dead), or that a full spool "
-    "had to give up (evicted, dropped). Above 0: discord-exporter spool dead shows them and why.",
+    title="Entries lost",
+    about="Was data lost in this range? Counted are entries that a sink rejects permanently (dead), "
+    "entries that a full spool or full memory discards (evicted, dropped), and counts that full memory "
+    "discards (shed). Above 0: discord-exporter spool dead lists the dead entries with their reasons.",
     view=Stat(filled=True),
     queries=(
         Prom(
             " + ".join(
-                f"({promql.grown(name)} or vector(0))"
-                for name in (
-                    "discord_exporter_dead_total",
-                    "discord_exporter_evicted_total",
-                    "discord_exporter_dropped_total",
+                f"({promql.grown(name, *matchers)} or vector(0))"
+                for name, *matchers in (
+                    ("discord_exporter_dead_total",),
+                    ("discord_exporter_evicted_total",),
+                    ("discord_exporter_dropped_total",),
+                    # A shed entry is counted as dropped too.
+                    ("discord_exporter_shed_total", SHED_COUNTS),
                 )
             ),
             instant=True,
@@ -70,9 +76,9 @@ LOST = Panel(
 )
 LAG = Panel(
     slug="lag",
-    title="Event loop late, p99",
-    about="Has the process time to work? Above a quarter of a second heartbeats are at risk: the machine "
-    "is too small or too busy.",
+    title="Event loop lag, p99",
+    about="Does the process have enough CPU time? Above 0.25 s heartbeats are at risk: the machine is "
+    "too small or overloaded.",
     view=Stat(),
     queries=(Prom(promql.quantile(0.99, "discord_exporter_loop_lag_seconds")),),
     unit=Unit.SECONDS,
@@ -82,8 +88,8 @@ LAG = Panel(
 SERIES = Panel(
     slug="series",
     title="Series used",
-    about="How much of the limit on Prometheus series is used? At 100 % further servers appear only as "
-    "other.",
+    about="What share of the limit on Prometheus series is used? At 100 % further servers are summed "
+    "in guild_id=other.",
     view=Stat(),
     queries=(
         Prom(
@@ -98,20 +104,20 @@ SERIES = Panel(
 )
 UPTIME = Panel(
     slug="uptime",
-    title="Running for",
-    about="When did it start last? Minutes where days were expected is a restart nobody asked for: read "
+    title="Uptime",
+    about="How long has the exporter been running? A short uptime indicates an unplanned restart: read "
     "the log.",
     view=Stat(),
     queries=(Prom(f"time() - {promql.own('discord_exporter_start_time_seconds', how='max')}", instant=True),),
     unit=Unit.SECONDS,
     decimals=1,
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty="Exporter down",
 )
 VERSION = Panel(
     slug="version",
     title="Version",
-    about="Which version runs? Two at once is a rollout that has not ended.",
+    about="Which version is running? Two versions indicate an incomplete rollout.",
     view=Stat(label_only=True),
     queries=(
         Prom(
@@ -121,15 +127,15 @@ VERSION = Panel(
         ),
     ),
     unit=Unit.WHOLE,
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty="Exporter down",
 )
 FLOW = Panel(
     slug="flow",
-    title="From Discord to the stores",
-    about="Does as much go out as comes in? Counters are summed into windows, so far fewer entries are "
-    "spooled than events received; delivered follows spooled for each sink. A line that falls away shows "
-    "where it sticks.",
+    title="Events received and delivered",
+    about="Are entries delivered as fast as they are spooled? Counters are summed in windows, so far "
+    "fewer entries are spooled than events are received; for each sink, delivered follows "
+    "spooled. A line that falls behind shows the stage with the problem.",
     view=Series(),
     queries=(
         Prom(promql.rate("discord_exporter_received_total"), "received"),
@@ -138,14 +144,14 @@ FLOW = Panel(
         Prom(promql.rate("discord_exporter_delivered_total", by="sink"), "delivered to {{sink}}"),
     ),
     unit=Unit.PER_SECOND,
-    colours={"received": Colour.TALK, "accepted": Colour.GOOD, "spooled": Colour.MILD},
+    colours={"received": Colour.MESSAGE, "accepted": Colour.GOOD, "spooled": Colour.MILD},
     empty="Exporter down",
 )
 WAITING = Panel(
     slug="waiting",
-    title="Waiting for each sink",
-    about="Does a backlog grow? A saw-tooth is normal. A line that only rises is a sink that is away or "
-    "too slow; the spool keeps it until it is full.",
+    title="Backlog by sink",
+    about="Does a backlog grow? A saw-tooth is normal. A line that only rises means that a sink is "
+    "unavailable or too slow; the spool stores its entries until the spool is full.",
     view=Series(stacked=False),
     queries=(
         Prom(f"sum by (sink) ({meter('discord_exporter_pending_entries')})", "{{sink}}"),
@@ -153,33 +159,34 @@ WAITING = Panel(
     ),
     colours={"in memory": Colour.WARN},
     decimals=0,
-    empty="Nothing waits",
+    empty="No entries waiting",
 )
 AGE = Panel(
     slug="age",
     title="Age of the oldest waiting entry",
-    about="How late are the dashboards that read this sink? Above five minutes somebody is paged.",
+    about="How old is the oldest undelivered entry of each sink? Dashboards that read the sink are "
+    "late by this time. An alert fires above five minutes.",
     view=Series(threshold_line=True),
     queries=(Prom(f"max by (sink) ({meter('discord_exporter_oldest_unsent_seconds')})", "{{sink}}"),),
     unit=Unit.SECONDS,
     steps=_SECONDS_OLD,
-    empty="Nothing waits",
+    empty="No entries waiting",
 )
 UP = Panel(
     slug="up",
     title="Sinks",
-    about="Which store was away, and when? Gaps that come back at the same hour are its backups or its "
-    "limits.",
-    view=Timeline({"1": ("takes", Colour.CALM), "0": ("away", Colour.BAD)}),
+    about="Which sink was unavailable, and when? Gaps at the same hour each day indicate its backups "
+    "or its limits.",
+    view=Timeline({"1": ("up", Colour.CALM), "0": ("down", Colour.BAD)}),
     queries=(Prom(f"min by (sink) ({meter('discord_exporter_sink_up')})", "{{sink}}"),),
     unit=Unit.WHOLE,
     empty="No sink is configured",
 )
 FAILURES = Panel(
     slug="failures",
-    title="Deliveries that failed",
-    about="Why does a sink not take what it is given? Timeouts and refused connections are its host; "
-    "unauthorized is a token; anything about a row is a bug worth reporting.",
+    title="Failed deliveries",
+    about="Why do deliveries fail? Timeouts and refused connections indicate a problem of the host, "
+    "unauthorized one of the token; report failures that name a row as a bug.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(
@@ -191,25 +198,25 @@ FAILURES = Panel(
     colour=None,
     step="1m",
     decimals=0,
-    empty="No delivery failed",
+    empty="No failed deliveries",
 )
 DELIVER = Panel(
     slug="deliver",
-    title="Duration of a delivery, p50 and p99",
-    about="How quick are the stores? A p99 that climbs towards 30 s becomes failures.",
+    title="Delivery duration, p50 and p99",
+    about="How fast are the stores? A p99 near 30 s leads to failed deliveries.",
     view=Series(),
     queries=(
         Prom(promql.quantile(0.5, "discord_exporter_deliver_seconds", by="sink"), "{{sink}} p50"),
         Prom(promql.quantile(0.99, "discord_exporter_deliver_seconds", by="sink"), "{{sink}} p99"),
     ),
     unit=Unit.SECONDS,
-    empty="Nothing was delivered",
+    empty="No deliveries",
 )
 DISK = Panel(
     slug="disk",
-    title="Room on the disk",
-    about="How long until the disk is full? Below 1 GiB there is no time left to wait: free some, or lower "
-    "spool.max_bytes so that old entries go before new ones are refused.",
+    title="Free disk space",
+    about="How much space is left on the data volume? Below 1 GiB free space at once, or lower "
+    "spool.max_bytes so that old entries are discarded before new ones are refused.",
     view=Series(threshold_line=True, legend=False),
     queries=(Prom(promql.own("discord_exporter_volume_free_bytes", how="min"), "free"),),
     unit=Unit.BYTES,
@@ -218,20 +225,20 @@ DISK = Panel(
 )
 COMMITS = Panel(
     slug="commits",
-    title="Duration of spool commits",
-    about="Is the disk quick enough? Commits should take milliseconds; a band above 100 ms is a slow or "
+    title="Spool commit duration",
+    about="Is the disk fast enough? Commits take milliseconds; a band above 100 ms indicates a slow or "
     "shared disk, and a crash then loses more.",
     view=Heat(),
     queries=(Prom(promql.buckets("discord_exporter_commit_seconds"), "{{le}}", heatmap=True),),
     unit=Unit.PER_SECOND,
     step="1m",
-    empty="Nothing was committed",
+    empty="No commits",
 )
 PAGE = Page(
     uid=parts.EXPORTER,
     title="Exporter health",
-    about="Does the exporter do its work, and if not, where does it stick? From left to right as the data "
-    "flows.",
+    about="Does the exporter work, and if not, which stage has the problem? Panels follow the data "
+    "flow from left to right.",
     folder=Folder.OPERATIONS,
     annotations=(parts.OUTAGES, parts.RESTARTS),
     since="6h",
@@ -246,8 +253,6 @@ PAGE = Page(
         ),
         Section("Stores", (Band(8, (UP, FAILURES, DELIVER)),)),
         Section("Spool and losses", (Band(8, (spool_panels.SPOOL, DISK, COMMITS, spool_panels.GIVEN_UP)),)),
-        Section(
-            "What comes in", (Band(10, (spool_panels.TYPES, spool_panels.INQUIRIES, spool_panels.DRIFT)),)
-        ),
+        Section("Input", (Band(10, (spool_panels.TYPES, spool_panels.INQUIRIES, spool_panels.DRIFT)),)),
     ),
 )

@@ -1,4 +1,4 @@
-"""All servers and all shards: does the bot see everything?"""
+"""All servers and all shards: connections, permissions and limits."""
 
 from __future__ import annotations
 
@@ -29,17 +29,17 @@ _CONNECTED = meter("discord_gateway_connected")
 GUILDS = Panel(
     slug="guilds",
     title="Servers",
-    about="In how many servers is the bot? The change is against the start of the range; a fall is being "
-    "removed, or an outage that Discord has not told yet.",
+    about="How many servers is the bot in? The change is relative to the start of the range. A fall "
+    "means that the bot was removed, or an outage that Discord has not reported yet.",
     view=Stat(trend=Trend.NEITHER),
     queries=(Prom(promql.guilds(), instant=True, rows=True),),
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty="Exporter down",
 )
 MEMBERS = Panel(
     slug="members",
     title="Members",
-    about="How many members do all servers have together? People in several servers count several times.",
+    about="How many members do all servers have in total? A person in several servers counts once for each.",
     view=Stat(trend=Trend.NEITHER),
     queries=(Prom(promql.members_everywhere(), instant=True, rows=True),),
     colour=Colour.GOOD,
@@ -47,9 +47,9 @@ MEMBERS = Panel(
 )
 SHARDS = Panel(
     slug="shards",
-    title="Shards away",
-    about="Does every shard have a session? Above 0 the servers of a shard are not seen: what happens "
-    "there is lost unless the audit log tells it later. See the time line below.",
+    title="Shards down",
+    about="Does every shard have a session? Above 0 the exporter receives no events from the servers "
+    "of a shard: only what the audit log records can be read later. See the time line below.",
     view=Stat(filled=True),
     queries=(Prom(f"count({_CONNECTED} == 0) or vector(0)", instant=True),),
     unit=Unit.WHOLE,
@@ -59,18 +59,19 @@ SHARDS = Panel(
 RATE = Panel(
     slug="rate",
     title="Events",
-    about="How busy is Discord for this bot? None while servers are busy is a dead connection.",
+    about="How many events does Discord send per second? Zero while servers are active indicates a "
+    "dead connection.",
     view=Stat(sparkline=True),
     queries=(Prom(promql.rate("discord_gateway_events_total")),),
     unit=Unit.PER_SECOND,
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty="Exporter down",
 )
 LIMITED = Panel(
     slug="limited",
     title="Rate limited",
-    about="Does Discord tell the bot to slow down? Answers 429 in this range; more than a few a day put the "
-    "bot at risk of a ban. Lower discord.requests_per_second.",
+    about="How often did Discord answer 429 in this range? More than a few a day put the bot at risk "
+    "of a block: lower discord.requests_per_second.",
     view=Stat(filled=True),
     queries=(
         Prom(
@@ -85,9 +86,10 @@ LIMITED = Panel(
 )
 BLIND = Panel(
     slug="blind",
-    title="Partly blind",
-    about="In how many servers does something go unseen for want of a permission? The table below says what "
-    "and which; the invite link of discord-exporter check asks for all that is needed.",
+    title="Incomplete",
+    about="In how many servers is data incomplete because a permission is missing? The table below "
+    "shows the permission and the feature; discord-exporter check prints an invite link with all "
+    "permissions.",
     view=Stat(),
     queries=(Prom(f"{promql.own('discord_exporter_blind', how='max')} or vector(0)", instant=True),),
     unit=Unit.WHOLE,
@@ -97,8 +99,9 @@ BLIND = Panel(
 FOLDED = Panel(
     slug="folded",
     title="Folded servers",
-    about="Are there more servers than Prometheus is given? Their sums are under other; SQL and InfluxDB "
-    "have them all. Raise sinks.prometheus.max_series if Prometheus can take it.",
+    about="How many servers have no series of their own in Prometheus? Their sums are in "
+    "guild_id=other; SQL and InfluxDB store each of them. Raise sinks.prometheus.max_series if "
+    "Prometheus has capacity.",
     view=Stat(),
     queries=(Prom(promql.own("discord_exporter_guilds_folded"), instant=True),),
     unit=Unit.WHOLE,
@@ -108,19 +111,21 @@ FOLDED = Panel(
 BUDGET = Panel(
     slug="budget",
     title="Sessions left",
-    about="How many new sessions does Discord allow until its daily budget is refilled? Near 0 shards "
-    "that lose theirs stay away: find out why they begin anew (below) before restarting anything.",
+    about="How many new sessions does Discord allow until the daily limit resets? Near 0 a shard that "
+    "loses its session cannot reconnect: find the cause of new sessions (below) before "
+    "restarting the exporter.",
     view=Stat(),
     queries=(Prom(promql.own("discord_gateway_identifies_remaining", how="min"), instant=True),),
     unit=Unit.COUNT,
     steps=(Step(Colour.BAD), Step(Colour.WARN, 50), Step(Colour.CALM, 200)),
-    empty="Not told yet",
+    empty="Not received yet",
 )
 TABLE = Panel(
     slug="table",
     title="Servers",
-    about="Which server needs a look? Click a name for its overview. Red has lost a fifth of its messages "
-    "against the week before; many actions in 24 hours are trouble.",
+    about="Which servers need attention? Click a name for the overview. Red marks a fall in messages "
+    "of a fifth or more compared with the previous week; many actions in 24 hours indicate a "
+    "conflict or a raid.",
     view=Rows(
         (
             *parts.hidden("guild_id", "url"),
@@ -128,7 +133,7 @@ TABLE = Panel(
                 "Guild",
                 links=(
                     parts.inside("Overview of this server", parts.OVERVIEW, guild=parts.cell("guild_id")),
-                    parts.inside("Its channels", parts.CHANNELS, guild=parts.cell("guild_id")),
+                    parts.inside("Channels of this server", parts.CHANNELS, guild=parts.cell("guild_id")),
                     Link("Open in Discord", f"{parts.DISCORD}/{parts.cell('guild_id')}", outside=True),
                 ),
             ),
@@ -139,7 +144,7 @@ TABLE = Panel(
                 steps=(Step(Colour.BAD), Step(Colour.PLAIN, 0), Step(Colour.GOOD, 1)),
             ),
             Column("Messages today", width=150),
-            Column("Messages 7 d", bar=True, steps=(Step(Colour.TALK),)),
+            Column("Messages 7 d", bar=True, steps=(Step(Colour.MESSAGE),)),
             Column("Week change", Unit.PERCENT, width=130, steps=parts.CHANGE, decimals=0),
             Column("Active today", width=130),
             Column("Voice 7 d", Unit.SECONDS, width=110),
@@ -158,9 +163,10 @@ TABLE = Panel(
 STATES = Panel(
     slug="states",
     title="Connection of each shard",
-    about="Which shard was away, and when? A short gap is a resume and loses nothing; a long one is blind "
-    "time for its servers. All at once is Discord or the network, one alone is that shard.",
-    view=Timeline({"1": ("connected", Colour.CALM), "0": ("away", Colour.BAD)}, many=True),
+    about="Which shard was disconnected, and when? A short gap is a resume without loss; during a long "
+    "one the events of its servers are missed. If all shards disconnect together, the cause is "
+    "Discord or the network.",
+    view=Timeline({"1": ("connected", Colour.CALM), "0": ("disconnected", Colour.BAD)}, many=True),
     queries=(Prom(f"min by (shard) ({_CONNECTED})", "shard {{shard}}"),),
     unit=Unit.WHOLE,
     empty="No shard has connected yet",
@@ -168,18 +174,18 @@ STATES = Panel(
 LATENCY = Panel(
     slug="latency",
     title="Heartbeat round trip",
-    about="How far away is Discord? Above a second for minutes, events come late and the connection is about "
-    "to break: look at the network and the machine's load.",
+    about="How long does Discord take to acknowledge a heartbeat? Above one second for minutes, events "
+    "are late and the connection can break: check the network and the load of the machine.",
     view=Series(threshold_line=True),
     queries=(Prom(f"max by (shard) ({meter('discord_gateway_latency_seconds')})", "shard {{shard}}"),),
     unit=Unit.SECONDS,
     steps=(Step(Colour.GOOD), Step(Colour.MILD, 0.5), Step(Colour.BAD, 1)),
-    empty="No heartbeat answered yet",
+    empty="No heartbeat acknowledged yet",
 )
 PAGE = Page(
     uid=parts.FLEET,
     title="Fleet",
-    about="All servers and all shards: does the bot see everything?",
+    about="All servers and all shards: does the exporter receive every event?",
     folder=Folder.OPERATIONS,
     annotations=(parts.OUTAGES, parts.RESTARTS),
     since="24h",

@@ -1,4 +1,4 @@
-"""Panels of the fleet: what Discord sends, and what it is asked."""
+"""Panels of the fleet: events from Discord, and requests to its REST API."""
 
 from __future__ import annotations
 
@@ -17,32 +17,32 @@ from dashboards.style import Colour, Unit
 EVENTS = Panel(
     slug="events",
     title="Events by type",
-    about="What does Discord send? The busiest types. One that is asked for and never comes lacks an intent.",
+    about="Which events does Discord send most? An enabled type that never arrives needs an intent.",
     view=Series(stacked=True, fill=30),
     queries=(Prom(f"topk(6, {promql.rate('discord_gateway_events_total', by='type')})", "{{type}}"),),
     unit=Unit.PER_SECOND,
-    empty="Nothing received",
+    empty="No events received",
 )
 SESSIONS = Panel(
     slug="sessions",
-    title="Sessions resumed and begun anew",
-    about="Are connections stable? Resumes are normal, a few a day. New sessions cost of the daily budget of "
-    "1,000 and reload every server: many in an hour is a crash loop.",
+    title="Sessions resumed and new sessions",
+    about="Are connections stable? A few resumes a day are normal. New sessions count against the "
+    "daily limit of 1,000 and reload every server: many within an hour indicate a crash loop.",
     view=Series(bars=True),
     queries=(
         Prom(promql.grown("discord_gateway_resumes_total", over="$__interval") + " > 0", "resumed"),
-        Prom(promql.grown("discord_gateway_identifies_total", over="$__interval") + " > 0", "begun anew"),
+        Prom(promql.grown("discord_gateway_identifies_total", over="$__interval") + " > 0", "new session"),
     ),
-    colours={"resumed": Colour.MILD, "begun anew": Colour.WARN},
+    colours={"resumed": Colour.MILD, "new session": Colour.WARN},
     step="5m",
     decimals=0,
     empty="No reconnects",
 )
 REST = Panel(
     slug="rest",
-    title="REST requests by answer",
-    about="Does Discord answer the bot's questions? 403 is a missing permission, 429 too many requests, 5xx "
-    "Discord's own trouble.",
+    title="REST requests by status",
+    about="Does Discord answer requests? 403 is a missing permission, 429 a rate limit, 5xx an error "
+    "of Discord.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(promql.grown("discord_rest_requests_total", by="status", over="$__interval"), "{{status}}"),
@@ -56,14 +56,14 @@ REST = Panel(
     },
     step="1m",
     decimals=0,
-    empty="Nothing was asked",
+    empty="No requests",
 )
 ROUTES = Panel(
     slug="routes",
     title="REST requests by route",
-    about="What does the bot ask for? A route that dominates while nothing happens is a question asked in "
-    "vain.",
-    view=Rows((Column("Requests", bar=True, steps=(Step(Colour.TALK),), decimals=0),)),
+    about="Which requests does the bot send? If one route has most requests while few events arrive, "
+    "its look-ups find nothing.",
+    view=Rows((Column("Requests", bar=True, steps=(Step(Colour.MESSAGE),), decimals=0),)),
     queries=(
         Prom(
             f"topk(12, {promql.grown('discord_rest_requests_total', by='route, status')})",
@@ -80,13 +80,13 @@ ROUTES = Panel(
             },
         ),
     ),
-    empty="Nothing was asked",
+    empty="No requests",
 )
 MISSING = Panel(
     slug="missing",
-    title="What goes unseen, and why",
-    about="Which permission is missing, in how many servers, and what is not counted for it? Ask their "
-    "owners, or switch the feature off.",
+    title="Missing permissions",
+    about="Which permission is missing, in how many servers, and which feature is incomplete without "
+    "it? Ask the owners for it, or disable the feature.",
     view=Rows((Column("Servers", bar=True, steps=(Step(Colour.MILD),)),)),
     queries=(
         Prom(f"{promql.own('discord_exporter_blind', by='feature, missing')} > 0", instant=True, rows=True),
@@ -96,25 +96,26 @@ MISSING = Panel(
             "organize",
             {
                 "excludeByName": {"Time": True},
-                "renameByName": {"feature": "Not seen", "missing": "For want of", "Value": "Servers"},
+                "renameByName": {"feature": "Feature", "missing": "Missing permission", "Value": "Servers"},
             },
         ),
     ),
-    empty="Everything is seen everywhere",
+    empty="No permission is missing",
 )
 TOTALS = Panel(
     slug="totals",
     title="Messages, joins and leaves in all servers",
-    about="Does something happen everywhere at once? A dent in all servers is Discord or the bot, not the "
-    "communities. Bots count too where Prometheus has not loaded the recording rules.",
+    about="How many messages, joins and leaves are there in all servers? A fall in all servers at once "
+    "has its cause in Discord or the bot. Bots count too if Prometheus has not loaded the "
+    "recording rules.",
     view=Series(bars=True),
     queries=(
         Prom(promql.everywhere(recordings.FLEET_MESSAGES, "MESSAGE_CREATE"), "messages"),
         Prom(promql.everywhere(recordings.FLEET_JOINS, "GUILD_MEMBER_ADD"), "joined"),
         Prom(promql.everywhere(recordings.FLEET_LEAVES, "GUILD_MEMBER_REMOVE"), "left"),
     ),
-    colours={"messages": Colour.TALK, "joined": Colour.GOOD, "left": Colour.MILD},
+    colours={"messages": Colour.MESSAGE, "joined": Colour.GOOD, "left": Colour.MILD},
     step="5m",
     decimals=0,
-    empty="Nothing happened",
+    empty="No events",
 )

@@ -1,4 +1,4 @@
-"""Does the server grow, by whom, and do people stay?"""
+"""Growth of one server: joins, leaves, invites and retention."""
 
 from __future__ import annotations
 
@@ -20,14 +20,15 @@ from dashboards.model import (
 )
 from dashboards.pages import parts
 from dashboards.queries import growth, promql
-from dashboards.style import LEAVES, WAYS_IN, Colour, Unit
+from dashboards.style import JOIN_METHODS, LEAVES, Colour, Unit
 
-_YES_NO = {"yes": Colour.GOOD, "no": Colour.REST}
+_YES_NO = {"yes": Colour.GOOD, "no": Colour.OTHER}
 
 NET = parts.count(
     "net",
     "Net growth",
-    "Did more people come than go? The change is against the period before. Below zero the server shrinks.",
+    "How many more members joined than left? The change is relative to the previous period. Below zero "
+    "the server shrinks.",
     growth.net,
     trend=Trend.UP,
     steps=(Step(Colour.BAD), Step(Colour.PLAIN, 0), Step(Colour.GOOD, 1)),
@@ -35,60 +36,62 @@ NET = parts.count(
 JOINED = parts.count(
     "joined",
     "Joined",
-    "How many came, against the period before? A fall after an invite ended or a listing was lost is "
-    "found in the table of invites.",
+    "How many members joined, compared with the previous period? After a fall, check the table of "
+    "invites for one that expired.",
     growth.joins,
     trend=Trend.UP,
     colour=Colour.GOOD,
-    empty="Nobody joined",
+    empty="No joins",
 )
 LEFT = parts.count(
     "left",
     "Left",
-    "How many went, for whatever reason, against the period before? Why, and how soon, is below.",
+    "How many members left for any reason, compared with the previous period? Reasons and tenure are below.",
     growth.leaves,
     trend=Trend.DOWN,
     colour=Colour.MILD,
-    empty="Nobody left",
+    empty="No leaves",
 )
 ACTIVATION = parts.count(
     "activation",
     "Newcomers active within a day",
-    "Does the welcome work? The share of those who joined in this range and wrote, talked or reacted "
-    "within 24 hours, against the days before. Below 30 % the first steps are too many, or too hidden.",
+    "What share of the members who joined in this range sent a message, was in voice or reacted within "
+    "24 hours, compared with the previous days? Below 30 % the first steps are too many or hard to "
+    "find.",
     growth.activation,
     trend=Trend.UP,
     unit=Unit.PERCENT,
     steps=parts.SHARE_PERCENT,
-    empty="Nobody joined",
+    empty="No joins",
 )
 WEEK_ONE = parts.count(
     "week-one",
     "Active a week later",
-    "Do they stay? The share of the last cohorts that was active in the week after the one they joined in, "
-    "against the older cohorts. 30 to 40 % is what healthy servers report.",
+    "What share of the last four cohorts was active in the week after the week of the join, compared "
+    "with the older cohorts? Healthy servers report 30 to 40 %.",
     growth.week_one,
     trend=Trend.UP,
     unit=Unit.PERCENT,
     steps=parts.SHARE_PERCENT,
-    empty="Too early to tell",
+    empty="No complete cohort yet",
 )
 FLOW = Panel(
     slug="flow",
-    title="Coming and going",
-    about="When do people come and go? Leaves point down, coloured by reason. Compare peaks of joins with "
-    "what was announced, and leaves with what was decided.",
+    title="Joins and leaves",
+    about="When do members join and leave? Leaves point down, coloured by reason. Compare peaks of "
+    "joins with announcements, and peaks of leaves with decisions.",
     view=Series(bars=True, stacked=True, downwards=tuple(LEAVES)),
-    queries=(Sql(growth.coming, series=True), Sql(growth.going, series=True)),
+    queries=(Sql(growth.joins_over_time, series=True), Sql(growth.leaves_over_time, series=True)),
     colours={"joined": Colour.GOOD, **LEAVES},
     step="1d",
-    empty="Nobody came or went",
+    empty="No joins or leaves",
     width=2,
 )
 SIZE = Panel(
     slug="size",
     title="Members",
-    about="How did the size develop? A flat line with many joins means that as many go.",
+    about="How did the number of members develop? A flat line with many joins means that as many "
+    "members leave.",
     view=Series(minimum=None, legend=False),
     queries=(Prom(promql.state("members"), "Members"),),
     colour=Colour.GOOD,
@@ -98,20 +101,22 @@ SIZE = Panel(
 )
 FUNNEL = Panel(
     slug="funnel",
-    title="What became of those who joined",
-    about="At which step are newcomers lost? A long first bar and a short second is a welcome nobody "
-    "answers; people who write and are gone in week two found nothing to come back for.",
+    title="Newcomer funnel",
+    about="At which step do newcomers become inactive? A long first bar and a short second one mean "
+    "that the welcome gets no answer. Newcomers who write but are inactive in week 2 need a "
+    "reason to return.",
     view=Bars(),
     queries=(Sql(growth.funnel),),
     colour=Colour.GOOD,
     decimals=0,
-    empty="Nobody joined in the last 60 days",
+    empty="No joins in the last 60 days",
 )
 COHORTS = Panel(
     slug="cohorts",
-    title="Who was active in the weeks after joining",
-    about="Do newer members stay better than older ones did? A row is all who joined in a week, a column "
-    "what part of them was active so many weeks later. Look down a column: greener is better.",
+    title="Retention by week of join",
+    about="Do newer members stay longer than older ones? A row is the cohort of one week, a column the "
+    "share of it that was active so many weeks later. Compare the values of a column: greener is "
+    "better.",
     view=Rows(
         (
             Column("Joined in week of", width=140),
@@ -124,58 +129,57 @@ COHORTS = Panel(
         )
     ),
     queries=(Sql(growth.cohorts),),
-    empty="Nobody joined in the last 12 weeks",
+    empty="No joins in the last 9 weeks",
     width=2,
 )
 WAYS = Panel(
     slug="ways",
-    title="How they came",
-    about="By which kind of door do people come? Unknown should be a small part: more of it means that the "
-    "bot lacks the permission Manage Server.",
+    title="Joins by method",
+    about="How do members join? The share of unknown should be small: more means that the bot lacks "
+    "the permission Manage Server.",
     view=Series(bars=True, stacked=True),
-    queries=(Sql(growth.ways_in, series=True),),
+    queries=(Sql(growth.joins_by_method, series=True),),
     label="${__field.labels.method}",
-    colours=WAYS_IN,
+    colours=JOIN_METHODS,
     step="1d",
-    empty="Nobody joined",
+    empty="No joins",
 )
 AGES = Panel(
     slug="ages",
-    title="Age of the accounts that joined",
-    about="Are these people, or made-up accounts? A server that is found by people has few accounts younger "
-    "than a week.",
+    title="Account age at the join",
+    about="How old are the accounts that join? Many accounts younger than a week indicate spam or a raid.",
     view=Bars(all_values=True),
-    queries=(Sql(growth.ages),),
+    queries=(Sql(growth.account_ages),),
     colour=Colour.GOOD,
-    empty="Nobody joined",
+    empty="No joins",
 )
 TENURE = Panel(
     slug="tenure",
-    title="How long those who left had stayed",
-    about="When do people give up? Most within an hour: the entrance puts them off. Most after months: "
-    "something changed for the regulars.",
+    title="Tenure of members who left",
+    about="How long had members been in the server when they left? Most within an hour: the first "
+    "impression is the problem. Most after months: something changed for regular members.",
     view=Bars(all_values=True),
     queries=(Sql(growth.tenure),),
     colour=Colour.MILD,
-    empty="Nobody left",
+    empty="No leaves",
 )
 INVITES = Panel(
     slug="invites",
     title="Invites",
-    about="Which invites bring people who stay? Keep those, and remove what brings only people who are "
-    "banned. Click a code for everybody who came by it.",
+    about="Which invites bring members who stay? Delete invites whose members are banned. Click a code "
+    "for everyone who joined by it.",
     view=Rows(
         (
             *parts.hidden("inviter_id", "url"),
             Column(
                 "Invite",
                 links=(
-                    parts.inside("Who came by it", parts.GROWTH, invite=parts.cell("Invite")),
+                    parts.inside("Members who joined by it", parts.GROWTH, invite=parts.cell("Invite")),
                     Link("Open in Discord", parts.cell("url"), outside=True),
                 ),
                 width=130,
             ),
-            Column("Made by", links=parts.member_links("inviter_id")),
+            Column("Created by", links=parts.member_links("inviter_id")),
             Column("Valid", width=70, colours=_YES_NO),
             Column("Uses", width=80),
             Column("Joined", bar=True, steps=(Step(Colour.GOOD),)),
@@ -191,66 +195,67 @@ INVITES = Panel(
 )
 INVITERS = Panel(
     slug="inviters",
-    title="Who brings people",
-    about="Who is the server's best friend? Thank those whose guests stay.",
+    title="Top inviters",
+    about="Whose invites bring the most members, and do those members stay? Many of them banned "
+    "indicate a spammer.",
     view=Rows(
         (
             *parts.hidden("inviter_id"),
             Column("Member", links=parts.member_links("inviter_id")),
-            Column("Brought", bar=True, steps=(Step(Colour.GOOD),)),
+            Column("Joins", bar=True, steps=(Step(Colour.GOOD),)),
             Column("Still here", Unit.RATIO, width=100, coloured=True, steps=parts.SHARE, decimals=0),
             Column("Banned", width=100, steps=parts.NONE_ALLOWED),
         )
     ),
     queries=(Sql(growth.inviters),),
-    empty="Nobody's invite was used",
+    empty="No invite was used",
 )
 USES = Panel(
     slug="uses",
-    title="Who came, and by which invite",
-    about="Who came by this invite? Choose one above, or click one in the table. Sure tells how certain the "
-    "match is; Discord does not say it itself.",
+    title="Joins by invite",
+    about="Who joined by which invite? Select an invite above, or click one in the table. Confidence "
+    "shows how certain the match is: Discord does not report the invite of a join.",
     view=Rows(
         (
             parts.WHEN,
             *parts.hidden("user_id", "inviter_id"),
             Column("Member", links=parts.member_links()),
             Column("Invited by", links=parts.member_links("inviter_id")),
-            Column("Found by", width=110, colours=WAYS_IN),
-            Column("Sure", width=110),
-            Column("Here", width=80, colours=_YES_NO),
+            Column("Method", width=110, colours=JOIN_METHODS),
+            Column("Confidence", width=110),
+            Column("In server", width=90, colours=_YES_NO),
         ),
         tall=True,
     ),
     queries=(Sql(growth.uses),),
-    empty="Nobody joined by this invite in this range",
+    empty="No joins by this invite in this range",
     width=2,
 )
-DOORS = Panel(
-    slug="doors",
-    title="Joins, leaves and invites as they are counted",
-    about="Is anything moving right now? From Prometheus, which knows within seconds; exact numbers are "
-    "those above.",
+LIVE = Panel(
+    slug="live",
+    title="Joins, leaves and invites, live",
+    about="How many joins, leaves and invites are counted now? Prometheus shows them within seconds; "
+    "the panels above show exact numbers.",
     view=Series(bars=True),
     queries=(
         Prom(promql.counted("member_joins"), "joined"),
         Prom(promql.counted("member_leaves", by="reason"), "{{reason}}"),
-        Prom(promql.counted("invites_created"), "invites made"),
-        Prom(promql.counted("invite_uses", by="method"), "came by {{method}}"),
+        Prom(promql.counted("invites_created"), "invites created"),
+        Prom(promql.counted("invite_uses", by="method"), "joined by {{method}}"),
     ),
     colours={"joined": Colour.GOOD, **LEAVES},
     step="1h",
     decimals=0,
-    empty="Nothing moved",
+    empty="No joins, leaves or invites",
 )
 BOOSTS = Panel(
     slug="boosts",
     title="Boosts",
-    about="Is the server's boost level safe? It falls when boosts run out: 2, 7 and 14 are the limits.",
+    about="How many boosts does the server have? The boost level falls below 2, 7 and 14 boosts.",
     view=Series(legend=False, threshold_line=True),
     queries=(Prom(promql.state("boosts"), "Boosts"),),
     steps=(
-        Step(Colour.REST),
+        Step(Colour.OTHER),
         Step(Colour.VOICE_LIGHT, 2),
         Step(Colour.VOICE, 7),
         Step(Colour.REACTION, 14),
@@ -262,7 +267,7 @@ BOOSTS = Panel(
 PAGE = Page(
     uid=parts.GROWTH,
     title="Growth, invites and retention",
-    about="Does the server grow, by whom, and do people stay?",
+    about="Does the server grow, by which invites, and do members stay?",
     folder=Folder.COMMUNITY,
     variables=(parts.GUILD, parts.INVITE),
     annotations=parts.MARKS,
@@ -278,6 +283,6 @@ PAGE = Page(
             ),
         ),
         Section("Invites", (Band(8, (INVITES,)), Band(9, (INVITERS, USES)))),
-        Section("Who comes, and who goes", (Band(8, (WAYS, AGES, TENURE)), Band(8, (DOORS, BOOSTS)))),
+        Section("Joins and leaves in detail", (Band(8, (WAYS, AGES, TENURE)), Band(8, (LIVE, BOOSTS)))),
     ),
 )

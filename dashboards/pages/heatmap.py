@@ -1,4 +1,4 @@
-"""The week as a table of seven days by twenty-four hours."""
+"""A heat map of the week: a table of seven days by twenty-four hours."""
 
 from __future__ import annotations
 
@@ -11,31 +11,31 @@ from dashboards.queries import flux, promql
 from dashboards.style import Colour, Unit
 
 _CELL: Final = "weekday\\hour"
-"""What the matrix calls its first column."""
+"""Grafana's name for the first column of the matrix."""
 
 
 def _sorted_by(field: str) -> tuple[str, Mapping[str, object]]:
     return "sortBy", {"fields": {}, "sort": [{"field": field, "desc": False}]}
 
 
-def week(
+def week_heatmap(
     slug: str,
     measure: str,
     only: tuple[str, str] | None,
     matcher: str,
     *,
     noun: str,
-    colour: Colour = Colour.TALK,
+    colour: Colour = Colour.MESSAGE,
     unit: Unit = Unit.COUNT,
     width: int = 1,
 ) -> Panel:
-    """When in the week there is most of a measure, in UTC."""
+    """A measure by UTC weekday and hour."""
     days = Column(_CELL, header="Day", texts=WEEKDAYS, width=60)
     return Panel(
         slug=slug,
         title=f"{noun} by weekday and hour (UTC)",
-        about="When is the server awake? Plan events and moderators' shifts by it: dark cells are the busy "
-        "hours, pale ones are when nobody would see an announcement.",
+        about="At which hours is the server active? Dark cells are hours with much activity: schedule "
+        "events and moderators for them, and avoid announcements in pale ones.",
         view=Rows((days,), heat=True),
         queries=(Flux(flux.by_hour(measure, only=only)),),
         lite=(Prom(promql.by_hour(measure, matcher), instant=True, rows=True),),
@@ -50,6 +50,6 @@ def week(
             ),
             _sorted_by(_CELL),
         ),
-        empty="Nothing in this range",
+        empty="No activity in this range",
         width=width,
     )

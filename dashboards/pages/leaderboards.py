@@ -1,4 +1,4 @@
-"""Who does how much?"""
+"""Rankings of the members of one server."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from dashboards.pages import parts
 from dashboards.queries import activity, flux, promql
 from dashboards.style import Colour, Unit
 
-_OFF = "Levels are off by default: switch on XP_GAIN and LEVEL_UP in events:"
-_EMPTY = "Nobody in this period; days and weeks begin at midnight UTC"
+_OFF = "Disabled by default: enable XP_GAIN and LEVEL_UP in events:"
+_EMPTY = "No activity in this period; periods begin at midnight UTC"
 
 SCORE = parts.ranking(
     "score",
-    "Most active",
-    "Who does most in all? The score is messages + 0.5 × minutes in voice + 0.2 × reactions given. Give "
-    "those who lead it month after month something to do.",
+    "Activity score",
+    "Who is most active? The score is messages + 0.5 × minutes in voice + 0.2 × reactions given. "
+    "Members who lead it for months are candidates for a role in the team.",
     activity.ranking("score", "Score", limit=15),
     of="member",
     header="Score",
@@ -24,19 +24,18 @@ SCORE = parts.ranking(
 MESSAGES = parts.ranking(
     "messages",
     "Messages",
-    "Who writes most in this period? Much more than all others together is somebody monologuing, or a bot "
-    "that runs as a person.",
+    "Who sends the most messages in this period? A member with more messages than all others together "
+    "may be a bot on a user account.",
     activity.ranking("messages", "Messages", limit=15),
     of="member",
     header="Messages",
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty=_EMPTY,
 )
 VOICE = parts.ranking(
     "voice",
     "Time in voice",
-    "Who talks most in this period? Time in the AFK channel or deafened does not count as talk here or "
-    "there.",
+    "Who spends the most time in voice in this period? Time in the AFK channel does not count.",
     activity.ranking("voice_seconds", "In voice", limit=15),
     of="member",
     header="In voice",
@@ -47,8 +46,7 @@ VOICE = parts.ranking(
 GIVEN = parts.ranking(
     "given",
     "Reactions given",
-    "Who answers others with a reaction? Those at the top make a server feel friendly; nobody here makes it "
-    "feel empty.",
+    "Who gives the most reactions? Few entries here mean that members rarely react to each other.",
     activity.ranking("reactions_given", "Given", limit=15),
     of="member",
     header="Given",
@@ -58,7 +56,8 @@ GIVEN = parts.ranking(
 RECEIVED = parts.ranking(
     "received",
     "Reactions received",
-    "Whose messages do others react to? High here with few messages is somebody worth listening to.",
+    "Whose messages receive the most reactions? Many reactions for few messages show messages that "
+    "others value.",
     activity.ranking("reactions_received", "Received", limit=15),
     of="member",
     header="Received",
@@ -67,9 +66,9 @@ RECEIVED = parts.ranking(
 )
 RISING = Panel(
     slug="rising",
-    title="Rising",
-    about="Who does much more than in the period before? Newcomers who take root appear here first. Follows "
-    "the time range, not the period chosen above.",
+    title="Rising members",
+    about="Whose activity score rose most compared with the previous period? Active newcomers appear "
+    "here first. This panel uses the time range, not the period selected above.",
     view=Rows(
         (
             *parts.hidden("user_id"),
@@ -80,23 +79,24 @@ RISING = Panel(
         )
     ),
     queries=(Sql(activity.rising),),
-    empty="Nobody did more than before",
+    empty="No score rose",
 )
 CHANNELS = parts.ranking(
     "channels",
     "Channels by messages",
-    "Where is most written in the time range? A channel far ahead may need a second one beside it.",
+    "Which channels have the most messages in the time range? Consider splitting a channel that is far "
+    "ahead of the others.",
     activity.top_channels("messages", "Messages", limit=15),
     of="channel",
     header="Messages",
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty="No messages in this range",
 )
 EMOJI = Panel(
     slug="emoji",
     title="Emoji",
-    about="Which emoji does the server speak with? Numbers are the ids of its own. Own emoji that nobody "
-    "uses can make room for others.",
+    about="Which emoji do members react with most? Custom emoji are shown by id. Replace custom emoji "
+    "that are never used.",
     view=Rows((Column("Used", bar=True, steps=(Step(Colour.REACTION),)),)),
     queries=(Flux(flux.ranked("reactions", "emoji", limit=15, header="Emoji", amount="Used")),),
     lite=(),
@@ -106,14 +106,14 @@ EMOJI = Panel(
 REACTIONS = Panel(
     slug="reactions",
     title="Reactions over time",
-    about="Do people answer each other? Reactions per message tell more about a community than messages "
-    "alone. Those taken back are drawn apart.",
+    about="How many reactions do members add and remove? Reactions per message show engagement better "
+    "than messages alone.",
     view=Series(bars=True),
     queries=(
         Prom(promql.counted("reactions", by="kind"), "{{kind}}"),
-        Prom(promql.counted("reactions_removed"), "taken back"),
+        Prom(promql.counted("reactions_removed"), "removed"),
     ),
-    colours={"normal": Colour.REACTION, "super": Colour.VOICE, "taken back": Colour.REST},
+    colours={"normal": Colour.REACTION, "super": Colour.VOICE, "removed": Colour.OTHER},
     step="6h",
     decimals=0,
     empty="No reactions in this range",
@@ -122,8 +122,8 @@ REACTIONS = Panel(
 EXPERIENCE = parts.ranking(
     "experience",
     "Experience",
-    "Who earned most in this period? Experience follows the rules under levels: and has cooldowns, so it "
-    "rewards coming back more than writing much.",
+    "Who earned the most experience points in this period? Points follow the rules under levels: and "
+    "have a cooldown, so they reward regular activity more than many messages.",
     activity.ranking("xp", "Earned", limit=15),
     of="member",
     header="Earned",
@@ -133,8 +133,8 @@ EXPERIENCE = parts.ranking(
 LEVELS = Panel(
     slug="levels",
     title="Levels",
-    about="Who has come furthest of all time? A top that nobody new reaches in months needs a gentler curve "
-    "(levels:).",
+    about="Who reached the highest level of all time? If no new member reaches the top for months, "
+    "flatten the curve (levels:).",
     view=Rows(
         (
             *parts.hidden("user_id"),
@@ -149,8 +149,8 @@ LEVELS = Panel(
 LEVEL_UPS = Panel(
     slug="level-ups",
     title="Levels reached",
-    about="Do members still rise? A line that falls while activity holds means that the next level is too "
-    "far away for most.",
+    about="How many levels do members reach? If the number falls while activity stays the same, the "
+    "next level is too far away for most members.",
     view=Series(bars=True, legend=False),
     queries=(Prom(promql.counted("level_ups"), "Levels reached"),),
     colour=Colour.GOOD,
@@ -162,8 +162,8 @@ LEVEL_UPS = Panel(
 EARNED = Panel(
     slug="earned",
     title="Experience earned over time",
-    about="Does the pace at which experience is earned hold? A sudden jump without more messages or voice is "
-    "somebody farming: look who leads this period.",
+    about="How many experience points are earned? A sudden rise without more messages or voice time "
+    "indicates farming: check the leaders of this period.",
     view=Series(bars=True, legend=False),
     queries=(Prom(promql.counted("xp"), "Experience"),),
     colour=Colour.CALM,
@@ -175,7 +175,7 @@ EARNED = Panel(
 PAGE = Page(
     uid=parts.LEADERBOARDS,
     title="Leaderboards",
-    about="Who does how much? Opted-out members are not here, since they are not counted.",
+    about="Which members are most active? Opted-out members are not counted and do not appear.",
     folder=Folder.COMMUNITY,
     variables=(parts.GUILD, parts.PERIOD),
     annotations=parts.MARKS,
@@ -183,6 +183,6 @@ PAGE = Page(
     sections=(
         Section("", (Band(15, (SCORE, MESSAGES, VOICE)), Band(11, (RECEIVED, GIVEN, RISING)))),
         Section("Levels", (Band(9, (EXPERIENCE, LEVELS, EARNED, LEVEL_UPS)),)),
-        Section("In the time range", (Band(11, (CHANNELS, EMOJI, REACTIONS)),)),
+        Section("Time range", (Band(11, (CHANNELS, EMOJI, REACTIONS)),)),
     ),
 )

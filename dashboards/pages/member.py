@@ -1,4 +1,4 @@
-"""One member: who is this, and what happened?"""
+"""The history of one member."""
 
 from __future__ import annotations
 
@@ -9,15 +9,15 @@ from dashboards.style import ACTIONS, Colour, Unit
 
 FACTS = Panel(
     slug="facts",
-    title="Who is this?",
-    about="Since when is this member here, how active, and when last? An account made just before joining "
-    "deserves a second look. Click the name to open Discord.",
+    title="Member",
+    about="When did this member join, how active is the member, and when was the last activity? Check "
+    "accounts created just before the join. Click the name to open Discord.",
     view=Rows(
         (
             Column("Name", links=(Link("Open in Discord", parts.cell("url"), outside=True),)),
             *parts.hidden("url"),
-            Column("Here", width=70, colours={"yes": Colour.GOOD, "no": Colour.REST}),
-            Column("Account made", Unit.AGO),
+            Column("In server", width=90, colours={"yes": Colour.GOOD, "no": Colour.OTHER}),
+            Column("Account created", Unit.AGO),
             Column("Joined at", Unit.AGO),
             Column("Left at", Unit.AGO),
             Column("Last active", Unit.AGO),
@@ -26,12 +26,13 @@ FACTS = Panel(
         )
     ),
     queries=(Sql(moderation.member_facts),),
-    empty="Nothing is known of this member",
+    empty="This member is not in the database",
 )
 AGAINST = parts.count(
     "against",
-    "Actions against",
-    "How often did moderators or AutoMod act against this member? Read the reasons below before the number.",
+    "Actions against member",
+    "How many moderation and AutoMod actions were there against this member? Read the reasons below "
+    "before the number.",
     moderation.member_count(),
     trend=None,
     steps=(Step(Colour.CALM), Step(Colour.MILD, 1), Step(Colour.BAD, 3)),
@@ -39,23 +40,24 @@ AGAINST = parts.count(
 TIMEOUTS = parts.count(
     "timeouts",
     "Timeouts",
-    "How often was this member silenced? Many in a row mean that warnings do not help.",
+    "How many timeouts did this member receive? Many in a row mean that warnings have no effect.",
     moderation.member_count("timeout"),
     trend=None,
     steps=(Step(Colour.CALM), Step(Colour.MILD, 1), Step(Colour.BAD, 3)),
 )
 JOINS = parts.count(
     "joins",
-    "Joins seen",
-    "How often did this member come? More than one with bans between is evasion, or forgiveness.",
+    "Observed joins",
+    "How often did this member join? Several joins with bans between them indicate ban evasion or an "
+    "accepted appeal.",
     moderation.member_count("join"),
     trend=None,
     colour=Colour.GOOD,
 )
 INVITED = parts.count(
     "invited",
-    "People invited",
-    "How many came by this member's invites? Whether they stayed is in Growth.",
+    "Invited members",
+    "How many members joined by this member's invites? The dashboard Growth shows whether they stayed.",
     moderation.member_count("invited"),
     trend=None,
     colour=Colour.GOOD,
@@ -63,12 +65,12 @@ INVITED = parts.count(
 )
 DAYS = Panel(
     slug="days",
-    title="Day by day",
-    about="Is this member becoming more active, or leaving quietly? A regular who stops is worth a message.",
+    title="Activity by day",
+    about="Is this member becoming more or less active? Contact a regular member whose activity stops.",
     view=Series(bars=True),
     queries=(Sql(activity.member_days, series=True),),
     colours={
-        "Messages": Colour.TALK,
+        "Messages": Colour.MESSAGE,
         "Reactions given": Colour.REACTION,
         "Minutes in voice": Colour.VOICE,
     },
@@ -78,9 +80,9 @@ DAYS = Panel(
 )
 HISTORY = Panel(
     slug="history",
-    title="All that is recorded",
-    about="What happened to, and because of, this member? Everything, whatever the time range. Click a name "
-    "to go on to that member.",
+    title="Recorded events",
+    about="Which events are recorded of this member, and which of other people concern the member? All "
+    "events, whatever the time range. Click a name for that member's history.",
     view=Rows(
         (
             Column("When", Unit.TIME, width=190),
@@ -90,24 +92,27 @@ HISTORY = Panel(
                 colours={
                     "join": Colour.GOOD,
                     "leave": Colour.MILD,
-                    "invited": Colour.TALK_LIGHT,
+                    "invited": Colour.MESSAGE_LIGHT,
                     **ACTIONS,
                 },
             ),
-            Column("By, or whom", links=parts.member_links("other_id")),
-            Column("Invite", links=(parts.inside("This invite", parts.GROWTH, invite=parts.cell("Invite")),)),
+            Column("Other person", links=parts.member_links("other_id")),
+            Column(
+                "Invite",
+                links=(parts.inside("Joins by this invite", parts.GROWTH, invite=parts.cell("Invite")),),
+            ),
             *parts.hidden("other_id"),
         ),
         tall=True,
     ),
     queries=(Sql(moderation.history),),
-    empty="Nothing is recorded of this member",
+    empty="No recorded events of this member",
 )
 
 PAGE = Page(
     uid=parts.MEMBER,
     title="Member history",
-    about="One member: who is this, and what happened? Every name on the other dashboards leads here.",
+    about="Who is this member, and what happened? Names on the other dashboards link here.",
     folder=Folder.COMMUNITY,
     variables=(parts.GUILD, parts.MEMBER_CHOICE),
     annotations=(parts.OUTAGES, parts.RESTARTS),

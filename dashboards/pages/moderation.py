@@ -1,4 +1,4 @@
-"""Is the server under attack, and does the team cope?"""
+"""Moderation of one server: actions, moderators, members concerned and changes of the server."""
 
 from __future__ import annotations
 
@@ -10,7 +10,8 @@ from dashboards.style import ACTIONS, CHANGE_COLOURS, Colour, Unit
 BANS = parts.count(
     "bans",
     "Bans",
-    "How many were banned, against the period before? Many at once are marked as a ban wave on the graphs.",
+    "How many members were banned, compared with the previous period? Many bans within ten minutes are "
+    "marked as a ban wave on the graphs.",
     moderation.taken("ban"),
     trend=Trend.DOWN,
     colour=Colour.HARM,
@@ -19,8 +20,8 @@ BANS = parts.count(
 KICKS = parts.count(
     "kicks",
     "Kicks and prunes",
-    "How many were removed without a ban, against the period before? Many with few bans mean that people "
-    "come back.",
+    "How many members were removed without a ban, compared with the previous period? Many kicks with "
+    "few bans mean that removed members can return.",
     moderation.taken("kick", "prune"),
     trend=Trend.DOWN,
     colour=Colour.BAD,
@@ -29,8 +30,8 @@ KICKS = parts.count(
 TIMEOUTS = parts.count(
     "timeouts",
     "Timeouts",
-    "How many were silenced for a while, against the period before? More of these and fewer bans is a team "
-    "that warns first.",
+    "How many timeouts were there, compared with the previous period? More timeouts and fewer bans "
+    "show a team that warns first.",
     moderation.taken("timeout"),
     trend=Trend.DOWN,
     colour=Colour.WARN,
@@ -38,39 +39,39 @@ TIMEOUTS = parts.count(
 )
 AUTOMOD = parts.count(
     "automod",
-    "Stopped by AutoMod",
-    "How much did Discord's rules stop by themselves? A sudden rise is spam; a rule that stops hundreds a "
-    "day in quiet times may be too strict.",
+    "AutoMod actions",
+    "How many actions did AutoMod take, compared with the previous period? A sudden rise indicates "
+    "spam; hundreds a day in normal times indicate a rule that is too strict.",
     moderation.taken(*moderation.AUTOMATIC),
     trend=Trend.NEITHER,
     colour=Colour.MILD,
-    empty="Nothing stopped",
+    empty="No AutoMod actions",
 )
 DELETED = parts.count(
     "deleted",
     "Deletions",
-    "How often did moderators delete messages? One entry may stand for many messages.",
+    "How often did moderators delete messages? One audit-log entry can stand for many messages.",
     moderation.taken(*moderation.DELETIONS),
     trend=Trend.DOWN,
-    colour=Colour.TALK_LIGHT,
+    colour=Colour.MESSAGE_LIGHT,
     empty="No deletions in this range",
 )
 YOUNG = parts.count(
     "young",
     "Young accounts",
-    "Which part of those who joined has an account younger than a week? Above a third with many joins is "
-    "the sign of a raid: raise the verification level.",
+    "What share of joins has an account younger than a week? More than a third with many joins "
+    "indicates a raid: raise the verification level.",
     moderation.young_share,
     trend=None,
     unit=Unit.PERCENT,
     steps=(Step(Colour.CALM), Step(Colour.MILD, 15), Step(Colour.BAD, 35)),
-    empty="Nobody joined",
+    empty="No joins",
 )
 UNKNOWN = parts.count(
     "unknown",
-    "Unknown origin",
-    "For which part is it not known who acted? It should be near zero; else the bot lacks the permission "
-    "View Audit Log, or was away while it happened.",
+    "Unknown moderator",
+    "For what share of actions is the moderator unknown? Values above zero mean that the bot lacks the "
+    "permission View Audit Log, or was offline when the action happened.",
     moderation.unknown_share,
     trend=None,
     unit=Unit.PERCENT,
@@ -79,9 +80,9 @@ UNKNOWN = parts.count(
 )
 OVER_TIME = Panel(
     slug="over-time",
-    title="Actions",
-    about="What is done, and when? Red and orange are against people. Bars that grow from week to week mean "
-    "that the rules, or the doors, need a change.",
+    title="Actions over time",
+    about="Which moderation actions are taken, and when? Red and orange are bans, kicks and timeouts. "
+    "If the number grows from week to week, review the rules and the invites.",
     view=Series(bars=True, stacked=True),
     queries=(Sql(moderation.over_time, series=True),),
     label="${__field.labels.action}",
@@ -93,20 +94,20 @@ OVER_TIME = Panel(
 ARRIVALS = Panel(
     slug="arrivals",
     title="Joins and young accounts",
-    about="Is this a raid? Many joins in one slot, most of them with accounts of days, are one. Compare with "
-    "the ban waves marked in red.",
+    about="Is there a raid? Many joins in one interval, most of them by accounts younger than a week, "
+    "indicate one. Ban waves are marked in red.",
     view=Series(bars=True),
-    queries=(Sql(moderation.arrivals, series=True),),
+    queries=(Sql(moderation.joins_with_young, series=True),),
     colours={"Joined": Colour.GOOD, f"Account under {moderation.YOUNG_DAYS} days": Colour.BAD},
     step="10m",
-    empty="Nobody joined",
+    empty="No joins",
     width=2,
 )
 LOG = Panel(
     slug="log",
-    title="What was done",
-    about="Who did what to whom, when and why? Filter with the choices above. Click a member for the whole "
-    "history.",
+    title="Moderation log",
+    about="Who took which action against whom, when and why? Filter with the variables above. Click a "
+    "member for the member's history.",
     view=Rows(
         (
             parts.WHEN,
@@ -124,8 +125,9 @@ LOG = Panel(
 WORKLOAD = Panel(
     slug="workload",
     title="Moderators",
-    about="Who does the work? One name with nearly everything is somebody about to burn out; a name far out "
-    "of its usual pattern is worth a question.",
+    about="How are moderation actions distributed among moderators? Sanctions are bans, kicks and "
+    "timeouts. Check a moderator with nearly all actions for overload, and one with far more "
+    "actions than usual for a compromised account.",
     view=Rows(
         (
             *parts.hidden("moderator_id"),
@@ -133,96 +135,100 @@ WORKLOAD = Panel(
                 "Moderator",
                 links=(
                     parts.inside(
-                        "Only their actions", parts.MODERATION, moderator=parts.cell("moderator_id")
+                        "Actions of this moderator", parts.MODERATION, moderator=parts.cell("moderator_id")
                     ),
                     *parts.member_links("moderator_id"),
                 ),
             ),
-            Column("Actions", bar=True, steps=(Step(Colour.TALK),)),
-            Column("Against people", width=120),
+            Column("Actions", bar=True, steps=(Step(Colour.MESSAGE),)),
+            Column("Sanctions", width=100),
             Column("Deletions", width=90),
             Column("Last", Unit.AGO, width=120),
         )
     ),
     queries=(Sql(moderation.workload),),
-    empty="Nobody moderated in this range",
+    empty="No moderation actions in this range",
 )
 OFFENDERS = Panel(
     slug="offenders",
-    title="Acted against more than once (90 days)",
-    about="Who comes up again and again? Somebody with many timeouts and no ban has been warned enough, or "
-    "is treated unfairly: the history tells.",
+    title="Repeat offenders (90 days)",
+    about="Which members had more than one action against them? A member with many timeouts and no ban "
+    "is a candidate for a ban or for a review of the timeouts: see the member's history.",
     view=Rows(
         (
             *parts.hidden("user_id", "url"),
             Column("Member", links=parts.member_links()),
-            Column("Times", width=80),
+            Column("Actions", width=80),
             Column("Bans", width=70),
             Column("Kicks", width=70),
             Column("Timeouts", width=90),
             Column("AutoMod", width=90),
             Column("By moderators", width=125),
             Column("Last", Unit.AGO, width=120),
-            Column("Here", width=70, colours={"yes": Colour.MILD, "no": Colour.REST}),
+            Column("In server", width=90, colours={"yes": Colour.MILD, "no": Colour.OTHER}),
         )
     ),
     queries=(Sql(moderation.offenders),),
-    empty="Nobody was acted against twice",
+    empty="No repeat offenders",
 )
 INVITES = Panel(
     slug="invites-of-the-banned",
-    title="Invites of those who were banned",
-    about="By which door did they come? An invite that brought several of them should be removed.",
+    title="Invites of banned members",
+    about="By which invites did banned members join? Delete an invite that brought several of them.",
     view=Rows(
         (
-            Column("Invite", links=(parts.inside("This invite", parts.GROWTH, invite=parts.cell("Invite")),)),
+            Column(
+                "Invite",
+                links=(parts.inside("Joins by this invite", parts.GROWTH, invite=parts.cell("Invite")),),
+            ),
             Column("Banned", bar=True, steps=(Step(Colour.HARM),)),
-            Column("Stayed", Unit.SECONDS, width=100),
+            Column("Mean tenure", Unit.SECONDS, width=120),
             Column("Last ban", Unit.AGO, width=120),
         )
     ),
     queries=(Sql(moderation.invites_of_the_banned),),
-    empty="Nobody was banned",
+    empty="No bans",
 )
 WHERE = Panel(
     slug="deletions",
-    title="Where messages are deleted",
-    about="Which channels need the broom? The share tells a troubled channel from a busy one.",
+    title="Deletions by channel",
+    about="In which channels are the most messages deleted? The share of all messages separates a "
+    "troubled channel from a busy one.",
     view=Rows(
         (
             *parts.hidden("channel_id", "url"),
             Column("Channel", links=parts.CHANNEL_LINKS),
-            Column("Deleted", bar=True, steps=(Step(Colour.TALK_LIGHT),)),
-            Column("Of messages", Unit.PERCENT, width=110, decimals=1),
+            Column("Deleted", bar=True, steps=(Step(Colour.MESSAGE_LIGHT),)),
+            Column("Share of messages", Unit.PERCENT, width=150, decimals=1),
         )
     ),
     queries=(Sql(activity.deletions_by_channel),),
-    empty="No message was deleted",
+    empty="No messages deleted",
 )
 CLEANED = Panel(
     slug="cleaned",
-    title="Messages deleted, and reactions cleared",
-    about="How much is removed, by anybody? Bulk deletions are purges, by a bot or after a ban. Authors "
-    "deleting their own messages count as single.",
+    title="Messages deleted and reactions cleared",
+    about="How many messages and reactions are removed by anyone? Bulk deletions come from a bot or "
+    "from a ban. Messages deleted by their authors count as single.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(promql.counted("message_deletes", by="kind"), "deleted, {{kind}}"),
         Prom(promql.counted("reaction_clears"), "reactions cleared"),
     ),
     colours={
-        "deleted, single": Colour.TALK_LIGHT,
-        "deleted, bulk": Colour.TALK,
+        "deleted, single": Colour.MESSAGE_LIGHT,
+        "deleted, bulk": Colour.MESSAGE,
         "reactions cleared": Colour.REACTION,
     },
     step="1h",
     decimals=0,
-    empty="Nothing was deleted",
+    empty="No deletions",
 )
 LIVE = Panel(
     slug="live",
-    title="Actions as they happen",
-    about="What is being done right now? From Prometheus, which knows within seconds; the exact numbers are "
-    "those from the log above.",
+    title="Moderation actions, live",
+    about="Which moderation actions are taken now? Prometheus shows them within seconds; the log above "
+    "has the exact numbers.",
     view=Series(bars=True, stacked=True),
     queries=(Prom(promql.counted("moderation_actions", by="action") + " > 0", "{{action}}"),),
     colours=ACTIONS,
@@ -233,41 +239,42 @@ LIVE = Panel(
 CHANGES = Panel(
     slug="changes",
     title="Changes of roles, channels, threads, emoji and stickers",
-    about="Who rebuilt what, and when? A deletion nobody announced, or a role whose permissions changed, is "
-    "worth a question at once: a stolen account begins there.",
+    about="Who changed which part of the server, and when? Check an unannounced deletion or a role "
+    "with new permissions at once: both are signs of a compromised account.",
     view=Rows(
         (
             parts.WHEN,
             Column("Change", width=130, colours=CHANGE_COLOURS),
-            Column("What", width=120),
-            Column("Changed", width=120),
+            Column("Target", width=120),
+            Column("Fields", width=120),
             Column("By", width=110, links=parts.member_links("actor_id")),
             *parts.hidden("actor_id"),
         ),
         tall=True,
     ),
     queries=(Sql(moderation.changes),),
-    empty="Off by default: switch on ROLE_CREATE to STICKER_DELETE in events:",
+    empty="Disabled by default: enable ROLE_CREATE to STICKER_DELETE in events:",
     width=3,
 )
 BUILT = Panel(
     slug="built",
     title="Changes over time",
-    about="When is the server rebuilt? Many deletions within minutes are a nuke: take away the permissions "
-    "of whoever is named beside this.",
+    about="How many parts of the server are created, changed and deleted? Many deletions within "
+    "minutes indicate an attack: remove the permissions of the person in the table beside this "
+    "panel.",
     view=Series(bars=True, stacked=True),
     queries=(Prom(promql.counted("structure_changes", by="change") + " > 0", "{{change}}"),),
     colours=CHANGE_COLOURS,
     step="1h",
     decimals=0,
-    empty="Nothing changed, or off by default",
+    empty="No changes, or disabled by default",
     width=2,
 )
 
 PAGE = Page(
     uid=parts.MODERATION,
     title="Moderation",
-    about="Is the server under attack, and does the team cope?",
+    about="Is the server under attack, and how does the team respond?",
     folder=Folder.COMMUNITY,
     variables=(parts.GUILD, parts.ACTION, parts.MODERATOR),
     annotations=parts.MARKS,
@@ -276,13 +283,13 @@ PAGE = Page(
         Section(
             "",
             (
-                Band(4, (BANS, KICKS, TIMEOUTS, AUTOMOD, DELETED, YOUNG, UNKNOWN)),
+                Band(4, (BANS, KICKS, TIMEOUTS, AUTOMOD, DELETED, UNKNOWN, YOUNG)),
                 Band(9, (OVER_TIME, ARRIVALS)),
                 Band(11, (LOG,)),
             ),
         ),
-        Section("The team, and those it deals with", (Band(9, (WORKLOAD, OFFENDERS)),)),
-        Section("What the server is made of", (Band(10, (CHANGES, BUILT)),)),
-        Section("Doors and channels", (Band(8, (INVITES, WHERE)), Band(8, (LIVE, CLEANED)))),
+        Section("Moderators and repeat offenders", (Band(9, (WORKLOAD, OFFENDERS)),)),
+        Section("Server structure", (Band(10, (CHANGES, BUILT)),)),
+        Section("Invites and channels", (Band(8, (INVITES, WHERE)), Band(8, (LIVE, CLEANED)))),
     ),
 )

@@ -1,4 +1,4 @@
-"""The home page: is the server well, and what changed?"""
+"""The home page: key numbers of one server, and what changed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ from dashboards.model import (
 )
 from dashboards.names import meter
 from dashboards.pages import parts
-from dashboards.pages.heatmap import week
+from dashboards.pages.heatmap import week_heatmap
 from dashboards.queries import activity, flux, growth, moderation, promql
 from dashboards.style import LEAVES, STATUSES, Colour, Unit
 
@@ -31,84 +31,95 @@ _HUMAN: Final = ("author", "human")
 MEMBERS = Panel(
     slug="members",
     title="Members",
-    about="How big is the server? The change is against the start of the range. A falling line with few "
-    "joins means that newcomers do not make up for those who go: see Growth.",
+    about="How many members does the server have? The change is relative to the start of the range. If "
+    "the number falls while joins are few, new members do not replace those who leave: see "
+    "Growth.",
     view=Stat(trend=Trend.NEITHER),
     queries=(Prom(promql.state("members")),),
     colour=Colour.GOOD,
     links=(parts.inside("Growth", parts.GROWTH),),
     empty="Not counted yet",
+    width=3,
 )
 ONLINE = Panel(
     slug="online",
     title="Online",
-    about="How many members are online, about? The change is against the start of the range. Discord is "
-    "asked once an hour by default. One that falls for weeks while Members holds is a server going quiet.",
+    about="About how many members are online? The change is relative to the start of the range. The "
+    "exporter asks Discord once an hour by default. If the number falls for weeks while Members "
+    "stays the same, activity is declining.",
     view=Stat(trend=Trend.NEITHER),
     queries=(Prom(promql.state("online")),),
     colour=Colour.GOOD,
-    empty="Not told yet",
+    empty="Not received yet",
+    width=2,
 )
 NET = parts.count(
     "net",
     "Net growth",
-    "Did more people come than go in this range? The change is against the period before. Below zero the "
-    "server shrinks: look at who leaves, and how soon, in Growth.",
+    "How many more members joined than left in this range? The change is relative to the previous "
+    "period. Below zero the server shrinks: Growth shows who leaves, and after how long.",
     growth.net,
     trend=Trend.UP,
     steps=(Step(Colour.BAD), Step(Colour.PLAIN, 0), Step(Colour.GOOD, 1)),
     links=(parts.inside("Growth", parts.GROWTH),),
+    width=3,
 )
 MESSAGES = Panel(
     slug="messages",
     title="Messages",
-    about="How much do people write? Bots and webhooks are left out. The change is against the period "
-    "before; a fall of more than a fifth that no holiday explains deserves a look at the channels.",
+    about="How many messages do people send, without bots and webhooks? The change is relative to the "
+    "previous period. If the number falls by more than a fifth outside holidays, check the "
+    "channels.",
     view=Stat(trend=Trend.UP),
     queries=(Flux(flux.compared("messages", only=_HUMAN)),),
     lite=(Prom(promql.compared("messages", promql.HUMAN), instant=True, rows=True),),
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     decimals=0,
     links=(parts.inside("Channels", parts.CHANNELS),),
-    empty="Nobody wrote",
+    empty="No messages",
+    width=3,
 )
 ACTIVE = parts.count(
     "active",
     "Active",
-    "How many different people wrote, talked or reacted? The change is against the days before. Messages "
-    "that rise while this falls mean that fewer people do all the talking.",
+    "How many different people sent a message, were in voice or reacted? The change is relative to the "
+    "previous days. If messages rise while this number falls, fewer people send more messages.",
     activity.active_members,
     trend=Trend.UP,
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     links=(parts.inside("Leaderboards", parts.LEADERBOARDS),),
+    width=3,
 )
 IN_VOICE = Panel(
     slug="in-voice",
     title="In voice now",
-    about="How many people are in voice channels at this moment, bots apart? Nobody at an hour that is "
-    "otherwise busy may mean a broken voice region.",
+    about="How many people, without bots, are in voice channels now? Zero at a usually busy hour can "
+    "indicate a broken voice region.",
     view=Stat(sparkline=True),
     queries=(Prom(promql.state("voice_members")),),
     colour=Colour.VOICE,
     links=(parts.inside("Voice", parts.VOICE),),
-    empty="Nobody",
+    empty="No one in voice",
+    width=3,
 )
 ACTIONS = parts.count(
     "actions",
-    "Against people",
-    "Is there trouble? Bans, kicks and timeouts in this range, against the period before. A jump "
-    "is a raid or a quarrel: the log below says which.",
-    moderation.taken(*moderation.HARD),
+    "Moderation actions",
+    "How many bans, kicks and timeouts were there in this range? The change is relative to the "
+    "previous period. A sudden rise indicates a raid or a conflict: the list below shows which.",
+    moderation.taken(*moderation.SANCTIONS),
     trend=Trend.DOWN,
     steps=(Step(Colour.CALM), Step(Colour.MILD, 5), Step(Colour.BAD, 50)),
     links=(parts.inside("Moderation", parts.MODERATION),),
+    width=4,
 )
 WATCHING = Panel(
     slug="watching",
-    title="Complete?",
-    about="Can the page be believed? Blind means that a shard has no connection or a sink takes nothing: "
-    "what happens now comes late, or is missing. Exporter health says what to do.",
-    view=Stat(filled=True, texts={"1": "Yes", "0": "Blind"}),
+    title="Data complete",
+    about="Are the numbers on this page complete? No means that a shard has no connection or a sink "
+    "rejects deliveries: current data is late or missing. The dashboard Exporter health shows "
+    "the cause.",
+    view=Stat(filled=True, texts={"1": "Yes", "0": "No"}),
     queries=(
         Prom(
             f"min({meter('discord_gateway_connected')}) * min({meter('discord_exporter_sink_up')})",
@@ -119,12 +130,14 @@ WATCHING = Panel(
     steps=(Step(Colour.BAD), Step(Colour.CALM, 1)),
     links=(parts.across("Exporter health", parts.EXPORTER),),
     empty="Exporter down",
+    width=3,
 )
 TALK = Panel(
     slug="talk",
-    title="Messages against the week before",
-    about="When do people write, and is it more or less than a week ago? The line is the same hours of last "
-    "week; bars far below it for hours are a quiet day, or an outage (see the marks).",
+    title="Messages compared with the week before",
+    about="When do people send messages, and are there more or fewer than a week ago? The line shows "
+    "the same hours of the previous week. Bars far below it for hours indicate a quiet day or an "
+    "outage (see the annotations).",
     view=Series(bars=True),
     queries=(
         Flux(flux.counted("messages", name="Messages", only=_HUMAN)),
@@ -134,7 +147,7 @@ TALK = Panel(
         Prom(promql.counted("messages", promql.HUMAN), "Messages"),
         Prom(promql.counted("messages", promql.HUMAN, offset="1w"), "A week before"),
     ),
-    colours={"Messages": Colour.TALK, "A week before": Colour.REST},
+    colours={"Messages": Colour.MESSAGE, "A week before": Colour.OTHER},
     columns=(Column("A week before", line=True),),
     step="1h",
     decimals=0,
@@ -143,40 +156,42 @@ TALK = Panel(
 )
 FLOW = Panel(
     slug="flow",
-    title="Coming and going",
-    about="Who joins and who goes, and why? Leaves point down, coloured by reason. A tall bar of joins with "
-    "bans after it is a raid; leaves by themselves after an announcement are an answer to it.",
+    title="Joins and leaves",
+    about="How many members join and leave, and why do they leave? Leaves point down, coloured by "
+    "reason. Many joins followed by bans indicate a raid; many leaves after an announcement "
+    "indicate a reaction to it.",
     view=Series(bars=True, stacked=True, downwards=tuple(LEAVES)),
-    queries=(Sql(growth.coming, series=True), Sql(growth.going, series=True)),
+    queries=(Sql(growth.joins_over_time, series=True), Sql(growth.leaves_over_time, series=True)),
     colours={"joined": Colour.GOOD, **LEAVES},
     step="6h",
-    empty="Nobody came or went",
+    empty="No joins or leaves",
 )
 CHANNELS = parts.ranking(
     "channels",
-    "Where people talk",
-    "Which channels carry the server? Click one for its detail.",
+    "Top channels",
+    "Which channels have the most messages? Click one for its details.",
     activity.top_channels("messages", "Messages"),
     of="channel",
     header="Messages",
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty="No messages in this range",
 )
 PEOPLE = parts.ranking(
     "people",
-    "Who carries it",
-    "Who writes most? If two names have half of everything, the server depends on them. Click one for the "
-    "history.",
+    "Top members",
+    "Who sends the most messages? If two members send half of all messages, activity depends on them. "
+    "Click one for the member's history.",
     activity.top_members("messages", "Messages"),
     of="member",
     header="Messages",
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     empty="No messages in this range",
 )
 LATEST = Panel(
     slug="latest",
-    title="Latest actions against people",
-    about="What did moderators do last, to whom and why? An entry without a reason is worth asking about.",
+    title="Latest moderation actions",
+    about="Which members were banned, kicked or timed out last, by whom and why? Ask the moderator "
+    "about an action without a reason.",
     view=Rows(
         (
             parts.WHEN,
@@ -193,47 +208,48 @@ LATEST = Panel(
 DAILY = Panel(
     slug="daily",
     title="Active members by day",
-    about="On how many people does the server rest? A line that falls for weeks while messages hold is a "
-    "core that talks among itself.",
+    about="How many members are active each day? If the line falls for weeks while messages stay the "
+    "same, fewer members send all messages.",
     view=Series(legend=False),
     queries=(Sql(activity.active_by_day, series=True),),
-    colour=Colour.TALK,
+    colour=Colour.MESSAGE,
     step="1d",
-    empty="Nobody was active in this range",
+    empty="No activity in this range",
 )
 QUIET = Panel(
     slug="quiet",
-    title="Quiet channels",
-    about=f"Which channels has nobody used for {activity.QUIET_DAYS} days? They are candidates for the "
-    f"archive.",
+    title="Inactive channels",
+    about=f"Which channels had no message and no voice time for {activity.INACTIVE_DAYS} days? Consider "
+    "archiving them.",
     view=Rows(
         (
             *parts.hidden("channel_id", "url"),
             Column("Channel", links=parts.CHANNEL_LINKS),
-            Column("Quiet for", Unit.DAYS, width=110),
+            Column("Inactive for", Unit.DAYS, width=120),
         )
     ),
-    queries=(Sql(activity.quiet_channels),),
+    queries=(Sql(activity.inactive_channels),),
     empty="Every channel is in use",
 )
 
 PRESENCE = Panel(
     slug="presence",
-    title="Changes of status",
-    about="When do people come online and go? Counted, never kept for a person. Hours with many changes "
-    "and few messages are people who look in and find nothing to answer.",
+    title="Status changes",
+    about="When do members come online and go offline? Only counts are stored, never the status of a "
+    "person. Hours with many changes and few messages show members who look in without writing.",
     view=Series(bars=True, stacked=True),
     queries=(Prom(promql.counted("presence_updates", by="status"), "{{status}}"),),
     colours=STATUSES,
     step="1h",
     decimals=0,
-    empty="Off by default: switch on PRESENCE_UPDATE in events:",
+    empty="Disabled by default: enable PRESENCE_UPDATE in events:",
 )
 
 PAGE = Page(
     uid=parts.OVERVIEW,
     title="Server overview",
-    about="Is the server well, and what changed? The first row answers; the rest says why.",
+    about="What is the state of the server, and what changed? The first row shows the key numbers, the "
+    "other panels the causes.",
     folder=Folder.COMMUNITY,
     variables=(parts.GUILD,),
     annotations=parts.MARKS,
@@ -242,15 +258,16 @@ PAGE = Page(
         Section(
             "",
             (
+                # The widths are columns of the grid, so that each title fits.
                 Band(4, (MEMBERS, ONLINE, NET, MESSAGES, ACTIVE, IN_VOICE, ACTIONS, WATCHING)),
                 Band(8, (TALK, FLOW)),
                 Band(8, (CHANNELS, PEOPLE, LATEST)),
             ),
         ),
         Section(
-            "When, and where not",
+            "Activity by time, inactive channels",
             (
-                Band(9, (week("when", "messages", _HUMAN, promql.HUMAN, noun="Messages"),)),
+                Band(9, (week_heatmap("when", "messages", _HUMAN, promql.HUMAN, noun="Messages"),)),
                 Band(8, (DAILY, PRESENCE, QUIET)),
             ),
         ),

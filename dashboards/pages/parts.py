@@ -1,4 +1,4 @@
-"""What several dashboards share: uids, choices, links, marks on the time line, scales and columns."""
+"""Shared parts of the dashboards: uids, variables, links, annotations, scales and columns."""
 
 from __future__ import annotations
 
@@ -25,14 +25,14 @@ DISCORD: Final = "https://discord.com/channels"
 
 
 def inside(title: str, uid: str, **choices: str) -> Link:
-    """A link to another dashboard: same guild and time, and what else is chosen there."""
+    """A link to another dashboard of the same guild and time range, with more variables set."""
     chosen = {"guild": "${guild}"} | choices
     query = "&".join(f"var-{name}={value}" for name, value in chosen.items())
     return Link(title, f"/d/{uid}?{query}&${{__url_time_range}}")
 
 
 def across(title: str, uid: str) -> Link:
-    """A link to a dashboard of operators, which is of all guilds."""
+    """A link to a dashboard for operators, which shows all guilds."""
     return Link(title, f"/d/{uid}?${{__url_time_range}}")
 
 
@@ -42,7 +42,7 @@ def cell(field: str) -> str:
 
 
 def member_links(field: str = "user_id") -> tuple[Link, ...]:
-    """To a member's history here, and to the person in Discord."""
+    """Links to the member's history and to the profile in Discord."""
     return (
         inside("History of this member", MEMBER, member=cell(field)),
         Link("Open in Discord", f"https://discord.com/users/{cell(field)}", outside=True),
@@ -72,7 +72,7 @@ ACTION: Final = Variable(
 )
 PERIOD: Final = Variable(
     name="period",
-    label="Leaderboard of",
+    label="Period",
     options={"month": "this month", "week": "this week", "day": "today", "all": "all time"},
 )
 
@@ -87,28 +87,28 @@ OUTAGES: Final = Annotation(
     name="Outages",
     query=Prom(f"min by (shard) ({meter('discord_gateway_connected')}) == 0", step="60s"),
     colour=Colour.WARN,
-    title="Shard {{shard}} without a connection",
-    text="Nothing was counted in its guilds.",
+    title="Shard {{shard}} disconnected",
+    text="No events were received from its servers.",
 )
 WAVES: Final = Annotation(name="Ban waves", query=Sql(moderation.ban_waves), colour=Colour.HARM)
 MARKS: Final = (WAVES, OUTAGES, RESTARTS)
-"""Marks on every dashboard of a guild: what else explains a jump in a graph."""
+"""Annotations on every dashboard of a guild: other causes of a jump in a graph."""
 
 NONE_ALLOWED: Final = (Step(Colour.CALM), Step(Colour.BAD, 1))
 SHARE: Final = (Step(Colour.BAD), Step(Colour.WARN, 0.15), Step(Colour.MILD, 0.3), Step(Colour.GOOD, 0.45))
-"""Shares of people who stay; 30 to 40 % after a week is what healthy servers report."""
+"""Shares of members who stay; healthy servers report 30 to 40 % after a week."""
 SHARE_PERCENT: Final = tuple(
     Step(step.colour, None if step.value is None else step.value * 100) for step in SHARE
 )
 CHANGE: Final = (Step(Colour.BAD), Step(Colour.PLAIN, -20), Step(Colour.GOOD, 20))
-"""A change in percent; a fifth up or down is noise in a week of a small server."""
+"""A change in percent; in a small server a fifth up or down within a week is noise."""
 
 WHEN: Final = Column("When", Unit.AGO, width=130)
 ACTION_COLUMN: Final = Column("Action", width=150, colours=ACTIONS)
 
 
 def hidden(*names: str) -> tuple[Column, ...]:
-    """Columns that only links read."""
+    """Columns for links only."""
     return tuple(Column(name, hidden=True) for name in names)
 
 
@@ -156,8 +156,9 @@ def count(
     colour: Colour | None = None,
     links: tuple[Link, ...] = (),
     empty: str = "None in this range",
+    width: int = 1,
 ) -> Panel:
-    """One number from SQL, against the period before where it has a ``trend``."""
+    """One number from SQL, with the change from the previous period if it has a ``trend``."""
     return Panel(
         slug=slug,
         title=title,
@@ -169,6 +170,7 @@ def count(
         colour=colour,
         links=links,
         empty=empty,
+        width=width,
     )
 
 

@@ -1,4 +1,4 @@
-"""Panels of exporter health: the spool, what is lost, and what comes in."""
+"""Panels of exporter health: the spool, losses and input."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from dashboards.style import Colour, Unit
 
 SPOOL = Panel(
     slug="spool",
-    title="Spool on disk",
-    about="Is there room? It grows while a sink is away and should shrink afterwards. The dashed forecast is "
-    "where it will be in six hours at this pace.",
+    title="Spool size",
+    about="Does the spool have enough space? It grows while a sink is unavailable and shrinks "
+    "afterwards. The series in 6 hours is a linear forecast.",
     view=Series(),
     queries=(
         Prom(f"sum by (file) ({meter('discord_exporter_spool_bytes')})", "{{file}}"),
@@ -28,14 +28,14 @@ SPOOL = Panel(
         ),
     ),
     unit=Unit.BYTES,
-    colours={"in 6 hours": Colour.REST, "limit": Colour.BAD},
+    colours={"in 6 hours": Colour.OTHER, "limit": Colour.BAD},
     empty="Exporter down",
 )
 GIVEN_UP = Panel(
     slug="given-up",
     title="Rejected, dropped, dead and evicted",
-    about="What does not arrive, and why? Rejected is input that could not be used, failed an "
-    "error isolated in a component; the others are losses. The reasons name the cause.",
+    about="Which entries are not delivered, and why? Rejected is input that cannot be used; failed is "
+    "an error isolated in a component; the others are losses. The labels name the cause.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(
@@ -43,7 +43,14 @@ GIVEN_UP = Panel(
             "rejected: {{reason}}",
         ),
         Prom(
-            promql.grown("discord_exporter_dropped_total", by="reason", over="$__interval") + " > 0",
+            # What is dropped from full memory is shown as shed, by class.
+            promql.grown(
+                "discord_exporter_dropped_total",
+                'reason!="memory_full"',
+                by="reason",
+                over="$__interval",
+            )
+            + " > 0",
             "dropped: {{reason}}",
         ),
         Prom(
@@ -53,6 +60,10 @@ GIVEN_UP = Panel(
         Prom(
             promql.grown("discord_exporter_evicted_total", by="sink", over="$__interval") + " > 0",
             "evicted: {{sink}}",
+        ),
+        Prom(
+            promql.grown("discord_exporter_shed_total", by="class", over="$__interval") + " > 0",
+            "shed: {{class}}",
         ),
         Prom(
             promql.grown("discord_exporter_component_errors_total", by="component", over="$__interval")
@@ -66,17 +77,17 @@ GIVEN_UP = Panel(
     ),
     step="1m",
     decimals=0,
-    empty="Everything arrived",
+    empty="No losses",
 )
 TYPES = Panel(
     slug="types",
-    title="Events taken in, by type",
-    about="What is the exporter fed with? Received is what a switch asks for, accepted what was counted or "
-    "recorded, offered the entries made of it.",
+    title="Events received by type",
+    about="Which events does the exporter receive? Received are events whose type is enabled, accepted "
+    "those counted or recorded, offered the entries made from them.",
     view=Rows(
         (
             Column("type", width=320),
-            Column("Received", bar=True, steps=(Step(Colour.TALK),), decimals=0),
+            Column("Received", bar=True, steps=(Step(Colour.MESSAGE),), decimals=0),
             Column("Accepted", bar=True, steps=(Step(Colour.GOOD),), decimals=0),
             Column("Offered", width=100, decimals=0),
         )
@@ -97,42 +108,45 @@ TYPES = Panel(
         ),
         ("sortBy", {"fields": {}, "sort": [{"field": "Received", "desc": True}]}),
     ),
-    empty="Nothing was taken in",
+    empty="No events received",
 )
 DRIFT = Panel(
     slug="drift",
-    title="Member counts put right",
-    about="Do counted members agree with Discord's own number? A few after an outage are normal. Drift "
-    "without one means that joins or leaves go unseen: check the intent guild_members.",
+    title="Member count corrections",
+    about="Do the counted members agree with Discord's own number? A few corrections after an outage "
+    "are normal. Corrections without an outage mean that joins or leaves are missed: check the "
+    "intent guild_members.",
     view=Series(bars=True),
     queries=(
         Prom(
             promql.grown("discord_exporter_member_count_corrections_total", over="$__interval"),
             "servers corrected",
         ),
-        Prom(promql.grown("discord_exporter_member_count_drift_total", over="$__interval"), "members off"),
+        Prom(
+            promql.grown("discord_exporter_member_count_drift_total", over="$__interval"), "members corrected"
+        ),
         Prom(
             promql.grown("discord_exporter_levels_forgotten_total", over="$__interval") + " > 0",
             "levels forgotten",
         ),
     ),
     colours={
-        "servers corrected": Colour.TALK,
-        "members off": Colour.WARN,
+        "servers corrected": Colour.MESSAGE,
+        "members corrected": Colour.WARN,
         "levels forgotten": Colour.BAD,
     },
     step="5m",
     decimals=0,
-    empty="Every count agreed",
+    empty="No corrections",
 )
 INQUIRIES = Panel(
     slug="inquiries",
-    title="Questions to Discord's REST API",
-    about="Are look-ups (who banned, which invite) answered in time? Waiting ones that pile up are held "
-    "back by the rate limit; refused ones lack a permission.",
+    title="Look-ups with the REST API",
+    about="Does Discord answer look-ups (audit log, invites) in time? A growing number of waiting "
+    "look-ups is held back by the rate limit; refused ones need a permission.",
     view=Series(),
     queries=(
-        Prom(promql.grown("discord_exporter_inquiries_asked_total", over="$__interval"), "asked"),
+        Prom(promql.grown("discord_exporter_inquiries_asked_total", over="$__interval"), "submitted"),
         Prom(promql.grown("discord_exporter_inquiries_merged_total", over="$__interval"), "merged"),
         Prom(
             promql.grown("discord_exporter_inquiries_answered_total", by="outcome", over="$__interval"),
@@ -146,10 +160,10 @@ INQUIRIES = Panel(
         "failed": Colour.BAD,
         "dropped": Colour.HARM,
         "waiting": Colour.MILD,
-        "asked": Colour.TALK,
-        "merged": Colour.REST,
+        "submitted": Colour.MESSAGE,
+        "merged": Colour.OTHER,
     },
     step="1m",
     decimals=0,
-    empty="Nothing was asked",
+    empty="No look-ups",
 )

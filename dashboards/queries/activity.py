@@ -1,4 +1,4 @@
-"""SQL about what goes on: messages, voice and reactions by day, channel and member."""
+"""SQL about activity: messages, voice and reactions by day, channel and member."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from dashboards.queries.clauses import (
 from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import was_active
 
-QUIET_DAYS = 14
-"""A channel without a message for two weeks is a candidate for the archive."""
+INACTIVE_DAYS = 14
+"""Days without activity after which a channel is inactive."""
 
 
 def guilds(_sql: Dialect) -> str:
-    """The guilds to choose from, the largest first; any other is reached by a link that names its id."""
+    """The options of the variable ``guild``, the largest guild first; links can set any other id."""
     rows = view("v_guilds")
     return (
         f"SELECT {rows.guild_name} AS __text, {rows.guild_id} AS __value FROM {rows} "
@@ -31,7 +31,7 @@ def guilds(_sql: Dialect) -> str:
 
 
 def channels(_sql: Dialect) -> str:
-    """The channels to choose from."""
+    """The options of the variable ``channel``."""
     rows = view("v_channels")
     return (
         f"SELECT {rows.channel_name} AS __text, {rows.channel_id} AS __value FROM {rows} "
@@ -40,7 +40,7 @@ def channels(_sql: Dialect) -> str:
 
 
 def members(_sql: Dialect) -> str:
-    """The members to choose from, the active ones first; any other is reached by a link."""
+    """The options of the variable ``member``, the latest active first; links can set any other id."""
     rows = view("v_members")
     return (
         f"SELECT {rows.username} AS __text, {rows.user_id} AS __value FROM {rows} "
@@ -50,14 +50,14 @@ def members(_sql: Dialect) -> str:
 
 
 def active_members(sql: Dialect) -> str:
-    """How many different members did anything."""
+    """Number of different active members."""
     rows = view("v_member_daily")
     ask = compared_days("v_member_daily", what=f"count(DISTINCT {rows.user_id})", where=was_active(f"{rows}"))
     return ask(sql)
 
 
 def speakers(sql: Dialect) -> str:
-    """How many different members spent time in voice."""
+    """Number of different members in voice."""
     rows = view("v_member_daily")
     ask = compared_days(
         "v_member_daily", what=f"count(DISTINCT {rows.user_id})", where=f"{rows.voice_seconds} > 0"
@@ -66,13 +66,13 @@ def speakers(sql: Dialect) -> str:
 
 
 def afk(sql: Dialect) -> str:
-    """Seconds that people spent in the AFK channel."""
+    """Seconds in the AFK channel."""
     rows = view("v_guild_daily")
     return compared_days("v_guild_daily", what=f"sum({rows.afk_voice_seconds})")(sql)
 
 
 def levels(_sql: Dialect) -> str:
-    """Who has the most experience, and the level reached by it."""
+    """Members by experience points, with their level."""
     rows = view("v_members")
     return (
         f'SELECT {rows.user_id}, {rows.username} AS "Member", {rows.level} AS "Level", '
@@ -82,7 +82,7 @@ def levels(_sql: Dialect) -> str:
 
 
 def active_by_day(sql: Dialect) -> str:
-    """Members who did anything, by day."""
+    """Active members by day."""
     rows = view("v_guild_daily")
     return (
         f'SELECT {sql.axis_time(rows.time)} AS time, {rows.active_members} AS "Active members" FROM {rows} '
@@ -91,7 +91,7 @@ def active_by_day(sql: Dialect) -> str:
 
 
 def top_channels(column: str, header: str, *, limit: int = 8) -> Callable[[Dialect], str]:
-    """The channels with the most of something in the range."""
+    """The channels with the highest sum of a column in the range."""
 
     def ask(sql: Dialect) -> str:
         rows = view("v_channel_daily")
@@ -107,7 +107,7 @@ def top_channels(column: str, header: str, *, limit: int = 8) -> Callable[[Diale
 
 
 def top_members(column: str, header: str, *, limit: int = 8) -> Callable[[Dialect], str]:
-    """The members with the most of something in the range."""
+    """The members with the highest sum of a column in the range."""
 
     def ask(sql: Dialect) -> str:
         rows = view("v_member_daily")
@@ -122,7 +122,7 @@ def top_members(column: str, header: str, *, limit: int = 8) -> Callable[[Dialec
 
 
 def ranking(column: str, header: str, *, limit: int = 25) -> Callable[[Dialect], str]:
-    """The leaderboard of the chosen period by one column."""
+    """The leaderboard of the selected period by one column."""
 
     def ask(_sql: Dialect) -> str:
         rows = view("v_leaderboard")
@@ -137,7 +137,7 @@ def ranking(column: str, header: str, *, limit: int = 25) -> Callable[[Dialect],
 
 
 def rising(sql: Dialect) -> str:
-    """Who gained most in activity score over the period before."""
+    """Members by the rise of their activity score over the previous period."""
     rows = view("v_member_daily")
     now, earlier = days_within(sql, rows.day), days_before(sql, rows.day)
     inner = (
@@ -153,41 +153,41 @@ def rising(sql: Dialect) -> str:
     )
 
 
-def quiet_channels(_sql: Dialect) -> str:
-    """Channels nobody has written or talked in for two weeks."""
+def inactive_channels(_sql: Dialect) -> str:
+    """Channels without activity for ``INACTIVE_DAYS``."""
     rows = view("v_channels")
     return (
         f'SELECT {rows.channel_id}, {rows.channel_name} AS "Channel", {rows.category_name} AS "Category", '
-        f'{rows.quiet_days} AS "Quiet for", {rows.url} FROM {rows} '
-        f"WHERE {of_guild(rows)} AND {rows.quiet_days} >= {QUIET_DAYS} "
+        f'{rows.quiet_days} AS "Inactive for", {rows.url} FROM {rows} '
+        f"WHERE {of_guild(rows)} AND {rows.quiet_days} >= {INACTIVE_DAYS} "
         f"ORDER BY {rows.quiet_days} DESC, {rows.channel_id} LIMIT 20"
     )
 
 
 def channel_states(_sql: Dialect) -> str:
-    """How many channels are in use, and how many have gone quiet."""
+    """Number of active and of inactive channels."""
     rows = view("v_channels")
-    used = f"count(CASE WHEN {rows.quiet_days} < {QUIET_DAYS} THEN 1 END)"
-    quiet = f"count(CASE WHEN {rows.quiet_days} >= {QUIET_DAYS} THEN 1 END)"
-    return f'SELECT {used} AS "In use", {quiet} AS "Quiet" FROM {rows} WHERE {of_guild(rows)}'
+    used = f"count(CASE WHEN {rows.quiet_days} < {INACTIVE_DAYS} THEN 1 END)"
+    quiet = f"count(CASE WHEN {rows.quiet_days} >= {INACTIVE_DAYS} THEN 1 END)"
+    return f'SELECT {used} AS "Active", {quiet} AS "Inactive" FROM {rows} WHERE {of_guild(rows)}'
 
 
 def channel_table(_sql: Dialect) -> str:
-    """Every channel with what it did and how that changed."""
+    """Every channel with its activity and the change of it."""
     rows = view("v_channels")
     change = percent(f"({rows.messages_30d} - {rows.messages_prior_30d})", rows.messages_prior_30d)
     return (
         f'SELECT {rows.channel_id}, {rows.channel_name} AS "Channel", {rows.kind} AS "Kind", '
         f'{rows.category_name} AS "Category", {rows.messages_7d} AS "Messages 7 d", '
         f'{rows.messages_30d} AS "Messages 30 d", {change} AS "Month change", '
-        f'{rows.voice_seconds_30d} AS "Voice 30 d", {rows.quiet_days} AS "Quiet for", {rows.url} '
+        f'{rows.voice_seconds_30d} AS "Voice 30 d", {rows.quiet_days} AS "Inactive for", {rows.url} '
         f"FROM {rows} WHERE {of_guild(rows)} "
         f"ORDER BY {rows.messages_30d} DESC, {rows.voice_seconds_30d} DESC, {rows.channel_id} LIMIT 500"
     )
 
 
 def channel_days(column: str) -> Callable[[Dialect], str]:
-    """An amount of the chosen channels by day, a series for each."""
+    """A column of the selected channels by day, a series for each channel."""
 
     def ask(sql: Dialect) -> str:
         rows = view("v_channel_daily")
@@ -202,7 +202,7 @@ def channel_days(column: str) -> Callable[[Dialect], str]:
 
 
 def channel_total(column: str, *, divisor: int = 1) -> Callable[[Dialect], str]:
-    """An amount of the chosen channels before and in the range."""
+    """The sum of a column of the selected channels, before and in the range."""
 
     def ask(sql: Dialect) -> str:
         rows = view("v_channel_daily")
@@ -215,7 +215,7 @@ def channel_total(column: str, *, divisor: int = 1) -> Callable[[Dialect], str]:
 
 
 def edits_and_deletions(sql: Dialect) -> str:
-    """Edits and deletions of the chosen channels by day."""
+    """Edits and deletions in the selected channels by day."""
     rows = view("v_channel_daily")
     return (
         f'SELECT {sql.axis_time(rows.time)} AS time, sum({rows.message_edits}) AS "Edited", '
@@ -226,19 +226,19 @@ def edits_and_deletions(sql: Dialect) -> str:
 
 
 def deletions_by_channel(sql: Dialect) -> str:
-    """Where messages are deleted, and how that compares with how many are written there."""
+    """Channels by deleted messages, with their share of the messages."""
     rows = view("v_channel_daily")
     share = percent(f"sum({rows.message_deletes})", f"sum({rows.messages})")
     return (
         f'SELECT {rows.channel_id}, max({rows.channel_name}) AS "Channel", '
-        f'sum({rows.message_deletes}) AS "Deleted", {share} AS "Of messages", max({rows.url}) AS url '
+        f'sum({rows.message_deletes}) AS "Deleted", {share} AS "Share of messages", max({rows.url}) AS url '
         f"FROM {rows} WHERE {of_guild(rows)} AND {days_within(sql, rows.day)} "
         f"GROUP BY {rows.channel_id} HAVING sum({rows.message_deletes}) > 0 ORDER BY 3 DESC, 1 LIMIT 10"
     )
 
 
 def member_days(sql: Dialect) -> str:
-    """The chosen member's days."""
+    """Activity of the selected member by day."""
     rows = view("v_member_daily")
     return (
         f'SELECT {sql.axis_time(rows.time)} AS time, {rows.messages} AS "Messages", '
@@ -249,7 +249,7 @@ def member_days(sql: Dialect) -> str:
 
 
 def guild_table(_sql: Dialect) -> str:
-    """Every guild with its size and the week's change."""
+    """Every guild with its size and the change within a week."""
     rows = view("v_guilds")
     messages = percent(f"({rows.messages_7d} - {rows.messages_prior_7d})", rows.messages_prior_7d)
     return (

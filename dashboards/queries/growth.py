@@ -1,4 +1,4 @@
-"""SQL about who comes, by what, who stays and who goes."""
+"""SQL about joins, leaves, invites and retention."""
 
 from __future__ import annotations
 
@@ -24,24 +24,24 @@ WEEKS = 8
 
 
 def net(sql: Dialect) -> str:
-    """Joins less leaves, before and in the range."""
-    came, went = view("v_joiners"), view("v_leavers")
+    """Joins minus leaves, before and in the range."""
+    joiners, leavers = view("v_joiners"), view("v_leavers")
 
     def one(period: str) -> str:
         return (
-            f"SELECT (SELECT count(*) FROM {came} WHERE {of_guild(came)} AND {period}) - "
-            f"(SELECT count(*) FROM {went} WHERE {of_guild(went)} AND {period})"
+            f"SELECT (SELECT count(*) FROM {joiners} WHERE {of_guild(joiners)} AND {period}) - "
+            f"(SELECT count(*) FROM {leavers} WHERE {of_guild(leavers)} AND {period})"
         )
 
-    return before_and_now(one(before(sql, came.at)), one(within(sql, came.at)))
+    return before_and_now(one(before(sql, joiners.at)), one(within(sql, joiners.at)))
 
 
 joins = compared("v_joiners", "at")
 leaves = compared("v_leavers", "at")
 
 
-def coming(sql: Dialect) -> str:
-    """Joins by slot."""
+def joins_over_time(sql: Dialect) -> str:
+    """Joins by interval."""
     rows = view("v_joiners")
     return (
         f'SELECT {interval(sql, rows.at)} AS time, count(*) AS "joined" FROM {rows} '
@@ -49,8 +49,8 @@ def coming(sql: Dialect) -> str:
     )
 
 
-def going(sql: Dialect) -> str:
-    """Leaves by slot, a column for each reason."""
+def leaves_over_time(sql: Dialect) -> str:
+    """Leaves by interval, a column for each reason."""
     rows = view("v_leavers")
     reasons = ", ".join(
         f"sum(CASE WHEN {rows.reason} = '{reason}' THEN 1 ELSE 0 END) AS \"{reason}\""
@@ -62,8 +62,8 @@ def going(sql: Dialect) -> str:
     )
 
 
-def ways_in(sql: Dialect) -> str:
-    """Joins by slot and by how the invite was found."""
+def joins_by_method(sql: Dialect) -> str:
+    """Joins by interval and by the method that found the invite."""
     rows = view("v_invite_uses")
     return (
         f"SELECT {interval(sql, rows.at)} AS time, {rows.method} AS method, count(*) AS value FROM {rows} "
@@ -72,11 +72,11 @@ def ways_in(sql: Dialect) -> str:
 
 
 def invites(_sql: Dialect) -> str:
-    """Every invite with what became of those it brought."""
+    """Every invite with the number of its members who stayed."""
     rows = view("v_invites")
     return (
-        f'SELECT {rows.code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Made by", '
-        f"{rows.channel_name} AS \"Leads to\", CASE WHEN {rows.valid} THEN 'yes' ELSE 'no' END AS \"Valid\", "
+        f'SELECT {rows.code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Created by", '
+        f"{rows.channel_name} AS \"Channel\", CASE WHEN {rows.valid} THEN 'yes' ELSE 'no' END AS \"Valid\", "
         f'{rows.uses} AS "Uses", {rows.joined} AS "Joined", {rows.still_here_share} AS "Still here", '
         f'{rows.active} AS "Active", {rows.banned} AS "Banned", {rows.last_used_at} AS "Last used", '
         f"{rows.url} FROM {rows} WHERE {of_guild(rows)} AND {picked(rows.code, 'invite')} "
@@ -85,7 +85,7 @@ def invites(_sql: Dialect) -> str:
 
 
 def invite_codes(_sql: Dialect) -> str:
-    """The invites to choose from."""
+    """The options of the variable ``invite``."""
     rows = view("v_invites")
     return (
         f"SELECT {rows.code} AS __text, {rows.code} AS __value FROM {rows} "
@@ -94,34 +94,34 @@ def invite_codes(_sql: Dialect) -> str:
 
 
 def inviters(_sql: Dialect) -> str:
-    """Who brought people, and whether they stayed."""
+    """Inviters with the number of their invited members, and the share that stayed."""
     rows = view("v_inviters")
     return (
         f'SELECT {rows.inviter_id}, coalesce({rows.inviter_name}, {rows.inviter_id}) AS "Member", '
-        f'{rows.joined} AS "Brought", {rows.still_here_share} AS "Still here", {rows.banned} AS "Banned" '
+        f'{rows.joined} AS "Joins", {rows.still_here_share} AS "Still here", {rows.banned} AS "Banned" '
         f"FROM {rows} WHERE {of_guild(rows)} ORDER BY {rows.joined} DESC, {rows.inviter_id} LIMIT 15"
     )
 
 
 def uses(sql: Dialect) -> str:
-    """The joins themselves with the invite found for each."""
+    """Every join with the invite found for it."""
     rows = view("v_invite_uses")
     return (
         f'SELECT {rows.at} AS "When", {rows.user_id}, coalesce({rows.username}, {rows.user_id}) AS "Member", '
         f'{rows.invite_code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Invited by", '
-        f'{rows.method} AS "Found by", {rows.confidence} AS "Sure", '
-        f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\" FROM {rows} "
+        f'{rows.method} AS "Method", {rows.confidence} AS "Confidence", '
+        f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"In server\" FROM {rows} "
         f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {picked(rows.invite_code, 'invite')} "
         f"ORDER BY {rows.at} DESC LIMIT 200"
     )
 
 
 def funnel(sql: Dialect) -> str:
-    """What became of those who joined in the range."""
+    """The newcomer funnel of the range."""
     rows = view("v_newcomers")
     return (
         f'SELECT sum({rows.joined}) AS "Joined", sum({rows.active_24h}) AS "Active within 24 h", '
-        f'sum({rows.wrote_next_day}) AS "Wrote by the next day", '
+        f'sum({rows.wrote_next_day}) AS "Message by the next day", '
         f'sum({rows.active_week_2}) AS "Active in week 2", sum({rows.still_here}) AS "Still here" '
         f"FROM {rows} WHERE {of_guild(rows)} AND {days_within(sql, rows.day)}"
     )
@@ -165,20 +165,20 @@ def cohorts(sql: Dialect) -> str:
 
 
 def tenure(sql: Dialect) -> str:
-    """How long those who left had been there."""
+    """Leaves by tenure."""
     rows = view("v_leavers")
     return (
-        f'SELECT {rows.tenure} AS "Stayed", count(*) AS "Left" FROM {rows} '
+        f'SELECT {rows.tenure} AS "Tenure", count(*) AS "Left" FROM {rows} '
         f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY {rows.tenure} "
         f"ORDER BY min({rows.tenure_order})"
     )
 
 
-def ages(sql: Dialect) -> str:
-    """How old the accounts of those who joined were."""
+def account_ages(sql: Dialect) -> str:
+    """Joins by account age."""
     rows = view("v_joiners")
     return (
-        f'SELECT {rows.account_age} AS "Account", count(*) AS "Joined" FROM {rows} '
+        f'SELECT {rows.account_age} AS "Account age", count(*) AS "Joined" FROM {rows} '
         f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY {rows.account_age} "
         f"ORDER BY min({rows.account_age_seconds})"
     )

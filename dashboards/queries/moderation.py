@@ -1,4 +1,4 @@
-"""SQL about what moderators and AutoModeration did, to whom, and with what effect."""
+"""SQL about the actions of moderators and AutoMod, and about single members."""
 
 from __future__ import annotations
 
@@ -17,29 +17,29 @@ from dashboards.queries.clauses import (
 from exporter.sinks.sql.views.dialect import Dialect
 
 YOUNG_DAYS = 7
-"""Raids are made with accounts of days, not of years."""
+"""Age of a young account: raids use accounts created days before."""
 
 WAVE = 5
-"""Bans within a slot of ten minutes that make a wave."""
+"""Number of bans within ten minutes that counts as a ban wave."""
 _WAVE_SECONDS = 600
 
 REMOVALS: Final = tuple(label_value("moderation_actions", action) for action in ("ban", "kick", "prune"))
-"""What takes somebody out of a guild."""
+"""Actions that remove a member from a guild."""
 
 ROGUE_TIMES: Final = 8
-"""Times what that moderator did in an hour of work before."""
+"""Factor over the moderator's usual number of removals per hour."""
 
 ROGUE_DAYS: Final = 30
-"""Long enough to know a moderator's habits, short enough to ask every few minutes."""
+"""Long enough for a typical number, short enough to query every few minutes."""
 
 
 def taken(*actions: str) -> Callable[[Dialect], str]:
-    """How many actions of these kinds, before and in the range."""
+    """Number of actions of these kinds, before and in the range."""
     return compared("v_moderation", "at", where=f"{view('v_moderation').action} IN ({_list(*actions)})")
 
 
-HARD = ("ban", "kick", "timeout")
-"""What moderators do to people, as against to messages and names."""
+SANCTIONS = ("ban", "kick", "timeout")
+"""Actions against a member, not against messages or names."""
 AUTOMATIC = ("automod_block", "automod_flag", "automod_timeout")
 DELETIONS = ("message_delete", "message_bulk_delete")
 
@@ -56,7 +56,7 @@ def unknown_share(sql: Dialect) -> str:
 
 
 def over_time(sql: Dialect) -> str:
-    """Actions by slot, a series for each kind."""
+    """Actions by interval, a series for each kind."""
     rows = view("v_moderation")
     return (
         f"SELECT {interval(sql, rows.at)} AS time, {rows.action} AS action, count(*) AS value FROM {rows} "
@@ -66,7 +66,7 @@ def over_time(sql: Dialect) -> str:
 
 
 def log(sql: Dialect) -> str:
-    """The actions themselves, newest first, by the filters of the dashboard."""
+    """The actions, newest first, filtered by the variables of the dashboard."""
     rows = view("v_moderation")
     return (
         f'SELECT {rows.at} AS "When", {rows.action} AS "Action", {rows.target_id}, '
@@ -80,11 +80,11 @@ def log(sql: Dialect) -> str:
 
 
 def changes(sql: Dialect) -> str:
-    """Changes of what the guild is made of, newest first."""
+    """Changes of the parts of the guild, newest first."""
     rows = view("v_changes")
     return (
         f'SELECT {rows.at} AS "When", {rows.change} AS "Change", '
-        f'coalesce({rows.target_name}, {rows.target_id}) AS "What", {rows.fields} AS "Changed", '
+        f'coalesce({rows.target_name}, {rows.target_id}) AS "Target", {rows.fields} AS "Fields", '
         f"{rows.actor_id}, coalesce({rows.actor_name}, {rows.actor_id}, 'unknown') AS \"By\", "
         f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} '
         f"ORDER BY {rows.at} DESC LIMIT 200"
@@ -92,26 +92,26 @@ def changes(sql: Dialect) -> str:
 
 
 def latest(sql: Dialect) -> str:
-    """The last actions against people, for a page that is about something else."""
+    """The latest sanctions and unbans."""
     rows = view("v_moderation")
     return (
         f'SELECT {rows.at} AS "When", {rows.action} AS "Action", {rows.target_id}, '
         f'coalesce({rows.target_name}, {rows.target_id}) AS "Member", '
         f'{_by(rows)} AS "By", '
         f'{rows.reason} AS "Reason" FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} '
-        f"AND {rows.action} IN ({_list(*HARD, 'unban')}) ORDER BY {rows.at} DESC LIMIT 10"
+        f"AND {rows.action} IN ({_list(*SANCTIONS, 'unban')}) ORDER BY {rows.at} DESC LIMIT 10"
     )
 
 
 def workload(sql: Dialect) -> str:
-    """Who moderated how much in the range."""
+    """Actions by moderator in the range."""
     rows = view("v_moderation")
     name = f"coalesce(max({rows.moderator_name}), {rows.moderator_id}, 'unknown')"
-    people = f"count(CASE WHEN {rows.action} IN ({_list(*HARD)}) THEN 1 END)"
+    people = f"count(CASE WHEN {rows.action} IN ({_list(*SANCTIONS)}) THEN 1 END)"
     deleted = f"count(CASE WHEN {rows.action} IN ({_list(*DELETIONS)}) THEN 1 END)"
     return (
         f'SELECT {rows.moderator_id}, {name} AS "Moderator", count(*) AS "Actions", '
-        f'{people} AS "Against people", {deleted} AS "Deletions", max({rows.at}) AS "Last" FROM {rows} '
+        f'{people} AS "Sanctions", {deleted} AS "Deletions", max({rows.at}) AS "Last" FROM {rows} '
         f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} "
         f"AND {rows.action} NOT IN ({_list(*AUTOMATIC, 'timeout_expired')}) "
         f"GROUP BY {rows.moderator_id} ORDER BY 3 DESC, 2 LIMIT 25"
@@ -119,7 +119,7 @@ def workload(sql: Dialect) -> str:
 
 
 def moderators(_sql: Dialect) -> str:
-    """The moderators to choose from."""
+    """The options of the variable ``moderator``."""
     rows = view("v_moderators")
     return (
         f"SELECT coalesce({rows.moderator_name}, {rows.moderator_id}) AS __text, "
@@ -129,31 +129,32 @@ def moderators(_sql: Dialect) -> str:
 
 
 def offenders(_sql: Dialect) -> str:
-    """Who was acted against more than once."""
+    """Members with more than one action against them."""
     rows = view("v_repeat_offenders")
     return (
         f'SELECT {rows.user_id}, coalesce({rows.username}, {rows.user_id}) AS "Member", '
-        f'{rows.actions} AS "Times", {rows.bans} AS "Bans", {rows.kicks} AS "Kicks", '
+        f'{rows.actions} AS "Actions", {rows.bans} AS "Bans", {rows.kicks} AS "Kicks", '
         f'{rows.timeouts} AS "Timeouts", {rows.automod} AS "AutoMod", {rows.moderators} AS "By moderators", '
-        f"{rows.last_at} AS \"Last\", CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\", {rows.url} "
-        f"FROM {rows} WHERE {of_guild(rows)} ORDER BY {rows.actions} DESC, {rows.last_at} DESC LIMIT 25"
+        f"{rows.last_at} AS \"Last\", CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"In server\", "
+        f"{rows.url} FROM {rows} WHERE {of_guild(rows)} "
+        f"ORDER BY {rows.actions} DESC, {rows.last_at} DESC LIMIT 25"
     )
 
 
 def invites_of_the_banned(sql: Dialect) -> str:
-    """Which invites brought people who were banned in the range."""
+    """Invites of members banned in the range."""
     rows = view("v_banned_invites")
     return (
         f"SELECT coalesce({rows.invite_code}, 'unknown') AS \"Invite\", "
-        f'max({rows.inviter_name}) AS "Made by", count(*) AS "Banned", '
-        f'avg({rows.stayed_seconds}) AS "Stayed", max({rows.at}) AS "Last ban" FROM {rows} '
+        f'max({rows.inviter_name}) AS "Created by", count(*) AS "Banned", '
+        f'avg({rows.stayed_seconds}) AS "Mean tenure", max({rows.at}) AS "Last ban" FROM {rows} '
         f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} GROUP BY {rows.invite_code} "
         f"ORDER BY 3 DESC, 1 LIMIT 15"
     )
 
 
-def arrivals(sql: Dialect) -> str:
-    """People joining by slot, and those among them whose account is young."""
+def joins_with_young(sql: Dialect) -> str:
+    """Joins by interval, and those by young accounts."""
     rows = view("v_joiners")
     young = f"sum(CASE WHEN {rows.account_age_seconds} < {YOUNG_DAYS * 86400} THEN 1 ELSE 0 END)"
     return (
@@ -164,7 +165,7 @@ def arrivals(sql: Dialect) -> str:
 
 
 def young_share(sql: Dialect) -> str:
-    """The share of joins with an account younger than a week."""
+    """The share of joins by young accounts."""
     rows = view("v_joiners")
     young = f"count(CASE WHEN {rows.account_age_seconds} < {YOUNG_DAYS * 86400} THEN 1 END)"
     return (
@@ -174,11 +175,11 @@ def young_share(sql: Dialect) -> str:
 
 
 def ban_waves(sql: Dialect) -> str:
-    """Slots of ten minutes in which many were banned, as annotations."""
+    """Ten-minute slots with many bans, as annotations."""
     rows = view("v_moderation")
     slot = sql.slot(rows.at, _WAVE_SECONDS)
     return (
-        f"SELECT {slot} AS time, CAST(count(*) AS text) || ' banned within 10 minutes' AS text, "
+        f"SELECT {slot} AS time, CAST(count(*) AS text) || ' bans within 10 minutes' AS text, "
         f"'ban wave' AS tags FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} "
         f"AND {rows.action} = '{label_value('moderation_actions', 'ban')}' "
         f"GROUP BY 1 HAVING count(*) >= {WAVE} ORDER BY 1"
@@ -186,23 +187,23 @@ def ban_waves(sql: Dialect) -> str:
 
 
 def history(_sql: Dialect) -> str:
-    """All that is recorded of the chosen member."""
+    """All recorded events of the selected member."""
     rows = view("v_member_history")
     return (
         f'SELECT {rows.at} AS "When", {rows.event} AS "Event", {rows.reason} AS "Reason", {rows.other_id}, '
-        f'coalesce({rows.other_name}, {rows.other_id}) AS "By, or whom", {rows.invite_code} AS "Invite" '
+        f'coalesce({rows.other_name}, {rows.other_id}) AS "Other person", {rows.invite_code} AS "Invite" '
         f"FROM {rows} WHERE {of_guild(rows)} AND {rows.user_id} = ${{member:sqlstring}} "
         f"ORDER BY {rows.at} DESC LIMIT 500"
     )
 
 
 def member_facts(_sql: Dialect) -> str:
-    """What is known of the chosen member, one row."""
+    """The selected member in one row."""
     rows = view("v_members")
     return (
         f'SELECT {rows.username} AS "Name", {rows.user_id} AS "Id", '
-        f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"Here\", "
-        f'{rows.account_created_at} AS "Account made", {rows.joined_at} AS "Joined at", '
+        f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"In server\", "
+        f'{rows.account_created_at} AS "Account created", {rows.joined_at} AS "Joined at", '
         f'{rows.left_at} AS "Left at", {rows.last_active_at} AS "Last active", '
         f'{rows.messages} AS "Messages", '
         f'{rows.voice_seconds} AS "Voice", {rows.reactions_given} AS "Reactions given", '
@@ -213,11 +214,11 @@ def member_facts(_sql: Dialect) -> str:
 
 
 def member_count(event: str | None = None) -> Callable[[Dialect], str]:
-    """How many entries of one kind the chosen member has; of actions against them without a kind."""
+    """Number of events of one kind of the selected member; by default of actions against the member."""
 
     def ask(_sql: Dialect) -> str:
         rows = view("v_member_history")
-        kind = f"= '{event}'" if event else f"IN ({_list(*HARD, *AUTOMATIC)})"
+        kind = f"= '{event}'" if event else f"IN ({_list(*SANCTIONS, *AUTOMATIC)})"
         return (
             f"SELECT count(*) AS value FROM {rows} WHERE {of_guild(rows)} "
             f"AND {rows.user_id} = ${{member:sqlstring}} AND {rows.event} {kind}"
@@ -226,11 +227,11 @@ def member_count(event: str | None = None) -> Callable[[Dialect], str]:
     return ask
 
 
-def out_of_pattern(sql: Dialect) -> str:
-    """Removals by each moderator in the last hour, where they are far above that moderator's own normal.
+def unusual_removals(sql: Dialect) -> str:
+    """Removals by each moderator in the last hour, where they are far above the moderator's usual number.
 
-    Normal is the mean over the hours of work before, hours without a removal left out: otherwise everybody
-    who moderates once a week would be out of pattern each time.
+    The usual number is the mean over earlier hours with at least one removal. With the other hours
+    included, a moderator who acts once a week would be unusual each time.
     """
     rows = view("v_moderation")
     actions = ", ".join(f"'{action}'" for action in REMOVALS)

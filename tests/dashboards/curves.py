@@ -94,6 +94,7 @@ def worked() -> Telemetry:
     found.requests_completed.labels("INVITES", "answered").inc(3_000)
     found.rejected.labels("MESSAGE_CREATE", "shape").inc(900)
     found.dropped.labels("full").inc(900)
+    found.shed.labels("counts").inc(900)
     found.damaged_state.inc(900)
     found.component_errors.labels("voice").inc(900)
     for meter in (found.member_corrections, found.member_drift, found.levels_forgotten):

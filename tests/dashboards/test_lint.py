@@ -222,15 +222,15 @@ WHOLE = {
 }
 """Views that are about fixed periods, or about how things are now."""
 TIMELESS = {
-    "All that is recorded/A",
-    "Actions against/A",
+    "Recorded events/A",
+    "Actions against member/A",
     "Timeouts/A",
-    "Joins seen/A",
-    "People invited/A",
+    "Observed joins/A",
+    "Invited members/A",
     *(
         f"{title}/A"
         for title in (
-            "Most active",
+            "Activity score",
             "Messages",
             "Time in voice",
             "Reactions given",

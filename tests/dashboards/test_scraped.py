@@ -25,8 +25,8 @@ RECORDED = {each.name: each.expr for group in GROUPS for each in group.recording
 RULES = RECORDED | {alert.name: alert.value for alert in ALERTS if isinstance(alert.value, str)}
 BY_CHANNEL = "sinks.prometheus.channels is off, as it is by default"
 MAY_BE_EMPTY = {
-    "lite/discord-channels/Busiest channels as it happens/A": BY_CHANNEL,
-    "lite/discord-channels/Busiest voice channels as it happens/A": BY_CHANNEL,
+    "lite/discord-channels/Most active channels, live/A": BY_CHANNEL,
+    "lite/discord-channels/Most active voice channels, live/A": BY_CHANNEL,
 }
 """What finds nothing although all is well, each with the reason."""
 SILENT = {

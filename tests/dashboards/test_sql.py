@@ -34,7 +34,7 @@ TIMES = {
     "Joined at",
     "Left at",
     "Last active",
-    "Account made",
+    "Account created",
 }
 
 
@@ -197,7 +197,7 @@ def test_a_cohort_tells_which_part_was_active_in_each_whole_week_after(databases
         <= dt.datetime.fromtimestamp(entry.at / 1000, dt.UTC).date()
         < monday + dt.timedelta(days=7)
     }
-    rows = ask(databases, SHOWN["discord-growth/Who was active in the weeks after joining/A"], choices, span)
+    rows = ask(databases, SHOWN["discord-growth/Retention by week of join/A"], choices, span)
     row = next(row for row in rows if row["Joined in week of"] == monday.isoformat())
     assert row["People"] == len(joined)
     for week in range(3):

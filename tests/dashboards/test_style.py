@@ -13,7 +13,7 @@ COLOURS = {
     "member_leaves": style.LEAVES,
     "voice_seconds": style.VOICE_STATES,
     "presence_updates": style.STATUSES,
-    "invite_uses": style.WAYS_IN,
+    "invite_uses": style.JOIN_METHODS,
     "messages": style.AUTHORS,
 }
 

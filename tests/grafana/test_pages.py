@@ -25,8 +25,8 @@ QUIET = {
 OFF = {
     "full": set(),
     "lite": {
-        ("discord-channels", "Busiest channels as it happens"),
-        ("discord-channels", "Busiest voice channels as it happens"),
+        ("discord-channels", "Most active channels, live"),
+        ("discord-channels", "Most active voice channels, live"),
     },
 }
 """Panels that need a setting which is off by default, and say so."""
