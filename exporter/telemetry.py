@@ -161,7 +161,7 @@ class Telemetry:
         )
         self.shed = self._counter(
             "discord_exporter_shed",
-            "Unsaved data given up because the disk takes nothing and memory is full, by class.",
+            "Unsaved data dropped because memory is full while the disk takes no commits, by class.",
             "class",
         )
         self.component_errors = self._counter(

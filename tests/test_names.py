@@ -37,7 +37,6 @@ SMALL: Mapping[str, str] = {
     "sinks/base.py": "the contract of every sink",
     "sinks/sql/setup.py": "what `migrate` does, apart from delivering",
     "sinks/sql/migrations/*.py": "a migration each; Alembic loads them by file",
-    "sinks/sql/views/*.py": "a group of views, or what every view shares",
     "tracking/moderation/begun.py": "state that several parts of moderation share",
     "tracking/structure/component.py": "the component of its package, apart from the log it writes",
 }
