@@ -24,8 +24,8 @@ import contextlib
 import logging
 import os
 import sqlite3
-from collections.abc import Iterator, Sequence
-from typing import Any, Final
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, Final, TypeVar
 
 from exporter.clock import Clock
 from exporter.model import Priority
@@ -38,6 +38,8 @@ from exporter.spool.state import PAGES_USED, counted_as_state
 from exporter.spool.write_jobs import WriteJob
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 SOFT_SHARE: Final = 15 / 16
 """Part of ``max_bytes`` up to which nothing is evicted; the rest takes a large commit before space is made
@@ -55,6 +57,9 @@ VACUUM_SHARE: Final = 4
 
 VACUUM_PAGES: Final = 1_024
 """Pages given back at a time (4 MiB), to keep the log of it short."""
+
+PORTION_SHARE: Final = 8
+"""How much smaller a portion is tried next on a full volume."""
 
 LOG_SECONDS: Final = 60.0
 """Evictions come with every commit while the spool is full; they are logged at most this often."""
@@ -146,16 +151,18 @@ class DiskQuota:
 
     def delete_passed(self) -> None:
         """Delete one portion of passed rows."""
-        # Lowered first, so that a failure is not tried again before a cursor moves.
+        # Lowered first, so that a failure is not tried again before a cursor moves or the next idle moment.
         self._passed = False
-        with transaction(self._connection):
-            deleted = delete_passed(self._connection)
-        self._passed = deleted >= DELETE_ROWS
+
+        def delete(limit: int) -> bool:
+            with transaction(self._connection):
+                return delete_passed(self._connection, limit) >= limit
+
+        self._passed = self._in_portions(delete, DELETE_ROWS)
 
     def tidy(self) -> None:
         """What an idle moment is for: age out dead letters, shrink the file, empty the log."""
-        if self._passed:
-            self.delete_passed()
+        self.delete_passed()
         with transaction(self._connection):
             trim(self._connection, self._config, self._clock.now_ms())
         self.recover()
@@ -227,10 +234,25 @@ class DiskQuota:
                 self._directory.reserve.unlink(missing_ok=True)
 
     def _vacuum(self) -> None:
-        free = self._query("PRAGMA freelist_count")
-        if free > max(VACUUM_PAGES, self._query("PRAGMA page_count") // VACUUM_SHARE):
+        kept = max(VACUUM_PAGES, self._query("PRAGMA page_count") // VACUUM_SHARE)
+
+        def vacuum(pages: int) -> None:
             # A statement without columns is stepped once by ``execute``, which would free a single page.
-            self._connection.executescript("PRAGMA incremental_vacuum(" + str(VACUUM_PAGES) + ")")
+            self._connection.executescript("PRAGMA incremental_vacuum(" + str(pages) + ")")
+
+        if self._query("PRAGMA freelist_count") > (0 if self._starved else kept):
+            self._in_portions(vacuum, VACUUM_PAGES)
+
+    def _in_portions(self, work: Callable[[int], T], size: int) -> T:
+        """Do the work on a portion of this size, or smaller while a full volume cannot take up its log."""
+        while True:
+            try:
+                return work(size)
+            except sqlite3.Error as error:
+                size //= PORTION_SHARE
+                if not size or not is_full(error):
+                    raise
+            self.empty_log()
 
     def _set_hard_bound(self) -> None:
         state = self._query("SELECT state_pages FROM books")

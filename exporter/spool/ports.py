@@ -14,8 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from types import EllipsisType
-from typing import NamedTuple, Protocol, overload
+from typing import NamedTuple, Protocol
 
 from exporter.model import Batch, Entry, Priority
 
@@ -84,20 +83,6 @@ class SpoolWriter(Protocol):
         """The spool's own name, made once with the file and unique to it."""
         ...
 
-    @overload
-    async def append(
-        self,
-        entries: Sequence[Entry],
-        *,
-        state: Sequence[StateRow] = ...,
-        increments: Sequence[bytes] = ...,
-        forget: int = ...,
-        forget_journal: bool = ...,
-    ) -> Sequence[int]: ...
-
-    @overload
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None, forget: int = ...) -> int: ...
-
     async def append(
         self,
         entries: Sequence[Entry],
@@ -106,17 +91,22 @@ class SpoolWriter(Protocol):
         increments: Sequence[bytes] = (),
         forget: int = 0,
         forget_journal: bool = False,
-        journal: bytes | EllipsisType | None = ...,
-    ) -> Sequence[int] | int:
+    ) -> Sequence[int]:
         """Commit entries and state in one transaction; returns the numbers of the increments, in their order.
 
         ``state`` lists rows to write or to delete; of several for one key the last one counts. Increments up
         to number ``forget`` are deleted, those of this call excepted; ``forget_journal`` deletes the journal.
-        Called with ``journal``, it writes a part of that, ``forget`` is the number of a part, and the number
-        of the new part is returned.
 
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).
+        """
+        ...
+
+    async def probe(self) -> None:
+        """Write one page as an append of entries would, so that a caller need not encode what is refused.
+
+        Raises:
+            SpoolError: the disk takes no entries now.
         """
         ...
 

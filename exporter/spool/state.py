@@ -22,8 +22,6 @@ READ_ROWS: Final = 5_000
 READ_BYTES: Final = 16 * 1024**2
 """Bytes of values joined by one statement."""
 
-NumberedTable: TypeAlias = Literal["increments", "journal"]
-
 _UPSERT: Final = (
     "INSERT INTO state (name, key, crc, value) VALUES {rows}"
     " ON CONFLICT (name, key) DO UPDATE SET crc = excluded.crc, value = excluded.value"
@@ -40,8 +38,6 @@ _JOINED: Final = (
     " FROM ({rows})"
 ).replace("{rows}", _ROWS)
 _NUMBERED: Final = "SELECT number, crc, CAST(body AS BLOB) FROM {table} ORDER BY number"
-_ADD: Final = "INSERT INTO {table} (crc, body) VALUES (?, ?)"
-_FORGET: Final = "DELETE FROM {table} WHERE number <= ?"
 
 PAGES_USED: Final = (
     "(SELECT page_count - freelist_count - (page_count + page_size / 5 - 1) / (page_size / 5 + 1)"
@@ -95,18 +91,16 @@ def is_intact(table: object, key: object, crc: object, value: object) -> bool:
     return _checksum(table, key, value) == crc
 
 
-def write_numbered(
-    connection: sqlite3.Connection, table: NumberedTable, bodies: Sequence[bytes], forget: int
-) -> tuple[int, ...]:
-    """Delete the rows up to number ``forget`` and add others; returns their numbers."""
+def write_increments(connection: sqlite3.Connection, bodies: Sequence[bytes], forget: int) -> tuple[int, ...]:
+    """Delete the increments up to number ``forget`` and add others; returns their numbers."""
     if forget:
-        connection.execute(_FORGET.replace("{table}", table), (forget,))
-    add = _ADD.replace("{table}", table)
+        connection.execute("DELETE FROM increments WHERE number <= ?", (forget,))
+    add = "INSERT INTO increments (crc, body) VALUES (?, ?)"
     return tuple(connection.execute(add, (crc32(body), body)).lastrowid or 0 for body in bodies)
 
 
 def read_numbered(
-    connection: sqlite3.Connection, table: NumberedTable
+    connection: sqlite3.Connection, table: Literal["increments", "journal"]
 ) -> tuple[list[tuple[int, bytes]], int]:
     """Number and body of each row, oldest first, and how many damaged ones were left out."""
     rows = connection.execute(_NUMBERED.replace("{table}", table)).fetchall()

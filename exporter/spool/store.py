@@ -12,8 +12,6 @@ import sqlite3
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
-from types import EllipsisType
-from typing import overload
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
@@ -89,20 +87,6 @@ class Spool:
         names = tuple(sinks)
         await self._writer.run(WriteJob(lambda connection: self._register(connection, names)))
 
-    @overload
-    async def append(
-        self,
-        entries: Sequence[Entry],
-        *,
-        state: Sequence[StateRow] = ...,
-        increments: Sequence[bytes] = ...,
-        forget: int = ...,
-        forget_journal: bool = ...,
-    ) -> tuple[int, ...]: ...
-
-    @overload
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None, forget: int = ...) -> int: ...
-
     async def append(
         self,
         entries: Sequence[Entry],
@@ -111,12 +95,8 @@ class Spool:
         increments: Sequence[bytes] = (),
         forget: int = 0,
         forget_journal: bool = False,
-        journal: bytes | EllipsisType | None = ...,
-    ) -> tuple[int, ...] | int:
+    ) -> tuple[int, ...]:
         """Commit entries and state in one transaction; returns the numbers of the increments, in their order.
-
-        With ``journal``, a part of the journal or None, ``forget`` speaks of its parts, and the number of the
-        part is returned.
 
         An entry that can never be spooled (``RefusedError``) is left out, counted as dropped and logged: it
         must not hold up the others for ever. A caller that is cancelled cannot know whether the commit was
@@ -125,12 +105,27 @@ class Spool:
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).
         """
-        if not isinstance(journal, EllipsisType):
-            parts = () if journal is None else (journal,)
-            old = await self._append(Changes(tuple(entries), journal=parts, forget_parts=forget))
-            return sum(old.journal)
         changes = Changes(tuple(entries), tuple(state), tuple(increments), forget, forget_journal)
-        return (await self._append(changes)).increments
+        if not changes:
+            return ()
+        began = self._clock.monotonic()
+        limit, unbounded = self._config.max_entry_bytes, self._quota.unbounded_for_state
+        job = AppendJob(changes, limit, unbounded, self._clock, self._announce)
+        appended = await self._writer.run(job)
+        self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
+        return appended.increments
+
+    async def probe(self) -> None:
+        """Write one page as an append of entries would, so that a caller need not encode what is refused.
+
+        Raises:
+            SpoolError: the disk takes no entries now.
+        """
+
+        def touch(connection: sqlite3.Connection) -> None:
+            connection.execute("UPDATE books SET clean = clean")
+
+        await self._writer.run(WriteJob(touch, takes_entries=True))
 
     async def state(self, prefix: str = "") -> list[StateRow]:
         """The rows of the tables whose name starts with ``prefix``, by table and key.
@@ -310,16 +305,6 @@ class Spool:
             log.warning("spool: the log was not written back, the next start does it: %s", error)
         self._connection.close()
         self._directory.release()
-
-    async def _append(self, changes: Changes) -> Appended:
-        if not (changes.entries or changes.state_changed):
-            return Appended()
-        began = self._clock.monotonic()
-        limit, unbounded = self._config.max_entry_bytes, self._quota.unbounded_for_state
-        job = AppendJob(changes, limit, unbounded, self._clock, self._announce)
-        appended = await self._writer.run(job)
-        self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
-        return appended
 
     def _register(self, connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
         accounting.register(connection, sinks)

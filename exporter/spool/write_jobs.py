@@ -7,15 +7,15 @@ import contextlib
 import sqlite3
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
-from typing import Final, Generic, TypeVar
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, TypeVar
 
 from exporter.clock import Clock
 from exporter.model import Entry, Priority
 from exporter.spool.accounting import append_rows
 from exporter.spool.codec import PackedEntry, RefusedError, pack
 from exporter.spool.ports import StateRow
-from exporter.spool.state import write_numbered, write_state
+from exporter.spool.state import write_increments, write_state
 
 ROW_OVERHEAD: Final = 96
 """Bytes of a row beside its body: the other columns and SQLite's own, about."""
@@ -28,7 +28,7 @@ class WriteJob(Generic[T]):
 
     ``work`` may run more than once, each time in a new transaction. ``then`` is called with the result on the
     event loop once that is committed, even if the caller was cancelled meanwhile. ``alone`` keeps the work
-    outside of a transaction.
+    outside of a transaction. What ``takes_entries`` is refused on a full volume while that drains.
     """
 
     weight = 1
@@ -37,27 +37,30 @@ class WriteJob(Generic[T]):
     size = 4_096
     """Bytes it writes, saved state excepted; final once it has run."""
 
-    state_size = 0
-    """Bytes of saved state it writes."""
-
-    takes_entries = False
-    """Whether it takes in new entries, which are refused on a full volume while that drains."""
-
-    evictable: Sequence[Priority] = tuple(reversed(Priority))
-    """The lanes that may be evicted from to make space for it, in this order."""
-
     def __init__(
         self,
         work: Callable[[sqlite3.Connection], T],
         then: Callable[[T], None] | None = None,
         *,
         alone: bool = False,
+        takes_entries: bool = False,
     ) -> None:
         self.alone = alone
+        self.takes_entries = takes_entries
         self._work = work
         self._then = then
         self._loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self._loop.create_future()
+
+    @property
+    def state_size(self) -> int:
+        """Bytes of saved state it writes."""
+        return 0
+
+    @property
+    def evictable(self) -> Sequence[Priority]:
+        """The lanes that may be evicted from to make space for it, in this order."""
+        return tuple(reversed(Priority))
 
     def run(self, connection: sqlite3.Connection) -> Callable[[], None]:
         """Do the work; returns what gives the result to the event loop, to be called after the commit.
@@ -85,35 +88,33 @@ class WriteJob(Generic[T]):
             self._loop.call_soon_threadsafe(call)
 
 
-@dataclass(frozen=True, slots=True)
-class Appended:
-    """What was committed: numbers of increments and journal parts, last positions, and what was left out."""
+class Changes(NamedTuple):
+    """What one ``append`` writes; see ``exporter.spool.ports``. False if that is nothing."""
 
-    increments: tuple[int, ...] = ()
-    journal: tuple[int, ...] = ()
-    tips: dict[Priority, int] = field(default_factory=dict)
-    """The last position of each lane that got an entry."""
-    refused: tuple[tuple[str, str, str], ...] = ()
-    """(type, reason, detail) of each entry that can never be spooled."""
-
-
-@dataclass(frozen=True, slots=True)
-class Changes:
-    """What one ``append`` writes; see ``exporter.spool.ports``."""
-
-    entries: Sequence[Entry] = ()
-    state: Sequence[StateRow] = ()
-    increments: Sequence[bytes] = ()
-    forget: int = 0
-    forget_journal: bool = False
-    journal: Sequence[bytes] = ()
-    forget_parts: int = 0
+    entries: Sequence[Entry]
+    state: Sequence[StateRow]
+    increments: Sequence[bytes]
+    forget: int
+    forget_journal: bool
 
     @property
     def state_changed(self) -> bool:
         """Whether it writes or deletes anything but entries."""
-        deletes = self.forget or self.forget_journal or self.forget_parts
-        return bool(self.state or self.increments or self.journal or deletes)
+        return bool(self.state or self.increments or self.forget or self.forget_journal)
+
+    def __bool__(self) -> bool:
+        return bool(self.entries) or self.state_changed
+
+
+@dataclass(frozen=True, slots=True)
+class Appended:
+    """What was committed: the numbers of the increments, last positions, and what was left out."""
+
+    increments: tuple[int, ...]
+    tips: dict[Priority, int]
+    """The last position of each lane that got an entry."""
+    refused: tuple[tuple[str, str, str], ...]
+    """(type, reason, detail) of each entry that can never be spooled."""
 
 
 class AppendJob(WriteJob[Appended]):
@@ -131,7 +132,7 @@ class AppendJob(WriteJob[Appended]):
         clock: Clock,
         then: Callable[[Appended], None],
     ) -> None:
-        super().__init__(self._append, then)
+        super().__init__(self._append, then, takes_entries=bool(changes.entries))
         self._changes = changes
         self._max_bytes = max_bytes
         self._unbounded = unbounded
@@ -139,28 +140,32 @@ class AppendJob(WriteJob[Appended]):
         self._lanes: dict[Priority, list[PackedEntry]] | None = None
         self._refused: list[tuple[str, str, str]] = []
         self.weight = len(changes.entries) + len(changes.state) + len(changes.increments)
-        self.state_size = sum(map(len, [*changes.increments, *changes.journal])) + sum(
-            len(row.key) + len(row.value or b"") + ROW_OVERHEAD for row in changes.state
-        )
-        self.takes_entries = bool(changes.entries)
-        highest = min((entry.priority for entry in changes.entries), default=len(Priority))
-        self.evictable = tuple(lane for lane in reversed(Priority) if lane >= highest)
+
+    @property
+    def state_size(self) -> int:
+        """Bytes of saved state it writes."""
+        rows = sum(len(row.key) + len(row.value or b"") + ROW_OVERHEAD for row in self._changes.state)
+        return rows + sum(map(len, self._changes.increments))
+
+    @property
+    def evictable(self) -> Sequence[Priority]:
+        """The lanes that may be evicted from: of the classes it takes in and of those below."""
+        highest = min((entry.priority for entry in self._changes.entries), default=len(Priority))
+        return tuple(lane for lane in reversed(Priority) if lane >= highest)
 
     def _append(self, connection: sqlite3.Connection) -> Appended:
         if self._lanes is None:
             self._lanes = self._pack()
         changes = self._changes
         numbers: tuple[int, ...] = ()
-        parts: tuple[int, ...] = ()
         if changes.state_changed:
             with self._unbounded():
                 write_state(connection, changes.state)
-                numbers = write_numbered(connection, "increments", changes.increments, changes.forget)
-                parts = write_numbered(connection, "journal", changes.journal, changes.forget_parts)
+                numbers = write_increments(connection, changes.increments, changes.forget)
                 if changes.forget_journal:
                     connection.execute("DELETE FROM journal")
         tips = append_rows(connection, self._lanes, self._clock.now_ms()) if self._lanes else {}
-        return Appended(numbers, parts, tips, tuple(self._refused))
+        return Appended(numbers, tips, tuple(self._refused))
 
     def _pack(self) -> dict[Priority, list[PackedEntry]]:
         lanes: dict[Priority, list[PackedEntry]] = {}

@@ -1,9 +1,11 @@
 from __future__ import annotations
 
 import itertools
+import sqlite3
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Protocol
+from zlib import crc32
 
 import pytest
 
@@ -11,7 +13,9 @@ from exporter.clock import ManualClock
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import SpoolStats
+from exporter.spool.state import counted_as_state
 from exporter.spool.store import Spool
+from exporter.spool.write_jobs import WriteJob
 from exporter.telemetry import Telemetry
 
 
@@ -101,3 +105,22 @@ def check_accounts() -> CheckAccounts:
         return tally
 
     return check
+
+
+LeaveJournal = Callable[..., Awaitable[None]]
+
+
+@pytest.fixture
+def leave_journal() -> LeaveJournal:
+    """Write parts of the journal as the previous layout did."""
+
+    async def leave(spool: Spool, *bodies: bytes) -> None:
+        def write(connection: sqlite3.Connection) -> None:
+            with counted_as_state(connection):
+                for body in bodies:
+                    row = (crc32(body), body)
+                    connection.execute("INSERT INTO journal (crc, body) VALUES (?, ?)", row)
+
+        await spool._writer.run(WriteJob(write))
+
+    return leave

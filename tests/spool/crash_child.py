@@ -1,4 +1,4 @@
-"""Appends batches to a spool for ever and tells, after each commit, which batch that was.
+"""Appends batches with state to a spool for ever and tells, after each commit, which batch that was.
 
 One line on standard output, a file that outlives this process, is one acknowledgement. The
 parent kills this process and then holds the spool to it.
@@ -14,6 +14,7 @@ from pathlib import Path
 from exporter.clock import SystemClock
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
+from exporter.spool.ports import StateRow
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 
@@ -28,12 +29,22 @@ def batch(run: int, caller: int, number: int) -> list[Entry]:
 
 
 async def append(spool: Spool, run: int, caller: int) -> None:
-    part = 0
+    earlier = max((increment.number for increment in await spool.increments()), default=0)
     for number in range(10**9):
-        part = await spool.append(
-            batch(run, caller, number), journal=f"{run}/{caller}/{number}".encode(), forget=0
+        name, key = f"{run}/{caller}/{number}".encode(), f"{run}/{caller}".encode()
+        # One row written again and again, one written once, and one that exists after every other batch.
+        state = [
+            StateRow("newest", key, name),
+            StateRow("every", name, bytes(number % 3_000)),
+            StateRow("odd", key, name if number % 2 else None),
+        ]
+        forget = earlier if (caller, number) == (0, 1) else 0
+        if forget:
+            state.append(StateRow("forgotten", b"", f"{run}/{earlier}".encode()))
+        (increment,) = await spool.append(
+            batch(run, caller, number), state=state, increments=[name], forget=forget
         )
-        os.write(1, f"a {run}/{caller}/{number} {part}\n".encode())
+        os.write(1, f"a {run}/{caller}/{number} {increment}\n".encode())
 
 
 async def deliver(spool: Spool, lane: Priority) -> None:

@@ -16,6 +16,7 @@ from exporter.clock import SystemClock
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
+from exporter.spool.ports import StateRow
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 
@@ -48,6 +49,15 @@ async def main(directory: str, limit: int) -> None:
         accepted += 50
     print("accepted", accepted)
     print("pending", (await spool.stats()).sinks["sql"].pending)
+    state: list[StateRow] = []
+    for number in range(10**6):
+        row = StateRow("t", b"%08d" % number, bytes(20_000))
+        try:
+            await spool.append([], state=[row])
+        except SpoolError:
+            break
+        state.append(row)
+    print("state", sum(len(row.value or b"") for row in state))
     keys: list[str] = []
     try:
         await drain(spool, keys)
@@ -61,6 +71,7 @@ async def main(directory: str, limit: int) -> None:
     for _ in range(10):
         await spool.tidy()
     await spool.append(entries(10**7))
+    print("kept", await spool.state() == state)
     print("again", await drain(spool, []) == [entry.key for entry in entries(10**7)])
     await spool.close()
 

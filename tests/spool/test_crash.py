@@ -1,4 +1,4 @@
-"""SIGKILL at any moment loses nothing that was acknowledged, tears no batch and gives no position out twice.
+"""SIGKILL at any moment loses nothing that was acknowledged, tears no commit and gives no position out twice.
 
 ``make crash`` asks for many more kills than the suite does.
 """
@@ -47,7 +47,7 @@ def run_and_kill(directory: Path, log: Path, run: int, seconds: float) -> list[l
 async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_accounts):
     rng = random.Random(KILLS)
     acknowledged: set[str] = set()
-    parts: dict[str, int] = {}
+    numbers: dict[str, int] = {}
     keys_at: dict[tuple[str, int], str] = {}
     passed: dict[int, int] = {}
     delivered: set[str] = set()
@@ -55,7 +55,7 @@ async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_
         for kind, *values in run_and_kill(tmp_path / "spool", tmp_path / "told", run, rng.uniform(0, 0.15)):
             if kind == "a":
                 acknowledged.add(values[0])
-                parts[values[0]] = int(values[1])
+                numbers[values[0]] = int(values[1])
             elif kind == "d":
                 source, position, key = values
                 assert keys_at.setdefault((source, int(position)), key) == key
@@ -86,5 +86,24 @@ async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_
         page = await spool.read("fast", lane, max_rows=1, max_bytes=10**6)
         assert page is None or page.rows[0].position > passed.get(int(lane), 0)
     assert tally.sinks["fast"].delivered <= len(delivered)
-    journal = {part.body.decode(): part.number for part in await spool.journal()}
-    assert parts.items() <= journal.items()
+    await check_state(spool, set(sizes), numbers)
+
+
+async def check_state(spool, committed: set[str], numbers: dict[str, int]) -> None:
+    """State and increments are those of the batches whose entries are there, and of no others."""
+    tables: dict[str, dict[str, str]] = defaultdict(dict)
+    for table, key, value in await spool.state():
+        tables[table][key.decode()] = value.decode()
+    assert {name: len(value) for name, value in tables["every"].items()} == {
+        name: int(name.rsplit("/", 1)[1]) % 3_000 for name in committed
+    }
+    newest = {name.rsplit("/", 1)[0]: 0 for name in committed}
+    for caller, number in (name.rsplit("/", 1) for name in committed):
+        newest[caller] = max(newest[caller], int(number))
+    assert tables["newest"] == {caller: f"{caller}/{number}" for caller, number in newest.items()}
+    assert tables["odd"] == {caller: f"{caller}/{number}" for caller, number in newest.items() if number % 2}
+    increments = {increment.body.decode(): increment.number for increment in await spool.increments()}
+    run, upto = map(int, tables["forgotten"].get("", "0/0").split("/"))
+    assert set(increments) == {name for name in committed if int(name.split("/")[0]) >= run}
+    assert min(increments.values()) > upto
+    assert {name: number for name, number in numbers.items() if number > upto}.items() <= increments.items()

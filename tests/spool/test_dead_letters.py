@@ -159,14 +159,3 @@ async def test_a_damaged_letter_cannot_be_replayed(open_spool, make_entry):
     await spool.read("sql", Priority.SLOW, max_rows=6, max_bytes=10**6)
     (letter,) = await spool.dead_letters()
     assert await spool.replay([letter.id]) == 0
-
-
-async def test_a_damaged_part_of_the_journal_is_left_out(open_spool, caplog):
-    spool = await open_spool()
-    await spool.append([], journal=b"one")
-    await spool.append([], journal=b"two")
-    await spool._writer.run(
-        WriteJob(lambda c: c.execute("UPDATE journal SET body = 'x' || body WHERE number = 1"))
-    )
-    assert [part.body for part in await spool.journal()] == [b"two"]
-    assert "1 parts of the journal are damaged" in caplog.text

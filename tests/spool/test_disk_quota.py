@@ -3,6 +3,7 @@ from __future__ import annotations
 import asyncio
 import errno
 import shutil
+import sqlite3
 import subprocess
 import sys
 from pathlib import Path
@@ -11,11 +12,13 @@ import pytest
 
 from exporter.errors import SpoolError
 from exporter.model import Priority
-from exporter.spool import recovery
+from exporter.spool import recovery, write_jobs
 from exporter.spool.config import SpoolConfig
+from exporter.spool.ports import StateRow
 from exporter.spool.salvage import inspect
 
 MIB = 1024**2
+SMALL = SpoolConfig(max_bytes=MIB, reserve=0)
 CHILD = Path(__file__).with_name("full_child.py")
 
 
@@ -58,6 +61,9 @@ def test_a_full_volume_drains_completely_while_it_is_full(tmp_path):
     assert "stuck" not in told
     assert told["drained"] == f"{accepted} True"
     assert told["again"] == "True"
+    # While it is full, state is written until half of the reserve of 4 MiB is left, and then refused.
+    assert MIB < int(told["state"]) < 4 * MIB
+    assert told["kept"] == "True"
 
 
 async def test_one_append_larger_than_the_whole_spool_is_refused_and_the_next_one_taken(
@@ -66,8 +72,7 @@ async def test_one_append_larger_than_the_whole_spool_is_refused_and_the_next_on
     spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
     huge = [make_entry(number, padding=10_000) for number in range(300)]
     with pytest.raises(SpoolError, match="database or disk is full"):
-        await spool.append(huge, journal=b"part")
-    assert await spool.journal() == []
+        await spool.append(huge)
     await spool.append([make_entry(1)])
     assert (await check_accounts(spool)).spooled == 1
     assert await drain(spool) == [make_entry(1)]
@@ -166,3 +171,241 @@ async def test_a_start_on_a_full_volume_gives_the_reserve_up(
     monkeypatch.setattr(recovery, "mark_clean", mark_clean)
     again = await open_spool(SpoolConfig(reserve=MIB))
     assert await drain(again) == [make_entry(1)]
+
+
+async def fill(spool, make_entry, lane, total, start=0):
+    for number in range(start, start + total // 50):
+        await spool.append([make_entry(number * 50 + i, lane, padding=900) for i in range(50)])
+
+
+async def test_a_full_spool_gives_up_the_oldest_counters_first(
+    open_spool, make_entry, check_accounts, drain, caplog
+):
+    spool = await open_spool(SMALL)
+    await fill(spool, make_entry, Priority.CRITICAL, 200)
+    await fill(spool, make_entry, Priority.IMPORTANT, 200)
+    await fill(spool, make_entry, Priority.SLOW, 1_500)
+    tally = await check_accounts(spool)
+    assert tally.sinks["sql"].evicted > 0
+    assert tally.bytes <= MIB
+    left = await drain(spool)
+    by_lane = {lane: [entry for entry in left if entry.priority is lane] for lane in Priority}
+    assert len(by_lane[Priority.CRITICAL]) == len(by_lane[Priority.IMPORTANT]) == 200
+    slow = [entry.data["number"] for entry in by_lane[Priority.SLOW]]
+    assert slow == list(range(1_500 - len(slow), 1_500))
+    assert "oldest unsent entries were given up" in caplog.text
+
+
+async def test_important_entries_go_when_there_are_no_counters_left(
+    open_spool, make_entry, check_accounts, drain
+):
+    spool = await open_spool(SMALL)
+    await fill(spool, make_entry, Priority.CRITICAL, 300)
+    await fill(spool, make_entry, Priority.SLOW, 100)
+    await fill(spool, make_entry, Priority.IMPORTANT, 1_500)
+    await check_accounts(spool)
+    left = await drain(spool)
+    kinds = [entry.priority for entry in left]
+    assert kinds.count(Priority.CRITICAL) == 300
+    assert kinds.count(Priority.SLOW) == 0
+    assert 0 < kinds.count(Priority.IMPORTANT) < 1_500
+
+
+async def test_critical_entries_go_only_when_nothing_else_is_left(
+    open_spool, make_entry, check_accounts, drain
+):
+    spool = await open_spool(SMALL)
+    await fill(spool, make_entry, Priority.SLOW, 200)
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000)
+    tally = await check_accounts(spool)
+    assert tally.spooled == 2_200
+    assert tally.bytes <= MIB
+    left = await drain(spool)
+    assert {entry.priority for entry in left} == {Priority.CRITICAL}
+    numbers = [entry.data["number"] for entry in left]
+    assert numbers == list(range(2_000 - len(numbers), 2_000))
+    assert len(numbers) > 500
+
+
+async def test_only_sinks_that_lag_count_an_eviction(open_spool, make_entry, drain, check_accounts):
+    spool = await open_spool(SMALL, sinks=("live", "dead"))
+    for start in range(30):
+        await fill(spool, make_entry, Priority.SLOW, 100, start * 2)
+        await drain(spool, "live")
+    tally = await check_accounts(spool)
+    assert tally.sinks["live"].evicted == 0
+    assert tally.sinks["live"].delivered == 3_000
+    assert tally.sinks["dead"].evicted > 1_000
+
+
+async def test_passed_rows_make_space_before_anything_is_given_up(
+    open_spool, make_entry, drain, check_accounts
+):
+    spool = await open_spool(SMALL)
+    for start in range(60):
+        await fill(spool, make_entry, Priority.SLOW, 100, start * 2)
+        await drain(spool)
+    tally = await check_accounts(spool)
+    assert (tally.sinks["sql"].evicted, tally.sinks["sql"].delivered) == (0, 6_000)
+
+
+async def test_an_advance_over_evicted_rows_counts_each_row_once(open_spool, make_entry, check_accounts):
+    spool = await open_spool(SMALL)
+    await fill(spool, make_entry, Priority.SLOW, 100)
+    batch = await spool.read("sql", Priority.SLOW, max_rows=100, max_bytes=10**6)
+    await fill(spool, make_entry, Priority.SLOW, 1_900, 2)
+    in_flight = [(row.position, "bad") for row in batch.rows]
+    await spool.advance("sql", Priority.SLOW, batch.rows[-1].position, dead=in_flight)
+    assert (await check_accounts(spool)).sinks["sql"].dead == 0
+
+
+async def test_the_bound_holds_after_a_restart(open_spool, make_entry, check_accounts):
+    spool = await open_spool(SMALL)
+    await fill(spool, make_entry, Priority.SLOW, 900)
+    await spool.close()
+    again = await open_spool(SMALL)
+    await fill(again, make_entry, Priority.SLOW, 2_000)
+    tally = await check_accounts(again)
+    assert tally.bytes <= MIB
+    assert tally.sinks["sql"].pending > 500
+
+
+async def test_the_log_is_emptied_and_the_file_shrinks_in_a_quiet_moment(open_spool, make_entry, drain):
+    spool = await open_spool()
+    await fill(spool, make_entry, Priority.SLOW, 9_000)
+    large = (await spool.stats()).bytes
+    await drain(spool)
+    for _ in range(8):
+        await spool.tidy()
+    tally = await spool.stats()
+    assert tally.wal_bytes == 0
+    assert tally.bytes < large * 0.7
+
+
+async def test_the_reserve_is_taken_on_the_disk(open_spool, tmp_path):
+    spool = await open_spool(SpoolConfig(reserve=MIB))
+    reserve = tmp_path / "spool" / "spool.reserve"
+    assert reserve.stat().st_blocks * 512 >= MIB
+    reserve.unlink()
+    await spool.tidy()
+    assert reserve.stat().st_size == MIB
+
+
+async def fill_with_critical(spool, make_entry):
+    """Up to the hard bound: the critical lane is spared until nothing else fits."""
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000)
+    stats = await spool.stats()
+    assert stats.sinks["sql"].evicted > 0
+    return stats
+
+
+async def test_state_is_committed_while_the_spool_is_full_and_evicts_nothing(
+    open_spool, make_entry, check_accounts
+):
+    spool = await open_spool(SMALL)
+    full = await fill_with_critical(spool, make_entry)
+    rows = [StateRow("t", b"%06d" % number, bytes(900)) for number in range(1_000)]
+    for start in range(0, 1_000, 100):
+        await spool.append([], state=rows[start : start + 100], increments=[bytes(50_000)])
+    assert await spool.state() == rows
+    assert len(await spool.increments()) == 10
+    stats = await check_accounts(spool)
+    assert stats.sinks == full.sinks
+    assert MIB + 1_500_000 < stats.limit < MIB + 3_000_000, "what state takes comes on top of max_bytes"
+    assert stats.bytes + stats.wal_bytes > MIB
+
+
+async def test_entries_have_the_same_space_beside_state_and_after_it(open_spool, make_entry, check_accounts):
+    spool = await open_spool(SMALL)
+    alone = (await fill_with_critical(spool, make_entry)).sinks["sql"].pending
+    rows = [StateRow("t", b"%06d" % number, bytes(900)) for number in range(2_000)]
+    await spool.append([], state=rows)
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000, 40)
+    assert abs((await check_accounts(spool)).sinks["sql"].pending - alone) < 300, "one eviction more or less"
+    await spool.append([], state=[row._replace(value=None) for row in rows])
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000, 80)
+    stats = await check_accounts(spool)
+    assert abs(stats.sinks["sql"].pending - alone) < 300
+    assert stats.limit < MIB + 20 * 4096
+
+
+async def test_state_and_entries_share_a_commit_that_makes_space_for_the_entries_alone(
+    open_spool, make_entry, check_accounts
+):
+    spool = await open_spool(SMALL)
+    full = await fill_with_critical(spool, make_entry)
+    state = [StateRow("t", b"%06d" % number, bytes(900)) for number in range(2_000)]
+    await spool.append([make_entry(10**6, Priority.CRITICAL)], state=state)
+    stats = await check_accounts(spool)
+    assert stats.sinks["sql"].evicted - full.sinks["sql"].evicted < 300
+    assert await spool.state() == state
+
+
+@pytest.mark.parametrize("lane", [Priority.IMPORTANT, Priority.SLOW])
+async def test_entries_of_a_higher_class_are_not_evicted_for_those_of_a_lower_one(
+    open_spool, make_entry, check_accounts, lane
+):
+    spool = await open_spool(SMALL)
+    full = await fill_with_critical(spool, make_entry)
+    refused = 0
+    for start in range(0, 5_000, 50):
+        rows = [make_entry(10**6 + start + i, lane, padding=900) for i in range(50)]
+        try:
+            await spool.append(rows)
+        except SpoolError:
+            refused += 1
+    assert refused > 0
+    stats = await check_accounts(spool)
+    read = await spool.read("sql", Priority.CRITICAL, max_rows=10**6, max_bytes=10**9)
+    assert len(read.rows) == full.sinks["sql"].pending
+    await spool.append([make_entry(1, Priority.CRITICAL, padding=900)])
+    assert (await check_accounts(spool)).spooled == stats.spooled + 1
+
+
+async def test_an_append_larger_than_the_spool_evicts_nothing(open_spool, make_entry, check_accounts):
+    spool = await open_spool(SMALL)
+    await fill(spool, make_entry, Priority.SLOW, 500)
+    before = await spool.stats()
+    huge = [make_entry(number, Priority.CRITICAL, padding=10_000) for number in range(300)]
+    with pytest.raises(SpoolError, match="database or disk is full"):
+        await spool.append(huge)
+    assert (await check_accounts(spool)).sinks == before.sinks
+
+
+async def test_the_reserve_is_given_up_for_state_as_long_as_half_of_it_is_left(
+    open_spool, make_entry, tmp_path, monkeypatch
+):
+    spool = await open_spool(SpoolConfig(reserve=MIB))
+    await spool.append([make_entry(1)])
+    reserve = tmp_path / "spool" / "spool.reserve"
+    free = 0
+    monkeypatch.setattr(spool._quota._directory, "free", lambda: free)
+    original = write_jobs.write_state
+
+    def write(connection, rows):
+        if reserve.exists() and free == 0:
+            raise full
+        original(connection, rows)
+
+    full = sqlite3.OperationalError("database or disk is full")
+    full.sqlite_errorcode = sqlite3.SQLITE_FULL
+    monkeypatch.setattr(write_jobs, "write_state", write)
+    with pytest.raises(SpoolError, match="disk is full"):
+        await spool.append([], state=[StateRow("t", b"1", bytes(MIB // 2 + 1))])
+    assert reserve.exists(), "less than half of it would be left"
+    await spool.append([], state=[StateRow("t", b"1", b"small")])
+    assert not reserve.exists()
+    free = MIB
+    with pytest.raises(SpoolError, match="the volume is full"):
+        await spool.append([make_entry(2)])
+    with pytest.raises(SpoolError, match="the volume is full"):
+        await spool.probe()
+    await spool.append([], state=[StateRow("t", b"2", b"small")])
+    free = MIB // 2
+    with pytest.raises(SpoolError, match="the volume is full"):
+        await spool.append([], state=[StateRow("t", b"3", b"small")])
+    await spool.advance("sql", Priority.SLOW, spool.tip(Priority.SLOW))
+    free = 2 * MIB
+    await spool.append([make_entry(2)], state=[StateRow("t", b"3", b"small")])
+    assert [row.key for row in await spool.state()] == [b"1", b"2", b"3"]
+    assert reserve.exists()

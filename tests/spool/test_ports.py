@@ -8,7 +8,6 @@ import pytest
 
 from exporter.errors import SpoolError
 from exporter.model import Priority
-from exporter.spool import state
 from exporter.spool.ports import SpoolReader, SpoolWriter, StateRow
 
 LANES = tuple(Priority)
@@ -187,42 +186,11 @@ async def test_tip_is_that_of_the_lane_after_a_restart(open_spool, make_entry):
     assert [again.tip(lane) for lane in LANES] == tips
 
 
-async def test_journal_parts_are_numbered_and_come_back_in_order(open_spool, make_entry):
-    spool = await open_spool()
-    first = await spool.append([], journal=b"one")
-    second = await spool.append([make_entry(1)], journal=b"two")
-    assert 0 < first < second
-    assert [(part.number, part.body) for part in await spool.journal()] == [(first, b"one"), (second, b"two")]
-
-
-async def test_forget_removes_parts_up_to_a_number_with_the_same_commit(open_spool, make_entry):
-    spool = await open_spool()
-    numbers = [await spool.append([], journal=bytes([part])) for part in range(3)]
-    last = await spool.append([make_entry(1)], journal=b"new", forget=numbers[1])
-    assert [part.number for part in await spool.journal()] == [numbers[2], last]
-    await spool.append([], journal=None, forget=last)
-    assert await spool.journal() == []
-
-
-async def test_an_empty_journal_part_is_a_part(open_spool):
-    spool = await open_spool()
-    number = await spool.append([], journal=b"")
-    assert [(part.number, part.body) for part in await spool.journal()] == [(number, b"")]
-
-
-async def test_journal_numbers_are_not_used_again_after_a_restart(open_spool):
-    spool = await open_spool()
-    number = await spool.append([], journal=b"one")
-    await spool.append([], journal=None, forget=number)
-    await spool.close()
-    again = await open_spool()
-    assert await again.append([], journal=b"two") > number
-
-
 async def test_everything_is_there_after_a_restart(open_spool, make_entry, drain, check_accounts):
     spool = await open_spool(sinks=("sql", "influx"))
     entries = [make_entry(number) for number in range(20)]
-    await spool.append(entries, journal=b"open window")
+    state = [StateRow("voice/sessions", b"1", b"open"), StateRow("voice/sessions", b"2", b"open")]
+    await spool.append(entries, state=state, increments=[b"open window"])
     batch = await spool.read("sql", Priority.SLOW, max_rows=7, max_bytes=10**6)
     await spool.advance("sql", Priority.SLOW, batch.rows[-1].position, dead=[(batch.rows[0].position, "bad")])
     before = await spool.stats()
@@ -230,7 +198,8 @@ async def test_everything_is_there_after_a_restart(open_spool, make_entry, drain
     again = await open_spool(sinks=("sql", "influx"))
     assert again.source == spool.source
     assert (await check_accounts(again)).sinks == before.sinks
-    assert [part.body for part in await again.journal()] == [b"open window"]
+    assert await again.state() == state
+    assert [increment.body for increment in await again.increments()] == [b"open window"]
     assert await drain(again, "sql") == entries[7:]
     assert await drain(again, "influx") == entries
 
@@ -262,80 +231,3 @@ async def test_what_was_queued_at_close_is_committed(open_spool, make_entry, dra
     await asyncio.gather(*calls)
     again = await open_spool()
     assert len(await drain(again)) == 50
-
-
-async def test_state_is_written_changed_and_deleted_by_key(open_spool):
-    spool = await open_spool()
-    await spool.append([], state=[StateRow("a/x", b"1", b"one"), StateRow("a/x", b"2", b"two")])
-    await spool.append(
-        [],
-        state=[StateRow("a/x", b"1", None), StateRow("a/x", b"2", b""), StateRow("a/y", b"1", b"other")],
-    )
-    assert await spool.state() == [StateRow("a/x", b"2", b""), StateRow("a/y", b"1", b"other")]
-
-
-async def test_the_last_change_of_a_key_counts(open_spool):
-    spool = await open_spool()
-    await spool.append([], state=[StateRow("a", b"1", b"one"), StateRow("a", b"1", None)])
-    assert await spool.state() == []
-    await spool.append([], state=[StateRow("a", b"1", None), StateRow("a", b"1", b"two")])
-    assert await spool.state() == [StateRow("a", b"1", b"two")]
-
-
-async def test_state_is_read_by_the_beginning_of_the_table(open_spool):
-    spool = await open_spool()
-    rows = [StateRow(table, b"", b"v") for table in ("voice/a", "voice/b", "voice2/a", "x/voice/")]
-    await spool.append([], state=rows)
-    assert await spool.state("voice/") == rows[:2]
-    assert await spool.state("voice") == rows[:3]
-    assert await spool.state("nothing") == []
-
-
-async def test_state_of_every_number_and_size_comes_back(open_spool, monkeypatch):
-    monkeypatch.setattr(state, "READ_ROWS", 7)
-    monkeypatch.setattr(state, "READ_BYTES", 100_000)
-    spool = await open_spool()
-    rows = [
-        StateRow(f"t{number % 3}", number.to_bytes(2, "big"), bytes([number % 256]) * (number * 37 % 3_000))
-        for number in range(500)
-    ]
-    await spool.append([], state=rows)
-    assert await spool.state() == sorted(rows)
-
-
-async def test_increments_are_numbered_kept_in_order_and_forgotten(open_spool):
-    spool = await open_spool()
-    numbers = await spool.append([], increments=[b"one", b"", b"three"])
-    assert 0 < numbers[0] < numbers[1] < numbers[2]
-    last = await spool.append([], increments=[b"four"], forget=numbers[1])
-    assert [(increment.number, increment.body) for increment in await spool.increments()] == [
-        (numbers[2], b"three"),
-        (*last, b"four"),
-    ]
-    assert await spool.append([], forget=last[0]) == ()
-    assert await spool.increments() == []
-
-
-async def test_numbers_of_increments_are_not_used_again_after_a_restart(open_spool):
-    spool = await open_spool()
-    (number,) = await spool.append([], increments=[b"one"])
-    await spool.append([], forget=number)
-    await spool.close()
-    again = await open_spool()
-    assert (await again.append([], increments=[b"two"]))[0] > number
-
-
-async def test_the_journal_is_dropped_with_the_commit_that_replaces_it(open_spool, make_entry):
-    spool = await open_spool()
-    await spool.append([], journal=b"one")
-    await spool.append([], journal=b"two")
-    (number,) = await spool.append([make_entry(1)], increments=[b"new"], forget_journal=True)
-    assert await spool.journal() == []
-    assert [increment.number for increment in await spool.increments()] == [number]
-
-
-async def test_forgetting_increments_leaves_the_journal(open_spool):
-    spool = await open_spool()
-    await spool.append([], journal=b"one")
-    await spool.append([], forget=10**6)
-    assert [part.body for part in await spool.journal()] == [b"one"]

@@ -11,10 +11,12 @@ import pytest
 
 from exporter.errors import SchemaError, SpoolError
 from exporter.model import Priority
-from exporter.spool import database as schema
+from exporter.spool import database
 from exporter.spool.config import SpoolConfig
+from exporter.spool.ports import StateRow
 from exporter.spool.recovery import POSITION_GAP
 from exporter.spool.store import Spool
+from tests.spool import version_1
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -87,7 +89,7 @@ async def test_a_path_that_cannot_be_a_directory_is_told(tmp_path, open_spool):
 async def test_a_spool_of_a_newer_version_is_refused_and_left_as_it_is(
     open_spool, make_entry, tmp_path, monkeypatch, clean
 ):
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
+    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
     spool = await open_spool()
     await spool.append([make_entry(1)])
     directory = tmp_path / "spool"
@@ -111,7 +113,7 @@ async def test_a_spool_of_an_older_version_is_brought_up_to_date(open_spool, mak
     await spool.append([make_entry(1)])
     source = spool.source
     await spool.close()
-    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
+    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
     again = await open_spool()
     assert again.source == source
     assert again._connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
@@ -119,19 +121,76 @@ async def test_a_spool_of_an_older_version_is_brought_up_to_date(open_spool, mak
     assert len(await drain(again)) == 1
 
 
+@pytest.mark.parametrize("clean", [True, False])
+async def test_a_spool_of_version_1_is_taken_over_whole(
+    open_spool, make_entry, tmp_path, drain, check_accounts, clean
+):
+    version_1.write(tmp_path / "spool", clean=clean)
+    spool = await open_spool(sinks=("sql", "influx"))
+    assert spool.source == version_1.SOURCE
+    assert spool._connection.execute("PRAGMA user_version").fetchone() == (2,)
+    stats = await check_accounts(spool)
+    assert stats.spooled == 120
+    assert [(name, sink.delivered, sink.dead, sink.pending) for name, sink in stats.sinks.items()] == [
+        ("influx", 0, 0, 120),
+        ("sql", 57, 3, 60),
+    ]
+    assert await spool.state() == []
+    assert await spool.increments() == []
+    assert [(part.number, part.body) for part in await spool.journal()] == list(
+        enumerate(version_1.JOURNAL, 1)
+    )
+    letters = await spool.dead_letters()
+    assert [(letter.sink, letter.lane, letter.reason, letter.key) for letter in letters] == [
+        ("sql", lane, "bad", version_1.key(number))
+        for lane, number in zip(Priority, (60, 58, 59), strict=True)
+    ]
+    assert [letter.entry.key for letter in letters] == [letter.key for letter in letters]
+    everything = [
+        version_1.key(number) for lane in range(3) for number in range(1, 121) if number % 3 == lane
+    ]
+    assert [entry.key for entry in await drain(spool, "influx")] == everything
+    assert [entry.key for entry in await drain(spool, "sql")] == [
+        version_1.key(number) for lane in range(3) for number in range(61, 121) if number % 3 == lane
+    ]
+    await spool.append([make_entry(1)], state=[StateRow("t", b"1", b"one")], forget_journal=True)
+    assert spool.tip(Priority.SLOW) == 121 + (0 if clean else POSITION_GAP)
+    await spool.close()
+    again = await open_spool(sinks=("sql", "influx"))
+    assert await again.journal() == []
+    assert await again.state() == [StateRow("t", b"1", b"one")]
+    assert (await again.stats()).limit < again._config.max_bytes + 4 * 4096, "the journal no longer counts"
+
+
+async def test_a_damaged_spool_of_version_1_is_taken_over_as_far_as_it_can_be_read(
+    open_spool, tmp_path, drain, check_accounts
+):
+    version_1.write(tmp_path / "spool", clean=True)
+    file = tmp_path / "spool" / "spool.db"
+    data = bytearray(file.read_bytes())
+    page = next(at for at in range(4096, len(data), 4096) if b"version 1:30" in data[at : at + 4096])
+    data[page : page + 4096] = bytes(4096)
+    file.write_bytes(data)
+    spool = await open_spool(sinks=("sql", "influx"))
+    assert spool.source == version_1.SOURCE
+    stats = await check_accounts(spool)
+    assert 0 < stats.sinks["influx"].evicted < 40
+    assert len(await drain(spool, "influx")) == 120 - stats.sinks["influx"].evicted
+    assert [part.body for part in await spool.journal()] == list(version_1.JOURNAL)
+
+
 async def test_a_migration_that_fails_leaves_the_old_version(open_spool, make_entry, monkeypatch, tmp_path):
     spool = await open_spool()
     await spool.append([make_entry(1)])
     await spool.close()
-    database = tmp_path / "spool" / "spool.db"
-    connection = sqlite3.connect(database, isolation_level=None)
+    connection = sqlite3.connect(tmp_path / "spool" / "spool.db", isolation_level=None)
     monkeypatch.setattr(
-        schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE later (id INTEGER)", "NONSENSE"))
+        database, "MIGRATIONS", (*database.MIGRATIONS, ("CREATE TABLE later (id INTEGER)", "NONSENSE"))
     )
     with pytest.raises(sqlite3.OperationalError):
-        schema.migrate(connection)
+        database.migrate(connection)
     monkeypatch.undo()
-    assert schema.read_version(connection) == 2
+    assert database.read_version(connection) == 2
     connection.close()
     assert (await (await open_spool()).stats()).spooled == 1
 

@@ -10,25 +10,38 @@ import pytest
 from exporter.errors import SchemaError
 from exporter.model import Priority
 from exporter.spool.directory import KEPT, SpoolDirectory
+from exporter.spool.ports import StateRow
 from exporter.spool.salvage import inspect
+from exporter.telemetry import value
 
 TRIALS = 40
 
 
-async def make_spool(open_spool, make_entry, tmp_path, *, clean):
-    """A spool with rows in all lanes, a cursor in the middle, dead letters and a journal; its files."""
-    spool = await open_spool(sinks=("sql", "influx"))
-    for number in range(0, 600, 20):
-        rows = [make_entry(number + i, Priority((number + i) % 3), padding=100) for i in range(20)]
-        await spool.append(rows, journal=b"part")
-    batch = await spool.read("sql", Priority.SLOW, max_rows=50, max_bytes=10**6)
-    await spool.advance("sql", Priority.SLOW, batch.rows[-1].position, dead=[(batch.rows[0].position, "bad")])
-    directory = tmp_path / "spool"
-    if clean:
+def state_row(number):
+    return StateRow("t", b"%04d" % number, b"%d" % number * 20)
+
+
+@pytest.fixture
+def make_spool(open_spool, make_entry, leave_journal, tmp_path):
+    """A spool with rows in all lanes, a cursor in the middle, dead letters and state; its files."""
+
+    async def make(*, clean):
+        spool = await open_spool(sinks=("sql", "influx"))
+        for number in range(0, 600, 20):
+            rows = [make_entry(number + i, Priority((number + i) % 3), padding=100) for i in range(20)]
+            await spool.append(rows, state=[state_row(number)], increments=[b"%d" % number])
+        await leave_journal(spool, b"part")
+        batch = await spool.read("sql", Priority.SLOW, max_rows=50, max_bytes=10**6)
+        dead = [(batch.rows[0].position, "bad")]
+        await spool.advance("sql", Priority.SLOW, batch.rows[-1].position, dead=dead)
+        directory = tmp_path / "spool"
+        if clean:
+            await spool.close()
+        content = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "spool.lock"}
         await spool.close()
-    content = {path.name: path.read_bytes() for path in directory.iterdir() if path.name != "spool.lock"}
-    await spool.close()
-    return content
+        return content
+
+    return make
 
 
 def hurt(rng, content):
@@ -55,10 +68,10 @@ def hurt(rng, content):
 
 @pytest.mark.parametrize("seed", range(TRIALS))
 async def test_a_spool_damaged_at_random_opens_and_goes_on(
-    open_spool, make_entry, tmp_path, drain, check_accounts, seed
+    open_spool, make_spool, make_entry, tmp_path, drain, check_accounts, seed
 ):
     rng = random.Random(seed)
-    content = await make_spool(open_spool, make_entry, tmp_path, clean=seed % 2 == 0)
+    content = await make_spool(clean=seed % 2 == 0)
     directory = tmp_path / "spool"
     for path in directory.iterdir():
         path.unlink()
@@ -70,7 +83,11 @@ async def test_a_spool_damaged_at_random_opens_and_goes_on(
     spool = await open_spool(sinks=("sql", "influx"))
     for kept in SpoolDirectory(directory).damaged():
         assert kept.read_bytes() == original
-    await spool.journal()
+    assert set(await spool.state()) <= {state_row(number) for number in range(0, 600, 20)}
+    assert {increment.body for increment in await spool.increments()} <= {
+        b"%d" % number for number in range(0, 600, 20)
+    }
+    assert {part.body for part in await spool.journal()} <= {b"part"}
     await spool.dead_letters(limit=10**6)
     await check_accounts(spool)
     valid = {make_entry(number, Priority(number % 3), padding=100).key for number in range(600)}
@@ -83,9 +100,9 @@ async def test_a_spool_damaged_at_random_opens_and_goes_on(
 
 
 async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_counted(
-    open_spool, make_entry, tmp_path, drain, check_accounts, caplog
+    open_spool, make_spool, tmp_path, drain, check_accounts, caplog
 ):
-    content = await make_spool(open_spool, make_entry, tmp_path, clean=True)
+    content = await make_spool(clean=True)
     directory = tmp_path / "spool"
     data = bytearray(content["spool.db"])
     page = next(at for at in range(4096, len(data), 4096) if b"key:300" in data[at : at + 4096])
@@ -105,11 +122,18 @@ async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_co
     (kept,) = SpoolDirectory(directory).damaged()
     assert kept.read_bytes() == bytes(data)
     assert tally.sinks["sql"].delivered == 49
-    assert [part.body for part in await spool.journal()] == [b"part"] * 30
+    assert await spool.state() == [state_row(number) for number in range(0, 600, 20)]
+    assert [increment.body for increment in await spool.increments()] == [
+        b"%d" % number for number in range(0, 600, 20)
+    ]
+    assert [part.body for part in await spool.journal()] == [b"part"]
+    assert "and 61 rows of state were saved" in caplog.text
 
 
-async def test_a_rebuilt_spool_keeps_its_name_and_uses_no_position_again(open_spool, make_entry, tmp_path):
-    content = await make_spool(open_spool, make_entry, tmp_path, clean=True)
+async def test_a_rebuilt_spool_keeps_its_name_and_uses_no_position_again(
+    open_spool, make_spool, make_entry, tmp_path
+):
+    content = await make_spool(clean=True)
     directory = tmp_path / "spool"
     connection = sqlite3.connect(f"file:{directory}/spool.db?immutable=1", uri=True)
     (source,) = connection.execute("SELECT value FROM meta WHERE name = 'source'").fetchone()
@@ -185,3 +209,25 @@ async def test_looking_at_a_file_changes_nothing(open_spool, make_entry, tmp_pat
     inspect(database)
     assert database.read_bytes() == before
     assert issubclass(SchemaError, Exception)
+
+
+async def test_state_is_taken_over_up_to_a_damaged_place_from_both_ends(open_spool, tmp_path, telemetry):
+    spool = await open_spool()
+    rows = [StateRow("t", b"%06d" % number, b"value" * 20) for number in range(3_000)]
+    await spool.append([], state=rows)
+    before = await spool.stats()
+    await spool.close()
+    database = tmp_path / "spool" / "spool.db"
+    data = bytearray(database.read_bytes())
+    page = next(at for at in range(4096, len(data), 4096) if b"001500" in data[at : at + 4096])
+    data[page : page + 4096] = bytes(4096)
+    database.write_bytes(data)
+    again = await open_spool()
+    left = await again.state()
+    assert set(left) < set(rows)
+    assert len(left) > 2_900
+    assert left[0] == rows[0]
+    assert left[-1] == rows[-1]
+    assert value(telemetry.damaged_state) == 0, "what is taken over is sound"
+    taken = (await again.stats()).limit - again._config.max_bytes
+    assert taken > (before.limit - again._config.max_bytes) / 2
