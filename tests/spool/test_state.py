@@ -194,8 +194,9 @@ async def test_an_append_that_does_not_fit_leaves_the_state_as_it_was(open_spool
 async def test_a_probe_writes_a_page_and_keeps_nothing(open_spool):
     spool = await open_spool()
     before = await spool.stats()
+    written = spool._connection.total_changes
     await spool.probe()
+    assert spool._connection.total_changes == written + 1
     after = await spool.stats()
-    assert after.wal_bytes > before.wal_bytes
     assert (after.spooled, after.limit, after.sinks) == (before.spooled, before.limit, before.sinks)
     assert await spool.state() == []
