@@ -6,27 +6,46 @@ import importlib
 import json
 import pathlib
 import sys
+from collections.abc import Sequence
 from dataclasses import asdict
 
+import pytest
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks.result import Result
+from benchmarks.result import Result, Skipped
 
 MODULES = ("gateway_cpu", "exposition", "line_protocol", "spool", "end_to_end", "views", "queries")
 OUTPUT = pathlib.Path("bench.json")
 
 
-def measure(names: tuple[str, ...]) -> list[Result]:
-    """Run the named measurements one after the other."""
-    results: list[Result] = []
+def measure(names: Sequence[str], output: pathlib.Path = OUTPUT) -> list[Result | Skipped]:
+    """Run the named modules one after the other; writes the rows so far to ``output`` after each."""
+    rows: list[Result | Skipped] = []
     for name in names:
         print(f"measuring {name} …", file=sys.stderr)
-        results += importlib.import_module(f"benchmarks.{name}").run()
-    return results
+        rows += run_module(name)
+        write(rows, output)
+    return rows
 
 
-def show(results: list[Result]) -> None:
+def run_module(name: str) -> list[Result | Skipped]:
+    """The rows of one module; one row with the reason if a server it needs is not installed."""
+    try:
+        rows: list[Result | Skipped] = importlib.import_module(f"benchmarks.{name}").run()
+    except pytest.skip.Exception as missing:  # the servers are those of the tests, which skip
+        return [Skipped(name, str(missing.msg))]
+    return rows
+
+
+def write(rows: Sequence[Result | Skipped], output: pathlib.Path) -> None:
+    """Replace the file as a whole, so that an interruption leaves the rows before."""
+    part = output.with_suffix(".part")
+    part.write_text(json.dumps([asdict(row) for row in rows], indent=2, ensure_ascii=False) + "\n")
+    part.replace(output)
+
+
+def show(rows: Sequence[Result | Skipped]) -> None:
     """Print the table."""
     table = Table(box=None, pad_edge=False)
     table.add_column("what")
@@ -34,7 +53,10 @@ def show(results: list[Result]) -> None:
         table.add_column(heading, justify="right")
     table.add_column("unit")
     table.add_column("")
-    for row in results:
+    for row in rows:
+        if isinstance(row, Skipped):
+            table.add_row(row.name, "", "", "", "", "", f"skipped: {row.skipped}")
+            continue
         verdict = "ok" if row.met else "MISSED"
         ratio, target = f"{row.ratio:.3f}", f"≤ {row.target:.3f}"
         table.add_row(row.name, f"{row.ours:,.2f}", f"{row.other:,.2f}", ratio, target, row.unit, verdict)
@@ -42,11 +64,10 @@ def show(results: list[Result]) -> None:
 
 
 def main() -> int:
-    """Measure what the command line names, everything by default; 1 if a target is missed."""
-    results = measure(tuple(sys.argv[1:]) or MODULES)
-    show(results)
-    OUTPUT.write_text(json.dumps([asdict(row) for row in results], indent=2, ensure_ascii=False) + "\n")
-    return 0 if all(row.met for row in results) else 1
+    """Measure the modules that the command line names, by default all; 1 if a target is missed."""
+    rows = measure(sys.argv[1:] or MODULES)
+    show(rows)
+    return 0 if all(row.met for row in rows if isinstance(row, Result)) else 1
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a benchmark reports: our figure beside the public alternative's, both of the same run."""
+"""The rows a benchmark reports: our figure beside the public alternative's, both of the same run."""
 
 from __future__ import annotations
 
@@ -25,6 +25,14 @@ class Result:
         return self.ratio <= self.target
 
 
+@dataclass(frozen=True, slots=True)
+class Skipped:
+    """A row for what could not be measured; ``skipped`` is the reason."""
+
+    name: str
+    skipped: str
+
+
 def compare(
     name: str,
     ours: Callable[[], object],
@@ -36,7 +44,7 @@ def compare(
 ) -> Result:
     """CPU time of two ways to do the same, in µs for each of ``per`` items.
 
-    The rounds alternate, so that a busy neighbour slows both, and medians leave out the round it hit.
+    The rounds alternate, so that other load slows both, and medians leave out disturbed rounds.
     """
     ours()
     other()

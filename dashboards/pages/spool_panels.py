@@ -74,10 +74,6 @@ GIVEN_UP = Panel(
             promql.grown("discord_exporter_damaged_state_total", over="$__interval") + " > 0",
             "damaged: rows of state",
         ),
-        Prom(
-            promql.grown("discord_exporter_shed_total", by="class", over="$__interval") + " > 0",
-            "shed: {{class}}",
-        ),
     ),
     step="1m",
     decimals=0,

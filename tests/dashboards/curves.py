@@ -96,7 +96,6 @@ def worked() -> Telemetry:
     found.dropped.labels("full").inc(900)
     found.shed.labels("counts").inc(900)
     found.damaged_state.inc(900)
-    found.shed.labels("counts").inc(900)
     found.component_errors.labels("voice").inc(900)
     for meter in (found.member_corrections, found.member_drift, found.levels_forgotten):
         meter.inc(900)
