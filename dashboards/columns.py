@@ -1,4 +1,4 @@
-"""How a column of a table, or a series of a graph, is told apart from the others."""
+"""Field overrides: the display of one column of a table or one series of a graph."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ Properties = list[models.DynamicConfigValue]
 
 
 def column_properties(column: Column) -> Properties:
-    """What is set for a column of a table, or a series of a graph."""
+    """The properties of a column of a table, or of a series of a graph."""
     found: Properties = []
     if column.header:
         found.append(property_of("displayName", column.header))
@@ -44,7 +44,7 @@ def _mappings(column: Column) -> list[dict[str, object]]:
     if column.texts or column.colours:
         found.append(value_map(column.texts, column.colours).to_json())
     if column.steps and not column.bar:
-        # Without this nothing takes the colour of the lowest step, which is mostly the worst.
+        # Without this an empty cell has the colour of the lowest step, which is mostly the worst.
         result = {"text": "–", "color": "transparent"}
         found.append({"type": "special", "options": {"match": "null+nan", "result": result}})
     return found
@@ -80,24 +80,24 @@ def steps(found: Iterable[Step]) -> list[dict[str, object]]:
 
 
 def data_link(link: Link) -> dict[str, object]:
-    """A data link as JSON; what leads outside opens a new tab."""
+    """A data link as JSON; a link to another site opens a new tab."""
     return {"title": link.title, "url": link.url, "targetBlank": link.outside}
 
 
 class LinkBuilder(cog.Builder[models.DashboardLink]):
-    """The SDK takes data links for dashboard links, of which only title, url and target are data links'."""
+    """Builds a data link. The SDK models it as a dashboard link, which has more fields."""
 
     def __init__(self, link: Link) -> None:
         self._link = link
 
     def build(self) -> models.DashboardLink:
-        """The link; ``finish`` drops what a data link has not."""
+        """The link; ``finish`` removes the fields that a data link does not have."""
         found = dashboard.DashboardLink(self._link.title).url(self._link.url)
         return found.target_blank(self._link.outside).build()
 
 
 def value_map(texts: Mapping[str, str], colours: Mapping[str, Colour]) -> models.ValueMap:
-    """Texts and colours in place of values."""
+    """A mapping of values to texts and colours."""
     options = {}
     for place, value in enumerate(dict.fromkeys([*texts, *colours])):
         colour = colours.get(value)
@@ -108,5 +108,5 @@ def value_map(texts: Mapping[str, str], colours: Mapping[str, Colour]) -> models
 
 
 def property_of(name: str, value: object) -> models.DynamicConfigValue:
-    """One property by Grafana's name of it."""
+    """One property by Grafana's name."""
     return models.DynamicConfigValue(id_val=name, value=value)

@@ -1,7 +1,7 @@
-"""What a dashboard is made of, as values without a trace of Grafana's JSON.
+"""Dashboards, panels and queries as values, independent of Grafana's JSON.
 
 A panel is described once; its queries may differ between the variants. A panel without queries in a variant
-is left out there and its neighbours take its room.
+is omitted there, and the panels beside it use its space.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ NOTHING: Final[Mapping[str, Colour]] = MappingProxyType({})
 
 
 class Variant(enum.StrEnum):
-    """What the dashboards read."""
+    """The set of stores that the dashboards read."""
 
     FULL = "full"
     """PostgreSQL, InfluxDB and Prometheus."""
@@ -31,7 +31,7 @@ class Variant(enum.StrEnum):
 
 
 class Folder(enum.StrEnum):
-    """Where a dashboard lies in Grafana: a folder for each audience."""
+    """The folder of a dashboard in Grafana: one for each audience."""
 
     COMMUNITY = "Community"
     OPERATIONS = "Operations"
@@ -39,7 +39,7 @@ class Folder(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Prom:
-    """A PromQL query. ``instant`` asks for the end of the range alone; ``rows`` makes a table of it."""
+    """A PromQL query. ``instant`` evaluates the end of the range only; ``rows`` returns a table."""
 
     expr: str
     legend: str = ""
@@ -51,9 +51,9 @@ class Prom:
 
 @dataclass(frozen=True, slots=True)
 class Sql:
-    """A question to the views, written for either dialect. ``series`` reads columns ``time`` and values."""
+    """A query of the views, in either dialect. ``series`` reads the columns ``time`` and values."""
 
-    question: Callable[[Dialect], str]
+    query: Callable[[Dialect], str]
     series: bool = False
 
 
@@ -69,7 +69,7 @@ Query = Prom | Sql | Flux
 
 @dataclass(frozen=True, slots=True)
 class Step:
-    """From ``value`` on things are ``colour``; the first step of a scale has no value."""
+    """The colour of values from ``value`` on; the first step of a scale has no value."""
 
     colour: Colour
     value: float | None = None
@@ -86,7 +86,7 @@ class Link:
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """How the column ``name`` of a table, or the series of that name, is shown; ``header`` renames it."""
+    """The display of the column ``name`` of a table, or of the series of that name; ``header`` renames it."""
 
     name: str
     unit: Unit | None = None
@@ -96,7 +96,7 @@ class Column:
     width: int | None = None
     bar: bool = False
     line: bool = False
-    """Draw this series as a line among bars."""
+    """Draws the series as a line among bars."""
     coloured: bool = False
     hidden: bool = False
     colours: Mapping[str, Colour] = field(default_factory=lambda: NOTHING)
@@ -105,7 +105,7 @@ class Column:
 
 
 class Trend(enum.Enum):
-    """Which direction of a change is good news."""
+    """Which direction of a change is good."""
 
     UP = "standard"
     DOWN = "inverted"
@@ -114,7 +114,7 @@ class Trend(enum.Enum):
 
 @dataclass(frozen=True, slots=True)
 class Stat:
-    """One number. With ``trend`` the change against the first value is shown and coloured."""
+    """One number. With ``trend`` the change from the first value is shown and coloured."""
 
     trend: Trend | None = None
     sparkline: bool = False
@@ -139,7 +139,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Bars:
-    """A ranking of named values. ``all_values`` takes each row as a bar, as SQL answers need."""
+    """A ranking of named values. ``all_values`` draws each row as a bar, as results of SQL need."""
 
     all_values: bool = False
     limit: int = 15
@@ -160,7 +160,7 @@ class Timeline:
 
     texts: Mapping[str, tuple[str, Colour]]
     many: bool = False
-    """There may be more than fit: in pages."""
+    """There may be more states than fit; they are shown in pages."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,11 +173,11 @@ View = Stat | Series | Bars | Rows | Timeline | Heat
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Panel:
-    """One question and its answer.
+    """One panel.
 
-    ``about`` says the question, what a bad value means and what to do. ``empty`` is shown where there is
-    nothing. ``queries`` serve both variants unless ``lite`` replaces them; an empty ``lite`` leaves the panel
-    out there.
+    ``about`` holds the question, the meaning of a bad value and the action to take. ``empty`` is the text of
+    a panel without data. ``queries`` apply to both variants unless ``lite`` replaces them; an empty ``lite``
+    omits the panel there.
     """
 
     slug: str
@@ -199,15 +199,15 @@ class Panel:
     decimals: int | None = None
     maximum: float | None = None
     label: str = ""
-    """Name of each series, where the data source gives it as a label."""
+    """Name of each series, if the data source returns it as a label."""
 
-    def asked(self, variant: Variant) -> tuple[Query, ...]:
+    def queries_of(self, variant: Variant) -> tuple[Query, ...]:
         """The queries of a variant."""
         return self.queries if variant is Variant.FULL or self.lite is None else self.lite
 
     def shown(self, variant: Variant) -> bool:
         """Whether the panel exists in a variant."""
-        return bool(self.asked(variant))
+        return bool(self.queries_of(variant))
 
 
 @dataclass(frozen=True, slots=True)
@@ -220,7 +220,7 @@ class Band:
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """Bands under a heading; the first one has none."""
+    """Bands under a heading; the first section has none."""
 
     title: str
     bands: tuple[Band, ...]
@@ -228,19 +228,19 @@ class Section:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variable:
-    """A choice at the top of a dashboard: options from SQL, ``options``, or free text with neither."""
+    """A variable of a dashboard, with options from SQL or from ``options``."""
 
     name: str
     label: str
-    question: Callable[[Dialect], str] | None = None
+    query: Callable[[Dialect], str] | None = None
     options: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
     multi: bool = False
-    everything: bool = False
+    include_all: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Annotation:
-    """Moments marked on every graph. ``value_is_time`` marks the moment that the value tells."""
+    """Moments marked on every graph. With ``value_is_time`` the value is the moment to mark."""
 
     name: str
     query: Prom | Sql

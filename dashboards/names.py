@@ -1,7 +1,7 @@
-"""Every name a query may use, taken from the exporter's declarations; an unknown one fails the build.
+"""The names that queries use, from the exporter's declarations; an unknown name fails the build.
 
-Nothing here is typed a second time: a renamed metric, field or column breaks the build of the dashboards
-instead of leaving a panel empty.
+No name is repeated here: a renamed metric, field or column fails the build of the dashboards instead of
+leaving a panel empty.
 """
 
 from __future__ import annotations
@@ -16,22 +16,22 @@ from exporter.sinks.sql.views import VIEWS
 from exporter.telemetry import metric_specs
 
 GUILD_INFO: Final = "discord_guild_info"
-"""The one family of guilds that is neither measure nor gauge; the exposition writes it itself."""
+"""The only family of guilds that is neither a measure nor a gauge."""
 
 
 class UnknownNameError(LookupError):
-    """A query names something that the exporter does not declare."""
+    """A query uses a name that the exporter does not declare."""
 
 
 def counter(measure: str) -> str:
     """The Prometheus counter of a measure, such as ``discord_messages_total`` of ``messages``.
 
     Raises:
-        UnknownNameError: there is no such measure, or Prometheus does not get it.
+        UnknownNameError: there is no such measure, or it is not exposed to Prometheus.
     """
     found = _measure(measure)
     if found.metric is None:
-        msg = f"Prometheus does not get the measure {measure}"
+        msg = f"the measure {measure} is not exposed to Prometheus"
         raise UnknownNameError(msg)
     return f"{found.metric}_total"
 
@@ -50,7 +50,7 @@ def gauge(name: str) -> str:
 
 
 def meter(name: str) -> str:
-    """The exporter's own family as it is exposed, checked against the table of meters.
+    """The name of one of the exporter's own families, checked against its declaration.
 
     A counter ends in ``_total``; a histogram is named without its suffix.
     """
@@ -61,22 +61,22 @@ def meter(name: str) -> str:
 
 
 def label_value(measure: str, value: str) -> str:
-    """The value, checked to be one that the measure's label takes."""
+    """The value, checked to be a value of the measure's label."""
     if value not in _measure(measure).values:
-        msg = f"{measure} knows no {value!r}"
+        msg = f"{measure} has no value {value!r}"
         raise UnknownNameError(msg)
     return value
 
 
 def label_values(measure: str) -> tuple[str, ...]:
-    """Every value that the measure's label takes."""
+    """Every value of the measure's label."""
     return _measure(measure).values
 
 
 def dispatched(type_: str) -> str:
-    """The name of a dispatch, checked to be one that the exporter asks for."""
+    """The name of a dispatch, checked to be one that the exporter handles."""
     if type_ not in full_catalogue().events:
-        msg = f"nothing is counted of the dispatch {type_}"
+        msg = f"the exporter does not handle the dispatch {type_}"
         raise UnknownNameError(msg)
     return type_
 
@@ -89,12 +89,12 @@ def field(name: str) -> tuple[str, str]:
 
 
 def has_tag(measure: str, dimension: Dimension) -> bool:
-    """Whether the points of a measure are kept by ``dimension``."""
+    """Whether the points of a measure have the tag of ``dimension``."""
     return dimension in _measure(measure).by
 
 
 def exposed() -> frozenset[str]:
-    """Every family on ``/metrics`` as queries name it."""
+    """Every family on ``/metrics``, by its name in queries."""
     catalogue = full_catalogue()
     counters = {f"{found.metric}_total" for found in catalogue.measures.values() if found.metric}
     channels = {channel_counter(name) for name in CHANNEL_MEASURES if name in catalogue.measures}

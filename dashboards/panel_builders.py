@@ -1,4 +1,4 @@
-"""How each kind of view becomes a panel of the SDK; everything that is not data is decided here."""
+"""Builds a panel of the SDK from each kind of view, with all display options."""
 
 from __future__ import annotations
 
@@ -31,21 +31,21 @@ from dashboards.sdk import (
 from dashboards.style import Colour, Unit
 
 Builder = bargauge.Panel | heatmap.Panel | stat.Panel | statetimeline.Panel | table.Panel | timeseries.Panel
-"""The panel builders in use; all have the same methods for what every panel has."""
+"""The panel builders in use; all have the methods common to panels."""
 
 
 @singledispatch
-def look(view: View, panel: Panel) -> Builder:
-    """The builder of a panel with the options of its view set.
+def build_panel(view: View, panel: Panel) -> Builder:
+    """Return the builder of a panel with the options of its view.
 
     Raises:
-        TypeError: there is no such view.
+        TypeError: the kind of view is unknown.
     """
-    msg = f"{panel.slug} has a view of no known kind: {view!r}"
+    msg = f"{panel.slug} has an unknown kind of view: {view!r}"
     raise TypeError(msg)
 
 
-@look.register
+@build_panel.register
 def _(view: Stat, panel: Panel) -> Builder:
     found = (
         stat.Panel()
@@ -83,7 +83,7 @@ def _stat_colour(view: Stat, panel: Panel) -> common_models.BigValueColorMode:
     return common_models.BigValueColorMode.NONE
 
 
-@look.register
+@build_panel.register
 def _(view: Series, panel: Panel) -> Builder:
     found = (
         timeseries.Panel()
@@ -125,7 +125,7 @@ def _legend(view: Series) -> common.VizLegendOptions:
     )
 
 
-@look.register
+@build_panel.register
 def _(view: Bars, _panel: Panel) -> Builder:
     reduce = common.ReduceDataOptions().calcs(["lastNotNull"]).values(view.all_values).limit(view.limit)
     return (
@@ -141,7 +141,7 @@ def _(view: Bars, _panel: Panel) -> Builder:
     )
 
 
-@look.register
+@build_panel.register
 def _(view: Rows, _panel: Panel) -> Builder:
     found = (
         table.Panel()
@@ -150,9 +150,9 @@ def _(view: Rows, _panel: Panel) -> Builder:
         .filterable(view.tall)
         .footer(common.TableFooterOptions().show(False).reducer([]))
     )
-    # A text of digits, an id above all, would else be shown, and put into links, as a rounded number.
+    # Otherwise a text of digits, such as an id, is shown and put into links as a rounded number.
     found = found.override_by_field_type("string", [property_of("unit", Unit.TEXT.value)])
-    # The panel's empty state would else stand in every empty cell.
+    # Otherwise every empty cell shows the text of an empty panel.
     found = found.override_by_regexp(".*", [property_of("noValue", "–")])
     if view.heat:
         found = found.min_width(HEAT_CELL).align(common_models.FieldTextAlignment.CENTER)
@@ -163,7 +163,7 @@ def _(view: Rows, _panel: Panel) -> Builder:
     return found
 
 
-@look.register
+@build_panel.register
 def _(view: Timeline, _panel: Panel) -> Builder:
     found = (
         statetimeline.Panel()
@@ -185,7 +185,7 @@ def _(view: Timeline, _panel: Panel) -> Builder:
     return found.per_page(TIMELINE_ROWS) if view.many else found.disable_pagination()
 
 
-@look.register
+@build_panel.register
 def _(_view: Heat, _panel: Panel) -> Builder:
     return (
         heatmap.Panel()
@@ -204,16 +204,16 @@ def _(_view: Heat, _panel: Panel) -> Builder:
 
 
 BARS: Final = 90
-"""Bars side by side: more are thinner than a finger or an eye can tell apart."""
+"""Maximum number of bars side by side; more would be too thin to distinguish."""
 HEAT: Final = {
     Colour.MESSAGE: models.FieldColorModeId.CONTINUOUS_BLUES,
     Colour.VOICE: models.FieldColorModeId.CONTINUOUS_PURPLES,
     Colour.GOOD: models.FieldColorModeId.CONTINUOUS_GREENS,
 }
-"""The scale from pale to dark of a colour, for tables whose cells are a map of heat."""
+"""The scale of a colour from pale to dark, for tables that are heat maps."""
 
 
 TIMELINE_ROWS: Final = 16
-"""States that are readable one above the other in one panel."""
+"""Maximum number of states that are readable one above the other in one panel."""
 HEAT_CELL: Final = 30
-"""Pixels of a cell, so that 24 of them fit side by side."""
+"""Width of a cell in pixels, so that 24 fit side by side."""

@@ -1,8 +1,8 @@
-"""The last touch: what the SDK adds or leaves out, put right in the finished JSON.
+"""Corrects the dashboard JSON of the SDK.
 
 * ``placement`` on links and annotations hides them in a menu from Grafana 12.3 on.
-* Panels get ids from their slugs, so that a link to a panel, or an alert's, survives a panel being added.
-* Variables carry fields of every kind of variable; those that say nothing are dropped.
+* Panels get ids from their slugs, so that links to a panel stay valid when panels are added.
+* Variables have the fields of every kind of variable; unused ones are removed.
 """
 
 from __future__ import annotations
@@ -14,21 +14,21 @@ from typing import Final
 Json = dict[str, object]
 
 IDS: Final = 1_000_000
-"""Ids lie below this: readable in an address, and rarely the same for two slugs of a dashboard."""
+"""Upper limit of ids: short in an address, and collisions within a dashboard are rare."""
 
 _LINK_NOISE: Final = ("placement", "asDropdown", "includeVars", "keepTime", "icon", "tooltip", "tags", "type")
 _INTERVAL_ONLY: Final = ("auto", "auto_count", "auto_min")
 
 
 def panel_id(slug: str) -> int:
-    """The id of a panel, for links and for alerts that point at it."""
+    """The id of a panel, for links."""
     return zlib.crc32(slug.encode()) % IDS + 1
 
 
 def finish(model: Json) -> str:
     """The text of a dashboard's file.
 
-    Keys are sorted, so that a file differs only in what changed.
+    Keys are sorted, so that a diff shows only changes.
     """
     model.pop("id", None)
     for link in _dicts(model.get("links")):

@@ -1,4 +1,4 @@
-"""From a description to Grafana's classic dashboard JSON."""
+"""Renders a dashboard as Grafana's classic dashboard JSON."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Final
 
 from dashboards.columns import LinkBuilder, colour_property, column_properties
 from dashboards.model import WIDTH, Annotation, Band, Bars, Page, Panel, Prom, Rows, Sql, Variable, Variant
-from dashboards.panel_builders import HEAT, Builder, look
+from dashboards.panel_builders import HEAT, Builder, build_panel
 from dashboards.postprocess import Json, panel_id
 from dashboards.provisioning import DATABASES, DIALECTS, Source, reference
 from dashboards.sdk import common_models, dashboard, encoder, models
@@ -17,11 +17,11 @@ from dashboards.targets import RawBuilder, source_of, target
 
 TAG: Final = "discord"
 ALL: Final = "'*'"
-"""What "All" is in SQL; a value Grafana puts in as it stands, so the quotes are part of it."""
+"""The value of "All" in SQL. Grafana inserts it unchanged, so the quotes are part of it."""
 
 
 def render(page: Page, variant: Variant) -> Json:
-    """The dashboard as JSON, but for the last touch."""
+    """The dashboard as JSON, before ``postprocess``."""
     found = (
         dashboard.Dashboard(page.title)
         .uid(page.uid)
@@ -56,7 +56,7 @@ def render(page: Page, variant: Variant) -> Json:
 
 
 def place(bands: tuple[Band, ...], variant: Variant, top: int) -> Iterator[tuple[Panel, int, int, int, int]]:
-    """Each panel with x, y, width and height; a band fills the whole width whatever a variant leaves out."""
+    """Each panel with x, y, width and height; a band fills the whole width even if a variant omits panels."""
     for band in bands:
         shown = [panel for panel in band.panels if panel.shown(variant)]
         if not shown:
@@ -71,7 +71,7 @@ def place(bands: tuple[Band, ...], variant: Variant, top: int) -> Iterator[tuple
 
 
 def height(bands: tuple[Band, ...], variant: Variant) -> int:
-    """How high the bands are together."""
+    """Total height of the bands."""
     return sum(band.height for band in bands if any(panel.shown(variant) for panel in band.panels))
 
 
@@ -83,9 +83,9 @@ def _panels(page: Page, bands: tuple[Band, ...], variant: Variant, top: int) -> 
 
 
 def _panel(page: Page, panel: Panel, variant: Variant) -> Builder:
-    found = look(panel.view, panel)
+    found = build_panel(panel.view, panel)
     found = found.id(panel_id(f"{page.uid}/{panel.slug}")).title(panel.title).description(panel.about)
-    queries = panel.asked(variant)
+    queries = panel.queries_of(variant)
     if not queries:
         return found
     for position, query in enumerate(queries):
@@ -162,19 +162,19 @@ def _dropdown() -> dashboard.DashboardLink:
 
 
 def _variable(variable: Variable, variant: Variant) -> dashboard.QueryVariable | dashboard.CustomVariable:
-    everything = models.VariableOption(selected=True, text="All", value="$__all")
-    if variable.question is not None:
+    select_all = models.VariableOption(selected=True, text="All", value="$__all")
+    if variable.query is not None:
         found = (
             dashboard.QueryVariable(variable.name)
             .label(variable.label)
             .datasource(_reference(DATABASES[variant]))
-            .query(variable.question(DIALECTS[variant]))
+            .query(variable.query(DIALECTS[variant]))
             .refresh(models.VariableRefresh.ON_TIME_RANGE_CHANGED)
             .sort(models.VariableSort.DISABLED)
             .multi(variable.multi)
-            .include_all(variable.everything)
+            .include_all(variable.include_all)
         )
-        return found.all_value(ALL).current(everything) if variable.everything else found
+        return found.all_value(ALL).current(select_all) if variable.include_all else found
     pairs = ",".join(f"{text} : {value}" for value, text in variable.options.items())
     first = next(iter(variable.options.items()))
     custom = (
@@ -182,10 +182,10 @@ def _variable(variable: Variable, variant: Variant) -> dashboard.QueryVariable |
         .label(variable.label)
         .values(pairs)
         .multi(variable.multi)
-        .include_all(variable.everything)
+        .include_all(variable.include_all)
         .current(models.VariableOption(selected=True, text=first[1], value=first[0]))
     )
-    return custom.all_value(ALL).current(everything) if variable.everything else custom
+    return custom.all_value(ALL).current(select_all) if variable.include_all else custom
 
 
 def _annotation(annotation: Annotation, variant: Variant) -> dashboard.AnnotationQuery:
@@ -202,7 +202,7 @@ def _annotation(annotation: Annotation, variant: Variant) -> dashboard.Annotatio
         found = found.expr(query.expr).title_format(annotation.title).text_format(annotation.text)
         found = found.use_value_for_time(annotation.value_is_time)
         return found.step(query.step) if query.step else found
-    return found.target(RawBuilder(target(Sql(query.question), variant, "Annotation")))
+    return found.target(RawBuilder(target(Sql(query.query), variant, "Annotation")))
 
 
 def _reference(source: Source) -> common_models.DataSourceRef:

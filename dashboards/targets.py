@@ -1,6 +1,6 @@
-"""Queries as Grafana's data sources read them.
+"""Query models in the form of Grafana's data sources.
 
-The SDK has no builder for SQL and Flux; ``Raw`` hands it a finished query model.
+The SDK has no builder for SQL and Flux; ``Raw`` passes a finished query model to it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from dashboards.sdk import cog, variants
 
 
 class Raw(variants.Dataquery):
-    """A query model that is written as it stands."""
+    """A query model that is written unchanged."""
 
     def __init__(self, model: Mapping[str, object]) -> None:
         self._model = dict(model)
@@ -24,7 +24,7 @@ class Raw(variants.Dataquery):
 
 
 class RawBuilder(cog.Builder[variants.Dataquery]):
-    """What the SDK asks to be given in place of a query."""
+    """The builder that the SDK requires for a query."""
 
     def __init__(self, model: Mapping[str, object]) -> None:
         self._raw = Raw(model)
@@ -35,7 +35,7 @@ class RawBuilder(cog.Builder[variants.Dataquery]):
 
 
 def source_of(query: Query, variant: Variant) -> Source:
-    """Where a query is asked."""
+    """The data source of a query."""
     match query:
         case Prom():
             return Source.PROMETHEUS
@@ -54,7 +54,7 @@ def target(query: Query, variant: Variant, ref: str) -> dict[str, object]:
         case Flux():
             return head | {"query": query.text}
         case Sql():
-            return head | sql_model(query.question(DIALECTS[variant]), variant, series=query.series)
+            return head | sql_model(query.query(DIALECTS[variant]), variant, series=query.series)
 
 
 def _prometheus(query: Prom) -> dict[str, object]:

@@ -1,8 +1,8 @@
-"""Alerts for whoever runs a community: each guild is compared with what is normal for itself.
+"""Alerts for communities: each guild is compared with its own usual numbers.
 
-A small guild's normal is close to nothing, so every threshold also has a least number of people or messages.
-What is recent is read from what is recorded as well: to read the guilds' own series took six seconds of each
-minute at 50,000 guilds.
+The usual numbers of a small guild are close to zero, so every threshold also has a minimum of people or
+messages. Recent values are read from recorded series too: reading the guilds' own series took six seconds of
+each minute at 50,000 guilds.
 """
 
 from __future__ import annotations
@@ -26,31 +26,31 @@ _TEN_MINUTES: Final = 600
 _REMOVED: Final = RECENT_REMOVED.name
 
 RAID_JOINS: Final = 20
-"""In five minutes. A link shared by a friend brings a handful, a raid brings dozens."""
+"""Joins in five minutes. A shared link brings a few, a raid dozens."""
 RAID_TIMES: Final = 10
-"""Times the guild's own normal: an advertised guild grows by hundreds a day and is not raided."""
+"""Factor over the guild's usual joins: an advertised guild grows by hundreds a day without a raid."""
 
 PURGE: Final = 10
 """Bans, kicks and prunes in ten minutes."""
 PURGE_TIMES: Final = 10
 
 FLOOD_PER_MINUTE: Final = 60
-"""Messages of people a minute; below that, moderators can still read along."""
+"""Messages by people per minute; below that, moderators can read all of them."""
 FLOOD_TIMES: Final = 5
 
 COLLAPSE_SHARE: Final = 0.2
-"""A fifth of the same hour a week ago: holidays halve a guild, they do not silence it."""
+"""A fifth of the same hour a week ago: on holidays messages fall by half, not by more."""
 COLLAPSE_LEAST: Final = 60 / 3600
-"""Messages a second a week ago below which silence means nothing: one a minute."""
+"""Messages per second a week ago below which the ratio is ignored: one per minute."""
 
 ROGUE_ACTIONS: Final = 15
-"""Removals by one moderator within the hour."""
+"""Removals by one moderator within an hour."""
 
 _GUILD: Final = "guild {{ $labels.guild_id }}"
 
 
 def _unusual(recent: str, usual: str, seconds: int, times: int) -> str:
-    """``recent``, where it is above ``times`` the usual amount in as many seconds."""
+    """``recent``, where it is above ``times`` the usual number in as many seconds."""
     return f"{recent} > {times * seconds} * ({usual} or 0 * {recent})"
 
 
@@ -69,13 +69,13 @@ RAID: Final = Alert(
     lasting="0s",
     summary=f"{{{{ $value | humanize }}}} people joined {_GUILD} within five minutes.",
     page="discord-growth",
-    meaning="Many more people arrive than is normal for this guild.",
+    meaning="Many more people join than usual for this guild.",
     steps="""
-        1. *Invites* on the dashboard shows by which invite they come: delete it in Discord.
-        2. *Accounts of newcomers* shows how young the accounts are; raids are made with accounts of
-           days.
+        1. *Invites* on the dashboard shows the invite they use: delete it in Discord.
+        2. *Account age at the join* shows how young the accounts are; raids use accounts created
+           days before.
         3. Raise the verification level or pause invites in the guild's safety settings.
-        4. An event or an advertisement looks the same, but its accounts are old.
+        4. An event or an advertisement causes many joins too, but by old accounts.
     """,
 )
 
@@ -94,12 +94,11 @@ PURGED: Final = Alert(
     lasting="0s",
     summary=f"{{{{ $value | humanize }}}} people were removed from {_GUILD} within ten minutes.",
     page="discord-moderation",
-    meaning="Either the team answers a raid, or an account with rights does harm.",
+    meaning="Either moderators respond to a raid, or an account with permissions is misused.",
     steps="""
-        1. *Recent actions* on the dashboard names who did it and the reason given.
-        2. If the moderator knows nothing of it, their account is taken over: take its roles away
-           first, then ask.
-        3. `v_moderation` lists everybody affected, for lifting the bans.
+        1. *Moderation log* on the dashboard shows the moderator and the reason.
+        2. If the moderator did not do it, the account is compromised: remove its roles at once.
+        3. `v_moderation` lists all members affected, for lifting the bans.
     """,
 )
 
@@ -116,37 +115,37 @@ FLOOD: Final = Alert(
     comparison=">",
     threshold=FLOOD_PER_MINUTE,
     lasting="3m",
-    summary=f"{{{{ $value | humanize }}}} messages a minute in {_GUILD}.",
+    summary=f"People send {{{{ $value | humanize }}}} messages a minute in {_GUILD}.",
     page="discord-guild",
-    meaning="Much more is written than is normal for this guild.",
+    meaning="People send many more messages than usual for this guild.",
     steps="""
-        1. *Messages by channel* shows where; slow mode there gives moderators air.
-        2. The leaderboard of the day shows who; a handful of names means spam, many names an event.
+        1. *Top channels* shows the channels: enable slow mode there.
+        2. *Top members* shows the members; a few names indicate spam, many names an event.
     """,
 )
 
 COLLAPSE: Final = Alert(
     name="DiscordMessagesCollapsed",
-    title="Hardly anybody writes",
+    title="Messages far below normal",
     severity=Severity.WARNING,
     value=f"{MESSAGES.name} / ({MESSAGES.name} offset 1w > {COLLAPSE_LEAST:.4f})",
     comparison="<",
     threshold=COLLAPSE_SHARE,
     lasting="1h",
-    summary=f"In {_GUILD} only {{{{ $value | humanizePercentage }}}} of last week's messages are written.",
+    summary=f"Messages in {_GUILD} are at {{{{ $value | humanizePercentage }}}} of the same hour last week.",
     page="discord-guild",
-    meaning="A fifth or less of what was written at the same hour a week ago.",
+    meaning="People send a fifth or less of the messages of the same hour a week ago.",
     steps="""
-        1. Is the exporter connected? *DiscordGatewayDisconnected* would have told.
-        2. Has a channel been locked or hidden, or the bot lost its right to see it? *Quiet
-           channels* shows which.
+        1. Is the exporter connected? Otherwise *DiscordGatewayDisconnected* fires too.
+        2. Was a channel locked or hidden, or did the bot lose its permission to read it? *Inactive
+           channels* shows channels without activity.
     """,
 )
 
 
 ROGUE: Final = Alert(
     name="DiscordModeratorOutOfPattern",
-    title="A moderator removes far more people than ever",
+    title="Unusual number of removals by one moderator",
     severity=Severity.CRITICAL,
     value=unusual_removals,
     comparison=">",
@@ -154,17 +153,16 @@ ROGUE: Final = Alert(
     lasting="0s",
     summary="Moderator {{ $labels.moderator_id }} removed many people from guild {{ $labels.guild_id }}.",
     page="discord-moderation",
-    meaning=("One account bans, kicks or prunes far more than it did in any hour of work of the last month."),
+    meaning="One account bans, kicks or prunes far more members per hour than its mean of the last month.",
     steps="""
-        1. *Recent actions*, filtered by this moderator, says whom and why.
-        2. If they know nothing of it, their account is taken over: take its roles away first, then
-           ask.
-        3. In a raid the same is normal: look for *DiscordRaid* beside it.
+        1. *Moderation log*, filtered by this moderator, shows the members and the reasons.
+        2. If the moderator did not do it, the account is compromised: remove its roles at once.
+        3. During a raid this is expected: check whether *DiscordRaid* fires too.
     """,
 )
 
 GROUPS: Final = (
     Group("discord-community", "1m", alerts=(RAID, PURGED, FLOOD, COLLAPSE), audience=Audience.COMMUNITY),
-    # A question to the log, over a month of it.
+    # The query reads a month of the log.
     Group("discord-moderators", "5m", alerts=(ROGUE,), audience=Audience.COMMUNITY),
 )

@@ -1,4 +1,4 @@
-"""Alerts for whoever runs the exporter: whether what was heard is kept and arrives."""
+"""Alerts for operators: whether entries are stored and delivered."""
 
 from __future__ import annotations
 
@@ -8,19 +8,19 @@ from dashboards.alerts.rule import Alert, Severity
 from dashboards.names import meter
 
 LATE_SECONDS: Final = 300
-"""A store that takes five minutes to catch up is away, not slow: delivery is a matter of seconds."""
+"""Delivery takes seconds; after five minutes the store is unavailable."""
 
 VERY_LATE_SECONDS: Final = 6 * 3600
-"""A quarter of a day unsent: the spool's limit comes into sight."""
+"""After a quarter of a day the spool may reach its limit."""
 
 FORECAST_SECONDS: Final = 4 * 86_400
 """Four days are a long weekend."""
 
 SPOOL_SHARE: Final = 0.8
-"""Counters are given up only at the limit; here there is still time to bring the store back."""
+"""Counters are discarded at the limit; here there is still time to repair the store."""
 
 WAITING_ENTRIES: Final = 5_000
-"""What a crash would lose. A commit takes milliseconds, so only a disk that refuses lets so much gather."""
+"""Entries that a crash loses. A commit takes milliseconds, so only a failing disk causes so many."""
 
 
 SHED_COUNTS: Final = 'class="counts"'
@@ -28,15 +28,15 @@ SHED_COUNTS: Final = 'class="counts"'
 
 
 def _grown(family: str, by: str, window: str, matcher: str = "") -> str:
-    """By how much a counter grew; one that was born within the window counts with all it has."""
+    """The growth of a counter; a series that began within the window counts with its whole value."""
     name = meter(family) + (f"{{{matcher}}}" if matcher else "")
-    born = f"sum by ({by}) ({name}) unless sum by ({by}) ({name} offset {window})"
-    return f"sum by ({by}) (increase({name}[{window}])) > 0 or ({born})"
+    new = f"sum by ({by}) ({name}) unless sum by ({by}) ({name} offset {window})"
+    return f"sum by ({by}) (increase({name}[{window}])) > 0 or ({new})"
 
 
 LATE: Final = Alert(
     name="DiscordExporterUnsentOld",
-    title="A store is behind",
+    title="Deliveries to a store are late",
     severity=Severity.WARNING,
     value=f"max by (instance, sink) ({meter('discord_exporter_oldest_unsent_seconds')})",
     comparison=">",
@@ -44,33 +44,31 @@ LATE: Final = Alert(
     lasting="5m",
     summary="{{ $labels.sink }} of {{ $labels.instance }} is {{ $value | humanizeDuration }} behind.",
     meaning=(
-        "Entries wait in the spool because the store does not take them. Nothing is lost while the spool "
-        "has room; dashboards that read this store are behind."
+        "Entries wait in the spool because the store does not accept them. No data is lost while the spool "
+        "has space; dashboards that read this store are out of date."
     ),
     steps="""
-        1. `discord-exporter check` says what the store answers; so does the page of the exporter at
-           `/`.
-        2. Is the store up, is its disk full, has a password changed?
-        3. Once it takes entries again the spool drains by itself, oldest first.
+        1. `discord-exporter check` and the status page of the exporter at `/` show the error of the
+           store.
+        2. Is the store running, is its disk full, was a password changed?
+        3. When the store accepts entries again, the spool delivers the oldest first.
     """,
 )
 
 VERY_LATE: Final = Alert(
     name="DiscordExporterUnsentVeryOld",
-    title="A store has been away for hours",
+    title="A store has been unavailable for hours",
     severity=Severity.CRITICAL,
     value=LATE.value,
     comparison=">",
     threshold=VERY_LATE_SECONDS,
     lasting="5m",
     summary="{{ $labels.sink }} of {{ $labels.instance }} is {{ $value | humanizeDuration }} behind.",
-    meaning=(
-        "As *DiscordExporterUnsentOld*, for so long that the spool may fill before anybody looks again."
-    ),
+    meaning=("As *DiscordExporterUnsentOld*, for so long that the spool may become full."),
     steps="""
-        1. As above; and compare *Spool* on the dashboard with its limit.
-        2. If the store will be away for longer, raise `spool.max_bytes` and restart: a restart
-           loses nothing.
+        1. As above; compare *Spool size* on the dashboard with the limit.
+        2. If the store stays unavailable, raise `spool.max_bytes` and restart the exporter: a restart
+           loses no data.
     """,
 )
 
@@ -83,10 +81,11 @@ SINK_FAILING: Final = Alert(
     threshold=1,
     lasting="10m",
     summary="Deliveries of {{ $labels.instance }} to {{ $labels.sink }} have failed for ten minutes.",
-    meaning=("The store refuses or cannot be reached. The spool keeps everything and tries again for ever."),
+    meaning="The store rejects deliveries or is unreachable. The spool stores all entries and retries "
+    "without limit.",
     steps="""
-        1. `discord-exporter check` says what the store answers.
-        2. The label `reason` of `discord_exporter_sink_failures_total` tells refused from
+        1. `discord-exporter check` shows the error of the store.
+        2. The label `reason` of `discord_exporter_sink_failures_total` separates rejected from
            unreachable.
     """,
 )
@@ -107,17 +106,17 @@ LOSS: Final = Alert(
     comparison=">",
     threshold=0,
     lasting="0s",
-    summary="{{ $labels.instance }} has given up {{ $value }} entries ({{ $labels.what }}).",
+    summary="Entries lost by {{ $labels.instance }} ({{ $labels.what }}): {{ $value }}.",
     meaning=(
-        "`dropped`: memory was full while the disk took nothing, or an entry was too large. `evicted`: the "
-        "spool was full, and the oldest unsent counters went first. `dead`: a store refused entries for "
-        "good."
+        "`dropped`: memory was full while the disk was not writable, or an entry was too large. `shed`: "
+        "memory was full, and counts were discarded. `evicted`: the spool was full and discarded the oldest"
+        " unsent counters. `dead`: a store rejected entries permanently."
     ),
     steps="""
         1. The log names type and reason at level error.
-        2. evicted or dropped: bring the store or the disk back; then raise `spool.max_bytes`.
-        3. dead: the entries are kept for `spool.dead_max_age`; the reason in the log says whether
-           the store's schema or the exporter is at fault.
+        2. evicted, dropped or shed: repair the store or the disk; then raise `spool.max_bytes`.
+        3. dead: the entries are stored for `spool.dead_max_age`; the reason in the log names the cause,
+           the schema of the store or a bug of the exporter.
     """,
 )
 
@@ -133,10 +132,11 @@ SPOOL_FULL: Final = Alert(
     threshold=SPOOL_SHARE,
     lasting="5m",
     summary="The spool of {{ $labels.instance }} is {{ $value | humanizePercentage }} full.",
-    meaning=("At its limit the spool gives up the oldest unsent counters. Bans, joins and leaves go last."),
+    meaning="At its limit the spool discards the oldest unsent counters first, and bans, joins and leaves "
+    "last.",
     steps="""
-        1. Bring the store back that is behind: *DiscordExporterUnsentOld* names it.
-        2. Raise `spool.max_bytes` if the volume has room, and restart.
+        1. Repair the store whose deliveries are late: *DiscordExporterUnsentOld* names it.
+        2. Raise `spool.max_bytes` if the volume has space, and restart the exporter.
     """,
 )
 
@@ -149,44 +149,44 @@ DISK: Final = Alert(
     threshold=0,
     lasting="1h",
     summary="The data volume of {{ $labels.instance }} will be full within four days at this rate.",
-    meaning="The straight line through the last six hours of free space meets zero within four days.",
+    meaning="A linear forecast from the last six hours of free space reaches zero within four days.",
     steps="""
-        1. What grows? `du -sh data/*`: the SQLite log, the spool, or something else on the same
-           volume.
-        2. The SQLite log grows for ever by design; move to PostgreSQL or a larger volume in time.
+        1. Which file grows? `du -sh data` shows the SQLite log and the spool; other programs may use
+           the same volume.
+        2. The SQLite log grows without limit by design; move to PostgreSQL or a larger volume in time.
     """,
 )
 
 REFUSING_DISK: Final = Alert(
     name="DiscordNothingCommitted",
-    title="Entries gather in memory",
+    title="Entries are not written to disk",
     severity=Severity.CRITICAL,
     value=f"max by (instance) ({meter('discord_exporter_unspooled_entries')})",
     comparison=">",
     threshold=WAITING_ENTRIES,
     lasting="2m",
-    summary="{{ $value }} entries of {{ $labels.instance }} are in memory only; a crash would lose them.",
-    meaning="The disk under `data_dir` refuses to be written, or is far too slow.",
+    summary="{{ $value }} entries of {{ $labels.instance }} are only in memory; a crash loses them.",
+    meaning="The disk of `data_dir` is not writable or too slow.",
     steps="""
-        1. The page of the exporter at `/` says why nothing can be committed.
-        2. Free space, or make the directory writable; do not restart before, for that loses what is
-           in memory.
+        1. The status page of the exporter at `/` shows the error of the disk.
+        2. Free space, or make the directory writable. Do not restart before: a restart loses the
+           entries in memory.
     """,
 )
 
 REJECTED: Final = Alert(
     name="DiscordPayloadsRejected",
-    title="Payloads cannot be understood",
+    title="Payloads rejected",
     severity=Severity.WARNING,
     value=_grown("discord_exporter_rejected_total", "instance, type, reason", "1h"),
     comparison=">",
     threshold=0,
     lasting="0s",
     summary="{{ $labels.instance }} cannot use {{ $labels.type }}: {{ $labels.reason }}.",
-    meaning=("Discord sent something in a form the exporter does not know. These events are not counted."),
+    meaning="Discord sent events in a form that the exporter does not support. These events are not counted.",
     steps="""
-        1. Is there a newer version of the exporter? Its changelog says.
-        2. Report type and reason.
+        1. Check the changelog for a newer version of the exporter that supports them.
+        2. Report type and reason as a bug.
     """,
 )
 

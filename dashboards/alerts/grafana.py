@@ -1,4 +1,4 @@
-"""The rules as Grafana provisions them from files, and contact points to start from.
+"""The rules as Grafana provisions them from files, and example contact points.
 
 Source: Grafana docs, Provision alerting resources; the file format differs from the HTTP API's. Labels are
 interpolated by Grafana when it reads the file, annotations are not, and both are templates afterwards.
@@ -17,7 +17,7 @@ from dashboards.provisioning import DATABASES, DIALECTS, Source, sql_model
 
 FOLDER = "Alerts"
 _RANGE_SECONDS = 600
-"""Queries are instant; the range only has to be there."""
+"""Queries are instant, but the format requires a range."""
 
 _MAX_UID = 40
 _WORD = re.compile(r"(?<!^)(?=[A-Z])")
@@ -37,7 +37,7 @@ def uid(alert: Alert) -> str:
 
 
 def rules(groups: tuple[Group, ...], variant: Variant) -> str:
-    """One file with all alerts; recordings are Prometheus' business."""
+    """One file with all alerts; only Prometheus computes recordings."""
     written = [
         {
             "orgId": 1,
@@ -59,7 +59,7 @@ def _rule(alert: Alert, variant: Variant, audience: Audience) -> dict[str, objec
         "title": alert.title,
         "condition": "C",
         "data": [
-            _question(alert, variant),
+            _query(alert, variant),
             {
                 "refId": "C",
                 "datasourceUid": "__expr__",
@@ -79,7 +79,7 @@ def _rule(alert: Alert, variant: Variant, audience: Audience) -> dict[str, objec
                 },
             },
         ],
-        # An alert whose value has no sample is silent; only an exporter that is gone is told by absence.
+        # An alert whose value has no sample does not fire, except the one on the absence of the exporter.
         "noDataState": "Alerting" if alert.absence else "OK",
         "execErrState": "Error",
         "for": alert.lasting,
@@ -94,14 +94,14 @@ def _rule(alert: Alert, variant: Variant, audience: Audience) -> dict[str, objec
 
 
 def _summary(alert: Alert) -> str:
-    """The summary with Grafana's name for the value, which is not there while a query gives nothing."""
+    """The summary with Grafana's name for the value, which is missing while a query has no result."""
     if "$value" not in alert.summary:
         return alert.summary
-    told = alert.summary.replace("$value", "$values.A.Value")
-    return f"{{{{ if $values.A }}}}{told}{{{{ else }}}}There is nothing to measure.{{{{ end }}}}"
+    text = alert.summary.replace("$value", "$values.A.Value")
+    return f"{{{{ if $values.A }}}}{text}{{{{ else }}}}There is no data.{{{{ end }}}}"
 
 
-def _question(alert: Alert, variant: Variant) -> dict[str, object]:
+def _query(alert: Alert, variant: Variant) -> dict[str, object]:
     if isinstance(alert.value, str):
         source = Source.PROMETHEUS
         asked: dict[str, object] = {"expr": alert.value, "instant": True, "range": False}
@@ -117,8 +117,8 @@ def _question(alert: Alert, variant: Variant) -> dict[str, object]:
 
 
 CONTACTS = """\
-# Where alerts go. Copy this file to provisioning/<variant>/alerting/contacts.yaml, keep what you use, and
-# give Grafana the variables. Policies replace the whole tree of the organisation: this is a start, not ours.
+# Contact points of the alerts. Copy this file to provisioning/<variant>/alerting/contacts.yaml, remove what
+# you do not use, and set the variables for Grafana. Policies replace the whole tree of the organisation.
 apiVersion: 1
 contactPoints:
   - orgId: 1

@@ -1,4 +1,4 @@
-"""Alerts for whoever runs the exporter: whether it runs, and hears what Discord says."""
+"""Alerts for operators: whether the exporter runs and receives events from Discord."""
 
 from __future__ import annotations
 
@@ -8,17 +8,17 @@ from dashboards.alerts.rule import Alert, Severity
 from dashboards.names import meter
 
 JOB: Final = 'job="discord-exporter"'
-"""The scrape job; a Prometheus that names it otherwise needs the rules adapted."""
+"""The scrape job; adapt the rules if Prometheus uses another name."""
 
 FEW_IDENTIFIES: Final = 100
-"""Of a thousand a day. At none Discord resets the token, and the bot is offline until a person acts."""
+"""Of 1,000 a day. At 0 Discord resets the token, and the bot is offline until the operator sets a new one."""
 
 REFUSED_PER_SECOND: Final = 0.1
-"""Discord blocks an address after 10,000 refused requests in ten minutes; a tenth a second is far from that
-and still nothing that happens by itself."""
+"""Discord blocks an address after 10,000 rejected requests in ten minutes; 0.1 per second is far below that
+and does not occur in normal operation."""
 
 SLOW_LOOP_SECONDS: Final = 0.5
-"""Heartbeats still go out in time; answers to Discord begin to suffer."""
+"""Heartbeats are still in time; processing of events is late."""
 
 DOWN: Final = Alert(
     name="DiscordExporterDown",
@@ -30,17 +30,17 @@ DOWN: Final = Alert(
     lasting="2m",
     summary="The exporter {{ $labels.instance }} cannot be scraped.",
     meaning=(
-        "Prometheus cannot reach /metrics. If the process is gone, what happens in the guilds is missed; "
-        "bans, kicks and other entries of the audit log are read afterwards, counts of messages and voice "
-        "are not."
+        "Prometheus cannot scrape /metrics. If the process is not running, events are missed; bans, kicks "
+        "and other entries of the audit log are read after the restart, counts of messages and voice are "
+        "not."
     ),
     steps="""
-        1. Is the process there? `docker compose ps exporter`, `systemctl status discord-exporter`,
+        1. Is the process running? `docker compose ps exporter`, `systemctl status discord-exporter`,
            `kubectl get pods`.
         2. Exit code 78 means that the configuration, the token, an intent or a schema is wrong, and
-           the last line of the log says which: `docker compose logs --tail 20 exporter`.
-        3. Is it there but not scraped? `curl http://127.0.0.1:9464/healthz` on its machine; then
-           look at Prometheus' page of targets for the reason.
+           the last line of the log says which one: `docker compose logs --tail 20 exporter`.
+        3. Is it running but not scraped? Run `curl http://127.0.0.1:9464/healthz` on its machine; the
+           targets page of Prometheus shows the reason.
     """,
     absence=True,
 )
@@ -55,20 +55,20 @@ DISCONNECTED: Final = Alert(
     lasting="3m",
     summary="Shard {{ $labels.shard }} of {{ $labels.instance }} has had no session for three minutes.",
     meaning=(
-        "Nothing is heard of this shard's guilds. A session that is resumed within a few minutes replays "
-        "what was missed; after that only the audit log can be read again."
+        "The exporter receives no events from this shard's guilds. A session that resumes within a few "
+        "minutes replays the missed events; later only the audit log can be read."
     ),
     steps="""
-        1. The log says what the shard waits for: `docker compose logs exporter | grep -i shard`.
-        2. See <https://discordstatus.com>: during an outage of Discord there is nothing to do but
-           wait.
-        3. If it waits for a session, see *DiscordIdentifiesRunningOut*.
+        1. The log says why the shard is not connected: `docker compose logs exporter | grep -i shard`.
+        2. See <https://discordstatus.com>: during an outage of Discord the shard reconnects by
+           itself when it ends.
+        3. If it waits for a new session, see *DiscordIdentifiesRunningOut*.
     """,
 )
 
 SILENT: Final = Alert(
     name="DiscordGatewaySilent",
-    title="No events though connected",
+    title="No events while connected",
     severity=Severity.WARNING,
     value=(
         f"sum by (instance) (rate({meter('discord_gateway_events_total')}[15m])) "
@@ -78,14 +78,14 @@ SILENT: Final = Alert(
     comparison="<",
     threshold=0.001,
     lasting="5m",
-    summary="{{ $labels.instance }} is connected but has received nothing for 15 minutes.",
+    summary="{{ $labels.instance }} is connected but has received no events for 15 minutes.",
     meaning=(
-        "Sessions stand and heartbeats are answered, but no event arrives, although some did in the hours "
-        "before. Either the bot was removed from its guilds, or an intent was taken away."
+        "Sessions are open and heartbeats are acknowledged, but no event has arrived, unlike in the hours "
+        "before. Either the bot was removed from its guilds, or an intent was revoked."
     ),
     steps="""
         1. `discord-exporter check --online` lists guilds, intents and permissions.
-        2. Restart the exporter: it then asks for new sessions. Nothing accepted is lost.
+        2. Restart the exporter: it then opens new sessions. No accepted event is lost.
     """,
 )
 
@@ -97,16 +97,16 @@ BLIND: Final = Alert(
     comparison=">",
     threshold=0,
     lasting="15m",
-    summary="{{ $labels.feature }} is incomplete in {{ $value }} guilds: {{ $labels.missing }} is missing.",
+    summary="{{ $labels.feature }} is incomplete without {{ $labels.missing }}. Guilds concerned: {{ $value"
+    " }}.",
     meaning=(
-        "The bot may not see what this event type needs. Numbers of these guilds are too low, or say "
-        "`unknown` where they would name somebody; everything else is complete."
+        "The bot lacks a permission that this event type needs. Its numbers for these guilds are too low, or "
+        "`unknown` instead of a moderator or an invite; all other data is complete."
     ),
     steps="""
-        1. `discord-exporter check --online` says in which guilds and what is lost, and prints the
-           link that invites the bot with what it needs.
-        2. If that is wanted so, switch the event type off in `events:` of config.yaml: then nobody
-           expects it.
+        1. `discord-exporter check --online` lists the guilds and the missing data, and prints a link
+           that invites the bot with all permissions.
+        2. If that is intended, disable the event type in `events:` of config.yaml.
     """,
 )
 
@@ -118,34 +118,34 @@ IDENTIFIES: Final = Alert(
     comparison="<",
     threshold=FEW_IDENTIFIES,
     lasting="0s",
-    summary="Only {{ $value }} new sessions are left for the bot of {{ $labels.instance }} today.",
+    summary="Sessions left today for the bot of {{ $labels.instance }}: {{ $value }}.",
     meaning=(
-        "Discord grants a bot a fixed number of sessions a day and resets its token beyond that. The "
-        "exporter stops before; it shares the allowance with every other program that uses the same token."
+        "Discord allows a bot a fixed number of sessions a day and resets its token beyond that. The "
+        "exporter stops before; every other program with the same token uses the same limit."
     ),
     steps="""
-        1. Is something restarting in a loop? `docker compose ps`, `systemctl status`.
+        1. Is the exporter restarting in a loop? `docker compose ps`, `systemctl status`.
         2. Does another program use the same token? Give it a bot of its own.
     """,
 )
 
 LIMITED: Final = Alert(
     name="DiscordRateLimited",
-    title="Discord refuses requests",
+    title="Discord rejects requests",
     severity=Severity.WARNING,
     value=f'sum by (instance) (rate({meter("discord_rest_requests_total")}{{status=~"401|403|429"}}[10m]))',
     comparison=">",
     threshold=REFUSED_PER_SECOND,
     lasting="10m",
-    summary="Discord refuses {{ $value | humanize }} requests a second of {{ $labels.instance }}.",
+    summary="Discord rejects {{ $value | humanize }} requests per second of {{ $labels.instance }}.",
     meaning=(
-        "Too many requests at once, or requests for what the bot may not see. Discord shuts an address out "
-        "that makes 10,000 of them in ten minutes."
+        "The exporter sends too many requests, or requests without the permission. Discord blocks an address "
+        "after 10,000 rejected requests in ten minutes."
     ),
     steps="""
-        1. The label `route` of `discord_rest_requests_total` says which requests, `status` says
-           why.
-        2. 429: lower `discord.requests_per_second`, above all when other programs use the same
+        1. The labels `route` and `status` of `discord_rest_requests_total` show the requests and the
+           reason.
+        2. 429: lower `discord.requests_per_second`, in particular if other programs use the same
            token.
         3. 403: `discord-exporter check --online` names the missing permission.
     """,
@@ -159,18 +159,17 @@ FOLDED: Final = Alert(
     comparison=">",
     threshold=0,
     lasting="15m",
-    summary="{{ $value }} guilds of {{ $labels.instance }} are summed up in guild_id=other.",
+    summary="Guilds of {{ $labels.instance }} summed in guild_id=other: {{ $value }}.",
     page="discord-fleet",
-    meaning=("The limit of series is reached; the sums are right, single guilds are missing in Prometheus."),
+    meaning="The limit of series is reached: the sums are complete, but these guilds have no own series.",
     steps="""
-        1. Raise `sinks.prometheus.max_series`, or give the bot more processes with
-           `discord.cluster`.
+        1. Raise `sinks.prometheus.max_series`, or run more processes with `discord.cluster`.
     """,
 )
 
 SLOW_LOOP: Final = Alert(
     name="DiscordExporterSlow",
-    title="The exporter cannot keep up",
+    title="Event loop overloaded",
     severity=Severity.WARNING,
     value=(
         "histogram_quantile(0.99, sum by (instance, le) "
@@ -179,10 +178,10 @@ SLOW_LOOP: Final = Alert(
     comparison=">",
     threshold=SLOW_LOOP_SECONDS,
     lasting="15m",
-    summary="The event loop of {{ $labels.instance }} wakes {{ $value | humanizeDuration }} late.",
-    meaning="The process has more to do than one core can, or the machine gives it too little.",
+    summary="The event loop of {{ $labels.instance }} lags by {{ $value | humanizeDuration }}.",
+    meaning="The process needs more than one core, or gets too little CPU time.",
     steps="""
-        1. Is the machine busy with something else? Compare the process's CPU with the machine's.
+        1. Do other processes use the CPU? Compare the CPU time of the process with that of the machine.
         2. Split the bot with `discord.cluster`: each process takes a share of the shards.
     """,
 )

@@ -1,11 +1,12 @@
-"""Series computed ahead: what is normal for a guild, and sums over the fleet.
+"""Precomputed series: typical rates of a guild, and sums over the fleet.
 
-Prometheus gives a query up that touches 50 million samples. A day of one counter of 50,000 guilds, scraped
-each 15 seconds, is 288 million; so nothing reads the guilds' own series over more than five minutes. Each
-longer time is made of the next shorter one: an hour of its twelve five minutes, a week of its 168 hours.
+Prometheus aborts a query that touches 50 million samples. A day of one counter of 50,000 guilds, scraped
+every 15 seconds, is 288 million; so no rule reads the guilds' own series over more than five minutes. Each
+longer period is computed from the next shorter one: an hour from its twelve five minutes, a week from its 168
+hours.
 
-The intervals say how late a number may be: a minute for what raids and panels show, ten for a week's mean,
-which hardly moves in that time.
+The intervals limit the age of a number: one minute for raids and panels, ten for the mean of a week, which
+changes little in that time.
 """
 
 from __future__ import annotations
@@ -54,7 +55,7 @@ FLEET_JOINS: Final = _fleet(RECENT_JOINS)
 FLEET_LEAVES: Final = _fleet(RECENT_LEAVES)
 
 GROUPS: Final = (
-    # Rules of a group are computed one after the other, so each sees what the one before has just made.
+    # Rules of a group are computed in order, so each reads the new values of the ones before it.
     Group(
         "discord-minutes",
         "1m",

@@ -1,8 +1,8 @@
-"""What a rule is, as values without a trace of any file format.
+"""Recording rules and alerts as values, independent of any file format.
 
-An alert compares one value with one threshold, because Grafana wants them apart and shows the value; what
-else must hold is part of the value's expression, which then has no sample. Alerts need no data to stay
-silent: nothing but the absence of the exporter is told by absence.
+An alert compares one value with one threshold, because Grafana needs them apart and shows the value. Further
+conditions are part of the value's expression, which has no sample where they do not hold. An alert without
+data does not fire, except the one on the absence of the exporter.
 """
 
 from __future__ import annotations
@@ -16,18 +16,18 @@ from exporter.sinks.sql.views.dialect import Dialect
 
 
 class Severity(enum.StrEnum):
-    """How soon somebody has to look."""
+    """How urgent an alert is."""
 
     CRITICAL = "critical"
-    """Now: data is being lost, or nothing is seen at all."""
+    """Act now: data is being lost or not collected."""
     WARNING = "warning"
-    """Today: nothing is lost yet."""
+    """Act today: no data is lost yet."""
     INFO = "info"
-    """When convenient."""
+    """Act when convenient."""
 
 
 class Audience(enum.StrEnum):
-    """Whose business it is."""
+    """Who receives the alert."""
 
     OPERATORS = "operators"
     COMMUNITY = "community"
@@ -35,7 +35,7 @@ class Audience(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recording:
-    """A series that Prometheus computes ahead, since alerts and panels ask for it too often."""
+    """A series that Prometheus precomputes for alerts and panels."""
 
     name: str
     expr: str
@@ -45,10 +45,10 @@ class Recording:
 class Alert:
     """One alert and what to do about it.
 
-    ``value`` is PromQL, or a question to the views that only Grafana can ask. ``lasting`` is how long it must
-    hold, in Prometheus' notation. ``summary`` may use ``{{ $labels.name }}`` and ``{{ $value }}`` of a PromQL
-    alert. ``page`` is the uid of the dashboard that shows the cause, ``steps`` a numbered list in Markdown.
-    ``absence`` says that no data is the alarm itself.
+    ``value`` is PromQL, or SQL over the views, which only Grafana can run. ``lasting`` is how long the
+    condition must hold, in Prometheus' notation. ``summary`` of a PromQL alert may use
+    ``{{ $labels.name }}`` and ``{{ $value }}``. ``page`` is the uid of the dashboard that shows the cause,
+    ``steps`` a numbered list in Markdown. ``absence`` says that missing data fires the alert.
     """
 
     name: str
@@ -66,25 +66,25 @@ class Alert:
 
     @property
     def expr(self) -> str:
-        """The whole condition in PromQL.
+        """The complete condition in PromQL.
 
         Raises:
-            TypeError: the alert asks the views.
+            TypeError: the value of the alert is SQL.
         """
         if not isinstance(self.value, str):
-            msg = f"{self.name} asks the views, which Prometheus cannot"
+            msg = f"{self.name} is SQL, which Prometheus cannot run"
             raise TypeError(msg)
         return f"({self.value}) {self.comparison} {self.threshold:g}"
 
     @property
     def anchor(self) -> str:
-        """Where its runbook stands in the page of runbooks."""
+        """Anchor of its section in the page of runbooks."""
         return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Rules computed together every ``interval``; their alerts are the business of one ``audience``."""
+    """Rules computed together every ``interval``; their alerts go to one ``audience``."""
 
     name: str
     interval: str

@@ -1,4 +1,4 @@
-"""Questions about every window, by channel and emoji, and about years."""
+"""Questions about single windows, by channel and emoji, and about years."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ RECIPES: Final = (
   |> filter(fn: (r) => {_GUILD} and {_HUMAN})
   |> group(columns: ["channel_id"])
   |> aggregateWindow(every: 1h, fn: sum, createEmpty: false, timeSrc: "_start")""",
-        "A point is what happened in its window: sum, never average.",
+        "A point is the growth within its window: use the sum, not the mean.",
     ),
     Recipe(
         "Which emoji are used most?",
@@ -36,7 +36,7 @@ RECIPES: Final = (
   |> group()
   |> sort(columns: ["_value"], desc: true)
   |> limit(n: 15)""",
-        "A custom emoji is its id.",
+        "A custom emoji is shown by its id.",
     ),
     Recipe(
         "How many hours of voice per day and channel?",
@@ -59,16 +59,16 @@ RECIPES: Final = (
   |> group()
   |> sort(columns: ["_value"], desc: true)
   |> limit(n: 20)""",
-        "Members stand in a bucket of their own, which keeps 30 days. Names are in SQL.",
+        "Members have a bucket of their own, which stores 30 days. SQL has their names.",
     ),
     Recipe(
-        "How did the guild develop over the years?",
+        "How many messages were there per month over the years?",
         f"""from(bucket: "discord_longterm")
   |> range(start: -3y)
   |> filter(fn: (r) => r._measurement == "{_MESSAGES}_1d" and r._field == "{_MESSAGES_FIELD}")
   |> filter(fn: (r) => {_GUILD} and {_HUMAN})
   |> group()
   |> aggregateWindow(every: 1mo, fn: sum, createEmpty: false, timeSrc: "_start")""",
-        "Days are kept for ever; `discord-exporter migrate` installs the tasks that write them.",
+        "Daily sums are stored without limit; `discord-exporter migrate` installs the tasks that write them.",
     ),
 )

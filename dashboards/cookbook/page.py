@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from exporter.sinks.sql.views.dialect import DIALECTS, Dialect, Postgresql, Sqlite
 
 GUILD = "1185034534534534145"
-"""Stands in every query of one guild, to be replaced by the reader's own."""
+"""The id of a guild in the queries, to be replaced by the reader."""
 
 
 class Language(enum.StrEnum):
@@ -22,7 +22,7 @@ class Language(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """A question, the query, and what to know about the answer."""
+    """A question, the query that answers it, and a note."""
 
     question: str
     query: str | Callable[[Dialect], str]

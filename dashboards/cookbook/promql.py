@@ -1,4 +1,4 @@
-"""Questions about what is live, and about all guilds at once."""
+"""Questions about live values, and about all guilds at once."""
 
 from __future__ import annotations
 
@@ -12,36 +12,37 @@ _BOT: Final = f'state!="{label_value("voice_seconds", "bot")}"'
 
 RECIPES: Final = (
     Recipe(
-        "Which guilds talk most at the moment, by name?",
+        "Which guilds have the most messages now, by name?",
         f"topk(10,\n  sum by (guild_id) (rate({counter('messages')}{{{_HUMAN}}}[5m])) * 60\n"
         f"  * on (guild_id) group_left (guild_name) max by (guild_id, guild_name) ({GUILD_INFO})\n)",
-        "Messages by people per minute. Names have a family of their own: a new name breaks no series.",
+        "Messages by people per minute. Names are in a family of their own, so a new name starts no new "
+        "series.",
     ),
     Recipe(
-        "How many hours did people talk today?",
+        "How many hours were people in voice in the last 24 hours?",
         f"sum by (guild_id) (increase({counter('voice_seconds')}{{{_BOT}}}[24h])) / 3600",
-        "Time in progress is counted as it passes, not when somebody leaves.",
+        "Voice time is counted while a session is open, not when it ends.",
     ),
     Recipe(
-        "Does the guild grow or shrink?",
+        "How did the number of members change within a week?",
         f'{gauge("members")}{{guild_id="{GUILD}"}} - {gauge("members")}{{guild_id="{GUILD}"}} offset 7d',
     ),
     Recipe(
-        "What share of the messages is written by bots?",
+        "What share of the messages is sent by bots?",
         f'sum(rate({counter("messages")}{{author="{label_value("messages", "bot")}"}}[1h]))\n'
         f"/ sum(rate({counter('messages')}[1h]))",
     ),
     Recipe(
-        "Why do people go?",
+        "Why do members leave?",
         f'sum by (reason) (increase({counter("member_leaves")}{{guild_id="{GUILD}"}}[7d]))',
-        "`increase` is an estimate. For exact numbers ask SQL.",
+        "`increase` is an estimate. SQL has the exact numbers.",
     ),
     Recipe(
-        "Is anything I rely on blind for want of a permission?",
+        "Which features are incomplete because a permission is missing?",
         f"sum by (feature, missing) ({meter('discord_exporter_blind')}) > 0",
     ),
     Recipe(
-        "Is a store behind, and how far?",
+        "How old is the oldest undelivered entry of each sink?",
         f"max by (sink) ({meter('discord_exporter_oldest_unsent_seconds')})",
     ),
 )

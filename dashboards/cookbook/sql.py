@@ -1,4 +1,4 @@
-"""Questions about single events and single people."""
+"""Questions about single events and single members."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.sinks.sql.views.dialect import Dialect
 
 _OF_GUILD: Final = f"guild_id = '{GUILD}'"
 USER = "1185034534534534200"
-"""Stands where the reader's own choice of a member goes."""
+"""The id of a member in the queries, to be replaced by the reader."""
 
 
 def _bans(sql: Dialect) -> str:
@@ -35,10 +35,10 @@ def _invites(sql: Dialect) -> str:
     rows = view("v_invite_uses")
     stayed = percent(f"count(CASE WHEN {rows.here} THEN 1 END)", "count(*)")
     return (
-        f"SELECT {rows.invite_code}, {rows.inviter_name}, count(*) AS came,\n"
+        f"SELECT {rows.invite_code}, {rows.inviter_name}, count(*) AS joined,\n"
         f"  round({stayed}) AS percent_still_here\n"
         f"FROM {rows}\nWHERE {_OF_GUILD} AND {rows.at} >= {sql.ago(hours=24 * 90)}\n"
-        f"GROUP BY {rows.invite_code}, {rows.inviter_name}\nORDER BY came DESC"
+        f"GROUP BY {rows.invite_code}, {rows.inviter_name}\nORDER BY joined DESC"
     )
 
 
@@ -62,7 +62,7 @@ def _retention(_sql: Dialect) -> str:
     )
 
 
-def _quiet(_sql: Dialect) -> str:
+def _inactive(_sql: Dialect) -> str:
     rows = view("v_channels")
     return (
         f"SELECT {rows.channel_name}, {rows.last_active}, {rows.quiet_days}\nFROM {rows}\n"
@@ -78,7 +78,7 @@ def _workload(_sql: Dialect) -> str:
     )
 
 
-def _young(sql: Dialect) -> str:
+def _new_accounts(sql: Dialect) -> str:
     rows = view("v_joiners")
     return (
         f"SELECT {rows.at}, {rows.username}, {rows.account_age_seconds} / 86400 AS days_old, "
@@ -89,7 +89,7 @@ def _young(sql: Dialect) -> str:
     )
 
 
-def _repeaters(_sql: Dialect) -> str:
+def _offenders(_sql: Dialect) -> str:
     rows = view("v_repeat_offenders")
     return (
         f"SELECT {rows.username}, {rows.actions}, {rows.timeouts}, {rows.kicks}, {rows.bans},\n"
@@ -100,23 +100,29 @@ def _repeaters(_sql: Dialect) -> str:
 RECIPES: Final = (
     Recipe("Who was banned this week, by whom and why?", _bans),
     Recipe(
-        "What do we know about a member?",
+        "What is recorded of a member?",
         _history,
-        "Joins, leaves, actions against them and the people they invited, in one list.",
+        "Joins, leaves, moderation actions and invited people, in one list.",
     ),
-    Recipe("Which invites bring people who stay?", _invites),
-    Recipe("Who leads this month?", _leaders, "People in `privacy.opt_out` are never stored."),
-    Recipe("Do newcomers come back?", _retention, "By the week they joined, as a share of them."),
-    Recipe("Which channels can be archived?", _quiet),
-    Recipe("Is the moderators' work shared out fairly?", _workload),
+    Recipe("Which invites bring members who stay?", _invites),
     Recipe(
-        "Which newcomers have a fresh account?",
-        _young,
-        "An account's id says when it was made.",
+        "Who was most active in the last 30 days?", _leaders, "People in `privacy.opt_out` are never stored."
     ),
     Recipe(
-        "Who keeps getting into trouble?",
-        _repeaters,
-        "Members who are still there, with more than one action against them within 90 days.",
+        "Do new members return?",
+        _retention,
+        "By week of the join, as a share of the members who joined in it.",
+    ),
+    Recipe("Which channels are inactive?", _inactive),
+    Recipe("How are moderation actions distributed among moderators?", _workload),
+    Recipe(
+        "Which new members have a new account?",
+        _new_accounts,
+        "The id of an account contains its creation time.",
+    ),
+    Recipe(
+        "Which members had more than one action against them?",
+        _offenders,
+        "Members in the guild with more than one action within 90 days.",
     ),
 )

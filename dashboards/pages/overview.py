@@ -132,7 +132,7 @@ WATCHING = Panel(
     empty="Exporter down",
     width=3,
 )
-TALK = Panel(
+BY_HOUR = Panel(
     slug="talk",
     title="Messages compared with the week before",
     about="When do people send messages, and are there more or fewer than a week ago? The line shows "
@@ -260,7 +260,7 @@ PAGE = Page(
             (
                 # The widths are columns of the grid, so that each title fits.
                 Band(4, (MEMBERS, ONLINE, NET, MESSAGES, ACTIVE, IN_VOICE, ACTIONS, WATCHING)),
-                Band(8, (TALK, FLOW)),
+                Band(8, (BY_HOUR, FLOW)),
                 Band(8, (CHANNELS, PEOPLE, LATEST)),
             ),
         ),

@@ -54,21 +54,21 @@ CHANNEL_LINKS: Final = (
     Link("Open in Discord", f"{DISCORD}/${{guild}}/{cell('channel_id')}", outside=True),
 )
 
-GUILD: Final = Variable(name="guild", label="Server", question=activity.guilds)
+GUILD: Final = Variable(name="guild", label="Server", query=activity.guilds)
 CHANNEL: Final = Variable(
-    name="channel", label="Channel", question=activity.channels, multi=True, everything=True
+    name="channel", label="Channel", query=activity.channels, multi=True, include_all=True
 )
-MEMBER_CHOICE: Final = Variable(name="member", label="Member", question=activity.members)
+MEMBER_CHOICE: Final = Variable(name="member", label="Member", query=activity.members)
 MODERATOR: Final = Variable(
-    name="moderator", label="Moderator", question=moderation.moderators, everything=True
+    name="moderator", label="Moderator", query=moderation.moderators, include_all=True
 )
-INVITE: Final = Variable(name="invite", label="Invite", question=growth.invite_codes, everything=True)
+INVITE: Final = Variable(name="invite", label="Invite", query=growth.invite_codes, include_all=True)
 ACTION: Final = Variable(
     name="action",
     label="Action",
     options={name: name for name in label_values("moderation_actions")},
     multi=True,
-    everything=True,
+    include_all=True,
 )
 PERIOD: Final = Variable(
     name="period",
@@ -116,7 +116,7 @@ def ranking(
     slug: str,
     title: str,
     about: str,
-    question: Callable[[Dialect], str],
+    query: Callable[[Dialect], str],
     *,
     of: str,
     header: str,
@@ -138,7 +138,7 @@ def ranking(
                 Column(header, unit, bar=True, steps=(Step(colour),)),
             )
         ),
-        queries=(Sql(question),),
+        queries=(Sql(query),),
         empty=empty,
         width=width,
     )
@@ -148,7 +148,7 @@ def count(
     slug: str,
     title: str,
     about: str,
-    question: Callable[[Dialect], str],
+    query: Callable[[Dialect], str],
     *,
     trend: Trend | None,
     unit: Unit = Unit.COUNT,
@@ -164,7 +164,7 @@ def count(
         title=title,
         about=about,
         view=Stat(trend=trend),
-        queries=(Sql(question),),
+        queries=(Sql(query),),
         unit=unit,
         steps=steps,
         colour=colour,

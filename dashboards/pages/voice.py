@@ -179,7 +179,7 @@ SWITCHES = Panel(
     "who deafen themselves do not take part.",
     view=Series(),
     queries=tuple(
-        Prom(promql.counted(measure, promql.on(measure)), name)
+        Prom(promql.counted(measure, promql.switched_on(measure)), name)
         for measure, name in (
             ("voice_streams", "stream"),
             ("voice_videos", "camera"),

@@ -11,7 +11,7 @@ from dashboards.queries.clauses import (
     days_within,
     of_guild,
     percent,
-    picked,
+    selected,
 )
 from exporter.sinks.sql.views.dialect import Dialect
 from exporter.sinks.sql.views.view import was_active
@@ -194,7 +194,7 @@ def channel_days(column: str) -> Callable[[Dialect], str]:
         return (
             f"SELECT {sql.axis_time(rows.time)} AS time, coalesce({rows.channel_name}, {rows.channel_id}) "
             f"AS channel, {getattr(rows, column)} AS value FROM {rows} WHERE {of_guild(rows)} "
-            f"AND {days_within(sql, rows.day)} AND {picked(rows.channel_id, 'channel')} "
+            f"AND {days_within(sql, rows.day)} AND {selected(rows.channel_id, 'channel')} "
             f"AND {getattr(rows, column)} > 0 ORDER BY 1, 2"
         )
 
@@ -206,7 +206,7 @@ def channel_total(column: str, *, divisor: int = 1) -> Callable[[Dialect], str]:
 
     def ask(sql: Dialect) -> str:
         rows = view("v_channel_daily")
-        where = picked(rows.channel_id, "channel")
+        where = selected(rows.channel_id, "channel")
         return compared_days(
             "v_channel_daily", what=f"coalesce(sum({getattr(rows, column)}), 0) / {divisor}", where=where
         )(sql)
@@ -220,7 +220,7 @@ def edits_and_deletions(sql: Dialect) -> str:
     return (
         f'SELECT {sql.axis_time(rows.time)} AS time, sum({rows.message_edits}) AS "Edited", '
         f'sum({rows.message_deletes}) AS "Deleted" FROM {rows} WHERE {of_guild(rows)} '
-        f"AND {days_within(sql, rows.day)} AND {picked(rows.channel_id, 'channel')} "
+        f"AND {days_within(sql, rows.day)} AND {selected(rows.channel_id, 'channel')} "
         f"GROUP BY {rows.time} ORDER BY 1"
     )
 

@@ -85,13 +85,13 @@ def of_guild(relation: Relation) -> str:
     return f"{relation.guild_id} = ${{guild:sqlstring}}"
 
 
-def picked(column: str, variable: str) -> str:
-    """The column is among the values picked in a variable; all of them are spelt ``*``."""
+def selected(column: str, variable: str) -> str:
+    """The column is among the values selected in a variable; ``*`` stands for all."""
     return f"('*' IN (${{{variable}:sqlstring}}) OR {column} IN (${{{variable}:sqlstring}}))"
 
 
 def before_and_now(earlier: str, now: str) -> str:
-    """Two rows of one value: the period before, then the range; a stat panel shows the change."""
+    """Two rows of one value: the previous period, then the range; a stat panel shows the change."""
     return (
         "SELECT value FROM (\n"
         f"  SELECT 0 AS position, ({earlier}) AS value\n"

@@ -1,6 +1,6 @@
-"""Flux. InfluxDB keeps every window exactly and for long, by channel and emoji too.
+"""Flux, for every window, by channel and emoji too.
 
-A window's points are deltas, so sums are exact. ``v.`` is filled in by Grafana.
+The points of a window are deltas, so sums are exact. Grafana fills in ``v.``.
 """
 
 from __future__ import annotations
@@ -13,9 +13,9 @@ _RANGE = "range(start: v.timeRangeStart, stop: v.timeRangeStop)"
 
 
 def counted(measure: str, *, by: str = "", name: str = "", only: tuple[str, str] | None = None) -> str:
-    """A measure by slot of the panel's interval, a series for each value of the tag ``by``.
+    """A measure by the panel's interval, a series for each value of the tag ``by``.
 
-    ``only`` is a label and the one value wanted; ``name`` names the only series.
+    ``only`` is a label and its value; ``name`` is the name of a single series.
     """
     lines = [
         f"{_FROM}",
@@ -30,7 +30,7 @@ def counted(measure: str, *, by: str = "", name: str = "", only: tuple[str, str]
 
 
 def a_week_before(measure: str, *, name: str, only: tuple[str, str] | None = None) -> str:
-    """The same a week earlier, moved forward to lie over the present."""
+    """The same one week earlier, with times moved forward by a week."""
     return "\n".join(
         [
             'import "date"',
@@ -50,7 +50,7 @@ def a_week_before(measure: str, *, name: str, only: tuple[str, str] | None = Non
 
 
 def compared(measure: str, *, only: tuple[str, str] | None = None, divisor: float = 1) -> str:
-    """Two rows: the sum before the range, over as long a time, and in it."""
+    """Two rows: the sum in the previous period of the same length, and in the range."""
     scaled = f"\n  |> map(fn: (r) => ({{r with _value: float(v: r._value) / {divisor:.1f}}}))"
     return f"""import "date"
 
@@ -75,7 +75,7 @@ union(
 
 
 def mean_compared(amount: str, number: str) -> str:
-    """Two rows: the mean of ``amount`` by ``number`` before the range and in it."""
+    """Two rows: ``amount`` divided by ``number`` in the previous period and in the range."""
     measurement, above = field(amount)
     other, below = field(number)
     if measurement != other:
@@ -129,7 +129,7 @@ def by_hour(measure: str, *, only: tuple[str, str] | None = None) -> str:
 
 
 def ranked(measure: str, tag: str, *, limit: int, header: str, amount: str) -> str:
-    """The values of a tag with the most of a measure, as rows."""
+    """The values of a tag with the highest sums of a measure, as rows."""
     _require(measure, tag)
     return f"""{_FROM}
   |> {_RANGE}
@@ -157,7 +157,7 @@ def _condition(measure: str, only: tuple[str, str] | None) -> str:
 
 
 def _named(name: str) -> str:
-    # A field called otherwise than `_value` is what Grafana names the series by.
+    # Grafana names the series by a field whose name is not `_value`.
     return f'  |> keep(columns: ["_time", "_value"])\n  |> rename(columns: {{_value: "{name}"}})'
 
 

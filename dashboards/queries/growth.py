@@ -14,7 +14,7 @@ from dashboards.queries.clauses import (
     interval,
     of_guild,
     percent,
-    picked,
+    selected,
     within,
 )
 from exporter.sinks.sql.views.dialect import Dialect
@@ -79,7 +79,7 @@ def invites(_sql: Dialect) -> str:
         f"{rows.channel_name} AS \"Channel\", CASE WHEN {rows.valid} THEN 'yes' ELSE 'no' END AS \"Valid\", "
         f'{rows.uses} AS "Uses", {rows.joined} AS "Joined", {rows.still_here_share} AS "Still here", '
         f'{rows.active} AS "Active", {rows.banned} AS "Banned", {rows.last_used_at} AS "Last used", '
-        f"{rows.url} FROM {rows} WHERE {of_guild(rows)} AND {picked(rows.code, 'invite')} "
+        f"{rows.url} FROM {rows} WHERE {of_guild(rows)} AND {selected(rows.code, 'invite')} "
         f"ORDER BY {rows.joined} DESC, {rows.uses} DESC, {rows.code} LIMIT 200"
     )
 
@@ -111,7 +111,7 @@ def uses(sql: Dialect) -> str:
         f'{rows.invite_code} AS "Invite", {rows.inviter_id}, {rows.inviter_name} AS "Invited by", '
         f'{rows.method} AS "Method", {rows.confidence} AS "Confidence", '
         f"CASE WHEN {rows.here} THEN 'yes' ELSE 'no' END AS \"In server\" FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {picked(rows.invite_code, 'invite')} "
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {selected(rows.invite_code, 'invite')} "
         f"ORDER BY {rows.at} DESC LIMIT 200"
     )
 

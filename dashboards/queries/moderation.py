@@ -11,7 +11,7 @@ from dashboards.queries.clauses import (
     interval,
     of_guild,
     percent,
-    picked,
+    selected,
     within,
 )
 from exporter.sinks.sql.views.dialect import Dialect
@@ -60,8 +60,8 @@ def over_time(sql: Dialect) -> str:
     rows = view("v_moderation")
     return (
         f"SELECT {interval(sql, rows.at)} AS time, {rows.action} AS action, count(*) AS value FROM {rows} "
-        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {picked(rows.action, 'action')} "
-        f"AND {picked(rows.moderator_id, 'moderator')} GROUP BY 1, 2 ORDER BY 1, 2"
+        f"WHERE {of_guild(rows)} AND {within(sql, rows.at)} AND {selected(rows.action, 'action')} "
+        f"AND {selected(rows.moderator_id, 'moderator')} GROUP BY 1, 2 ORDER BY 1, 2"
     )
 
 
@@ -74,7 +74,7 @@ def log(sql: Dialect) -> str:
         f'{_by(rows)} AS "By", '
         f'{rows.reason} AS "Reason", {rows.until} AS "Until", {rows.channel_id}, {rows.target_url}, '
         f"{rows.moderator_url} FROM {rows} WHERE {of_guild(rows)} AND {within(sql, rows.at)} "
-        f"AND {picked(rows.action, 'action')} AND {picked(rows.moderator_id, 'moderator')} "
+        f"AND {selected(rows.action, 'action')} AND {selected(rows.moderator_id, 'moderator')} "
         f"ORDER BY {rows.at} DESC LIMIT 200"
     )
 

@@ -1,7 +1,7 @@
-"""PromQL. Prometheus is for what is live and for bounded labels; nothing here ever names a member.
+"""PromQL, for live values and bounded labels; Prometheus has no label of members.
 
-``increase()`` of a counter that moves a few times a day is fractional and misses what a series began with, so
-rare things (bans, joins, invites) are asked of SQL instead.
+``increase()`` of a counter that grows a few times a day is fractional and misses the first value of a series,
+so rare events (bans, joins, invites) are queried from SQL instead.
 """
 
 from __future__ import annotations
@@ -13,11 +13,11 @@ from dashboards.names import GUILD_INFO, channel_counter, counter, dispatched, g
 
 GUILD: Final = 'guild_id="$guild"'
 HUMAN: Final = f'author="{label_value("messages", "human")}"'
-"""Messages by people; bots, webhooks and Discord itself write too."""
+"""Messages by people, without those of bots, webhooks and Discord itself."""
 
 
-def on(measure: str) -> str:
-    """The matcher of what was switched on, of a measure that counts switching on and off."""
+def switched_on(measure: str) -> str:
+    """The matcher of the value ``on``, for a measure that counts switching on and off."""
     return f'change="{label_value(measure, "on")}"'
 
 
@@ -27,12 +27,12 @@ def state(name: str) -> str:
 
 
 def members_everywhere() -> str:
-    """Two samples: the members of all guilds when the range began, and now."""
+    """Two samples: the members of all guilds at the start of the range, and now."""
     return _then_and_now("sum", gauge("members"))
 
 
 def guilds() -> str:
-    """Two samples: how many guilds were shown when the range began, and now."""
+    """Two samples: the number of guilds at the start of the range, and now."""
     return _then_and_now("count", GUILD_INFO)
 
 
@@ -42,21 +42,21 @@ def peak(name: str) -> str:
 
 
 def counted(measure: str, *matchers: str, by: str = "", offset: str = "", over: str = "$__interval") -> str:
-    """How much a measure of the guild grew in ``over``."""
+    """The growth of a measure of the guild in ``over``."""
     grouping = f" by ({by})" if by else ""
     shift = f" offset {offset}" if offset else ""
     return f"sum{grouping} (increase({counter(measure)}{{{_join(GUILD, *matchers)}}}[{over}]{shift}))"
 
 
 def compared(measure: str, *matchers: str, divisor: float = 1) -> str:
-    """Two samples: what a measure grew before the range, over as long a time, and in it."""
+    """Two samples: the growth of a measure in the previous period of the same length, and in the range."""
     now = counted(measure, *matchers, over="$__range")
     before = counted(measure, *matchers, over="$__range", offset="$__range")
     return _before_and_now(_divided(before, divisor), _divided(now, divisor))
 
 
 def mean_compared(amount: str, number: str) -> str:
-    """Two samples: the mean of ``amount`` by ``number`` before the range and in it."""
+    """Two samples: ``amount`` divided by ``number`` in the previous period and in the range."""
     parts = [
         f"{counted(amount, over='$__range', offset=offset)} / "
         f"({counted(number, over='$__range', offset=offset)} > 0)"
@@ -66,10 +66,10 @@ def mean_compared(amount: str, number: str) -> str:
 
 
 def by_hour(measure: str, *matchers: str) -> str:
-    """How much a measure grew in the range by UTC weekday (1 is Monday, 7 Sunday) and hour of two digits.
+    """The growth of a measure in the range by UTC weekday (1 is Monday, 7 Sunday) and hour of two digits.
 
-    Each hour of the range is labelled with its own place in the week, which only ``count_values`` can do, and
-    the labelled samples are added up. Growth is told at the end of an hour, of the hour that began before it.
+    Each hour of the range is labelled with its weekday and hour, which only ``count_values`` can do, and the
+    labelled samples are summed. A sample at the end of an hour holds the growth of that hour.
     """
     hourly = counted(measure, *matchers, over="1h")
     hour = _relabelled("hour", 'count_values("hour", hour(vector(time() - 3600)))', "([0-9])", "0$1")
@@ -79,21 +79,20 @@ def by_hour(measure: str, *matchers: str) -> str:
 
 
 def channels(measure: str) -> str:
-    """How much a measure grew by channel; only where the exporter shows channels."""
+    """The growth of a measure by channel; only if the exporter exposes channels."""
     return f"sum by (channel_id) (increase({channel_counter(measure)}{{{GUILD}}}[$__interval]))"
 
 
 def everywhere(recorded: Recording, dispatch: str) -> str:
-    """How much was counted in all guilds, of a recorded rate; without rules, how often Discord told of it.
+    """The count in all guilds, from a recorded rate; without the rule, the number of such events.
 
-    The guilds' own counters are too many to be read over hours, and ``or`` computes both of its sides
-    always; the gateway's counter is one series for each process, however many guilds there are. It counts
-    what bots do too.
+    The guilds' own counters are too many to read over hours, and ``or`` always computes both sides; the
+    counter of the gateway has one series for each process. It also counts the actions of bots.
     """
-    told = f'{meter("discord_gateway_events_total")}{{type="{dispatched(dispatch)}"}}'
+    events = f'{meter("discord_gateway_events_total")}{{type="{dispatched(dispatch)}"}}'
     return (
         f"sum(avg_over_time({recorded.name}[$__interval])) * $__interval_ms / 1000 "
-        f"or sum(increase({told}[$__interval]))"
+        f"or sum(increase({events}[$__interval]))"
     )
 
 
@@ -144,7 +143,7 @@ def _before_and_now(before: str, now: str) -> str:
 
 
 def _then_and_now(how: str, family: str) -> str:
-    # Not a range: at each of its steps every guild's series would be read.
+    # Not a range query, which would read every guild's series at each step.
     return _before_and_now(f"{how}({family} offset $__range)", f"{how}({family})")
 
 

@@ -6,6 +6,7 @@ Times are minutes; a series is a list of one sample a minute.
 from __future__ import annotations
 
 import math
+import re
 import shutil
 import subprocess
 from collections.abc import Callable, Mapping
@@ -15,6 +16,7 @@ import pytest
 import yaml
 
 from dashboards.alerts import ALERTS, GROUPS, prometheus
+from tests.dashboards.committed import DASHBOARDS
 
 DAY = 24 * 60
 WEEK = 7 * DAY
@@ -255,3 +257,11 @@ def test_a_loss_is_told_again_after_the_counter_began_anew(tmp_path):
     series = {own("discord_exporter_dead_total", sink="sql"): "0x5 9x60 0x60 4x20"}
     trouble = Trouble(series, "130m", {"sink": "sql", "what": "dead"})
     assert fired(tmp_path, "DiscordExporterLoss", trouble)
+
+
+@pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert.name)
+def test_a_runbook_names_panels_of_its_dashboard_and_alerts_that_exist(alert):
+    (dashboard,) = (found for found in DASHBOARDS if (found.variant, found.uid) == ("full", alert.page))
+    known = {panel["title"] for panel in dashboard.panels} | {other.name for other in ALERTS}
+    named = re.findall(r"\*([^*]+)\*", f"{alert.meaning} {alert.steps}")
+    assert {" ".join(name.split()) for name in named} <= known
