@@ -25,6 +25,7 @@ from benchmarks.result import Result, compare
 from exporter.aggregation.config import MetricsConfig
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import SystemClock
+from exporter.discord.gateway.adapter import GatewaySocket
 from exporter.discord.gateway.frame_reader import FrameReader
 from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
@@ -234,8 +235,7 @@ class Sides:
 
     async def _count_ours(self) -> None:
         ws = websocket(self._loop)
-        reader = FrameReader(ws, self._pipeline.accept, self._telemetry, self._clock)
-        ws.received_message = reader.receive  # type: ignore[method-assign]  # as the source does
+        FrameReader(GatewaySocket(ws), self._pipeline.accept, self._telemetry, self._clock)
         for start in range(0, len(self._messages), TICK_EVERY):
             await _feed(ws.received_message, self._messages[start : start + TICK_EVERY])
             await self._pipeline.tick()

@@ -87,6 +87,7 @@ class Connection:
         host: the gateway.
         allowance: the commands this connection may send.
         heartbeat_interval_ms: announced in HELLO.
+        heartbeat_slack_s: added to the silence that is tolerated.
         url: where the client reached the gateway, and can resume.
     """
 
@@ -99,6 +100,7 @@ class Connection:
         *,
         command_limit: CommandLimit,
         heartbeat_interval_ms: int,
+        heartbeat_slack_s: float,
         url: str,
     ) -> None:
         self.url = url
@@ -110,7 +112,7 @@ class Connection:
         self._host = host
         self._command_limit = command_limit
         self._interval_ms = heartbeat_interval_ms
-        self._timeout_s = heartbeat_interval_ms / 1000 * _HEARTBEAT_GRACE
+        self._timeout_s = heartbeat_interval_ms / 1000 * _HEARTBEAT_GRACE + heartbeat_slack_s
         self._deadline = 0.0
         self._waiting = asyncio.Event()
 

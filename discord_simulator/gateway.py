@@ -217,6 +217,7 @@ class GatewayServer:
                 self._clock, limit=self._settings.command_limit, window_s=self._settings.command_window_s
             ),
             heartbeat_interval_ms=self._settings.heartbeat_interval_ms,
+            heartbeat_slack_s=self._settings.heartbeat_slack_s,
             url=f"ws://{request.host}",
         )
 

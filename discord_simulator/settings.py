@@ -15,6 +15,7 @@ class SimulatorSettings:
         host: address to listen on. The control endpoint asks for no password, so this stays on loopback.
         token: the bot token that is accepted.
         heartbeat_interval_ms: what HELLO asks for; a connection silent for 1.5 of it is closed with 4009.
+        heartbeat_slack_s: added to that silence, for machines so busy that either side may be late.
         session_ttl_s: how long a session can be resumed after its socket was lost.
         shards: recommended by GET /gateway/bot; 0 means as many as ``max_guilds_per_shard`` requires.
         max_guilds_per_shard: above it IDENTIFY is refused with 4011.
@@ -38,6 +39,7 @@ class SimulatorSettings:
     host: str = "127.0.0.1"
     token: str = "simulated-token"  # noqa: S105 - opens nothing but this simulator
     heartbeat_interval_ms: int = 41_250
+    heartbeat_slack_s: float = 0.0
     session_ttl_s: float = 60.0
     shards: int = 0
     max_guilds_per_shard: int = 2500

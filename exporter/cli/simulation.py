@@ -34,6 +34,9 @@ API_PATH: Final = "/api/v10"
 LINGER_S: Final = 60.0
 """How long clients are served after the last action: long enough to receive the remaining events, to complete
 the audit-log look-ups they cause, and to disconnect."""
+_HEARTBEAT_SLACK_S: Final = 5.0
+"""How late, beyond half an interval, a heartbeat may be before the client is closed with 4009, which ends its
+session: on a busy machine a client is late by more than half of a short interval."""
 _DRAIN_S: Final = 10.0
 _POLL_S: Final = 0.1
 
@@ -79,7 +82,11 @@ async def serve(plan: SimulationPlan, print_line: Callable[[str], None]) -> None
     except OSError as error:
         msg = f"cannot write the ledger {plan.ledger} ({error.strerror}); name another file with --ledger"
         raise ExporterError(msg) from error
-    settings = SimulatorSettings(shards=plan.shards, heartbeat_interval_ms=round(plan.heartbeat * 1000))
+    settings = SimulatorSettings(
+        shards=plan.shards,
+        heartbeat_interval_ms=round(plan.heartbeat * 1000),
+        heartbeat_slack_s=_HEARTBEAT_SLACK_S,
+    )
     world = World(Shape(seed=plan.seed, guilds=plan.guilds, members=plan.members), ledger, clock)
     simulator = Simulator(WorldAdapter(world), ledger, settings, clock=clock)
     try:

@@ -12,7 +12,7 @@ from exporter.tracking.moderation.config import CatchUpConfig
 DISCORD_API = "https://discord.com/api/v10"
 
 _MAX_SHARDS = 16_384
-"""Far above any bot; keeps a slip of the keyboard from becoming a day of IDENTIFYs."""
+"""Far above any bot; a mistyped number does not become a day of IDENTIFYs."""
 
 
 def _check_url(value: str) -> str:

@@ -1,4 +1,4 @@
-"""What the real API says about the bot, for ``check --online``; reads only, at the pace Discord allows.
+"""Reads what Discord's API says about the bot, for ``check --online``, within Discord's rate limits.
 
 Invariant: a bounded number of requests, whatever the answers: the pages of the guild list are limited.
 """
@@ -16,6 +16,7 @@ import msgspec
 
 from exporter.discord.config import DiscordConfig
 from exporter.discord.gateway import fatal_errors
+from exporter.discord.gateway.adapter import set_api_base
 from exporter.discord.intents import granted_intents, refused_intents
 from exporter.discord.rest.client import (
     GatewayBot,
@@ -25,16 +26,15 @@ from exporter.discord.rest.client import (
     fetch,
     fetch_application,
     is_unauthorized,
-    set_api_url,
 )
 from exporter.errors import ExporterError
 from exporter.events.permissions import missing_permissions
 from exporter.telemetry import Telemetry
 
 _PAGE: Final = 200
-"""Most guilds in one answer of GET /users/@me/guilds."""
+"""Maximum of guilds in one answer of GET /users/@me/guilds."""
 
-_MOST_PAGES: Final = 500
+_MAX_PAGES: Final = 500
 """100,000 guilds; at one request a second, as the route's limit allows, some eight minutes."""
 
 
@@ -71,7 +71,7 @@ class _User(msgspec.Struct, frozen=True):
     username: str
 
 
-class _Guild(msgspec.Struct, frozen=True):
+class _ListedGuild(msgspec.Struct, frozen=True):
     id: int
     name: str = ""
     permissions: int | None = None
@@ -87,7 +87,7 @@ async def inspect_online(
         ExporterError: the API cannot be reached or answers something else; the message says what.
     """
     token = fatal_errors.read_token(config.token)
-    set_api_url(config.api_url)
+    set_api_base(config.api_url)
     rest = RestClient(telemetry, asyncio.get_running_loop())
     try:
         user = msgspec.convert(await rest.static_login(token), _User, strict=False)
@@ -117,11 +117,11 @@ async def inspect_online(
     )
 
 
-async def _list_guilds(rest: RestClient) -> list[_Guild]:
-    guilds: list[_Guild] = []
+async def _list_guilds(rest: RestClient) -> list[_ListedGuild]:
+    guilds: list[_ListedGuild] = []
     query: Mapping[str, str] = {"limit": str(_PAGE)}
-    for _ in range(_MOST_PAGES):
-        page = await fetch(rest, "/users/@me/guilds", list[_Guild], query)
+    for _ in range(_MAX_PAGES):
+        page = await fetch(rest, "/users/@me/guilds", list[_ListedGuild], query)
         guilds += page
         if len(page) < _PAGE:
             break
@@ -129,7 +129,7 @@ async def _list_guilds(rest: RestClient) -> list[_Guild]:
     return guilds
 
 
-def _blind(guilds: Iterable[_Guild], permissions: Sequence[str]) -> Iterable[BlindGuild]:
+def _blind(guilds: Iterable[_ListedGuild], permissions: Sequence[str]) -> Iterable[BlindGuild]:
     for guild in guilds:
         if guild.permissions is None:
             continue  # some proxies leave it out; unknown is not missing

@@ -1,7 +1,7 @@
-"""The source of all dispatches: log in, run this process's shards, hand every payload to the intake.
+"""The source of all dispatches: logs in, runs this process's shards, hands every payload to the intake.
 
-Invariants: ``run`` ends only by ``close`` or with a ``CredentialsError``; anything else is logged and tried
-again, ever more slowly. No IDENTIFY is sent outside the gate that keeps Discord's limits.
+Invariants: ``run`` ends only by ``close`` or with a ``CredentialsError``; anything else is logged and retried
+with growing waits. Every IDENTIFY passes the gate that keeps Discord's limits.
 """
 
 from __future__ import annotations
@@ -15,24 +15,22 @@ from pathlib import Path
 
 import disnake
 import msgspec
-from disnake.gateway import DiscordWebSocket
 
 from exporter.clock import Clock
 from exporter.discord.config import DiscordConfig
 from exporter.discord.gateway import fatal_errors
-from exporter.discord.gateway.backoff import IdentifyLedger, Pace
-from exporter.discord.gateway.client import LeanClient
+from exporter.discord.gateway.adapter import ConnectionOnlyClient, GatewaySocket, set_api_base
 from exporter.discord.gateway.frame_reader import FrameReader, Intake
-from exporter.discord.gateway.identify_budget import IdentifyGate
-from exporter.discord.gateway.shard import Shard, ShardStatus
+from exporter.discord.gateway.identify_budget import IdentifyGate, IdentifyLedger
+from exporter.discord.gateway.shard import ConnectionTimings, Shard, ShardSnapshot
 from exporter.discord.intents import intent_mask, refused_intents
 from exporter.discord.rest.client import (
     GatewayBot,
+    RestClient,
     describe_failure,
     fetch,
     fetch_application,
     is_unauthorized,
-    set_api_url,
 )
 from exporter.discord.rest.worker import RestWorker
 from exporter.errors import CredentialsError
@@ -59,7 +57,7 @@ class DiscordSource:
         clock: Clock,
         state_path: Path | None = None,
         *,
-        pace: Pace | None = None,
+        timings: ConnectionTimings | None = None,
         rng: random.Random | None = None,
     ) -> None:
         """Prepare; nothing is connected before ``run``.
@@ -74,14 +72,14 @@ class DiscordSource:
         self._telemetry = telemetry
         self._clock = clock
         self._state_path = state_path
-        self._pace = pace or Pace()
+        self._timings = timings or ConnectionTimings()
         self._rng = rng or random.Random()
         rate = config.requests_per_second / config.cluster.count
         self._rest_worker = RestWorker(intake, telemetry, clock, self._rng, rate=rate)
         self._shards: dict[int, Shard] = {}
         self._closing = asyncio.Event()
         self._serving: asyncio.Task[None] | None = None
-        set_api_url(config.api_url)
+        set_api_base(config.api_url)
 
     @property
     def connected(self) -> bool:
@@ -89,16 +87,16 @@ class DiscordSource:
         return bool(self._shards) and all(shard.connected for shard in self._shards.values())
 
     @property
-    def shards(self) -> Sequence[ShardStatus]:
-        """How each shard of this process is doing; empty before their number is known."""
+    def shards(self) -> Sequence[ShardSnapshot]:
+        """The state of each shard of this process; empty before their number is known."""
         return tuple(shard.status for shard in self._shards.values())
 
     def submit(self, request: RestRequest) -> None:
-        """Put a question to Discord; the answer goes to the intake. See ``exporter.events.rest_request``."""
+        """Queue a REST request; its answer goes to the intake. See ``exporter.events.rest_request``."""
         self._rest_worker.submit(request)
 
     def clear_refusals(self, guild_id: int) -> None:
-        """Submit again what a guild refused: what the bot may do there has changed."""
+        """Forget refusals of a guild, since the bot's permissions there have changed."""
         self._rest_worker.clear_refusals(guild_id)
 
     async def run(self) -> None:
@@ -115,16 +113,16 @@ class DiscordSource:
                 await self._supervise(token)
             except CredentialsError:
                 raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may do better
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 problem = describe_failure(error)
                 _log.debug("The client failed.", exc_info=True)
             else:
                 return
-            good = self._clock.monotonic() - started >= self._pace.stable_after
+            good = self._clock.monotonic() - started >= self._timings.stable_after
             failures = 1 if good else failures + 1
-            delay = self._pace.backoff(failures, self._rng)
+            delay = self._timings.reconnect.wait(failures, self._rng)
             _log.warning("Discord at %s: %s; next attempt in %.0f s.", self._config.api_url, problem, delay)
-            await self._rest(delay)
+            await self._sleep_unless_closing(delay)
 
     async def close(self) -> None:
         """End the sessions and let ``run`` return, within a few seconds, whatever the network does."""
@@ -133,7 +131,7 @@ class DiscordSource:
             self._serving.cancel()
             await asyncio.wait({self._serving})
 
-    async def _rest(self, seconds: float) -> None:
+    async def _sleep_unless_closing(self, seconds: float) -> None:
         try:
             async with asyncio.timeout(seconds):
                 await self._closing.wait()
@@ -156,11 +154,11 @@ class DiscordSource:
 
     async def _serve(self, token: str) -> None:
         def identifying(shard: int) -> None:
-            gate.sent(shard)  # made below, since it needs the client
-            self._tell(shard, "identifying")
+            gate.sent(shard)  # assigned below, since it needs the client
+            self._publish_state(shard, "identifying")
 
-        client = LeanClient(
-            self._telemetry,
+        client = ConnectionOnlyClient(
+            partial(RestClient, self._telemetry),
             intents=self._mask,
             compress=self._config.compress,
             silence=self._config.heartbeat_timeout,
@@ -175,7 +173,7 @@ class DiscordSource:
                 ledger,
                 self._telemetry,
                 self._clock,
-                self._pace,
+                spacing=self._timings.identify_spacing,
             )
             await self._run_shards(client, gate)
         except disnake.LoginFailure as error:
@@ -190,7 +188,7 @@ class DiscordSource:
         finally:
             await client.close()
 
-    async def _run_shards(self, client: LeanClient, gate: IdentifyGate) -> None:
+    async def _run_shards(self, client: ConnectionOnlyClient, gate: IdentifyGate) -> None:
         """Run every own shard until the first refusal, which is raised."""
         wanted = self._config.shards
         total = (await gate.gateway()).shards if wanted == "auto" else wanted
@@ -203,7 +201,14 @@ class DiscordSource:
         gate.shards = len(own)
         self._shards = {
             shard_id: Shard(
-                shard_id, client, gate, self._telemetry, self._clock, self._pace, self._rng, self._tell
+                shard_id,
+                client,
+                gate,
+                self._telemetry,
+                self._clock,
+                self._timings,
+                self._rng,
+                self._publish_state,
             )
             for shard_id in own
         }
@@ -220,31 +225,29 @@ class DiscordSource:
             await asyncio.gather(*tasks, return_exceptions=True)
         done.pop().result()
 
-    def _attach(self, ws: DiscordWebSocket) -> None:
-        shard = self._shards[ws.shard_id or 0]
-        shard.attach(ws)
-        reader = FrameReader(
-            ws,
+    def _attach(self, socket: GatewaySocket) -> None:
+        shard = self._shards[socket.shard_id]
+        shard.attach(socket)
+        FrameReader(
+            socket,
             self._intake,
             self._telemetry,
             self._clock,
             shard=shard.id,
             silence=self._config.heartbeat_timeout,
             established=shard.established,
-            heard=partial(self._tell, shard.id, "heard"),
+            heard=partial(self._publish_state, shard.id, "heard"),
         )
-        # An instance attribute, as disnake itself does with `send` when its debug events are on.
-        ws.received_message = reader.receive  # type: ignore[method-assign]  # see above
 
-    def _tell(self, shard: int, state: str) -> None:
-        """Tell the intake of a connection, as one more dispatch."""
+    def _publish_state(self, shard: int, state: str) -> None:
+        """Hand a shard's new connection state to the intake, as a dispatch."""
         news = msgspec.Raw(msgspec.json.encode({"shard": shard, "state": state}))
         try:
             self._intake(SHARD_NEWS, news, shard, self._clock.now_ms())
-        except Exception:  # noqa: BLE001 - the intake promises not to raise; were it to, the shard must not pay
+        except Exception:  # noqa: BLE001 - the intake does not raise; if it did, the connection must stay up
             self._telemetry.rejected.labels(SHARD_NEWS, "intake").inc()
 
-    async def _ask_refused(self, client: LeanClient) -> tuple[str, ...]:
+    async def _ask_refused(self, client: ConnectionOnlyClient) -> tuple[str, ...]:
         """The intents Discord has not granted; empty if it does not say, the refusal being certain anyway."""
         try:
             return refused_intents(self._why, (await fetch_application(client.http)).flags)

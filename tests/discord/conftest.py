@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator, Callable
 import pytest
 from disnake.http import Route
 
-from tests.discord.gateway import Gateway
+from tests.discord.fake_gateway import Gateway
 from tests.discord.harness import Harness
 
 Start = Callable[..., Harness]

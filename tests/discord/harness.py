@@ -10,21 +10,22 @@ from typing import TypeAlias
 
 import msgspec
 
+from exporter.backoff import Backoff
 from exporter.clock import SystemClock
 from exporter.discord.config import DiscordConfig
-from exporter.discord.gateway.backoff import Pace
+from exporter.discord.gateway.shard import ConnectionTimings
 from exporter.discord.source import DiscordSource
 from exporter.telemetry import Telemetry, value
-from tests.discord.gateway import Gateway
+from tests.discord.fake_gateway import Gateway
 
-FAST = Pace(
-    spacing=0.01,
+FAST = ConnectionTimings(
+    identify_spacing=0.01,
     invalid_session=(0.0, 0.01),
-    backoff_base=0.01,
-    backoff_cap=0.05,
+    reconnect=Backoff(base=0.01, cap=0.05, floor=0.5),
+    resume=Backoff(base=0.01, cap=0.05, floor=0.5),
     connect_timeout=5.0,
     ready_timeout=5.0,
-    hang_up=0.2,
+    close_timeout=0.2,
 )
 
 TOKEN = "MTIz.dG9rZW4.c2VjcmV0"
@@ -54,7 +55,7 @@ class Harness:
         *,
         intents: Mapping[str, tuple[str, ...]] = INTENTS,
         state_path: Path | None = None,
-        pace: Pace = FAST,
+        timings: ConnectionTimings = FAST,
         **config: object,
     ) -> None:
         self.telemetry = Telemetry()
@@ -67,7 +68,7 @@ class Harness:
             self.telemetry,
             SystemClock(),
             state_path,
-            pace=pace,
+            timings=timings,
             rng=random.Random(1),
         )
         self.task = asyncio.create_task(self.source.run())

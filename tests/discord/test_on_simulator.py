@@ -24,7 +24,7 @@ from exporter.discord.preflight import inspect_online
 from exporter.errors import CredentialsError
 from exporter.telemetry import Telemetry, total, value
 from tests.discord.conftest import Start
-from tests.discord.gateway import Gateway
+from tests.discord.fake_gateway import Gateway
 from tests.discord.harness import until
 
 TOKEN = "simulated-token"

@@ -13,7 +13,7 @@ from exporter.discord.config import DiscordConfig
 from exporter.discord.preflight import BlindGuild, OnlineReport, inspect_online
 from exporter.errors import CredentialsError, ExporterError
 from exporter.telemetry import Telemetry, value
-from tests.discord.gateway import Gateway, answer
+from tests.discord.fake_gateway import Gateway, answer
 from tests.discord.harness import TOKEN
 
 INTENTS = ("guilds", "guild_members", "guild_presences")

@@ -1,4 +1,4 @@
-"""What Discord refuses for good, as one line for the person who can put it right.
+"""Refusals of Discord that no retry can change, each as one line for the operator.
 
 Source: Discord docs, Opcodes and Status Codes › Gateway Close Event Codes.
 """

@@ -1,16 +1,17 @@
-"""Frames as they come off the socket: inflate, read the outer object, hand the payload on.
+"""Reads the frames of one websocket: inflates, decodes the outer object, hands the payload to the intake.
 
 Invariants: a dispatch is handed to the intake exactly once, with its own bytes; only its outer object is read
 here. Whatever is in a frame, the connection stays up; what cannot be used is counted as ``FRAME`` with a
-reason. The one exception is a broken zlib stream, after which nothing can be read: that asks for a RESUME,
+reason. The one exception is a broken zlib stream, after which nothing can be read: that causes a RESUME,
 which replays what was lost.
 
-Opcodes other than dispatch, and READY and RESUMED, go to disnake's own method: it holds the connection.
+Opcodes other than dispatch, and READY and RESUMED, are handled by disnake, which holds the connection.
 """
 
 from __future__ import annotations
 
 import asyncio
+import enum
 import json
 import logging
 import zlib
@@ -20,10 +21,10 @@ from typing import Annotated, Final, TypeAlias
 import aiohttp
 import msgspec
 from disnake.errors import ConnectionClosed
-from disnake.gateway import DiscordWebSocket, ReconnectWebSocket, WebSocketClosure
 from msgspec import Meta
 
 from exporter.clock import Clock
+from exporter.discord.gateway.adapter import GatewaySocket, ReconnectWebSocket, WebSocketClosure
 from exporter.discord.gateway.dispatches import LABELS, OTHER
 from exporter.discord.gateway.heartbeat import HeartbeatTimer
 from exporter.events.rest_request import ANSWERS
@@ -39,7 +40,7 @@ ZLIB_SUFFIX: Final = b"\x00\x00\xff\xff"
 """Ends each message of the stream: a Z_SYNC_FLUSH (Discord docs, Gateway › Transport Compression)."""
 
 INFLATED_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes. The largest GUILD_CREATE is a few megabytes; what is far beyond is an attack or a fault."""
+"""Bytes of one message. The largest GUILD_CREATE has a few megabytes; far more is an attack or a fault."""
 
 HEARTBEATS_MISSED: Final = 1.5
 """Heartbeat intervals of silence that mean a dead socket: each interval brings at least the ACK."""
@@ -47,11 +48,22 @@ HEARTBEATS_MISSED: Final = 1.5
 SHORTEST_TIMEOUT: Final = 2.0
 """Seconds. A busy machine may itself be late by a second; a needless RESUME costs more than the wait."""
 
-FAREWELL: Final = 2.0
+CLOSE_TIMEOUT: Final = 2.0
 """Seconds for the closing handshake Discord itself asked for; each is time without a connection."""
 
 _FAR_PAST_ANY_SEQUENCE = 2**53
 _ENDS_CONNECTION = (ReconnectWebSocket, WebSocketClosure, ConnectionClosed, OSError, aiohttp.ClientError)
+
+
+class Opcode(enum.IntEnum):
+    """What the gateway sends. Discord docs, Opcodes and Status Codes › Gateway Opcodes."""
+
+    DISPATCH = 0
+    HEARTBEAT = 1
+    RECONNECT = 7
+    INVALID_SESSION = 9
+    HELLO = 10
+    HEARTBEAT_ACK = 11
 
 
 class Frame(msgspec.Struct, frozen=True, gc=False):
@@ -63,8 +75,8 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     s: Annotated[int, Meta(ge=0, le=_FAR_PAST_ANY_SEQUENCE)] | None = None
 
 
-OURS: Final = (SHARD_NEWS, ANSWERS)
-"""How dispatches begin that the source makes itself: news of connections, answers of the REST API."""
+OWN_PREFIXES: Final = (SHARD_NEWS, ANSWERS)
+"""How the names of the source's own dispatches begin: state of connections, answers of the REST API."""
 
 
 class Hello(msgspec.Struct, frozen=True):
@@ -84,7 +96,7 @@ def _decode_leniently(message: str | bytes) -> Frame | None:
     """
     try:
         outer = json.loads(message)
-        str(outer["t"]).encode()  # a name that is no text is nobody's
+        str(outer["t"]).encode()  # a lone surrogate is no name
         data = msgspec.Raw(json.dumps(outer["d"]).encode())
         return msgspec.convert(outer | {"d": data}, Frame)
     except (ValueError, RecursionError, TypeError, LookupError):
@@ -131,10 +143,10 @@ class Inflater:
 
 
 class FrameReader:
-    """Takes the place of ``received_message`` on one websocket of disnake's.
+    """Receives the frames of one websocket in disnake's place.
 
-    ``established`` is told ``READY`` or ``RESUMED`` once the shard has its session, before the intake is;
-    ``heard`` is called for signs of life that are no dispatch.
+    ``established`` is called with ``READY`` or ``RESUMED`` once the shard has its session, before the intake;
+    ``heard`` is called for heartbeats and their acknowledgements.
     """
 
     __slots__ = (
@@ -142,19 +154,19 @@ class FrameReader:
         "_counts",
         "_established",
         "_heard",
+        "_heartbeat",
         "_inflater",
         "_intake",
-        "_original",
-        "_pulse",
+        "_note_frame",
         "_shard",
         "_silence",
+        "_socket",
         "_telemetry",
-        "_ws",
     )
 
     def __init__(
         self,
-        ws: DiscordWebSocket,
+        socket: GatewaySocket,
         intake: Intake,
         telemetry: Telemetry,
         clock: Clock,
@@ -164,9 +176,12 @@ class FrameReader:
         established: Callable[[str], None] = lambda _: None,
         heard: Callable[[], None] = lambda: None,
     ) -> None:
-        """Read frames of ``ws``; ``silence`` is the fixed timeout in seconds, None follows the heartbeat."""
-        self._ws = ws
-        self._original = ws.received_message
+        """Become the socket's receiver.
+
+        ``silence`` is the fixed timeout in seconds; None takes 1.5 times the heartbeat interval of HELLO.
+        """
+        self._socket = socket
+        self._note_frame: Callable[[], None] | None = None
         self._intake = intake
         self._telemetry = telemetry
         self._counts = telemetry.gateway_events.values
@@ -176,7 +191,8 @@ class FrameReader:
         self._established = established
         self._heard = heard
         self._inflater = Inflater()
-        self._pulse = HeartbeatTimer(ws, clock)
+        self._heartbeat = HeartbeatTimer(clock)
+        socket.receive_with(self.receive, self._heartbeat.note_sent)
 
     async def receive(self, message: str | bytes) -> None:
         """Take one websocket message; called by ``poll_event``.
@@ -185,9 +201,8 @@ class FrameReader:
             ReconnectWebSocket: Discord asks for it, or the zlib stream is broken.
             ConnectionClosed, WebSocketClosure, OSError: the connection has ended.
         """
-        ws = self._ws
-        if ws._keep_alive is not None:  # noqa: SLF001 - no public way; guarded by tests
-            ws._keep_alive.tick()  # noqa: SLF001 - see above
+        if self._note_frame is not None:
+            self._note_frame()
         if isinstance(message, bytes):
             inflated = self._inflate(message)
             if inflated is None:
@@ -208,52 +223,51 @@ class FrameReader:
             self._reject("untyped")
         else:
             if frame.s is not None:
-                ws.sequence = frame.s
+                self._socket.sequence = frame.s
             self._hand_over(name, frame.d)
 
     def _hand_over(self, name: str, data: msgspec.Raw) -> None:
         label = LABELS.get(name, OTHER)
-        if label is OTHER and name.startswith(OURS):  # ours to say, not the gateway's
+        if label is OTHER and name.startswith(OWN_PREFIXES):  # only the source may send these
             self._reject("untyped")
             return
         counts = self._counts
         counts[label] = counts.get(label, 0) + 1
         try:
             self._intake(name, data, self._shard, self._clock.now_ms())
-        except Exception:  # noqa: BLE001 - the intake promises not to raise; were it to, the shard must not pay
+        except Exception:  # noqa: BLE001 - the intake does not raise; if it did, the connection must stay up
             self._telemetry.rejected.labels(label[0], "intake").inc()
             _log.debug("The intake failed on a %s.", label[0], exc_info=True)
 
     async def _control(self, frame: Frame, message: str | bytes) -> None:
         op = frame.op
-        if op == DiscordWebSocket.HELLO:
+        if op == Opcode.HELLO:
             await self._hello(frame, message)
-        elif op == DiscordWebSocket.DISPATCH:
+        elif op == Opcode.DISPATCH:
             if await self._delegate(message):
                 name = frame.t or ""
                 self._established(name)
                 self._hand_over(name, frame.d)
-        elif op in {DiscordWebSocket.HEARTBEAT, DiscordWebSocket.HEARTBEAT_ACK}:
+        elif op in {Opcode.HEARTBEAT, Opcode.HEARTBEAT_ACK}:
             await self._delegate(message)
-            if op == DiscordWebSocket.HEARTBEAT_ACK and (latency := self._pulse.answered()) is not None:
+            if op == Opcode.HEARTBEAT_ACK and (latency := self._heartbeat.acknowledged()) is not None:
                 self._telemetry.gateway_latency.labels(str(self._shard)).set(latency)
             self._heard()
-        elif op in {DiscordWebSocket.RECONNECT, DiscordWebSocket.INVALIDATE_SESSION}:
-            await self._part(message)
+        elif op in {Opcode.RECONNECT, Opcode.INVALID_SESSION}:
+            await self._reconnect(message)
         else:
             self._reject("opcode")
 
-    async def _part(self, message: str | bytes) -> None:
-        # disnake closes the socket first and would wait half a minute for the other side's farewell.
+    async def _reconnect(self, message: str | bytes) -> None:
+        # disnake closes the socket first and would wait half a minute for the peer's close frame.
         try:
-            async with asyncio.timeout(FAREWELL):
+            async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._delegate(message)
         except TimeoutError as error:
-            raise ReconnectWebSocket(self._shard, resume=self._ws.session_id is not None) from error
+            raise ReconnectWebSocket(self._shard, resume=self._socket.session_id is not None) from error
 
     async def _hello(self, frame: Frame, message: str | bytes) -> None:
-        ws = self._ws
-        if ws._keep_alive is not None:  # noqa: SLF001 - each HELLO would start another thread in disnake
+        if self._note_frame is not None:  # each further HELLO would start another thread in disnake
             self._reject("hello")
             return
         try:
@@ -261,17 +275,17 @@ class FrameReader:
         except (ValueError, RecursionError):
             self._reject("hello")
             return
-        silence = self._silence or max(interval * HEARTBEATS_MISSED, SHORTEST_TIMEOUT)
-        ws._max_heartbeat_timeout = silence  # noqa: SLF001 - disnake fixes it before HELLO tells the interval
+        self._socket.set_silence(self._silence or max(interval * HEARTBEATS_MISSED, SHORTEST_TIMEOUT))
         await self._delegate(message)
+        self._note_frame = self._socket.note_frame
 
     async def _delegate(self, message: str | bytes) -> bool:
         """Let disnake handle a frame; False if it could not."""
         try:
-            await self._original(message if isinstance(message, str) else message.decode())
+            await self._socket.handle(message if isinstance(message, str) else message.decode())
         except _ENDS_CONNECTION:
             raise
-        except Exception:  # noqa: BLE001 - whatever a malformed frame sets off in disnake, the connection stays
+        except Exception:  # noqa: BLE001 - whatever a malformed frame raises in disnake, the connection stays up
             self._reject("control")
             return False
         return True

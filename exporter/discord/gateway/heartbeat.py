@@ -6,37 +6,23 @@ sent, so an answer quicker than the thread is measured against the heartbeat bef
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping
-from typing import Any
-
-from disnake.gateway import DiscordWebSocket
-
 from exporter.clock import Clock
 
 
 class HeartbeatTimer:
-    """Notes when a heartbeat leaves a websocket of disnake's."""
+    """Measures from the moment a heartbeat leaves to its acknowledgement."""
 
-    __slots__ = ("_clock", "_send", "_sent_at", "_ws")
+    __slots__ = ("_clock", "_sent_at")
 
-    def __init__(self, ws: DiscordWebSocket, clock: Clock) -> None:
-        self._ws = ws
+    def __init__(self, clock: Clock) -> None:
         self._clock = clock
-        self._send = ws.send_heartbeat
         self._sent_at: float | None = None
-        ws.send_heartbeat = self.send  # type: ignore[method-assign] # the payload is disnake's affair
 
-    async def send(self, data: Mapping[str, Any]) -> None:
-        """Send a heartbeat."""
+    def note_sent(self) -> None:
+        """Note that a heartbeat leaves now."""
         self._sent_at = self._clock.monotonic()
-        keep_alive = self._ws._keep_alive  # noqa: SLF001 - no public way; guarded by tests
-        if keep_alive is not None:
-            # Else disnake warns of a shard that lags by a whole interval.
-            keep_alive._last_send = time.perf_counter()  # noqa: SLF001 - as above
-        await self._send(data)  # type: ignore[arg-type] # as above
 
-    def answered(self) -> float | None:
+    def acknowledged(self) -> float | None:
         """Seconds since the heartbeat that Discord has just acknowledged; None if none is open."""
         sent, self._sent_at = self._sent_at, None
         return None if sent is None else self._clock.monotonic() - sent

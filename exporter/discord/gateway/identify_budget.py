@@ -1,31 +1,118 @@
-"""The gate each IDENTIFY passes: one at a time per bucket, spaced, and within the daily allowance.
+"""Limits IDENTIFYs: one at a time per bucket, spaced, and within the daily allowance, restarts included.
 
-Source: Discord docs, Gateway › Sharding › Max Concurrency; Gateway › Session Start Limit Object.
+Discord allows 1,000 IDENTIFYs a day and resets the token of a bot that exceeds them; a process that crashes
+and restarts, or a shard that is dropped after each READY, spends them within hours. Invariant: within 24
+hours no more IDENTIFYs are sent than the allowance.
+
+Source: Discord docs, Gateway › Rate Limiting; Gateway › Sharding › Max Concurrency; Gateway › Session Start
+Limit Object.
 """
 
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
+from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from exporter.clock import Clock
-from exporter.discord.gateway.backoff import IdentifyLedger, Pace, daily_allowance, reserve
-from exporter.discord.rest.client import GatewayBot
+from exporter.discord.rest.client import GatewayBot, SessionStartLimit
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
+_DAY_MS: Final = 24 * 3600 * 1000
+
+_MAX_REMEMBERED: Final = 4096
+"""Far above any allowance; bounds the file whatever was written into it."""
+
+ALLOWED_SHARE: Final = 0.3
+"""Of Discord's daily total; the rest is left to the bot's other processes and to a person at work on it."""
+
+RESERVE: Final = 50
+"""IDENTIFYs never spent, so that after a crash loop enough are left to repair it."""
+
 _FRESH: Final = 60.0
-"""Seconds for which an answer of /gateway/bot is good; a start of many shards asks once a minute."""
+"""Seconds for which an answer of /gateway/bot is used; a start of many shards asks once a minute."""
 
-_BRIEF_NAP: Final = 5.0
-"""Seconds until the turns under way have become IDENTIFYs, or have failed."""
+_SHORT_WAIT: Final = 5.0
+"""Seconds until the turns in progress have become IDENTIFYs, or have failed."""
 
-_LONGEST_NAP: Final = 3600.0
-"""Seconds after which the limit is asked for again, should a person have reset it meanwhile."""
+_MAX_WAIT: Final = 3600.0
+"""Seconds after which the limit is asked for again, in case a person has reset it meanwhile."""
+
+
+class _LedgerFile(msgspec.Struct, frozen=True):
+    bot: int
+    sent: list[int]
+
+
+class IdentifyLedger:
+    """When this bot's IDENTIFYs of the last day were sent, kept in a small file over restarts.
+
+    Without a path they are kept in memory only. A file that cannot be read or written loses the record of
+    past IDENTIFYs, and never prevents a start.
+    """
+
+    def __init__(self, path: Path | None, bot: int) -> None:
+        self._path = path
+        self._bot = bot
+        self._sent: deque[int] = deque(maxlen=_MAX_REMEMBERED)
+        if path is not None and path.exists():
+            self._load(path)
+
+    def _load(self, path: Path) -> None:
+        try:
+            record = msgspec.json.decode(path.read_bytes(), type=_LedgerFile)
+        except (OSError, ValueError, RecursionError) as error:
+            _log.warning("%s cannot be read (%s); past IDENTIFYs are not counted.", path, error)
+            return
+        if record.bot == self._bot:  # the limit is per bot: another token has its own
+            self._sent.extend(sorted(record.sent))
+
+    def add(self, now_ms: int) -> None:
+        """Note an IDENTIFY that is about to be sent."""
+        self._sent.append(now_ms)
+        if self._path is None:
+            return
+        temporary = self._path.with_suffix(".tmp")
+        try:
+            # Not synced: a power cut may lose the last IDENTIFYs, but power cuts do not come in loops.
+            temporary.write_text(json.dumps({"bot": self._bot, "sent": list(self._sent)}))
+            temporary.replace(self._path)
+        except OSError as error:
+            _log.warning(
+                "%s cannot be written (%s); a restart will not count this IDENTIFY.", self._path, error
+            )
+
+    def spent(self, now_ms: int) -> int:
+        """IDENTIFYs within the last 24 hours; one from the future, the clock being stepped, counts as now."""
+        while self._sent and self._sent[0] <= now_ms - _DAY_MS:
+            self._sent.popleft()
+        return len(self._sent)
+
+    def until_next(self, now_ms: int, allowance: int) -> float:
+        """Seconds until one more IDENTIFY is within the allowance; 0 if it is."""
+        over = self.spent(now_ms) - allowance
+        if over < 0:
+            return 0.0
+        return max(0.0, (min(self._sent[over], now_ms) + _DAY_MS - now_ms) / 1000)
+
+
+def daily_allowance(limit: SessionStartLimit, shards: int) -> int:
+    """IDENTIFYs to spend in 24 hours: a share of Discord's total, and enough for three starts."""
+    return max(int(limit.total * ALLOWED_SHARE), 3 * shards, 1)
+
+
+def reserve(limit: SessionStartLimit) -> int:
+    """IDENTIFYs to leave untouched; where the total itself is small, a twentieth of it."""
+    return min(RESERVE, limit.total // 20)
 
 
 class _Bucket:
@@ -37,27 +124,30 @@ class _Bucket:
 
 
 class IdentifyGate:
-    """Shared by the shards of one client; ``shards`` is how many there are."""
+    """Shared by the shards of one client.
+
+    ``shards`` is how many there are; ``spacing`` the seconds between two IDENTIFYs of one bucket.
+    """
 
     def __init__(
         self,
-        ask: Callable[[], Awaitable[GatewayBot]],
+        fetch_gateway: Callable[[], Awaitable[GatewayBot]],
         ledger: IdentifyLedger,
         telemetry: Telemetry,
         clock: Clock,
-        pace: Pace,
         *,
+        spacing: float = 5.0,
         shards: int = 1,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
         self.shards = shards
-        self._ask = ask
+        self._fetch_gateway = fetch_gateway
         self._ledger = ledger
         self._telemetry = telemetry
         self._clock = clock
-        self._pace = pace
+        self._spacing = spacing
         self._sleep = sleep
-        self._asking = asyncio.Lock()
+        self._fetching = asyncio.Lock()
         self._answer: GatewayBot | None = None
         self._answered_at = 0.0
         self._sent_since = 0
@@ -70,9 +160,9 @@ class IdentifyGate:
         Raises:
             disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError: no usable answer.
         """
-        async with self._asking:
+        async with self._fetching:
             if self._answer is None or self._clock.monotonic() - self._answered_at > _FRESH:
-                self._answer = await self._ask()
+                self._answer = await self._fetch_gateway()
                 self._answered_at = self._clock.monotonic()
                 self._sent_since = 0
                 self._show(self._answer.session_start_limit.remaining)
@@ -82,13 +172,13 @@ class IdentifyGate:
     async def turn(self, shard: int) -> AsyncIterator[str]:
         """Wait for this shard's turn; yields the address to connect to. IDENTIFY inside, within the block.
 
-        The connection is made inside the turn and not before it: once it stands it must be read, and nobody
-        reads it while disnake waits in its hook.
+        The connection is made inside the turn and not before it: an open connection must be read, and disnake
+        does not read it while it waits in its hook.
         """
         concurrency = (await self.gateway()).session_start_limit.max_concurrency
         bucket = self._buckets.setdefault(shard % concurrency, _Bucket())
         async with bucket.lock:
-            await self._allowance(shard)
+            await self._await_allowance(shard)
             self._granted.add(shard)
             try:
                 wait = bucket.ready_at - self._clock.monotonic()
@@ -97,7 +187,7 @@ class IdentifyGate:
                 yield (await self.gateway()).url
             finally:
                 self._granted.discard(shard)
-                bucket.ready_at = self._clock.monotonic() + self._pace.spacing
+                bucket.ready_at = self._clock.monotonic() + self._spacing
 
     def sent(self, shard: int) -> None:
         """Note that an IDENTIFY goes out at this moment."""
@@ -111,25 +201,25 @@ class IdentifyGate:
     def _show(self, remaining: int) -> None:
         self._telemetry.identifies_remaining.set(max(0, remaining))
 
-    async def _allowance(self, shard: int) -> None:
+    async def _await_allowance(self, shard: int) -> None:
         while (wait := await self._until_allowed()) > 0:
             _log.warning(
                 "Shard %d waits %.0f s for a session: the day's IDENTIFYs are spent, and Discord resets the "
-                "token of a bot that goes on.",
+                "token of a bot that sends more.",
                 shard,
                 wait,
             )
-            await self._sleep(min(wait, _LONGEST_NAP))
+            await self._sleep(min(wait, _MAX_WAIT))
 
     async def _until_allowed(self) -> float:
         limit = (await self.gateway()).session_start_limit
-        # Other buckets may hold a turn they have not used yet; theirs are as good as sent.
+        # Turns that other buckets hold and have not used yet count as sent.
         granted = len(self._granted)
         if limit.remaining - self._sent_since - granted <= reserve(limit):
             elapsed = self._clock.monotonic() - self._answered_at
-            # A second more than announced, lest the answer be asked for just before the reset.
+            # A second more than announced, so that the answer is not fetched just before the reset.
             return max(1.0, limit.reset_after / 1000 - elapsed + 1.0)
-        room = daily_allowance(limit, self.shards) - granted
-        if room <= 0:
-            return _BRIEF_NAP
-        return self._ledger.until_next(self._clock.now_ms(), room)
+        left = daily_allowance(limit, self.shards) - granted
+        if left <= 0:
+            return _SHORT_WAIT
+        return self._ledger.until_next(self._clock.now_ms(), left)

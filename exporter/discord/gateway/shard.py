@@ -1,7 +1,7 @@
-"""One shard: connect, read, and come back for ever, resuming the session for as long as Discord keeps it.
+"""One shard: connects, reads and reconnects, resuming the session for as long as Discord keeps it.
 
-Invariants: a session is given up only when Discord says so (INVALID_SESSION, close codes 4007 and 4009),
-since what happens between two sessions is lost; a failed attempt to resume is tried again. ``run`` ends by
+Invariants: a session is abandoned only when Discord says so (INVALID_SESSION, close codes 4007 and 4009),
+since what happens between two sessions is lost; a failed attempt to resume is repeated. ``run`` ends by
 cancellation, which ends the session too, or with a refusal that no retry can change.
 """
 
@@ -18,11 +18,10 @@ from typing import Final
 import aiohttp
 import disnake
 import msgspec
-from disnake.gateway import DiscordWebSocket, ReconnectWebSocket
 
+from exporter.backoff import Backoff
 from exporter.clock import Clock
-from exporter.discord.gateway.backoff import Pace
-from exporter.discord.gateway.client import LeanClient
+from exporter.discord.gateway.adapter import ConnectionOnlyClient, GatewaySocket, ReconnectWebSocket
 from exporter.discord.gateway.fatal_errors import FATAL_CODES
 from exporter.discord.gateway.identify_budget import IdentifyGate
 from exporter.discord.rest.client import describe_failure, is_unauthorized
@@ -35,12 +34,12 @@ CLOSE_CODE: Final = 1000
 could not be resumed anyway, as its id and sequence are not kept over a restart."""
 
 _RESUMABLE_CODE: Final = 4000
-"""Sent when we leave to come back: any code but 1000 and 1001 keeps the session."""
+"""Sent before a reconnection: any code but 1000 and 1001 keeps the session."""
 
 _SESSION_ENDING_CODES: Final = frozenset({4007, 4009})
 """Invalid sequence and session timed out: Discord asks for a new session."""
 
-_PARTING: Final = (
+_CLOSING_ERRORS: Final = (
     disnake.ConnectionClosed,
     ReconnectWebSocket,
     OSError,
@@ -48,16 +47,16 @@ _PARTING: Final = (
     aiohttp.ClientError,
     RuntimeError,
 )
-"""How a connection may end that is being left."""
+"""How a connection may end while it is being closed."""
 
 _CUT_OFF: Final = 1006
-"""What a socket says that saw no closing handshake (RFC 6455 §7.1.5), as after our own timeout."""
+"""Code of a socket without a closing handshake (RFC 6455 §7.1.5), as after our own timeout."""
 
 FRAMES_PER_TURN: Final = 64
 """Frames handled in one turn of the event loop; they take some milliseconds."""
 
-_FAILURES_BEFORE_DETOUR: Final = 3
-"""Failed resumes at the address READY named before the general address is tried: that host may be gone."""
+_FAILURES_BEFORE_GENERAL: Final = 3
+"""Failed resumes at the address READY named before the general one is tried: that host may be gone."""
 
 _EXPECTED = (
     ReconnectWebSocket,
@@ -70,13 +69,38 @@ _EXPECTED = (
 )
 
 
+_RECONNECT: Final = Backoff(base=1.0, cap=600.0, floor=0.5)
+_RESUME: Final = Backoff(base=1.0, cap=5.0, floor=0.5)
+
+
 @dataclass(frozen=True, slots=True)
-class ShardStatus:
+class ConnectionTimings:
+    """Every wait of the source, in seconds."""
+
+    identify_spacing: float = 5.0
+    """Between two IDENTIFYs of one bucket (Discord docs, Gateway › Session Start Limit Object)."""
+    invalid_session: tuple[float, float] = (1.0, 5.0)
+    """Bounds of the random wait before the IDENTIFY that answers an INVALID_SESSION, as Discord asks."""
+    reconnect: Backoff = _RECONNECT
+    """Before a new session; at ten minutes a shard that always fails asks for 144 sessions a day."""
+    resume: Backoff = _RESUME
+    """Before a RESUME: Discord keeps a session for minutes only, and does not limit RESUMEs."""
+    stable_after: float = 60.0
+    """A connection that lived this long was good; the next failure starts from the base again."""
+    connect_timeout: float = 60.0
+    ready_timeout: float = 60.0
+    """From connecting to READY or RESUMED; Discord takes some seconds, a replay of a large backlog longer."""
+    close_timeout: float = 1.0
+    """For the closing handshake; a half-open socket never answers it."""
+
+
+@dataclass(frozen=True, slots=True)
+class ShardSnapshot:
     """A shard at one moment.
 
     ``latency`` is the heartbeat's round trip in seconds, None before the first; ``connected_at`` the wall
     time in milliseconds at which the session last began or was resumed, 0 if never; ``problem`` why the
-    connection was last lost, for people.
+    connection was last lost, for display.
     """
 
     id: int
@@ -87,7 +111,7 @@ class ShardStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class _Session:
+class _ResumableSession:
     id: str
     sequence: int
     gateway: str
@@ -99,27 +123,27 @@ class Shard:
     def __init__(
         self,
         shard_id: int,
-        client: LeanClient,
+        client: ConnectionOnlyClient,
         gate: IdentifyGate,
         telemetry: Telemetry,
         clock: Clock,
-        pace: Pace,
+        timings: ConnectionTimings,
         rng: random.Random,
-        tell: Callable[[int, str], None] = lambda _shard, _state: None,
+        publish_state: Callable[[int, str], None] = lambda _shard, _state: None,
     ) -> None:
-        """Prepare; ``tell`` is given this shard's number and what became of its connection."""
-        self._tell = tell
+        """Prepare; ``publish_state`` is called with the shard's number and each new connection state."""
+        self._publish_state = publish_state
         self.id = shard_id
         self.connected = False
         self._client = client
         self._gate = gate
         self._telemetry = telemetry
         self._clock = clock
-        self._pace = pace
+        self._timings = timings
         self._rng = rng
         self._label = str(shard_id)
-        self._ws: DiscordWebSocket | None = None
-        self._session: _Session | None = None
+        self._socket: GatewaySocket | None = None
+        self._session: _ResumableSession | None = None
         self._failures = 0
         self._short_sessions = 0
         self._ready_deadline: asyncio.Timeout | None = None
@@ -130,20 +154,20 @@ class Shard:
         self._problem = ""
 
     @property
-    def status(self) -> ShardStatus:
-        """How the shard is doing."""
+    def status(self) -> ShardSnapshot:
+        """The shard's state now."""
         latency = self._telemetry.gateway_latency.values.get((self._label,))
-        return ShardStatus(self.id, self.connected, latency, self._connected_at, self._problem)
+        return ShardSnapshot(self.id, self.connected, latency, self._connected_at, self._problem)
 
-    def attach(self, ws: DiscordWebSocket) -> None:
+    def attach(self, socket: GatewaySocket) -> None:
         """Take a new websocket, before its first frame."""
-        self._ws = ws
+        self._socket = socket
 
     def established(self, name: str) -> None:
         """Note that the gateway answered with READY or RESUMED."""
         if name == "RESUMED":
             self._telemetry.gateway_resumes.labels(self._label).inc()
-            self._tell(self.id, "settled")
+            self._publish_state(self.id, "settled")
         else:
             self._began = self._clock.monotonic()
         self.connected = True
@@ -170,77 +194,77 @@ class Shard:
             try:
                 await self._live()
             except asyncio.CancelledError:
-                await self._take_leave()
-                await self._hang_up(CLOSE_CODE)
+                await self._close_and_drain()
+                await self._disconnect(CLOSE_CODE)
                 raise
             except Exception as error:
                 if _is_fatal(error):
                     raise
                 self._note_loss(error)
             finally:
-                await self._hang_up(_RESUMABLE_CODE)
-            pause = self._pace.backoff(self._failures, self._rng, resuming=self._session is not None)
+                await self._disconnect(_RESUMABLE_CODE)
+            backoff = self._timings.reconnect if self._session is None else self._timings.resume
+            pause = backoff.wait(self._failures, self._rng)
             if self._invalidated:
-                pause += self._rng.uniform(*self._pace.invalid_session)
+                pause += self._rng.uniform(*self._timings.invalid_session)
 
     async def _live(self) -> None:
         """Connect and read until the connection ends, always by an exception."""
         async with asyncio.timeout(None) as self._ready_deadline:
-            ws = await (self._identify() if self._session is None else self._resume(self._session))
+            await (self._identify() if self._session is None else self._resume(self._session))
+            if self._socket is None:
+                msg = "disnake attached no socket"
+                raise RuntimeError(msg)
+            poll = self._socket.poll
             if not self.connected:
-                deadline = asyncio.get_running_loop().time() + self._pace.ready_timeout
+                deadline = asyncio.get_running_loop().time() + self._timings.ready_timeout
                 self._ready_deadline.reschedule(deadline)
             while True:
                 for _ in range(FRAMES_PER_TURN):
-                    await ws.poll_event()
-                # poll_event does not suspend while frames are buffered, as in a replay: without this turn of
-                # the event loop heartbeats would be sent late, and Discord would end the session with 4009.
+                    await poll()
+                # poll does not suspend while frames are buffered, as in a replay: without this turn of the
+                # event loop heartbeats would be sent late, and Discord would end the session with 4009.
                 await asyncio.sleep(0)
 
-    async def _identify(self) -> DiscordWebSocket:
-        async with self._gate.turn(self.id) as gateway, asyncio.timeout(self._pace.connect_timeout):
-            return await DiscordWebSocket.from_client(self._client, shard_id=self.id, gateway=gateway)
+    async def _identify(self) -> None:
+        async with self._gate.turn(self.id) as gateway, asyncio.timeout(self._timings.connect_timeout):
+            await self._client.connect_shard(self.id, gateway)
 
-    async def _resume(self, session: _Session) -> DiscordWebSocket:
-        self._tell(self.id, "resuming")
+    async def _resume(self, session: _ResumableSession) -> None:
+        self._publish_state(self.id, "resuming")
         gateway = session.gateway
-        if self._failures > _FAILURES_BEFORE_DETOUR:
+        if self._failures > _FAILURES_BEFORE_GENERAL:
             gateway = (await self._gate.gateway()).url
-        async with asyncio.timeout(self._pace.connect_timeout):
-            return await DiscordWebSocket.from_client(
-                self._client,
-                shard_id=self.id,
-                gateway=gateway,
-                session=session.id,
-                sequence=session.sequence,
-                resume=True,
+        async with asyncio.timeout(self._timings.connect_timeout):
+            await self._client.connect_shard(
+                self.id, gateway, session_id=session.id, sequence=session.sequence
             )
 
     def _note_loss(self, error: Exception) -> None:
-        """Say why the connection ended, and keep what is needed to resume."""
-        self._tell(self.id, "lost")
-        ws = self._ws
-        code = None if ws is None else ws._close_code or ws.socket.close_code  # noqa: SLF001 - ours goes first: after it the socket says 1006
+        """Record why the connection ended, and keep what is needed to resume."""
+        self._publish_state(self.id, "lost")
+        socket = self._socket
+        code = None if socket is None else socket.close_code
         if isinstance(error, ReconnectWebSocket):
             self._problem = "silent or cut off" if code in {None, _CUT_OFF} else f"closed with {code}"
         else:
             self._problem = describe_failure(error)
-        stable = self.connected and self._clock.monotonic() - self._since >= self._pace.stable_after
+        stable = self.connected and self._clock.monotonic() - self._since >= self._timings.stable_after
         self._failures = 0 if stable else self._failures + 1
         self._invalidated = isinstance(error, ReconnectWebSocket) and not error.resume
         if self._invalidated or code in _SESSION_ENDING_CODES:
-            # A connection that flickered before cost nothing; how soon to ask for another session depends on
-            # how many short ones there have been.
+            # The wait before another session depends on how many short sessions there were in a row, not on
+            # how often the connection was resumed, which is free.
             lived = self._clock.monotonic() - self._began
-            self._short_sessions = 0 if lived >= self._pace.stable_after else self._short_sessions + 1
+            self._short_sessions = 0 if lived >= self._timings.stable_after else self._short_sessions + 1
             self._failures = self._short_sessions
             self._session = None
-        elif ws is not None and ws.sequence is not None:
-            if self.connected and ws.session_id:
-                self._session = _Session(ws.session_id, ws.sequence, ws.resume_gateway or ws.gateway)
+        elif socket is not None and socket.sequence is not None:
+            if self.connected and socket.session_id:
+                self._session = _ResumableSession(socket.session_id, socket.sequence, socket.resume_url)
             elif self._session is not None:
-                # Dropped in the middle of a replay: go on from where it got to.
-                self._session = replace(self._session, sequence=ws.sequence)
+                # Lost in the middle of a replay: continue from where it got to.
+                self._session = replace(self._session, sequence=socket.sequence)
         _log.warning(
             "Shard %d lost its connection (%s); its session is %s.",
             self.id,
@@ -249,30 +273,29 @@ class Shard:
             exc_info=None if isinstance(error, _EXPECTED) else error,
         )
 
-    async def _take_leave(self) -> None:
-        """Say goodbye, and take what Discord sends until it has heard it: what was sent is not sent again."""
-        ws = self._ws
-        if ws is None or not self.connected:
+    async def _close_and_drain(self) -> None:
+        """Send close 1000 and drain frames until the peer acknowledges: Discord does not send them again."""
+        socket = self._socket
+        if socket is None or not self.connected:
             return
-        with suppress(*_PARTING):
-            async with asyncio.timeout(self._pace.hang_up):
-                # aiohttp's own close throws away what still comes.
-                await ws.socket._writer.close(CLOSE_CODE)  # noqa: SLF001 - no public way; guarded by tests
+        with suppress(*_CLOSING_ERRORS):
+            async with asyncio.timeout(self._timings.close_timeout):
+                await socket.send_close(CLOSE_CODE)
                 while True:
-                    await ws.poll_event()
+                    await socket.poll()
 
-    async def _hang_up(self, code: int) -> None:
-        """Leave no socket and no heartbeat thread behind."""
-        ws, self._ws = self._ws, None
+    async def _disconnect(self, code: int) -> None:
+        """Close the socket, if there is one, and end its heartbeat thread."""
+        socket, self._socket = self._socket, None
         self.connected = False
         self._telemetry.gateway_connected.labels(self._label).set(0)
-        self._telemetry.gateway_latency.values.pop((self._label,), None)  # nobody's any more
-        if ws is None:
+        self._telemetry.gateway_latency.values.pop((self._label,), None)
+        if socket is None:
             return
         with suppress(OSError, TimeoutError, aiohttp.ClientError, RuntimeError):
             # Not wait_for: up to Python 3.11 it swallows a cancellation that comes as the close completes.
-            async with asyncio.timeout(self._pace.hang_up):
-                await ws.close(code=code)
+            async with asyncio.timeout(self._timings.close_timeout):
+                await socket.close(code)
 
 
 def _is_fatal(error: BaseException) -> bool:

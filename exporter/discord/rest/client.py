@@ -10,15 +10,14 @@ import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
 
 import aiohttp
 import disnake
 import msgspec
-from disnake.gateway import DiscordClientWebSocketResponse
-from disnake.http import HTTPClient, Route
 from msgspec import Meta
 
+from exporter.discord.gateway.adapter import ApiClient, api_base
 from exporter.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -44,16 +43,7 @@ _LONGEST_FAILURE: Final = 200
 """Characters of a failure worth a log line."""
 
 _DEADLINES: Final = aiohttp.ClientTimeout(total=60, sock_connect=15, sock_read=30)
-"""Seconds. Discord answers within one or two; without a deadline a half-open socket is waited on for ever."""
-
-
-def set_api_url(url: str) -> None:
-    """Let disnake's REST client talk to ``url``.
-
-    disnake keeps the base as a class attribute, so this holds for the whole process; two sources with
-    different addresses cannot run in one.
-    """
-    Route.BASE = url
+"""Seconds. Discord answers within one or two; without a deadline a half-open socket blocks for ever."""
 
 
 def route_label(path: str) -> str:
@@ -62,15 +52,15 @@ def route_label(path: str) -> str:
     return "/" + "/".join(segment if segment in _WORDS else "{id}" for segment in segments)
 
 
-class RestClient(HTTPClient):
-    """disnake's rate-limited client over a session of ours, which counts and has deadlines."""
+class RestClient(ApiClient):
+    """The REST client with a deadline for each request, and each answer counted."""
 
     def __init__(self, telemetry: Telemetry, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(loop=loop)
         self._telemetry = telemetry
 
     async def static_login(self, token: str) -> User:
-        """Open the session and ask who the bot is.
+        """Open the session and fetch the bot's user; called by ``Client.login``.
 
         Raises:
             disnake.LoginFailure: Discord does not know the token.
@@ -79,17 +69,13 @@ class RestClient(HTTPClient):
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(self._count_answer)
         trace.on_request_exception.append(self._count_failure)
-        self._HTTPClient__session = aiohttp.ClientSession(
-            ws_response_class=DiscordClientWebSocketResponse, trace_configs=[trace], timeout=_DEADLINES
-        )
-        self.token = token
+        self.use_session(token, trace=trace, timeout=_DEADLINES)
         try:
-            user: User = _parsed(await self.request(Route("GET", "/users/@me")))
+            return cast("User", await self.get("/users/@me"))
         except disnake.HTTPException as error:
             if is_unauthorized(error):
                 raise disnake.LoginFailure from error
             raise
-        return user
 
     async def _count_answer(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
@@ -103,14 +89,9 @@ class RestClient(HTTPClient):
 
     def _count(self, url: str, status: str) -> None:
         # The session also carries the gateway's websocket, which is no REST request.
-        if url.startswith(Route.BASE):
-            path = url.removeprefix(Route.BASE).partition("?")[0]
+        if url.startswith(base := api_base()):
+            path = url.removeprefix(base).partition("?")[0]
             self._telemetry.rest_requests.labels(route_label(path), status).inc()
-
-
-def _parsed(answer: Any) -> Any:
-    # disnake leaves JSON as text unless its type is spelt exactly as Discord does; proxies add a charset.
-    return msgspec.json.decode(answer) if isinstance(answer, str) else answer
 
 
 def is_unauthorized(error: disnake.HTTPException) -> bool:
@@ -119,7 +100,7 @@ def is_unauthorized(error: disnake.HTTPException) -> bool:
 
 
 def describe_failure(error: Exception) -> str:
-    """One line of bounded length about a failure; an answer of a proxy's may be a whole page."""
+    """One line of bounded length about a failure; a proxy's answer may be a whole page."""
     if isinstance(error, TimeoutError):
         return "no answer in time"
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")[:_LONGEST_FAILURE]
@@ -148,24 +129,23 @@ class GatewayBot(msgspec.Struct, frozen=True):
     session_start_limit: SessionStartLimit
 
 
-async def fetch(rest: HTTPClient, path: str, shape: type[_T], query: Mapping[str, str] | None = None) -> _T:
+async def fetch(rest: ApiClient, path: str, shape: type[_T], query: Mapping[str, str] | None = None) -> _T:
     """GET a route without path parameters and convert the answer.
 
     Raises:
         disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
         msgspec.DecodeError: the answer is not JSON, or not of that shape.
     """
-    answer: object = await rest.request(Route("GET", path), params=dict(query or {}))
-    return msgspec.convert(_parsed(answer), shape, strict=False)
+    return msgspec.convert(await rest.get(path, query), shape, strict=False)
 
 
-class Application(msgspec.Struct, frozen=True):
+class ApplicationInfo(msgspec.Struct, frozen=True):
     """Answer of ``GET /oauth2/applications/@me``, as far as needed; ``flags`` show the intents granted."""
 
     id: int
     flags: int = 0
 
 
-async def fetch_application(rest: HTTPClient) -> Application:
+async def fetch_application(rest: ApiClient) -> ApplicationInfo:
     """The application the token belongs to; raises as ``fetch`` does."""
-    return await fetch(rest, "/oauth2/applications/@me", Application)
+    return await fetch(rest, "/oauth2/applications/@me", ApplicationInfo)

@@ -1,11 +1,11 @@
-"""Questions that wait for their turn: urgent ones first, then kind by kind, and of each kind guild by guild.
+"""Queue of REST requests: urgent ones first, then round-robin over kinds, and within a kind over guilds.
 
-A reading of invites is worth little when the next member has come, a look into an audit log as much as ever:
-so many questions of one kind must not hold up another.
+The invites of a guild must be read before the next member joins, an audit log can be read later as well: so
+many requests of one kind must not delay another.
 
-Invariants: equal questions wait once, however urgent; a kind with many questions delays another one by one
-question at most, and so does a guild with many of a kind another guild's of that kind; there are never more
-than ``room`` waiting.
+Invariants: equal requests are queued once, however urgent; a kind with many requests delays another kind by
+one request at most, and within a kind a guild delays another guild by one; there are never more than
+``capacity``.
 """
 
 from __future__ import annotations
@@ -20,43 +20,43 @@ from exporter.events.rest_request import RequestKind, RestRequest
 
 @dataclass(frozen=True, slots=True)
 class QueuedRequest:
-    """A question, and how often it has been put to Discord in vain."""
+    """A request, and its number of failed attempts."""
 
     request: RestRequest
     failures: int = 0
 
 
-class _Lane:
-    """Questions of one urgency, taken from one kind after the other, and of a kind from guild after guild."""
+class _RoundRobin:
+    """Requests of one urgency, round-robin over kinds, and within a kind over guilds."""
 
     __slots__ = ("_kinds",)
 
     def __init__(self) -> None:
         self._kinds: dict[RequestKind, dict[int, deque[QueuedRequest]]] = {}
 
-    def push(self, turn: QueuedRequest) -> None:
-        guilds = self._kinds.setdefault(turn.request.kind, {})
-        guilds.setdefault(turn.request.guild_id, deque()).append(turn)
+    def push(self, queued: QueuedRequest) -> None:
+        guilds = self._kinds.setdefault(queued.request.kind, {})
+        guilds.setdefault(queued.request.guild_id, deque()).append(queued)
 
     def pop(self) -> QueuedRequest | None:
-        """The next one; its kind goes to the end of the line, and its guild to that of the kind."""
+        """The next one; its kind goes to the end of the round, and its guild to that of the kind."""
         if not self._kinds:
             return None
         kind = next(iter(self._kinds))
         guilds = self._kinds.pop(kind)
         guild_id = next(iter(guilds))
         waiting = guilds.pop(guild_id)
-        turn = waiting.popleft()
+        queued = waiting.popleft()
         if waiting:
             guilds[guild_id] = waiting
         if guilds:
             self._kinds[kind] = guilds
-        return turn
+        return queued
 
     def remove(self, request: RestRequest) -> None:
         guilds = self._kinds[request.kind]
         waiting = guilds[request.guild_id]
-        waiting.remove(next(turn for turn in waiting if turn.request == request))
+        waiting.remove(next(queued for queued in waiting if queued.request == request))
         if not waiting:
             del guilds[request.guild_id]
         if not guilds:
@@ -64,12 +64,12 @@ class _Lane:
 
 
 class RequestQueue:
-    """The questions that wait."""
+    """The requests that wait to be sent."""
 
-    def __init__(self, room: int) -> None:
-        self._room = room
-        self._urgent = _Lane()
-        self._patient = _Lane()
+    def __init__(self, capacity: int) -> None:
+        self._capacity = capacity
+        self._urgent = _RoundRobin()
+        self._normal = _RoundRobin()
         self._waiting: dict[RestRequest, RestRequest] = {}
 
     def __len__(self) -> int:
@@ -77,32 +77,32 @@ class RequestQueue:
 
     @property
     def full(self) -> bool:
-        """Whether there is no room for another."""
-        return len(self._waiting) >= self._room
+        """Whether no other request can be queued."""
+        return len(self._waiting) >= self._capacity
 
     def merge(self, request: RestRequest) -> bool:
-        """Whether an equal question waits already; it becomes urgent if this one is."""
-        waiting = self._waiting.get(_essence(request))
+        """Whether an equal request is queued already; it becomes urgent if this one is."""
+        waiting = self._waiting.get(_without_urgency(request))
         if waiting is None:
             return False
         if request.urgent and not waiting.urgent:
-            self._patient.remove(waiting)
-            self._waiting[_essence(request)] = request
+            self._normal.remove(waiting)
+            self._waiting[_without_urgency(request)] = request
             self._urgent.push(QueuedRequest(request))
         return True
 
-    def push(self, turn: QueuedRequest) -> None:
-        """Let a question wait that does not wait yet."""
-        self._waiting[_essence(turn.request)] = turn.request
-        (self._urgent if turn.request.urgent else self._patient).push(turn)
+    def push(self, queued: QueuedRequest) -> None:
+        """Queue a request that is not queued yet."""
+        self._waiting[_without_urgency(queued.request)] = queued.request
+        (self._urgent if queued.request.urgent else self._normal).push(queued)
 
     def pop(self) -> QueuedRequest | None:
-        """The next question, None if none waits."""
-        turn = self._urgent.pop() or self._patient.pop()
-        if turn is not None:
-            del self._waiting[_essence(turn.request)]
-        return turn
+        """The next request; None if the queue is empty."""
+        queued = self._urgent.pop() or self._normal.pop()
+        if queued is not None:
+            del self._waiting[_without_urgency(queued.request)]
+        return queued
 
 
-def _essence(request: RestRequest) -> RestRequest:
+def _without_urgency(request: RestRequest) -> RestRequest:
     return msgspec.structs.replace(request, urgent=False) if request.urgent else request

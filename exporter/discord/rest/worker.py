@@ -20,9 +20,10 @@ from typing import Final
 import aiohttp
 import disnake
 import msgspec
-from disnake.http import HTTPClient, Route
 
+from exporter.backoff import Backoff
 from exporter.clock import Clock
+from exporter.discord.gateway.adapter import ApiClient
 from exporter.discord.gateway.frame_reader import Intake
 from exporter.discord.rest.client import describe_failure
 from exporter.discord.rest.rate_limiter import RateLimiter
@@ -32,17 +33,17 @@ from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
 
-ROOM: Final = 20_000
-"""Questions that may wait: at 20 a second a quarter of an hour's worth, and some 4 MB."""
+MAX_QUEUED: Final = 20_000
+"""Requests that may wait: at 20 a second those of a quarter of an hour, and some 4 MB."""
 
 SLOTS: Final = 16
-"""Requests under way at once: a guild that waits for its own rate limit holds one of them."""
+"""Requests in flight at once: a guild that waits for its own rate limit holds one of them."""
 
 ATTEMPTS: Final = 3
 """Each of them is up to five of disnake's own where Discord answers 500, 502 or 504."""
 
-_BACKOFF: Final = 2.0
-"""Seconds before the second attempt; doubled for each further one."""
+_BACKOFF: Final = Backoff(base=2.0, cap=60.0, floor=0.5)
+"""Before the second attempt and each further one."""
 
 _NO_ANSWER: Final = 0
 
@@ -70,106 +71,108 @@ class RestWorker:
         self._telemetry = telemetry
         self._clock = clock
         self._rng = rng
-        self._queue = RequestQueue(ROOM)
-        self._allowance = RateLimiter(rate, clock)
+        self._queue = RequestQueue(MAX_QUEUED)
+        self._rate_limiter = RateLimiter(rate, clock)
         self._arrived = asyncio.Event()
-        self._under_way: list[QueuedRequest] = []
+        self._in_flight: list[QueuedRequest] = []
         self._postponed = 0
 
     def submit(self, request: RestRequest) -> None:
-        """Put a question; see ``exporter.events.rest_request``."""
+        """Queue a request; see ``exporter.events.rest_request``."""
         self._telemetry.requests_submitted.labels(request.kind).inc()
         if self._queue.merge(request):
             self._telemetry.requests_merged.labels(request.kind).inc()
-        elif status := self._allowance.refusal(request):
+        elif status := self._rate_limiter.standing_refusal(request):
             self._answer_soon(request, status, "remembered")
-        elif self._queue.full or self._postponed >= ROOM:
+        elif self._queue.full or self._postponed >= MAX_QUEUED:
             self._answer_soon(request, _NO_ANSWER, "dropped")
         else:
             self._push(QueuedRequest(request))
 
     def clear_refusals(self, guild_id: int) -> None:
-        """Submit again what a guild refused: what the bot may do there has changed."""
-        self._allowance.clear_refusals(guild_id)
+        """Forget refusals of a guild, since the bot's permissions there have changed."""
+        self._rate_limiter.clear_refusals(guild_id)
 
-    async def serve(self, rest: HTTPClient) -> None:
-        """Submit what waits over this client, until cancelled."""
+    async def serve(self, rest: ApiClient) -> None:
+        """Send queued requests over this client, until cancelled."""
         slots = asyncio.Semaphore(SLOTS)
         try:
             async with asyncio.TaskGroup() as requests:
                 while True:
                     await slots.acquire()
-                    turn = await self._next()
-                    self._under_way.append(turn)
-                    requests.create_task(self._put(turn, rest, slots))
+                    queued = await self._next()
+                    self._in_flight.append(queued)
+                    requests.create_task(self._put(queued, rest, slots))
         finally:
-            unanswered, self._under_way = self._under_way, []
-            for turn in unanswered:
-                self._return(turn)
+            unanswered, self._in_flight = self._in_flight, []
+            for queued in unanswered:
+                self._requeue(queued)
 
     async def _next(self) -> QueuedRequest:
-        """The most urgent question at the moment a request may leave."""
+        """The most urgent request, once one may be sent."""
         while True:
             if not len(self._queue):
                 self._arrived.clear()
                 await self._arrived.wait()
-            if pause := self._allowance.wait():
+            if pause := self._rate_limiter.wait():
                 await asyncio.sleep(pause)
                 continue
-            turn = self._queue.pop()
-            if turn is None:
+            queued = self._queue.pop()
+            if queued is None:
                 continue
             self._note_waiting()
-            if status := self._allowance.refusal(turn.request):
-                self._answer(turn.request, status, _NULL, "remembered")
+            if status := self._rate_limiter.standing_refusal(queued.request):
+                self._answer(queued.request, status, _NULL, "remembered")
                 continue
-            self._allowance.spend()
-            return turn
+            self._rate_limiter.spend()
+            return queued
 
-    async def _put(self, turn: QueuedRequest, rest: HTTPClient, slots: asyncio.Semaphore) -> None:
-        request = turn.request
+    async def _put(self, queued: QueuedRequest, rest: ApiClient, slots: asyncio.Semaphore) -> None:
+        request = queued.request
         try:
             body = await _fetch(rest, request)
         except disnake.HTTPException as error:
-            self._allowance.learn(request, error.status)
+            self._rate_limiter.note_answer(request, error.status)
             if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._fail(turn, error)
+                self._fail(queued, error)
             else:
                 self._answer(request, error.status, _NULL, "refused")
         except (aiohttp.ClientError, OSError) as error:
-            self._fail(turn, error)
-        except Exception as error:  # noqa: BLE001 - whatever is in an answer, the others must be asked
+            self._fail(queued, error)
+        except Exception as error:  # noqa: BLE001 - whatever is in an answer, the other requests must be sent
             _log.debug("The answer to %s cannot be read (%s).", request.kind, describe_failure(error))
             self._answer(request, _NO_ANSWER, _NULL, "unreadable")
         else:
             self._answer(request, HTTPStatus.OK, body, "answered")
-        self._under_way.remove(turn)
+        self._in_flight.remove(queued)
         slots.release()
 
-    def _fail(self, turn: QueuedRequest, error: Exception) -> None:
-        """Try again later, or say that Discord could not be reached."""
-        failures = turn.failures + 1
-        _log.debug("%s of guild %d: %s", turn.request.kind, turn.request.guild_id, describe_failure(error))
+    def _fail(self, queued: QueuedRequest, error: Exception) -> None:
+        """Retry later, or answer that Discord could not be reached."""
+        failures = queued.failures + 1
+        _log.debug(
+            "%s of guild %d: %s", queued.request.kind, queued.request.guild_id, describe_failure(error)
+        )
         if failures >= ATTEMPTS:
-            self._answer(turn.request, _NO_ANSWER, _NULL, "failed")
+            self._answer(queued.request, _NO_ANSWER, _NULL, "failed")
             return
-        delay = _BACKOFF * 2 ** (failures - 1) * self._rng.uniform(0.5, 1.0)
         self._postponed += 1
-        asyncio.get_running_loop().call_later(delay, self._resume, QueuedRequest(turn.request, failures))
+        delay = _BACKOFF.wait(failures, self._rng)
+        asyncio.get_running_loop().call_later(delay, self._retry, QueuedRequest(queued.request, failures))
 
-    def _resume(self, turn: QueuedRequest) -> None:
+    def _retry(self, queued: QueuedRequest) -> None:
         self._postponed -= 1
-        self._return(turn)
+        self._requeue(queued)
 
-    def _return(self, turn: QueuedRequest) -> None:
-        """Let a question wait again, unless an equal one has come meanwhile."""
-        if self._queue.merge(turn.request):
-            self._telemetry.requests_merged.labels(turn.request.kind).inc()
+    def _requeue(self, queued: QueuedRequest) -> None:
+        """Queue a request again, unless an equal one has been queued meanwhile."""
+        if self._queue.merge(queued.request):
+            self._telemetry.requests_merged.labels(queued.request.kind).inc()
         else:
-            self._push(turn)
+            self._push(queued)
 
-    def _push(self, turn: QueuedRequest) -> None:
-        self._queue.push(turn)
+    def _push(self, queued: QueuedRequest) -> None:
+        self._queue.push(queued)
         self._note_waiting()
         self._arrived.set()
 
@@ -177,7 +180,7 @@ class RestWorker:
         self._telemetry.requests_waiting.set(len(self._queue))
 
     def _answer_soon(self, request: RestRequest, status: int, outcome: str) -> None:
-        # Not from within ``submit``: who asks is in the middle of something.
+        # Not from within ``submit``: the caller is in the middle of handling a fact.
         asyncio.get_running_loop().call_soon(self._answer, request, status, _NULL, outcome)
 
     def _answer(self, request: RestRequest, status: int, body: msgspec.Raw, outcome: str) -> None:
@@ -186,18 +189,15 @@ class RestWorker:
         self._intake(request.dispatch, answer, 0, self._clock.now_ms())
 
 
-async def _fetch(rest: HTTPClient, request: RestRequest) -> msgspec.Raw:
+async def _fetch(rest: ApiClient, request: RestRequest) -> msgspec.Raw:
     """Discord's JSON.
 
     Raises:
         disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
         ValueError: the answer is no JSON.
     """
-    route = Route("GET", _PATHS[request.kind], guild_id=request.guild_id)
-    answer: object = await rest.request(route, params=_query(request))
-    if isinstance(answer, str):  # a proxy spelt the type otherwise, and disnake left the text as it was
-        answer = msgspec.json.decode(answer)
-    return msgspec.Raw(_encode(answer))
+    path = _PATHS[request.kind]
+    return msgspec.Raw(_encode(await rest.get(path, _query(request), guild_id=request.guild_id)))
 
 
 def _query(request: RestRequest) -> dict[str, str]:
@@ -205,6 +205,6 @@ def _query(request: RestRequest) -> dict[str, str]:
         return {"with_counts": "true"}
     if request.kind is not RequestKind.AUDIT_LOG:
         return {}
-    told = {"limit": request.limit, "after": request.after, "before": request.before}
-    told["action_type"] = request.action_type
-    return {name: str(value) for name, value in told.items() if value}
+    given = {"limit": request.limit, "after": request.after, "before": request.before}
+    given["action_type"] = request.action_type
+    return {name: str(value) for name, value in given.items() if value}

@@ -3,20 +3,40 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import threading
 from dataclasses import replace
 
 import pytest
 from aiohttp import web
 from disnake.gateway import DiscordWebSocket
+from hypothesis import given
+from hypothesis import strategies as st
 
+from exporter.backoff import Backoff
 from exporter.discord.gateway.frame_reader import SHORTEST_TIMEOUT
+from exporter.discord.gateway.shard import ConnectionTimings
 from exporter.telemetry import samples, total, value
 from tests.discord.conftest import Start
-from tests.discord.gateway import SESSION, Connection, Gateway, answer
+from tests.discord.fake_gateway import SESSION, Connection, Gateway, answer
 from tests.discord.harness import FAST, TOKEN, until
 
 RESUME, IDENTIFY = 6, 2
+
+
+@given(failures=st.integers(0, 10**6), seed=st.integers(0, 99))
+@pytest.mark.parametrize(("name", "cap"), [("reconnect", 600.0), ("resume", 5.0)])
+def test_the_wait_grows_to_the_cap_and_is_never_below_half_of_it(
+    name: str, cap: float, failures: int, seed: int
+) -> None:
+    ceiling = 0.0 if failures == 0 else min(cap, 2.0 ** min(failures - 1, 20))
+    wait = getattr(ConnectionTimings(), name).wait(failures, random.Random(seed))
+    assert ceiling / 2 <= wait <= ceiling
+
+
+def test_waits_differ_between_shards() -> None:
+    rng = random.Random(1)
+    assert len({ConnectionTimings().reconnect.wait(5, rng) for _ in range(20)}) == 20
 
 
 async def _drop(connection: Connection) -> None:
@@ -101,11 +121,11 @@ async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
     harness = start()
     await gateway.connected()
     await harness.connected()
-    ws = harness.source._shards[0]._ws
-    assert ws is not None
-    assert ws._max_heartbeat_timeout == 45.0
-    assert ws._keep_alive is not None
-    assert ws._keep_alive.heartbeat_timeout == 45.0
+    socket = harness.source._shards[0]._socket
+    assert socket is not None
+    assert socket._ws._max_heartbeat_timeout == 45.0
+    assert socket._keep_alive is not None
+    assert socket._keep_alive.heartbeat_timeout == 45.0
     assert SHORTEST_TIMEOUT < 45.0
 
 
@@ -115,12 +135,12 @@ async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
 async def test_a_gateway_that_asks_to_reconnect_and_then_hangs_is_left(
     gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch, op: int, data: object, reply: int
 ) -> None:
-    monkeypatch.setattr("exporter.discord.gateway.frame_reader.FAREWELL", 0.05)
+    monkeypatch.setattr("exporter.discord.gateway.frame_reader.CLOSE_TIMEOUT", 0.05)
     start()
     connection = await gateway.connected()
     assert connection.socket._req is not None
     assert connection.socket._req.transport is not None
-    connection.socket._req.transport.pause_reading()  # the client's farewell is never read
+    connection.socket._req.transport.pause_reading()  # the client's close frame is never read
     await connection.send(op, data)
     await gateway.connected()
     assert [command["op"] for command in gateway.commands] == [IDENTIFY, reply]
@@ -130,7 +150,7 @@ async def test_a_gateway_that_asks_to_reconnect_and_then_hangs_is_left(
 async def test_failures_in_a_row_are_forgotten_once_a_connection_has_proved_stable(
     gateway: Gateway, start: Start
 ) -> None:
-    harness = start(pace=replace(FAST, stable_after=0.05))
+    harness = start(timings=replace(FAST, stable_after=0.05))
     connection = await gateway.connected()
     shard = harness.source._shards[0]
     shard._failures = 7
@@ -138,7 +158,7 @@ async def test_failures_in_a_row_are_forgotten_once_a_connection_has_proved_stab
     await _drop(connection)
     await gateway.connected()
     assert shard._failures == 0
-    unstable = start(pace=replace(FAST, stable_after=1000))
+    unstable = start(timings=replace(FAST, stable_after=1000))
     connection = await gateway.connected()
     await _drop(connection)
     await gateway.connected()
@@ -159,7 +179,7 @@ async def test_an_invalidated_session_is_started_anew(gateway: Gateway, start: S
 async def test_the_answer_to_an_invalidated_session_waits_as_discord_asks(
     gateway: Gateway, start: Start
 ) -> None:
-    start(pace=replace(FAST, invalid_session=(0.25, 0.25)))
+    start(timings=replace(FAST, invalid_session=(0.25, 0.25)))
     connection = await gateway.connected()
     before = asyncio.get_running_loop().time()
     await connection.send(9, d=False)
@@ -193,7 +213,13 @@ async def test_a_storm_of_faults_leaves_no_thread_socket_or_task_behind(
     faults = [drop_at_once, drop_after_hello, reconnect_after_welcome, invalidate, close_with_4000]
     gateway.scripts = [fault for _ in range(20) for fault in faults]
     harness = start(
-        pace=replace(FAST, backoff_cap=0.01, resume_cap=0.01, invalid_session=(0.0, 0.0), spacing=0.0)
+        timings=replace(
+            FAST,
+            reconnect=Backoff(base=0.01, cap=0.01, floor=0.5),
+            resume=Backoff(base=0.01, cap=0.01, floor=0.5),
+            invalid_session=(0.0, 0.0),
+            identify_spacing=0.0,
+        )
     )
     threads, tasks = threading.active_count(), len(asyncio.all_tasks())
     await until(lambda: not gateway.scripts, 30)
@@ -280,7 +306,7 @@ async def test_a_gateway_that_never_says_ready_is_left_and_asked_again(
 
     gateway.scripts = [forget]
     gateway.interval = 0.05  # heartbeats go to and fro, so that the socket is not silent
-    harness = start(pace=replace(FAST, ready_timeout=0.3))
+    harness = start(timings=replace(FAST, ready_timeout=0.3))
     await gateway.connected()
     await harness.connected()
     assert len(gateway.paths) == 2

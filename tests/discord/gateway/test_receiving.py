@@ -13,7 +13,7 @@ from exporter.discord.gateway.shard import FRAMES_PER_TURN
 from exporter.discord.intents import intent_mask
 from exporter.telemetry import samples, total, value
 from tests.discord.conftest import Start
-from tests.discord.gateway import Connection, Gateway
+from tests.discord.fake_gateway import Connection, Gateway
 from tests.discord.harness import TOKEN, until
 
 MESSAGE = {"id": "9", "channel_id": "2", "guild_id": "1", "content": "naïve 🙂", "author": {"id": "3"}}

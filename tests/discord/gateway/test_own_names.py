@@ -9,7 +9,7 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.discord.gateway.dispatches import LABELS
-from exporter.discord.gateway.frame_reader import OURS, FrameReader
+from exporter.discord.gateway.frame_reader import OWN_PREFIXES, FrameReader
 from exporter.events.catalogue import full_catalogue
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.events.spec import SHARD_NEWS
@@ -20,16 +20,12 @@ ANSWERS = [RestRequest(kind, 1).dispatch for kind in RequestKind]
 
 
 class Socket:
-    """As much of disnake's websocket as a reader touches for a dispatch."""
+    """As much of a socket as a reader uses for a dispatch."""
 
-    _keep_alive = None
     sequence: int | None = None
 
-    async def send_heartbeat(self, data: object) -> None:
-        del data
-
-    async def received_message(self, message: str) -> None:
-        del message
+    def receive_with(self, receive: object, heartbeat_sent: object) -> None:
+        del receive, heartbeat_sent
 
 
 class Line:
@@ -97,13 +93,13 @@ async def test_a_name_that_only_resembles_ours_is_handed_on_as_unknown(name: str
 
 
 def test_no_dispatch_discord_has_begins_like_ours() -> None:
-    assert not [name for name in LABELS if name.startswith(OURS)]
+    assert not [name for name in LABELS if name.startswith(OWN_PREFIXES)]
 
 
 def test_every_name_the_source_makes_and_the_catalogue_reads_is_refused_of_the_gateway() -> None:
     ours = {name for name in CATALOGUE.readers if name not in LABELS}
     assert {SHARD_NEWS, "REST_AUDIT_LOG", "REST_INVITES"} <= ours
-    assert all(name.startswith(OURS) for name in ours)
+    assert all(name.startswith(OWN_PREFIXES) for name in ours)
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE.readers.keys() & LABELS.keys() - {"READY"}))

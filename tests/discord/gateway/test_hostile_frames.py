@@ -13,7 +13,7 @@ from exporter.clock import ManualClock
 from exporter.discord.gateway.frame_reader import FrameReader
 from exporter.telemetry import Telemetry, total
 from tests.discord.conftest import Start
-from tests.discord.gateway import Connection, Gateway
+from tests.discord.fake_gateway import Connection, Gateway
 from tests.discord.harness import until
 from tests.scale import scaled
 
@@ -98,9 +98,9 @@ async def test_a_dispatch_with_hostile_data_reaches_the_intake_as_it_came(
         assert (await harness.next("MESSAGE_CREATE"))[1] == data.encode()
     assert harness.source.connected
     assert total(harness.telemetry.rejected) == 0
-    ws = harness.source._shards[0]._ws
-    assert ws is not None
-    assert ws.sequence == 1 + len(hostile)
+    socket = harness.source._shards[0]._socket
+    assert socket is not None
+    assert socket.sequence == 1 + len(hostile)
 
 
 @pytest.mark.parametrize("interval", ["0", "-1", "1e308", '"x"', "null", "true"])
@@ -119,9 +119,9 @@ async def test_an_impossible_heartbeat_interval_starts_no_thread(
     await harness.connected()
     assert harness.rejected("hello") == 1
     assert threading.active_count() <= before + 1  # the loop's resolver, no heartbeat
-    ws = harness.source._shards[0]._ws
-    assert ws is not None
-    assert ws._keep_alive is None
+    socket = harness.source._shards[0]._socket
+    assert socket is not None
+    assert socket.note_frame is None
 
 
 async def test_repeated_hellos_do_not_pile_up_threads(gateway: Gateway, start: Start) -> None:
@@ -160,15 +160,18 @@ async def test_an_endless_message_in_the_stream_is_refused(
 
 
 class _Silent:
-    """As much of disnake's websocket as a reader touches, for arbitrary frames without a socket."""
+    """As much of a socket as a reader uses, for arbitrary frames without a connection."""
 
-    _keep_alive = None
+    note_frame = None
     sequence: int | None = None
 
-    async def send_heartbeat(self, data: object) -> None:
-        del data
+    def receive_with(self, receive: object, heartbeat_sent: object) -> None:
+        del receive, heartbeat_sent
 
-    async def received_message(self, message: str) -> None:
+    def set_silence(self, seconds: float) -> None:
+        assert seconds > 0
+
+    async def handle(self, message: str) -> None:
         json.loads(message)
 
 

@@ -8,7 +8,7 @@ from aiohttp import web
 from exporter.discord.gateway.fatal_errors import FATAL_CODES, close_refused
 from exporter.errors import CredentialsError
 from tests.discord.conftest import Start
-from tests.discord.gateway import Connection, Gateway, answer
+from tests.discord.fake_gateway import Connection, Gateway, answer
 from tests.discord.harness import TOKEN
 
 PORTAL = "Developer Portal › your application › Bot › Privileged Gateway Intents"

@@ -1,9 +1,8 @@
-"""Waits grow and are bounded; IDENTIFYs stay within the day's allowance, restarts included."""
+"""IDENTIFYs are spaced and stay within the day's allowance, restarts included."""
 
 from __future__ import annotations
 
 import asyncio
-import random
 from pathlib import Path
 
 import pytest
@@ -11,27 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
-from exporter.discord.gateway.backoff import IdentifyLedger, Pace, daily_allowance, reserve
-from exporter.discord.gateway.identify_budget import IdentifyGate
+from exporter.discord.gateway.identify_budget import IdentifyGate, IdentifyLedger, daily_allowance, reserve
 from exporter.discord.rest.client import GatewayBot, SessionStartLimit
 from exporter.telemetry import Telemetry, value
 from tests.discord.harness import until
 
 DAY_MS = 24 * 3600 * 1000
 LIMIT = SessionStartLimit(total=1000, remaining=1000, reset_after=0, max_concurrency=1)
-
-
-@given(failures=st.integers(0, 10**6), seed=st.integers(0, 99))
-def test_backoff_grows_to_the_cap_and_is_never_below_half_of_it(failures: int, seed: int) -> None:
-    pace = Pace()
-    ceiling = 0.0 if failures == 0 else min(600.0, 2.0 ** min(failures - 1, 20))
-    wait = pace.backoff(failures, random.Random(seed))
-    assert ceiling / 2 <= wait <= ceiling
-
-
-def test_backoff_differs_between_shards() -> None:
-    rng = random.Random(1)
-    assert len({Pace().backoff(5, rng) for _ in range(20)}) == 20
 
 
 @given(times=st.lists(st.integers(0, 3 * DAY_MS), max_size=60).map(sorted), allowance=st.integers(1, 20))
@@ -105,7 +90,7 @@ def test_the_file_stays_small_whatever_happens(tmp_path: Path) -> None:
     assert path.stat().st_size < 40_000
 
 
-def test_a_clock_stepped_back_blocks_nobody_for_longer_than_a_day() -> None:
+def test_a_clock_stepped_back_blocks_no_longer_than_a_day() -> None:
     ledger = IdentifyLedger(None, 1)
     ledger.add(50 * DAY_MS)
     assert 0 < ledger.until_next(0, 1) <= DAY_MS / 1000
@@ -132,16 +117,15 @@ class Gated:
         self.telemetry = Telemetry()
         self.sent_at: list[tuple[int, float]] = []
         self.gate = IdentifyGate(
-            self._ask,
+            self._fetch_gateway,
             ledger or IdentifyLedger(None, 1),
             self.telemetry,
             self.clock,
-            Pace(),
             shards=1,
             sleep=self._sleep,
         )
 
-    async def _ask(self) -> GatewayBot:
+    async def _fetch_gateway(self) -> GatewayBot:
         self.asked += 1
         return GatewayBot("ws://gateway", 1, self.limit)
 

@@ -1,4 +1,4 @@
-"""Questions to the REST API: within limits, fair, asked once, and always answered."""
+"""Requests to the REST API: within limits, fair, sent once, and always answered."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from disnake.http import Route
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.backoff import Backoff
 from exporter.clock import ManualClock, SystemClock
 from exporter.discord.rest.client import RestClient
-from exporter.discord.rest.rate_limiter import MOST_REFUSALS, RateLimiter
+from exporter.discord.rest.rate_limiter import MAX_REFUSALS, RateLimiter
 from exporter.discord.rest.request_queue import QueuedRequest, RequestQueue
-from exporter.discord.rest.worker import ATTEMPTS, ROOM, RestWorker
+from exporter.discord.rest.worker import ATTEMPTS, MAX_QUEUED, RestWorker
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry, total, value
 from tests.discord.conftest import Start
-from tests.discord.gateway import Gateway, answer
+from tests.discord.fake_gateway import Gateway, answer
 from tests.discord.harness import until
 
 INVITES = [{"code": "abc", "uses": 3}]
@@ -101,7 +102,7 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     monkeypatch.setattr(Route, "BASE", f"http://127.0.0.1:{runner.addresses[0][1]}")
-    monkeypatch.setattr("exporter.discord.rest.worker._BACKOFF", 0.01)
+    monkeypatch.setattr("exporter.discord.rest.worker._BACKOFF", Backoff(base=0.01, cap=1.0, floor=0.5))
     rest = RestClient(Telemetry(), asyncio.get_running_loop())
     await rest.static_login("token")
     found = Bench(api, rest)
@@ -188,7 +189,7 @@ async def test_equal_questions_that_wait_are_asked_once(bench: Bench) -> None:
     bench.settled()
 
 
-async def test_a_question_asked_anew_while_its_answer_is_under_way_is_asked_again(bench: Bench) -> None:
+async def test_a_question_asked_anew_while_its_answer_is_in_flight_is_asked_again(bench: Bench) -> None:
     bench.api.hold.clear()
     bench.worker.submit(RestRequest(RequestKind.INVITES, 7))
     await until(lambda: bench.api.seen)
@@ -198,7 +199,7 @@ async def test_a_question_asked_anew_while_its_answer_is_under_way_is_asked_agai
     assert len(bench.api.seen) == 2
 
 
-async def test_a_question_under_way_survives_the_connection_it_was_asked_over(bench: Bench) -> None:
+async def test_a_question_in_flight_survives_the_connection_it_was_asked_over(bench: Bench) -> None:
     bench.api.hold.clear()
     bench.worker.submit(RestRequest(RequestKind.INVITES, 7))
     await until(lambda: bench.api.seen)
@@ -212,13 +213,13 @@ async def test_a_question_under_way_survives_the_connection_it_was_asked_over(be
 
 async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Bench) -> None:
     await bench.give_up()
-    for guild_id in range(ROOM + 3):
+    for guild_id in range(MAX_QUEUED + 3):
         bench.worker.submit(RestRequest(RequestKind.INVITES, guild_id))
     assert not bench.answers
     await until(lambda: len(bench.answers) == 3)
     assert {found.status for found in bench.answers} == {0}
     assert value(bench.telemetry.requests_completed, "INVITES", "dropped") == 3
-    assert value(bench.telemetry.requests_waiting) == ROOM
+    assert value(bench.telemetry.requests_waiting) == MAX_QUEUED
 
 
 async def test_the_source_asks_over_its_own_login(gateway: Gateway, start: Start) -> None:
@@ -320,26 +321,26 @@ def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
     for guild_id in range(45 * 600):
         if allowance.wait() < 0.001:
             allowance.spend()
-            allowance.learn(RestRequest(RequestKind.INVITES, guild_id), 403)
+            allowance.note_answer(RestRequest(RequestKind.INVITES, guild_id), 403)
             refused += 1
         clock.advance(1 / 45)
-    assert refused == MOST_REFUSALS <= 2_000
+    assert refused == MAX_REFUSALS <= 2_000
 
 
 def test_a_refusal_is_forgotten_in_time() -> None:
     clock = ManualClock()
     allowance = RateLimiter(20.0, clock)
-    allowance.learn(RestRequest(RequestKind.INVITES, 1), 403)
+    allowance.note_answer(RestRequest(RequestKind.INVITES, 1), 403)
     clock.advance(299)
-    assert allowance.refusal(RestRequest(RequestKind.INVITES, 1)) == 403
+    assert allowance.standing_refusal(RestRequest(RequestKind.INVITES, 1)) == 403
     clock.advance(2)
-    assert allowance.refusal(RestRequest(RequestKind.INVITES, 1)) == 0
+    assert allowance.standing_refusal(RestRequest(RequestKind.INVITES, 1)) == 0
 
 
 def test_what_was_refused_is_asked_again_once_permissions_have_changed() -> None:
     allowance = RateLimiter(20.0, ManualClock())
     mine, other = RestRequest(RequestKind.AUDIT_LOG, 1), RestRequest(RequestKind.AUDIT_LOG, 2)
     for request in (mine, other):
-        allowance.learn(request, 403)
+        allowance.note_answer(request, 403)
     allowance.clear_refusals(1)
-    assert (allowance.refusal(mine), allowance.refusal(other)) == (0, 403)
+    assert (allowance.standing_refusal(mine), allowance.standing_refusal(other)) == (0, 403)
