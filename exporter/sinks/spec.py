@@ -69,7 +69,7 @@ class SinkSpec(Generic[SectionT]):
     name: str
     """Its key below ``sinks``, its cursor in the spool and its label ``sink``; never changes."""
     title: str
-    """Its name for people."""
+    """Its name in headings."""
     help: str
     """What it writes to, in one sentence."""
     section: type[SectionT]

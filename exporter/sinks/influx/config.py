@@ -42,7 +42,7 @@ DAY = 86_400.0
 class TimeoutConfig(Section):
     """How long one write may take. A write that ran out of time is sent again, which is harmless."""
 
-    connect: Deadline = Field(default=5.0, description="Until the connection stands.")
+    connect: Deadline = Field(default=5.0, description="Until the connection is established.")
     read: Deadline = Field(default=20.0, description="Between two pieces of the answer.")
     total: Deadline = Field(default=30.0, description="For the whole of one write.")
 
@@ -59,7 +59,7 @@ class InfluxConfig(SinkSection):
     bucket: Bucket = Field(default="discord", description="Bucket of everything but members.")
     bucket_members: Bucket = Field(default="discord_members", description="Bucket of members' activity.")
     bucket_longterm: Bucket = Field(
-        default="discord_longterm", description="Bucket of hours and days, kept for ever."
+        default="discord_longterm", description="Bucket of hours and days, which never expire."
     )
     keep: Deadline = Field(
         default=90 * DAY, description="How long points are kept; for the bucket that `migrate` makes."

@@ -1,4 +1,4 @@
-"""The names under which everything stands in InfluxDB, for the reference pages."""
+"""Measurements, fields and tags in InfluxDB, for the reference pages."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""What an answer of the write API means for the batch. Pure: status, headers and body in, verdict out.
+"""The verdict on a batch by the response of the write API. Pure: status, headers and body in, verdict out.
 
-Nothing but 204 says that points are stored: a redirect or a page of a proxy says 200 and has stored nothing.
+Only status 204 means that points are stored: a proxy's own page has status 200 and nothing is stored.
 Reasons are a bounded set, being a label. A detail never holds a secret, nor what InfluxDB quotes from the
 refused line, which may name a person.
 
@@ -20,7 +20,7 @@ from exporter.clock import Clock
 from exporter.model import STORED, Outcome, Verdict
 
 UNREADABLE_RETRY_AFTER = 10.0
-"""Seconds to stay away when asked to, but not told in a readable way for how long."""
+"""Seconds to wait where Retry-After is present but not readable."""
 
 MAX_RETRY_AFTER = 3600.0
 """A far end that asks for more is asked again after an hour: an outage must not outlive its cause by days."""
@@ -51,8 +51,8 @@ class _Message(msgspec.Struct):
     error: str = ""
 
 
-def read_answer(status: int, retry_after: str | None, body: bytes, clock: Clock, secret: str) -> Verdict:
-    """The verdict on a batch that was answered with ``status``; ``secret`` is kept out of the detail."""
+def read_response(status: int, retry_after: str | None, body: bytes, clock: Clock, secret: str) -> Verdict:
+    """The verdict on a batch; ``secret`` is kept out of the detail."""
     if status == HTTPStatus.NO_CONTENT:
         return STORED
     text = _text(body)
@@ -71,7 +71,7 @@ def read_answer(status: int, retry_after: str | None, body: bytes, clock: Clock,
 
 
 def read_retry_after(text: str | None, clock: Clock) -> float | None:
-    """Seconds to stay away. RFC 9110 › Retry-After: seconds or a date."""
+    """Seconds to wait. RFC 9110 › Retry-After: seconds or a date."""
     if text is None:
         return None
     try:

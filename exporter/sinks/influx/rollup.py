@@ -20,7 +20,7 @@ from exporter.events.catalogue import Catalogue
 from exporter.sinks.influx.line_protocol import EVENT_MEASUREMENT
 
 OWNER: Final = "discord-exporter"
-"""Begins the name of each task, so that a person sees where it came from and a later run finds it again."""
+"""Prefix of each task's name, by which an operator recognises it and a later run finds it."""
 
 PROMPT_HOURS: Final = 3
 """Hours computed each hour: a store is rarely away for longer."""

@@ -1,7 +1,7 @@
 """Buckets and tasks in InfluxDB, made by ``migrate``; needs a token that may manage both.
 
-What a person made or changed stays: an existing bucket keeps its retention, and only tasks with a name of
-ours are rewritten, when their text differs. Doing it twice changes nothing.
+What an operator changed stays: an existing bucket keeps its retention, and of the tasks only those with the
+exporter's prefix are rewritten, where their text differs. Running it twice changes nothing.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ _REFUSED: Final = {
 
 
 def prepare(config: InfluxConfig, catalogue: Catalogue) -> list[str]:
-    """Make what is missing; says in words what was done, nothing where all was there. Blocks.
+    """Make what is missing; returns a line for each change. Blocks.
 
     Raises:
         ExporterError: the server does not answer or refuses.

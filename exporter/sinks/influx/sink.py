@@ -22,13 +22,13 @@ from exporter.model import STORED, Batch, Outcome, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.line_protocol import Encoder, Lines, salt_of
-from exporter.sinks.influx.responses import read_answer, redact
+from exporter.sinks.influx.responses import read_response, redact
 
 LINES_PER_TURN = 2000
-"""Encoding gives the loop a turn after about 2 ms of work."""
+"""Encoding yields to the event loop after about 2 ms of work."""
 
 MAX_ANSWER = 64 * 1024
-"""Answers are a line of JSON; what is longer is a page of something in between, and its start tells which."""
+"""Responses are a line of JSON; a longer one is a page of a proxy, which its beginning identifies."""
 
 INLINE_BYTES = 16 * 1024
 """Below this, handing the body to a thread costs more than compressing it."""
@@ -95,7 +95,7 @@ class InfluxSink:
         """Say what answers at the address and whether each bucket may be written to.
 
         A write without points is refused only after organisation, bucket and permission were checked, so that
-        it tells all three, needs no permission beyond the sink's own and changes nothing.
+        it checks all three, needs no permission beyond the sink's own and changes nothing.
         """
         opened_here = self._client is None
         await self.open()
@@ -150,7 +150,7 @@ class InfluxSink:
             return Verdict(Outcome.RETRY, reason="truncated", detail=self._describe(error))
         except (aiohttp.ClientError, OSError, ValueError) as error:
             return Verdict(Outcome.RETRY, reason="connection", detail=self._describe(error))
-        return read_answer(status, retry_after, answer, self._clock, self._secret)
+        return read_response(status, retry_after, answer, self._clock, self._secret)
 
     async def _request(
         self, method: str, path: str, query: Mapping[str, str], headers: Mapping[str, str], body: bytes | None

@@ -1,6 +1,6 @@
 """One engine per sink, set up so that a commit that returned is on disk.
 
-SQLite runs in WAL with ``synchronous=FULL``: with NORMAL a commit may be undone by a power cut after the
+SQLite runs in WAL with ``synchronous=FULL``: with NORMAL a commit may be lost in a power cut after the
 runner has moved its cursor, and the rows would be lost. PostgreSQL does the same by default. In SQLite every
 transaction begins IMMEDIATE: a deferred one that reads the delivered position first could not become a
 writer once another has written.

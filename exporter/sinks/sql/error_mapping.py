@@ -1,8 +1,8 @@
-"""What a failure means for a batch: by SQLSTATE in PostgreSQL, by result code in SQLite, by type elsewhere.
+"""The verdict on a failure: by SQLSTATE in PostgreSQL, by result code in SQLite, by type elsewhere.
 
 SQLSTATE classes are those of the PostgreSQL manual, appendix "PostgreSQL Error Codes"; result codes those of
 "Result and Error Codes" on sqlite.org. A connection lost while committing leaves the outcome unknown, which
-is ``RETRY`` like any other loss: the position in the same transaction tells the next attempt.
+is ``RETRY`` like any other loss: the position in the same transaction shows the next attempt what is stored.
 """
 
 from __future__ import annotations
@@ -22,20 +22,20 @@ from exporter.sinks.sql.validation import UnfitError
 MAX_DETAIL: Final = 300
 """Characters of a server's message worth a log line."""
 
-_Judgement = tuple[Outcome, str]
+_Classified = tuple[Outcome, str]
 
-_UNREACHABLE: Final[_Judgement] = (Outcome.RETRY, "unreachable")
-_BUSY: Final[_Judgement] = (Outcome.RETRY, "busy")
-_TIMEOUT: Final[_Judgement] = (Outcome.RETRY, "timeout")
-_FULL: Final[_Judgement] = (Outcome.RETRY, "full")
-_ERROR: Final[_Judgement] = (Outcome.RETRY, "error")
-_DATA: Final[_Judgement] = (Outcome.PARTIAL_FAILURE, "data")
-_CONSTRAINT: Final[_Judgement] = (Outcome.PARTIAL_FAILURE, "constraint")
-_CREDENTIALS: Final[_Judgement] = (Outcome.NEEDS_OPERATOR, "credentials")
-_DATABASE: Final[_Judgement] = (Outcome.NEEDS_OPERATOR, "database")
-_SCHEMA: Final[_Judgement] = (Outcome.NEEDS_OPERATOR, "schema")
+_UNREACHABLE: Final[_Classified] = (Outcome.RETRY, "unreachable")
+_BUSY: Final[_Classified] = (Outcome.RETRY, "busy")
+_TIMEOUT: Final[_Classified] = (Outcome.RETRY, "timeout")
+_FULL: Final[_Classified] = (Outcome.RETRY, "full")
+_ERROR: Final[_Classified] = (Outcome.RETRY, "error")
+_DATA: Final[_Classified] = (Outcome.PARTIAL_FAILURE, "data")
+_CONSTRAINT: Final[_Classified] = (Outcome.PARTIAL_FAILURE, "constraint")
+_CREDENTIALS: Final[_Classified] = (Outcome.NEEDS_OPERATOR, "credentials")
+_DATABASE: Final[_Classified] = (Outcome.NEEDS_OPERATOR, "database")
+_SCHEMA: Final[_Classified] = (Outcome.NEEDS_OPERATOR, "schema")
 
-_SQLSTATES: Final[Mapping[str, _Judgement]] = {
+_SQLSTATES: Final[Mapping[str, _Classified]] = {
     "53100": _FULL,
     "57014": _TIMEOUT,  # query_canceled, by statement_timeout
     "25P03": _TIMEOUT,  # idle_in_transaction_session_timeout
@@ -43,7 +43,7 @@ _SQLSTATES: Final[Mapping[str, _Judgement]] = {
     "55P03": _BUSY,
     "42501": _CREDENTIALS,
 }
-_CLASSES: Final[Mapping[str, _Judgement]] = {
+_CLASSES: Final[Mapping[str, _Classified]] = {
     "08": _UNREACHABLE,
     "22": _DATA,
     "23": _CONSTRAINT,
@@ -56,7 +56,7 @@ _CLASSES: Final[Mapping[str, _Judgement]] = {
     "54": _DATA,  # a row or an index entry too large
     "57": _UNREACHABLE,  # shutting down, crashed, starting up
 }
-_RESULT_CODES: Final[Mapping[int, _Judgement]] = {
+_RESULT_CODES: Final[Mapping[int, _Classified]] = {
     sqlite3.SQLITE_PERM: _CREDENTIALS,
     sqlite3.SQLITE_BUSY: _BUSY,
     sqlite3.SQLITE_LOCKED: _BUSY,
@@ -74,7 +74,7 @@ _RESULT_CODES: Final[Mapping[int, _Judgement]] = {
     sqlite3.SQLITE_AUTH: _CREDENTIALS,
     sqlite3.SQLITE_NOTADB: (Outcome.NEEDS_OPERATOR, "corrupt"),
 }
-_TYPES: Final[tuple[tuple[tuple[type[BaseException], ...], _Judgement], ...]] = (
+_TYPES: Final[tuple[tuple[tuple[type[BaseException], ...], _Classified], ...]] = (
     ((SchemaError,), _SCHEMA),
     ((UnfitError,), _DATA),
     ((PoolTimeoutError,), _BUSY),
@@ -100,9 +100,9 @@ FAILURES: Final = (
 """What the far end or the data may raise; anything else is a defect. ``TimeoutError`` is an ``OSError``."""
 
 
-def judge(error: BaseException) -> Verdict:
+def verdict_of(error: BaseException) -> Verdict:
     """The verdict on one of ``FAILURES``; its detail is one line and holds neither parameters nor secrets."""
-    outcome, reason = _judge(error)
+    outcome, reason = _classify(error)
     return Verdict(outcome, reason=reason, detail=describe(error))
 
 
@@ -113,7 +113,7 @@ def describe(error: BaseException) -> str:
     return f"{type(cause).__name__}: {lines[0] if lines else ''}"[:MAX_DETAIL]
 
 
-def _judge(error: BaseException) -> _Judgement:
+def _classify(error: BaseException) -> _Classified:
     causes = tuple(_causes(error))
     for cause in causes:
         state = getattr(cause, "sqlstate", None)
@@ -123,22 +123,22 @@ def _judge(error: BaseException) -> _Judgement:
             isinstance(cause, sqlite3.Error)
             and (code := getattr(cause, "sqlite_errorcode", None)) is not None
         ):
-            return _judge_sqlite(code & _PRIMARY_CODE, str(cause))
-    return _judge_type(causes)
+            return _classify_sqlite(code & _PRIMARY_CODE, str(cause))
+    return _classify_type(causes)
 
 
-def _judge_sqlite(code: int, message: str) -> _Judgement:
-    # The general code stands for many things; a missing table or column is the one a person must mend.
+def _classify_sqlite(code: int, message: str) -> _Classified:
+    # The general code covers many errors; of these only a missing table or column needs an operator.
     if code == sqlite3.SQLITE_ERROR:
         return _SCHEMA if message.startswith("no such") or "has no column" in message else _ERROR
     return _RESULT_CODES.get(code, _ERROR)
 
 
-def _judge_type(causes: tuple[BaseException, ...]) -> _Judgement:
+def _classify_type(causes: tuple[BaseException, ...]) -> _Classified:
     for cause in causes:
-        for kinds, judgement in _TYPES:
+        for kinds, outcome in _TYPES:
             if isinstance(cause, kinds):
-                return judgement
+                return outcome
         # A bare StatementError means a value was refused before the driver saw it.
         if type(cause) is StatementError:
             return _DATA

@@ -36,7 +36,7 @@ _LOCK = 0x4449_5343_4F52_4445
 class SchemaState:
     """The version a database has and the one this program needs; ``current`` is None for an empty one.
 
-    ``views_lack`` says in words what keeps the views from being as declared; empty when they are.
+    ``views_lack`` is the reason why the views are not as declared; empty when they are.
     """
 
     current: str | None
@@ -154,7 +154,7 @@ def _renew_views(connection: Connection) -> SchemaState:
         with connection.begin_nested():
             sync_views(connection)
     except DBAPIError as error:
-        # A role without the right to make views, or somebody's own view upon one: rows can be written still.
+        # A role without the right to make views, or a view that depends on one: rows can still be written.
         state = read_state(connection)
         return replace(state, views_lack=f"{state.views_lack}, and could not be made: {describe(error)}")
     return read_state(connection)

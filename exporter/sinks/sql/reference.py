@@ -20,8 +20,8 @@ One schema for SQLite and PostgreSQL, made and upgraded by the program (`discord
 at start). Discord ids are 64-bit integers, times are UTC.
 """
 _VIEWS: Final = """
-What dashboards and people read. The program makes the views beside the tables and makes them again when a
-newer version declares them otherwise; names and columns are an interface, the tables below are free to
+What dashboards and ad-hoc queries read. The program makes the views beside the tables and makes them again
+when a newer version declares them otherwise; names and columns are an interface, the tables below are free to
 change. Ids are text, because a browser rounds numbers that long. Times are UTC: `timestamp with time zone` in
 PostgreSQL, RFC 3339 text such as `2026-01-31T12:00:00.000Z` in SQLite, where days are text such as
 `2026-01-31` and truth values 1 or 0. A guild's sums appear once an event about the guild itself was stored.

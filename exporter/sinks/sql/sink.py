@@ -1,8 +1,8 @@
 """The SQL sink: one transaction for each batch, answered after its commit.
 
-Nothing is asked of the database before the first batch, so a database that is away at start delays only
-its own rows. The tables are made or upgraded then; a database found without them later (restored, dropped) is
-looked at again.
+The sink connects with the first batch, so a database that is away at start delays only its own rows. Tables
+are made or upgraded then, and checked again after an error that needs an operator (a restored or dropped
+database).
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ from exporter.sinks.base import Probe
 from exporter.sinks.sql.batch_plan import Rules, plan
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
-from exporter.sinks.sql.error_mapping import FAILURES, describe, judge
+from exporter.sinks.sql.error_mapping import FAILURES, describe, verdict_of
 from exporter.sinks.sql.migration import migrate_engine, schema_state
-from exporter.sinks.sql.writer import Work, Writer
+from exporter.sinks.sql.writer import SqlWriter, WriteSet
 
 log = logging.getLogger(__name__)
 
@@ -46,7 +46,7 @@ class SqlSink:
         self._clock = clock or SystemClock()
         self._rules = Rules.of(catalogue or full_catalogue(), store_snapshots=config.store_snapshots)
         self._engine: AsyncEngine | None = None
-        self._writer = Writer(config.url.get_backend_name())
+        self._writer = SqlWriter(config.url.get_backend_name())
         self._preparing = asyncio.Lock()
         self._prepared = False
 
@@ -76,7 +76,7 @@ class SqlSink:
             await self._prepare(self._engine)
             await self._apply(self._engine, batch)
         except FAILURES as error:
-            verdict = judge(error)
+            verdict = verdict_of(error)
             if verdict.outcome is Outcome.NEEDS_OPERATOR:
                 self._prepared = False
             return verdict
@@ -134,24 +134,24 @@ class SqlSink:
 
     async def _apply(self, engine: AsyncEngine, batch: Batch) -> None:
         # Planned before the transaction, which holds SQLite's only write lock; redelivery is the exception.
-        work = await self._plan(batch, batch.rows)
+        write_set = await self._plan(batch, batch.rows)
         async with engine.begin() as connection:
             position = await self._writer.lock_position(connection, batch)
             if batch.rows[-1].position <= position:
                 return
             if batch.rows[0].position <= position:
                 fresh = tuple(row for row in batch.rows if row.position > position)
-                work = await self._plan(batch, fresh)
-            await self._writer.write(connection, work, batch)
+                write_set = await self._plan(batch, fresh)
+            await self._writer.write(connection, write_set, batch)
 
-    async def _plan(self, batch: Batch, rows: tuple[Row, ...]) -> Work:
+    async def _plan(self, batch: Batch, rows: tuple[Row, ...]) -> WriteSet:
         now = self._clock.now_ms()
         if batch.lane is Priority.SLOW:
             # Snapshots of many guilds take a while to add up; the event loop is not held for it.
             return await asyncio.to_thread(self._arrange, rows, now)
         return self._arrange(rows, now)
 
-    def _arrange(self, rows: tuple[Row, ...], now: int) -> Work:
+    def _arrange(self, rows: tuple[Row, ...], now: int) -> WriteSet:
         return self._writer.arrange(plan(rows, self._rules, now))
 
 

@@ -43,19 +43,19 @@ from exporter.sinks.sql.schema import (
     metrics_snapshots,
     moderation_logs,
 )
-from exporter.sinks.sql.types import Moment, merged
+from exporter.sinks.sql.types import UtcMilliseconds, merged
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 Columns: TypeAlias = ReadOnlyColumnCollection[str, ColumnElement[Any]]
 Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
 
-AT: Final = "told_at"
-"""Parameter of ``member_count`` and ``expel``: the time of what is told."""
+AT: Final = "observed_at"
+"""Parameter of ``member_count`` and ``expel``: the time of the observation."""
 
 _IDENTITY: Final = frozenset({"guild_id", "at", "action", "event", "type"})
 """What an occurrence is; an amendment may not know it and never changes it."""
 _ONCE: Final = frozenset({"created_at", "tenure_seconds"})
-"""What is found out once: a later look, after a rejoin say, knows less."""
+"""Computed once: later, for instance after a rejoin, less is known."""
 
 
 _LOGGED_ONCE: Final = (moderation_logs, guild_events)
@@ -67,12 +67,17 @@ EXPEL: Final = (
     .where(
         members.columns.guild_id == bindparam("the_guild"),
         members.columns.user_id == bindparam("the_user"),
-        or_(members.columns.joined_at.is_(None), members.columns.joined_at <= bindparam(AT, type_=Moment)),
-        or_(members.columns.left_at.is_(None), members.columns.left_at < bindparam(AT, type_=Moment)),
+        or_(
+            members.columns.joined_at.is_(None),
+            members.columns.joined_at <= bindparam(AT, type_=UtcMilliseconds),
+        ),
+        or_(
+            members.columns.left_at.is_(None), members.columns.left_at < bindparam(AT, type_=UtcMilliseconds)
+        ),
     )
-    .values(left_at=bindparam(AT, type_=Moment))
+    .values(left_at=bindparam(AT, type_=UtcMilliseconds))
 )
-"""``members``: somebody known was kicked or banned unseen; whoever was never known is not made a member."""
+"""``members``: a known member was kicked or banned in an absence; no row is added for others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +101,7 @@ class Statements:
 @cache
 def statements_for(dialect: str) -> Statements:
     """The statements of a dialect, by SQLAlchemy's name for it."""
-    build = _Builder(postgresql.insert if dialect == "postgresql" else sqlite.insert)
+    build = _StatementBuilder(postgresql.insert if dialect == "postgresql" else sqlite.insert)
     return Statements(
         enrol=build.enrol(),
         guild=build.guild(),
@@ -113,7 +118,7 @@ def statements_for(dialect: str) -> Statements:
     )
 
 
-class _Builder:
+class _StatementBuilder:
     def __init__(self, insert: Callable[[Table], Insert]) -> None:
         self._insert = insert
 
@@ -141,7 +146,7 @@ class _Builder:
         return insert.on_conflict_do_update(index_elements=["guild_id", "user_id"], set_=changed)
 
     def original(self, table: Table) -> Executable:
-        """An occurrence first told: it fills what is missing."""
+        """The first report of an occurrence: it fills what is missing."""
         return self._record(table, func.coalesce, _take_original)
 
     def amendment(self, table: Table) -> Executable:
@@ -185,7 +190,7 @@ class _Builder:
         return insert.on_conflict_do_update(index_elements=["guild_id"], set_=changed)
 
     def count_members(self) -> Executable:
-        """``guilds.member_count`` from a gauge, unless the guild itself told later."""
+        """``guilds.member_count`` from a gauge, unless the guild itself was reported later."""
         insert = self._insert(guilds).values(
             guild_id=bindparam("guild_id"), member_count=bindparam("member_count")
         )
@@ -193,17 +198,17 @@ class _Builder:
         return insert.on_conflict_do_update(
             index_elements=["guild_id"],
             set_={"member_count": new.member_count},
-            where=or_(old.updated_at.is_(None), old.updated_at <= bindparam(AT, type_=Moment)),
+            where=or_(old.updated_at.is_(None), old.updated_at <= bindparam(AT, type_=UtcMilliseconds)),
         )
 
     def channel(self) -> Executable:
-        """``channels``: the last word counts; an unchanged row is not written again."""
+        """``channels``: the last report counts; an unchanged row is not written again."""
         insert = self._insert(channels)
         changed = {name: insert.excluded[name] for name in ("name", "type", "parent_id")}
         return self._only_if_changed(insert, channels, changed)
 
     def member(self) -> Executable:
-        """``members``: the latest join and leave, in whatever order they are told."""
+        """``members``: the latest join and leave, in whatever order they arrive."""
         insert = self._insert(members)
         old, new = members.columns, insert.excluded
         joined, left = latest(old.joined_at, new.joined_at), latest(old.left_at, new.left_at)
@@ -216,7 +221,7 @@ class _Builder:
         return self._only_if_changed(insert, members, changed)
 
     def invite(self) -> Executable:
-        """``invites``: what is told replaces what was known."""
+        """``invites``: what is reported replaces what was known."""
         return self._upsert(invites, lambda old, new: func.coalesce(new, old))
 
     def snapshot(self) -> Executable:
@@ -272,7 +277,7 @@ def _common(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
 
 
 def _unless_logged(table: Table, names: list[str]) -> Any:
-    """The row itself, unless another row stands for the same audit-log entry: one action is one row."""
+    """The row itself, unless another row holds the same audit-log entry: one action is one row."""
     columns = table.columns
     values = [bindparam(name, type_=columns[name].type).label(name) for name in names]
     other = table.alias("other")

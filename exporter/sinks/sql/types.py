@@ -3,8 +3,8 @@
 Times are whole milliseconds since the epoch everywhere in the program. PostgreSQL keeps them as
 ``timestamptz``. SQLite has no time type, so they are text of one fixed width, ``2026-01-31T12:00:00.000Z``:
 such text sorts and compares as time does, SQLite's own ``strftime`` and ``date`` read it, Grafana's SQLite
-plugin takes RFC 3339 text as time, and a person reading a row sees a time. An integer epoch only sorts, and
-people forget whether it counts seconds or milliseconds.
+plugin takes RFC 3339 text as time, and a reader of a row sees a time. An integer epoch only sorts, and does
+not show whether it counts seconds or milliseconds.
 """
 
 from __future__ import annotations
@@ -25,8 +25,8 @@ EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 MILLISECOND = dt.timedelta(milliseconds=1)
 
 
-class Moment(TypeDecorator[int]):
-    """A moment in UTC; in Python the milliseconds since the epoch."""
+class UtcMilliseconds(TypeDecorator[int]):
+    """A time in UTC; in Python the milliseconds since the epoch."""
 
     impl = DateTime(timezone=True)
     cache_ok = True
@@ -80,7 +80,7 @@ def _merged_postgresql(element: merged, compiler: SQLCompiler, **kw: Any) -> str
 
 @compiles(merged, "sqlite")
 def _merged_sqlite(element: merged, compiler: SQLCompiler, **kw: Any) -> str:
-    # json_patch would merge nested objects too and so differ from PostgreSQL; ``engine`` registers ours.
+    # json_patch would merge nested objects too and so differ from PostgreSQL; ``engine`` registers this one.
     base, over = _operands(element)
     return f"merged_documents({compiler.process(base, **kw)}, {compiler.process(over, **kw)})"
 

@@ -14,7 +14,7 @@ from sqlalchemy import JSON, BigInteger, Boolean, Column, Double, Integer, Text
 from sqlalchemy.types import TypeEngine
 
 from exporter.model import Json
-from exporter.sinks.sql.types import Moment
+from exporter.sinks.sql.types import UtcMilliseconds
 
 ID_LIMIT: Final = 2**63
 """First number a 64-bit column cannot hold."""
@@ -145,7 +145,7 @@ def _is_encodable(value: str) -> bool:
 
 
 _FITTERS: tuple[tuple[type[TypeEngine[Any]], Callable[[Any, str], Any]], ...] = (
-    (Moment, fit_moment),
+    (UtcMilliseconds, fit_moment),
     (BigInteger, fit_integer),
     (Integer, fit_integer),
     (Boolean, fit_flag),

@@ -1,7 +1,7 @@
 """Applies a batch and the position it ends at in one transaction: both happen or neither does.
 
-The delivered position lies beside the rows it speaks of, so a row that comes again is known and skipped,
-whatever was lost between this commit and the runner's own.
+The delivered position is stored with the rows it refers to, so a row delivered again is recognised and
+skipped, whatever was lost between this commit and the runner's own.
 """
 
 from __future__ import annotations
@@ -32,14 +32,14 @@ _KEYS_PER_QUERY: Final = 500
 
 
 @dataclass(frozen=True, slots=True)
-class Work:
-    """What is to be written, ready for the driver but for the tenures, which the database knows."""
+class WriteSet:
+    """Statements with their rows, ready for the driver but for tenures, which the database knows."""
 
     operations: tuple[tuple[Executable, Sequence[Parameters]], ...]
     departures: tuple[Departure, ...]
 
 
-class Writer:
+class SqlWriter:
     """Writes changes over a connection that is within a transaction; ``dialect`` is SQLAlchemy's name."""
 
     def __init__(self, dialect: str) -> None:
@@ -56,19 +56,19 @@ class Writer:
             position = await connection.scalar(_POSITION, key)
         return _NOTHING_DELIVERED if position is None else position
 
-    def arrange(self, changes: Changes) -> Work:
+    def arrange(self, changes: Changes) -> WriteSet:
         """Statements with their rows, tables always in the same order."""
-        return Work(
+        return WriteSet(
             tuple(
                 (statement, part) for statement, rows in self._operations(changes) for part in _parts(rows)
             ),
             tuple(changes.departures),
         )
 
-    async def write(self, connection: AsyncConnection, work: Work, batch: Batch) -> None:
-        """Do the work and move the position to the batch's last row."""
-        await _compute_tenure(connection, work.departures)
-        for statement, rows in work.operations:
+    async def write(self, connection: AsyncConnection, write_set: WriteSet, batch: Batch) -> None:
+        """Execute the statements and move the position to the batch's last row."""
+        await _compute_tenure(connection, write_set.departures)
+        for statement, rows in write_set.operations:
             await connection.execute(statement, rows)
         await connection.execute(
             _MOVE,

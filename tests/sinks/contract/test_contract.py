@@ -105,14 +105,12 @@ def is_explained(verdict: Verdict, harness: Harness) -> bool:
     )
 
 
-async def store(sink: Sink, batch: Batch, tries: int = 5) -> None:
-    """Deliver until it is stored, as the runner does after a break; a few times must be enough."""
-    for _ in range(tries - 1):
-        verdict = await sink.deliver(batch)
-        if verdict == STORED:
-            return
-        assert verdict.outcome is Outcome.RETRY, verdict
-    assert await sink.deliver(batch) == STORED
+async def store(sink: Sink, batch: Batch) -> None:
+    """Deliver until it is stored, as the runner does after an interruption."""
+    async with asyncio.timeout(20):
+        while (verdict := await sink.deliver(batch)) != STORED:
+            assert verdict.outcome is Outcome.RETRY, verdict
+            await asyncio.sleep(0)
 
 
 def test_every_built_in_sink_has_a_harness() -> None:
@@ -235,7 +233,7 @@ class TestOnce:
                 break
         else:
             pytest.fail("no delivery ended")
-        assert cancelled > 4
+        assert cancelled >= 4  # two before they began, two while they waited for the far end
         assert await harness.records(lanes.guild) == seconds_of(bans)
         assert await harness.messages(lanes.guild) == len(windows)
 

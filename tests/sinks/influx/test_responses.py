@@ -8,19 +8,19 @@ from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
 from exporter.model import STORED, Outcome
-from exporter.sinks.influx.responses import MAX_DETAIL, MAX_RETRY_AFTER, read_answer, read_retry_after
+from exporter.sinks.influx.responses import MAX_DETAIL, MAX_RETRY_AFTER, read_response, read_retry_after
 
 SECRET = "s3cret-token"
 CLOCK = ManualClock(wall_ms=1_445_412_480_000)  # Wed, 21 Oct 2015 07:28:00 GMT
 
 
 def read(status: int, body: bytes = b"", retry_after: str | None = None) -> tuple[Outcome, str]:
-    verdict = read_answer(status, retry_after, body, CLOCK, SECRET)
+    verdict = read_response(status, retry_after, body, CLOCK, SECRET)
     return verdict.outcome, verdict.reason
 
 
 def test_no_content_means_stored() -> None:
-    assert read_answer(204, None, b"", CLOCK, SECRET) == STORED
+    assert read_response(204, None, b"", CLOCK, SECRET) == STORED
 
 
 @pytest.mark.parametrize(
@@ -100,22 +100,22 @@ def test_no_retry_after_can_break_or_stall_the_runner(text: str) -> None:
 
 @pytest.mark.parametrize("status", [429, 503, 500])
 def test_a_far_end_that_names_a_wait_gets_it(status: int) -> None:
-    assert read_answer(status, "42", b"", CLOCK, SECRET).retry_after == 42.0
+    assert read_response(status, "42", b"", CLOCK, SECRET).retry_after == 42.0
 
 
 def test_only_a_retry_waits() -> None:
-    assert read_answer(400, "42", b"", CLOCK, SECRET).retry_after is None
+    assert read_response(400, "42", b"", CLOCK, SECRET).retry_after is None
 
 
 def test_the_detail_says_what_the_far_end_said() -> None:
-    detail = read_answer(404, None, b'{"message":"bucket not found"}', CLOCK, SECRET).detail
+    detail = read_response(404, None, b'{"message":"bucket not found"}', CLOCK, SECRET).detail
     assert detail == "HTTP 404: bucket not found"
-    assert "plain words" in read_answer(502, None, b"plain words", CLOCK, SECRET).detail
+    assert "plain words" in read_response(502, None, b"plain words", CLOCK, SECRET).detail
 
 
 @given(st.binary(max_size=400), st.binary(max_size=400))
 def test_no_detail_holds_the_token_a_control_character_or_a_book(before: bytes, after: bytes) -> None:
-    detail = read_answer(400, None, before + SECRET.encode() + after, CLOCK, SECRET).detail
+    detail = read_response(400, None, before + SECRET.encode() + after, CLOCK, SECRET).detail
     assert SECRET not in detail
     assert "\n" not in detail
     assert "\x00" not in detail
@@ -124,6 +124,6 @@ def test_no_detail_holds_the_token_a_control_character_or_a_book(before: bytes, 
 
 def test_what_is_quoted_from_a_refused_line_stays_out_of_the_log() -> None:
     body = b'{"message":"unable to parse \'discord_member_activity,user_id=4711 x\': missing field"}'
-    detail = read_answer(400, None, body, CLOCK, SECRET).detail
+    detail = read_response(400, None, body, CLOCK, SECRET).detail
     assert "4711" not in detail
     assert "missing field" in detail

@@ -16,7 +16,7 @@ from exporter.sinks.sql.batch_plan import Rules, plan
 from exporter.sinks.sql.column_mapping import Booking
 from exporter.sinks.sql.sink import SqlSink
 from exporter.sinks.sql.validation import UnfitError
-from exporter.sinks.sql.writer import ROWS_PER_STATEMENT, Writer
+from exporter.sinks.sql.writer import ROWS_PER_STATEMENT, SqlWriter
 from tests.sinks.sql.conftest import CATALOGUE, Store
 from tests.sinks.sql.entries import GUILD, MINUTE, NOON, active, activity, ban, join, leave, metrics
 from tests.sinks.sql.histories import counters, expected_sums
@@ -173,7 +173,7 @@ def test_a_large_batch_takes_few_statements(dialect: str) -> None:
         )
         for n in range(5000)
     ]
-    work = Writer(dialect).arrange(plan(rows(*entries), RULES, NOON))
+    work = SqlWriter(dialect).arrange(plan(rows(*entries), RULES, NOON))
     # 1,000 guilds and 2,000 channels: one statement for each thousand rows of each of three tables.
     assert [len(part) for _, part in work.operations] == [1000, 1000, 1000, 1000]
     assert all(len(part) <= ROWS_PER_STATEMENT for _, part in work.operations)

@@ -22,7 +22,7 @@ from exporter.model import STORED, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.sql.batch_plan import Rules, plan
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
-from exporter.sinks.sql.error_mapping import MAX_DETAIL, judge
+from exporter.sinks.sql.error_mapping import MAX_DETAIL, verdict_of
 from exporter.sinks.sql.migration import migrate
 from exporter.sinks.sql.schema import moderation_logs
 from exporter.sinks.sql.sink import SqlSink
@@ -77,7 +77,7 @@ class TestJudgement:
         self, state: str, expected: tuple[Outcome, str], *, wrapped: bool
     ) -> None:
         error: Exception = asyncpg.PostgresError.new({"C": state, "M": "text", "D": "detail"})
-        assert summary(judge(DBAPIError("SELECT", {}, error) if wrapped else error)) == expected
+        assert summary(verdict_of(DBAPIError("SELECT", {}, error) if wrapped else error)) == expected
 
     @pytest.mark.parametrize(
         ("code", "message", "expected"),
@@ -107,7 +107,7 @@ class TestJudgement:
     ) -> None:
         error = sqlite3.OperationalError(message)
         error.sqlite_errorcode = code
-        assert summary(judge(DBAPIError("SELECT", {}, error))) == expected
+        assert summary(verdict_of(DBAPIError("SELECT", {}, error))) == expected
 
     @pytest.mark.parametrize(
         ("error", "expected"),
@@ -129,7 +129,7 @@ class TestJudgement:
         ],
     )
     def test_the_rest_is_judged_by_type(self, error: Exception, expected: tuple[Outcome, str]) -> None:
-        verdict = judge(error)
+        verdict = verdict_of(error)
         assert summary(verdict) == expected
         assert verdict.reason in REASONS
 
@@ -137,16 +137,16 @@ class TestJudgement:
         error = asyncpg.PostgresError.new(
             {"C": "23505", "M": "duplicate key\nsecond line", "D": "Key (name)=(secret)"}
         )
-        detail = judge(DBAPIError("INSERT", {"name": "secret"}, error)).detail
+        detail = verdict_of(DBAPIError("INSERT", {"name": "secret"}, error)).detail
         assert "duplicate key" in detail
         assert "secret" not in detail
         assert "\n" not in detail
-        assert len(judge(OSError("x" * 9999)).detail) <= MAX_DETAIL
+        assert len(verdict_of(OSError("x" * 9999)).detail) <= MAX_DETAIL
 
     def test_a_chain_that_bites_its_tail_ends(self) -> None:
         first, second = OSError("a"), OSError("b")
         first.__cause__, second.__cause__ = second, first
-        assert summary(judge(first)) == (Outcome.RETRY, "unreachable")
+        assert summary(verdict_of(first)) == (Outcome.RETRY, "unreachable")
 
 
 UNFIT: dict[str, Entry] = {

@@ -34,7 +34,7 @@ from exporter.sinks.sql.schema import (
     metadata,
     metrics_snapshots,
 )
-from exporter.sinks.sql.types import Moment
+from exporter.sinks.sql.types import UtcMilliseconds
 from exporter.sinks.sql.views.sync import drop_views
 from tests.sinks.sql.conftest import CATALOGUE, close_store, open_store
 from tests.sinks.sql.entries import ban
@@ -138,7 +138,7 @@ class TestReference:
                 if column.name.endswith("_id") and column.name != "id":
                     assert column.type.compile() == "BIGINT", column
                 if column.name.endswith("_at") or column.name == "at":
-                    assert isinstance(column.type, Moment), column
+                    assert isinstance(column.type, UtcMilliseconds), column
 
 
 @pytest.mark.filterwarnings(

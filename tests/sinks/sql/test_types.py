@@ -13,7 +13,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 
 from exporter.sinks.sql.engine import _merge_documents, encode_json
 from exporter.sinks.sql.schema import metadata
-from exporter.sinks.sql.types import Document, Moment, merged, rfc3339
+from exporter.sinks.sql.types import Document, UtcMilliseconds, merged, rfc3339
 from exporter.sinks.sql.validation import (
     AMOUNT_LIMIT,
     UnfitError,
@@ -43,12 +43,12 @@ class TestMoment:
     @given(moments)
     @pytest.mark.parametrize("dialect", [SQLITE, POSTGRESQL], ids=["sqlite", "postgresql"])
     def test_every_millisecond_comes_back(self, dialect: object, moment: int) -> None:
-        kind = Moment()
+        kind = UtcMilliseconds()
         assert kind.process_result_value(kind.process_bind_param(moment, dialect), dialect) == moment
 
     @given(moments, moments)
     def test_text_order_is_time_order(self, one: int, two: int) -> None:
-        first, second = (str(Moment().process_bind_param(each, SQLITE)) for each in (one, two))
+        first, second = (str(UtcMilliseconds().process_bind_param(each, SQLITE)) for each in (one, two))
         assert (first < second) == (one < two)
         assert len(first) == len("2026-01-31T12:00:00.000Z")
 
@@ -56,8 +56,8 @@ class TestMoment:
         assert rfc3339(dt.datetime(2026, 1, 31, 12, 0, 0, 123_000, dt.UTC)) == "2026-01-31T12:00:00.123Z"
 
     def test_none_stays_none(self) -> None:
-        assert Moment().process_bind_param(None, SQLITE) is None
-        assert Moment().process_result_value(None, POSTGRESQL) is None
+        assert UtcMilliseconds().process_bind_param(None, SQLITE) is None
+        assert UtcMilliseconds().process_result_value(None, POSTGRESQL) is None
 
 
 class TestMerged:

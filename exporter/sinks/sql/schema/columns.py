@@ -6,7 +6,7 @@ from typing import Any
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, MetaData, Text, text
 
-from exporter.sinks.sql.types import Document, Moment, RowId
+from exporter.sinks.sql.types import Document, RowId, UtcMilliseconds
 
 metadata = MetaData(
     naming_convention={
@@ -44,7 +44,7 @@ def flag(name: str, comment: str, *, nullable: bool = True) -> Column[bool]:
 
 def moment(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
     """A moment in UTC."""
-    return Column(name, Moment, nullable=nullable, comment=comment)
+    return Column(name, UtcMilliseconds, nullable=nullable, comment=comment)
 
 
 def count(name: str, comment: str) -> Column[int]:
@@ -61,7 +61,7 @@ def row() -> tuple[Column[Any], ...]:
     """What each row of a log begins with."""
     return (
         Column("id", RowId, primary_key=True, comment="Number of the row; says nothing about time."),
-        words("event_key", "Identity of the occurrence, for ever.", nullable=False, unique=True),
+        words("event_key", "Identity of the occurrence; never changes.", nullable=False, unique=True),
         integer("guild_id", "The guild.", nullable=False),
     )
 

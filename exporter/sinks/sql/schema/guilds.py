@@ -1,4 +1,4 @@
-"""Guilds, channels and members as last told."""
+"""Guilds, channels and members as last reported."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ guilds = Table(
     words("name", "Name; null until the guild was synced."),
     words("icon", "Hash of the icon; empty without one."),
     integer("owner_id", "Who owns it."),
-    integer("member_count", "Members when last told."),
+    integer("member_count", "Members when last reported."),
     Column("features", Document, comment="Discord's features, such as COMMUNITY."),
     integer("premium_tier", "Boost level, 0 to 3."),
     integer("premium_subscription_count", "Boosts."),
@@ -22,7 +22,7 @@ guilds = Table(
     moment("left_at", "When the bot was removed; null while it is there."),
     moment("updated_at", "Time of the newest information."),
     shown("ix_guilds_shown", unique=True),
-    comment="Every guild the bot has seen, as last told.",
+    comment="Every guild the bot has seen, as last reported.",
 )
 
 
@@ -31,7 +31,7 @@ channels = Table(
     metadata,
     key("guild_id", "The guild."),
     key("channel_id", "The channel."),
-    words("name", "Name when last told."),
+    words("name", "Name when last reported."),
     integer("type", "Discord's channel type."),
     integer("parent_id", "The category, or a thread's channel; 0 for none."),
     comment="Names of channels; those removed at Discord stay, for old numbers.",
@@ -44,7 +44,7 @@ members = Table(
     key("guild_id", "The guild."),
     key("user_id", "The user."),
     words("username", "Name when last seen."),
-    flag("bot", "Whether it is a bot; null where not told."),
+    flag("bot", "Whether it is a bot; null where unknown."),
     moment("joined_at", "Last join seen."),
     moment("left_at", "When they left; null while they are there."),
     Index(None, "guild_id", "joined_at"),

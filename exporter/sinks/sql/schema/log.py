@@ -1,4 +1,4 @@
-"""One row for each occurrence, and invites as last told."""
+"""One row for each occurrence, and invites as last reported."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ moderation_logs = Table(
     metadata,
     *row(),
     words("action", "What was done, as in discord_moderation_actions_total.", nullable=False),
-    integer("target_user_id", "Whom it was done to."),
-    words("target_username", "That person's name at that moment."),
-    integer("moderator_id", "Who did it; null where unknown."),
+    integer("target_user_id", "The target of the action."),
+    words("target_username", "The target's name at that moment."),
+    integer("moderator_id", "The moderator; null where unknown."),
     words("moderator_username", "That person's name, where known."),
     words("reason", "The reason given, if any."),
     Column("audit_entry_id", BigInteger, unique=True, comment="The audit-log entry that says so."),
@@ -52,7 +52,7 @@ member_events = Table(
     words("username", "Name at that moment."),
     words("event", "What happened: join or leave.", nullable=False),
     words("reason", "Of a leave: leave, kick, ban or prune, or unknown."),
-    integer("moderator_id", "Who removed them, if anybody."),
+    integer("moderator_id", "The moderator who removed them, if one did."),
     words("moderator_username", "That person's name, where known."),
     integer("audit_entry_id", "The audit-log entry that says so."),
     flag("bot", "Whether it is a bot."),
@@ -99,14 +99,14 @@ invites = Table(
     integer("inviter_id", "Who made it."),
     words("inviter_username", "That person's name."),
     integer("max_uses", "Uses allowed; 0 for no limit."),
-    integer("max_age", "Lifetime in seconds; 0 for ever."),
+    integer("max_age", "Lifetime in seconds; 0 for no limit."),
     flag("temporary", "Whether members stay only while they are online."),
-    integer("uses", "Uses when last told."),
+    integer("uses", "Uses when last reported."),
     moment("created_at", "When it was made."),
     moment("expires_at", "When it ends by itself."),
     moment("deleted_at", "When it was removed."),
     Index(None, "guild_id", "inviter_id"),
-    comment="Invites as last told.",
+    comment="Invites as last reported.",
 )
 
 

@@ -1,4 +1,4 @@
-"""Sums by day and for ever, snapshots, and how far each spool has been delivered."""
+"""Sums by day and of all time, snapshots, and the position up to which each spool is delivered."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ guild_daily = Table(
     count("reactions", "Reactions added."),
     count("reactions_removed", "Reactions taken back."),
     count("joins", "Members who joined."),
-    count("leaves", "Members who went."),
+    count("leaves", "Members who left."),
     seconds("afk_voice_seconds", "Time people spent in the AFK channel."),
     Index(None, "day"),
     comment="A guild's activity by day.",
