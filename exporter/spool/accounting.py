@@ -54,12 +54,15 @@ def append_rows(
     tips: dict[Priority, int] = {}
     spooled = 0
     for lane, packed in lanes.items():
-        rows = [(*row, number, committed_at) for number, row in enumerate(packed, position + 1)]
-        execute_rows(connection, _INSERT[lane], rows)
-        position += len(rows)
-        spooled += len(rows)
+        values: list[object] = []
+        for row in packed:
+            position += 1
+            values += row
+            values += (position, committed_at)
+        execute_rows(connection, _INSERT[lane], 8, values)
         tips[lane] = position
-        connection.execute("UPDATE cursors SET spooled = spooled + ? WHERE lane = ?", (len(rows), lane))
+        spooled += len(packed)
+        connection.execute("UPDATE cursors SET spooled = spooled + ? WHERE lane = ?", (len(packed), lane))
     connection.execute("UPDATE books SET spooled = spooled + ?, position = ?", (spooled, position))
     return tips
 

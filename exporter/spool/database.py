@@ -15,8 +15,9 @@ from __future__ import annotations
 
 import sqlite3
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from itertools import chain
 from pathlib import Path
 from typing import Final
@@ -275,16 +276,24 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def execute_rows(connection: sqlite3.Connection, statement: str, rows: Sequence[Sequence[object]]) -> None:
-    """Run a statement whose ``{rows}`` stands for many rows of values, in as few executions as possible."""
+def execute_rows(connection: sqlite3.Connection, statement: str, columns: int, values: list[object]) -> None:
+    """Run a statement whose ``{rows}`` stands for many rows of values, in as few executions as possible.
+
+    ``values`` holds the columns of all rows, one row after the other: a container for each of them would be
+    work for the garbage collector.
+    """
     done = 0
     for size in ROWS_PER_STATEMENT:
-        while len(rows) - done >= size:
-            portion = rows[done : done + size]
-            row = "(" + ", ".join("?" * len(portion[0])) + ")"
-            filled = statement.replace("{rows}", ", ".join([row] * size))
-            connection.execute(filled, list(chain.from_iterable(portion)))
-            done += size
+        step = size * columns
+        while len(values) - done >= step:
+            connection.execute(_with_rows(statement, columns, size), values[done : done + step])
+            done += step
+
+
+@cache
+def _with_rows(statement: str, columns: int, rows: int) -> str:
+    row = "(" + ", ".join("?" * columns) + ")"
+    return statement.replace("{rows}", ", ".join([row] * rows))
 
 
 def is_damage(error: BaseException) -> bool:

@@ -61,13 +61,15 @@ def counted_as_state(connection: sqlite3.Connection) -> Iterator[None]:
 def write_state(connection: sqlite3.Connection, rows: Sequence[StateRow]) -> None:
     """Write or delete rows of state; of several for one key the last one counts."""
     last = {(row.table, row.key): row.value for row in rows}
-    written = [
-        (table, key, _checksum(table, key, value), value)
-        for (table, key), value in last.items()
-        if value is not None
-    ]
-    execute_rows(connection, _UPSERT, written)
-    execute_rows(connection, _DELETE, [key for key, value in last.items() if value is None])
+    written: list[object] = []
+    deleted: list[object] = []
+    for (table, key), value in last.items():
+        if value is None:
+            deleted += (table, key)
+        else:
+            written += (table, key, _checksum(table, key, value), value)
+    execute_rows(connection, _UPSERT, 4, written)
+    execute_rows(connection, _DELETE, 2, deleted)
 
 
 def read_state(connection: sqlite3.Connection, prefix: str) -> tuple[list[StateRow], int]:

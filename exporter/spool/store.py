@@ -26,7 +26,7 @@ from exporter.spool.ports import Increment, JournalPart, SpoolStats, StateRow
 from exporter.spool.reader import LanePage, ReaderThread, read_page
 from exporter.spool.recovery import mark_clean, open_database
 from exporter.spool.state import read_numbered, read_state
-from exporter.spool.write_jobs import Appended, AppendJob, Changes, WriteJob
+from exporter.spool.write_jobs import Appended, AppendJob, CallJob, Changes
 from exporter.spool.writer import WriterThread
 from exporter.telemetry import Telemetry
 
@@ -85,7 +85,7 @@ class Spool:
             SpoolError: it could not be written.
         """
         names = tuple(sinks)
-        await self._writer.run(WriteJob(lambda connection: self._register(connection, names)))
+        await self._writer.run(CallJob(lambda connection: self._register(connection, names)))
 
     async def append(
         self,
@@ -125,7 +125,7 @@ class Spool:
         def touch(connection: sqlite3.Connection) -> None:
             connection.execute("UPDATE books SET clean = clean")
 
-        await self._writer.run(WriteJob(touch, takes_entries=True))
+        await self._writer.run(CallJob(touch, takes_entries=True))
 
     async def state(self, prefix: str = "") -> list[StateRow]:
         """The rows of the tables whose name starts with ``prefix``, by table and key.
@@ -207,7 +207,7 @@ class Spool:
         """
         refused = tuple(dead)
         await self._writer.run(
-            WriteJob(lambda connection: self._advance(connection, sink, lane, position, refused))
+            CallJob(lambda connection: self._advance(connection, sink, lane, position, refused))
         )
 
     async def stats(self) -> SpoolStats:
@@ -249,7 +249,7 @@ class Spool:
         now = self._clock.now_ms()
         numbers = tuple(ids)
         replayed = await self._writer.run(
-            WriteJob(
+            CallJob(
                 lambda connection: dead_letters.replay(connection, numbers, now),
                 lambda result: self._grow(result.tips),
             )
@@ -327,7 +327,7 @@ class Spool:
     async def _quarantine(self, lane: Priority, positions: Sequence[int]) -> None:
         now = self._clock.now_ms()
         await self._writer.run(
-            WriteJob(lambda connection: dead_letters.quarantine(connection, lane, positions, now))
+            CallJob(lambda connection: dead_letters.quarantine(connection, lane, positions, now))
         )
         log.error(
             "spool: %d damaged %s entries were moved to the dead letters",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import sqlite3
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -23,12 +24,12 @@ ROW_OVERHEAD: Final = 96
 T = TypeVar("T")
 
 
-class WriteJob(Generic[T]):
+class WriteJob(ABC, Generic[T]):
     """Work on the connection that writes, and the future of its result; made on the event loop.
 
-    ``work`` may run more than once, each time in a new transaction. ``then`` is called with the result on the
-    event loop once that is committed, even if the caller was cancelled meanwhile. ``alone`` keeps the work
-    outside of a transaction. What ``takes_entries`` is refused on a full volume while that drains.
+    ``then`` is called with the result on the event loop once that is committed, even if the caller was
+    cancelled meanwhile. What ``takes_entries`` is refused on a full volume while that drains. What is to run
+    ``alone`` runs outside of a transaction.
     """
 
     weight = 1
@@ -38,19 +39,17 @@ class WriteJob(Generic[T]):
     """Bytes it writes, saved state excepted; final once it has run."""
 
     def __init__(
-        self,
-        work: Callable[[sqlite3.Connection], T],
-        then: Callable[[T], None] | None = None,
-        *,
-        alone: bool = False,
-        takes_entries: bool = False,
+        self, then: Callable[[T], None] | None = None, *, alone: bool = False, takes_entries: bool = False
     ) -> None:
         self.alone = alone
         self.takes_entries = takes_entries
-        self._work = work
         self._then = then
         self._loop = asyncio.get_running_loop()
         self.future: asyncio.Future[T] = self._loop.create_future()
+
+    @abstractmethod
+    def write(self, connection: sqlite3.Connection) -> T:
+        """Do the work; it may be done more than once, each time in a new transaction."""
 
     @property
     def state_size(self) -> int:
@@ -63,12 +62,12 @@ class WriteJob(Generic[T]):
         return tuple(reversed(Priority))
 
     def run(self, connection: sqlite3.Connection) -> Callable[[], None]:
-        """Do the work; returns what gives the result to the event loop, to be called after the commit.
+        """Do the work; returns what gives its result to the event loop, to be called after the commit.
 
         Raises:
             Exception: the transaction is to be rolled back.
         """
-        result = self._work(connection)
+        result = self.write(connection)
         return lambda: self._post(lambda: self._finish(result))
 
     def fail(self, error: BaseException) -> None:
@@ -86,6 +85,25 @@ class WriteJob(Generic[T]):
         # The loop may be gone when the program ended in the middle.
         with contextlib.suppress(RuntimeError):
             self._loop.call_soon_threadsafe(call)
+
+
+class CallJob(WriteJob[T]):
+    """A function of the connection as a job."""
+
+    def __init__(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        then: Callable[[T], None] | None = None,
+        *,
+        alone: bool = False,
+        takes_entries: bool = False,
+    ) -> None:
+        super().__init__(then, alone=alone, takes_entries=takes_entries)
+        self._work = work
+
+    def write(self, connection: sqlite3.Connection) -> T:
+        """Call the function."""
+        return self._work(connection)
 
 
 class Changes(NamedTuple):
@@ -132,7 +150,7 @@ class AppendJob(WriteJob[Appended]):
         clock: Clock,
         then: Callable[[Appended], None],
     ) -> None:
-        super().__init__(self._append, then, takes_entries=bool(changes.entries))
+        super().__init__(then, takes_entries=bool(changes.entries))
         self._changes = changes
         self._max_bytes = max_bytes
         self._unbounded = unbounded
@@ -153,7 +171,8 @@ class AppendJob(WriteJob[Appended]):
         highest = min((entry.priority for entry in self._changes.entries), default=len(Priority))
         return tuple(lane for lane in reversed(Priority) if lane >= highest)
 
-    def _append(self, connection: sqlite3.Connection) -> Appended:
+    def write(self, connection: sqlite3.Connection) -> Appended:
+        """Write state and entries, in this order: the hard bound of the file is for the entries."""
         if self._lanes is None:
             self._lanes = self._pack()
         changes = self._changes

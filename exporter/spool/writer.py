@@ -20,7 +20,7 @@ from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.spool.database import spool_error, transaction
 from exporter.spool.disk_quota import DiskQuota
-from exporter.spool.write_jobs import WriteJob
+from exporter.spool.write_jobs import CallJob, WriteJob
 
 log = logging.getLogger(__name__)
 
@@ -86,7 +86,7 @@ class WriterThread:
         Raises:
             SpoolError: some of it could not be done.
         """
-        await self.run(WriteJob(lambda _: self._tidy(), alone=True))
+        await self.run(CallJob(lambda _: self._tidy(), alone=True))
 
     def close(self) -> None:
         """Finish what waits and end the thread; blocks, safe twice."""

@@ -15,7 +15,7 @@ from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import SpoolStats
 from exporter.spool.state import counted_as_state
 from exporter.spool.store import Spool
-from exporter.spool.write_jobs import WriteJob
+from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import Telemetry
 
 
@@ -121,6 +121,6 @@ def leave_journal() -> LeaveJournal:
                     row = (crc32(body), body)
                     connection.execute("INSERT INTO journal (crc, body) VALUES (?, ?)", row)
 
-        await spool._writer.run(WriteJob(write))
+        await spool._writer.run(CallJob(write))
 
     return leave

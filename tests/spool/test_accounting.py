@@ -4,7 +4,7 @@ import logging
 
 from exporter.model import Priority
 from exporter.spool import accounting
-from exporter.spool.write_jobs import WriteJob
+from exporter.spool.write_jobs import CallJob
 
 
 async def rows_on_disk(spool):
@@ -14,7 +14,7 @@ async def rows_on_disk(spool):
             for lane in Priority
         }
 
-    return await spool._writer.run(WriteJob(count))
+    return await spool._writer.run(CallJob(count))
 
 
 async def test_rows_leave_the_disk_once_every_sink_has_passed_them(open_spool, make_entry, drain):
@@ -42,7 +42,7 @@ async def test_passed_rows_are_deleted_in_portions(open_spool, make_entry, drain
         accounting.advance(connection, "influx", Priority.SLOW, batch.rows[-1].position, (), 0)
         return [accounting.delete_passed(connection, 4) for _ in range(3)]
 
-    assert await spool._writer.run(WriteJob(pass_and_delete)) == [4, 3, 0]
+    assert await spool._writer.run(CallJob(pass_and_delete)) == [4, 3, 0]
 
 
 async def test_a_new_sink_starts_at_the_oldest_row_still_kept(open_spool, make_entry, drain, check_accounts):

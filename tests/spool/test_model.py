@@ -23,7 +23,7 @@ from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import StateRow
 from exporter.spool.state import counted_as_state
 from exporter.spool.store import Spool
-from exporter.spool.write_jobs import WriteJob
+from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
 
@@ -85,7 +85,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def in_writer(self, work):
         async def run():
-            return await self.spool._writer.run(WriteJob(work))
+            return await self.spool._writer.run(CallJob(work))
 
         return self.do(run())
 

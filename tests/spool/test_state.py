@@ -7,14 +7,14 @@ from exporter.model import Priority
 from exporter.spool import state, write_jobs
 from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import Increment, JournalPart, StateRow
-from exporter.spool.write_jobs import WriteJob
+from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import value
 
 MIB = 1024**2
 
 
 async def alter(spool, sql, *values):
-    await spool._writer.run(WriteJob(lambda connection: connection.execute(sql, values)))
+    await spool._writer.run(CallJob(lambda connection: connection.execute(sql, values)))
 
 
 async def test_state_is_written_changed_and_deleted_by_key(open_spool):

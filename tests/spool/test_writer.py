@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import sqlite3
 
 import pytest
@@ -9,7 +10,7 @@ from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.spool import accounting, write_jobs
 from exporter.spool.config import SpoolConfig
-from exporter.spool.write_jobs import WriteJob
+from exporter.spool.write_jobs import CallJob, WriteJob
 from exporter.telemetry import value
 
 
@@ -44,7 +45,7 @@ async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool
 
     calls = [
         spool.append([make_entry(1)]),
-        spool._writer.run(WriteJob(fail)),
+        spool._writer.run(CallJob(fail)),
         spool.append([make_entry(2)]),
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -55,7 +56,7 @@ async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool
 async def test_an_error_of_sqlite_names_the_file_and_what_to_do(open_spool):
     spool = await open_spool()
     with pytest.raises(SpoolError, match=r"spool\.db failed: no such table: nowhere"):
-        await spool._writer.run(WriteJob(lambda connection: connection.execute("SELECT * FROM nowhere")))
+        await spool._writer.run(CallJob(lambda connection: connection.execute("SELECT * FROM nowhere")))
 
 
 async def test_a_rollback_that_sqlite_has_made_itself_does_not_hide_the_error(open_spool, make_entry):
@@ -66,7 +67,7 @@ async def test_a_rollback_that_sqlite_has_made_itself_does_not_hide_the_error(op
         raise sqlite3.OperationalError("database or disk is full")
 
     with pytest.raises(SpoolError, match="disk is full"):
-        await spool._writer.run(WriteJob(fail))
+        await spool._writer.run(CallJob(fail))
     await spool.append([make_entry(1)])
     assert (await spool.stats()).spooled == 1
 
@@ -87,7 +88,7 @@ async def test_the_commit_is_on_the_disk_and_not_only_with_the_operating_system(
         names = ("journal_mode", "synchronous", "auto_vacuum")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert await spool._writer.run(WriteJob(settings)) == ["wal", 2, 2]
+    assert await spool._writer.run(CallJob(settings)) == ["wal", 2, 2]
 
 
 async def test_every_size_of_append_is_written_whole(open_spool, make_entry, drain):
@@ -139,3 +140,16 @@ async def test_the_duration_of_commits_is_observed(open_spool, make_entry, telem
     spool = await open_spool()
     await spool.append([make_entry(1)])
     assert value(telemetry.commit_seconds) == 1
+
+
+async def test_what_was_committed_is_freed_without_the_garbage_collector(open_spool, make_entry):
+    spool = await open_spool()
+    gc.collect()
+    gc.disable()
+    try:
+        for number in range(20):
+            await spool.append([make_entry(number)])
+        left = sum(isinstance(thing, WriteJob) for thing in gc.get_objects())
+    finally:
+        gc.enable()
+    assert left <= 1, "the writer's last one"
