@@ -151,16 +151,17 @@ async def _set_when_ready(simulator: Simulator, ready: asyncio.Event) -> None:
 async def _serve_remaining_clients(
     simulator: Simulator, stop_serving: asyncio.Event, *, await_client: bool
 ) -> None:
-    """Serve until every client has disconnected, ``LINGER_S`` has passed or ``stop_serving`` is set.
+    """Serve until no session is left, ``LINGER_S`` has passed or ``stop_serving`` is set.
 
-    With ``await_client``, a client that is away at this moment is waited for: the duration ends by the clock,
-    while a client that restarts needs as long as its machine takes, seconds on a busy one.
+    A session whose connection was lost can be resumed, so its client is waited for. With ``await_client`` a
+    client without a session is waited for too: the duration ends by the clock, while a client that restarts
+    needs as long as its machine takes, seconds on a busy one.
     """
     registry = simulator.gateway.registry
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):
             while not stop_serving.is_set():
-                if any(registry.connection(session) for session in registry):
+                if list(registry):
                     await_client = False
                 elif not await_client:
                     return

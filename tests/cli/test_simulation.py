@@ -109,8 +109,9 @@ async def connect(
     return socket, frame["d"].get("session_id", "")
 
 
-async def test_a_client_that_is_away_when_the_duration_is_over_is_waited_for(start):
-    """It may be restarting, and how long that takes depends on its machine."""
+@pytest.mark.parametrize("code", [1000, 4000], ids=["session ended", "session kept"])
+async def test_a_client_that_is_away_when_the_duration_is_over_is_waited_for(start, code):
+    """It may be restarting or resuming, and how long that takes depends on its machine."""
     running = start(plan(duration=0.2, rate=10.0))
     url = (await running.word()).split()[1]
     headers = {"Authorization": f"Bot {SimulatorSettings().token}"}
@@ -119,14 +120,18 @@ async def test_a_client_that_is_away_when_the_duration_is_over_is_waited_for(sta
             gateway = (await answer.json())["url"]
         properties = {"os": "linux", "browser": "test", "device": "test"}
         client, session_id = await connect(session, gateway, 2, intents=1, properties=properties)
-        await client.close(code=4000)
+        await client.close(code=code)
         assert (await running.word()).startswith("over ")
         await asyncio.wait({running.task}, timeout=3 * _POLL_S)
         assert not running.task.done(), "it ended before the client was back"
-        client, _ = await connect(session, gateway, 6, session_id=session_id, seq=1)
-        await asyncio.wait({running.task}, timeout=3 * _POLL_S)
-        assert not running.task.done(), "it ended while a client was connected"
-        await client.close(code=1000)
+        if code == 1000:
+            running.task.cancel()
+            return
+        for leaving in (4000, 1000):
+            client, _ = await connect(session, gateway, 6, session_id=session_id, seq=1)
+            await client.close(code=leaving)
+            await asyncio.wait({running.task}, timeout=3 * _POLL_S)
+            assert running.task.done() == (leaving == 1000)
         await running.task
 
 
