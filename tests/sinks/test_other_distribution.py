@@ -140,7 +140,7 @@ def test_its_section_is_configured_checked_and_part_of_the_schema(site: Path, tm
     assert all("jsonlines" in event for event in events)
 
 
-def test_a_wrong_setting_of_its_section_is_told_with_its_line(site: Path, tmp_path: Path) -> None:
+def test_a_wrong_setting_of_its_section_is_reported_with_its_line(site: Path, tmp_path: Path) -> None:
     config = tmp_path / "config.yaml"
     config.write_text("sinks:\n  jsonlines:\n    max_lin: 100\n    max_line: 0\n")
     done = run(site, "exporter", "check", "--config", str(config))

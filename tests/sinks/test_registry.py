@@ -83,10 +83,10 @@ def test_the_sinks_of_this_package_come_first_and_say_where_they_are_from(instal
     ],
 )
 def test_a_declaration_that_cannot_be_used_names_its_distribution(install, value, problem):
-    (told,) = problems(install("lake_sink", DECLARED, lake=value))
-    assert told.startswith("sink plug-in lake of lake_sink 1.2: ")
-    assert problem in told
-    assert told.endswith("; repair or uninstall the distribution")
+    (line,) = problems(install("lake_sink", DECLARED, lake=value))
+    assert line.startswith("sink plug-in lake of lake_sink 1.2: ")
+    assert problem in line
+    assert line.endswith("; repair or uninstall the distribution")
 
 
 @pytest.mark.parametrize(
@@ -97,18 +97,18 @@ def test_a_declaration_that_cannot_be_used_names_its_distribution(install, value
         ("def", "SyntaxError: "),
     ],
 )
-def test_a_plug_in_that_cannot_be_imported_is_told_without_a_traceback(install, text, problem):
-    (told,) = problems(install("lake_sink", text, lake="GOOD"))
-    assert problem in told
-    assert "\n" not in told
+def test_a_plug_in_that_cannot_be_imported_is_reported_without_a_traceback(install, text, problem):
+    (line,) = problems(install("lake_sink", text, lake="GOOD"))
+    assert problem in line
+    assert "\n" not in line
 
 
-def test_all_problems_are_told_at_once_and_two_of_one_name_are_one(install):
+def test_all_problems_are_reported_at_once_and_two_of_one_name_are_one(install):
     first = install("lake_sink", DECLARED, lake="GOOD", other="WORD")
     second = install("pond_sink", DECLARED, pond="GOOD")
-    told = problems([*first, *second])
-    assert len(told) == 2
-    assert "its name lake is taken by lake_sink 1.2" in told[1]
+    lines = problems([*first, *second])
+    assert len(lines) == 2
+    assert "its name lake is taken by lake_sink 1.2" in lines[1]
 
 
 class LakeSection(SinkSection):

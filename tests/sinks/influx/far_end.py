@@ -1,4 +1,4 @@
-"""An HTTP server that answers as told, down to the bytes and the manner of hanging up."""
+"""An HTTP server that responds as a script says, down to the bytes and the way it closes."""
 
 from __future__ import annotations
 

@@ -60,13 +60,13 @@ def answering(status: int) -> Iterator[str]:
 
 
 @pytest.mark.parametrize(
-    ("status", "told"),
+    ("status", "expected"),
     [(401, "sinks.influxdb.token"), (403, "may not manage"), (404, "no such organisation")],
 )
-def test_a_refusal_says_what_to_do_and_not_the_token(status, told):
+def test_a_refusal_says_what_to_do_and_not_the_token(status, expected):
     with answering(status) as url, pytest.raises(ExporterError) as raised:
         prepare(InfluxConfig.model_validate({"url": url, "token": "the-secret"}), CATALOGUE)
-    assert told in str(raised.value)
+    assert expected in str(raised.value)
     assert "the-secret" not in str(raised.value)
 
 
@@ -121,14 +121,14 @@ def test_what_is_missing_is_made_once(config):
     assert prepare(config, CATALOGUE) == []
 
 
-def test_a_task_that_somebody_changed_is_put_right(config):
+def test_a_task_whose_text_was_changed_is_restored(config):
     prepare(config, CATALOGUE)
     with connected(config) as client:
         task = next(t for t in client.tasks_api().find_tasks_iter() if config.bucket in t.name)
         task.flux = task.flux.replace("offset: 10m", "offset: 20m").replace("offset: 1h", "offset: 20m")
         client.tasks_api().update_task(task)
-    (told,) = prepare(config, CATALOGUE)
-    assert "brought up to date" in told
+    (expected,) = prepare(config, CATALOGUE)
+    assert "brought up to date" in expected
 
 
 def test_hours_and_days_add_up_to_the_points(config):

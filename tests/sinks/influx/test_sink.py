@@ -106,7 +106,7 @@ async def test_a_refusal_of_the_first_bucket_is_not_followed_by_the_second(
     assert len(far_end.writes) == 1
 
 
-async def test_nothing_to_write_asks_nobody(sink: InfluxSink, far_end: FarEnd) -> None:
+async def test_nothing_to_write_sends_no_request(sink: InfluxSink, far_end: FarEnd) -> None:
     assert await deliver(sink, record(1, amends=True)) == STORED
     assert far_end.requests == []
 
@@ -179,7 +179,7 @@ async def test_an_endless_answer_is_read_only_to_its_limit(sink: InfluxSink, far
     assert len(verdict.detail) < 400
 
 
-async def test_nobody_at_the_address_is_a_retry(make: Make) -> None:
+async def test_a_refused_connection_is_a_retry(make: Make) -> None:
     sink = make(url=f"http://127.0.0.1:{free_port()}")
     await sink.open()
     verdict = await deliver(sink, SNAPSHOT)
@@ -193,7 +193,9 @@ async def test_a_far_end_that_repeats_the_token_does_not_get_it_into_the_log(
     assert TOKEN not in (await deliver(sink, SNAPSHOT)).detail
 
 
-async def test_a_cancelled_delivery_ends_at_once_and_the_sink_goes_on(make: Make, far_end: FarEnd) -> None:
+async def test_a_cancelled_delivery_ends_at_once_and_the_sink_stays_usable(
+    make: Make, far_end: FarEnd
+) -> None:
     sink = make()
     await sink.open()
     far_end.script = [Manner.HANG]
@@ -232,7 +234,7 @@ class TestProbe:
         assert "discord_members" in probe.detail
         assert words in probe.detail
 
-    async def test_it_says_that_nobody_answers(self, make: Make) -> None:
+    async def test_it_says_that_there_is_no_answer(self, make: Make) -> None:
         probe = await make(url=f"http://127.0.0.1:{free_port()}").probe()
         assert not probe.ok
         assert "does not answer" in probe.detail

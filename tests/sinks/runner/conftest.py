@@ -24,10 +24,10 @@ class FarEnd:
     """A destination that answers as the test says, and checks what the runner promises to every sink."""
 
     def __init__(
-        self, name: str, judge: Callable[[Batch], Verdict | Awaitable[Verdict]] | None = None
+        self, name: str, respond: Callable[[Batch], Verdict | Awaitable[Verdict]] | None = None
     ) -> None:
         self.name = name
-        self.judge = judge or (lambda _: STORED)
+        self.respond = respond or (lambda _: STORED)
         self.batches: list[Batch] = []
         self.stored: dict[Priority, list[int]] = {lane: [] for lane in Priority}
         self.keys: list[str] = []
@@ -43,7 +43,7 @@ class FarEnd:
         try:
             self.batches.append(batch)
             self._check(batch)
-            verdict = self.judge(batch)
+            verdict = self.respond(batch)
             if not isinstance(verdict, Verdict):
                 verdict = await verdict
         finally:

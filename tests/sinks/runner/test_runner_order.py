@@ -77,11 +77,11 @@ async def test_a_failing_lane_does_not_hold_up_another_of_the_same_sink(world, f
 async def test_critical_entries_go_first_where_lanes_wait_for_one_sink(world, far_end):
     gate = asyncio.Event()
 
-    async def judge(_):
+    async def respond(_):
         await gate.wait()
         return STORED
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     await world.run(sink, max_rows=1, max_rows_slow=1)
     await world.append(2, Priority.SLOW)
     await world.until(lambda: len(sink.batches) == 1)
@@ -106,11 +106,11 @@ async def test_a_sink_that_hangs_does_not_touch_another(world, far_end):
 async def test_the_cursor_moves_only_after_the_sink_has_stored(world, far_end):
     gate = asyncio.Event()
 
-    async def judge(_):
+    async def respond(_):
         await gate.wait()
         return STORED
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink)
     await world.append(10)
     await world.until(lambda: sink.running == 1)
@@ -180,12 +180,12 @@ async def test_drain_tells_when_time_is_up(world, far_end):
 async def test_drain_does_not_wait_for_what_comes_later(world, far_end):
     gate = asyncio.Event()
 
-    async def judge(batch):
+    async def respond(batch):
         if batch.rows[0].entry.key != "key:0":
             await gate.wait()
         return STORED
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink)
     await world.append(1)
     await world.until(lambda: len(sink.keys) == 1)
@@ -200,7 +200,7 @@ async def test_drain_of_an_empty_spool_returns_at_once(world, far_end):
     assert await runner.drain(20)
 
 
-async def test_drain_goes_on_from_where_an_earlier_run_stopped(world, far_end):
+async def test_drain_continues_from_where_an_earlier_run_stopped(world, far_end):
     first = await world.run(far_end("sql"))
     await world.append(10)
     assert await first.drain(20)
@@ -212,11 +212,11 @@ async def test_drain_goes_on_from_where_an_earlier_run_stopped(world, far_end):
 async def test_stop_lets_the_delivery_under_way_end(world, far_end):
     gate = asyncio.Event()
 
-    async def judge(_):
+    async def respond(_):
         await gate.wait()
         return STORED
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink, stop_timeout=20, max_rows_slow=5)
     await world.append(10)
     await world.until(lambda: sink.running == 1)
@@ -294,12 +294,12 @@ async def test_a_sink_that_does_not_open_is_opened_again(world, far_end, failure
 
 
 async def test_the_meters_follow_the_spool(world, far_end):
-    def judge(batch):
+    def respond(batch):
         return (
             Verdict(Outcome.STORED, ((batch.rows[0].position, "bad"),)) if len(sink.batches) == 1 else RETRY
         )
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink, max_rows_slow=4)
     await world.append(10)
     await world.until(lambda: len(sink.batches) > 2)

@@ -92,29 +92,32 @@ async def test_an_outage_is_logged_once_and_its_end_once(world, far_end, caplog)
         await world.append(7)
         runner = await world.run(sink)
         assert await runner.drain(20)
-    told = [
+    logged = [
         (record.levelname, record.message)
         for record in caplog.records
         if record.name.startswith("exporter.sinks")
     ]
-    assert told[0] == ("WARNING", "sink sql away (unreachable: connection refused), nothing lost, 7 waiting")
-    assert told[1][0] == "INFO"
-    assert told[1][1].startswith("sink sql back after ")
-    assert told[1][1].endswith("0 waiting")
-    assert len(told) == 2
+    assert logged[0] == (
+        "WARNING",
+        "sink sql away (unreachable: connection refused), nothing lost, 7 waiting",
+    )
+    assert logged[1][0] == "INFO"
+    assert logged[1][1].startswith("sink sql back after ")
+    assert logged[1][1].endswith("0 waiting")
+    assert len(logged) == 2
 
 
 async def test_the_state_is_on_a_gauge_and_failures_are_counted(world, far_end):
     answers = iter([AWAY] * 3)
     hold = asyncio.Event()
 
-    async def judge(_):
+    async def respond(_):
         if verdict := next(answers, None):
             return verdict
         await hold.wait()
         return STORED
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink)
     up = world.telemetry.sink_up
     assert value(up, "sql") == 1
@@ -142,7 +145,7 @@ async def test_the_state_of_a_sink_is_the_worst_state_of_its_lanes(world, far_en
 async def test_a_delivery_beyond_its_deadline_is_cancelled_and_made_again(world, far_end):
     cancelled = []
 
-    async def judge(_):
+    async def respond(_):
         if len(sink.batches) > 1:
             return STORED
         try:
@@ -151,7 +154,7 @@ async def test_a_delivery_beyond_its_deadline_is_cancelled_and_made_again(world,
             cancelled.append(True)
             raise
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink)
     keys = await world.append(2)
     await world.sleeper.fire()
@@ -164,7 +167,7 @@ async def test_a_delivery_beyond_its_deadline_is_cancelled_and_made_again(world,
 async def test_a_delivery_that_cannot_be_cancelled_is_not_joined_by_a_second_one(world, far_end, caplog):
     gate = asyncio.Event()
 
-    async def judge(_):
+    async def respond(_):
         while not gate.is_set():
             try:
                 await gate.wait()
@@ -172,7 +175,7 @@ async def test_a_delivery_that_cannot_be_cancelled_is_not_joined_by_a_second_one
                 continue
         return AWAY if len(sink.batches) == 1 else STORED
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink)
     await world.append(2)
     await world.sleeper.fire()
@@ -188,12 +191,12 @@ async def test_a_delivery_that_cannot_be_cancelled_is_not_joined_by_a_second_one
 async def test_an_exception_is_a_defect_logged_once_and_retried(world, far_end, caplog):
     answers = iter([True] * 5)
 
-    def judge(_):
+    def respond(_):
         if next(answers, None):
             raise KeyError("on purpose")
         return STORED
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink)
     keys = await world.append(2)
     assert await runner.drain(20)

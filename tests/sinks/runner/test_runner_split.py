@@ -52,13 +52,13 @@ class CountingSpool:
 
 
 class CountingDelivery:
-    def __init__(self, judge) -> None:
-        self.judge = judge
+    def __init__(self, respond) -> None:
+        self.respond = respond
         self.count = 0
 
     async def deliver(self, batch):
         self.count += 1
-        return self.judge(batch)
+        return self.respond(batch)
 
 
 class QuietHealth:
@@ -66,8 +66,8 @@ class QuietHealth:
         pass
 
 
-async def settle(size, judge, config=None):
-    spool, delivery = CountingSpool(), CountingDelivery(judge)
+async def settle(size, respond, config=None):
+    spool, delivery = CountingSpool(), CountingDelivery(respond)
     loop = DeliveryLoop(
         "sql",
         Priority.SLOW,
@@ -120,10 +120,10 @@ async def test_a_part_that_was_stored_moves_the_cursor_at_once():
 
 
 async def test_rows_that_the_sink_itself_lists_become_dead_letters(world, far_end):
-    def judge(batch):
+    def respond(batch):
         return Verdict(Outcome.STORED, tuple((row.position, "too old") for row in batch.rows[::3]))
 
-    sink = far_end("sql", judge)
+    sink = far_end("sql", respond)
     runner = await world.run(sink)
     await world.append(9)
     assert await runner.drain(20)
@@ -141,7 +141,7 @@ async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end,
     assert (await world.spool.stats()).sinks["sql"].pending == 150
 
 
-async def test_after_the_breaker_it_goes_on_when_the_sink_is_repaired(world, far_end, caplog):
+async def test_after_the_breaker_delivery_continues_when_the_sink_is_repaired(world, far_end, caplog):
     repaired = []
     sink = far_end("sql", lambda _: STORED if repaired else PARTIAL)
     runner = await world.run(sink)
@@ -169,13 +169,13 @@ async def test_a_good_row_between_bad_ones_keeps_the_breaker_closed():
 
 
 async def test_rows_listed_by_the_sink_open_the_breaker_too():
-    def judge(batch):
+    def respond(batch):
         return Verdict(Outcome.STORED, tuple((row.position, "bad") for row in batch.rows))
 
-    failure, spool, _ = await settle(51, judge, RunnerConfig())
+    failure, spool, _ = await settle(51, respond, RunnerConfig())
     assert (failure.outcome, failure.reason) == (Outcome.NEEDS_OPERATOR, "breaker")
     assert (spool.position, spool.dead) == (0, [])
-    failure, spool, _ = await settle(50, judge, RunnerConfig())
+    failure, spool, _ = await settle(50, respond, RunnerConfig())
     assert failure is None
     assert len(spool.dead) == 50
 

@@ -1,4 +1,4 @@
-"""Stores of both kinds, and the means to look into them as a person would."""
+"""Stores of both kinds, and the means to read them as an operator would."""
 
 from __future__ import annotations
 

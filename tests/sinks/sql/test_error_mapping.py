@@ -73,7 +73,7 @@ class TestJudgement:
         ],
     )
     @pytest.mark.parametrize("wrapped", [True, False])
-    def test_postgres_is_judged_by_sqlstate(
+    def test_postgres_is_classified_by_sqlstate(
         self, state: str, expected: tuple[Outcome, str], *, wrapped: bool
     ) -> None:
         error: Exception = asyncpg.PostgresError.new({"C": state, "M": "text", "D": "detail"})
@@ -102,7 +102,7 @@ class TestJudgement:
             (sqlite3.SQLITE_ERROR, "anything else", (Outcome.RETRY, "error")),
         ],
     )
-    def test_sqlite_is_judged_by_result_code(
+    def test_sqlite_is_classified_by_result_code(
         self, code: int, message: str, expected: tuple[Outcome, str]
     ) -> None:
         error = sqlite3.OperationalError(message)
@@ -128,7 +128,7 @@ class TestJudgement:
             ),
         ],
     )
-    def test_the_rest_is_judged_by_type(self, error: Exception, expected: tuple[Outcome, str]) -> None:
+    def test_the_rest_is_classified_by_type(self, error: Exception, expected: tuple[Outcome, str]) -> None:
         verdict = verdict_of(error)
         assert summary(verdict) == expected
         assert verdict.reason in REASONS
@@ -217,9 +217,9 @@ class TestData:
 
 class TestAbsence:
     async def test_open_asks_nothing_and_deliver_says_retry(self) -> None:
-        with socket.socket() as nobody:
-            nobody.bind(("127.0.0.1", 0))
-            port = nobody.getsockname()[1]
+        with socket.socket() as unused:
+            unused.bind(("127.0.0.1", 0))
+            port = unused.getsockname()[1]
             config = SqlConfig.model_validate({"dsn": f"postgresql://u:{PASSWORD}@127.0.0.1:{port}/d"})
             store = await open_store(config)
             verdict = await store.deliver(ban())
@@ -242,7 +242,7 @@ class TestAbsence:
             await close_store(store)
         assert summary(verdict) == (Outcome.RETRY, "timeout")
 
-    async def test_a_wrong_password_needs_a_person_and_is_never_shown(self, postgres: Postgres) -> None:
+    async def test_a_wrong_password_needs_an_operator_and_is_never_shown(self, postgres: Postgres) -> None:
         wrong = "n0t-the-passw0rd"
         config = SqlConfig.model_validate({"dsn": postgres.dsn("postgres", password=wrong)})
         store = await open_store(config)
@@ -253,7 +253,7 @@ class TestAbsence:
         assert wrong not in verdict.detail + probe.detail + repr(config) + str(config)
         assert "password" in verdict.detail
 
-    async def test_a_database_that_is_not_there_needs_a_person(self, postgres: Postgres) -> None:
+    async def test_a_database_that_is_not_there_needs_an_operator(self, postgres: Postgres) -> None:
         store = await open_store(SqlConfig.model_validate({"dsn": postgres.dsn("nowhere")}))
         verdict = await store.deliver(ban())
         await close_store(store)
@@ -352,12 +352,12 @@ class TestSqliteFiles:
         assert summary(verdict) == (Outcome.RETRY, "busy")
         assert await self.deliver(file) == STORED
 
-    async def test_a_file_that_is_no_database_needs_a_person(self, tmp_path: Path) -> None:
+    async def test_a_file_that_is_no_database_needs_an_operator(self, tmp_path: Path) -> None:
         file = tmp_path / "discord.db"
         file.write_text("It was a dark and stormy night. " * 99)
         assert summary(await self.deliver(file)) == (Outcome.NEEDS_OPERATOR, "corrupt")
 
-    async def test_a_path_that_cannot_be_made_needs_a_person(self, tmp_path: Path) -> None:
+    async def test_a_path_that_cannot_be_made_needs_an_operator(self, tmp_path: Path) -> None:
         (tmp_path / "file").write_text("in the way")
         verdict = await self.deliver(tmp_path / "file" / "discord.db")
         assert summary(verdict) == (Outcome.NEEDS_OPERATOR, "database")
