@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Final
 
-from exporter.sinks.sql.views import activity, cohorts, invites, members, moderation
+from exporter.sinks.sql.views import activity, channels, cohorts, invites, members, moderation
 from exporter.sinks.sql.views.view import View
 
 VIEWS: Final[tuple[View, ...]] = (
     *activity.VIEWS,
+    *channels.VIEWS,
     *members.VIEWS,
     *cohorts.VIEWS,
     *moderation.VIEWS,

@@ -127,3 +127,9 @@ OF_GUILD = "CAST(g.guild_id AS TEXT)"
 def was_active(row: str) -> str:
     """Whether a member was active in a row of ``member_daily``; received reactions do not count."""
     return f"({row}.messages > 0 OR {row}.voice_seconds > 0 OR {row}.reactions_given > 0)"
+
+
+def sum_of_days(sql: Dialect, column: str, first: int, last: int) -> str:
+    """The sum of a column of ``d`` from ``first`` to ``last`` days ago."""
+    span = f"d.day >= {sql.days_ago(first)} AND d.day <= {sql.days_ago(last)}"
+    return f"COALESCE(SUM(CASE WHEN {span} THEN d.{column} END), 0)"
