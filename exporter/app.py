@@ -32,7 +32,14 @@ from exporter.sinks.spec import SinkContext
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry, total, value
 from exporter.web.server import WebServer
-from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus, Status
+from exporter.web.status import (
+    BlindFeature,
+    ComponentErrors,
+    ShardConnection,
+    SinkStatus,
+    SpoolStatus,
+    Status,
+)
 
 log = logging.getLogger(__name__)
 
@@ -234,7 +241,10 @@ class Application:
             for spot in self._pipeline.permissions.blind()
             if spot.guilds
         )
-        return Status(self._started_at, self._source.connected, shards, sinks, spool, blind)
+        failing = tuple(
+            ComponentErrors(name, errors) for name, errors in self._pipeline.component_errors.items()
+        )
+        return Status(self._started_at, self._source.connected, shards, sinks, spool, blind, failing)
 
     async def _flush_or_fail(self) -> None:
         if not await self.flush():
