@@ -93,7 +93,7 @@ async def test_the_page_says_why_the_disk_takes_nothing(
 
     try:
         monkeypatch.setattr(application._spool, "append", refuse)
-        await application._pipeline._committer.commit((), b"part", 0)
+        await application._pipeline.checkpoint.commit()
         assert application.status().spool.error == "database or disk is full"
         async with (
             aiohttp.ClientSession() as session,
@@ -101,8 +101,25 @@ async def test_the_page_says_why_the_disk_takes_nothing(
         ):
             assert "database or disk is full" in await answer.text()
         monkeypatch.setattr(application._spool, "append", append)
-        await application._pipeline._committer.commit((), b"part", 0)
+        await application._pipeline.checkpoint.commit()
         assert application.status().spool.error == ""
+    finally:
+        await application.stop()
+
+
+async def test_a_component_that_failed_is_on_the_page_and_on_metrics(tmp_path: Path) -> None:
+    application = Application(configure(tmp_path))
+    await application.start()
+    try:
+        application._pipeline._dispatcher.report("voice", ValueError("broken"))
+        base = f"http://127.0.0.1:{application.port}"
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{base}/readyz") as answer:
+                degraded = (await answer.json())["degraded"]
+            async with session.get(f"{base}/metrics") as answer:
+                metrics = await answer.text()
+        assert degraded == ["component voice failing: 1 error since start"]
+        assert 'discord_exporter_component_errors_total{component="voice"} 1.0' in metrics
     finally:
         await application.stop()
 
