@@ -1,4 +1,4 @@
-"""Who may start a session and who may continue one.
+"""Decides which connections may start a session or resume one.
 
 Source: Discord docs, Gateway › Identifying, Resuming, Sharding, Session Start Limit.
 """
@@ -29,9 +29,9 @@ class Admission:
     """Decides on every IDENTIFY and RESUME.
 
     Attributes:
-        starts: what is left of the session start limit.
-        token_revoked: Discord resets the token of a bot that exceeds the limit; from then on nothing is
-            accepted.
+        starts: the session start limit.
+        token_revoked: whether the token was reset, as Discord does when a bot exceeds the limit; no token is
+            accepted after that.
     """
 
     def __init__(
@@ -58,11 +58,11 @@ class Admission:
         self._rng = rng
 
     def accepts(self, token: str) -> bool:
-        """Whether a token is the bot's."""
+        """Whether a token is valid."""
         return not self.token_revoked and token == self._settings.token
 
     def identify(self, connection: Connection, body: Identify) -> None:
-        """Start a session, or answer INVALID_SESSION if the client identifies too often.
+        """Start a session, or send INVALID_SESSION if the client identifies too often.
 
         Raises:
             ProtocolError: 4004, 4010, 4011, 4013 or 4014.
@@ -88,7 +88,7 @@ class Admission:
         self._registry.attach(session, connection)
 
     def resume(self, connection: Connection, body: Resume) -> None:
-        """Continue a session after its last received frame, or answer INVALID_SESSION.
+        """Resume a session after the last frame that the client received, or send INVALID_SESSION.
 
         Raises:
             ProtocolError: 4004, or 4007 for a sequence number that was never sent.
@@ -112,20 +112,20 @@ class Admission:
             raise ProtocolError(CloseCode.AUTHENTICATION_FAILED, "Authentication failed.")
 
     def _continue(self, session: Session, connection: Connection, seq: int) -> None:
-        """Replay, then RESUMED; the session's former socket, if it still has one, is of no use any more."""
-        former = self._registry.connection(session)
-        if former is not None:
+        """Replay the missed frames, then send RESUMED; a socket that the session still has is aborted."""
+        previous = self._registry.connection(session)
+        if previous is not None:
             self._registry.detach(session)
-            former.abort()
+            previous.abort()
         self._counters.resumes += 1
         self._counters.replayed += session.rewind(seq)
         self._registry.attach(session, connection)
 
     def _supersede(self, shard: tuple[int, int]) -> None:
-        """A new session of a shard replaces those without a live socket: nobody will resume them."""
+        """End the sessions of a shard that have no live socket: they will not be resumed any more."""
         for session in self._registry.at_shard(shard):
-            former = self._registry.connection(session)
-            if former is None or former.frozen:
+            previous = self._registry.connection(session)
+            if previous is None or previous.frozen:
                 self._registry.end(session)
-                if former is not None:
-                    former.abort()
+                if previous is not None:
+                    previous.abort()

@@ -1,4 +1,4 @@
-"""What a client may say on the gateway, decoded strictly: anything else ends the connection as at Discord.
+"""Commands of a gateway client, decoded strictly: any other frame ends the connection, as at Discord.
 
 Source: Discord docs, Gateway › Gateway Events › Send Events, and Gateway › Sending Events.
 """
@@ -16,7 +16,7 @@ _Value = TypeVar("_Value")
 
 
 class ProtocolError(Exception):
-    """The client broke the protocol; the connection closes with ``code`` and ``reason``."""
+    """The client violated the protocol; the connection is closed with ``code`` and ``reason``."""
 
     def __init__(self, code: CloseCode, reason: str) -> None:
         super().__init__(f"{int(code)} {reason}")
@@ -25,7 +25,7 @@ class ProtocolError(Exception):
 
 
 class Command(msgspec.Struct, frozen=True):
-    """One frame from a client, its body not yet looked at."""
+    """One frame from a client; the body is decoded later, by its opcode."""
 
     op: int
     d: msgspec.Raw = _NULL
@@ -69,7 +69,7 @@ def decode_command(text: str) -> Command:
     """Split a text frame into opcode and body.
 
     Raises:
-        ProtocolError: 4002, the frame is too long, no JSON, or has no integer ``op``.
+        ProtocolError: 4002, the frame is too long, is not JSON, or has no integer ``op``.
     """
     raw = text.encode("utf-8", "surrogatepass")
     if len(raw) > MAX_COMMAND_BYTES:
@@ -86,7 +86,7 @@ def decode_body(command: Command, shape: type[_Value]) -> _Value:
     """Decode the body of a command.
 
     Raises:
-        ProtocolError: 4002, the body is not of the documented shape.
+        ProtocolError: 4002, the body does not have the documented fields.
     """
     try:
         return msgspec.json.decode(command.d, type=shape)
@@ -95,7 +95,7 @@ def decode_body(command: Command, shape: type[_Value]) -> _Value:
 
 
 def check_intents(intents: int | msgspec.UnsetType, granted: int, privileged: int) -> int:
-    """The intents of an IDENTIFY, if the application may have them.
+    """Check the intents of an IDENTIFY and return them.
 
     Raises:
         ProtocolError: 4013 for missing or undefined bits, 4014 for privileged bits that were not granted.
@@ -108,7 +108,7 @@ def check_intents(intents: int | msgspec.UnsetType, granted: int, privileged: in
 
 
 def check_shard(shard: tuple[int, int]) -> tuple[int, int]:
-    """The ``[id, count]`` of an IDENTIFY, if it names a shard.
+    """Check the shard ``[id, count]`` of an IDENTIFY and return it.
 
     Raises:
         ProtocolError: 4010.

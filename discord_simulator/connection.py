@@ -1,7 +1,6 @@
-"""One websocket of one client: what it may say, when it must speak, and what is written to it.
+"""One websocket connection: receives commands, enforces the heartbeat deadline, writes queued frames.
 
-Invariant: after a close frame nothing more is written, and of two frames of one session the earlier is
-written first.
+Invariant: no frame follows a close frame, and the frames of a session are written in order.
 """
 
 from __future__ import annotations
@@ -35,18 +34,18 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _HEARTBEAT_GRACE: Final = 1.5
-"""Silence, in heartbeat intervals, after which a client counts as gone: a missed beat and half another."""
+"""Deadline for the next heartbeat, in heartbeat intervals: one interval and half of the next."""
 
 _BATCH_FRAMES: Final = 512
 _BATCH_BYTES: Final = 256 * 1024
-"""One write: large enough that the system call is cheap, small enough that others get their turn."""
+"""Bounds of one write: large enough to make few system calls, small enough to let other tasks run."""
 
 _ACK: Final = b'{"t":null,"s":null,"op":11,"d":null}'
 
 
 @dataclass(frozen=True, slots=True)
 class CloseReason:
-    """How a connection ended; ``code`` is None if there was no close frame at all."""
+    """How a connection ended; ``code`` is None if it ended without a close frame."""
 
     code: int | None
     by_client: bool
@@ -54,26 +53,26 @@ class CloseReason:
 
 
 class SessionHost(Protocol):
-    """What a connection needs of the gateway."""
+    """The methods of the gateway that a connection calls."""
 
     def identify(self, connection: Connection, body: Identify) -> None:
-        """Start a session on this connection, or refuse."""
+        """Start a session on this connection, or refuse it."""
         ...
 
     def resume(self, connection: Connection, body: Resume) -> None:
-        """Continue a session on this connection, or refuse."""
+        """Resume a session on this connection, or refuse it."""
         ...
 
     def request_members(self, session: Session, body: RequestMembers) -> None:
-        """Answer with GUILD_MEMBERS_CHUNK."""
+        """Answer a request for members with GUILD_MEMBERS_CHUNK."""
         ...
 
     def on_written(self, session: Session, frames: int) -> None:
-        """Frames of a session were handed to its socket."""
+        """Called when frames of a session were written to its socket."""
         ...
 
     def on_command(self, opcode: int) -> None:
-        """The client sent a command."""
+        """Called when the client sent a command."""
         ...
 
 
@@ -81,14 +80,18 @@ class Connection:
     """A connected client, from HELLO to the last frame.
 
     Args:
-        socket: the prepared websocket; must not answer close frames by itself.
+        socket: the prepared websocket, with ``autoclose`` off.
         transport: its transport.
-        writer: writes payloads on that transport.
+        writer: writes payloads to that transport.
         host: the gateway.
-        allowance: the commands this connection may send.
-        heartbeat_interval_ms: announced in HELLO.
-        heartbeat_slack_s: added to the silence that is tolerated.
-        url: where the client reached the gateway, and can resume.
+        command_limit: limits the commands of this connection.
+        heartbeat_interval_ms: sent in HELLO.
+        heartbeat_slack_s: added to the deadline of heartbeats.
+        url: address of the gateway as the client reached it, for RESUME.
+
+    Attributes:
+        session: the session that writes to this connection, or None.
+        frozen: whether the connection simulates a half-open socket.
     """
 
     def __init__(
@@ -129,29 +132,29 @@ class Connection:
             pump.cancel()
 
     async def close(self, code: int, reason: str) -> None:
-        """Close with a code of Discord's; ``reason`` is cut to what a close frame holds."""
+        """Send a close frame; ``reason`` is cut to the 120 bytes that fit in it."""
         await self._socket.close(code=code, message=reason.encode()[:120])
 
     def attach(self, session: Session) -> None:
-        """Write this session's frames from now on."""
+        """Write the frames of this session from now on."""
         self.session = session
         self.wake()
 
     def wake(self) -> None:
-        """The session has frames to write."""
+        """Signal that the session has frames to write."""
         self._waiting.set()
 
     def send(self, op: Opcode, data: object) -> None:
-        """Write a frame that belongs to the connection and not to its session, ahead of everything queued."""
+        """Write a frame outside of the session's sequence, ahead of all queued frames."""
         self.send_text(orjson.dumps({"t": None, "s": None, "op": int(op), "d": data}))
 
     def send_text(self, payload: bytes) -> None:
-        """Write a whole payload, whatever it is."""
+        """Write one payload without checking it."""
         if not self.frozen:
             self._writer.write((payload,))
 
     def freeze(self) -> None:
-        """Go dead without a word: read, write and acknowledge nothing, and leave the socket open."""
+        """Stop to read, write and acknowledge, and keep the socket open, as a half-open connection does."""
         self.frozen = True
         self._transport.pause_reading()
 
@@ -164,9 +167,9 @@ class Connection:
         self._deadline = loop.time() + self._timeout_s
         self.send(Opcode.HELLO, {"heartbeat_interval": self._interval_ms, "_trace": ["simulator"]})
         while True:
-            patience = None if self.frozen else max(0.001, self._deadline - loop.time())
+            timeout = None if self.frozen else max(0.001, self._deadline - loop.time())
             try:
-                message = await self._socket.receive(timeout=patience)
+                message = await self._socket.receive(timeout=timeout)
             except TimeoutError as error:
                 if self.frozen:
                     continue
@@ -225,7 +228,9 @@ class Connection:
                     await self._writer.drain()
                     await asyncio.sleep(0)
         except Exception:
-            _log.exception("a connection's writer failed; the socket is aborted, the session stays resumable")
+            _log.exception(
+                "writing to a connection failed; its socket is aborted, its session stays resumable"
+            )
             self.abort()
             raise
 

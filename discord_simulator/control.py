@@ -1,6 +1,6 @@
-"""The control endpoint, ``/control/…``: faults, hostile payloads and the state of everything.
+"""The control endpoint, ``/control/…``: faults, injected payloads, and the state of the simulator.
 
-It asks for no password; the simulator listens on loopback and has nothing to protect.
+It has no authentication: the simulator listens on loopback only.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ _FAULT_STATUS: Final = range(400, 600)
 
 
 class ControlApi:
-    """Turns requests into faults; an answer ``{"met": N}`` says how many of what was meant it met."""
+    """Translates requests into faults; ``{"met": N}`` is the number of sessions or guilds affected."""
 
     def __init__(
         self,
@@ -47,7 +47,7 @@ class ControlApi:
         self._stop_requested = stop_requested
 
     def add_routes(self, application: web.Application) -> None:
-        """Register the endpoint with its web application."""
+        """Register the routes with the web application."""
         application.router.add_get("/control/state", self._state)
         handlers: dict[str, Callable[[web.Request], Awaitable[web.Response]]] = {
             "drop": self._drop,
@@ -87,7 +87,7 @@ class ControlApi:
         if "status" in request.query:
             status = int(_number(request, "status", ""))
             if status not in _FAULT_STATUS:
-                _refuse(f"status={status}: give an error status from 400 to 599, or leave it out")
+                _refuse(f"status={status}: must be an error status from 400 to 599, or be left out")
         seconds = _number(request, "seconds", "5")
         self._rest.fault = RestFault(
             self._clock.monotonic() + seconds, delay_s=_number(request, "delay", "0"), status=status
@@ -98,7 +98,7 @@ class ControlApi:
         guild_id = self._guild(request) if "guild" in request.query else None
         name = request.query.get("name", "")
         if not name:
-            _refuse("name= is missing: give a permission such as view_audit_log")
+            _refuse("name= is missing: a permission such as view_audit_log")
         self._world.set_permission(guild_id, name, granted=_boolean(request, "granted", "true"))
         return _met(1 if guild_id is not None else len(self._world.guild_ids()))
 
@@ -109,7 +109,7 @@ class ControlApi:
     async def _inject(self, request: web.Request) -> web.Response:
         event = request.query.get("type", "")
         if not event:
-            _refuse("type= is missing: give an event such as MESSAGE_CREATE")
+            _refuse("type= is missing: an event such as MESSAGE_CREATE")
         return _met(self._faults.inject(event, int(_number(request, "guild", "0")), await request.read()))
 
     async def _inject_frame(self, request: web.Request) -> web.Response:
@@ -146,7 +146,7 @@ class ControlApi:
     def _guild(self, request: web.Request) -> int:
         guild_id = int(_number(request, "guild", ""))
         if guild_id not in self._world.guild_ids():
-            _refuse(f"guild={guild_id}: the bot is in no such guild")
+            _refuse(f"guild={guild_id}: the bot is not in this guild")
         return guild_id
 
 
@@ -170,20 +170,20 @@ def _number(request: web.Request, name: str, default: str) -> float:
     """A number from the query; integers of 64 bits stay exact.
 
     Raises:
-        HTTPBadRequest: it is missing, negative or no number.
+        HTTPBadRequest: it is missing, negative or not a number.
     """
     text = request.query.get(name, default)
     try:
         number = int(text) if text.isdecimal() else float(text)
     except ValueError:
-        _refuse(f"{name}={text}: give a number")
+        _refuse(f"{name}={text}: must be a number")
     if not 0 <= number < float("inf"):
-        _refuse(f"{name}={text}: give a number from 0 up")
+        _refuse(f"{name}={text}: must be a number from 0 up")
     return number
 
 
 def _boolean(request: web.Request, name: str, default: str) -> bool:
     text = request.query.get(name, default)
     if text not in _BOOLEANS:
-        _refuse(f"{name}={text}: give true or false")
+        _refuse(f"{name}={text}: must be true or false")
     return _BOOLEANS[text]

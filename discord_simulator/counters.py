@@ -1,4 +1,4 @@
-"""What the protocol half counted since it started; read at ``/control/state``."""
+"""Counters of the protocol side since its start; read at ``/control/state``."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from dataclasses import asdict, dataclass, field
 
 @dataclass(slots=True)
 class Counters:
-    """Running totals; each grows only.
+    """Running totals; none ever decreases.
 
     Attributes:
         sent: DISPATCH frames written to a socket, replays included.
-        replayed: DISPATCH frames written once more because of a RESUME.
-        withheld: deliveries left out for want of an intent or a permission.
+        replayed: DISPATCH frames written again because of a RESUME.
+        withheld: deliveries omitted because an intent or a permission was missing.
         lost: ledger numbers reported as lost, by reason.
-        overflows: sockets aborted or sessions ended because too much was waiting for them.
+        overflows: sockets aborted or sessions ended because too many frames were queued.
         closes: connections closed by the gateway, by close code.
         rest_requests: REST requests by method, route and status.
     """
@@ -39,7 +39,7 @@ class Counters:
     rest_requests: Counter[str] = field(default_factory=Counter)
 
     def report(self) -> dict[str, object]:
-        """The totals as a JSON object."""
+        """All counters as a JSON object."""
         return {
             **asdict(self),
             "lost": dict(self.lost),

@@ -1,8 +1,8 @@
-"""Gateway payloads as websocket frames, a batch in one write.
+"""Writes gateway payloads as websocket frames, a batch in one write.
 
-aiohttp's own sender costs one system call a frame. A server's frames carry no mask (RFC 6455 §5.2), so a
-header is two to ten bytes and a batch is one join; aiohttp still writes the handshake, pongs and close
-frames to the same transport, always whole, so the two never mix inside a frame.
+aiohttp's sender makes one system call per frame. Frames of a server have no mask (RFC 6455 §5.2), so a header
+is two to ten bytes and a batch is one ``join``. aiohttp writes the handshake, pongs and close frames to the
+same transport; it writes each as a whole, so no frame is split by another.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _SHORT_MAX: Final = 125
 _MEDIUM_MAX: Final = 0xFFFF
 
 _HIGH_WATER_BYTES: Final = 1024 * 1024
-"""Unsent bytes above which the writer waits; one large GUILD_CREATE passes without a stop."""
+"""Unsent bytes above which the writer waits; one large GUILD_CREATE is below it."""
 
 _DRAIN_POLL_S: Final = 0.002
 """Far below the time a client takes to read a megabyte."""
@@ -46,8 +46,8 @@ class FrameWriter:
     Source: Discord docs, Gateway › Transport Compression.
 
     Args:
-        transport: where the handshake took place.
-        zlib_level: effort of ``zlib-stream``; None for the plain transport.
+        transport: the transport of the handshake.
+        zlib_level: compression level of ``zlib-stream``; None for the plain transport.
     """
 
     __slots__ = ("_compressor", "_transport")
@@ -57,7 +57,7 @@ class FrameWriter:
         self._compressor = None if zlib_level is None else zlib.compressobj(zlib_level)
 
     def write(self, payloads: Iterable[bytes]) -> None:
-        """Write each payload as a message of its own, all of them at once; nothing on a closing transport."""
+        """Write each payload as one message, all in one write; does nothing on a closing transport."""
         if self._transport.is_closing():
             return
         compressor = self._compressor
@@ -71,10 +71,10 @@ class FrameWriter:
         self._transport.write(b"".join(frames))
 
     async def drain(self) -> None:
-        """Wait until the transport has room again, or is closing."""
-        while not self._has_room():  # noqa: ASYNC110 - a transport wakes only its own protocol
+        """Wait until the transport's buffer is below its bound, or the transport is closing."""
+        while not self._is_writable():  # noqa: ASYNC110 - a transport notifies only its own protocol
             await asyncio.sleep(_DRAIN_POLL_S)
 
-    def _has_room(self) -> bool:
+    def _is_writable(self) -> bool:
         transport = self._transport
         return transport.is_closing() or transport.get_write_buffer_size() <= _HIGH_WATER_BYTES

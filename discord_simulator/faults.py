@@ -1,4 +1,4 @@
-"""Trouble on demand: what Discord and the network do to a bot now and then, at a moment of one's choosing."""
+"""Faults on request: the failures of Discord and of the network that a bot has to survive."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 
 class Faults:
-    """Every method answers how many sessions or guilds it met; ``shard`` None means all of them."""
+    """Each method returns the number of sessions or guilds it affected; ``shard`` None means all of them."""
 
     def __init__(self, gateway: GatewayServer, world: WorldView, *, reconnect_grace_s: float) -> None:
         self._gateway = gateway
@@ -31,7 +31,7 @@ class Faults:
         return len(connected)
 
     def half_open(self, shard: int | None) -> int:
-        """Let the connections go silent without closing them, until their clients return on new ones."""
+        """Freeze the connections without closing them, until their clients resume on new ones."""
         connected = self._connected(shard)
         for session, connection in connected:
             connection.freeze()
@@ -39,7 +39,7 @@ class Faults:
         return len(connected)
 
     def reconnect(self, shard: int | None) -> int:
-        """Send RECONNECT; a client that does not leave within the grace is disconnected."""
+        """Send RECONNECT; a client that does not disconnect within the grace period is disconnected."""
         connected = self._connected(shard)
         for _, connection in connected:
             self._gateway.counters.reconnects += 1
@@ -48,7 +48,7 @@ class Faults:
         return len(connected)
 
     def invalidate(self, shard: int | None, *, resumable: bool) -> int:
-        """Send INVALID_SESSION; what a session that cannot be resumed still holds is lost."""
+        """Send INVALID_SESSION; if not ``resumable``, the sessions end and their unsent frames are lost."""
         sessions = self._sessions(shard)
         for session in sessions:
             connection = self._gateway.registry.connection(session)
@@ -61,28 +61,28 @@ class Faults:
         return len(sessions)
 
     def outage(self, guild_id: int, seconds: float) -> int:
-        """Make a guild unavailable for a while."""
+        """Make a guild unavailable for this many seconds."""
         self._world.set_outage(guild_id, unavailable=True)
         loop = asyncio.get_running_loop()
         self._keep(loop.call_later(seconds, lambda: self._world.set_outage(guild_id, unavailable=False)))
         return 1
 
     def inject(self, event: str, guild_id: int, data: bytes) -> int:
-        """Dispatch raw text as the ``d`` of an event to a guild's sessions, whatever their intents."""
+        """Send raw text as the ``d`` of an event to all sessions of a guild, regardless of their intents."""
         sessions = self._gateway.registry.at_guild(guild_id)
         for session in sessions:
             self._gateway.queue(session, event, data)
         return len(sessions)
 
     def inject_frame(self, shard: int | None, payload: bytes) -> int:
-        """Write a whole payload, outside of every session's numbering."""
+        """Write a raw payload, outside of the sequence of any session."""
         connected = self._connected(shard)
         for _, connection in connected:
             connection.send_text(payload)
         return len(connected)
 
     def stop(self) -> None:
-        """Forget what was still to happen."""
+        """Cancel all pending timers."""
         for timer in self._timers:
             timer.cancel()
         self._timers.clear()

@@ -1,4 +1,4 @@
-"""The gateway: accepts clients, and numbers what happens in the world into their sessions.
+"""The gateway: accepts websocket clients and queues the events of the world in their sessions.
 
 Source: Discord docs, Gateway › Connections, Sharding, Disconnecting.
 """
@@ -38,10 +38,10 @@ if TYPE_CHECKING:
     from discord_simulator.settings import SimulatorSettings
 
 _CLOSE_WAIT_S: Final = 1.0
-"""How long a client may take to answer a close frame before its socket is dropped."""
+"""How long a client may take to answer a close frame before its socket is aborted."""
 
 _MAX_MESSAGE_BYTES: Final = 1024 * 1024
-"""Far above the 4096 a client may send, so that the refusal is Discord's 4002 and not the library's 1009."""
+"""Far above the 4096 a client may send, so that the client gets Discord's 4002, not the library's 1009."""
 
 _DECLARED_SEQ: Final = re.compile(r"seq=(\d{1,18})")
 
@@ -50,19 +50,19 @@ _GUILDS_PER_SHARD: Final = 1000
 
 
 class GatewayServer:
-    """Accepts websockets from clients, and events from the world.
+    """Accepts websockets from clients and events from the world.
 
     Args:
-        world: what the sessions are told about.
-        observer: hears what was lost.
+        world: source of guilds and permissions.
+        loss_recorder: receives losses and gaps.
         settings: limits and timings.
         clock: time of every window, and of gaps.
-        rng: makes session ids.
+        rng: source of session ids.
 
     Attributes:
-        registry: the sessions.
-        admission: who may have one.
-        connections: every open websocket that was not refused.
+        registry: all sessions.
+        admission: decides on IDENTIFY and RESUME.
+        connections: every open websocket that was accepted.
     """
 
     def __init__(
@@ -91,7 +91,7 @@ class GatewayServer:
         return self._settings.shards or max(1, math.ceil(len(self._world.guild_ids()) / _GUILDS_PER_SHARD))
 
     def publish(self, dispatch: Dispatch) -> None:
-        """Number an event into every session that may see it; never waits."""
+        """Queue an event in every session that may receive it; never waits."""
         sessions = self.registry.at_guild(dispatch.guild_id)
         if not sessions:
             self.registry.lose((dispatch.ledger_id,), NO_SESSION)
@@ -105,12 +105,12 @@ class GatewayServer:
                 continue
             data = dispatch.data
             if dispatch.type == "GUILD_CREATE":
-                # What a GUILD_CREATE holds depends on the session's intents, which the world cannot know.
+                # The content of a GUILD_CREATE depends on the session's intents, unknown to the world.
                 data = self._world.guild_create(dispatch.guild_id, session.intents)
             self.queue(session, dispatch.type, data, dispatch.ledger_id)
 
     def queue(self, session: Session, event: str, data: bytes, ledger_id: int = 0) -> None:
-        """Number an event into one session, within the session's bounds."""
+        """Queue an event in one session and enforce the bounds of the queue."""
         session.push(event, data, ledger_id)
         connection = self.registry.connection(session)
         if connection is None:
@@ -128,7 +128,7 @@ class GatewayServer:
         """Wait until every shard was sent READY and its GUILD_CREATEs.
 
         Args:
-            shards: the layout waited for; None takes whichever the client chose.
+            shards: the shard count to wait for; None accepts any.
         """
 
         def is_ready(shard: tuple[int, int]) -> bool:
@@ -149,7 +149,7 @@ class GatewayServer:
         )
 
     async def serve(self, request: web.Request) -> web.WebSocketResponse:
-        """Handle one websocket from handshake to end."""
+        """Handle one websocket from the handshake to its end."""
         socket = web.WebSocketResponse(
             timeout=_CLOSE_WAIT_S, autoclose=False, compress=False, max_msg_size=_MAX_MESSAGE_BYTES
         )
@@ -183,12 +183,12 @@ class GatewayServer:
         self.admission.resume(connection, body)
 
     def request_members(self, session: Session, body: RequestMembers) -> None:
-        """Answer with one GUILD_MEMBERS_CHUNK; silence for a guild of another shard."""
+        """Answer with one GUILD_MEMBERS_CHUNK; no answer for a guild of another shard."""
         if body.guild_id.isdecimal() and session.covers(int(body.guild_id)):
             self.queue(session, "GUILD_MEMBERS_CHUNK", describe_members(self._world, body))
 
     def on_written(self, session: Session, frames: int) -> None:
-        """Count what a connection wrote, and tell those who wait for it."""
+        """Count written frames and notify waiters."""
         self.counters.sent += frames
         session.ready_sent = session.ready_sent or session.written_seq >= session.ready_seq
         self._changes.notify()
@@ -222,7 +222,7 @@ class GatewayServer:
         )
 
     def _on_closed(self, connection: Connection, closed: CloseReason) -> None:
-        """Decide what becomes of the session of a connection that ended."""
+        """End or detach the session of a connection that ended, by its close code."""
         if closed.code is not None and not closed.by_client:
             self.counters.closes[closed.code] += 1
         session = connection.session
@@ -236,7 +236,7 @@ class GatewayServer:
             self.registry.detach(session)
 
     def _close_all(self) -> None:
-        """Every session of a bot whose token was reset ends."""
+        """End every session, because the token was reset."""
         for session in self.registry:
             connection = self.registry.connection(session)
             self.registry.end(session)
@@ -253,11 +253,11 @@ class GatewayServer:
 
 
 def _find_refusal(query: Mapping[str, str]) -> tuple[CloseCode, str] | None:
-    """What is wrong with the address a client connected to, if anything."""
+    """Close code and reason if the query of the gateway URL is not supported."""
     if query.get("v") not in API_VERSIONS:
         return CloseCode.INVALID_API_VERSION, "Invalid API version."
     if query.get("encoding", "json") != "json":
-        return CloseCode.DECODE_ERROR, "This gateway speaks encoding=json only."
+        return CloseCode.DECODE_ERROR, "This gateway supports encoding=json only."
     if query.get("compress", "zlib-stream") != "zlib-stream":
-        return CloseCode.DECODE_ERROR, "This gateway speaks compress=zlib-stream or none."
+        return CloseCode.DECODE_ERROR, "This gateway supports compress=zlib-stream or none."
     return None

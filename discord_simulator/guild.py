@@ -1,8 +1,8 @@
-"""The state of one guild: what the world knows to be true, whoever may see it.
+"""The state of one guild.
 
-Invariants: a person is in ``members`` or in ``bans`` or in neither, never in both; whoever has a voice state
-is a member; messages in a ring have not been deleted; nothing here grows without bound but the member list
-and the bans, which grow as slowly as people act.
+Invariants: a user is in ``members`` or in ``bans`` or in neither, never in both; a user with a voice state is
+a member; the messages in ``recent`` are not deleted; only the members and the bans grow without a bound, with
+the number of actions.
 """
 
 from __future__ import annotations
@@ -19,19 +19,19 @@ if TYPE_CHECKING:
     from discord_simulator.invite import Invite, Vanity
 
 RECENT_MESSAGES = 64
-"""How far back in a channel people edit, delete and react."""
+"""Messages kept per channel, which members edit, delete and react to."""
 
 AUDIT_ENTRIES = 20_000
-"""Entries kept per guild. Discord keeps 45 days of them, however many; this is what moderators write in ten
-minutes without a pause, so that a slow reader still finds what was done in its absence."""
+"""Audit entries kept per guild: what moderators write in ten minutes without a pause, so that a slow reader
+still finds the entries of its absence. Discord keeps the entries of 45 days, in any number."""
 
 ACTIVE_THREADS = 12
-"""Threads open at a time; a new one pushes out the oldest, as archiving does."""
+"""Active threads per guild; a new one archives the oldest."""
 
 
 @dataclass(slots=True, eq=False)
 class Message:
-    """A message that exists. ``edited_at`` is 0 while it has never been edited."""
+    """A message that is not deleted. ``edited_at`` is 0 until the first edit."""
 
     id: int
     channel: Channel
@@ -47,7 +47,7 @@ class Message:
     reply_to: int = 0
     webhook_name: str = ""
     reactions: dict[str, list[int]] = field(default_factory=dict)
-    """Emoji key to the people who gave it, in order."""
+    """Ids of the users who gave each emoji, in order, by emoji key."""
 
 
 @dataclass(slots=True, eq=False)
@@ -66,16 +66,16 @@ class Channel:
 
     @property
     def activity_channel_id(self) -> int:
-        """The channel its activity belongs to: a thread's parent, else itself."""
+        """Id of the channel that activity is counted on: the parent of a thread, else this channel."""
         return self.parent_id if self.kind is ChannelKind.THREAD else self.id
 
 
 @dataclass(slots=True, eq=False)
 class VoiceState:
-    """A member in voice.
+    """The voice session of a member.
 
-    Up to ``since`` it holds milliseconds: ``spent`` by channel, ``states`` by what they did there, ``shown``
-    by what they showed meanwhile.
+    ``spent``, ``states`` and ``shown`` are milliseconds up to the time ``since``: by channel, by activity
+    (active, alone, muted, deafened, afk) and by what was shown (stream, video).
     """
 
     user_id: int
@@ -96,7 +96,7 @@ class VoiceState:
 
 @dataclass(frozen=True, slots=True)
 class Role:
-    """A role; its id equals the guild's for @everyone."""
+    """A role; the id of @everyone is the guild's id."""
 
     id: int
     name: str
@@ -106,7 +106,7 @@ class Role:
 
 @dataclass(frozen=True, slots=True)
 class Emoji:
-    """A custom emoji with an id, or a unicode one without."""
+    """A custom emoji, or a unicode emoji with id 0."""
 
     id: int
     name: str
@@ -114,13 +114,13 @@ class Emoji:
 
     @property
     def key(self) -> str:
-        """What it is counted by."""
+        """The id of a custom emoji, the text of a unicode one."""
         return str(self.id) if self.id else self.name
 
 
 @dataclass(frozen=True, slots=True)
 class Sticker:
-    """A sticker of the guild's own."""
+    """A custom sticker of the guild."""
 
     id: int
     name: str
@@ -137,7 +137,7 @@ class Webhook:
 
 @dataclass(slots=True, eq=False)
 class AuditEntry:
-    """An audit-log entry; ``count`` of a grouped one still rises."""
+    """An audit-log entry; the ``count`` of a grouped entry can still rise."""
 
     id: int
     at: int
@@ -153,7 +153,7 @@ class AuditEntry:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Timeout:
-    """A member may not talk until a moment of wall time, in ms."""
+    """A timeout of a member; ``until`` is wall time in ms."""
 
     until: int
     entry_id: int
@@ -187,24 +187,24 @@ class Guild:
     permissions: set[str] = field(default_factory=set)
     threads: deque[Channel] = field(default_factory=lambda: deque(maxlen=ACTIVE_THREADS))
     joined: dict[int, int] = field(default_factory=dict)
-    """When people joined, for those who did so while the simulator ran."""
+    """Join time in ms, for members who joined while the simulator ran."""
     boosting: dict[int, int] = field(default_factory=dict)
     timeouts: dict[int, Timeout] = field(default_factory=dict)
-    """Those in force; Discord keeps one for somebody who left."""
+    """Timeouts in force; Discord keeps the timeout of a member who left."""
     announced_targets: set[int] = field(default_factory=set)
-    """Those of whom the audit log says already what is about to be done to them."""
+    """Users whose audit entry is published already while the action is still to come."""
     nicknames: dict[int, str | None] = field(default_factory=dict)
     invites: dict[str, Invite] = field(default_factory=dict)
-    """Those that work, by code; the vanity URL is not among them."""
+    """Valid invites by code, without the vanity URL."""
     vanity: Vanity | None = None
     stickers: list[Sticker] = field(default_factory=list)
     created_channels: list[Channel] = field(default_factory=list)
-    """Channels made while the simulator ran; nobody talks there, so they can go again."""
+    """Channels created while the simulator ran; no message is written there, so they can be deleted."""
     given_roles: dict[int, list[int]] = field(default_factory=dict)
-    """Nicknames and roles of those whose were changed while the simulator ran."""
+    """Roles of the members whose roles were changed while the simulator ran."""
     bans: dict[int, str | None] = field(default_factory=dict)
     former_members: deque[int] = field(default_factory=lambda: deque(maxlen=50))
-    """People who left and may come back."""
+    """Users who left and may join again."""
     states: dict[int, VoiceState] = field(default_factory=dict)
     audit: deque[AuditEntry] = field(default_factory=lambda: deque(maxlen=AUDIT_ENTRIES))
     _ranks: dict[int, int] = field(default_factory=dict)
@@ -214,22 +214,22 @@ class Guild:
 
     @property
     def is_visible(self) -> bool:
-        """Whether anything can happen here that the bot could see."""
+        """Whether the bot is a member of the guild and the guild is available."""
         return not (self.unavailable or self.removed)
 
     @property
     def member_count(self) -> int:
-        """People and bots."""
+        """Number of members, bots included."""
         return len(self.members) + len(self.bots)
 
     @property
     def tier(self) -> int:
-        """Boost level; Discord asks for 2, 7 and 14 boosts."""
+        """Boost level: 1, 2 and 3 need 2, 7 and 14 boosts."""
         return sum(self.boosts >= needed for needed in (2, 7, 14))
 
     @property
     def system_channel(self) -> Channel:
-        """Where Discord announces joins and boosts."""
+        """The channel of Discord's messages about joins and boosts."""
         return self.text[0]
 
     def ledger_fields(self) -> dict[str, object]:
@@ -243,17 +243,17 @@ class Guild:
         }
 
     def has_member(self, user_id: int) -> bool:
-        """Whether a person is a member."""
+        """Whether a user is a member; False for bots."""
         return user_id in self._ranks
 
     def add_member(self, user_id: int, at: int) -> None:
-        """Add a person, as the least active one so far."""
+        """Add a user as the least active member."""
         self._ranks[user_id] = len(self.members)
         self.members.append(user_id)
         self.joined[user_id] = at
 
     def remove_member(self, user_id: int) -> None:
-        """Take a person out; the least active one moves up into the free rank."""
+        """Remove a user; the least active member takes the free rank."""
         rank = self._ranks.pop(user_id)
         last = self.members.pop()
         if last != user_id:
@@ -262,11 +262,11 @@ class Guild:
         self.joined.pop(user_id, None)
 
     def is_protected(self, user_id: int) -> bool:
-        """Whether nobody removes this member and they do not leave: moderators, boosters and the doomed."""
+        """Whether a member never leaves and is never removed: moderators, boosters, announced targets."""
         return user_id in self.moderators or user_id in self.boosting or user_id in self.announced_targets
 
     def channels(self) -> Iterator[Channel]:
-        """Everything but threads."""
+        """All channels but threads."""
         yield from self.categories
         yield from self.text
         yield from self.voice
@@ -275,5 +275,5 @@ class Guild:
         yield from self.created_channels
 
     def channel(self, channel_id: int) -> Channel | None:
-        """A channel or active thread by id."""
+        """The channel or active thread of this id, or None."""
         return next((c for c in (*self.channels(), *self.threads) if c.id == channel_id), None)

@@ -1,4 +1,4 @@
-"""Invites of a guild: codes that bring people in, until they are used up, expire or are deleted."""
+"""Invites of a guild: valid until they are used up, expire or are deleted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _CODE_LENGTH = 8
 
 @dataclass(slots=True, eq=False)
 class Invite:
-    """An invite that works. ``max_uses`` and ``max_age`` (seconds) are 0 for no limit, as at Discord."""
+    """A valid invite. ``max_uses`` and ``max_age`` (seconds) are 0 for no limit, as at Discord."""
 
     code: str
     channel_id: int
@@ -26,16 +26,16 @@ class Invite:
 
     @property
     def expires_at(self) -> int | None:
-        """When it ends by itself, in ms; None for never."""
+        """Expiry time in ms; None if it never expires."""
         return self.created_at + self.max_age * 1000 if self.max_age else None
 
     @property
     def used_up(self) -> bool:
-        """Whether nobody else may use it."""
+        """Whether no further use is allowed."""
         return 0 < self.max_uses <= self.uses
 
     def terms(self) -> dict[str, object]:
-        """What both the gateway and REST say about it."""
+        """The fields that both the gateway and REST send."""
         return {
             "code": self.code,
             "created_at": iso(self.created_at),
@@ -49,12 +49,12 @@ class Invite:
 
 @dataclass(slots=True, eq=False)
 class Vanity:
-    """A guild's own address; nobody made it, and it is in no list of invites."""
+    """The vanity URL of a guild; it has no inviter and is in no list of invites."""
 
     code: str
     uses: int = 0
 
 
 def make_code(rng: random.Random) -> str:
-    """A code as Discord makes them."""
+    """A random code in Discord's format."""
     return "".join(rng.choices(CODE_LETTERS, k=_CODE_LENGTH))

@@ -1,8 +1,8 @@
-"""What truly happened, one JSON line for each, in the order in which it happened.
+"""The ledger: one JSON line per action of the simulation, in order.
 
-The ledger is the oracle that every store is checked against. Invariants: ids are strings; ``n`` rises by one;
-the first line is the HEADER; END comes after the last action and may only be followed by LOST and GAP, since
-a bot can still fail to come back for what it has not fetched.
+The ledger is the reference that every store is compared with. Invariants: ids are strings; ``n`` rises by
+one; the first line is the HEADER; END comes after the last action and may only be followed by LOST and GAP,
+since a bot may still fail to resume a session and fetch its queued events.
 
 Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOST, GAP and END a ``guild_id``:
 
@@ -13,14 +13,14 @@ Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOS
     GUILD_DELETE      the bot was removed: name, member_count
     OUTAGE            unavailable
     MESSAGE_CREATE    user_id, author (human, bot, webhook, system), channel_id, message_id and parent_id, the
-                      channel it is booked on: a thread's parent, else the channel itself
+                      channel it is counted on: a thread's parent, else the channel itself
     MESSAGE_UPDATE    an edit by the author; EMBED_RESOLVED is Discord's own update and never an edit
     MESSAGE_PIN       moderator_id
     MESSAGE_DELETE    user_id; moderator_id and audit_entry_id if it was not the author
     MESSAGE_DELETE_BULK          count, moderator_id, audit_entry_id
     MESSAGE_REACTION_ADD         emoji (id or text), user_id, message_author_id, super
     MESSAGE_REACTION_REMOVE      emoji, user_id
-    MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI: count of reactions that went
+    MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI: count of removed reactions
     VOICE_STATE       user_id, channel_id or null, flags
     VOICE_SESSION     at its end: user_id, from, to, ms, afk_ms, channels {id: ms}, ended, states {state: ms}
                       (active, alone, muted, deafened, afk), shown {what: ms} (stream, video)
@@ -31,21 +31,21 @@ Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOS
     GUILD_BAN_ADD, GUILD_BAN_REMOVE: target_user_id, moderator_id, reason, audit_entry_id
     MEMBER_ACTION     action, target_user_id, moderator_id, reason, audit_entry_id, and what the action has
                       besides: until (ms, of a timeout), role_ids, nick, channel_id, rule; AutoMod's
-                      have visible (whether the bot is told of an execution)
+                      have visible (whether the bot receives the execution)
     OWN_NICK          user_id, nick, audit_entry_id
     TIMEOUT_EXPIRED   target_user_id, until, member (whether they still are one); Discord sends nothing
-    AUDIT_LOG_ENTRY   the bot is told of an entry: audit_entry_id, action_type, user_id, of (the deed's line),
-                      visible (whether the bot had the permission, and the entry is ever sent)
+    AUDIT_LOG_ENTRY   an entry is published: audit_entry_id, action_type, user_id, of (line of its action),
+                      visible (whether the bot had the permission, and the entry is sent at all)
     ROLE_, CHANNEL_, THREAD_, EMOJI_, STICKER_ with CREATE, UPDATE, DELETE: target_id, name, moderator_id,
                       audit_entry_id, changes {field: {old, new}}
     PRESENCE_UPDATE   user_id, status
     INVITE_CREATE     code, channel_id, inviter_id, max_uses, max_age, temporary, visible
     INVITE_DELETE     code, cause (deleted, used_up), moderator_id, audit_entry_id, visible
     INVITE_EXPIRED    code; Discord sends nothing
-    INVITE_USE        how somebody joined: user_id, code or null, method (invite, vanity, oauth, unknown),
-                      inviter_id, knowable (whether the bot may read what tells)
+    INVITE_USE        how a user joined: user_id, code or null, method (invite, vanity, oauth, unknown),
+                      inviter_id, knowable (whether the bot may read the counts that show it)
     PERMISSION        name, granted: the bot's own
-    LOST              refs (lines no session could see), reason
+    LOST              refs (lines that no session received), reason
     GAP               shard, from, to: no live connection
     END               counts {type: lines}
 
@@ -54,12 +54,12 @@ The rows that follow in ``moderation_logs``, one for each real action; ``count``
     ban, unban, kick     GUILD_BAN_ADD, GUILD_BAN_REMOVE, GUILD_MEMBER_REMOVE
     prune                one for the entry (21): no target, count of members removed
     timeout, timeout_removed             MEMBER_ACTION (24); a timeout that is changed is a timeout again
-    timeout_expired      TIMEOUT_EXPIRED: nobody did it, and it has no entry
+    timeout_expired      TIMEOUT_EXPIRED: no moderator and no entry
     role_add, role_remove                MEMBER_ACTION (25); one for the entry, however many roles it names
     nick                 MEMBER_ACTION (24); OWN_NICK has an entry whose actor is its target, and is no row
     voice_mute, voice_unmute, voice_deafen, voice_undeafen: MEMBER_ACTION (24)
     member_move, member_disconnect       MEMBER_ACTION (26, 27); one for the entry, its final count. Discord
-                         names nobody: no target, or one of those it truly was
+                         names no target: none, or one of the true targets
     message_delete       MESSAGE_DELETE with moderator_id (72); one for the entry with its final count. An
                          author's own and a bot's single ones have no entry
     message_bulk_delete  MESSAGE_DELETE_BULK (73): no target, count of messages
@@ -85,19 +85,19 @@ if TYPE_CHECKING:
     from discord_simulator.clock import Clock
 
 FORMAT = 1
-"""Raised when a reader of the ledger would have to know."""
+"""Version of the format, raised by every incompatible change."""
 
 _FLUSH_SECONDS = 1.0
-"""What a killed simulator may leave out; the reader ignores a line that is cut."""
+"""How much a killed simulator may lose; the reader ignores an incomplete last line."""
 
 _BUFFER_BYTES = 1 << 20
-"""Room for a second of lines at 5,000 a second; fuller than that, the file is written earlier."""
+"""A second of lines at 5,000 lines/s; a full buffer is written earlier."""
 
 
 class Ledger:
-    """Writes a ledger file; with no path it only numbers and counts.
+    """Writes a ledger file; without a path it only numbers and counts lines.
 
-    Implements the protocol half's ``Observer``.
+    Implements the port ``LossRecorder``.
     """
 
     def __init__(self, path: Path | None, clock: Clock) -> None:
@@ -108,7 +108,7 @@ class Ledger:
         self.counts: Counter[str] = Counter()
 
     def write(self, type_: str, at: int, fields: dict[str, object]) -> int:
-        """Add one line and return its number. ``at`` is wall time in ms; ids in ``fields`` are strings."""
+        """Write one line and return its number. ``at`` is wall time in ms; ids in ``fields`` are strings."""
         self.lines += 1
         self.counts[type_] += 1
         if self._file is not None:
@@ -117,7 +117,7 @@ class Ledger:
         return self.lines
 
     def header(self, *, seed: int, guilds: int, members: int, rate: float, version: str) -> None:
-        """The first line: how to do it again."""
+        """Write the first line: what is needed to repeat the simulation."""
         now = self._clock.now_ms()
         self.write(
             "HEADER",
@@ -134,34 +134,34 @@ class Ledger:
         )
 
     def end(self) -> None:
-        """The last line, with the number of lines of each type."""
+        """Write the END line, with the number of lines of each type."""
         self.write("END", self._clock.now_ms(), {"counts": dict(sorted(self.counts.items()))})
         self.flush()
 
     def lost(self, ledger_ids: Sequence[int], reason: str) -> None:
-        """These lines happened, but no session could ever see them."""
+        """Record lines whose event no session can receive any more."""
         if refs := [number for number in ledger_ids if number]:
             self.write("LOST", self._clock.now_ms(), {"refs": refs, "reason": reason})
             self.flush()
 
     def gap(self, shard: int, started_at: int, ended_at: int) -> None:
-        """A shard had no live connection between these two wall times, in milliseconds."""
+        """Record that a shard had no live connection between two wall times in ms."""
         self.write("GAP", self._clock.now_ms(), {"shard": shard, "from": started_at, "to": ended_at})
         self.flush()
 
     def flush_if_due(self) -> None:
-        """Hand what is buffered to the operating system once a second."""
+        """Pass the buffer to the operating system if a second has passed since the last time."""
         if self._clock.monotonic() - self._flushed_at >= _FLUSH_SECONDS:
             self.flush()
 
     def flush(self) -> None:
-        """Hand what is buffered to the operating system."""
+        """Pass the buffer to the operating system."""
         self._flushed_at = self._clock.monotonic()
         if self._file is not None:
             self._file.flush()
 
     def close(self) -> None:
-        """Write everything out; safe to call twice. Later lines are numbered but not kept."""
+        """Write the buffer and close the file; may be called twice. Later lines are only counted."""
         if self._file is not None:
             self._file.close()
             self._file = None

@@ -1,4 +1,4 @@
-"""How often a client may identify and speak on the gateway."""
+"""Limits of the gateway: sessions per day, identifies per window, commands per window."""
 
 from __future__ import annotations
 
@@ -12,7 +12,9 @@ _DAY_S: Final = 86_400.0
 
 
 class SessionStartLimit:
-    """Sessions that may be started (Discord docs, Gateway › Session Start Limit Object and Concurrency).
+    """Limits the sessions a bot may start.
+
+    Source: Discord docs, Gateway › Session Start Limit Object and Concurrency.
 
     Args:
         clock: measures the identify windows and the day.
@@ -33,7 +35,7 @@ class SessionStartLimit:
         self._buckets: dict[int, float] = {}
 
     def admit(self, shard_id: int) -> bool:
-        """Whether a shard's bucket is free; taken for the window if it is."""
+        """Take a shard's bucket for the window; False if it is taken already."""
         bucket = shard_id % self._max_concurrency
         now = self._clock.monotonic()
         if now < self._buckets.get(bucket, now):
@@ -42,7 +44,7 @@ class SessionStartLimit:
         return True
 
     def spend(self) -> bool:
-        """Whether the day has a session left; used up if it has."""
+        """Use one session of the day; False if none is left."""
         self._renew()
         if self._used >= self._total:
             return False
@@ -67,7 +69,7 @@ class SessionStartLimit:
 
 
 class CommandLimit:
-    """Commands one connection may send in any window (Discord docs, Gateway › Rate Limiting)."""
+    """Limits the commands of one connection in any window (Discord docs, Gateway › Rate Limiting)."""
 
     __slots__ = ("_clock", "_times", "_window_s")
 
@@ -77,7 +79,7 @@ class CommandLimit:
         self._times: deque[float] = deque(maxlen=limit)
 
     def spend(self) -> bool:
-        """Count one command; False if it is one too many."""
+        """Count one command; False if it exceeds the limit."""
         now = self._clock.monotonic()
         times = self._times
         if len(times) == times.maxlen and now - times[0] < self._window_s:

@@ -1,6 +1,6 @@
 """The smaller objects of Discord's API, as pure functions of the world's state.
 
-Every field that Discord's documentation marks as always present is present. Sources: Discord docs,
+Every field that Discord documents as always present is present. Sources: Discord docs,
 Resources › Channel, Emoji, Audit Log, Webhook; Topics › Permissions › Role Object.
 """
 
@@ -20,14 +20,14 @@ Data: TypeAlias = dict[str, object]
 
 _ALL_PERMISSIONS = str((1 << 50) - 1)
 _ADMINISTRATOR = 1 << 3
-_TALKING_PERMISSIONS = "104324673"
+_EVERYONE_PERMISSIONS = "104324673"
 """View, send, react, connect and speak: Discord's default for @everyone."""
 
 _PRIORITY_REACTION_COLOURS = ["#ffcc4d", "#ff7892"]
 
 
 def bot_permissions(guild: Guild) -> str:
-    """What the bot's role allows: everything but to administrate, less what was withdrawn."""
+    """Permission bits of the bot's role: all but administrator, without those withdrawn."""
     withdrawn = sum(bit for name, bit in PERMISSION_BITS.items() if name not in guild.permissions)
     return str(int(_ALL_PERMISSIONS) & ~_ADMINISTRATOR & ~withdrawn)
 
@@ -35,7 +35,7 @@ def bot_permissions(guild: Guild) -> str:
 def role_object(guild: Guild, role: Role) -> Data:
     """A role object."""
     moderator = role.position == 1
-    permissions = bot_permissions(guild) if role.bot_id == guild.bots[0] else _TALKING_PERMISSIONS
+    permissions = bot_permissions(guild) if role.bot_id == guild.bots[0] else _EVERYONE_PERMISSIONS
     if moderator or role.bot_id not in (0, guild.bots[0]):
         permissions = _ALL_PERMISSIONS
     tags: Data = {"bot_id": str(role.bot_id)} if role.bot_id else {}
@@ -83,14 +83,14 @@ def sticker_object(guild: Guild, sticker: Sticker) -> Data:
 
 
 def partial_emoji(emoji: Emoji) -> Data:
-    """An emoji as reactions carry it; of one that was deleted nothing but the id is left."""
+    """An emoji as reactions carry it; a deleted custom emoji has an id and no name."""
     if not emoji.id:
         return {"id": None, "name": emoji.name}
     return {"id": str(emoji.id), "name": emoji.name or None, "animated": emoji.animated}
 
 
 def channel_object(guild: Guild, channel: Channel) -> Data:
-    """A channel object; not for threads."""
+    """A channel object of any kind but a thread."""
     category = next((c for c in guild.categories if channel.kind is not ChannelKind.CATEGORY), None)
     data: Data = {
         "id": str(channel.id),
@@ -154,7 +154,7 @@ def thread_object(guild: Guild, thread: Channel, *, archived: bool = False) -> D
 
 
 def webhook_user(message: Message) -> Data:
-    """The author of a webhook's message: a name and nothing behind it."""
+    """The author of a webhook's message: a user object without an account."""
     return {
         "id": str(message.author_id),
         "username": message.webhook_name,
@@ -167,7 +167,7 @@ def webhook_user(message: Message) -> Data:
 
 
 def audit_object(entry: AuditEntry) -> Data:
-    """An audit-log entry; the guild's id is not part of it."""
+    """An audit-log entry, without the guild's id."""
     data: Data = {
         "id": str(entry.id),
         "user_id": str(entry.user_id),

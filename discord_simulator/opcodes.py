@@ -10,7 +10,7 @@ from typing import Final
 
 
 class Opcode(IntEnum):
-    """What a gateway frame is about."""
+    """The type of a gateway frame."""
 
     DISPATCH = 0
     HEARTBEAT = 1
@@ -48,13 +48,13 @@ class CloseCode(IntEnum):
 SESSION_ENDING_CODES: Final = frozenset(
     {CloseCode.AUTHENTICATION_FAILED, CloseCode.INVALID_SEQ, CloseCode.SESSION_TIMED_OUT}
 )
-"""Codes after which the documentation says to start a new session."""
+"""Codes after which a client has to start a new session, as Discord documents."""
 
 CLIENT_ENDING_CODES: Final = frozenset({1000, 1001})
-"""Codes by which a client gives its session up (Discord docs, Gateway › Disconnecting)."""
+"""Codes by which a client ends its session (Discord docs, Gateway › Disconnecting)."""
 
 API_VERSIONS: Final = frozenset({"9", "10"})
-"""The versions in service; the older ones are deprecated or gone."""
+"""The supported API versions; older ones are deprecated or removed."""
 
 MAX_COMMAND_BYTES: Final = 4096
 """Largest frame a client may send (Discord docs, Gateway › Sending Events)."""
@@ -73,4 +73,4 @@ ALL_INTENTS: Final = _mask(*range(17), 20, 21, 24, 25)
 PRIVILEGED_INTENTS: Final = GUILD_MEMBERS | GUILD_PRESENCES | MESSAGE_CONTENT
 
 APPLICATION_FLAGS: Final = {GUILD_PRESENCES: 1 << 12, GUILD_MEMBERS: 1 << 14, MESSAGE_CONTENT: 1 << 18}
-"""The application flag by which Discord shows that a privileged intent was granted."""
+"""Application flag of each privileged intent: set if the intent was granted."""

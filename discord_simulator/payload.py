@@ -1,7 +1,7 @@
-"""Users, members, messages and guilds as Discord's API shows them.
+"""Users, members, messages and guilds as objects of Discord's API.
 
-Every field that Discord's documentation marks as always present is present, and nothing is there that Discord
-would not send. Renderings are kept, since most payloads repeat a user and a member.
+Every field that Discord documents as always present is present, and no field that Discord would not send.
+The text of users and members is cached, since most payloads repeat it.
 Sources: Discord docs, Resources › User, Guild, Channel, Message, Voice, Emoji, Audit Log; Topics ›
 Permissions.
 """
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
     from discord_simulator.guild import Guild, Message, VoiceState
 
 _JOINED_WITHIN_MS = 120 * 86_400_000
-"""Who was there at the start had joined within this time of being able to."""
+"""Members at the start joined within this time after both the guild and the account were created."""
 
 _RENDERINGS = 50_000
-"""Users and members kept as JSON text; about 300 bytes each."""
+"""Users and members cached as JSON text; about 300 bytes each."""
 
 _LARGE = 250
 """The largest ``large_threshold`` a client may ask for. Discord docs, Gateway Events › Identify."""
 
 
 def roles_of(guild: Guild, user_id: int) -> list[int]:
-    """A member's roles but @everyone: those somebody gave them, or else those they had from the beginning."""
+    """Role ids of a member without @everyone: as changed since the start, else the initial ones."""
     if user_id in guild.given_roles:
         return guild.given_roles[user_id]
     if user_id in guild.bots:
@@ -56,7 +56,7 @@ def _features(guild: Guild) -> list[str]:
 
 
 class Renderer:
-    """Builds payloads; keeps the text of users and members, which most payloads repeat."""
+    """Builds payloads and caches the text of users and members."""
 
     def __init__(self, population: Population) -> None:
         self._population = population
@@ -102,7 +102,7 @@ class Renderer:
         return rendered
 
     def forget_member(self, guild: Guild, user_id: int) -> None:
-        """Render a member anew the next time, because something about them changed."""
+        """Drop a member from the cache, because one of their fields changed."""
         self._members.pop((guild.id, user_id), None)
 
     def plain_member(self, guild: Guild, user_id: int) -> Data:
@@ -129,7 +129,7 @@ class Renderer:
         }
 
     def nickname(self, guild: Guild, user_id: int) -> str | None:
-        """What a member is called in a guild, if not by their name."""
+        """The nickname of a member in a guild, or None."""
         if user_id in guild.nicknames:
             return guild.nicknames[user_id]
         return self._population.nickname(user_id, guild.id)
@@ -139,7 +139,7 @@ class Renderer:
         return {**self.plain_member(guild, user_id), "user": self.user(user_id)}
 
     def voice_state(self, state: VoiceState, channel_id: int) -> Data:
-        """A voice state; ``channel_id`` 0 means the person has left. The guild's id is not part of it."""
+        """A voice state without the guild's id; ``channel_id`` 0 means that the user has left voice."""
         return {
             "channel_id": str(channel_id) if channel_id else None,
             "user_id": str(state.user_id),
@@ -157,7 +157,7 @@ class Renderer:
     def message(self, guild: Guild, message: Message) -> Data:
         """A message as the gateway sends it to a bot without the MESSAGE_CONTENT intent.
 
-        Content and embeds are empty but for messages that mention the bot, as Discord documents.
+        Content and embeds are empty unless the message mentions the bot, as Discord documents.
         """
         data: Data = {
             "id": str(message.id),
@@ -184,7 +184,7 @@ class Renderer:
         else:
             data["author"] = self.user(message.author_id)
             data["member"] = self.member(guild, message.author_id)
-            # Clients send a nonce with what people type; nothing else has one.
+            # Only messages that users write in a client have a nonce.
             if message.author is Author.HUMAN:
                 data["nonce"] = str(message.id + 1)
         if message.content:
@@ -269,8 +269,8 @@ class Renderer:
     def guild_create(self, guild: Guild, *, all_members: bool, voice: bool) -> Data:
         """A GUILD_CREATE ``d``.
 
-        Without the presence intent Discord sends only the bot and the members in voice, however small the
-        guild; ``all_members`` sends all of a guild that is not large.
+        Without the presence intent Discord sends only the bot and the members in voice, for guilds of any
+        size; ``all_members`` adds the other members if the guild is not large.
         """
         large = guild.member_count > _LARGE
         present = (

@@ -1,9 +1,8 @@
-"""The seam between the protocol half of the simulator and its world.
+"""The interface between the protocol side of the simulator and its world.
 
-The world knows what happens and never how it is sent; the protocol knows how a frame is sent and never what
-is in it. A payload crosses the seam as JSON text, encoded once however many sessions receive it. What a
-session may not see (an intent it did not ask for, a permission the bot lacks) is withheld, which is not
-lost.
+The world decides what happens; the protocol side sends it and does not read the content of a payload. A
+payload is passed as JSON text, encoded once for all sessions. An event that a session may not receive (an
+intent it did not request, a permission the bot lacks) is withheld, which is not a loss.
 """
 
 from __future__ import annotations
@@ -17,16 +16,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class Dispatch:
-    """One gateway event that happened.
+    """One gateway event.
 
     Attributes:
         type: the event's name on the gateway, ``MESSAGE_CREATE``.
-        guild_id: the guild it happened in; decides the shard.
+        guild_id: the guild it belongs to; determines the shard.
         data: JSON text of the frame's ``d``.
-        intents: bit mask; a session receives the event if it asked for any of these; 0 means always.
-        permissions: names such as ``view_audit_log``; not delivered if the bot holds none of them in the
-            guild. Empty means no permission is needed.
-        ledger_id: number of the ledger line this is the sight of; 0 means none.
+        intents: bit mask; a session receives the event if it requested any of these; 0 means always.
+        permissions: names such as ``view_audit_log``; the event is withheld if the bot holds none of them in
+            the guild. Empty means no permission is needed.
+        ledger_id: number of the ledger line that the event makes visible; 0 means none.
     """
 
     type: str
@@ -39,21 +38,21 @@ class Dispatch:
 
 @dataclass(frozen=True, slots=True)
 class RestResponse:
-    """What a world-backed REST route answers; ``body`` can be written as JSON."""
+    """Response of a REST route; ``body`` can be encoded as JSON."""
 
     status: int
     body: object
 
 
 class WorldView(Protocol):
-    """What the protocol half needs of the world."""
+    """The methods of the world that the protocol side calls."""
 
     def guild_ids(self) -> Sequence[int]:
         """Every guild the bot is in, in any order."""
         ...
 
     def guild_create(self, guild_id: int, intents: int) -> bytes:
-        """JSON text of a full GUILD_CREATE ``d``, holding no more than these intents allow."""
+        """JSON text of a full GUILD_CREATE ``d``, with the fields that these intents allow."""
         ...
 
     def is_unavailable(self, guild_id: int) -> bool:
@@ -65,7 +64,7 @@ class WorldView(Protocol):
         ...
 
     def rest(self, method: str, path: str, query: Mapping[str, str]) -> RestResponse | None:
-        """Answer a world-backed route such as ``/guilds/1/bans``; None for a route it does not know."""
+        """Answer a route about the world such as ``/guilds/1/bans``; None for any other route."""
         ...
 
     def has_permission(self, guild_id: int, permission: str) -> bool:
@@ -82,12 +81,12 @@ class WorldView(Protocol):
 
 
 class LossRecorder(Protocol):
-    """Told by the protocol half what no bot can have seen; the ledger implements it."""
+    """Records what no bot can have received; the ledger implements it."""
 
     def lost(self, ledger_ids: Sequence[int], reason: str) -> None:
-        """These happened, but no session could ever see them."""
+        """Record lines whose event no session can receive any more."""
         ...
 
     def gap(self, shard: int, started_at: int, ended_at: int) -> None:
-        """A shard had no live connection between these two wall times, in milliseconds."""
+        """Record that a shard had no live connection between two wall times in ms."""
         ...

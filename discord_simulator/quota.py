@@ -1,4 +1,4 @@
-"""REST rate limits: one bucket per route and major parameter, and one limit over everything.
+"""REST rate limits: one bucket per route and major parameter, and a global limit.
 
 Source: Discord docs, Topics › Rate Limits.
 """
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
 _GLOBAL_WINDOW_S: Final = 1.0
 _MOST_BUCKETS: Final = 10_000
-"""Buckets remembered before those whose window has passed are forgotten."""
+"""Number of buckets above which those whose window has passed are removed."""
 
 
 @dataclass(slots=True)
@@ -26,7 +26,7 @@ class _Window:
 
 @dataclass(frozen=True, slots=True)
 class QuotaDecision:
-    """Whether a request may pass; ``retry_after`` is in seconds and 0 if it may."""
+    """The decision on one request; ``retry_after`` is in seconds, 0 if the request is allowed."""
 
     headers: dict[str, str]
     retry_after: float = 0.0
@@ -34,7 +34,7 @@ class QuotaDecision:
 
 
 class Quota:
-    """Counts requests.
+    """Counts requests and refuses those above a limit.
 
     Args:
         clock: monotonic for the windows, wall for ``X-RateLimit-Reset``.
@@ -57,8 +57,8 @@ class Quota:
         """Count one request.
 
         Args:
-            route: method and path with its ids left out.
-            major: the guild, channel or webhook id in it, or nothing.
+            route: method and path with ids replaced by ``{id}``.
+            major: the guild, channel or webhook id of the path, or an empty string.
         """
         now = self._clock.monotonic()
         if now >= self._global.ends_at:
@@ -89,12 +89,12 @@ class Quota:
 
 
 def refuse_shared(wait: float) -> QuotaDecision:
-    """A 429 that is nobody's fault: a resource limited for all bots together."""
+    """A 429 of scope ``shared``: a limit over all bots together."""
     return _refuse(wait, {}, "shared")
 
 
 def _refuse(wait: float, headers: dict[str, str], scope: str) -> QuotaDecision:
-    # The headers carry milliseconds, so the wait is rounded up: who obeys it must not come too early.
+    # The headers carry milliseconds, so the wait is rounded up, never down.
     wait = math.ceil(max(wait, 0.001) * 1000) / 1000
     headers = {**headers, "X-RateLimit-Scope": scope, "Retry-After": str(math.ceil(wait))}
     return QuotaDecision(headers, wait, is_global=scope == "global")

@@ -1,7 +1,7 @@
-"""What a new session is told: READY, then a GUILD_CREATE for each guild of its shard.
+"""The first frames of a new session: READY, then a GUILD_CREATE for each guild of its shard.
 
-The GUILD_CREATEs are all made at the moment of IDENTIFY, so that they and the events that follow never
-overlap. Source: Discord docs, Gateway Events › Ready, Guild Create, Guild Members Chunk.
+All GUILD_CREATEs are built at the moment of IDENTIFY, so that later events apply to exactly that state.
+Source: Discord docs, Gateway Events › Ready, Guild Create, Guild Members Chunk.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from discord_simulator.session import Session
 
 _CHUNK_MEMBERS: Final = "1000"
-"""Members in one chunk, Discord's own size."""
+"""Members in one chunk, as at Discord."""
 
 
 def describe_application(world: WorldView, granted: int) -> dict[str, object]:
-    """The application object, its flags saying which privileged intents were granted."""
+    """The application object, with the flags of the granted privileged intents."""
     application = world.application()
     flags = cast("int", application.get("flags", 0))
     for intent, flag in APPLICATION_FLAGS.items():
@@ -63,7 +63,7 @@ def push_ready(
 
 
 def describe_members(world: WorldView, body: RequestMembers) -> bytes:
-    """A GUILD_MEMBERS_CHUNK with the members asked for by id, or the first thousand."""
+    """A GUILD_MEMBERS_CHUNK with the members requested by id, or the first thousand."""
     answer = world.rest("GET", f"/guilds/{body.guild_id}/members", {"limit": _CHUNK_MEMBERS})
     members = answer.body if answer is not None and isinstance(answer.body, list) else []
     missing: list[str] = []

@@ -1,8 +1,8 @@
-"""Which sessions exist, where their shards lie, and what nobody will ever see.
+"""All sessions, their connections and shards, and the events that no client can receive any more.
 
-Invariant: an event is reported as lost at most once, and only if no session that exists, and none that
-ended, could have shown it to a client. Frames written to a socket count as seen unless the client itself
-says otherwise, by the sequence number of a RESUME or by ``seq=N`` as the reason of its close frame.
+Invariant: an event is reported as lost at most once, and only if no session, open or ended, has sent it to a
+client. Frames written to a socket count as received unless the client reports a lower sequence number, in a
+RESUME or as ``seq=N`` in the reason of its close frame.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ if TYPE_CHECKING:
 NO_SESSION: Final = "no_session"
 """The event's shard had no session when it happened."""
 SESSION_ENDED: Final = "session_ended"
-"""It waited in a session that ended before it was written."""
+"""The event was queued in a session that ended before it was written."""
 NOT_RECEIVED: Final = "not_received"
-"""It was written, but the client said that it never arrived, and the session could not replay it."""
+"""The event was written, the client reported that it was not received, and it could not be replayed."""
 
 _MAX_CLOSED: Final = 64
-"""Ended sessions remembered; a client that still resumes one does so within seconds."""
+"""Ended sessions kept; a client that resumes one of them does so within seconds."""
 
 
 class ChangeSignal:
-    """Wakes its waiters whenever something changed; each then looks for itself."""
+    """Wakes all waiters on every change; each checks its own condition."""
 
     __slots__ = ("_waiters",)
 
@@ -48,7 +48,7 @@ class ChangeSignal:
             await waiter
 
     def notify(self) -> None:
-        """Something changed."""
+        """Wake every waiter."""
         waiters, self._waiters = self._waiters, []
         for waiter in waiters:
             if not waiter.done():
@@ -56,7 +56,7 @@ class ChangeSignal:
 
 
 class SessionRegistry:
-    """All sessions that can be used or resumed."""
+    """All sessions that are connected or can be resumed."""
 
     def __init__(
         self,
@@ -82,7 +82,7 @@ class SessionRegistry:
         return iter(tuple(self._sessions.values()))
 
     def open(self, session_id: str, shard: tuple[int, int], intents: int) -> Session:
-        """Add a session."""
+        """Create a session."""
         session = Session(
             session_id,
             shard,
@@ -95,22 +95,22 @@ class SessionRegistry:
         return session
 
     def find(self, session_id: str | None) -> Session | None:
-        """The session of this id, unless it ended."""
+        """The session of this id; None if it ended or never existed."""
         return None if session_id is None else self._sessions.get(session_id)
 
     def connection(self, session: Session) -> Connection | None:
-        """The connection a session writes to; None while it waits for a RESUME."""
+        """The connection of a session; None while it has none and can be resumed."""
         return self._connections.get(session.session_id)
 
     def at_guild(self, guild_id: int) -> Sequence[Session]:
-        """Every session whose shard holds a guild."""
+        """All sessions whose shard contains a guild."""
         found: list[Session] = []
         for count, shards in self._layouts.items():
             found += shards.get((guild_id >> 22) % count, ())
         return found
 
     def at_shard(self, shard: tuple[int, int]) -> Sequence[Session]:
-        """Every session of one shard of one layout."""
+        """All sessions of one shard, given as ``(id, count)``."""
         return tuple(self._layouts.get(shard[1], {}).get(shard[0], ()))
 
     def layouts(self) -> Sequence[int]:
@@ -118,7 +118,7 @@ class SessionRegistry:
         return tuple(self._layouts)
 
     def attach(self, session: Session, connection: Connection) -> None:
-        """A session has a socket."""
+        """Give a session its connection; ends the gap of its shard."""
         session.queue_ceiling = session.queued + self._settings.queue_limit
         self._cancel_expiry(session)
         self._connections[session.session_id] = connection
@@ -128,7 +128,7 @@ class SessionRegistry:
             self._loss_recorder.gap(session.shard[0], started_at, self._clock.now_ms())
 
     def detach(self, session: Session) -> None:
-        """A session lost its socket and waits for a RESUME, as long as its time allows."""
+        """Take its connection from a session; it ends after ``session_ttl_s`` unless it is resumed."""
         self._disconnect(session)
         self._cancel_expiry(session)
         self._expiries[session.session_id] = asyncio.get_running_loop().call_later(
@@ -136,13 +136,13 @@ class SessionRegistry:
         )
 
     def begin_gap(self, session: Session) -> None:
-        """A session's socket is of no use any more."""
+        """Begin the gap of a session's shard if the shard has no live connection left."""
         live = (self.connection(sibling) for sibling in self.at_shard(session.shard))
         if all(connection is None or connection.frozen for connection in live):
             self._gaps.setdefault(session.shard, self._clock.now_ms())
 
     def end(self, session: Session) -> None:
-        """A session is over: nothing it still holds will be sent."""
+        """End a session: the frames it still holds will not be sent."""
         if self._sessions.pop(session.session_id, None) is None:
             return
         shards = self._layouts[session.shard[1]]
@@ -162,19 +162,19 @@ class SessionRegistry:
         self._changes.notify()
 
     def report_unreceived(self, session_id: str | None, seq: int | None) -> None:
-        """A client asked for a session that is over, and so told what it had received of it."""
+        """Report as lost what a client did not receive of an ended session, by the ``seq`` of its RESUME."""
         if session_id is not None:
             self.lose(self._closed.pop_unreceived(session_id, seq or 0), NOT_RECEIVED)
 
     def lose(self, ledger_ids: Sequence[int], reason: str) -> None:
-        """These will never be seen."""
+        """Report ledger lines as lost; number 0 is ignored."""
         ledger_ids = [ledger_id for ledger_id in ledger_ids if ledger_id]
         if ledger_ids:
             self._counters.lost[reason] += len(ledger_ids)
             self._loss_recorder.lost(ledger_ids, reason)
 
     def finish(self) -> None:
-        """The simulator stops: no timer and no connection is left, and every gap still open ends now."""
+        """Stop: cancel all timers, drop all connections, end all open gaps."""
         for timer in self._expiries.values():
             timer.cancel()
         self._expiries.clear()

@@ -1,4 +1,4 @@
-"""The REST API: authentication, rate limits and faults here, the answers about guilds from the world.
+"""The REST API: authentication, rate limits and faults; routes about guilds are answered by the world.
 
 Source: Discord docs, Reference; Topics › Rate Limits; the error bodies are Discord's own.
 """
@@ -30,13 +30,13 @@ _NOT_FOUND: Final = RestResponse(404, {"message": "404: Not Found", "code": 0})
 _BAD_VERSION: Final = RestResponse(400, {"message": "Invalid API version", "code": 50041})
 _BAD_FORM: Final = RestResponse(400, {"message": "Invalid Form Body", "code": 50035})
 _UNKNOWN_ROUTE: Final = "unknown"
-"""Requests to no known route are counted together, because their paths are without number."""
+"""Requests to unknown routes are counted together, because the number of their paths has no bound."""
 
 _ID: Final = re.compile(r"(?<=/)\d+(?=/|$)")
 _MAJOR: Final = re.compile(r"/(?:guilds|channels|webhooks)/(\d+)")
 
 _PROXY_HEADERS: Final = {"Via": "1.1 simulator"}
-"""Discord answers through a proxy that says so; disnake takes a 429 without it for a ban by Cloudflare."""
+"""Discord answers through a proxy; disnake takes a 429 without this header for a ban by Cloudflare."""
 
 _MOST_GUILDS: Final = 200
 """Page size of GET /users/@me/guilds."""
@@ -44,7 +44,7 @@ _MOST_GUILDS: Final = 200
 
 @dataclass(frozen=True, slots=True)
 class RestFault:
-    """Trouble until a monotonic time: a request waits, then is answered with ``status`` if there is one."""
+    """A fault until a monotonic time: each request is delayed, then answered with ``status`` if it is set."""
 
     until: float
     delay_s: float = 0.0
@@ -55,7 +55,7 @@ class RestApi:
     """Answers under ``/api``.
 
     Attributes:
-        fault: present trouble, if any.
+        fault: the fault in effect, or None.
     """
 
     def __init__(
@@ -74,7 +74,7 @@ class RestApi:
         )
 
     def add_routes(self, application: web.Application) -> None:
-        """Register the API with its web application."""
+        """Register the routes with the web application."""
         application.router.add_route("*", r"/api/v{version:\d+}{path:/.*}", self._handle)
 
     async def _handle(self, request: web.Request) -> web.Response:
@@ -151,7 +151,7 @@ class RestApi:
         bot_id = str(self._world.application()["id"])
         for guild_id in sorted(guild for guild in self._world.guild_ids() if guild > after)[:_MOST_GUILDS]:
             answer = self._world.rest("GET", f"/guilds/{guild_id}", {})
-            # One in an outage is left out: nothing of it can be read.
+            # A guild in an outage cannot be read and is omitted.
             if answer is not None and answer.status == HTTPStatus.OK and isinstance(answer.body, dict):
                 partial = {key: answer.body.get(key) for key in ("id", "name", "icon", "features")}
                 described.append(partial | _describe_permissions(answer.body, bot_id))
@@ -172,7 +172,7 @@ class RestApi:
 
 
 def _describe_permissions(guild: dict[str, object], bot_id: str) -> dict[str, object]:
-    """What the bot may do in a guild: what @everyone and its own role allow."""
+    """The permissions of the bot in a guild: those of @everyone and of its own role."""
     granted = 0
     roles = guild.get("roles")
     for role in roles if isinstance(roles, list) else ():

@@ -1,7 +1,7 @@
-"""REST routes whose answers depend on the world.
+"""REST routes that read the world.
 
-Routes are given without the ``/api/v10`` prefix. The answer is plain JSON data; errors carry Discord's own
-code. Sources: Discord docs, Resources › Guild, Audit Log, Invite, Channel, User.
+Paths have no ``/api/v10`` prefix. A response body is plain JSON data; errors have the codes that Discord
+uses. Sources: Discord docs, Resources › Guild, Audit Log, Invite, Channel, User.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ _MEMBERS_PAGE = (1, 1000)
 """Default and largest ``limit`` of each list."""
 
 _PRESENT_SHARE = 4
-"""One member in four is taken to be online; the world has no presences."""
+"""One member in four counts as online, because the world keeps no presences."""
 
 
 def answer(world: World, method: str, path: str, query: Query) -> RestResponse | None:
-    """Answer a GET the world knows about; None for any other request."""
+    """Answer a GET for one of the routes below; None for any other request."""
     if method != "GET":
         return None
     for pattern, route in _GUILD_ROUTES:
@@ -56,12 +56,12 @@ def _of_guild(world: World, route: _Route, query: Query, match: re.Match[str]) -
 
 
 def refuse(status: int, code: int, message: str) -> RestResponse:
-    """An error in Discord's form."""
+    """An error response as Discord sends it."""
     return RestResponse(status, {"message": message, "code": code})
 
 
 def _plain(found: RestResponse) -> RestResponse:
-    # Parts are kept as JSON text; whoever writes the answer need not know.
+    # The renderer keeps parts as JSON text; the caller gets plain values.
     return RestResponse(found.status, orjson.loads(orjson.dumps(found.body)))
 
 
@@ -149,7 +149,7 @@ def _invites(world: World, guild: Guild, _query: Query, _item: str) -> RestRespo
 
 
 def _invite(world: World, guild: Guild, invite: Invite) -> dict[str, object]:
-    """An invite; only who manages the guild sees the metadata. Discord docs, Guild › Get Guild Invites."""
+    """An invite; its metadata needs MANAGE_GUILD. Discord docs, Guild › Get Guild Invites."""
     channel = guild.channel(invite.channel_id)
     terms = invite.terms()
     if MANAGE_GUILD not in guild.permissions:

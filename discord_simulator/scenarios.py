@@ -1,7 +1,7 @@
-"""Days that are not ordinary, by name: each is a table of habits, and at times a plan, over the same deeds.
+"""Scenarios by name: each is a table of weights of behaviours, and may schedule callbacks at the start.
 
-To add one, give it a line in ``SCENARIOS``. Invariant: in a scenario every join has its INVITE_USE; what is
-true stands in the ledger as on any day.
+To add one, give it a line in ``SCENARIOS`` and its name to the options of ``simulate``. Invariant: the ledger
+of a scenario is as complete as any; every join has its INVITE_USE.
 """
 
 from __future__ import annotations
@@ -28,31 +28,31 @@ _RAIDERS = 200
 _RAID_SECONDS = 45.0
 _BAN_SECONDS = 5.0
 _RAID_EVERY = 70.0
-"""A raid comes within a minute, is answered at once, and the next one leaves time to see it end."""
+"""The members of a raid join within a minute and are banned at once; the next raid begins after that."""
 
 _FIRST_RAIDER = 10_000_000
-"""Raiders are people of the population that no guild had before."""
+"""Number of the first raider; no guild has users of such numbers."""
 
 _ROTATE_SECONDS = 7.0
-_NEVER = 0.1
-"""Share of late entries that are never told."""
+_UNPUBLISHED_SHARE = 0.1
+"""Share of audit entries that are never published."""
 
 
-def nothing(_scene: Context) -> None:
-    """Plan nothing."""
+def schedule_nothing(_context: Context) -> None:
+    """Schedule no callback."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scenario:
-    """A table of habits with their weights, a plan made at the start, and the manners of the day."""
+    """Weights of behaviours, what is scheduled at the start, and the settings of the behaviours."""
 
     help: str
     behaviours: Mapping[Behaviour, float]
-    begin: Callable[[Context], None] = nothing
+    begin: Callable[[Context], None] = schedule_nothing
     settings: BehaviourSettings = field(default_factory=BehaviourSettings)
 
 
-_STRICT: Final[Mapping[Behaviour, float]] = {
+_MUCH_MODERATION: Final[Mapping[Behaviour, float]] = {
     moderation.time_out: 30,
     moderation.extend_timeout: 8,
     moderation.lift_timeout: 10,
@@ -74,70 +74,72 @@ _STRICT: Final[Mapping[Behaviour, float]] = {
     membership.unban: 12,
     joins.join: 50,
 }
-"""Moderators who hardly sleep."""
+"""Weights for a high share of moderation."""
 
-_SHORT: Final = BehaviourSettings(timeouts=(5.0, 40.0), invite_ages=(10.0, 30.0, 1800.0))
-"""What ends by itself ends within the run."""
+_SHORT_TERMS: Final = BehaviourSettings(timeouts=(5.0, 40.0), invite_ages=(10.0, 30.0, 1800.0))
+"""Timeouts and invites that expire within a run."""
 
 
 def _late_audit_delay(rng: random.Random) -> float | None:
-    """Never, just before, or up to five seconds after."""
-    return None if rng.random() < _NEVER else rng.choice((-1.0, rng.uniform(0, 5), rng.uniform(0, 5)))
+    """Delay of an audit entry: never, just before its event, or up to five seconds after."""
+    return (
+        None
+        if rng.random() < _UNPUBLISHED_SHARE
+        else rng.choice((-1.0, rng.uniform(0, 5), rng.uniform(0, 5)))
+    )
 
 
-# ── plans ────────────────────────────────────────────────────────────────────────────────────────────
+# ── callbacks at the start ───────────────────────────────────────────────────────────────────────────
 
 
 def _raid(context: Context, number: int = 0) -> None:
-    """Many strangers come by one invite, or a new one if that was closed; when noticed, all are banned."""
+    """Many users join by one invite, or a new one if that was deleted; then all are banned."""
     context.scheduler.after(_RAID_EVERY, lambda: _raid(context, number + 1))
     target = max(context.guilds(), key=lambda guild: guild.member_count, default=None)
     if target is None:
         return
     guild = target
-    friend = Actor(context.member(guild))
-    links = [invites.create(context.world, guild, guild.text[0], friend)]
+    inviter = Actor(context.member(guild))
+    raid_invites = [invites.create(context.world, guild, guild.text[0], inviter)]
     first = _FIRST_RAIDER + number * _RAIDERS
     raiders = [context.world.population.user_id(first + each) for each in range(_RAIDERS)]
     by = Actor(context.moderator(guild), "raid")
 
-    def come(user_id: int) -> None:
+    def join(user_id: int) -> None:
         if not guild.is_visible or guild.has_member(user_id) or user_id in guild.bans:
             return
-        if links[-1].code not in guild.invites:
-            links.append(invites.create(context.world, guild, guild.text[0], friend))
-        invites.join(context.world, guild, user_id, links[-1])
+        if raid_invites[-1].code not in guild.invites:
+            raid_invites.append(invites.create(context.world, guild, guild.text[0], inviter))
+        invites.join(context.world, guild, user_id, raid_invites[-1])
 
-    def strike(user_id: int) -> None:
+    def ban(user_id: int) -> None:
         if guild.is_visible and user_id not in guild.bans:
             members.ban(context.world, guild, user_id, by)
 
     for user_id in raiders:
-        context.scheduler.after(context.rng.uniform(0, _RAID_SECONDS), partial(come, user_id))
-        context.scheduler.after(
-            _RAID_SECONDS + context.rng.uniform(1, _BAN_SECONDS), partial(strike, user_id)
-        )
+        context.scheduler.after(context.rng.uniform(0, _RAID_SECONDS), partial(join, user_id))
+        context.scheduler.after(_RAID_SECONDS + context.rng.uniform(1, _BAN_SECONDS), partial(ban, user_id))
 
 
-def _withdraw(context: Context) -> None:
-    """Take a permission from each guild, then give it back and take the next, again and again."""
+def _rotate_permissions(context: Context) -> None:
+    """Withdraw one permission in each guild, then grant it again and withdraw the next, repeatedly."""
     for number, guild in enumerate(tuple(context.world.guilds.values())):
-        _rotate(context, guild, number)
+        _rotate_permission(context, guild, number)
 
 
-def _rotate(context: Context, guild: Guild, number: int) -> None:
+def _rotate_permission(context: Context, guild: Guild, number: int) -> None:
     names = sorted(words.PERMISSIONS)
     if guild.is_visible:
         for name in names:
             guilds.set_permission(context.world, guild, name, granted=name != names[number % len(names)])
     if not guild.removed:
-        context.scheduler.after(_ROTATE_SECONDS, lambda: _rotate(context, guild, number + 1))
+        context.scheduler.after(_ROTATE_SECONDS, lambda: _rotate_permission(context, guild, number + 1))
 
 
 SCENARIOS: Final[Mapping[str, Scenario]] = {
-    "raid": Scenario("200 strangers join within a minute, and are all banned.", EVERYDAY, _raid),
+    "raid": Scenario("200 users join within a minute and all are banned.", EVERYDAY, _raid),
     "prune": Scenario(
-        "Large prunes among people who leave, are kicked and come.",
+        "Large prunes while other members leave, are kicked and join.",
         {
             **EVERYDAY,
             membership.prune: 3,
@@ -148,10 +150,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         },
     ),
     "moderator-spree": Scenario(
-        "Moderators do everything they can.", {**EVERYDAY, **_STRICT}, settings=_SHORT
+        "Frequent moderation of every kind.", {**EVERYDAY, **_MUCH_MODERATION}, settings=_SHORT_TERMS
     ),
     "invite-storm": Scenario(
-        "People come in bursts by invites that are made, used up, deleted and expire.",
+        "Bursts of joins by invites that are created, used up, deleted and expire.",
         {
             **EVERYDAY,
             joins.join: 120,
@@ -161,10 +163,10 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
             moderation.add_bot: 1,
             membership.leave: 120,
         },
-        settings=_SHORT,
+        settings=_SHORT_TERMS,
     ),
     "voice-evening": Scenario(
-        "Everybody is in voice; people are muted, moved and thrown out.",
+        "Frequent voice sessions; members are muted, moved and disconnected.",
         {
             **EVERYDAY,
             voice.join: 200,
@@ -176,10 +178,11 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         },
     ),
     "outage": Scenario(
-        "Guilds fail and come back all the time.", {**EVERYDAY, guild_admin.begin_outage: 8, voice.join: 60}
+        "Guilds become unavailable and available again all the time.",
+        {**EVERYDAY, guild_admin.begin_outage: 8, voice.join: 60},
     ),
     "thread-heavy": Scenario(
-        "Threads and forum posts come and go, and guilds are rebuilt.",
+        "Many threads and forum posts, and changes of structure.",
         {
             **EVERYDAY,
             chat.start_thread: 80,
@@ -193,14 +196,14 @@ SCENARIOS: Final[Mapping[str, Scenario]] = {
         },
     ),
     "no-permissions": Scenario(
-        "The bot lacks one permission after the other.",
-        {**EVERYDAY, **_STRICT, joins.create_invite: 10},
-        _withdraw,
-        _SHORT,
+        "The bot lacks one permission after another.",
+        {**EVERYDAY, **_MUCH_MODERATION, joins.create_invite: 10},
+        _rotate_permissions,
+        _SHORT_TERMS,
     ),
     "late-audit": Scenario(
-        "Audit entries come before, after and never, up to five seconds off, in any moderation.",
-        {**EVERYDAY, **_STRICT},
+        "Audit entries are published before or up to five seconds after their events, or never.",
+        {**EVERYDAY, **_MUCH_MODERATION},
         settings=BehaviourSettings(_late_audit_delay, early_audit_share=0.3, timeouts=(5.0, 40.0)),
     ),
 }

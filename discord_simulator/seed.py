@@ -1,6 +1,6 @@
-"""Guilds and people as they are before anything happens, as a function of the seed alone.
+"""The initial guilds and users, as a function of the seed alone.
 
-A person is a function of their id: nothing is kept for the many who never act.
+The names of a user are a function of their id, so nothing is stored for users who never act.
 """
 
 from __future__ import annotations
@@ -19,25 +19,25 @@ _MIX = 0x9E3779B97F4A7C15
 """2^64 divided by the golden ratio: spreads consecutive numbers over 64 bits."""
 
 _FEWEST_MEMBERS = 4
-"""An owner, a moderator and two people who can talk to each other."""
+"""An owner, a moderator and two members for a conversation."""
 
 _INVITES = range(2, 6)
 _DAY_MS = 86_400_000
 _HIGHEST_TIER = 3
-"""Discord gives guilds of this tier a vanity URL."""
+"""The boost level at which a guild gets a vanity URL."""
 
 _WITH_AFK, _WITH_FORUM, _WITH_ICON = 0.6, 0.4, 0.8
-"""Share of guilds that have one."""
+"""Share of guilds with an AFK channel, a forum, an icon."""
 
 
 @dataclass(frozen=True, slots=True)
 class Shape:
-    """How large the world is.
+    """The size of the world.
 
     Attributes:
         seed: the same seed gives the same world and the same order of actions.
-        guilds: how many guilds there are at the start.
-        members: how many members a guild has on average; few are large and most are small.
+        guilds: number of guilds at the start.
+        members: members of a guild on average; few guilds are large and most are small.
         text_channels: text channels of the largest guilds.
     """
 
@@ -48,20 +48,20 @@ class Shape:
 
 
 def mix(number: int) -> int:
-    """64 bits that look random but depend on ``number`` alone."""
+    """64 pseudo-random bits that depend on ``number`` alone."""
     number = (number * _MIX) & 0xFFFFFFFFFFFFFFFF
     return number ^ (number >> 29)
 
 
 class Population:
-    """Builds guilds by number, always the same for the same shape."""
+    """Builds guilds by number; the same shape gives the same guilds."""
 
     def __init__(self, shape: Shape) -> None:
         self.shape = shape
         rng = random.Random(f"{shape.seed}/bots")
         self.bot_id = past_snowflake(rng)
         self.bots = {self.bot_id: "Observer"} | {past_snowflake(rng): name for name in words.BOT_NAMES}
-        # Guilds share people, as they do in life; the pool is somewhat smaller than the sum of all members.
+        # Guilds share users, so the pool is smaller than the sum of all members.
         self._pool = max(20, round(shape.guilds * shape.members * 0.8))
         self._scale = shape.guilds * shape.members / sum(self._weight(n) for n in range(shape.guilds) or (0,))
 
@@ -70,15 +70,15 @@ class Population:
         return math.pow(number + 1, -0.8)
 
     def user_id(self, number: int) -> int:
-        """The id of the ``number``-th person of this world."""
+        """The id of the user of this number."""
         return past_snowflake(random.Random(mix(self.shape.seed << 32 ^ number)))
 
     def newcomer(self, rng: random.Random) -> int:
-        """Somebody of this world or, as often, somebody never seen before."""
+        """A random user; half of them are members of no guild at the start."""
         return self.user_id(rng.randrange(2 * self._pool))
 
     def username(self, user_id: int) -> str:
-        """A person's or bot's name, unique enough to tell people apart."""
+        """The name of a user or bot; names are rarely shared."""
         if bot := self.bots.get(user_id):
             return bot
         bits = mix(user_id)
@@ -87,12 +87,12 @@ class Population:
         return f"{first}.{last}{(bits >> 16) % 1000}"
 
     def nickname(self, user_id: int, guild_id: int) -> str | None:
-        """One person in five has a nickname in a guild."""
+        """The initial nickname of a user in a guild, or None; one user in five has one."""
         bits = mix(user_id ^ guild_id)
         return words.NICKNAMES[(bits >> 8) % len(words.NICKNAMES)] if bits % 5 == 0 else None
 
     def guild(self, number: int) -> Guild:
-        """The guild of this number, without anything having happened in it."""
+        """The guild of this number in its initial state."""
         rng = random.Random(f"{self.shape.seed}/guild/{number}")
         guild_id = past_snowflake(rng)
         created_at = snowflake_ms(guild_id)
@@ -132,11 +132,11 @@ class Population:
             boosts=rng.choice((0, 0, 1, 3, 8, 15)),
             permissions=set(words.PERMISSIONS),
         )
-        self._open_doors(guild, number)
+        self._add_invites(guild, number)
         return guild
 
-    def _open_doors(self, guild: Guild, number: int) -> None:
-        """The invites a guild has had for long; those with most boosts have an address of their own."""
+    def _add_invites(self, guild: Guild, number: int) -> None:
+        """Add the initial invites of a guild, and a vanity URL at the highest boost level."""
         rng = random.Random(f"{self.shape.seed}/invites/{number}")
         for _ in range(rng.choice(_INVITES)):
             code = make_code(rng)
@@ -174,6 +174,6 @@ class Population:
             Role(past_snowflake(rng), name, position)
             for position, name in enumerate(words.ROLE_NAMES, start=1)
         ]
-        # A bot's own role is made when it is added; Discord gives it the bot's name.
+        # Discord creates a role with the bot's name when a bot is added.
         own = Role(past_snowflake(rng), "Observer", len(people) + 1, bot_id=bots[0])
         return [Role(guild_id, "@everyone", 0), *people, own]

@@ -1,4 +1,4 @@
-"""The simulated Discord, to start and stop: gateway, REST API and control endpoint on one port."""
+"""The server: gateway, REST API and control endpoint on one port."""
 
 from __future__ import annotations
 
@@ -22,25 +22,25 @@ if TYPE_CHECKING:
 _log = logging.getLogger(__name__)
 
 _MAX_BODY_BYTES: Final = 64 * 1024 * 1024
-"""Hostile payloads are meant to be large; beyond this they only test the memory of the machine."""
+"""Largest body of a request; injected payloads may be large."""
 
 _SHUTDOWN_S: Final = 1.0
-"""Every websocket was aborted before; this is for requests under way."""
+"""Time limit for requests in progress; websockets are aborted before."""
 
 
 class Simulator:
-    """Serves a world as Discord would.
+    """Serves a world over Discord's gateway and REST API.
 
     Args:
-        world: what there is to see; it hands events to :meth:`publish`.
-        observer: hears what no bot can have seen.
+        world: source of guilds and permissions; its events are passed to :meth:`publish`.
+        loss_recorder: receives losses and gaps.
         settings: limits and timings.
         clock: time of every window, and of gaps.
-        rng: makes session ids.
+        rng: source of session ids.
 
     Attributes:
-        gateway: for ``all_ready`` and ``drained``.
-        stop_requested: set by ``POST /control/stop``; the traffic driver ends when it is.
+        gateway: the gateway, for ``all_ready`` and ``drained``.
+        stop_requested: set by ``POST /control/stop``; ends the traffic.
     """
 
     def __init__(
@@ -72,14 +72,14 @@ class Simulator:
         self._runner: web.AppRunner | None = None
 
     def publish(self, dispatch: Dispatch) -> None:
-        """Hand an event to every session that may see it; never waits."""
+        """Queue an event in every session that may receive it; never waits."""
         self.gateway.publish(dispatch)
 
     async def start(self, port: int = 0) -> int:
-        """Listen; 0 takes any free port. The answer is the port.
+        """Start to listen and return the port; 0 takes any free one.
 
         Raises:
-            OSError: the port is taken or not allowed.
+            OSError: the port is in use or not allowed.
         """
         runner = web.AppRunner(self._application, access_log=None, shutdown_timeout=_SHUTDOWN_S)
         await runner.setup()
@@ -95,7 +95,7 @@ class Simulator:
         return bound
 
     async def stop(self) -> None:
-        """Drop every client and stop listening."""
+        """Disconnect every client and stop listening."""
         self._faults.stop()
         self.gateway.stop()
         if self._runner is not None:

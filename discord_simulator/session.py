@@ -1,8 +1,8 @@
-"""One gateway session: its numbering, what waits to be written and what can be replayed.
+"""One gateway session: sequence numbers, queued frames and frames that can be replayed.
 
 Invariant: sequence numbers are consecutive from 1, and every frame from ``oldest`` to ``last_seq`` is held
-exactly once, either in the replay part (written to a socket) or in the queue (not yet). A session never
-touches a socket.
+exactly once: in the replay buffer if it was written to a socket, else in the queue. A session never uses a
+socket itself.
 """
 
 from __future__ import annotations
@@ -21,20 +21,21 @@ def _frame_head(event: str) -> bytes:
 
 
 class Session:
-    """The memory of one session, for as long as it can be resumed.
+    """The state of one session, for as long as it can be resumed.
 
     Args:
-        session_id: handed to the client in READY.
+        session_id: sent to the client in READY.
         shard: ``(id, count)``.
-        intents: mask the client asked for.
-        replay_limit: most frames kept after they were written.
-        replay_bytes: most bytes kept after they were written.
+        intents: mask that the client requested.
+        replay_limit: largest number of written frames kept.
+        replay_bytes: largest size of the written frames kept.
 
     Attributes:
-        declared_seq: what the client said on leaving that it had received; None if it said nothing.
+        declared_seq: the last sequence number the client received, as its close frame says; None if it does
+            not say.
         greeting_seq: the last frame of READY and its GUILD_CREATEs.
         greeted: whether that frame was written.
-        queue_ceiling: queued frames above which the present socket is too slow.
+        queue_ceiling: queued frames above which the socket counts as too slow and is aborted.
     """
 
     __slots__ = (
@@ -85,16 +86,16 @@ class Session:
         return self.written_seq - len(self._replay) + 1
 
     def covers(self, guild_id: int) -> bool:
-        """Whether a guild's events belong to this session's shard (Discord docs, Gateway › Sharding)."""
+        """Whether the guild belongs to this session's shard (Discord docs, Gateway › Sharding)."""
         return (guild_id >> 22) % self.shard[1] == self.shard[0]
 
     def push(self, event: str, data: bytes, ledger_id: int = 0) -> None:
-        """Number an event and queue it; ``data`` is the text of ``d``, copied without a look at it."""
+        """Give an event the next sequence number and queue it; ``data``, the text of ``d``, is not parsed."""
         self.last_seq += 1
         self._queue.append((b'%b%d,"d":%b}' % (_frame_head(event), self.last_seq, data), ledger_id))
 
     def take(self, frames: int, size: int) -> list[bytes]:
-        """Hand over at most ``frames`` frames of about ``size`` bytes for writing; they become replayable."""
+        """Take at most ``frames`` frames of about ``size`` bytes for writing; they become replayable."""
         taken: list[bytes] = []
         taken_bytes = 0
         while self._queue and len(taken) < frames and taken_bytes < size:
@@ -114,13 +115,13 @@ class Session:
         return seq >= self.oldest - 1
 
     def rewind(self, seq: int) -> int:
-        """Queue again every written frame after ``seq``, then RESUMED; how many frames.
+        """Queue every written frame after ``seq`` again, then RESUMED; returns the number of frames.
 
-        RESUMED repeats the number of the last missed event instead of having one of its own: it belongs to
-        this replay, and must not be replayed itself if that is cut short.
+        RESUMED has the sequence number of the last replayed event, not one of its own: it belongs to this
+        replay, and a replay that is interrupted must not repeat it.
 
         Raises:
-            ValueError: the client claims frames it was never sent, or some were already forgotten.
+            ValueError: a frame up to ``seq`` was never written, or one after it is not held any more.
         """
         if seq > self.written_seq or not self.can_replay(seq):
             msg = f"cannot rewind to {seq}: held are {self.oldest} to {self.written_seq}"
@@ -136,16 +137,16 @@ class Session:
         return again
 
     def unwritten_ids(self) -> list[int]:
-        """Ledger numbers of what was queued and never written."""
+        """Ledger numbers of the queued frames."""
         return _ledger_ids(self._queue)
 
     def written_after(self, seq: int) -> list[int]:
-        """Ledger numbers of what was written after ``seq``, as far back as it is held."""
+        """Ledger numbers of the frames written after ``seq`` that are still held."""
         skip = max(0, seq - self.oldest + 1)
         return _ledger_ids(entry for index, entry in enumerate(self._replay) if index >= skip)
 
     def held_ids(self) -> set[int]:
-        """Ledger numbers of everything this session holds."""
+        """Ledger numbers of all frames held."""
         return {*self.unwritten_ids(), *_ledger_ids(self._replay)}
 
     def _take_resumed(self, taken: list[bytes]) -> None:
@@ -166,9 +167,9 @@ def _ledger_ids(entries: Iterable[tuple[bytes, int]]) -> list[int]:
 
 
 class ClosedSessions:
-    """Ended sessions, remembered so that a RESUME of one tells what its client had received.
+    """Ended sessions, kept because a RESUME of one reports what its client had received.
 
-    Bounded: the oldest is forgotten first; its written frames then count as received.
+    Bounded: the oldest is removed first; its written frames then count as received.
     """
 
     __slots__ = ("_capacity", "_sessions")
@@ -178,12 +179,12 @@ class ClosedSessions:
         self._sessions: dict[str, Session] = {}
 
     def add(self, session: Session) -> None:
-        """Remember an ended session."""
+        """Keep an ended session."""
         self._sessions[session.session_id] = session
         while len(self._sessions) > self._capacity:
             del self._sessions[next(iter(self._sessions))]
 
     def pop_unreceived(self, session_id: str, seq: int) -> Sequence[int]:
-        """Ledger numbers the client of an ended session never received, going by its RESUME; told once."""
+        """Remove a session; the ledger numbers written after ``seq``, which its client did not receive."""
         session = self._sessions.pop(session_id, None)
         return () if session is None else session.written_after(seq)

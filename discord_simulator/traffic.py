@@ -1,8 +1,8 @@
-"""Who does what next: a table of weighted habits.
+"""Traffic: draws one behaviour after another from a table of weights.
 
-To add an activity, write a habit and give it a line in ``EVERYDAY``. A scenario is another table. Invariant:
-the order of actions depends on the seed, the world's shape and the rate alone; a step takes ``1 / rate``
-seconds of simulated time however long it takes on the machine.
+To add an activity, write a behaviour and give it a line in ``EVERYDAY``. A scenario is another table.
+Invariant: the order of actions depends on the seed, the world's shape and the rate alone; a step takes
+``1 / rate`` seconds of simulated time on any machine.
 """
 
 from __future__ import annotations
@@ -70,21 +70,21 @@ EVERYDAY: Mapping[Behaviour, float] = {
     guild_admin.remove_guild: 0.12,
     guild_admin.begin_outage: 0.2,
 }
-"""What people do on an ordinary day, with how often it happens among 1,000 actions."""
+"""Ordinary traffic: each behaviour with its weight, about the number of actions among 1,000."""
 
-_TRIES = 8
-"""Draws before a step is given up because nobody finds anything to do, as in an outage of everything."""
+_ATTEMPTS = 8
+"""Draws per step before it is skipped, because no behaviour finds a target, as when all guilds fail."""
 
 
 class Traffic:
     """Draws one action after another.
 
     Args:
-        world: where they happen.
-        rate: actions per second; 0 draws nothing.
-        habits: weights by habit.
-        begin: called before the first action, to make plans.
-        manners: how things go about; None for as on any day.
+        world: the world that the actions change.
+        rate: actions per second; 0 for none.
+        behaviours: weight of each behaviour.
+        begin: called once before the first action, to schedule callbacks.
+        settings: settings of the behaviours; None for the defaults.
     """
 
     def __init__(
@@ -105,7 +105,7 @@ class Traffic:
         self._weights = tuple(itertools.accumulate(behaviours.values()))
 
     def step(self) -> None:
-        """Do what is due on the agenda or, if nothing is, something new."""
+        """Run the callback that is due or, if none is, a behaviour."""
         scheduler = self.context.scheduler
         if self._begin is not None:
             begin, self._begin = self._begin, None
@@ -113,16 +113,16 @@ class Traffic:
         self.steps += 1
         scheduler.now = self.steps / self.rate
         self.world.deadlines.pass_to(self.world.now())
-        if (deed := scheduler.pop_due()) is not None:
-            deed()
+        if (callback := scheduler.pop_due()) is not None:
+            callback()
             return
-        for _ in range(_TRIES):
+        for _ in range(_ATTEMPTS):
             draw = self.context.rng.random() * self._weights[-1]
             if self._behaviours[bisect.bisect(self._weights, draw)](self.context):
                 return
 
     def finish(self) -> None:
-        """Come to rest: outages end, every audit entry is told of, everybody leaves voice."""
+        """End the traffic: publish pending audit entries, end outages, end voice sessions."""
         world = self.world
         world.deadlines.pass_to(world.now())
         self.context.scheduler.flush_all()

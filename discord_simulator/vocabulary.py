@@ -1,7 +1,7 @@
-"""The numbers of Discord's API that the world uses, and the names it gives to people and places.
+"""Constants of Discord's API that the world uses, and the names of guilds, channels and users.
 
-Names are awkward on purpose, within what Discord accepts: quotes, commas, equals signs, backslashes, emoji
-and scripts that run from right to left all occur in real guilds, and each breaks some text format.
+The names are difficult on purpose, within what Discord accepts: quotes, commas, equals signs, backslashes,
+emoji and right-to-left scripts occur in real guilds, and each breaks some text format.
 """
 
 from __future__ import annotations
@@ -86,7 +86,7 @@ class AuditAction(enum.IntEnum):
 
 
 class Author(enum.StrEnum):
-    """Who wrote a message, as far as counting goes."""
+    """Kind of author of a message, as messages are counted by it."""
 
     HUMAN = "human"
     BOT = "bot"
@@ -109,7 +109,7 @@ PERMISSION_BITS = {
 """Discord docs, Permissions › Bitwise Permission Flags."""
 
 PERMISSIONS = frozenset(PERMISSION_BITS)
-"""What the bot holds in every guild until a test takes it away."""
+"""Permissions of the bot in every guild at the start."""
 
 PRIVILEGED_FLAGS = 1 << 12 | 1 << 14 | 1 << 18
 """Presence, members and message content, all granted. Discord docs, Application › Application Flags."""

@@ -1,5 +1,5 @@
-"""What people tend to do: each habit chooses who, where and what, and has it done by a deed.
+"""Behaviours: each chooses guild, actor and target at random and performs an operation.
 
-A habit is a function of the scene that says whether it found anything to do. All choices come from the
-scene's own random source and the world's state, never from a clock, so that a seed fixes their order.
+A behaviour is a function of the context that returns whether it found a target. All choices depend on the
+context's random source and the state of the world, never on a clock, so that the seed determines their order.
 """

@@ -1,4 +1,4 @@
-"""People talk, correct themselves and take things back; bots and webhooks post."""
+"""Behaviours with messages and threads, of members, moderators, bots and webhooks."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ if TYPE_CHECKING:
     from discord_simulator.guild import Guild, Message
 
 _CONVERSATIONS = 64
-"""Conversations going on at a time over all guilds."""
+"""Largest number of conversations at a time, over all guilds."""
 
 _BULK = range(2, 40)
-"""Messages a bot deletes at once. Discord accepts 2 to 100."""
+"""Numbers of messages that a bot deletes at once. Discord accepts 2 to 100."""
 
 
 def post_message(context: Context) -> bool:
-    """Go on with a conversation, or start one."""
+    """A member posts in a current conversation or starts a new one."""
     if context.conversations and context.chance(0.75):
         number = context.rng.randrange(len(context.conversations))
         conversation = context.conversations[number]
-        conversation.left -= 1
-        if conversation.left <= 0:
+        conversation.remaining -= 1
+        if conversation.remaining <= 0:
             context.conversations[number] = context.conversations[-1]
             context.conversations.pop()
-        if _is_over(conversation):
+        if _has_ended(conversation):
             return False
-        return _say(context, conversation.guild, conversation)
+        return _post(context, conversation.guild, conversation)
     guild = context.guild()
     if guild is None:
         return False
@@ -43,24 +43,24 @@ def post_message(context: Context) -> bool:
     )
     if len(context.conversations) < _CONVERSATIONS:
         context.conversations.append(conversation)
-    return _say(context, guild, conversation)
+    return _post(context, guild, conversation)
 
 
-def _is_over(conversation: Conversation) -> bool:
+def _has_ended(conversation: Conversation) -> bool:
     guild, channel = conversation.guild, conversation.channel
     if not guild.is_visible or (is_thread(channel) and channel not in guild.threads):
         return True
-    conversation.people = [
+    conversation.participants = [
         user_id
-        for user_id in conversation.people
+        for user_id in conversation.participants
         if guild.has_member(user_id) and user_id not in guild.timeouts
     ]
-    return not conversation.people
+    return not conversation.participants
 
 
-def _say(context: Context, guild: Guild, conversation: Conversation) -> bool:
+def _post(context: Context, guild: Guild, conversation: Conversation) -> bool:
     channel = conversation.channel
-    author_id = context.rng.choice(conversation.people)
+    author_id = context.rng.choice(conversation.participants)
     replies = bool(channel.recent) and context.chance(0.2)
     reply_to = channel.recent[-1 - context.rank(len(channel.recent))] if replies else None
     content = ""
@@ -90,7 +90,7 @@ def _resolve_later(context: Context, guild: Guild, message: Message) -> None:
 
 
 def post_as_bot(context: Context) -> bool:
-    """A bot answers somewhere."""
+    """A bot posts a message."""
     guild = context.guild()
     if guild is None or len(guild.bots) == 1:
         return False
@@ -101,7 +101,7 @@ def post_as_bot(context: Context) -> bool:
 
 
 def post_as_webhook(context: Context) -> bool:
-    """A webhook posts to its channel."""
+    """A webhook posts in its channel."""
     guild = context.guild()
     if guild is None:
         return False
@@ -112,8 +112,8 @@ def post_as_webhook(context: Context) -> bool:
 
 
 def edit_message(context: Context) -> bool:
-    """Somebody corrects what they wrote."""
-    found = _written_by_somebody(context)
+    """A member or bot edits its message."""
+    found = _message_of_member(context)
     if found is None:
         return False
     guild, message = found
@@ -124,15 +124,15 @@ def edit_message(context: Context) -> bool:
 
 
 def delete_own_message(context: Context) -> bool:
-    """An author deletes their own message."""
-    found = _written_by_somebody(context)
+    """A member or bot deletes its message."""
+    found = _message_of_member(context)
     if found is None:
         return False
     messages.delete(context.world, *found)
     return True
 
 
-def _written_by_somebody(context: Context) -> tuple[Guild, Message] | None:
+def _message_of_member(context: Context) -> tuple[Guild, Message] | None:
     guild = context.guild()
     message = context.message(guild) if guild else None
     if guild is None or message is None or message.author not in {Author.HUMAN, Author.BOT}:
@@ -143,7 +143,7 @@ def _written_by_somebody(context: Context) -> tuple[Guild, Message] | None:
 
 
 def delete_as_moderator(context: Context) -> bool:
-    """A moderator deletes a message, and sometimes goes on with the same person's."""
+    """A moderator deletes a message, and sometimes more of the same author."""
     guild = context.guild()
     message = context.message(guild) if guild else None
     if guild is None or message is None:
@@ -151,26 +151,26 @@ def delete_as_moderator(context: Context) -> bool:
     moderator_id = context.moderator(guild)
     if message.author_id == moderator_id:
         return False
-    victims = [message]
+    targets = [message]
     if context.chance(0.3):
         same = [m for m in message.channel.recent if m.author_id == message.author_id and m is not message]
-        victims += same[:3]
-    for victim in victims:
-        messages.delete(context.world, guild, victim, Actor(moderator_id, delay=context.audit_delay()))
+        targets += same[:3]
+    for target in targets:
+        messages.delete(context.world, guild, target, Actor(moderator_id, delay=context.audit_delay()))
     return True
 
 
 def delete_bulk(context: Context) -> bool:
-    """A moderation bot deletes the newest messages of a channel at once."""
+    """A bot deletes the newest messages of a channel at once."""
     guild = context.guild()
     if guild is None or len(guild.bots) == 1:
         return False
     channel = context.channel(guild)
-    victims = list(channel.recent)[-context.rng.choice(_BULK) :]
-    if len(victims) < _BULK.start:
+    targets = list(channel.recent)[-context.rng.choice(_BULK) :]
+    if len(targets) < _BULK.start:
         return False
     messages.delete_bulk(
-        context.world, guild, channel, victims, Actor(guild.bots[1], delay=context.audit_delay())
+        context.world, guild, channel, targets, Actor(guild.bots[1], delay=context.audit_delay())
     )
     return True
 
@@ -186,7 +186,7 @@ def pin_message(context: Context) -> bool:
 
 
 def start_thread(context: Context) -> bool:
-    """Somebody opens a thread: in a forum, on a message, or by itself."""
+    """A member starts a thread: in a forum, on a message, or without one."""
     guild = context.guild()
     if guild is None:
         return False

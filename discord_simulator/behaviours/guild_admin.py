@@ -1,4 +1,4 @@
-"""Guilds are renamed, redecorated, boosted and handed over; some appear, some go, some fail for a while."""
+"""Behaviours on whole guilds: renamed, boosted, transferred, added, removed, unavailable."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from discord_simulator.operations import guilds
 if TYPE_CHECKING:
     from discord_simulator.behaviours.context import Context
 
-_FEWEST = 3
-"""Guilds that must be left for one of them to go or to fail."""
+_FEWEST_GUILDS = 3
+"""Smallest number of available guilds for one of them to be removed or to fail."""
 
 
 def change_name_or_icon(context: Context) -> bool:
@@ -33,7 +33,7 @@ def change_name_or_icon(context: Context) -> bool:
 
 
 def boost(context: Context) -> bool:
-    """Somebody boosts a guild."""
+    """A member boosts a guild."""
     guild = context.guild()
     if guild is None:
         return False
@@ -45,7 +45,7 @@ def boost(context: Context) -> bool:
 
 
 def transfer_ownership(context: Context) -> bool:
-    """An owner makes another member the owner."""
+    """An owner transfers the ownership to another member."""
     guild = context.guild()
     if guild is None:
         return False
@@ -57,14 +57,14 @@ def transfer_ownership(context: Context) -> bool:
 
 
 def add_guild(context: Context) -> bool:
-    """The bot is added to a guild."""
+    """The bot is added to a new guild."""
     guilds.add(context.world)
     return True
 
 
 def remove_guild(context: Context) -> bool:
     """The bot is removed from one of the smaller guilds."""
-    if len(context.guilds()) < _FEWEST:
+    if len(context.guilds()) < _FEWEST_GUILDS:
         return False
     guild = context.rng.choice(context.guilds()[1:])
     guilds.remove(context.world, guild)
@@ -72,15 +72,15 @@ def remove_guild(context: Context) -> bool:
 
 
 def begin_outage(context: Context) -> bool:
-    """A guild becomes unavailable and comes back within seconds."""
-    if len(context.guilds()) < _FEWEST:
+    """A guild becomes unavailable for a few seconds."""
+    if len(context.guilds()) < _FEWEST_GUILDS:
         return False
     guild = context.rng.choice(context.guilds())
     guilds.begin_outage(context.world, guild)
 
-    def come_back() -> None:
+    def end_outage() -> None:
         if not guild.removed:
             guilds.end_outage(context.world, guild)
 
-    context.scheduler.after(context.rng.uniform(1.0, 8.0), come_back)
+    context.scheduler.after(context.rng.uniform(1.0, 8.0), end_outage)
     return True

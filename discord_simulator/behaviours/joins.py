@@ -1,4 +1,4 @@
-"""People make invites, take them back, and others come by them."""
+"""Behaviours with invites: created, deleted, and joins by them."""
 
 from __future__ import annotations
 
@@ -14,57 +14,57 @@ if TYPE_CHECKING:
     from discord_simulator.invite import Invite
 
 _BURST = range(3, 15)
-"""People who come at about the same time, as after a link was shared."""
+"""Numbers of users who join within seconds, as after a link was shared."""
 
-_MOST = 40
-"""Invites of a guild after which no more are made."""
+_MOST_INVITES = 40
+"""Largest number of invites of a guild."""
 
-_FEWEST = 3
-"""Invites that nobody takes back."""
+_FEWEST_INVITES = 3
+"""Number of invites below which none is deleted."""
 
 _USES = (0, 0, 0, 1, 1, 5, 10)
-_BY_VANITY, _UNSEEN = 0.3, 0.1
-"""Share of joins by the vanity URL, where there is one, and of those nobody can explain."""
+_BY_VANITY, _UNTRACED = 0.3, 0.1
+"""Share of joins by the vanity URL, where there is one, and of joins that raise no count."""
 
 
 def join(context: Context) -> bool:
-    """Somebody joins; sometimes many do within seconds, most of them by the same invite."""
+    """A user joins; sometimes several do within seconds, most of them by the same invite."""
     guild = context.guild()
     if guild is None:
         return False
     if context.chance(0.05):
-        shared = _some_invite(context, guild)
+        shared = _choose_invite(context, guild)
         for _ in range(context.rng.choice(_BURST)):
             context.scheduler.after(context.rng.uniform(0, 3), lambda: join_guild(context, guild, shared))
     return join_guild(context, guild)
 
 
 def join_guild(context: Context, guild: Guild, invite: Invite | None = None) -> bool:
-    """Somebody joins by this invite if it still works, or in another way."""
+    """A user joins by this invite if it is still valid, or in another way."""
     user_id = newcomer(context, guild)
     if user_id is None:
         return False
     if invite is None or guild.invites.get(invite.code) is not invite:
-        invite = _some_invite(context, guild)
-    dice = context.rng.random()
-    if guild.vanity and dice < _BY_VANITY:
+        invite = _choose_invite(context, guild)
+    draw = context.rng.random()
+    if guild.vanity and draw < _BY_VANITY:
         invites.join_by_vanity(context.world, guild, user_id)
-    elif invite is None or dice > 1 - _UNSEEN:
+    elif invite is None or draw > 1 - _UNTRACED:
         invites.join_untraced(context.world, guild, user_id)
     else:
         invites.join(context.world, guild, user_id, invite, delete_first=context.chance(0.5))
     return True
 
 
-def _some_invite(context: Context, guild: Guild) -> Invite | None:
-    there = list(guild.invites.values())
-    return there[-1 - context.rank(len(there))] if there else None
+def _choose_invite(context: Context, guild: Guild) -> Invite | None:
+    valid = list(guild.invites.values())
+    return valid[-1 - context.rank(len(valid))] if valid else None
 
 
 def create_invite(context: Context) -> bool:
-    """Somebody makes an invite; some hold for a few uses, or for a while."""
+    """A member creates an invite; some have a limit of uses or a lifetime."""
     guild = context.guild()
-    if guild is None or len(guild.invites) >= _MOST:
+    if guild is None or len(guild.invites) >= _MOST_INVITES:
         return False
     maker = Actor(context.member(guild), delay=context.audit_delay())
     channel = guild.text[context.rank(len(guild.text))]
@@ -81,26 +81,26 @@ def create_invite(context: Context) -> bool:
 
 
 def create_personal_invite(context: Context) -> bool:
-    """Somebody makes an invite for one person, who soon comes."""
+    """A member creates an invite of a single use, by which a user joins within seconds."""
     guild = context.guild()
-    if guild is None or len(guild.invites) >= _MOST:
+    if guild is None or len(guild.invites) >= _MOST_INVITES:
         return False
     maker = Actor(context.member(guild), delay=context.audit_delay())
     invite = invites.create(context.world, guild, guild.text[0], maker, max_uses=1, max_age=3600)
 
-    def come() -> None:
+    def join_by_invite() -> None:
         user_id = newcomer(context, guild)
         if user_id is not None and guild.invites.get(invite.code) is invite:
             invites.join(context.world, guild, user_id, invite, delete_first=context.chance(0.5))
 
-    context.scheduler.after(context.rng.uniform(0.2, 6), come)
+    context.scheduler.after(context.rng.uniform(0.2, 6), join_by_invite)
     return True
 
 
 def delete_invite(context: Context) -> bool:
-    """A moderator takes an invite back."""
+    """A moderator deletes an invite."""
     guild = context.guild()
-    if guild is None or len(guild.invites) <= _FEWEST:
+    if guild is None or len(guild.invites) <= _FEWEST_INVITES:
         return False
     invite = context.rng.choice(list(guild.invites.values()))
     invites.delete(context.world, guild, invite, Actor(context.moderator(guild), delay=context.audit_delay()))

@@ -1,4 +1,4 @@
-"""People come and go, by themselves or because a moderator shows them the door."""
+"""Behaviours by which members leave or are removed."""
 
 from __future__ import annotations
 
@@ -13,15 +13,15 @@ if TYPE_CHECKING:
     from discord_simulator.behaviours.context import Context
     from discord_simulator.guild import Guild
 
-_PRUNED = 5
+_FEW_PRUNED = 5
 """Members removed by one prune."""
 
-_TOO_FEW = 6
-"""Guilds this small lose nobody, or soon nobody would be left to talk."""
+_FEWEST_MEMBERS = 6
+"""In a guild with fewer members none leaves or is removed."""
 
 
 def newcomer(context: Context, guild: Guild) -> int | None:
-    """Somebody who may join: a former member or a stranger; None if who was thought of may not."""
+    """A random user who may join: a former member or another user; None if the drawn one may not."""
     if not guild.is_visible:
         return None
     user_id = context.rng.choice(guild.former_members) if guild.former_members and context.chance(0.3) else 0
@@ -30,8 +30,8 @@ def newcomer(context: Context, guild: Guild) -> int | None:
 
 
 def leave(context: Context) -> bool:
-    """Somebody leaves of their own accord."""
-    found = _somebody_to_go(context)
+    """A member leaves."""
+    found = _removable_member(context)
     if found is None:
         return False
     members.leave(context.world, *found)
@@ -39,8 +39,8 @@ def leave(context: Context) -> bool:
 
 
 def kick(context: Context) -> bool:
-    """A moderator kicks somebody."""
-    found = _somebody_to_go(context)
+    """A moderator kicks a member."""
+    found = _removable_member(context)
     if found is None:
         return False
     guild, user_id = found
@@ -51,8 +51,8 @@ def kick(context: Context) -> bool:
 
 
 def ban(context: Context) -> bool:
-    """A moderator bans a member, or somebody who left, or somebody who was never there."""
-    found = _somebody_to_go(context)
+    """A moderator bans a member or, sometimes, a user who is none."""
+    found = _removable_member(context)
     if found is None:
         return False
     guild, user_id = found
@@ -67,7 +67,7 @@ def ban(context: Context) -> bool:
 
 
 def unban(context: Context) -> bool:
-    """A moderator forgives."""
+    """A moderator lifts a ban."""
     guild = context.guild()
     if guild is None or not guild.bans:
         return False
@@ -84,11 +84,13 @@ def unban(context: Context) -> bool:
 
 
 def prune(context: Context) -> bool:
-    """A moderator removes a few members who did not say anything."""
+    """An owner prunes a few inactive members."""
     guild = context.guild()
-    if guild is None or len(guild.members) < 4 * _PRUNED:
+    if guild is None or len(guild.members) < 4 * _FEW_PRUNED:
         return False
-    idle = [user_id for user_id in guild.members[-2 * _PRUNED :] if not guild.is_protected(user_id)][:_PRUNED]
+    idle = [user_id for user_id in guild.members[-2 * _FEW_PRUNED :] if not guild.is_protected(user_id)][
+        :_FEW_PRUNED
+    ]
     if not idle:
         return False
     members.prune(context.world, guild, idle, Actor(guild.owner_id))
@@ -96,23 +98,23 @@ def prune(context: Context) -> bool:
 
 
 def prune_large(context: Context) -> bool:
-    """A moderator removes up to a third of the members at once."""
+    """A moderator prunes up to a third of the members."""
     guild = context.guild()
-    if guild is None or len(guild.members) < 4 * _PRUNED:
+    if guild is None or len(guild.members) < 4 * _FEW_PRUNED:
         return False
-    most = max(_PRUNED, len(guild.members) // 3)
+    most = max(_FEW_PRUNED, len(guild.members) // 3)
     idle = [user_id for user_id in guild.members[-most:] if not guild.is_protected(user_id)]
     if not idle:
         return False
-    # The entry says how many were removed, so it is written when that is done.
+    # The entry contains the number of removed members, so it is never published early.
     by = Actor(context.moderator(guild), context.rng.choice(words.REASONS))
     members.prune(context.world, guild, idle[: context.rng.randint(1, len(idle))], by)
     return True
 
 
-def _somebody_to_go(context: Context) -> tuple[Guild, int] | None:
+def _removable_member(context: Context) -> tuple[Guild, int] | None:
     guild = context.guild()
-    if guild is None or len(guild.members) < _TOO_FEW:
+    if guild is None or len(guild.members) < _FEWEST_MEMBERS:
         return None
     user_id = context.removable_member(guild)
     return None if user_id is None else (guild, user_id)

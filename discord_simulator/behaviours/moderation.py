@@ -1,4 +1,4 @@
-"""Moderators keep order among those who stay, bots and AutoMod help them, and members rename themselves."""
+"""Behaviours of moderators, bots and AutoMod towards members who stay."""
 
 from __future__ import annotations
 
@@ -22,35 +22,35 @@ _RULES = (
     ),
     ("look at this", 4, (automod.RuleAction.FLAG,)),
 )
-"""Name, Discord's number of the trigger, and what is done."""
+"""Name, number of the trigger type, and actions of each rule."""
 
-_SERIES = 4
-"""Most members a moderator moves or throws out in one go."""
+_MOST_AT_ONCE = 4
+"""Largest number of members that a moderator moves or disconnects at once."""
 
 
 def time_out(context: Context) -> bool:
-    """A moderator silences somebody for a while."""
+    """A moderator times a member out."""
     found = _pick_member(context)
     if found is None or found[1] in found[0].timeouts:
         return False
     guild, user_id = found
-    moderation.time_out(context.world, guild, user_id, _end(context), context.acting_moderator(guild))
+    moderation.time_out(context.world, guild, user_id, _timeout_end(context), context.acting_moderator(guild))
     return True
 
 
 def extend_timeout(context: Context) -> bool:
-    """A moderator changes how long somebody stays silenced."""
-    found = _silenced(context)
+    """A moderator changes the end of a timeout."""
+    found = _timed_out_member(context)
     if found is None:
         return False
     guild, user_id = found
-    moderation.time_out(context.world, guild, user_id, _end(context), context.acting_moderator(guild))
+    moderation.time_out(context.world, guild, user_id, _timeout_end(context), context.acting_moderator(guild))
     return True
 
 
 def lift_timeout(context: Context) -> bool:
-    """A moderator lets somebody talk again before the time is over."""
-    found = _silenced(context)
+    """A moderator removes a timeout before its end."""
+    found = _timed_out_member(context)
     if found is None:
         return False
     guild, user_id = found
@@ -58,16 +58,16 @@ def lift_timeout(context: Context) -> bool:
     return True
 
 
-def _end(context: Context) -> int:
+def _timeout_end(context: Context) -> int:
     return context.world.now() + round(context.rng.uniform(*context.timeouts) * 1000)
 
 
-def _silenced(context: Context) -> tuple[Guild, int] | None:
+def _timed_out_member(context: Context) -> tuple[Guild, int] | None:
     guild = context.guild()
     if guild is None:
         return None
-    there = [user_id for user_id in guild.timeouts if guild.has_member(user_id)]
-    return (guild, context.rng.choice(there)) if there else None
+    present = [user_id for user_id in guild.timeouts if guild.has_member(user_id)]
+    return (guild, context.rng.choice(present)) if present else None
 
 
 def _pick_member(context: Context) -> tuple[Guild, int] | None:
@@ -77,48 +77,48 @@ def _pick_member(context: Context) -> tuple[Guild, int] | None:
 
 
 def give_roles(context: Context) -> bool:
-    """A moderator or a bot gives somebody one or two roles."""
+    """A moderator or a bot adds one or two roles to a member."""
     found = _pick_member(context)
     if found is None:
         return False
     guild, user_id = found
     held = roles_of(guild, user_id)
-    free = [role.id for role in _ordinary(guild) if role.id not in held]
+    free = [role.id for role in _assignable_roles(guild) if role.id not in held]
     if not free:
         return False
     chosen = context.rng.sample(free, min(len(free), context.rng.choice((1, 1, 1, 2))))
-    moderation.give_roles(context.world, guild, user_id, chosen, _promoter(context, guild))
+    moderation.give_roles(context.world, guild, user_id, chosen, _role_actor(context, guild))
     return True
 
 
 def take_role(context: Context) -> bool:
-    """A moderator or a bot takes a role from somebody."""
+    """A moderator or a bot removes a role from a member."""
     found = _pick_member(context)
     if found is None:
         return False
     guild, user_id = found
-    ordinary = {role.id for role in _ordinary(guild)}
+    ordinary = {role.id for role in _assignable_roles(guild)}
     held = [role_id for role_id in roles_of(guild, user_id) if role_id in ordinary]
     if not held:
         return False
-    by = _promoter(context, guild)
+    by = _role_actor(context, guild)
     moderation.take_roles(context.world, guild, user_id, [context.rng.choice(held)], by)
     return True
 
 
-def _ordinary(guild: Guild) -> list[Role]:
-    """The roles people get: not @everyone, not the moderators', no bot's."""
+def _assignable_roles(guild: Guild) -> list[Role]:
+    """Roles of members: without @everyone, the moderators' role and the roles of bots."""
     return [role for role in guild.roles[2:] if not role.bot_id]
 
 
-def _promoter(context: Context, guild: Guild) -> Actor:
+def _role_actor(context: Context, guild: Guild) -> Actor:
     if len(guild.bots) > 1 and context.chance(0.3):
         return Actor(guild.bots[1], "reaction role", context.audit_delay())
     return context.acting_moderator(guild)
 
 
 def set_nickname(context: Context) -> bool:
-    """A moderator gives somebody another nickname."""
+    """A moderator changes the nickname of a member."""
     found = _pick_member(context)
     if found is None:
         return False
@@ -129,7 +129,7 @@ def set_nickname(context: Context) -> bool:
 
 
 def set_own_nickname(context: Context) -> bool:
-    """Somebody takes another nickname."""
+    """A member changes their own nickname."""
     guild = context.guild()
     if guild is None:
         return False
@@ -144,8 +144,8 @@ def _nickname(context: Context, guild: Guild, user_id: int) -> str | None:
 
 
 def mute_or_deafen(context: Context) -> bool:
-    """A moderator mutes or deafens somebody in voice, or lifts it."""
-    found = _in_voice(context)
+    """A moderator mutes or deafens a member in voice, or removes that."""
+    found = _member_in_voice(context)
     if found is None:
         return False
     guild, state = found
@@ -157,47 +157,47 @@ def mute_or_deafen(context: Context) -> bool:
 
 
 def move_members(context: Context) -> bool:
-    """A moderator moves some of those in a voice channel to another one."""
-    found = _in_voice(context)
+    """A moderator moves some members of a voice channel to another one."""
+    found = _member_in_voice(context)
     if found is None:
         return False
     guild, first = found
-    place = context.voice_channel(guild)
-    if place.id == first.channel_id:
+    channel = context.voice_channel(guild)
+    if channel.id == first.channel_id:
         return False
     by = context.acting_moderator(guild)
-    for state in _neighbours(context, guild, first):
-        moderation.move(context.world, guild, state.user_id, place, by)
+    for state in _same_channel(context, guild, first):
+        moderation.move(context.world, guild, state.user_id, channel, by)
     return True
 
 
 def disconnect_members(context: Context) -> bool:
-    """A moderator disconnects some of those in a voice channel."""
-    found = _in_voice(context)
+    """A moderator disconnects some members of a voice channel."""
+    found = _member_in_voice(context)
     if found is None:
         return False
     guild, first = found
     by = context.acting_moderator(guild)
-    for state in _neighbours(context, guild, first):
+    for state in _same_channel(context, guild, first):
         moderation.disconnect(context.world, guild, state.user_id, by)
     return True
 
 
-def _in_voice(context: Context) -> tuple[Guild, VoiceState] | None:
+def _member_in_voice(context: Context) -> tuple[Guild, VoiceState] | None:
     guild = context.guild()
     if guild is None or not guild.states:
         return None
     return guild, guild.states[context.rng.choice(list(guild.states))]
 
 
-def _neighbours(context: Context, guild: Guild, first: VoiceState) -> list[VoiceState]:
-    there = [state for state in guild.states.values() if state.channel_id == first.channel_id]
-    there.remove(first)
-    return [first, *there[: context.rng.randrange(_SERIES)]]
+def _same_channel(context: Context, guild: Guild, first: VoiceState) -> list[VoiceState]:
+    present = [state for state in guild.states.values() if state.channel_id == first.channel_id]
+    present.remove(first)
+    return [first, *present[: context.rng.randrange(_MOST_AT_ONCE)]]
 
 
 def add_bot(context: Context) -> bool:
-    """A moderator adds one more bot."""
+    """An owner adds a bot."""
     guild = context.guild()
     new = [user_id for user_id in context.world.population.bots if guild and user_id not in guild.bots]
     if guild is None or not new:
@@ -209,27 +209,27 @@ def add_bot(context: Context) -> bool:
 
 
 def trigger_automod(context: Context) -> bool:
-    """Somebody writes what AutoMod does not let through."""
+    """A member writes a message that an AutoMod rule matches."""
     found = _pick_member(context)
     if found is None or found[1] in found[0].timeouts:
         return False
     guild, user_id = found
     number = context.rng.randrange(len(_RULES))
-    name, trigger, measures = _RULES[number]
+    name, trigger, actions = _RULES[number]
     rule = automod.AutoModRule(
         guild.id + number,
         name,
         trigger,
-        measures,
+        actions,
         timeout_seconds=round(context.rng.uniform(*context.timeouts)),
     )
-    place = context.channel(guild)
-    automod.apply_rule(context.world, guild, place, user_id, rule, delay=context.audit_delay())
+    channel = context.channel(guild)
+    automod.apply_rule(context.world, guild, channel, user_id, rule, delay=context.audit_delay())
     return True
 
 
 def delete_as_bot(context: Context) -> bool:
-    """A bot deletes a single message, which no audit log mentions."""
+    """A bot deletes a single message, which has no audit entry."""
     guild = context.guild()
     message = context.message(guild) if guild else None
     if guild is None or message is None or len(guild.bots) == 1:

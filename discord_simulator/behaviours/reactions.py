@@ -1,4 +1,4 @@
-"""People react to messages, change their minds, and moderators clear what got out of hand."""
+"""Behaviours with reactions, of members and moderators."""
 
 from __future__ import annotations
 
@@ -12,30 +12,30 @@ if TYPE_CHECKING:
     from discord_simulator.behaviours.context import Context
     from discord_simulator.guild import Guild, Message
 
-_KINDS = 20
-"""Different emoji Discord allows on one message."""
+_MOST_EMOJI = 20
+"""Largest number of different emoji on one message, as at Discord."""
 
 
 def add_reaction(context: Context) -> bool:
-    """Somebody reacts, more often with what is already there."""
+    """A member reacts, more often with an emoji that is on the message already."""
     guild = context.guild()
     message = context.message(guild) if guild else None
     if guild is None or message is None:
         return False
     user_id = context.member(guild)
     if message.reactions and context.chance(0.6):
-        emoji = _known(guild, context.rng.choice(list(message.reactions)))
+        emoji = find_emoji(guild, context.rng.choice(list(message.reactions)))
     else:
         emoji = context.emoji(guild)
-    if user_id in message.reactions.get(emoji.key, ()) or len(message.reactions) >= _KINDS:
+    if user_id in message.reactions.get(emoji.key, ()) or len(message.reactions) >= _MOST_EMOJI:
         return False
     reactions.add(context.world, guild, message, user_id, emoji, burst=context.chance(0.03))
     return True
 
 
 def remove_reaction(context: Context) -> bool:
-    """Somebody takes a reaction back."""
-    found = _reacted(context)
+    """A member removes their reaction."""
+    found = _message_with_reactions(context)
     if found is None:
         return False
     guild, message = found
@@ -43,13 +43,13 @@ def remove_reaction(context: Context) -> bool:
     user_id = context.rng.choice(message.reactions[key])
     if not guild.has_member(user_id):
         return False
-    reactions.remove(context.world, guild, message, user_id, _known(guild, key))
+    reactions.remove(context.world, guild, message, user_id, find_emoji(guild, key))
     return True
 
 
 def clear_reactions(context: Context) -> bool:
     """A moderator removes all reactions of a message."""
-    found = _reacted(context)
+    found = _message_with_reactions(context)
     if found is None:
         return False
     reactions.clear(context.world, *found)
@@ -58,16 +58,16 @@ def clear_reactions(context: Context) -> bool:
 
 def clear_emoji(context: Context) -> bool:
     """A moderator removes one emoji from a message."""
-    found = _reacted(context)
+    found = _message_with_reactions(context)
     if found is None:
         return False
     guild, message = found
     key = context.rng.choice(list(message.reactions))
-    reactions.clear_emoji(context.world, guild, message, _known(guild, key))
+    reactions.clear_emoji(context.world, guild, message, find_emoji(guild, key))
     return True
 
 
-def _reacted(context: Context) -> tuple[Guild, Message] | None:
+def _message_with_reactions(context: Context) -> tuple[Guild, Message] | None:
     guild = context.guild()
     message = context.message(guild) if guild else None
     if guild is None or message is None or not message.reactions:
@@ -75,7 +75,8 @@ def _reacted(context: Context) -> tuple[Guild, Message] | None:
     return guild, message
 
 
-def _known(guild: Guild, key: str) -> Emoji:
+def find_emoji(guild: Guild, key: str) -> Emoji:
+    """The emoji of a reaction's key; a deleted custom emoji has no name."""
     if key in words.UNICODE_EMOJI:
         return Emoji(0, key)
     deleted = Emoji(int(key), "")

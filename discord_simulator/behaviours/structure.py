@@ -1,4 +1,4 @@
-"""Owners and moderators rebuild their guild: roles, channels, emoji, stickers and threads."""
+"""Behaviours that change a guild's structure: roles, channels, emoji, stickers, threads; presence."""
 
 from __future__ import annotations
 
@@ -11,38 +11,38 @@ if TYPE_CHECKING:
     from discord_simulator.behaviours.context import Context
     from discord_simulator.guild import Emoji, Guild, Role
 
-_MOST = 8
-"""Parts of a kind that are made before the first one has to go."""
+_MOST_CREATED = 8
+"""Largest number of objects of a kind that are created; above it one is deleted."""
 
 _STATUS: tuple[members.PresenceStatus, ...] = ("online", "idle", "dnd", "offline")
 
 
 def change_roles(context: Context) -> bool:
-    """Somebody makes, renames or deletes a role."""
+    """A moderator creates, renames or deletes a role."""
     guild = context.guild()
     if guild is None:
         return False
-    made = _made_roles(context, guild)
+    created = _created_roles(context, guild)
     name, by = context.rng.choice(words.ROLE_NAMES), context.acting_moderator(guild)
-    match _choose(context, len(made)):
-        case "make":
+    match _choose(context, len(created)):
+        case "create":
             structure.create_role(context.world, guild, name, by)
         case "rename":
-            role = context.rng.choice(made)
+            role = context.rng.choice(created)
             structure.rename_role(context.world, guild, role, f"{role.name} 2", by)
         case _:
-            structure.delete_role(context.world, guild, context.rng.choice(made), by)
+            structure.delete_role(context.world, guild, context.rng.choice(created), by)
     return True
 
 
 def change_channels(context: Context) -> bool:
-    """Somebody makes, renames or deletes a channel."""
+    """A moderator creates, renames or deletes a channel."""
     guild = context.guild()
     if guild is None:
         return False
     name, by = context.rng.choice(words.TEXT_NAMES), context.acting_moderator(guild)
     match _choose(context, len(guild.created_channels)):
-        case "make":
+        case "create":
             structure.create_channel(context.world, guild, name, by)
         case "rename":
             channel = context.rng.choice([*guild.text, *guild.created_channels])
@@ -53,31 +53,31 @@ def change_channels(context: Context) -> bool:
 
 
 def change_emojis(context: Context) -> bool:
-    """Somebody uploads, renames or deletes an emoji."""
+    """A moderator uploads, renames or deletes an emoji."""
     guild = context.guild()
     if guild is None:
         return False
-    made = _made_emojis(context, guild)
+    created = _created_emojis(context, guild)
     name, by = context.rng.choice(words.EMOJI_NAMES), context.acting_moderator(guild)
-    match _choose(context, len(made)):
-        case "make":
+    match _choose(context, len(created)):
+        case "create":
             structure.create_emoji(context.world, guild, f"{name}_new", by)
         case "rename":
-            emoji = context.rng.choice(made)
+            emoji = context.rng.choice(created)
             structure.rename_emoji(context.world, guild, emoji, f"{emoji.name}_2", by)
         case _:
-            structure.delete_emoji(context.world, guild, context.rng.choice(made), by)
+            structure.delete_emoji(context.world, guild, context.rng.choice(created), by)
     return True
 
 
 def change_stickers(context: Context) -> bool:
-    """Somebody uploads, renames or deletes a sticker."""
+    """A moderator uploads, renames or deletes a sticker."""
     guild = context.guild()
     if guild is None:
         return False
     name, by = context.rng.choice(words.EMOJI_NAMES), context.acting_moderator(guild)
     match _choose(context, len(guild.stickers)):
-        case "make":
+        case "create":
             structure.create_sticker(context.world, guild, name, by)
         case "rename":
             sticker = context.rng.choice(guild.stickers)
@@ -87,25 +87,25 @@ def change_stickers(context: Context) -> bool:
     return True
 
 
-def _choose(context: Context, there: int) -> str:
-    if not there:
-        return "make"
-    return "delete" if there >= _MOST else context.rng.choice(("make", "rename", "delete"))
+def _choose(context: Context, existing: int) -> str:
+    if not existing:
+        return "create"
+    return "delete" if existing >= _MOST_CREATED else context.rng.choice(("create", "rename", "delete"))
 
 
-def _made_roles(context: Context, guild: Guild) -> list[Role]:
-    """Roles made since the start; the ones before are held by too many to go."""
-    began = context.world.start_id
-    return [role for role in guild.roles if role.id > began]
+def _created_roles(context: Context, guild: Guild) -> list[Role]:
+    """Roles created since the start; the initial ones are never deleted."""
+    start = context.world.start_id
+    return [role for role in guild.roles if role.id > start]
 
 
-def _made_emojis(context: Context, guild: Guild) -> list[Emoji]:
-    began = context.world.start_id
-    return [emoji for emoji in guild.emojis if emoji.id > began]
+def _created_emojis(context: Context, guild: Guild) -> list[Emoji]:
+    start = context.world.start_id
+    return [emoji for emoji in guild.emojis if emoji.id > start]
 
 
 def rename_thread(context: Context) -> bool:
-    """A moderator gives a thread another name."""
+    """A moderator renames a thread."""
     guild = context.guild()
     if guild is None or not guild.threads:
         return False
@@ -126,7 +126,7 @@ def delete_thread(context: Context) -> bool:
 
 
 def update_presence(context: Context) -> bool:
-    """Somebody comes online, goes idle or leaves."""
+    """A member changes their status."""
     guild = context.guild()
     if guild is None:
         return False

@@ -1,4 +1,4 @@
-"""What can happen in a guild: each deed changes the world, records it in the ledger and tells who may see it.
+"""Operations: each changes the state of a guild, records it in the ledger and publishes its events.
 
-A deed is given everything it needs to know and chooses nothing by itself; the habits choose.
+An operation makes no random choice of its own: actor, target and time are arguments, chosen by a behaviour.
 """

@@ -1,8 +1,8 @@
-"""The audit log: who did it and why, told apart from the deed itself.
+"""The audit log: who performed an action and why, published apart from the event of the action.
 
-Discord tells of an entry shortly before or after the event it belongs to, with no promise about which.
-Entries about deleted messages, moves and disconnects are grouped: a moderator who goes on raises the count of
-the first entry, and only that first one is ever told (discord-api-docs 5911 and 5989).
+Discord publishes an entry shortly before or after the event it belongs to, in no guaranteed order. Entries
+about deleted messages, moves and disconnects are grouped: further actions of the moderator raise the count of
+the first entry, and only the first one is published (discord-api-docs 5911 and 5989).
 """
 
 from __future__ import annotations
@@ -18,20 +18,24 @@ if TYPE_CHECKING:
     from discord_simulator.world import World
 
 GROUPED_MS = 5 * 60 * 1000
-"""How long the same moderator's deletions of the same person's messages, moves to the same channel or
-disconnects are counted into one entry."""
+"""How long the deletions of one user's messages, the moves to one channel or the disconnects by one moderator
+are counted in one entry."""
 
 _GROUPED = frozenset({AuditAction.MESSAGE_DELETE, AuditAction.MEMBER_MOVE, AuditAction.MEMBER_DISCONNECT})
 
-_NEEDS = frozenset({VIEW_AUDIT_LOG})
+_PERMISSIONS = frozenset({VIEW_AUDIT_LOG})
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who does something to somebody else, and why.
+    """The user who performs an action, and how its audit entry is published.
 
-    ``delay`` is when the audit entry is told of: simulated seconds after the event, just before it if
-    negative, None for never. ``entry`` is one that was told of long before (``foretell``).
+    Attributes:
+        moderator_id: the acting user.
+        reason: the reason in the audit entry, if any.
+        delay: simulated seconds from the event to the publication of the entry; just before the event if
+            negative, never if None.
+        entry: an entry that was published before the action (``publish_early``).
     """
 
     moderator_id: int
@@ -61,7 +65,7 @@ def add_entry(
     options: dict[str, str] | None = None,
     changes: tuple[Data, ...] = (),
 ) -> AuditEntry:
-    """Put an entry into the log; it can be fetched from now on, but nobody has been told."""
+    """Add an entry to the log: it can be fetched over REST from now on, and is not published yet."""
     now = world.now()
     entry = AuditEntry(
         id=world.ids.make(now),
@@ -87,7 +91,7 @@ def entry_for(
     options: dict[str, str] | None = None,
     changes: tuple[Data, ...] = (),
 ) -> AuditEntry:
-    """The entry of a deed: a new one, unless it was foretold."""
+    """The entry of an action: the one published early, else a new one."""
     return by.entry or add_entry(
         world,
         guild,
@@ -109,20 +113,20 @@ def publish_early(
     *,
     changes: tuple[Data, ...] = (),
 ) -> Actor:
-    """Tell of the entry now; the deed follows, done by who is returned here."""
+    """Publish the entry of an action that follows; returns the actor to perform it with."""
     entry = entry_for(world, guild, action, by, target_id, changes=changes)
     publish_entry(world, guild, entry, 0)
     return replace(by, entry=entry)
 
 
 def publish_before(world: World, guild: Guild, entry: AuditEntry, line: int, by: Actor) -> None:
-    """Tell of an entry if it is to be told before its deed."""
+    """Publish an entry if its actor's delay says before the event."""
     if by.entry is None and by.delay is not None and by.delay < 0:
         publish_entry(world, guild, entry, line)
 
 
 def publish_after(world: World, guild: Guild, entry: AuditEntry, line: int, by: Actor) -> None:
-    """Tell of an entry if it is to be told after its deed, or never."""
+    """Publish an entry if its delay says after the event, or record that it never is."""
     if by.entry is None and (by.delay is None or by.delay >= 0):
         publish_entry(world, guild, entry, line, by.delay)
 
@@ -130,14 +134,14 @@ def publish_after(world: World, guild: Guild, entry: AuditEntry, line: int, by: 
 def publish_entry(
     world: World, guild: Guild, entry: AuditEntry, line: int, delay: float | None = 0.0
 ) -> None:
-    """Tell of an entry now, ``delay`` simulated seconds later, or for None never.
+    """Publish an entry now, ``delay`` simulated seconds later, or for None never.
 
-    The entry has a ledger line of its own, because a bot may see the deed and miss its entry, or the reverse;
-    ``line`` is the deed's, or 0.
+    The entry has a ledger line of its own, because a bot may receive the event without the entry, or the
+    entry without the event; ``line`` is the line of the event, or 0.
     """
 
     def publish() -> None:
-        told = world.record(
+        number = world.record(
             "AUDIT_LOG_ENTRY",
             guild,
             world.now(),
@@ -153,8 +157,8 @@ def publish_entry(
                 guild,
                 {**audit_object(entry), "guild_id": str(guild.id)},
                 Intent.GUILD_MODERATION,
-                told,
-                permissions=_NEEDS,
+                number,
+                permissions=_PERMISSIONS,
             )
 
     if delay is not None and delay > 0:
@@ -173,7 +177,7 @@ def count_into(
     channel_id: int = 0,
     number: int = 1,
 ) -> tuple[AuditEntry, bool]:
-    """Count what was done into an entry; says which one and whether it is new."""
+    """Add ``number`` to the count of a matching entry or of a new one; returns it and whether it is new."""
     now = world.now()
     if action in _GROUPED:
         for entry in reversed(guild.audit):

@@ -1,6 +1,6 @@
-"""AutoMod stops messages by itself: each thing it does is an event and an audit entry of its own.
+"""AutoMod: each action of a rule is an event and an audit entry of its own.
 
-A blocked message never exists. The entry names the offender both as user and as target; a timeout by AutoMod
+A blocked message never exists. The entry names its author both as user and as target; a timeout by AutoMod
 has no other entry. Sources: Discord docs, Gateway Events › Auto Moderation Action Execution; Resources › Auto
 Moderation, Audit Log.
 """
@@ -20,11 +20,11 @@ if TYPE_CHECKING:
     from discord_simulator.objects import Data
     from discord_simulator.world import World
 
-_NEEDS = frozenset({MANAGE_GUILD})
+_PERMISSIONS = frozenset({MANAGE_GUILD})
 
 
 class RuleAction(enum.IntEnum):
-    """What AutoMod can do. Discord docs, Auto Moderation › Action Types."""
+    """Actions of a rule. Discord docs, Auto Moderation › Action Types."""
 
     BLOCK = 1
     FLAG = 2
@@ -40,12 +40,12 @@ _NAMES = {
 
 @dataclass(frozen=True, slots=True)
 class AutoModRule:
-    """An AutoMod rule; ``trigger`` is Discord's number for what it reacts to."""
+    """An AutoMod rule; ``trigger`` is Discord's number of the trigger type."""
 
     id: int
     name: str
     trigger: int
-    measures: tuple[RuleAction, ...]
+    actions: tuple[RuleAction, ...]
     timeout_seconds: int = 60
 
 
@@ -58,9 +58,9 @@ def apply_rule(
     *,
     delay: float | None = 0.0,
 ) -> None:
-    """Somebody tries to write what a rule forbids; the rule's measures are taken, one after another."""
-    for measure in rule.measures:
-        _execute(world, guild, channel, user_id, rule, measure, Actor(user_id, delay=delay))
+    """A user writes a message that a rule matches; the actions of the rule are executed in order."""
+    for rule_action in rule.actions:
+        _execute(world, guild, channel, user_id, rule, rule_action, Actor(user_id, delay=delay))
 
 
 def _execute(
@@ -69,10 +69,10 @@ def _execute(
     channel: Channel,
     user_id: int,
     rule: AutoModRule,
-    measure: RuleAction,
+    rule_action: RuleAction,
     by: Actor,
 ) -> None:
-    name, action = _NAMES[measure]
+    name, action = _NAMES[rule_action]
     options = {
         "auto_moderation_rule_name": rule.name,
         "auto_moderation_rule_trigger_type": str(rule.trigger),
@@ -92,31 +92,33 @@ def _execute(
         rule=rule.name,
         channel_id=str(channel.id),
         visible=MANAGE_GUILD in guild.permissions,
-        **({"until": until} if measure is RuleAction.TIMEOUT else {}),
+        **({"until": until} if rule_action is RuleAction.TIMEOUT else {}),
     )
     audit.publish_before(world, guild, entry, line, by)
-    data = _execution(guild, channel, user_id, rule, measure)
-    if measure is RuleAction.FLAG:
+    data = _execution(guild, channel, user_id, rule, rule_action)
+    if rule_action is RuleAction.FLAG:
         data["alert_system_message_id"] = str(_alert(world, guild, user_id))
-        data["action"] = {"type": int(measure), "metadata": {"channel_id": str(guild.system_channel.id)}}
+        data["action"] = {"type": int(rule_action), "metadata": {"channel_id": str(guild.system_channel.id)}}
     world.publish(
         "AUTO_MODERATION_ACTION_EXECUTION",
         guild,
         data,
         Intent.AUTO_MODERATION_EXECUTION,
         line,
-        permissions=_NEEDS,
+        permissions=_PERMISSIONS,
     )
-    if measure is RuleAction.TIMEOUT:
+    if rule_action is RuleAction.TIMEOUT:
         _time_out(world, guild, user_id, until, entry)
     audit.publish_after(world, guild, entry, line, by)
 
 
-def _execution(guild: Guild, channel: Channel, user_id: int, rule: AutoModRule, measure: RuleAction) -> Data:
-    metadata = {"duration_seconds": rule.timeout_seconds} if measure is RuleAction.TIMEOUT else {}
+def _execution(
+    guild: Guild, channel: Channel, user_id: int, rule: AutoModRule, rule_action: RuleAction
+) -> Data:
+    metadata = {"duration_seconds": rule.timeout_seconds} if rule_action is RuleAction.TIMEOUT else {}
     return {
         "guild_id": str(guild.id),
-        "action": {"type": int(measure), "metadata": metadata},
+        "action": {"type": int(rule_action), "metadata": metadata},
         "rule_id": str(rule.id),
         "rule_trigger_type": rule.trigger,
         "user_id": str(user_id),

@@ -1,4 +1,4 @@
-"""Guilds change, add, disappear and fail."""
+"""Operations on whole guilds: added, removed, unavailable, changed, boosted; permissions of the bot."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ if TYPE_CHECKING:
 
 
 def add(world: World) -> Guild:
-    """The bot is added to one more guild."""
+    """The bot is added to a new guild."""
     guild = world.add_guild()
     now = world.now()
     guild.joined_at = now
     line = world.record("GUILD_CREATE", guild, now, **guild.ledger_fields())
-    _tell_whole(world, guild, line)
+    _publish_guild_create(world, guild, line)
     return guild
 
 
 def remove(world: World, guild: Guild) -> None:
-    """The bot is removed from a guild; what goes on there can be seen no more."""
+    """The bot is removed from a guild and receives no further events of it."""
     world.scheduler.flush(guild.id)
     now = world.now()
     for user_id in tuple(guild.states):
@@ -36,7 +36,7 @@ def remove(world: World, guild: Guild) -> None:
 
 
 def begin_outage(world: World, guild: Guild) -> None:
-    """The guild becomes unavailable: nothing happens there, and whoever is in voice stays there."""
+    """The guild becomes unavailable: no action happens there, and voice sessions go on."""
     if guild.unavailable:
         return
     world.scheduler.flush(guild.id)
@@ -47,43 +47,43 @@ def begin_outage(world: World, guild: Guild) -> None:
 
 
 def end_outage(world: World, guild: Guild) -> None:
-    """The guild is back, and is sent whole."""
+    """The guild becomes available again, published as a full GUILD_CREATE."""
     if not guild.unavailable:
         return
     guild.unavailable = False
     world.revision += 1
     line = world.record("OUTAGE", guild, world.now(), unavailable=False)
-    _tell_whole(world, guild, line)
+    _publish_guild_create(world, guild, line)
 
 
-def _tell_whole(world: World, guild: Guild, line: int) -> None:
+def _publish_guild_create(world: World, guild: Guild, line: int) -> None:
     data = world.render.guild_create(guild, all_members=False, voice=True)
     world.publish("GUILD_CREATE", guild, data, Intent.GUILDS, line)
 
 
 def rename(world: World, guild: Guild, name: str, actor_id: int) -> None:
-    """The guild gets another name."""
+    """A member changes the name of the guild."""
     old, guild.name = guild.name, name
-    _changed(world, guild, actor_id, {"name": {"old": old, "new": name}}, "name")
+    _publish_change(world, guild, actor_id, {"name": {"old": old, "new": name}}, "name")
 
 
 def change_icon(world: World, guild: Guild, icon: str | None, actor_id: int) -> None:
-    """The guild gets another icon, or none."""
+    """A member changes or removes the icon of the guild."""
     old, guild.icon = guild.icon, icon
-    _changed(world, guild, actor_id, {"icon": {"old": old, "new": icon}}, "icon_hash")
+    _publish_change(world, guild, actor_id, {"icon": {"old": old, "new": icon}}, "icon_hash")
 
 
 def transfer_ownership(world: World, guild: Guild, owner_id: int) -> None:
-    """The owner makes somebody else the owner."""
+    """The owner transfers the ownership to another member."""
     old, guild.owner_id = guild.owner_id, owner_id
     if owner_id not in guild.moderators:
         guild.moderators.append(owner_id)
         world.render.forget_member(guild, owner_id)
-    _changed(world, guild, old, {"owner_id": {"old": str(old), "new": str(owner_id)}}, "owner_id")
+    _publish_change(world, guild, old, {"owner_id": {"old": str(old), "new": str(owner_id)}}, "owner_id")
 
 
 def boost(world: World, guild: Guild, user_id: int) -> None:
-    """Somebody boosts the guild. The audit log does not know about it; a system message does."""
+    """A member boosts the guild; this has a system message and no audit entry."""
     tier, boosts = guild.tier, guild.boosts
     guild.boosts += 1
     guild.boosting[user_id] = world.now()
@@ -103,7 +103,7 @@ def boost(world: World, guild: Guild, user_id: int) -> None:
 
 
 def set_permission(world: World, guild: Guild, permission: str, *, granted: bool) -> None:
-    """The owner gives the bot a permission, or takes it away; its role shows that."""
+    """The owner grants the bot a permission or withdraws it, by a change of the bot's role."""
     if granted == (permission in guild.permissions):
         return
     old = bot_permissions(guild)
@@ -119,7 +119,7 @@ def set_permission(world: World, guild: Guild, permission: str, *, granted: bool
         )
 
 
-def _changed(
+def _publish_change(
     world: World, guild: Guild, actor_id: int, changes: dict[str, dict[str, object]], key: str
 ) -> None:
     (values,) = changes.values()

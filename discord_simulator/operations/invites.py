@@ -1,9 +1,9 @@
-"""Invites are made, used, used up and deleted, and expire.
+"""Operations on invites: created, used, used up, deleted, expired.
 
-Discord never says which invite somebody used: only the count that REST shows has risen, if the invite is
-still there. An invite that is used up is gone and INVITE_DELETE is sent, at times before the join; of one
-that expired nothing is sent. Sources: Discord docs, Gateway Events › Invite Create, Invite Delete;
-discord-api-docs 7249.
+Discord does not publish which invite a user joined by: only its count of uses rises, as REST shows if the
+invite still exists. An invite that is used up is deleted and INVITE_DELETE is sent, sometimes before the
+join; for an expired invite no event is sent. Sources: Discord docs, Gateway Events › Invite Create, Invite
+Delete; discord-api-docs 7249.
 """
 
 from __future__ import annotations
@@ -22,9 +22,9 @@ if TYPE_CHECKING:
 
 JoinMethod: TypeAlias = Literal["invite", "vanity", "unknown"]
 
-_NEEDS = frozenset({MANAGE_CHANNELS})
-_AGAIN_MS = 1000
-"""An invite that expires in an outage is said to be gone when the guild is back."""
+_PERMISSIONS = frozenset({MANAGE_CHANNELS})
+_RETRY_MS = 1000
+"""Retry interval of an expiry that is due in an outage; it is recorded after the outage."""
 
 
 def create(
@@ -37,7 +37,7 @@ def create(
     max_age: int = 0,
     temporary: bool = False,
 ) -> Invite:
-    """Somebody makes an invite to a channel."""
+    """A user creates an invite to a channel; ``max_age`` is in seconds."""
     now = world.now()
     invite = Invite(
         make_code(world.rng), channel.id, by.moderator_id, now, max_uses, max_age, temporary=temporary
@@ -69,13 +69,13 @@ def create(
         "inviter": world.render.user(invite.inviter_id),
         "type": 0,
     }
-    world.publish("INVITE_CREATE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
+    world.publish("INVITE_CREATE", guild, data, Intent.GUILD_INVITES, line, permissions=_PERMISSIONS)
     audit.publish_after(world, guild, entry, line, by)
     return invite
 
 
 def delete(world: World, guild: Guild, invite: Invite, by: Actor) -> None:
-    """Somebody takes an invite back."""
+    """A user deletes an invite."""
     entry = audit.entry_for(
         world, guild, AuditAction.INVITE_DELETE, by, 0, changes=_changes(invite, is_new=False)
     )
@@ -83,7 +83,7 @@ def delete(world: World, guild: Guild, invite: Invite, by: Actor) -> None:
         world, guild, invite, "deleted", moderator_id=str(by.moderator_id), audit_entry_id=str(entry.id)
     )
     audit.publish_before(world, guild, entry, line, by)
-    _tell_end(world, guild, invite, line)
+    _publish_end(world, guild, invite, line)
     audit.publish_after(world, guild, entry, line, by)
 
 
@@ -102,10 +102,10 @@ def join(world: World, guild: Guild, user_id: int, invite: Invite, *, delete_fir
 
 
 def join_by_vanity(world: World, guild: Guild, user_id: int) -> None:
-    """Somebody joins by the guild's own address.
+    """A user joins by the vanity URL of the guild.
 
     Raises:
-        ValueError: the guild has none.
+        ValueError: the guild has no vanity URL.
     """
     if guild.vanity is None:
         msg = f"guild {guild.id} has no vanity URL"
@@ -116,7 +116,7 @@ def join_by_vanity(world: World, guild: Guild, user_id: int) -> None:
 
 
 def join_untraced(world: World, guild: Guild, user_id: int) -> None:
-    """Somebody joins in a way that no count shows, as from Discord's list of public guilds."""
+    """A user joins without raising any count, as from Discord's list of public guilds."""
     members.join(world, guild, user_id)
     _record_use(world, guild, user_id, "unknown")
 
@@ -137,7 +137,7 @@ def _record_use(
 
 
 def _end(world: World, guild: Guild, invite: Invite) -> None:
-    _tell_end(world, guild, invite, _record_end(world, guild, invite, "used_up"))
+    _publish_end(world, guild, invite, _record_end(world, guild, invite, "used_up"))
 
 
 def _record_end(world: World, guild: Guild, invite: Invite, cause: str, **fields: object) -> int:
@@ -153,9 +153,9 @@ def _record_end(world: World, guild: Guild, invite: Invite, cause: str, **fields
     )
 
 
-def _tell_end(world: World, guild: Guild, invite: Invite, line: int) -> None:
+def _publish_end(world: World, guild: Guild, invite: Invite, line: int) -> None:
     data: Data = {"channel_id": str(invite.channel_id), "guild_id": str(guild.id), "code": invite.code}
-    world.publish("INVITE_DELETE", guild, data, Intent.GUILD_INVITES, line, permissions=_NEEDS)
+    world.publish("INVITE_DELETE", guild, data, Intent.GUILD_INVITES, line, permissions=_PERMISSIONS)
 
 
 def _expire_at(world: World, guild: Guild, invite: Invite, moment: int) -> None:
@@ -163,7 +163,7 @@ def _expire_at(world: World, guild: Guild, invite: Invite, moment: int) -> None:
         if guild.removed or guild.invites.get(invite.code) is not invite:
             return
         if guild.unavailable:
-            _expire_at(world, guild, invite, world.now() + _AGAIN_MS)
+            _expire_at(world, guild, invite, world.now() + _RETRY_MS)
             return
         del guild.invites[invite.code]
         world.record("INVITE_EXPIRED", guild, world.now(), code=invite.code)

@@ -1,6 +1,6 @@
-"""People join, leave, and are kicked, banned, unbanned and pruned.
+"""Operations on members: join, leave, kick, ban, unban, prune; presence.
 
-Who did it and why is only in the audit log; a departure itself looks the same whatever its reason.
+The actor and the reason are in the audit log only: GUILD_MEMBER_REMOVE is the same for every reason.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ PresenceStatus: TypeAlias = Literal["online", "idle", "dnd", "offline"]
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """Why somebody is a member no more: leave, kick, ban or prune, and the audit entry that says so."""
+    """Reason of a removal (leave, kick, ban or prune), with its actor and audit entry if there is one."""
 
     reason: str
     by: Actor | None = None
@@ -32,7 +32,7 @@ class Removal:
 
 
 def join(world: World, guild: Guild, user_id: int) -> None:
-    """Somebody joins; guilds greet them in the system channel."""
+    """A user joins; Discord posts a message in the system channel."""
     now = world.now()
     guild.add_member(user_id, now)
     if user_id in guild.former_members:
@@ -50,21 +50,21 @@ def join(world: World, guild: Guild, user_id: int) -> None:
 
 
 def leave(world: World, guild: Guild, user_id: int) -> None:
-    """Somebody leaves of their own accord."""
-    _depart(world, guild, user_id, Removal("leave"))
+    """A member leaves."""
+    _remove_and_publish(world, guild, user_id, Removal("leave"))
 
 
 def kick(world: World, guild: Guild, user_id: int, by: Actor) -> None:
-    """A moderator removes somebody, who may come back."""
+    """A moderator removes a member, who may join again."""
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_KICK, by, user_id)
     line = _remove(world, guild, user_id, Removal("kick", by, entry.id))
     audit.publish_before(world, guild, entry, line, by)
-    _tell_departure(world, guild, user_id, line)
+    _publish_removal(world, guild, user_id, line)
     audit.publish_after(world, guild, entry, line, by)
 
 
 def prune(world: World, guild: Guild, user_ids: Sequence[int], by: Actor) -> None:
-    """A moderator removes everybody who was not active; one entry for all."""
+    """A moderator removes several members at once; one audit entry for all."""
     entry = audit.entry_for(
         world,
         guild,
@@ -73,14 +73,14 @@ def prune(world: World, guild: Guild, user_ids: Sequence[int], by: Actor) -> Non
         0,
         options={"delete_member_days": "30", "members_removed": str(len(user_ids))},
     )
-    why = Removal("prune", by, entry.id)
+    removal = Removal("prune", by, entry.id)
     audit.publish_before(world, guild, entry, 0, by)
-    lines = [_depart(world, guild, user_id, why) for user_id in user_ids]
+    lines = [_remove_and_publish(world, guild, user_id, removal) for user_id in user_ids]
     audit.publish_after(world, guild, entry, lines[0], by)
 
 
 def ban(world: World, guild: Guild, user_id: int, by: Actor) -> None:
-    """A moderator bans somebody, member or not."""
+    """A moderator bans a user, who need not be a member."""
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_BAN_ADD, by, user_id)
     guild.bans[user_id] = by.reason
     line = world.record(
@@ -103,7 +103,7 @@ def ban(world: World, guild: Guild, user_id: int, by: Actor) -> None:
         line,
     )
     if guild.has_member(user_id):
-        _depart(world, guild, user_id, Removal("ban", by, entry.id))
+        _remove_and_publish(world, guild, user_id, Removal("ban", by, entry.id))
     if user_id in guild.former_members:
         guild.former_members.remove(user_id)
     audit.publish_after(world, guild, entry, line, by)
@@ -135,13 +135,13 @@ def unban(world: World, guild: Guild, user_id: int, by: Actor) -> None:
 
 
 def update_presence(world: World, guild: Guild, user_id: int, status: PresenceStatus) -> None:
-    """A member's status changes; only sessions with the privileged intent are told."""
+    """A member's status changes; published to sessions with the privileged intent only."""
     line = world.record("PRESENCE_UPDATE", guild, world.now(), user_id=str(user_id), status=status)
     world.publish(
         "PRESENCE_UPDATE",
         guild,
         {
-            # Only the id of the user is promised.
+            # Discord guarantees the id of the user only.
             "user": {"id": str(user_id)},
             "guild_id": str(guild.id),
             "status": status,
@@ -153,32 +153,32 @@ def update_presence(world: World, guild: Guild, user_id: int, status: PresenceSt
     )
 
 
-def _depart(world: World, guild: Guild, user_id: int, why: Removal) -> int:
-    line = _remove(world, guild, user_id, why)
-    _tell_departure(world, guild, user_id, line)
+def _remove_and_publish(world: World, guild: Guild, user_id: int, removal: Removal) -> int:
+    line = _remove(world, guild, user_id, removal)
+    _publish_removal(world, guild, user_id, line)
     return line
 
 
-def _remove(world: World, guild: Guild, user_id: int, why: Removal) -> int:
+def _remove(world: World, guild: Guild, user_id: int, removal: Removal) -> int:
     if user_id in guild.states:
         voice.leave(world, guild, user_id)
     guild.remove_member(user_id)
-    if why.reason != "ban":
+    if removal.reason != "ban":
         guild.former_members.append(user_id)
     return world.record(
         "GUILD_MEMBER_REMOVE",
         guild,
         world.now(),
         user_id=str(user_id),
-        reason=why.reason,
-        moderator_id=str(why.by.moderator_id) if why.by else None,
-        audit_reason=why.by.reason if why.by else None,
-        audit_entry_id=str(why.entry_id) if why.entry_id else None,
+        reason=removal.reason,
+        moderator_id=str(removal.by.moderator_id) if removal.by else None,
+        audit_reason=removal.by.reason if removal.by else None,
+        audit_entry_id=str(removal.entry_id) if removal.entry_id else None,
         member_count=guild.member_count,
     )
 
 
-def _tell_departure(world: World, guild: Guild, user_id: int, line: int) -> None:
+def _publish_removal(world: World, guild: Guild, user_id: int, line: int) -> None:
     world.publish(
         "GUILD_MEMBER_REMOVE",
         guild,

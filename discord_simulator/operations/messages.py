@@ -1,4 +1,4 @@
-"""Messages are written, edited, resolved, pinned and deleted."""
+"""Operations on messages: posted, edited, embed resolved, pinned, deleted."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _INTENT = Intent.GUILD_MESSAGES
 
 
 def location(message: Message) -> dict[str, object]:
-    """Where a message is, for the ledger: its channel, and the channel it is booked on."""
+    """The ledger fields that locate a message: its channel, and the channel it is counted on."""
     channel = message.channel
     return {
         "channel_id": str(channel.id),
@@ -38,7 +38,7 @@ def post(
     content: str = "",
     message_id: int = 0,
 ) -> Message:
-    """Somebody, or Discord in their name, writes a message."""
+    """A user, or Discord in the name of a user, posts a message."""
     now = world.now()
     message = Message(
         id=message_id or world.ids.make(now),
@@ -55,7 +55,7 @@ def post(
 
 
 def post_by_webhook(world: World, guild: Guild, channel: Channel, webhook: Webhook) -> Message:
-    """A webhook writes a message; it has a name but no member behind it."""
+    """A webhook posts a message; its author is not a member."""
     now = world.now()
     message = Message(
         id=world.ids.make(now),
@@ -85,8 +85,8 @@ def _publish(world: World, guild: Guild, message: Message) -> None:
 
 
 def edit(world: World, guild: Guild, message: Message) -> None:
-    """The author changes what they wrote; the time of the edit is the mark of a true edit."""
-    # Two edits in the same millisecond would carry the same mark, which nobody could tell apart.
+    """The author edits a message; only an edit changes ``edited_timestamp``."""
+    # Two edits in the same millisecond would have the same timestamp and could not be distinguished.
     now = max(world.now(), message.edited_at + 1)
     message.edited_at = now
     line = world.record("MESSAGE_UPDATE", guild, now, user_id=str(message.author_id), **location(message))
@@ -94,7 +94,7 @@ def edit(world: World, guild: Guild, message: Message) -> None:
 
 
 def resolve_embed(world: World, guild: Guild, message: Message) -> None:
-    """Discord finishes fetching a link's preview: an update that nobody made."""
+    """Discord adds the preview of a link: an update that is not an edit."""
     if message not in message.channel.recent:
         return
     message.embed = True
@@ -105,7 +105,7 @@ def resolve_embed(world: World, guild: Guild, message: Message) -> None:
 
 
 def pin(world: World, guild: Guild, message: Message, moderator_id: int) -> None:
-    """A moderator pins a message: an update that is no edit, and a system message that says so."""
+    """A moderator pins a message: an update that is not an edit, and a system message."""
     message.pinned = True
     now = world.now()
     world.publish("MESSAGE_UPDATE", guild, world.render.message(guild, message), _INTENT)
@@ -135,7 +135,7 @@ def pin(world: World, guild: Guild, message: Message, moderator_id: int) -> None
 
 
 def delete(world: World, guild: Guild, message: Message, by: audit.Actor | None = None) -> None:
-    """The author or a bot deletes a message, or a moderator does; only the latter is in the audit log."""
+    """A message is deleted: by a moderator, with an audit entry, or for None by its author or a bot."""
     message.channel.recent.remove(message)
     fields = {**location(message), "user_id": str(message.author_id)}
     entry, is_new = None, False
@@ -164,7 +164,7 @@ def delete(world: World, guild: Guild, message: Message, by: audit.Actor | None 
 def delete_bulk(
     world: World, guild: Guild, channel: Channel, messages: Sequence[Message], by: audit.Actor
 ) -> None:
-    """A bot deletes many messages at once; people cannot."""
+    """A bot deletes several messages at once; users cannot."""
     for message in messages:
         channel.recent.remove(message)
     entry, _ = audit.count_into(

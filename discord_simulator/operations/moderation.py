@@ -1,7 +1,7 @@
-"""What moderators do to members who stay: timeouts, roles, names, and order in voice channels.
+"""Operations of moderators on members who stay: timeouts, roles, nicknames, voice.
 
-Each deed is in the audit log. What Discord does not send: anything when a timeout runs out; a second entry
-for members moved or disconnected one after the other; whom an entry about a move or a disconnect speaks of.
+Each has an audit entry. Discord sends no event when a timeout expires, no second entry for members moved or
+disconnected one after the other, and no target in the entry of a move or disconnect.
 Sources: Discord docs, Gateway Events › Guild Member Update; Resources › Audit Log › Audit Log Events.
 """
 
@@ -25,28 +25,28 @@ if TYPE_CHECKING:
 
 VoiceRestriction: TypeAlias = Literal["mute", "deaf"]
 
-_ORDERS = {
+_ACTIONS = {
     ("mute", True): "voice_mute",
     ("mute", False): "voice_unmute",
     ("deaf", True): "voice_deafen",
     ("deaf", False): "voice_undeafen",
 }
 
-_AGAIN_MS = 1000
-"""A timeout that runs out in an outage is said to be over when the guild is back."""
+_RETRY_MS = 1000
+"""Retry interval of an expiry that is due in an outage; it is recorded after the outage."""
 
 
 def time_out(world: World, guild: Guild, user_id: int, until: int, by: Actor) -> None:
-    """A moderator silences a member until a moment in ms, or changes that moment."""
+    """A moderator times a member out until a time in ms, or changes that time."""
     old = guild.timeouts.get(user_id)
     changed = audit.change("communication_disabled_until", iso(old.until) if old else None, iso(until))
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_UPDATE, by, user_id, changes=(changed,))
     set_timeout(world, guild, user_id, until, entry)
-    _act(world, guild, user_id, "timeout", by, entry, _tell_member, until=until)
+    _record_action(world, guild, user_id, "timeout", by, entry, _publish_member, until=until)
 
 
 def set_timeout(world: World, guild: Guild, user_id: int, until: int, entry: AuditEntry) -> None:
-    """Keep a timeout in mind until it ends, which nobody is told of."""
+    """Set the timeout of a member and schedule its expiry, which is recorded and not published."""
     timeout = guild.timeouts[user_id] = Timeout(until, entry.id)
     world.render.forget_member(guild, user_id)
 
@@ -54,7 +54,7 @@ def set_timeout(world: World, guild: Guild, user_id: int, until: int, entry: Aud
         if guild.removed or guild.timeouts.get(user_id) is not timeout:
             return
         if guild.unavailable:
-            world.deadlines.at(world.now() + _AGAIN_MS, expire)
+            world.deadlines.at(world.now() + _RETRY_MS, expire)
             return
         del guild.timeouts[user_id]
         world.render.forget_member(guild, user_id)
@@ -71,21 +71,21 @@ def set_timeout(world: World, guild: Guild, user_id: int, until: int, entry: Aud
 
 
 def lift_timeout(world: World, guild: Guild, user_id: int, by: Actor) -> None:
-    """A moderator lets a silenced member talk again."""
+    """A moderator removes the timeout of a member."""
     old = guild.timeouts.pop(user_id)
     world.render.forget_member(guild, user_id)
     changed = audit.change("communication_disabled_until", iso(old.until), None)
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_UPDATE, by, user_id, changes=(changed,))
-    _act(world, guild, user_id, "timeout_removed", by, entry, _tell_member)
+    _record_action(world, guild, user_id, "timeout_removed", by, entry, _publish_member)
 
 
 def give_roles(world: World, guild: Guild, user_id: int, role_ids: Sequence[int], by: Actor) -> None:
-    """A moderator or a bot gives a member roles."""
+    """A moderator or a bot adds roles to a member."""
     _set_roles(world, guild, user_id, [*roles_of(guild, user_id), *role_ids], role_ids, "role_add", by)
 
 
 def take_roles(world: World, guild: Guild, user_id: int, role_ids: Sequence[int], by: Actor) -> None:
-    """A moderator or a bot takes roles from a member."""
+    """A moderator or a bot removes roles from a member."""
     left = [role_id for role_id in roles_of(guild, user_id) if role_id not in role_ids]
     _set_roles(world, guild, user_id, left, role_ids, "role_remove", by)
 
@@ -105,23 +105,23 @@ def _set_roles(
     changes: Data = {"key": "$add" if action == "role_add" else "$remove", "new_value": named}
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_ROLE_UPDATE, by, user_id, changes=(changes,))
     ids = [str(role_id) for role_id in changed]
-    _act(world, guild, user_id, action, by, entry, _tell_member, role_ids=ids)
+    _record_action(world, guild, user_id, action, by, entry, _publish_member, role_ids=ids)
 
 
 def set_nickname(world: World, guild: Guild, user_id: int, nick: str | None, by: Actor) -> None:
-    """A moderator gives a member another nickname, or takes it away."""
+    """A moderator changes or removes the nickname of a member."""
     entry = _set_nickname(world, guild, user_id, nick, by)
-    _act(world, guild, user_id, "nick", by, entry, _tell_member, nick=nick)
+    _record_action(world, guild, user_id, "nick", by, entry, _publish_member, nick=nick)
 
 
 def set_own_nickname(world: World, guild: Guild, user_id: int, nick: str | None) -> None:
-    """A member takes another nickname: in the audit log, and nobody's business."""
+    """A member changes their own nickname: it has an audit entry and is not a moderation action."""
     by = Actor(user_id)
     entry = _set_nickname(world, guild, user_id, nick, by)
     line = world.record(
         "OWN_NICK", guild, world.now(), user_id=str(user_id), nick=nick, audit_entry_id=str(entry.id)
     )
-    _tell_member(world, guild, user_id, line)
+    _publish_member(world, guild, user_id, line)
     audit.publish_after(world, guild, entry, line, by)
 
 
@@ -138,62 +138,64 @@ def toggle_restriction(world: World, guild: Guild, user_id: int, what: VoiceRest
     changed: Data = {"key": what, "old_value": not value, "new_value": value}
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_UPDATE, by, user_id, changes=(changed,))
 
-    def tell(world: World, guild: Guild, user_id: int, _line: int) -> None:
+    def publish_effect(world: World, guild: Guild, user_id: int, _line: int) -> None:
         voice.toggle(world, guild, user_id, what)
 
-    _act(world, guild, user_id, _ORDERS[what, value], by, entry, tell)
+    _record_action(world, guild, user_id, _ACTIONS[what, value], by, entry, publish_effect)
 
 
 def move(world: World, guild: Guild, user_id: int, channel: Channel, by: Actor) -> None:
     """A moderator moves a member to another voice channel."""
 
-    def tell(world: World, guild: Guild, user_id: int, _line: int) -> None:
+    def publish_effect(world: World, guild: Guild, user_id: int, _line: int) -> None:
         voice.move(world, guild, user_id, channel)
 
-    _act_grouped(world, guild, user_id, "member_move", by, tell, channel.id)
+    _record_grouped_action(world, guild, user_id, "member_move", by, publish_effect, channel.id)
 
 
 def disconnect(world: World, guild: Guild, user_id: int, by: Actor) -> None:
-    """A moderator throws a member out of voice."""
+    """A moderator disconnects a member from voice."""
 
-    def tell(world: World, guild: Guild, user_id: int, _line: int) -> None:
+    def publish_effect(world: World, guild: Guild, user_id: int, _line: int) -> None:
         voice.leave(world, guild, user_id)
 
-    _act_grouped(world, guild, user_id, "member_disconnect", by, tell)
+    _record_grouped_action(world, guild, user_id, "member_disconnect", by, publish_effect)
 
 
-def _act_grouped(
+def _record_grouped_action(
     world: World,
     guild: Guild,
     user_id: int,
     name: Literal["member_move", "member_disconnect"],
     by: Actor,
-    tell: Callable[[World, Guild, int, int], None],
+    publish_effect: Callable[[World, Guild, int, int], None],
     channel_id: int = 0,
 ) -> None:
     moved = name == "member_move"
     action = AuditAction.MEMBER_MOVE if moved else AuditAction.MEMBER_DISCONNECT
     entry, is_new = audit.count_into(world, guild, by, action, channel_id=channel_id)
-    place = {"channel_id": str(channel_id)} if moved else {}
-    _act(world, guild, user_id, name, by, entry, tell, is_told=is_new, **place)
+    channel_field = {"channel_id": str(channel_id)} if moved else {}
+    _record_action(
+        world, guild, user_id, name, by, entry, publish_effect, is_new_entry=is_new, **channel_field
+    )
 
 
 def add_bot(world: World, guild: Guild, bot_id: int, by: Actor) -> None:
-    """Somebody adds a bot through OAuth; it comes by no invite."""
+    """A user adds a bot through OAuth, without an invite."""
     entry = audit.entry_for(world, guild, AuditAction.BOT_ADD, by, bot_id)
     now = world.now()
     guild.bots.append(bot_id)
     guild.joined[bot_id] = now
     world.render.forget_member(guild, bot_id)
 
-    def tell(world: World, guild: Guild, bot_id: int, _line: int) -> None:
+    def publish_effect(world: World, guild: Guild, bot_id: int, _line: int) -> None:
         line = world.record(
             "GUILD_MEMBER_ADD", guild, now, user_id=str(bot_id), member_count=guild.member_count
         )
         data = {**world.render.whole_member(guild, bot_id), "guild_id": str(guild.id)}
         world.publish("GUILD_MEMBER_ADD", guild, data, Intent.GUILD_MEMBERS, line)
 
-    _act(world, guild, bot_id, "bot_add", by, entry, tell)
+    _record_action(world, guild, bot_id, "bot_add", by, entry, publish_effect)
     world.record(
         "INVITE_USE",
         guild,
@@ -207,19 +209,19 @@ def add_bot(world: World, guild: Guild, bot_id: int, by: Actor) -> None:
     messages.post(world, guild, guild.system_channel, bot_id, Author.SYSTEM, kind=MessageKind.JOIN)
 
 
-def _act(
+def _record_action(
     world: World,
     guild: Guild,
     user_id: int,
     action: str,
     by: Actor,
     entry: AuditEntry,
-    tell: Callable[[World, Guild, int, int], None],
+    publish_effect: Callable[[World, Guild, int, int], None],
     *,
-    is_told: bool = True,
+    is_new_entry: bool = True,
     **fields: object,
 ) -> None:
-    """Record an action and tell of it; ``is_told`` says whether its entry is new."""
+    """Record an action and publish its effect, and its audit entry if ``is_new_entry``."""
     line = world.record(
         "MEMBER_ACTION",
         guild,
@@ -231,13 +233,13 @@ def _act(
         audit_entry_id=str(entry.id),
         **fields,
     )
-    if is_told:
+    if is_new_entry:
         audit.publish_before(world, guild, entry, line, by)
-    tell(world, guild, user_id, line)
-    if is_told:
+    publish_effect(world, guild, user_id, line)
+    if is_new_entry:
         audit.publish_after(world, guild, entry, line, by)
 
 
-def _tell_member(world: World, guild: Guild, user_id: int, line: int) -> None:
+def _publish_member(world: World, guild: Guild, user_id: int, line: int) -> None:
     data = {**world.render.whole_member(guild, user_id), "guild_id": str(guild.id)}
     world.publish("GUILD_MEMBER_UPDATE", guild, data, Intent.GUILD_MEMBERS, line)

@@ -1,4 +1,7 @@
-"""Reactions are given and taken back. Discord docs, Gateway Events › Message Reaction Add and following."""
+"""Operations on reactions: added, removed.
+
+Source: Discord docs, Gateway Events › Message Reaction Add and following.
+"""
 
 from __future__ import annotations
 
@@ -22,7 +25,7 @@ def _where(guild: Guild, message: Message) -> Data:
 def add(
     world: World, guild: Guild, message: Message, user_id: int, emoji: Emoji, *, burst: bool = False
 ) -> None:
-    """Somebody reacts. Only this event says who wrote the message, and not for a webhook's."""
+    """A user reacts. Only this event names the author of the message, and not for a webhook's message."""
     message.reactions.setdefault(emoji.key, []).append(user_id)
     data = _where(guild, message) | {
         "user_id": str(user_id),
@@ -41,7 +44,7 @@ def add(
 
 
 def remove(world: World, guild: Guild, message: Message, user_id: int, emoji: Emoji) -> None:
-    """Somebody takes a reaction back."""
+    """A user removes their reaction."""
     givers = message.reactions[emoji.key]
     givers.remove(user_id)
     if not givers:

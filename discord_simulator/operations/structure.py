@@ -1,8 +1,8 @@
-"""What a guild is made of changes: roles, channels, emoji and stickers are made, renamed and deleted.
+"""Operations on roles, channels, emoji and stickers: created, renamed, deleted.
 
-Emoji and stickers are told as the whole list that is left, roles and channels one by one. Each change is in
-the audit log. Sources: Discord docs, Gateway Events › Guild Role Create, Channel Create, Guild Emojis Update,
-Guild Stickers Update and following.
+Emoji and stickers are published as the whole remaining list, roles and channels one by one. Each change has
+an audit entry. Sources: Discord docs, Gateway Events › Guild Role Create, Channel Create, Guild Emojis
+Update, Guild Stickers Update and following.
 """
 
 from __future__ import annotations
@@ -25,11 +25,11 @@ if TYPE_CHECKING:
 
 GuildObject: TypeAlias = Role | Channel | Emoji | Sticker
 
-_KINDS = {Role: "ROLE", Channel: "CHANNEL", Emoji: "EMOJI", Sticker: "STICKER"}
+_LEDGER_NAMES = {Role: "ROLE", Channel: "CHANNEL", Emoji: "EMOJI", Sticker: "STICKER"}
 
 
 def create_role(world: World, guild: Guild, name: str, by: Actor) -> Role:
-    """Somebody makes a role."""
+    """A user creates a role."""
     role = Role(world.ids.make(world.now()), name, len(guild.roles))
     guild.roles.append(role)
     _change(world, guild, role, "CREATE", None, by)
@@ -37,7 +37,7 @@ def create_role(world: World, guild: Guild, name: str, by: Actor) -> Role:
 
 
 def rename_role(world: World, guild: Guild, role: Role, name: str, by: Actor) -> Role:
-    """Somebody gives a role another name."""
+    """A user renames a role."""
     renamed = guild.roles[guild.roles.index(role)] = replace(role, name=name)
     _change(world, guild, renamed, "UPDATE", role.name, by)
     return renamed
@@ -46,13 +46,13 @@ def rename_role(world: World, guild: Guild, role: Role, name: str, by: Actor) ->
 def set_role_permissions(
     world: World, guild: Guild, role: Role, permissions: tuple[str, str], by: Actor
 ) -> None:
-    """Somebody changes what a role allows, from one bit set to another."""
+    """A user changes the permissions of a role; ``permissions`` are the old and the new bits."""
     old, new = permissions
     _record_change(world, guild, role, "UPDATE", {"permissions": (old, new)}, by)
 
 
 def delete_role(world: World, guild: Guild, role: Role, by: Actor) -> None:
-    """Somebody deletes a role; those who had it lose it without a word."""
+    """A user deletes a role; no event is published for the members who had it."""
     guild.roles.remove(role)
     for user_id, roles in guild.given_roles.items():
         if role.id in roles:
@@ -62,7 +62,7 @@ def delete_role(world: World, guild: Guild, role: Role, by: Actor) -> None:
 
 
 def create_channel(world: World, guild: Guild, name: str, by: Actor) -> Channel:
-    """Somebody makes a text channel."""
+    """A user creates a text channel."""
     now = world.now()
     channel = Channel(world.ids.make(now), ChannelKind.TEXT, name, position=len(guild.text), created_at=now)
     guild.created_channels.append(channel)
@@ -71,19 +71,19 @@ def create_channel(world: World, guild: Guild, name: str, by: Actor) -> Channel:
 
 
 def rename_channel(world: World, guild: Guild, channel: Channel, name: str, by: Actor) -> None:
-    """Somebody gives a channel another name."""
+    """A user renames a channel."""
     old, channel.name = channel.name, name
     _change(world, guild, channel, "UPDATE", old, by)
 
 
 def delete_channel(world: World, guild: Guild, channel: Channel, by: Actor) -> None:
-    """Somebody deletes a channel that was made before."""
+    """A user deletes a channel that was created while the simulator ran."""
     guild.created_channels.remove(channel)
     _change(world, guild, channel, "DELETE", channel.name, by)
 
 
 def create_emoji(world: World, guild: Guild, name: str, by: Actor) -> Emoji:
-    """Somebody uploads an emoji."""
+    """A user uploads an emoji."""
     emoji = Emoji(world.ids.make(world.now()), name)
     guild.emojis.append(emoji)
     _change(world, guild, emoji, "CREATE", None, by)
@@ -91,20 +91,20 @@ def create_emoji(world: World, guild: Guild, name: str, by: Actor) -> Emoji:
 
 
 def rename_emoji(world: World, guild: Guild, emoji: Emoji, name: str, by: Actor) -> Emoji:
-    """Somebody gives an emoji another name."""
+    """A user renames an emoji."""
     renamed = guild.emojis[guild.emojis.index(emoji)] = replace(emoji, name=name)
     _change(world, guild, renamed, "UPDATE", emoji.name, by)
     return renamed
 
 
 def delete_emoji(world: World, guild: Guild, emoji: Emoji, by: Actor) -> None:
-    """Somebody deletes an emoji; reactions with it stay."""
+    """A user deletes an emoji; reactions with it remain."""
     guild.emojis.remove(emoji)
     _change(world, guild, emoji, "DELETE", emoji.name, by)
 
 
 def create_sticker(world: World, guild: Guild, name: str, by: Actor) -> Sticker:
-    """Somebody uploads a sticker."""
+    """A user uploads a sticker."""
     sticker = Sticker(world.ids.make(world.now()), name)
     guild.stickers.append(sticker)
     _change(world, guild, sticker, "CREATE", None, by)
@@ -112,40 +112,40 @@ def create_sticker(world: World, guild: Guild, name: str, by: Actor) -> Sticker:
 
 
 def rename_sticker(world: World, guild: Guild, sticker: Sticker, name: str, by: Actor) -> Sticker:
-    """Somebody gives a sticker another name."""
+    """A user renames a sticker."""
     renamed = guild.stickers[guild.stickers.index(sticker)] = replace(sticker, name=name)
     _change(world, guild, renamed, "UPDATE", sticker.name, by)
     return renamed
 
 
 def delete_sticker(world: World, guild: Guild, sticker: Sticker, by: Actor) -> None:
-    """Somebody deletes a sticker."""
+    """A user deletes a sticker."""
     guild.stickers.remove(sticker)
     _change(world, guild, sticker, "DELETE", sticker.name, by)
 
 
-def _change(world: World, guild: Guild, part: GuildObject, verb: str, old: str | None, by: Actor) -> None:
-    new = None if verb == "DELETE" else part.name
-    _record_change(world, guild, part, verb, {"name": (old, new)}, by)
+def _change(world: World, guild: Guild, target: GuildObject, verb: str, old: str | None, by: Actor) -> None:
+    new = None if verb == "DELETE" else target.name
+    _record_change(world, guild, target, verb, {"name": (old, new)}, by)
 
 
 def _record_change(
     world: World,
     guild: Guild,
-    part: GuildObject,
+    target: GuildObject,
     verb: str,
     changed: Mapping[str, tuple[str | None, str | None]],
     by: Actor,
 ) -> None:
-    kind = f"{_KINDS[type(part)]}_{verb}"
+    kind = f"{_LEDGER_NAMES[type(target)]}_{verb}"
     changes = tuple(audit.change(key, old, new) for key, (old, new) in changed.items())
-    entry = audit.entry_for(world, guild, AuditAction[kind], by, part.id, changes=changes)
+    entry = audit.entry_for(world, guild, AuditAction[kind], by, target.id, changes=changes)
     line = world.record(
         kind,
         guild,
         world.now(),
-        target_id=str(part.id),
-        name=part.name,
+        target_id=str(target.id),
+        name=target.name,
         moderator_id=str(by.moderator_id),
         audit_entry_id=str(entry.id),
         reason=by.reason,
@@ -154,24 +154,26 @@ def _record_change(
         else {},
     )
     audit.publish_before(world, guild, entry, line, by)
-    name, data, intent = _shown(guild, part, verb)
+    name, data, intent = _event_of(guild, target, verb)
     world.publish(name, guild, data, intent, line)
     audit.publish_after(world, guild, entry, line, by)
 
 
-def _shown(guild: Guild, part: GuildObject, verb: str) -> tuple[str, Data, Intent]:
-    """What Discord tells of a change: the event's name, its data, and the intent it needs."""
+def _event_of(guild: Guild, target: GuildObject, verb: str) -> tuple[str, Data, Intent]:
+    """The event of a change: its name, its data and the intent it needs."""
     guild_id = str(guild.id)
-    match part:
+    match target:
         case Role():
-            data: Data = {"role_id": str(part.id)} if verb == "DELETE" else {"role": role_object(guild, part)}
+            data: Data = (
+                {"role_id": str(target.id)} if verb == "DELETE" else {"role": role_object(guild, target)}
+            )
             return f"GUILD_ROLE_{verb}", {"guild_id": guild_id, **data}, Intent.GUILDS
         case Channel():
-            return f"CHANNEL_{verb}", channel_object(guild, part), Intent.GUILDS
+            return f"CHANNEL_{verb}", channel_object(guild, target), Intent.GUILDS
         case Emoji():
             emojis = [emoji_object(emoji) for emoji in guild.emojis]
             return "GUILD_EMOJIS_UPDATE", {"guild_id": guild_id, "emojis": emojis}, Intent.GUILD_EXPRESSIONS
         case Sticker():
             stickers = [sticker_object(guild, sticker) for sticker in guild.stickers]
-            shown: Data = {"guild_id": guild_id, "stickers": stickers}
-            return "GUILD_STICKERS_UPDATE", shown, Intent.GUILD_EXPRESSIONS
+            stickers_data: Data = {"guild_id": guild_id, "stickers": stickers}
+            return "GUILD_STICKERS_UPDATE", stickers_data, Intent.GUILD_EXPRESSIONS

@@ -1,4 +1,4 @@
-"""Threads are started, renamed, archived by Discord when there are too many, and deleted."""
+"""Operations on threads: started, renamed, archived by Discord above a number, deleted."""
 
 from __future__ import annotations
 
@@ -17,8 +17,8 @@ if TYPE_CHECKING:
 def start(
     world: World, guild: Guild, parent: Channel, owner_id: int, *, name: str, on: Message | None = None
 ) -> None:
-    """Somebody opens a thread: on a message, on nothing, or as a post in a forum."""
-    _make_room(world, guild)
+    """A user starts a thread: on a message, without one, or as a post in a forum."""
+    _archive_oldest(world, guild)
     now = world.now()
     thread = Channel(
         id=on.id if on else world.ids.make(now),
@@ -66,7 +66,7 @@ def start(
         )
 
 
-def _make_room(world: World, guild: Guild) -> None:
+def _archive_oldest(world: World, guild: Guild) -> None:
     if len(guild.threads) == guild.threads.maxlen:
         oldest = guild.threads.popleft()
         line = _record(world, guild, "THREAD_UPDATE", oldest, None, {"archived": {"old": False, "new": True}})
@@ -76,7 +76,7 @@ def _make_room(world: World, guild: Guild) -> None:
 
 
 def rename(world: World, guild: Guild, thread: Channel, name: str, by: Actor) -> None:
-    """Somebody gives a thread another name."""
+    """A user renames a thread."""
     old, thread.name = thread.name, name
     changed = audit.change("name", old, name)
     entry = audit.entry_for(world, guild, AuditAction.THREAD_UPDATE, by, thread.id, changes=(changed,))
@@ -87,7 +87,7 @@ def rename(world: World, guild: Guild, thread: Channel, name: str, by: Actor) ->
 
 
 def delete(world: World, guild: Guild, thread: Channel, by: Actor) -> None:
-    """A moderator deletes a thread with all its messages, of which nothing is said."""
+    """A moderator deletes a thread; no event is published for its messages."""
     guild.threads.remove(thread)
     thread.recent.clear()
     changed = audit.change("name", thread.name, None)

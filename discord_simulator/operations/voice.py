@@ -1,7 +1,7 @@
-"""People enter voice channels, move, mute, stream and leave.
+"""Operations on voice: join, move, mute, stream, leave.
 
-The ledger has each change as VOICE_STATE and, when a session ends, one VOICE_SESSION with the time spent in
-each channel and in each state. Invariant: either adds up to the session's length.
+The ledger has each change as VOICE_STATE and, when a session ends, one VOICE_SESSION with its time by channel
+and by state. Invariant: each of the two adds up to the length of the session.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ if TYPE_CHECKING:
     from discord_simulator.world import World
 
 VoiceFlag: TypeAlias = Literal["self_mute", "self_deaf", "self_stream", "self_video", "mute", "deaf"]
-"""What a member, or for the last two a moderator, can switch on and off."""
+"""Flags of a voice state that a member, or for the last two a moderator, can toggle."""
 
 
 def join(world: World, guild: Guild, user_id: int, channel: Channel) -> None:
-    """Somebody comes into voice."""
+    """A member joins a voice channel."""
     now = world.now()
-    _pass_time(guild, channel.id, now)
+    _accrue(guild, channel.id, now)
     state = VoiceState(
         user_id=user_id,
         channel_id=channel.id,
@@ -30,46 +30,46 @@ def join(world: World, guild: Guild, user_id: int, channel: Channel) -> None:
         since=now,
     )
     guild.states[user_id] = state
-    _tell(world, guild, state, now, channel.id)
+    _publish_state(world, guild, state, now, channel.id)
 
 
 def move(world: World, guild: Guild, user_id: int, channel: Channel) -> None:
-    """Somebody goes, or is moved, to another channel; the session goes on."""
+    """A member changes to another voice channel; the session continues."""
     now = world.now()
     state = guild.states[user_id]
-    _pass_time(guild, state.channel_id, now)
-    _pass_time(guild, channel.id, now)
+    _accrue(guild, state.channel_id, now)
+    _accrue(guild, channel.id, now)
     state.channel_id = channel.id
     # A stream belongs to the channel it was started in.
     state.self_stream = False
-    _tell(world, guild, state, now, channel.id)
+    _publish_state(world, guild, state, now, channel.id)
 
 
 def toggle(world: World, guild: Guild, user_id: int, what: VoiceFlag) -> None:
-    """Mute, deafen, stream or film, or stop doing so."""
+    """Toggle a flag of a member's voice state."""
     state = guild.states[user_id]
-    _pass_time(guild, state.channel_id, world.now())
+    _accrue(guild, state.channel_id, world.now())
     value = not getattr(state, what)
     setattr(state, what, value)
     if what == "self_deaf":
-        # The client mutes whoever deafens themselves.
+        # A client that is deafened is muted as well.
         state.self_mute = value
     if what in {"mute", "deaf"}:
         world.render.forget_member(guild, user_id)
-    _tell(world, guild, state, world.now(), state.channel_id)
+    _publish_state(world, guild, state, world.now(), state.channel_id)
 
 
 def leave(world: World, guild: Guild, user_id: int) -> None:
-    """Somebody leaves voice; the session is over."""
+    """A member leaves voice; the session ends."""
     now = world.now()
     state = end_session(world, guild, user_id, now, "left")
     state.self_stream = state.self_video = False
-    _tell(world, guild, state, now, 0)
+    _publish_state(world, guild, state, now, 0)
 
 
 def end_session(world: World, guild: Guild, user_id: int, now: int, ended: str) -> VoiceState:
-    """Close the books of a session without anybody being told."""
-    _pass_time(guild, guild.states[user_id].channel_id, now)
+    """End a session and record it, without publishing an event."""
+    _accrue(guild, guild.states[user_id].channel_id, now)
     state = guild.states.pop(user_id)
     world.render.forget_member(guild, user_id)
     afk = state.spent.get(guild.afk.id, 0) if guild.afk else 0
@@ -89,31 +89,31 @@ def end_session(world: World, guild: Guild, user_id: int, now: int, ended: str) 
     return state
 
 
-def _pass_time(guild: Guild, channel_id: int, now: int) -> None:
-    """Add up what everybody in a channel has been doing since the last change there."""
-    there = [state for state in guild.states.values() if state.channel_id == channel_id]
-    for state in there:
+def _accrue(guild: Guild, channel_id: int, now: int) -> None:
+    """Add the time since the last change in a channel to the totals of every session in it."""
+    present = [state for state in guild.states.values() if state.channel_id == channel_id]
+    for state in present:
         passed = now - state.since
-        doing = _doing(guild, state, company=len(there) > 1)
+        activity = _activity(guild, state, accompanied=len(present) > 1)
         state.spent[channel_id] = state.spent.get(channel_id, 0) + passed
-        state.states[doing] = state.states.get(doing, 0) + passed
+        state.states[activity] = state.states.get(activity, 0) + passed
         for what, shows in (("stream", state.self_stream), ("video", state.self_video)):
             if shows:
                 state.shown[what] = state.shown.get(what, 0) + passed
         state.since = now
 
 
-def _doing(guild: Guild, state: VoiceState, *, company: bool) -> str:
+def _activity(guild: Guild, state: VoiceState, *, accompanied: bool) -> str:
     if guild.afk and state.channel_id == guild.afk.id:
         return "afk"
     if state.self_deaf or state.deaf:
         return "deafened"
     if state.self_mute or state.mute:
         return "muted"
-    return "active" if company else "alone"
+    return "active" if accompanied else "alone"
 
 
-def _tell(world: World, guild: Guild, state: VoiceState, now: int, channel_id: int) -> None:
+def _publish_state(world: World, guild: Guild, state: VoiceState, now: int, channel_id: int) -> None:
     shown = world.render.voice_state(state, channel_id)
     flags = {
         name: shown[name] for name in ("self_mute", "self_deaf", "self_stream", "self_video", "mute", "deaf")

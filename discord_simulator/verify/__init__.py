@@ -1,1 +1,1 @@
-"""The simulator's ledger against what the stores hold, number by number."""
+"""Compares the ledger of a simulation with the content of the stores, number by number."""

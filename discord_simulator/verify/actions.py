@@ -1,8 +1,8 @@
-"""The rows of moderation that follow from a ledger: one for each real action.
+"""The moderation rows expected from a ledger: one for each action.
 
-Entries that go on counting (deletions, moves, disconnections) are one row with their last count. A timeout
-that runs out is a row of its own, though Discord says nothing about it. What nobody could learn of may be
-missing.
+A grouped entry (deletions, moves, disconnects) is one row with its last count. An expired timeout is a row
+of its own, though Discord sends no event for it. A row about an action that no observer could learn of is
+optional.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from discord_simulator.verify.visibility import Visibility
 
 NAMED: Final[Mapping[str, str]] = {"ban": "bans", "unban": "unbans", "kick": "kicks"}
-"""Actions whose number has a name of its own in the table."""
+"""Names in the table of the actions that have one."""
 
 COUNTED: Final[Mapping[str, str]] = {
     "prune": "members_removed",
@@ -27,17 +27,17 @@ COUNTED: Final[Mapping[str, str]] = {
     "member_move": "count",
     "member_disconnect": "count",
 }
-"""Actions that are done to many, and what a row's details call the number."""
+"""Actions with a count, and the name of the count in the row's details."""
 
 _BANS = {"GUILD_BAN_ADD": "ban", "GUILD_BAN_REMOVE": "unban"}
 _TARGETLESS = frozenset({"member_move", "member_disconnect"})
-"""Discord does not say to whom it was done."""
+"""Actions for which Discord publishes no target."""
 
 _SELF_EXPLANATORY = frozenset({"timeout", "automod_block", "automod_flag", "automod_timeout"})
-"""Whoever sees the event knows what was done, even without an entry."""
+"""Actions that their event alone identifies, without an entry."""
 
 _RESTRICTIONS = frozenset({"voice_mute", "voice_unmute", "voice_deafen", "voice_undeafen"})
-"""Whoever sees the voice state that follows knows what was done."""
+"""Actions that the voice state after them identifies."""
 
 _PARTS = frozenset({"ROLE", "CHANNEL", "THREAD", "EMOJI", "STICKER"})
 _VERBS = frozenset({"CREATE", "UPDATE", "DELETE"})
@@ -46,34 +46,34 @@ _Place = tuple[int, int]
 
 
 def is_structure(kind: str) -> bool:
-    """Whether an event type is a change of what a guild is made of."""
+    """Whether a line type is a change of roles, channels, threads, emoji or stickers."""
     part, _, verb = kind.partition("_")
     return part in _PARTS and verb in _VERBS
 
 
 @dataclass(slots=True)
 class Actions:
-    """Takes the lines of a ledger one by one."""
+    """Collects the expected rows from the lines of a ledger."""
 
     visibility: Visibility
     _rows: list[ExpectedRow] = field(default_factory=list)
     _groups: dict[tuple[str, int], ExpectedRow] = field(default_factory=dict)
     _running_timeouts: dict[_Place, ExpectedRow] = field(default_factory=dict)
-    """Timeouts that are running, as the rows their ends will be."""
+    """Timeouts in force, as the rows of their expiry."""
 
     _unconfirmed: dict[_Place, int] = field(default_factory=dict)
-    """Rows of orders in voice of whose entry nobody was told, until their voice state comes."""
+    """Indices of rows of voice actions with an unpublished entry, until the voice state after them."""
 
     def rows(self) -> tuple[ExpectedRow, ...]:
-        """Every row; timeouts still running when the ledger ends may be over when somebody looks."""
+        """All rows; a timeout in force at the end of the ledger may have expired when a store is read."""
         running = (replace(row, optional=True) for row in self._running_timeouts.values())
         return (*self._rows, *self._groups.values(), *running)
 
     def take(self, line: LedgerLine) -> None:
-        """Take a line; most are no action."""
+        """Add a line; most lines are not actions."""
         match line.type:
             case "GUILD_BAN_ADD" | "GUILD_BAN_REMOVE":
-                unseen_event = self._is_lost(line) and self._is_blind(line)
+                unseen_event = self._is_lost(line) and self._is_unpublished(line)
                 self._add(line, _BANS[line.type], line.reason, optional=unseen_event)
             case "GUILD_MEMBER_REMOVE":
                 self._remove(line)
@@ -91,43 +91,43 @@ class Actions:
                 self._expire(line)
 
     def _remove(self, line: LedgerLine) -> None:
-        """Somebody went, and perhaps did not want to."""
+        """Add a removal, which is an action if it was a kick or a prune."""
         place = (line.guild_id, line.user_id)
         if place in self._running_timeouts:
-            # What becomes of the timeout of somebody who is gone, Discord does not say.
+            # Discord does not publish whether a timeout of a user who left is still in force.
             self._running_timeouts[place] = replace(self._running_timeouts[place], optional=True)
         if line.reason == "kick":
-            self._add(line, "kick", line.audit_reason, optional=self._is_blind(line))
+            self._add(line, "kick", line.audit_reason, optional=self._is_unpublished(line))
         elif line.reason == "prune":
             self._count(line, "prune", 0, line.audit_reason)
 
     def _take_voice_state(self, line: LedgerLine) -> None:
-        """A voice state shows what was ordered just before."""
+        """A voice state shows the voice action before it, so its row is required unless this line is lost."""
         number = self._unconfirmed.pop((line.guild_id, line.user_id), None)
         if number is not None:
             self._rows[number] = replace(self._rows[number], optional=self._is_lost(line))
 
     def _act(self, line: LedgerLine) -> None:
-        blind = self._is_blind(line)
+        unattributed = self._is_unpublished(line)
         unseen_event = self._is_lost(line) or not line.visible or line.action not in _SELF_EXPLANATORY
-        unseen = blind and unseen_event
+        unseen = unattributed and unseen_event
         self._add(line, line.action, line.reason, optional=unseen)
-        if blind and line.action in _RESTRICTIONS:
+        if unattributed and line.action in _RESTRICTIONS:
             self._unconfirmed[line.guild_id, line.target_user_id] = len(self._rows) - 1
         if unseen and line.action == "automod_timeout":
-            # The member is seen to be timed out, and nothing says that it was not a moderator.
+            # An observer sees the timeout of the member and cannot know that it was not a moderator's.
             row = ModerationRow(line.guild_id, "timeout", line.target_user_id)
             self._rows.append(ExpectedRow(row, optional=True))
         place = (line.guild_id, line.target_user_id)
         if not line.until and line.action != "timeout_removed":
             return
         earlier = self._running_timeouts.pop(place, None)
-        if earlier is not None and blind:
-            # Whoever missed that it was lifted or changed still expects it to end as it was told.
+        if earlier is not None and unattributed:
+            # An observer that did not receive the change expects the timeout to expire as published before.
             self._rows.append(replace(earlier, optional=True))
         if line.until:
             row = ModerationRow(line.guild_id, "timeout_expired", line.target_user_id)
-            # How long one by AutoMod is, is seen from the member only; of other timeouts the entry says it.
+            # The end of a timeout by AutoMod is in the member update only, that of others in the entry, too.
             unended = unseen or (line.action == "automod_timeout" and self._is_lost(line))
             self._running_timeouts[place] = ExpectedRow(row, optional=unended)
 
@@ -146,18 +146,20 @@ class Actions:
             audit_entry_id=line.audit_entry_id,
         )
         unlinked = action.startswith("automod_")
-        self._rows.append(ExpectedRow(row, blind=self._is_blind(line), optional=optional, unlinked=unlinked))
+        self._rows.append(
+            ExpectedRow(row, unattributed=self._is_unpublished(line), optional=optional, unlinked=unlinked)
+        )
 
     def _count(self, line: LedgerLine, action: str, target: int, reason: str | None, number: int = 1) -> None:
-        """Add to the row of a grouped entry, which exists once."""
+        """Add to the count of the one row of a grouped entry."""
         place = (action, line.audit_entry_id or 0)
         known = self._groups.get(place)
         if known is None:
             row = ModerationRow(
                 line.guild_id, action, target, line.moderator_id, reason, line.audit_entry_id, 0
             )
-            blind = self._is_blind(line)
-            known = ExpectedRow(row, blind=blind, optional=blind)
+            unattributed = self._is_unpublished(line)
+            known = ExpectedRow(row, unattributed=unattributed, optional=unattributed)
         targets = known.targets | {line.target_user_id} if action in _TARGETLESS else known.targets
         row = replace(known.row, count=(known.row.count or 0) + number)
         again = self.visibility.is_read_again(line.guild_id, line.at)
@@ -167,5 +169,5 @@ class Actions:
     def _is_lost(self, line: LedgerLine) -> bool:
         return line.n in self.visibility.lost
 
-    def _is_blind(self, line: LedgerLine) -> bool:
-        return self.visibility.is_blind(line.audit_entry_id)
+    def _is_unpublished(self, line: LedgerLine) -> bool:
+        return self.visibility.is_unpublished(line.audit_entry_id)

@@ -1,10 +1,13 @@
-"""Departures of which nobody can tell whether they were a prune's: its entry says only how many, and when.
+"""Removals that an observer can neither assign to a prune nor exclude from it.
 
-Discord's clock shows in the messages around a departure. So whoever sees everything knows between which two
-messages somebody went, and takes those who went at the moment of the entry for the prune's if they are as
-many as it says. That fails where somebody else went at that very moment, and where not all could be seen.
+The audit entry of a prune has a count and a time, no names.
 
-Which guilds share a stream is not in the ledger, so only the messages of the same guild are counted on.
+Messages around a removal carry Discord's time. So an observer that receives every event knows between which
+two messages a member was removed, and assigns the members removed at the time of the entry to the prune if
+their number equals its count. That fails if another member left at that time, or if a removal was not
+received.
+
+The ledger does not record which guilds share a connection, so only messages of the same guild are used.
 """
 
 from __future__ import annotations
@@ -18,60 +21,60 @@ if TYPE_CHECKING:
 
     from discord_simulator.verify.ledger_reader import LedgerLine
 
-_TOGETHER_MS = 100
-"""What happens this close to one another Discord may send in either order."""
+_REORDER_MS = 100
+"""Events this close to each other may be sent in either order."""
 
 
 class _Span(NamedTuple):
-    """The time in which something happened, as far as messages tell."""
+    """The time span of an event, as known from the messages around it."""
 
     since: float
     until: float
 
-    def holds(self, at: int) -> bool:
-        return self.since - _TOGETHER_MS <= at <= self.until + _TOGETHER_MS
+    def contains(self, at: int) -> bool:
+        return self.since - _REORDER_MS <= at <= self.until + _REORDER_MS
 
 
 def find_ambiguous_prunes(lines: Iterable[LedgerLine], lost: frozenset[int]) -> frozenset[int]:
-    """Numbers of the lines of such departures. ``lost`` are lines that nobody saw."""
+    """Numbers of the lines of such removals. ``lost`` are the lines that no session received."""
     messages: defaultdict[int, list[int]] = defaultdict(list)
-    gone: defaultdict[int, list[LedgerLine]] = defaultdict(list)
-    missed: list[int] = []
+    removals: defaultdict[int, list[LedgerLine]] = defaultdict(list)
+    lost_at: list[int] = []
     for line in lines:
         if line.n in lost:
-            missed.append(line.at)
+            lost_at.append(line.at)
         elif line.type == "MESSAGE_CREATE":
             messages[line.guild_id].append(line.at)
         if line.type == "GUILD_MEMBER_REMOVE" and line.reason in {"leave", "prune"}:
-            gone[line.guild_id].append(line)
+            removals[line.guild_id].append(line)
     found: set[int] = set()
-    for guild_id, departures in gone.items():
-        found |= _of_guild(departures, messages[guild_id], missed)
+    for guild_id, departures in removals.items():
+        found |= _of_guild(departures, messages[guild_id], lost_at)
     return frozenset(found)
 
 
-def _of_guild(departures: list[LedgerLine], messages: list[int], missed: list[int]) -> set[int]:
+def _of_guild(departures: list[LedgerLine], messages: list[int], lost_at: list[int]) -> set[int]:
     prunes: dict[int, list[LedgerLine]] = {}
     for line in departures:
         if line.reason == "prune":
             prunes.setdefault(line.audit_entry_id or 0, []).append(line)
     found: set[int] = set()
-    doubted: list[int] = []
-    for pruned in prunes.values():
-        at = pruned[0].at
+    ambiguous_at: list[int] = []
+    for prune in prunes.values():
+        at = prune[0].at
         span = _span(at, messages)
-        beside = [
-            line.n for line in departures if line.reason == "leave" and _span(line.at, messages).holds(at)
+        leaves = [
+            line.n for line in departures if line.reason == "leave" and _span(line.at, messages).contains(at)
         ]
-        first = bisect_left(missed, span.since - _TOGETHER_MS)
-        unseen = first < len(missed) and missed[first] <= span.until + _TOGETHER_MS
-        if beside or unseen:
-            found.update(beside, (line.n for line in pruned))
-            doubted.append(at)
-    # Prunes at one moment have their departures mixed.
-    for pruned in prunes.values():
-        if any(_span(at, messages).holds(pruned[0].at) for at in doubted):
-            found.update(line.n for line in pruned)
+        first = bisect_left(lost_at, span.since - _REORDER_MS)
+        incomplete = first < len(lost_at) and lost_at[first] <= span.until + _REORDER_MS
+        if leaves or incomplete:
+            found.update(leaves, (line.n for line in prune))
+            ambiguous_at.append(at)
+    # The removals of several prunes at the same time cannot be distinguished.
+    for prune in prunes.values():
+        if any(_span(at, messages).contains(prune[0].at) for at in ambiguous_at):
+            found.update(line.n for line in prune)
     return found
 
 

@@ -1,7 +1,6 @@
-"""The comparison itself: pure, and blind to where the numbers come from.
+"""The comparison of expected with observed numbers; pure, independent of where they were read.
 
-Every key of either side is looked at: a store that has something the ledger has not is as wrong as one that
-misses something.
+The keys of both sides are compared: an amount or row that only a store has is a difference, too.
 """
 
 from __future__ import annotations
@@ -28,7 +27,7 @@ if TYPE_CHECKING:
 
 
 def compare(expected: Expected, observed_by_store: Mapping[str, Observed]) -> list[ComparisonLine]:
-    """Compare every quantity that at least one store keeps; order is stable."""
+    """Compare every quantity that at least one store keeps; the order of lines is stable."""
     stores = tuple(observed_by_store.values())
     kept = {quantity: None for store in stores for quantity in store.amounts}
     wanted = [quantity for quantity in expected.amounts if quantity in kept]
@@ -56,7 +55,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
     truth = expected.amounts.get(quantity, {})
     keys: set[Key] = set(truth)
     totals: dict[str, float] = {}
-    gone: dict[str, float] = {}
+    removed: dict[str, float] = {}
     differences: list[Difference] = []
     for store in stores:
         found = store.amounts.get(quantity)
@@ -67,7 +66,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
         for key in sorted(truth.keys() | found.keys(), key=str):
             amount, seen = truth.get(key, NOTHING), found.get(key)
             if store.only_current_guilds and key[0] in expected.removed and not seen:
-                gone[store.store] = gone.get(store.store, 0) + amount.value
+                removed[store.store] = removed.get(store.store, 0) + amount.value
                 continue
             if not amount.allows(seen or 0):
                 where = f"{quantity.scope} {'/'.join(map(str, key))}"
@@ -80,7 +79,7 @@ def _compare_amounts(expected: Expected, quantity: Quantity, stores: Sequence[Ob
         stores=totals,
         differing=len(differences),
         differences=tuple(differences[:SHOWN]),
-        gone={name: value for name, value in gone.items() if value},
+        removed={name: value for name, value in removed.items() if value},
     )
 
 
@@ -114,8 +113,8 @@ def _compare_rows(expected: Expected, action: str, stores: Sequence[Observed]) -
 def _match(store: str, wanted: Sequence[ExpectedRow], found: Sequence[ModerationRow]) -> list[Difference]:
     left = Counter(found)
     unmatched: list[ExpectedRow] = []
-    # What must be there, in full, comes first: rows without an entry look alike.
-    for row in sorted(wanted, key=lambda row: (row.optional, row.blind)):
+    # Required rows with all fields are matched first, since rows without an entry may be equal.
+    for row in sorted(wanted, key=lambda row: (row.optional, row.unattributed)):
         for candidate in row.accepted():
             if left[candidate]:
                 left[candidate] -= 1

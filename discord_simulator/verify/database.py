@@ -1,4 +1,4 @@
-"""Reading the SQL store with plain SELECTs, as a dashboard or a person would."""
+"""Reads the SQL store with plain SELECTs, as a dashboard does."""
 
 from __future__ import annotations
 
@@ -68,16 +68,16 @@ _COLUMNS: Mapping[Scope, tuple[str, ...]] = {
         "reactions_received",
     ),
 }
-"""Columns that are compared where the table has them."""
+"""Columns that are compared if the table has them."""
 
 
 def read_sql(
     connection: sa.Connection, store: str = "sql", actions: frozenset[str] | None = None
 ) -> Observed:
-    """What the tables of an open connection say.
+    """Read the tables over an open connection.
 
-    ``actions`` are the moderation actions and the types of changes that whoever writes the tables knows and
-    is asked to keep; None for all.
+    ``actions`` are the moderation actions and types of changes that the exporter is configured to store;
+    None for all.
 
     Raises:
         sqlalchemy.exc.SQLAlchemyError: the tables are missing or cannot be read.
@@ -94,7 +94,7 @@ def read_sql(
 async def read_database(
     engine: AsyncEngine, store: str = "sql", actions: frozenset[str] | None = None
 ) -> Observed:
-    """What the tables behind an engine say; arguments and errors as of ``read_sql``."""
+    """Read the tables of a database; arguments and errors as of ``read_sql``."""
     async with engine.connect() as connection:
         return await connection.run_sync(read_sql, store, actions)
 
@@ -116,7 +116,7 @@ def _read_daily(
 
 
 def _read_snapshots(connection: sa.Connection) -> dict[Quantity, dict[Key, float]]:
-    """Time in voice by what was done in it, which only whole snapshots tell; nothing where none are kept."""
+    """Time in voice by state, which only snapshots contain; empty if none are stored."""
     amounts: dict[Quantity, dict[Key, float]] = {}
     names = {("voice_seconds", state): name for state, name in BY_STATE.items()}
     names |= {(name, ""): name for name in SHOWN.values()}
@@ -190,7 +190,7 @@ def _read_count(action: str, details: object) -> int | None:
 
 
 def _parse(document: object) -> object:
-    """A document as a value: some databases hand over the text, others what it says."""
+    """A JSON document as a value: some drivers return its text, others the value."""
     return json.loads(document) if isinstance(document, str | bytes) else document
 
 

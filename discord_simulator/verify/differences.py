@@ -1,4 +1,4 @@
-"""What a comparison finds: lines of a table, and on each the first few differences in words."""
+"""The result of a comparison: lines of a table, each with its first differences as text."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from discord_simulator.verify.quantities import Scope
 
 SHOWN = 5
-"""Differences spelt out per line; more would not be read."""
+"""Largest number of differences shown per line."""
 
 
 @dataclass(frozen=True, slots=True)
 class Difference:
-    """One thing on which a store and the ledger do not agree, in words."""
+    """One difference between a store and the ledger, as text."""
 
     store: str
     where: str
@@ -32,14 +32,14 @@ class ComparisonLine:
     """One line of the table.
 
     Attributes:
-        quantity: what is compared.
-        scope: what it is kept by.
-        keys: how many guilds, channels or members were compared.
-        ledger: the ledger's total.
-        stores: the total of each store that keeps the quantity.
-        differing: how many keys differ, over all stores.
-        differences: the first few of them.
-        gone: what a store cannot show any more, since the bot was removed from the guild.
+        quantity: name of the quantity.
+        scope: what the quantity is counted by.
+        keys: number of guilds, channels or members compared.
+        ledger: total of the ledger.
+        stores: total of each store that keeps the quantity.
+        differing: number of keys that differ, over all stores.
+        differences: the first of them.
+        removed: by store, the amount of guilds the bot was removed from, which the store does not show.
     """
 
     quantity: str
@@ -49,7 +49,7 @@ class ComparisonLine:
     stores: Mapping[str, float]
     differing: int = 0
     differences: tuple[Difference, ...] = ()
-    gone: Mapping[str, float] = field(default_factory=dict)
+    removed: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def ok(self) -> bool:

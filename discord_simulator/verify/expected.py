@@ -1,8 +1,8 @@
-"""What the ledger says, added up.
+"""The expected numbers: the ledger, added up.
 
-Lines that no session could see (LOST) are left out and counted apart. What an observer can know only roughly
-has an allowance: the length of voice sessions (a dispatch carries no time) and, in a gap, everything that a
-new session cannot be told.
+Lines that no session received (LOST) are excluded and counted apart. Amounts that an observer can know only
+approximately have a tolerance: the length of voice sessions, since a dispatch carries no time, and whatever
+happens in a gap and is not sent to a new session.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from discord_simulator.verify.quantities import (
     Quantity,
     Scope,
 )
-from discord_simulator.verify.visibility import ASKED_MS, Visibility
+from discord_simulator.verify.visibility import LOOKUP_MS, Visibility
 from discord_simulator.verify.voice import VoiceTime
 
 if TYPE_CHECKING:
@@ -42,7 +42,7 @@ def load_expected(path: Path) -> Expected:
     """Add up a ledger file.
 
     Raises:
-        LedgerError: the file is no ledger.
+        LedgerError: the file is not a ledger.
     """
     return add_up(read_lines(path))
 
@@ -97,11 +97,11 @@ class _Totals:
             take(self, line)
 
     def is_lost(self, line: LedgerLine) -> bool:
-        """Whether no session could see this line."""
+        """Whether no session received this line."""
         return line.n in self.visibility.lost
 
     def _change(self, line: LedgerLine) -> ExpectedRow:
-        """The row of a change of structure: who did it, to what, and what became of it."""
+        """The expected row of a change of structure."""
         row = ModerationRow(
             line.guild_id,
             line.type,
@@ -111,24 +111,24 @@ class _Totals:
             line.audit_entry_id,
             changes=frozenset(change.as_compared(name) for name, change in line.changes.items()),
         )
-        blind = line.audit_entry_id is None or self.visibility.is_blind(line.audit_entry_id)
-        # A new thread names its maker even where the entry is not to be had.
-        unlinked = blind and line.type == "THREAD_CREATE"
-        return ExpectedRow(row, blind=blind, optional=self.is_lost(line), unlinked=unlinked)
+        unattributed = line.audit_entry_id is None or self.visibility.is_unpublished(line.audit_entry_id)
+        # THREAD_CREATE itself names the owner, without an entry.
+        unlinked = unattributed and line.type == "THREAD_CREATE"
+        return ExpectedRow(row, unattributed=unattributed, optional=self.is_lost(line), unlinked=unlinked)
 
     def add(self, name: str, scope: Scope, key: Key, amount: Amount) -> None:
         found = self.amounts[Quantity(name, scope)]
         found[key] = found[key] + amount if key in found else amount
 
     def add_activity(self, name: str, line: LedgerLine, amount: Amount) -> None:
-        """Book on the guild and on the channel that the line's activity belongs to."""
+        """Add to the totals of the guild and of the channel that the line's activity is counted on."""
         self.add(name, Scope.GUILD, (line.guild_id,), amount)
         self.add(name, Scope.CHANNEL, (line.guild_id, line.parent_id), amount)
 
 
 def _take_guild(totals: _Totals, line: LedgerLine) -> None:
     totals.guilds.add(line.guild_id)
-    totals.voice_time.see_guild(line)
+    totals.voice_time.set_afk_channel(line)
     totals.amounts[Quantity("members")][line.guild_id,] = Amount(line.member_count)
 
 
@@ -146,7 +146,7 @@ def _take_message(totals: _Totals, line: LedgerLine) -> None:
 
 
 def _take_edit(totals: _Totals, line: LedgerLine) -> None:
-    # A later update of the same message, such as a resolved embed, still carries the time of a missed edit.
+    # A later update of the message, such as a resolved embed, contains the time of a lost edit.
     totals.add_activity("message_edits", line, _MAYBE if totals.is_lost(line) else _ONE)
 
 
@@ -210,7 +210,7 @@ def _take_leave(totals: _Totals, line: LedgerLine) -> None:
 
 
 def _reasons_for(visibility: Visibility, line: LedgerLine) -> set[str]:
-    """What an honest observer may say: the reason, or where nobody can know it that it is unknown."""
+    """The reasons that a correct observer may record: the true one and, if it is not visible, others."""
     reason = line.reason or "leave"
     allowed = {reason}
     unexplained = visibility.is_unexplained(reason, line.audit_entry_id)
@@ -219,8 +219,8 @@ def _reasons_for(visibility: Visibility, line: LedgerLine) -> set[str]:
         allowed.add("unknown")
     if line.n in visibility.leaves_before_ban:
         allowed.add("ban")
-    if unexplained and visibility.gap_seconds(line.guild_id, line.at, line.at + ASKED_MS):
-        # Nobody could be asked, and what was sent by itself was lost.
+    if unexplained and visibility.gap_seconds(line.guild_id, line.at, line.at + LOOKUP_MS):
+        # The look-up was not possible either, and the events were lost.
         allowed.add("leave")
     return allowed
 

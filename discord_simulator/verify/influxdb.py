@@ -1,7 +1,7 @@
-"""Reading InfluxDB back: the sum of every series, from InfluxDB's query API or VictoriaMetrics' export.
+"""Reads InfluxDB: the sum of every series, from InfluxDB's query API or VictoriaMetrics' export.
 
-What is written as deltas is added up, so the sums of all windows are the ledger's totals. A server may hold
-the points of others too: only guilds of the ledger are read, and only around its time.
+Points are deltas, so the sum over all windows is the total of the ledger. A server may hold points of other
+exporters: only the guilds of the ledger are read, and only around its time.
 """
 
 from __future__ import annotations
@@ -20,29 +20,29 @@ from discord_simulator.verify.series import MAX_DETAIL, Series, read_csv, read_e
 TIMEOUT = aiohttp.ClientTimeout(total=120, connect=5)
 
 MAX_ANSWER = 256 * 1024 * 1024
-"""Bytes; a hundred guilds of 20,000 active members each come to about as much."""
+"""Bytes; about the size for a hundred guilds of 20,000 active members each."""
 
 GUILDS_PER_QUERY = 100
 """InfluxDB 2.9 refuses a condition of 2,000 alternatives as nested too deep."""
 
 MARGIN_MS = 86_400_000
-"""A point lies anywhere in its window, and the longest window that can be configured is a day."""
+"""A point may lie anywhere in its window; the longest window that can be configured is a day."""
 
 _FAR_FUTURE_MS = 4_102_444_800_000
-"""2100: what is not of a ledger is read whatever its time."""
+"""2100: without a ledger, points of any time are read."""
 
 _COLUMNS = (
     *("_measurement", "_field"),
     *("guild_id", "channel_id", "user_id", "author", "reason", "action", "state"),
 )
-"""What amounts are told apart by; emojis are left out, being the larger part of all series."""
+"""Columns that sums are grouped by; without emojis, which are the largest part of all series."""
 
 _NOT_THERE = (HTTPStatus.NOT_FOUND, HTTPStatus.BAD_REQUEST)
 
 _UNREADABLE: Mapping[int, str] = {
-    HTTPStatus.UNAUTHORIZED: "the token is missing, not valid, or may not read",
+    HTTPStatus.UNAUTHORIZED: "the token is missing, invalid, or may not read",
     HTTPStatus.NOT_FOUND: "the bucket does not exist, or the token may write to it but not read it",
-    HTTPStatus.BAD_REQUEST: "the organisation does not exist, or the query is not understood",
+    HTTPStatus.BAD_REQUEST: "the organisation does not exist, or the query is not supported",
 }
 
 
@@ -55,11 +55,11 @@ async def read_influxdb(
     *,
     expected: Expected | None = None,
 ) -> Observed:
-    """What the server holds of the guilds and the time of ``expected``, or all of it for None.
+    """Read the sums for the guilds and the time of ``expected``, or for all of them for None.
 
     Raises:
-        aiohttp.ClientError, OSError: it does not answer, or refuses; the message says what to do.
-        ValueError: it answers something else.
+        aiohttp.ClientError, OSError: no answer, or an error status; the message names the cause.
+        ValueError: the answer is in another format.
     """
     headers = {"Authorization": f"Token {token}"} if token else {}
     series: list[Series] = []
@@ -75,17 +75,17 @@ async def read_influxdb(
         msg = f"{url} did not answer within {TIMEOUT.total:g} s"
         raise TimeoutError(msg) from error
     except aiohttp.ClientResponseError as error:
-        # A proxy may quote the request it refuses.
+        # The message of a proxy may contain the request, and so the token.
         error.message = error.message.replace(token, "***") if token else error.message
         raise
     return read_series(series, store)
 
 
 def write_queries(bucket: str, expected: Expected | None) -> Iterator[str]:
-    """Flux that adds up a bucket's series; none if there is no guild to look for.
+    """Flux queries for the sums of a bucket's series; none if ``expected`` has no guild.
 
     Raises:
-        ValueError: the id of a guild is no positive integer.
+        ValueError: the id of a guild is not a positive integer.
     """
     guild_ids = sorted(expected.guilds) if expected else [0]
     for first in range(0, len(guild_ids), GUILDS_PER_QUERY):
@@ -113,22 +113,22 @@ def _moment(at: int) -> str:
 
 def _digits(guild_id: int) -> str:
     if type(guild_id) is not int or guild_id <= 0:
-        msg = f"{guild_id!r} is no id of a guild"
+        msg = f"{guild_id!r} is not the id of a guild"
         raise ValueError(msg)
     return str(guild_id)
 
 
 def _quoted(text: str) -> str:
-    """A string of Flux, in which ``${`` would begin an expression."""
+    """A string literal of Flux; ``${``, which begins an expression, is escaped."""
     for special in ("\\", '"', "${"):
         text = text.replace(special, f"\\{special}")
     return f'"{text}"'
 
 
 async def _query(session: aiohttp.ClientSession, url: str, org: str, flux: str) -> str | None:
-    """The answer as CSV; None if it is not an InfluxDB that refuses."""
+    """The answer as CSV; None if the server is not InfluxDB."""
     body = {"query": flux, "type": "flux", "dialect": {"annotations": ["datatype"]}}
-    # A POST that is redirected becomes a GET, and would take the token elsewhere.
+    # A redirected POST becomes a GET and would send the token to another server.
     async with session.post(url, params={"org": org}, json=body, allow_redirects=False) as answer:
         if answer.status in _NOT_THERE and "X-Influxdb-Version" not in answer.headers:
             return None
@@ -138,8 +138,8 @@ async def _query(session: aiohttp.ClientSession, url: str, org: str, flux: str) 
 
 
 async def _export(session: aiohttp.ClientSession, url: str, expected: Expected | None) -> Iterator[Series]:
-    """Everything a server has that takes InfluxDB's writes and keeps all buckets in one place."""
-    # Samples stay in memory for a moment before they can be exported.
+    """All series of a server such as VictoriaMetrics, which accepts InfluxDB's writes and has no buckets."""
+    # The server keeps new samples in memory until they are flushed.
     async with session.get(f"{url}/internal/force_flush"):
         pass
     start, stop = _span(expected)
@@ -163,13 +163,13 @@ async def _read(answer: aiohttp.ClientResponse) -> str:
 
 
 def _refusal(answer: aiohttp.ClientResponse, text: str) -> aiohttp.ClientResponseError:
-    words = _UNREADABLE.get(answer.status, "it is no InfluxDB 2 or has a problem of its own")
+    words = _UNREADABLE.get(answer.status, "the server is not InfluxDB 2 or has failed")
     try:
         said = json.loads(text)["message"]
     except (ValueError, LookupError, TypeError):
         said = text
     detail = " ".join(str(said).split())[:MAX_DETAIL]
-    # The error's repr shows the request's headers, of which one is the token.
+    # The repr of the error contains the request's headers, and so the token.
     asked = answer.request_info._replace(headers=CIMultiDictProxy(CIMultiDict()))
-    message = f"{words}; it says: {detail}" if detail else words
+    message = f"{words}; answer: {detail}" if detail else words
     return aiohttp.ClientResponseError(asked, (), status=answer.status, message=message)

@@ -1,8 +1,8 @@
-"""How people joined: each join has a row, and what a row is certain of is true.
+"""Compares invite uses: each join has a row, and an ``exact`` row is true.
 
-A row may be less certain than the truth allows, but not often: of the joins that were clear, 99 in 100 must
-be ``exact``. A guess that says so (``probable``) may be wrong; ``ambiguous`` must hold the truth among its
-candidates, unless nobody was told of that invite; ``unknown`` names no code.
+Of the joins that were clear, 99 in 100 must be ``exact``. A ``probable`` row may be wrong; an ``ambiguous``
+row must have the true invite among its candidates, unless that invite's creation was not visible; an
+``unknown`` row names no code.
 """
 
 from __future__ import annotations
@@ -18,13 +18,13 @@ if TYPE_CHECKING:
 
     from discord_simulator.verify.quantities import Expected, Observed
 
-_SHARE = 0.99
-_FORGIVEN = 1
-"""Clear joins that may lack certainty however few there are."""
+_CERTAIN_SHARE = 0.99
+_ALLOWED_UNCERTAIN = 1
+"""Number of clear joins that may always be less than ``exact``."""
 
 
 def compare_uses(expected: Expected, store: Observed) -> tuple[ComparisonLine, ComparisonLine]:
-    """One line for what the rows say, one for how many clear joins they are certain of."""
+    """Two lines: the content of the rows, and the number of clear joins that are ``exact``."""
     rows = store.uses or ()
     pairs, missing, extra = _pair(expected.uses, rows)
     differences = [
@@ -38,12 +38,12 @@ def compare_uses(expected: Expected, store: Observed) -> tuple[ComparisonLine, C
     ]
     clear = [(use, row) for use, row in pairs if use.clear]
     certain = sum(row.confidence == "exact" for _, row in clear)
-    unsure = [
+    uncertain = [
         Difference(store.store, _join(use), _truth(use), _describe(row))
         for use, row in clear
         if row.confidence != "exact"
     ]
-    short = len(unsure) > max(_FORGIVEN, (1 - _SHARE) * len(clear))
+    too_few = len(uncertain) > max(_ALLOWED_UNCERTAIN, (1 - _CERTAIN_SHARE) * len(clear))
     return (
         _line(
             "invite rows",
@@ -53,7 +53,7 @@ def compare_uses(expected: Expected, store: Observed) -> tuple[ComparisonLine, C
             len(rows),
             differences,
         ),
-        _line("exact invite rows", len(clear), len(clear), store, certain, unsure if short else []),
+        _line("exact invite rows", len(clear), len(clear), store, certain, uncertain if too_few else []),
     )
 
 
@@ -74,7 +74,7 @@ def _line(
 def _pair(
     uses: Iterable[InviteUse], rows: Iterable[InviteRow]
 ) -> tuple[list[tuple[InviteUse, InviteRow]], list[InviteUse], list[InviteRow]]:
-    """The same person's joins and rows, in their order; and what is left over on either side."""
+    """Pair the joins and rows of each user in order; also the joins and rows without a partner."""
     left: defaultdict[tuple[int, int], list[InviteRow]] = defaultdict(list)
     for row in rows:
         left[row.guild_id, row.invitee_id].append(row)

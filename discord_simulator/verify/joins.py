@@ -1,4 +1,4 @@
-"""How everybody joined, from a ledger, and of which joins somebody who looks in time can be certain."""
+"""How users joined, from a ledger, and which of these joins an observer can determine with certainty."""
 
 from __future__ import annotations
 
@@ -16,48 +16,48 @@ if TYPE_CHECKING:
     from discord_simulator.verify.visibility import Visibility
 
 _APART_MS = 3_000
-"""A dispatch may be a second and a half on its way, and as long may a reading of the invites take: of two
-uses closer together nobody can be sure that a reading falls between them."""
+"""A dispatch may take 1.5 s to arrive, and so may a reading of the invites: between two uses that are closer,
+a reading is not certain."""
 
-_CROWDED_MS = 4_000
-"""The same in a crowd. A reading is a request or two of those Discord allows a bot for all its guilds, so a
-crowd has one for ten who came at most. That leaves none for each pause of a second or two, which are many
-where people come one after the other: only after three seconds without anybody a reading is asked for."""
+_BURST_PAUSE_MS = 4_000
+"""The same in a burst. A reading takes one or two of the requests that Discord allows a bot for all its
+guilds, so in a burst there is at most one per ten joins. That is not enough for every pause of a second or
+two: a reading is requested only after three seconds without a join."""
 
-_CROWD = 10
-_CROWD_MS = 10_000
-"""So many within so long are a crowd."""
+_BURST_SIZE = 10
+_BURST_MS = 10_000
+"""This number of joins within this time is a burst."""
 
 _RECOVERY_MS = 15_000
-"""After an outage or a gap, or once the permission is there, the counts have to be read before they tell."""
+"""After an outage, a gap or a grant of the permission, the counts are read once before they are used."""
 
 _INVENTORY = frozenset({"HEADER", "GUILD"})
-"""Lines that say what there is before anything happens."""
+"""Line types of the initial state."""
 
-_UPSETS = frozenset({"OUTAGE", "PERMISSION", "GUILD_CREATE", "GUILD_DELETE"})
-"""What takes a guild out of sight, or brings it back. Who came right before may be one of several by the same
-reading, of whom the others will never be told."""
+_INTERRUPTIONS = frozenset({"OUTAGE", "PERMISSION", "GUILD_CREATE", "GUILD_DELETE"})
+"""Line types that interrupt the view of a guild. A join right before may be one of several in the same
+reading, of which the others are never received."""
 
 
 @dataclass(slots=True)
 class Joins:
-    """Takes the lines of a ledger one by one."""
+    """Collects the joins from the lines of a ledger."""
 
     visibility: Visibility
     _uses: list[InviteUse] = field(default_factory=list)
     _joins: dict[tuple[int, int], LedgerLine] = field(default_factory=dict)
-    _doors: defaultdict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
-    """When somebody came, and by which invite; by none that shows, the code is empty."""
+    _times: defaultdict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
+    """Time and invite code of each join, by guild; the code is empty if no count shows it."""
     _ends: defaultdict[int, list[tuple[int, str]]] = field(default_factory=lambda: defaultdict(list))
-    """When an invite was taken back or used up, or expired, and which."""
+    """Time and code of each invite that was deleted, used up or expired, by guild."""
     _began: int | None = None
-    """When there was something to see for the first time."""
-    _upsets: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
+    """Time of the first action."""
+    _interruptions: defaultdict[int, list[int]] = field(default_factory=lambda: defaultdict(list))
     _unannounced: set[tuple[int, str]] = field(default_factory=set)
-    """Invites made while the bot was not told of any."""
+    """Invites whose creation the bot did not receive."""
 
     def take(self, line: LedgerLine) -> None:
-        """Take a line; most are no arrival."""
+        """Add a line; most lines are not about joins."""
         if self._began is None and line.type not in _INVENTORY:
             self._began = line.at
         if line.type == "GUILD_MEMBER_ADD":
@@ -68,14 +68,14 @@ class Joins:
             self._unannounced.add((line.guild_id, line.code or ""))
         elif line.type in {"INVITE_DELETE", "INVITE_EXPIRED"}:
             self._ends[line.guild_id].append((line.at, line.code or ""))
-        elif line.type in _UPSETS:
-            self._upsets[line.guild_id].append(line.at)
+        elif line.type in _INTERRUPTIONS:
+            self._interruptions[line.guild_id].append(line.at)
 
     def uses(self) -> tuple[InviteUse, ...]:
-        """Every join whose way is known, in order."""
-        alike = {guild_id: _alike(doors) for guild_id, doors in self._doors.items()}
+        """Every join with a recorded method, in order."""
+        same_invite = {guild_id: _by_same_invite(times) for guild_id, times in self._times.items()}
         return tuple(
-            replace(use, clear=use.clear and self._is_clear(use, alike.get(use.guild_id, {})))
+            replace(use, clear=use.clear and self._is_clear(use, same_invite.get(use.guild_id, {})))
             for use in self._uses
         )
 
@@ -95,47 +95,50 @@ class Joins:
             )
         )
         if line.method != "oauth":
-            self._doors[line.guild_id].append((line.at, line.code or ""))
+            self._times[line.guild_id].append((line.at, line.code or ""))
 
-    def _is_clear(self, use: InviteUse, alike: Mapping[int, bool]) -> bool:
-        """Whether readings in time can tell how somebody came.
+    def _is_clear(self, use: InviteUse, same_invite: Mapping[int, bool]) -> bool:
+        """Whether readings in time determine how a user joined.
 
-        They can where everybody came by the same invite who came so close together, one after the other, that
-        no reading is sure to fall between them; where no other invite ended just then; and where nothing
-        upset the view.
+        They do if all joins without a certain reading between them were by the same invite, if no other
+        invite ended at that time, and if the view of the guild was not interrupted.
         """
         if use.method == "oauth":
             return True
-        if not alike[use.at]:
+        if not same_invite[use.at]:
             return False
         ends = _around(self._ends[use.guild_id], use.at - _APART_MS, use.at + _APART_MS)
         if any(code != use.invite_code for _, code in ends):
             return False
-        upsets = (self._began or 0, *(to for _, to in self.visibility.gaps), *self._upsets[use.guild_id])
-        if any(use.at - _RECOVERY_MS <= at <= use.at + _APART_MS for at in upsets):
+        interruptions = (
+            self._began or 0,
+            *(to for _, to in self.visibility.gaps),
+            *self._interruptions[use.guild_id],
+        )
+        if any(use.at - _RECOVERY_MS <= at <= use.at + _APART_MS for at in interruptions):
             return False
         return not self.visibility.gap_seconds(use.guild_id, use.at - _APART_MS, use.at + _APART_MS)
 
 
-def _alike(doors: Sequence[tuple[int, str]]) -> dict[int, bool]:
-    """Whether everybody who came close together came by the same invite, by the moment they came."""
+def _by_same_invite(times: Sequence[tuple[int, str]]) -> dict[int, bool]:
+    """By time of join, whether all joins without a certain reading between them were by one invite."""
     found: dict[int, bool] = {}
     run: list[tuple[int, str]] = []
-    for number, door in enumerate(doors):
-        if run and door[0] - run[-1][0] > _pause(doors[max(0, number - _CROWD) : number]):
-            found |= _judge(run)
+    for number, moment in enumerate(times):
+        if run and moment[0] - run[-1][0] > _pause(times[max(0, number - _BURST_SIZE) : number]):
+            found |= _mark_run(run)
             run = []
-        run.append(door)
-    return found | _judge(run)
+        run.append(moment)
+    return found | _mark_run(run)
 
 
 def _pause(last: Sequence[tuple[int, str]]) -> int:
-    """How long nobody may come for a reading to be sure to fall between these and who comes next."""
-    crowded = len(last) == _CROWD and last[-1][0] - last[0][0] < _CROWD_MS
-    return _CROWDED_MS if crowded else _APART_MS
+    """The pause in ms after these joins that guarantees a reading before the next join."""
+    in_burst = len(last) == _BURST_SIZE and last[-1][0] - last[0][0] < _BURST_MS
+    return _BURST_PAUSE_MS if in_burst else _APART_MS
 
 
-def _judge(run: Sequence[tuple[int, str]]) -> dict[int, bool]:
+def _mark_run(run: Sequence[tuple[int, str]]) -> dict[int, bool]:
     same = len({code for _, code in run}) == 1
     return {at: same for at, _ in run}
 

@@ -1,7 +1,7 @@
-"""Reading a ledger file. Discord ids are strings in it and integers here.
+"""Reads a ledger file. Discord ids are strings in the file and integers here.
 
-A simulator that was killed leaves a last line that is cut; it is left out. Anything else that is not a line
-of a ledger is an error, since an oracle must not guess.
+A simulator that was killed leaves an incomplete last line, which is ignored. Any other malformed line is an
+error, since the ledger is the reference of the comparison.
 """
 
 from __future__ import annotations
@@ -23,19 +23,19 @@ class LedgerError(Exception):
 
 
 class Change(msgspec.Struct, frozen=True):
-    """What a field was and what it is; the values are of the field's own type."""
+    """The old and the new value of a field, as JSON."""
 
     old: msgspec.Raw = msgspec.Raw(b"null")
     new: msgspec.Raw = msgspec.Raw(b"null")
 
     def as_compared(self, name: str) -> FieldChange:
-        """The change in the form that is compared."""
+        """The change in the form in which rows are compared."""
         old, new = (json.dumps(msgspec.json.decode(value)) for value in (self.old, self.new))
         return (name, old, new)
 
 
 class LedgerLine(msgspec.Struct, frozen=True):
-    """The fields of all types of lines; each type uses a few."""
+    """One line of a ledger: the fields of all line types, of which each type uses some."""
 
     n: int
     at: int
@@ -89,7 +89,7 @@ def read_lines(path: Path) -> Iterator[LedgerLine]:
     """Every whole line of a ledger file, in order.
 
     Raises:
-        LedgerError: the file cannot be read, or a line other than the last is no ledger line.
+        LedgerError: the file cannot be read, or a line other than the last is malformed.
     """
     try:
         with path.open("rb") as file:
@@ -99,7 +99,7 @@ def read_lines(path: Path) -> Iterator[LedgerLine]:
                 except msgspec.DecodeError as error:
                     if not text.endswith(b"\n"):
                         return
-                    msg = f"{path}, line {number}, is no line of a ledger: {error}"
+                    msg = f"{path}, line {number}, is not a line of a ledger: {error}"
                     raise LedgerError(msg) from error
     except OSError as error:
         msg = f"cannot read the ledger {path}: {error.strerror}"

@@ -1,4 +1,4 @@
-"""Reading ``/metrics`` as a scraper would, with the parser Prometheus' own client library brings."""
+"""Reads ``/metrics`` as a scraper does, with the parser of Prometheus' client library."""
 
 from __future__ import annotations
 
@@ -17,11 +17,16 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class _Family:
-    """How a metric is read: one quantity for all its samples, or one for each value of a label.
+    """The quantities of a metric family.
 
-    Values that are ``apart`` are quantities of their own and no part of the total.
-    ``optional`` families are compared only where the exposition has them. Values that ``split`` does not know
-    are quantities by their own name, after ``others``, if that is given.
+    Attributes:
+        total: quantity of the sum of all samples, if any.
+        label: label that ``split``, ``apart`` and ``left_out`` refer to.
+        split: quantity of each value of the label.
+        left_out: values of the label that are ignored.
+        apart: quantity of each value that is not part of the total.
+        optional: compare the family only if the exposition has it.
+        others: prefix of the quantities of values that ``split`` does not contain; empty to ignore them.
     """
 
     total: str | None = None
@@ -33,7 +38,7 @@ class _Family:
     others: str = ""
 
     def quantities(self) -> set[str]:
-        """Every quantity it can speak of."""
+        """All quantities of the family that are known in advance."""
         named = {*self.split.values(), *self.apart.values()}
         return ({self.total} if self.total else set()) | named
 
@@ -74,7 +79,7 @@ _FAMILIES: Mapping[str, _Family] = {
 
 
 def read_metrics(text: str, store: str = "/metrics") -> Observed:
-    """What an exposition in the Prometheus text format says.
+    """Read an exposition in the Prometheus text format.
 
     Raises:
         ValueError: the text is not in that format.

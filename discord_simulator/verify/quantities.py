@@ -1,7 +1,7 @@
-"""The vocabulary both sides of a comparison are put into.
+"""The types of both sides of a comparison.
 
-A quantity is a name and a scope; a key says where: (guild,), (guild, channel), (guild, member) or
-(guild, emoji). Amounts know how far an honest observer may be off.
+A quantity is a name and a scope; a key is (guild,), (guild, channel), (guild, member) or (guild, emoji). An
+expected amount has a tolerance: how far a correct observer may be off.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import TypeAlias
 
 
 class Scope(enum.StrEnum):
-    """What a quantity is kept by."""
+    """What a quantity is counted by."""
 
     GUILD = "guild"
     CHANNEL = "channel"
@@ -26,7 +26,7 @@ Key: TypeAlias = tuple[int | str, ...]
 
 @dataclass(frozen=True, slots=True, order=True)
 class Quantity:
-    """Something counted, by its column name in the SQL tables."""
+    """A counted quantity, by its column name in the SQL tables."""
 
     name: str
     scope: Scope = Scope.GUILD
@@ -34,7 +34,7 @@ class Quantity:
 
 @dataclass(frozen=True, slots=True)
 class Amount:
-    """A true amount, and by how much an observer may be ``below`` or ``above`` it."""
+    """A true amount, and by how much a correct observer may be ``below`` or ``above`` it."""
 
     value: float = 0.0
     below: float = 0.0
@@ -44,12 +44,12 @@ class Amount:
         return Amount(self.value + other.value, self.below + other.below, self.above + other.above)
 
     def allows(self, observed: float) -> bool:
-        """Whether an observer who says so is right; allows for the rounding of a float to milliseconds."""
+        """Whether an observed amount is within the tolerance, with a margin for rounding to milliseconds."""
         return self.value - self.below - _ROUNDING <= observed <= self.value + self.above + _ROUNDING
 
 
 _ROUNDING = 0.0015
-"""Stores keep milliseconds or floats of seconds; counts differ by 1 or more."""
+"""Stores keep milliseconds or floats of seconds; counts differ by at least 1."""
 
 NOTHING = Amount()
 
@@ -60,10 +60,10 @@ FieldChange: TypeAlias = tuple[str, str, str]
 
 @dataclass(frozen=True, slots=True)
 class ModerationRow:
-    """One action, or one change of a guild's structure by its event type. Whatever is unknown is None.
+    """One moderation action, or one change of structure by its event type. An unknown field is None.
 
-    ``target_user_id`` is 0 where there is none; ``count`` is None for actions that happen one by one.
-    ``changes`` are the fields an update of structure changed, each with its old and new value.
+    ``target_user_id`` is 0 if there is none; ``count`` is None for actions without a count. ``changes`` are
+    the fields that an update of structure changed, each with its old and new value.
     """
 
     guild_id: int
@@ -78,23 +78,26 @@ class ModerationRow:
 
 @dataclass(frozen=True, slots=True)
 class ExpectedRow:
-    """A row that must be there.
+    """An expected row, with the deviations that are allowed.
 
-    ``blind``: nobody could learn who did it and why, so those fields may be empty. ``optional``: it happened
-    out of sight, so the row may be missing, unless it was learnt from the audit log afterwards. ``targets``:
-    Discord does not say which of these it was. ``unlinked``: the row need not name the entry. ``uncounted``:
-    how much the entry counted up after it could last be read for certain.
+    Attributes:
+        row: the row with all its fields.
+        unattributed: the audit entry was not published, so actor, reason and entry may be empty.
+        optional: the action was not visible, so the row may be missing.
+        targets: the possible targets, of which Discord publishes none.
+        unlinked: the row need not name the audit entry.
+        uncounted: how much the entry's count rose after the last certain reading of the entry.
     """
 
     row: ModerationRow
-    blind: bool = False
+    unattributed: bool = False
     optional: bool = False
     targets: frozenset[int] = frozenset()
     unlinked: bool = False
     uncounted: int = 0
 
     def accepted(self) -> Iterator[ModerationRow]:
-        """Every row that is right, the fullest first."""
+        """Every row that is correct, the most complete first."""
         row = self.row
         fullest = [row]
         if row.count is not None:
@@ -106,7 +109,7 @@ class ExpectedRow:
             yield each
             for target in self.targets:
                 yield replace(each, target_user_id=target)
-        if self.blind:
+        if self.unattributed:
             for target in (row.target_user_id, *self.targets):
                 for count in {row.count, None}:
                     yield ModerationRow(row.guild_id, row.action, target, count=count, changes=row.changes)
@@ -114,7 +117,7 @@ class ExpectedRow:
 
 @dataclass(frozen=True, slots=True)
 class InviteRow:
-    """How somebody joined, as a store has it. ``candidates`` are the codes it may have been."""
+    """How a user joined, as a store has it. ``candidates`` are the possible invite codes."""
 
     guild_id: int
     invitee_id: int
@@ -127,7 +130,7 @@ class InviteRow:
 
 @dataclass(frozen=True, slots=True)
 class InviteUse:
-    """How somebody truly joined.
+    """How a user joined, as the ledger has it.
 
     ``clear``: an observer that reads the invites in time can be certain, since no other change of the guild's
     invites happened around that moment. ``optional``: no session received the join. ``unannounced``: the
@@ -147,19 +150,20 @@ class InviteUse:
 
 @dataclass(frozen=True, slots=True)
 class Expected:
-    """What the ledger says.
+    """The numbers expected from a ledger.
 
     Attributes:
-        amounts: by quantity and key.
+        amounts: expected amounts by quantity and key.
         rows: moderation rows, and changes of structure by their event type.
-        uses: how everybody joined, where the ledger says so.
-        guilds: every guild that was ever in sight.
-        removed: guilds the bot was removed from, which a store of the present may have forgotten.
-        unseen: lines no session could see, by type; they are not part of the amounts.
-        complete: whether the ledger has its last line.
-        rate: actions per second asked for.
-        seed: what the world was made from.
-        began: time of the ledger's first line in ms, 0 if unknown; ``ended`` that of its last.
+        uses: invite uses, if the ledger has any.
+        guilds: all guilds the bot was ever in.
+        removed: guilds the bot was removed from.
+        unseen: number of lines that no session received, by type; they are not part of the amounts.
+        complete: whether the ledger has its END line.
+        rate: configured actions per second.
+        seed: seed of the simulation.
+        began: time of the first line in ms, 0 if unknown.
+        ended: time of the last line in ms, 0 if unknown.
     """
 
     amounts: Mapping[Quantity, Mapping[Key, Amount]]
@@ -177,15 +181,15 @@ class Expected:
 
 @dataclass(frozen=True, slots=True)
 class Observed:
-    """What one store says.
+    """The numbers read from one store.
 
     Attributes:
-        store: its name in the table.
-        amounts: only the quantities this store keeps.
-        rows: moderation rows, or None if it does not keep them.
-        actions: which actions it keeps rows of; None for all.
-        uses: how people joined, oldest first, or None if it does not keep that.
-        lives_in_the_present: guilds the bot was removed from may be missing.
+        store: name of the store in the table.
+        amounts: amounts of the quantities that the store keeps.
+        rows: moderation rows, or None if the store keeps none.
+        actions: the actions the store keeps rows of; None for all.
+        uses: invite uses, oldest first, or None if the store keeps none.
+        only_current_guilds: whether guilds the bot was removed from may be missing.
     """
 
     store: str

@@ -1,4 +1,4 @@
-"""Series as servers answer with them, and the amounts they stand for. Pure.
+"""Parses the series that servers return and turns them into amounts; pure.
 
 Sources: InfluxDB 2 docs, API › Query data, Annotated CSV; VictoriaMetrics docs, How to export data in JSON
 line format.
@@ -17,7 +17,7 @@ from discord_simulator.verify.quantities import Key, Observed, Quantity, Scope
 from discord_simulator.verify.voice import AFK, BY_STATE, SHOWN
 
 MAX_DETAIL = 300
-"""Characters of an answer that an error quotes."""
+"""Largest number of characters of an answer that an error quotes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ _BY_MEMBER = ("messages", "voice_seconds", AFK, "voice_sessions", "reactions_giv
 
 
 def read_csv(text: str) -> Iterator[Series]:
-    """The rows of an annotated CSV: blocks with a header each, apart by empty lines.
+    """The rows of an annotated CSV: blocks with a header each, separated by empty lines.
 
     Raises:
-        ValueError: it is no such table, or ends in an error, which InfluxDB reports under status 200.
+        ValueError: the text is not such a table, or ends in an error, which InfluxDB sends with status 200.
     """
     names: list[str] = []
     for row in csv.reader(io.StringIO(text, newline="")):
@@ -82,13 +82,13 @@ def read_csv(text: str) -> Iterator[Series]:
         else:
             cells = {name: cell for name, cell in zip(names, row, strict=False) if name and cell}
             if "error" in cells:
-                msg = f"InfluxDB gave up in the middle of its answer: {cells['error'][:MAX_DETAIL]}"
+                msg = f"InfluxDB reports an error within its answer: {cells['error'][:MAX_DETAIL]}"
                 raise ValueError(msg)
             try:
                 name = f"{cells.pop('_measurement')}_{cells.pop('_field')}"
                 total = float(cells.pop("_value"))
             except KeyError as error:
-                msg = f"the answer is no table of sums: it has no {error}"
+                msg = f"the answer is not a table of sums: column {error} is missing"
                 raise ValueError(msg) from error
             yield Series(name, cells, total)
 
@@ -97,21 +97,21 @@ def read_export(text: str) -> Iterator[Series]:
     """The lines of an export, one series each.
 
     Raises:
-        ValueError: a line is something else.
+        ValueError: a line is not a series.
     """
-    # Not splitlines, which would also cut at separators that may stand in an emoji's name.
+    # Not splitlines, which also splits at separators that the name of an emoji may contain.
     for line in filter(None, text.split("\n")):
         try:
             found = json.loads(line)
             tags = dict(found["metric"])
             yield Series(tags.pop("__name__"), tags, float(sum(found["values"])))
         except (LookupError, TypeError) as error:
-            msg = f"the answer is no export of series: {line[:MAX_DETAIL]}"
+            msg = f"the answer is not an export of series: {line[:MAX_DETAIL]}"
             raise ValueError(msg) from error
 
 
 def read_series(series: Iterable[Series], store: str = "influxdb") -> Observed:
-    """The series as quantities by guild, channel and member."""
+    """Sum the series to quantities by guild, channel and member."""
     amounts: defaultdict[Quantity, dict[Key, float]] = defaultdict(dict)
     kept = {
         "voice_seconds",

@@ -1,7 +1,6 @@
-"""The outcome of a comparison for people, for a log and for programs.
+"""Writes the result of a comparison as a terminal table, as plain text and as JSON.
 
-``628 + 3 gone``: three were of a guild the bot has been removed from, which a store of the present does not
-show any more.
+``628 + 3 removed``: three belong to a guild that the bot was removed from and that the store does not show.
 """
 
 from __future__ import annotations
@@ -18,12 +17,12 @@ if TYPE_CHECKING:
 
 
 def stores_of(lines: Sequence[ComparisonLine]) -> list[str]:
-    """The stores that appear in any line, in order of appearance."""
+    """The stores of all lines, in order of appearance."""
     return list(dict.fromkeys(store for line in lines for store in line.stores))
 
 
 def rich_table(lines: Sequence[ComparisonLine]) -> Table:
-    """A table for a terminal; what a store does not keep is a dash."""
+    """A table for a terminal, with a dash for quantities that a store does not keep."""
     stores = stores_of(lines)
     table = Table(title="ledger against stores", title_justify="left")
     table.add_column("quantity")
@@ -38,7 +37,7 @@ def rich_table(lines: Sequence[ComparisonLine]) -> Table:
 
 
 def plain(lines: Sequence[ComparisonLine]) -> str:
-    """The table as text of even columns, followed by the differences."""
+    """The table as text with aligned columns, followed by the differences."""
     stores = stores_of(lines)
     rows = [["quantity", "by", "keys", "ledger", *stores, ""], *(_cells(line, stores) for line in lines)]
     widths = [max(len(cell) for cell in column) for column in zip(*rows, strict=True)]
@@ -53,7 +52,7 @@ def plain(lines: Sequence[ComparisonLine]) -> str:
 
 
 def differences(lines: Sequence[ComparisonLine]) -> list[str]:
-    """One sentence for each difference shown, and how many are not shown."""
+    """One line for each difference shown, and the number of those not shown."""
     found: list[str] = []
     for line in lines:
         found += [f"{line.quantity}: {difference}" for difference in line.differences]
@@ -63,7 +62,7 @@ def differences(lines: Sequence[ComparisonLine]) -> list[str]:
 
 
 def as_json(expected: Expected, lines: Sequence[ComparisonLine]) -> dict[str, object]:
-    """The same for programs; ids stay out of numbers, since JSON readers round large ones."""
+    """The comparison as a JSON object; ids are text, since JSON readers round large numbers."""
     return {
         "ok": all(line.ok for line in lines),
         "complete": expected.complete,
@@ -77,7 +76,7 @@ def as_json(expected: Expected, lines: Sequence[ComparisonLine]) -> dict[str, ob
                 "stores": dict(line.stores),
                 "differing": line.differing,
                 "differences": [str(difference) for difference in line.differences],
-                "gone": dict(line.gone),
+                "gone": dict(line.removed),
                 "ok": line.ok,
             }
             for line in lines
@@ -86,7 +85,7 @@ def as_json(expected: Expected, lines: Sequence[ComparisonLine]) -> dict[str, ob
 
 
 _LEFT = 2
-"""Columns of words, set flush left; the others are numbers."""
+"""Number of left-aligned text columns; the others are numbers."""
 
 
 def _cells(line: ComparisonLine, stores: Sequence[str]) -> list[str]:
@@ -98,8 +97,8 @@ def _cells(line: ComparisonLine, stores: Sequence[str]) -> list[str]:
 def _total(line: ComparisonLine, store: str) -> str:
     if store not in line.stores:
         return "-"
-    gone = line.gone.get(store)
-    return _number(line.stores[store]) + (f" + {_number(gone)} gone" if gone else "")
+    removed = line.removed.get(store)
+    return _number(line.stores[store]) + (f" + {_number(removed)} removed" if removed else "")
 
 
 def _number(value: float) -> str:

@@ -1,8 +1,8 @@
-"""Time in voice as the ledger has it, and how well an observer can know it.
+"""Time in voice, with the tolerance of an observer.
 
-A dispatch carries no time, so a session's length is known within a second. Somebody who stayed where they
-were over a gap is found there again, and all of it is known. What began, changed or ended in a gap, or so
-shortly before it that a crash may have forgotten it, may be off by the gap and that much.
+A dispatch carries no time, so the length of a session is known within a second. A member who stays in a
+channel over a gap is found there again, and the time is known. A session that begins, changes or ends in a
+gap, or so shortly before it that a crash loses the change, may be off by the gap and that time.
 """
 
 from __future__ import annotations
@@ -18,24 +18,24 @@ if TYPE_CHECKING:
     from discord_simulator.verify.visibility import Visibility
 
 SESSION_SECONDS = 1.0
-"""Beginning and end of a session are each seen up to half a second late or early."""
+"""Tolerance of a session: its begin and its end are each observed within half a second."""
 
-FORGOTTEN_MS = 6_000
-"""How much a crash may forget: the interval at which the exporter saves by default, and the save itself."""
+CRASH_LOSS_MS = 6_000
+"""How much a crash may lose: the exporter's default interval of saves, and the save itself."""
 
 AFTER_MS = 3_000
-"""How long after a gap the guilds may still be on their way."""
+"""How long after a gap the GUILD_CREATEs may take to arrive."""
 
 AFK = "afk_voice_seconds"
 SHOWN = {"stream": "voice_stream_seconds", "video": "voice_video_seconds"}
 STATES = ("active", "alone", "muted", "deafened", "afk")
 BY_STATE = {state: f"voice_seconds: {state}" for state in STATES}
-"""Names of quantities; ``voice_seconds`` itself is without the AFK channel."""
+"""Names of quantities; ``voice_seconds`` itself excludes the AFK channel."""
 
 
 @dataclass(frozen=True, slots=True)
 class SessionTime:
-    """One session: how many it may be taken for, its time by quantity, and by quantity and channel."""
+    """One session: the number of sessions it may be counted as, its time by quantity, and by channel."""
 
     number: Amount
     kinds: dict[str, Amount]
@@ -44,41 +44,43 @@ class SessionTime:
 
 @dataclass(slots=True)
 class VoiceTime:
-    """Takes the changes of sessions, and their ends."""
+    """Collects the changes and ends of voice sessions."""
 
     visibility: Visibility
     _afk: dict[int, int] = field(default_factory=dict)
     _changes: defaultdict[tuple[int, int], list[int]] = field(default_factory=lambda: defaultdict(list))
 
-    def see_guild(self, line: LedgerLine) -> None:
-        """Note a guild's AFK channel."""
+    def set_afk_channel(self, line: LedgerLine) -> None:
+        """Set the AFK channel of a guild."""
         self._afk[line.guild_id] = line.afk_channel_id or 0
 
     def change(self, line: LedgerLine) -> None:
-        """Note when somebody's state changed."""
+        """Add a change of a voice state."""
         self._changes[line.guild_id, line.user_id].append(line.at)
 
     def end(self, line: LedgerLine) -> SessionTime:
-        """Add up a session that ended."""
+        """The time of a session that ended."""
         found = self._changes.pop((line.guild_id, line.user_id), [])
         moments = [line.started, line.ended, *(at for at in found if at >= line.started)]
-        gaps = self.visibility.gaps_between(line.guild_id, line.started - AFTER_MS, line.ended + FORGOTTEN_MS)
+        gaps = self.visibility.gaps_between(
+            line.guild_id, line.started - AFTER_MS, line.ended + CRASH_LOSS_MS
+        )
         unclear = [
             (start, end)
             for start, end in gaps
-            if any(start - FORGOTTEN_MS <= at <= end + AFTER_MS for at in moments)
+            if any(start - CRASH_LOSS_MS <= at <= end + AFTER_MS for at in moments)
         ]
         slack = SESSION_SECONDS + _seconds(unclear)
-        # Whether somebody is alone depends on others, of whom something may have been missed in any gap.
-        loose = SESSION_SECONDS + _seconds(gaps)
+        # Whether a member is alone depends on others, whose changes may be lost in any gap.
+        wide_slack = SESSION_SECONDS + _seconds(gaps)
         afk = self._afk.get(line.guild_id)
-        talked = sum(spent for channel, spent in line.channels.items() if channel != afk)
-        kinds = {"voice_seconds": _amount(talked, slack)}
-        if line.ms > talked or unclear:
-            kinds[AFK] = _amount(line.ms - talked, slack)
+        outside_afk = sum(spent for channel, spent in line.channels.items() if channel != afk)
+        kinds = {"voice_seconds": _amount(outside_afk, slack)}
+        if line.ms > outside_afk or unclear:
+            kinds[AFK] = _amount(line.ms - outside_afk, slack)
         for spent, names in ((line.states, BY_STATE), (line.shown, SHOWN)):
             kinds |= {
-                name: _amount(spent.get(what, 0), loose)
+                name: _amount(spent.get(what, 0), wide_slack)
                 for what, name in names.items()
                 if what in spent or gaps
             }
@@ -94,4 +96,4 @@ def _amount(spent: int, slack: float) -> Amount:
 
 
 def _seconds(gaps: list[tuple[int, int]]) -> float:
-    return sum(end - start + FORGOTTEN_MS for start, end in gaps) / 1000
+    return sum(end - start + CRASH_LOSS_MS for start, end in gaps) / 1000

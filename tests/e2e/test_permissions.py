@@ -35,7 +35,7 @@ async def page(exporter) -> str:
         return await answer.text()
 
 
-async def blind(exporter) -> dict[tuple[str, str], float]:
+async def unattributed(exporter) -> dict[tuple[str, str], float]:
     metrics = await exporter.metrics()
     return {
         (sample.labels["feature"], sample.labels["missing"]): sample.value
@@ -52,12 +52,12 @@ async def test_permission_by_permission_what_is_lost_is_named_and_nothing_else_i
     await simulation.start("--rate", "200", "--guilds", "4", "--seed", "41")
     exporter.api_url = simulation.url
     await exporter.start()
-    assert await blind(exporter) == {}
+    assert await unattributed(exporter) == {}
     for name, lost in USED.items():
         await simulation.control("permission", name=name, granted="false")
 
         async def named(name: str = name, lost: dict[str, str] = lost) -> bool:
-            return set(await blind(exporter)) == {(feature, name) for feature in lost}
+            return set(await unattributed(exporter)) == {(feature, name) for feature in lost}
 
         await until(named, f"the loss of {name} on /metrics")
         text = await page(exporter)
@@ -73,7 +73,7 @@ async def test_permission_by_permission_what_is_lost_is_named_and_nothing_else_i
         await simulation.control("permission", name=name, granted="true")
 
         async def restored() -> bool:
-            return await blind(exporter) == {}
+            return await unattributed(exporter) == {}
 
         await until(restored, f"the return of {name}")
         assert "Blind spots" not in await page(exporter)

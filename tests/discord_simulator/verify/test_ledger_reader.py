@@ -265,7 +265,7 @@ def test_a_ban_is_a_row_with_all_that_is_known(scribe: Scribe) -> None:
     scribe.entry()
     expected = scribe.read()
     (row,) = expected.rows
-    assert (row.blind, row.optional) == (False, False)
+    assert (row.unattributed, row.optional) == (False, False)
     assert (row.row.target_user_id, row.row.moderator_id, row.row.reason) == (100, 200, "spam")
     assert row.row.audit_entry_id == 900
     assert amount(expected, "bans") == Amount(1)
@@ -321,7 +321,7 @@ def test_an_entry_lost_or_withheld_leaves_the_ban_without_an_actor(scribe: Scrib
         scribe.lose(entry)
     scribe.departure("ban", E)
     expected = scribe.read()
-    assert (expected.rows[0].blind, expected.rows[0].optional) == (True, False)
+    assert (expected.rows[0].unattributed, expected.rows[0].optional) == (True, False)
     # That it was a ban could still be seen.
     assert amount(expected, "leaves: ban") == Amount(1)
 

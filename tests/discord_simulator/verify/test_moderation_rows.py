@@ -211,11 +211,11 @@ def test_a_change_of_structure_is_a_row_by_its_type(scribe: Scribe, agrees: Judg
     scribe.write("ROLE_CREATE", target_id="5", name="x", moderator_id=str(M), audit_entry_id=str(E))
     row = ModerationRow(G, "ROLE_CREATE", 5, M, None, E)
     assert agrees(row)
-    blind = replace(row, moderator_id=None, audit_entry_id=None)
-    assert not agrees(blind)
+    unattributed = replace(row, moderator_id=None, audit_entry_id=None)
+    assert not agrees(unattributed)
     assert not agrees()
     scribe.hide()
-    assert agrees(blind)
+    assert agrees(unattributed)
 
 
 def test_of_an_update_every_changed_field_counts(scribe: Scribe, agrees: Judge) -> None:

@@ -154,8 +154,8 @@ def test_a_conversation_stays_among_its_people_and_in_its_channel(alone: Any) ->
     context = context_of(alone)
     chat.post_message(context)
     (conversation,) = context.conversations
-    conversation.left = 10_000
-    people, alone.dispatches[:] = set(conversation.people), []
+    conversation.remaining = 10_000
+    people, alone.dispatches[:] = set(conversation.participants), []
     context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
     for _ in range(40):
         assert chat.post_message(context)
@@ -170,12 +170,12 @@ def test_a_conversation_ends_after_its_last_word_or_when_nobody_may_speak(alone:
     chat.post_message(context)
     (conversation,) = context.conversations
     context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
-    conversation.left = 1
+    conversation.remaining = 1
     assert chat.post_message(context)
     assert context.conversations == []
     context.conversations.append(conversation)
-    conversation.left = 5
-    for user_id in conversation.people:
+    conversation.remaining = 5
+    for user_id in conversation.participants:
         moderation.time_out(
             alone.world,
             alone.guild,

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from discord_simulator.behaviours.reactions import _known
+from discord_simulator.behaviours.reactions import find_emoji
 from discord_simulator.guild import ACTIVE_THREADS
 from discord_simulator.operations import members, messages, moderation, reactions, structure, threads
 from discord_simulator.operations.audit import Actor
@@ -85,7 +85,7 @@ def test_a_deleted_emoji_lives_on_in_reactions_by_its_id_alone(stage: Any, by: A
     reactions.add(stage.world, stage.guild, written, stage.guild.members[1], emoji)
     structure.delete_emoji(stage.world, stage.guild, emoji, by)
     stage.take()
-    known = _known(stage.guild, emoji.key)
+    known = find_emoji(stage.guild, emoji.key)
     reactions.remove(stage.world, stage.guild, written, stage.guild.members[1], known)
     (_, data) = stage.take()[0]
     assert data["emoji"] == {"id": str(emoji.id), "name": None, "animated": False}
