@@ -55,7 +55,7 @@ def test_a_ledger_without_guilds_or_without_times_is_not_a_reason_to_guess():
 
 @pytest.mark.parametrize("guild_id", ['1" or true) //', "7", 0, -3, True, 1.5])
 def test_what_is_no_id_never_stands_in_a_query(guild_id):
-    with pytest.raises(ValueError, match="is no id of a guild"):
+    with pytest.raises(ValueError, match="is not the id of a guild"):
         list(write_queries("b", Expected({}, guilds=frozenset({guild_id}))))
 
 
@@ -67,8 +67,8 @@ def test_a_buckets_name_is_text_whatever_stands_in_it():
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("<html>\n<p>hello</p>\n", "no table of sums"),
-        (",result,table,_value\n,_result,0,5\n", "no table of sums"),
+        ("<html>\n<p>hello</p>\n", "not a table of sums"),
+        (",result,table,_value\n,_result,0,5\n", "not a table of sums"),
         (",result,_measurement,_field,_value\n,_result,a,b,many\n", "many"),
         (",_field,_measurement,_value\n,a,b,1\n\n#datatype,string\n,error,reference\n,gone,\n", "gone"),
     ],
@@ -128,8 +128,8 @@ async def read(url: str, *guild_ids: int) -> Observed:
         (401, '{"code":"unauthorized","message":"unauthorized access"}', "may not read"),
         (404, '{"code":"not found","message":"could not find bucket"}', "bucket does not exist"),
         (400, '{"code":"invalid","message":"organization name not found"}', "organisation does not exist"),
-        (500, "[1]", "problem of its own"),
-        (302, "", "no InfluxDB 2"),
+        (500, "[1]", "not InfluxDB 2 or has failed"),
+        (302, "", "not InfluxDB 2"),
     ],
 )
 async def test_a_refusal_says_what_to_do_and_never_the_token(status, said, words):

@@ -515,7 +515,7 @@ def test_a_line_in_the_middle_that_is_none_is_an_error_with_its_number(scribe: S
     scribe.message()
     scribe.lines.append(b'{"n": 2, "at"\n')
     scribe.message()
-    with pytest.raises(LedgerError, match=r"ledger\.jsonl, line 2, is no line of a ledger"):
+    with pytest.raises(LedgerError, match=r"ledger\.jsonl, line 2, is not a line of a ledger"):
         scribe.read()
 
 
