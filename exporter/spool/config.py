@@ -1,4 +1,4 @@
-"""The section ``spool`` of the configuration: how much disk, and how long what no sink takes is kept."""
+"""The section ``spool`` of the configuration: how much disk, and how long refused entries are kept."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ class SpoolConfig(Section):
     max_bytes: Size = Field(
         default=512 * MIB,
         ge=MIB,
-        description="Largest size of the spool file. When it is reached the oldest unsent counters go first.",
+        description="Largest size of the entries in the spool file; saved state comes on top. "
+        "When it is reached, the oldest unsent counters are discarded first.",
     )
     max_entry_bytes: Size = Field(
         default=MIB,

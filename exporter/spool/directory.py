@@ -10,6 +10,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shutil
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -44,12 +45,11 @@ class SpoolDirectory:
         return database, wal
 
     def free(self) -> int:
-        """Bytes its volume still has for this user; 0 where that cannot be told."""
+        """Bytes its volume still has for this user; 0 where that is unknown."""
         try:
-            volume = os.statvfs(self.path)
+            return shutil.disk_usage(self.path).free
         except OSError:
             return 0
-        return volume.f_bavail * volume.f_frsize
 
     def claim(self) -> None:
         """Make the directory and take it for this process.
