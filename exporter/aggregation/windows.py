@@ -26,7 +26,7 @@ from exporter.aggregation.increments import (
 )
 from exporter.clock import Clock
 from exporter.model import Entry
-from exporter.spool.ports import Increment as StoredIncrement
+from exporter.spool.ports import StoredIncrement
 
 log = logging.getLogger(__name__)
 

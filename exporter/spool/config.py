@@ -26,7 +26,7 @@ class SpoolConfig(Section):
     )
     reserve: Size = Field(
         default=4 * MIB,
-        description="Disk held back, and given up on a full volume so that unsent entries can drain.",
+        description="Disk held back, and released on a full volume so that unsent entries can be delivered.",
     )
     dead_max_rows: int = Field(
         default=10_000, ge=1, description="Entries a sink refused that are kept to be looked at or replayed."

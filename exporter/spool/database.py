@@ -77,7 +77,7 @@ CREATE TABLE {lane} (
 
 _META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
 
-_BOOKS = """
+_TOTALS = """
 CREATE TABLE books (
     id INTEGER PRIMARY KEY CHECK (id = 1),
     spooled INTEGER NOT NULL,
@@ -152,7 +152,7 @@ UPDATE books SET state_pages = (
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         _META,
-        _BOOKS,
+        _TOTALS,
         _CURSORS,
         _JOURNAL,
         _DEAD,

@@ -7,9 +7,9 @@ Three lines of defence, each tested against a disk that is really full:
 * ``max_page_count`` as the hard bound: a commit of entries that hits it commits nothing, space is made among
   the entries of its own class and the classes below, and it is tried again. Deleting and reading go on at
   this bound;
-* a reserve file on the volume: on a full volume even DELETE needs space in the log, so the reserve is given
-  up for what drains the spool. Nothing new is taken in until the reserve could be taken again, or it would
-  fill that space; only saved state may take half of it.
+* a reserve file on the volume: on a full volume even DELETE needs space in the log, so the reserve is
+  released for what drains the spool. Nothing new is taken in until the reserve could be taken again, or it
+  would fill that space; only saved state may take half of it.
 
 ``max_bytes`` bounds entries and dead letters. Saved state comes on top: it is as large as what its components
 keep in memory, and no entry is evicted for it. The pages it takes are counted in ``books.state_pages``, with
@@ -91,7 +91,7 @@ class DiskQuota:
 
     @property
     def starved(self) -> bool:
-        """Whether the reserve was given up and not taken again."""
+        """Whether the reserve was released and not taken again."""
         return self._starved
 
     @property
@@ -138,7 +138,7 @@ class DiskQuota:
         except sqlite3.Error as second:
             log.debug("spool: no space could be made: %s", second)
         if not job.takes_entries and self._reserve_holds(job.state_size):
-            self._give_up_reserve()
+            self._release_reserve()
         with contextlib.suppress(sqlite3.Error):
             self.empty_log()
         return True
@@ -208,7 +208,7 @@ class DiskQuota:
         if not self._unlogged or (self._logged_at is not None and now - self._logged_at < LOG_SECONDS):
             return
         log.error(
-            "spool: full at %d MiB, the %d oldest unsent entries were given up, lowest priority first; "
+            "spool: full at %d MiB, the %d oldest unsent entries were evicted, lowest priority first; "
             "bring the sinks back or raise spool.max_bytes",
             self._config.max_bytes // 1024**2,
             self._unlogged,
@@ -222,11 +222,11 @@ class DiskQuota:
         held = 0 if self._starved else self._config.reserve
         return self._directory.free() + held - state_size >= self._config.reserve // STATE_SHARE
 
-    def _give_up_reserve(self) -> None:
+    def _release_reserve(self) -> None:
         if self._config.reserve and not self._starved:
             self._starved = True
             log.warning(
-                "spool: the volume is full, the reserve is given up so that unsent entries can drain; "
+                "spool: the volume is full, the reserve is released so that unsent entries can drain; "
                 "nothing new is taken until there is space"
             )
             # A file system that became read-only refuses this, too; the thread that writes must outlive it.

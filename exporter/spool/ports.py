@@ -28,7 +28,7 @@ class StateRow(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
-class Increment:
+class StoredIncrement:
     """One committed increment; numbers rise and are never used twice."""
 
     number: int
@@ -114,7 +114,7 @@ class SpoolWriter(Protocol):
         """The rows of tables whose name starts with ``prefix``, by table and key; damaged ones left out."""
         ...
 
-    async def increments(self) -> list[Increment]:
+    async def increments(self) -> list[StoredIncrement]:
         """The increments not forgotten, oldest first; damaged ones left out."""
         ...
 

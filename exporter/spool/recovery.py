@@ -38,7 +38,7 @@ def open_database(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection
         except sqlite3.Error as error:
             if not is_full(error) or not directory.reserve.exists():
                 raise
-            log.warning("spool: the volume is full, the reserve is given up to start at all")
+            log.warning("spool: the volume is full, the reserve is released to be able to start")
             directory.reserve.unlink()
             return _open_sound(directory, clock)
     except OSError as error:

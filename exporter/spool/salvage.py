@@ -24,7 +24,7 @@ from exporter.spool.database import connect_reader, connect_writer, migrate, rea
 from exporter.spool.state import counted_as_state, is_intact
 
 MAX_HOLES: Final = 2_000
-"""Damaged places stepped over in one table before the rest is given up; each costs a few reads."""
+"""Damaged places stepped over in one table before the rest is left; each costs a few reads."""
 
 _SOURCE_LENGTH: Final = 32
 _LANE_COLUMNS: Final = "position, type, guild, at, key, crc, body, committed_at, only_for"

@@ -22,11 +22,11 @@ from exporter.spool.database import spool_error
 from exporter.spool.dead_letters import DeadLetter
 from exporter.spool.directory import SpoolDirectory
 from exporter.spool.disk_quota import DiskQuota
-from exporter.spool.ports import Increment, JournalPart, SpoolStats, StateRow
+from exporter.spool.ports import JournalPart, SpoolStats, StateRow, StoredIncrement
 from exporter.spool.reader import LanePage, ReaderThread, read_page
 from exporter.spool.recovery import mark_clean, open_database
 from exporter.spool.state import read_numbered, read_state
-from exporter.spool.write_jobs import Appended, AppendJob, CallJob, Changes
+from exporter.spool.write_jobs import Appended, AppendJob, AppendRequest, CallJob
 from exporter.spool.writer import WriterThread
 from exporter.telemetry import Telemetry
 
@@ -105,7 +105,7 @@ class Spool:
         Raises:
             SpoolError: nothing was committed (disk full, file system read-only …).
         """
-        changes = Changes(tuple(entries), tuple(state), tuple(increments), forget, forget_journal)
+        changes = AppendRequest(tuple(entries), tuple(state), tuple(increments), forget, forget_journal)
         if not changes:
             return ()
         began = self._clock.monotonic()
@@ -139,7 +139,7 @@ class Spool:
         self._leave_out(damaged, "rows of saved state")
         return rows
 
-    async def increments(self) -> list[Increment]:
+    async def increments(self) -> list[StoredIncrement]:
         """The increments not forgotten, oldest first; damaged ones are left out, counted and logged.
 
         Raises:
@@ -147,7 +147,7 @@ class Spool:
         """
         rows, damaged = await self._reader.run(lambda connection: read_numbered(connection, "increments"))
         self._leave_out(damaged, "increments")
-        return [Increment(number, body) for number, body in rows]
+        return [StoredIncrement(number, body) for number, body in rows]
 
     async def journal(self) -> list[JournalPart]:
         """What the previous layout left, oldest first; damaged parts are left out, counted and logged.

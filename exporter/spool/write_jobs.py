@@ -106,7 +106,7 @@ class CallJob(WriteJob[T]):
         return self._work(connection)
 
 
-class Changes(NamedTuple):
+class AppendRequest(NamedTuple):
     """What one ``append`` writes; see ``exporter.spool.ports``. False if that is nothing."""
 
     entries: Sequence[Entry]
@@ -144,7 +144,7 @@ class AppendJob(WriteJob[Appended]):
 
     def __init__(
         self,
-        changes: Changes,
+        changes: AppendRequest,
         max_bytes: int,
         unbounded: Callable[[], AbstractContextManager[None]],
         clock: Clock,

@@ -131,7 +131,7 @@ class WriterThread:
         return jobs
 
     def _admit(self, group: list[WriteJob[Any]]) -> list[WriteJob[Any]]:
-        """Refuse what a full volume has no space for: the reserve was given up for what drains it."""
+        """Refuse what a full volume has no space for: the reserve was released for what drains it."""
         if self._quota.starved:
             self._guard(self._quota.recover)
         admitted: list[WriteJob[Any]] = []

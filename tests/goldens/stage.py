@@ -18,7 +18,7 @@ from exporter.model import Entry, Row
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
 from exporter.spool.codec import pack, unpack
-from exporter.spool.ports import Increment, JournalPart, StateRow
+from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 from exporter.telemetry import Telemetry
 from tests.goldens.script import Script, Step
 
@@ -53,7 +53,7 @@ class Shelf:
     async def journal(self) -> list[JournalPart]:
         return []
 
-    async def increments(self) -> list[Increment]:
+    async def increments(self) -> list[StoredIncrement]:
         return []
 
     async def state(self, prefix: str = "") -> list[StateRow]:

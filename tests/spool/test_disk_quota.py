@@ -193,7 +193,7 @@ async def test_a_full_spool_gives_up_the_oldest_counters_first(
     assert len(by_lane[Priority.CRITICAL]) == len(by_lane[Priority.IMPORTANT]) == 200
     slow = [entry.data["number"] for entry in by_lane[Priority.SLOW]]
     assert slow == list(range(1_500 - len(slow), 1_500))
-    assert "oldest unsent entries were given up" in caplog.text
+    assert "oldest unsent entries were evicted" in caplog.text
 
 
 async def test_important_entries_go_when_there_are_no_counters_left(

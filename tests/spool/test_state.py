@@ -6,7 +6,7 @@ from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.spool import state, write_jobs
 from exporter.spool.config import SpoolConfig
-from exporter.spool.ports import Increment, JournalPart, StateRow
+from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import value
 
@@ -62,9 +62,9 @@ async def test_increments_are_numbered_and_come_back_in_order(open_spool, make_e
     (third,) = await spool.append([make_entry(1)], increments=[b"three"])
     assert 0 < first < second < third
     assert await spool.increments() == [
-        Increment(first, b"one"),
-        Increment(second, b"two"),
-        Increment(third, b"three"),
+        StoredIncrement(first, b"one"),
+        StoredIncrement(second, b"two"),
+        StoredIncrement(third, b"three"),
     ]
 
 
@@ -72,7 +72,7 @@ async def test_forget_removes_increments_up_to_a_number_with_the_same_commit(ope
     spool = await open_spool()
     numbers = await spool.append([], increments=[b"0", b"1", b"2"])
     (last,) = await spool.append([make_entry(1)], increments=[b"new"], forget=numbers[1])
-    assert await spool.increments() == [Increment(numbers[2], b"2"), Increment(last, b"new")]
+    assert await spool.increments() == [StoredIncrement(numbers[2], b"2"), StoredIncrement(last, b"new")]
     assert await spool.append([], forget=last) == ()
     assert await spool.increments() == []
 
@@ -80,7 +80,7 @@ async def test_forget_removes_increments_up_to_a_number_with_the_same_commit(ope
 async def test_an_empty_increment_is_one(open_spool):
     spool = await open_spool()
     (number,) = await spool.append([], increments=[b""])
-    assert await spool.increments() == [Increment(number, b"")]
+    assert await spool.increments() == [StoredIncrement(number, b"")]
 
 
 async def test_numbers_of_increments_are_not_used_again_after_a_restart(open_spool):
