@@ -6,11 +6,11 @@ from collections.abc import Callable
 from typing import Any
 
 from exporter.aggregation.series_expiry import GRACE_MS
+from tests.site import Site
 
 GUILD = 197038439483310086
 CHANNEL = 197038439483310087
 Payload = Callable[[str, str], dict[str, Any]]
-Site = Any  # the class stands in conftest, which cannot be imported
 
 GRACE = GRACE_MS // 1000
 
@@ -54,7 +54,8 @@ async def test_a_removed_guild_s_totals_are_forgotten_after_the_grace(site: Site
     await later(site, pipeline, 1)
     assert pipeline.totals("messages", "human") == {}
     assert pipeline.channel_totals("messages") == {}
-    assert len(pipeline._stages.leftovers) == 0
+    (expiry,) = (found for found in pipeline._dispatcher.components if found.name == "series_expiry")
+    assert len(expiry) == 0
 
 
 async def test_a_guild_that_comes_back_in_time_goes_on_counting(site: Site, payload: Payload) -> None:

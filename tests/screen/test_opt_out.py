@@ -7,14 +7,16 @@ from typing import Any
 
 import msgspec
 import pytest
-from exporter.screen.opt_out import OptOut
 
 from exporter.events.facts import (
     Action,
     AuditEntry,
     AuditPage,
+    BotKnown,
     Count,
+    Fact,
     GuildDeleted,
+    GuildObjectChanged,
     GuildUpdated,
     GuildUpserted,
     InviteCreated,
@@ -30,7 +32,7 @@ from exporter.events.facts import (
     TimeoutState,
     VoiceState,
 )
-from exporter.events.rest_request import Kind, RestRequest
+from exporter.events.rest_request import RequestKind, RestRequest
 
 GUILD, OUT, ELSE, MOD_OUT = 1, 170141, 200, 300
 AT = 1_700_000_000_000
@@ -80,14 +82,15 @@ def roles(owner_id: int) -> RolesListed:
 
 
 def page(*entries: AuditEntry, people: tuple[Person, ...] = ()) -> AuditPage:
-    return AuditPage(RestRequest(Kind.AUDIT_LOG, GUILD, purpose="p"), 200, entries, people, size=len(entries))
+    return AuditPage(
+        RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p"), 200, entries, people, size=len(entries)
+    )
 
 
 def through(fact: Any, people: frozenset[int] = OUT_OF) -> list[Any]:
-    """What is handed on of a fact."""
-    taken: list[Any] = []
-    OptOut(people).screened({type(fact): taken.append})[type(fact)](fact)
-    return taken
+    """What components get of a fact."""
+    remaining = fact.without(people) if people else fact
+    return [] if remaining is None else [remaining]
 
 
 ABOUT: list[Callable[[int], Any]] = [
@@ -139,15 +142,6 @@ EVERYTHING = [make(OUT) for make in ABOUT] + [
 ]
 
 
-def test_where_nobody_opted_out_the_very_routes_are_returned() -> None:
-    taken: list[Any] = []
-    routes = {type(fact): taken.append for fact in EVERYTHING}
-    screened = OptOut(frozenset()).screened(routes)
-    assert screened == routes
-    assert all(screened[kind] is route for kind, route in routes.items())
-    assert screened is not routes
-
-
 @pytest.mark.parametrize("fact", EVERYTHING, ids=lambda fact: type(fact).__name__)
 def test_neither_id_nor_name_of_who_opted_out_is_left_in_what_goes_on(fact: Any) -> None:
     for taken in through(fact):
@@ -169,18 +163,27 @@ def test_neither_id_nor_name_of_who_opted_out_is_left_in_what_goes_on(fact: Any)
     ids=lambda fact: type(fact).__name__,
 )
 def test_facts_that_are_about_no_person_are_not_touched(fact: Any) -> None:
-    """A channel or a guild may have the number of somebody who opted out."""
-    taken: list[Any] = []
-    routes = {type(fact): taken.append}
-    assert OptOut(OUT_OF).screened(routes)[type(fact)] is routes[type(fact)]
+    """A channel or a guild may have the number of a person who opted out."""
+    (taken,) = through(fact)
+    assert taken == fact
 
 
-def test_who_opted_out_is_known_by_id() -> None:
-    opted_out = OptOut(OUT_OF)
-    assert OUT in opted_out
-    assert ELSE not in opted_out
-    assert str(OUT) not in opted_out
-    assert OUT not in OptOut(frozenset())
+def every_fact_type() -> list[type[Fact]]:
+    found, queue = [], [Fact]
+    while queue:
+        kind = queue.pop()
+        queue += kind.__subclasses__()
+        found += kind.__subclasses__()
+    return found
+
+
+def test_every_fact_type_that_names_a_user_says_what_remains_without_them() -> None:
+    """The exceptions name the bot, or a person for matching only."""
+    named = {"user_id", "person", "target", "target_id", "actor_id", "maker_id", "owner_id", "people"}
+    exempt = {BotKnown, MemberRoles, GuildObjectChanged}
+    for kind in every_fact_type():
+        if kind not in exempt and named & set(kind.__struct_fields__):
+            assert kind.without is not Fact.without, kind
 
 
 # ---------------------------------------------------------------------- the audit log
@@ -217,7 +220,7 @@ def test_a_page_of_nothing_but_who_opted_out_still_arrives_for_who_waits_for_it(
 
 
 def test_a_refused_page_goes_on_with_its_status() -> None:
-    refused = AuditPage(RestRequest(Kind.AUDIT_LOG, GUILD), 403)
+    refused = AuditPage(RestRequest(RequestKind.AUDIT_LOG, GUILD), 403)
     assert through(refused) == [refused]
 
 

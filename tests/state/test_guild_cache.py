@@ -14,7 +14,8 @@ from exporter.events.facts import (
     SessionStarted,
 )
 from exporter.state import guild_cache as module
-from exporter.state.guild_cache import Directory, Presence
+from exporter.state.guild_cache import GuildCache, Presence
+from tests.emitted import discard
 
 GUILD = 197038439483310086
 AT = 1_700_000_000_000
@@ -60,22 +61,22 @@ def types(records: object) -> list[str]:
 
 
 @pytest.fixture
-def directory() -> Directory:
-    return Directory()
+def directory() -> GuildCache:
+    return GuildCache(discard)
 
 
-def know(directory: Directory, guild: int = GUILD) -> None:
+def know(directory: GuildCache, guild: int = GUILD) -> None:
     directory.start_session(started(*directory.guilds, guild))
     assert types(directory.see_guild(seen(guild=guild))) == ["GUILD_SYNC"]
 
 
-def test_the_first_sight_after_identify_is_a_sync(directory: Directory) -> None:
+def test_the_first_sight_after_identify_is_a_sync(directory: GuildCache) -> None:
     know(directory)
     guild = directory.guilds[GUILD]
     assert (guild.presence, guild.known, guild.member_count) == (Presence.HERE, True, 7)
 
 
-def test_a_guild_nobody_expected_is_an_invitation(directory: Directory) -> None:
+def test_a_guild_nobody_expected_is_an_invitation(directory: GuildCache) -> None:
     directory.start_session(started())
     created, synced = directory.see_guild(seen())
     assert (created.type, synced.type) == ("GUILD_CREATE", "GUILD_SYNC")
@@ -83,14 +84,14 @@ def test_a_guild_nobody_expected_is_an_invitation(directory: Directory) -> None:
     assert synced.data["channels"] == [[10, "general", 0, 0], [11, "talk", 2, 0], [20, "thread", 11, 10]]
 
 
-def test_two_invitations_without_a_moment_are_two_rows(directory: Directory) -> None:
+def test_two_invitations_without_a_moment_are_two_rows(directory: GuildCache) -> None:
     first, _ = directory.see_guild(seen(joined=0))
     list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False)))
     second, _ = directory.see_guild(msgspec.structs.replace(seen(joined=0), at=AT + 5))
     assert first.key != second.key
 
 
-def test_a_return_from_an_outage_is_nothing_new(directory: Directory) -> None:
+def test_a_return_from_an_outage_is_nothing_new(directory: GuildCache) -> None:
     know(directory)
     assert not list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     assert directory.guilds[GUILD].known
@@ -99,7 +100,7 @@ def test_a_return_from_an_outage_is_nothing_new(directory: Directory) -> None:
     assert directory.guilds[GUILD].member_count == 9
 
 
-def test_what_changed_during_an_outage_is_told(directory: Directory) -> None:
+def test_what_changed_during_an_outage_is_told(directory: GuildCache) -> None:
     know(directory)
     list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     (record,) = directory.see_guild(seen("Other place"))
@@ -107,25 +108,25 @@ def test_what_changed_during_an_outage_is_told(directory: Directory) -> None:
     assert record.data["changes"] == {"name": {"old": "Place", "new": "Other place"}}
 
 
-def test_a_guild_in_an_outage_from_the_start_is_synced_when_it_comes(directory: Directory) -> None:
+def test_a_guild_in_an_outage_from_the_start_is_synced_when_it_comes(directory: GuildCache) -> None:
     directory.start_session(started(GUILD))
     list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     assert not directory.guilds[GUILD].known
     assert types(directory.see_guild(seen())) == ["GUILD_SYNC"]
 
 
-def test_a_new_session_syncs_a_known_guild_again_without_an_update(directory: Directory) -> None:
+def test_a_new_session_syncs_a_known_guild_again_without_an_update(directory: GuildCache) -> None:
     know(directory)
     know(directory)
 
 
-def test_a_guild_expected_but_unknown_yields_no_change_from_nothing(directory: Directory) -> None:
+def test_a_guild_expected_but_unknown_yields_no_change_from_nothing(directory: GuildCache) -> None:
     directory.start_session(started(GUILD))
     assert not list(directory.change_guild(changed("Early")))
     assert types(directory.see_guild(seen())) == ["GUILD_SYNC"]
 
 
-def test_a_removal_forgets_the_guild_and_says_so(directory: Directory) -> None:
+def test_a_removal_forgets_the_guild_and_says_so(directory: GuildCache) -> None:
     know(directory)
     (gone,) = directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False))
     assert (gone.type, gone.data) == ("GUILD_DELETE", {"name": "Place"})
@@ -134,7 +135,7 @@ def test_a_removal_forgets_the_guild_and_says_so(directory: Directory) -> None:
     assert not list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False)))
 
 
-def test_a_removal_leaves_the_threads_of_others(directory: Directory) -> None:
+def test_a_removal_leaves_the_threads_of_others(directory: GuildCache) -> None:
     know(directory)
     other = seen(
         guild=GUILD + 1, channels=(channel(30, "c", guild=GUILD + 1), channel(40, "t", 11, 30, GUILD + 1))
@@ -144,7 +145,7 @@ def test_a_removal_leaves_the_threads_of_others(directory: Directory) -> None:
     assert directory.parents == {40: 30}
 
 
-def test_an_update_carries_only_what_changed(directory: Directory) -> None:
+def test_an_update_carries_only_what_changed(directory: GuildCache) -> None:
     know(directory)
     (record,) = directory.change_guild(changed("Place", boosts=5))
     assert record.data["changes"] == {"premium_subscription_count": {"old": 2, "new": 5}}
@@ -163,7 +164,7 @@ def test_an_update_carries_only_what_changed(directory: Directory) -> None:
     ],
 )
 def test_each_field_that_changes_is_told_alone_and_back_again(
-    directory: Directory, field: str, old: object, new: object
+    directory: GuildCache, field: str, old: object, new: object
 ) -> None:
     know(directory)
     as_it_was = changed("Place")
@@ -179,18 +180,18 @@ def test_each_field_that_changes_is_told_alone_and_back_again(
     assert not list(directory.change_guild(as_it_was))
 
 
-def test_two_updates_in_one_millisecond_are_two_rows(directory: Directory) -> None:
+def test_two_updates_in_one_millisecond_are_two_rows(directory: GuildCache) -> None:
     know(directory)
     records: list[Record] = [*directory.change_guild(changed("A")), *directory.change_guild(changed("B"))]
     assert len({record.key for record in records}) == 2
 
 
-def test_a_guild_the_new_session_does_not_list_is_gone(directory: Directory) -> None:
+def test_a_guild_the_new_session_does_not_list_is_gone(directory: GuildCache) -> None:
     know(directory)
     assert directory.start_session(started(GUILD + 1)) == [GuildDeleted(GUILD, AT, unavailable=False)]
 
 
-def test_a_session_speaks_for_its_own_shard_only(directory: Directory) -> None:
+def test_a_session_speaks_for_its_own_shard_only(directory: GuildCache) -> None:
     know(directory)
     mine = (GUILD >> 22) % 2
     assert not directory.start_session(started(shard=(1 - mine, 2)))
@@ -198,7 +199,7 @@ def test_a_session_speaks_for_its_own_shard_only(directory: Directory) -> None:
     assert not directory.start_session(started(shard=(0, 0))), "nonsense removes nothing"
 
 
-def test_members_come_and_go_and_never_below_none(directory: Directory) -> None:
+def test_members_come_and_go_and_never_below_none(directory: GuildCache) -> None:
     know(directory)
     directory.move_member(MemberCountChanged(GUILD, 1))
     assert directory.guilds[GUILD].member_count == 8
@@ -209,7 +210,7 @@ def test_members_come_and_go_and_never_below_none(directory: Directory) -> None:
     assert 1 not in directory.guilds
 
 
-def test_channels_are_named_renamed_and_forgotten(directory: Directory) -> None:
+def test_channels_are_named_renamed_and_forgotten(directory: GuildCache) -> None:
     know(directory)
     assert directory.channel_names(GUILD) == {10: "general", 11: "talk"}
     directory.see_channel(channel(12, "new"))
@@ -219,7 +220,7 @@ def test_channels_are_named_renamed_and_forgotten(directory: Directory) -> None:
     assert directory.channel_names(1) == {}
 
 
-def test_threads_have_parents_until_they_are_gone(directory: Directory) -> None:
+def test_threads_have_parents_until_they_are_gone(directory: GuildCache) -> None:
     know(directory)
     directory.see_channel(channel(21, "another", 12, parent=11))
     assert directory.parents == {20: 10, 21: 11}
@@ -229,7 +230,7 @@ def test_threads_have_parents_until_they_are_gone(directory: Directory) -> None:
 
 
 def test_threads_beyond_the_bound_push_out_the_oldest(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch
+    directory: GuildCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_THREADS", 3)
     for number in range(1, 6):
@@ -238,7 +239,7 @@ def test_threads_beyond_the_bound_push_out_the_oldest(
     assert directory.parents == {3: 9, 4: 9, 5: 8}
 
 
-def test_channel_names_are_bounded(directory: Directory, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_channel_names_are_bounded(directory: GuildCache, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_CHANNELS", 3)
     list(directory.see_guild(seen(channels=tuple(channel(n, "c") for n in range(9)))))
     assert len(directory.channel_names(GUILD)) == 3
@@ -248,7 +249,7 @@ def test_channel_names_are_bounded(directory: Directory, monkeypatch: pytest.Mon
 
 
 def test_people_beyond_the_bound_push_out_the_older_half(
-    directory: Directory, monkeypatch: pytest.MonkeyPatch
+    directory: GuildCache, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "MAX_NAMES", 10)
     for number in range(11):

@@ -14,13 +14,15 @@ from exporter.events.facts import (
     GuildDeleted,
     GuildUpserted,
     MemberCountChanged,
+    MemberCountCorrected,
     SessionStarted,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state import member_count_sync as module
-from exporter.state.guild_cache import Directory
-from exporter.state.member_count_sync import CONFIRM_MS, LOST_MS, PER_SECOND, Headcount
+from exporter.state.guild_cache import GuildCache
+from exporter.state.member_count_sync import CONFIRM_MS, LOST_MS, PER_SECOND, MemberCountSync
 from exporter.telemetry import Telemetry, value
+from tests.emitted import Emitted, discard
 
 GUILD = 197038439483310086
 HOUR = 3_600_000
@@ -28,48 +30,59 @@ MINUTE = 60_000
 
 
 class Bench:
-    """A head count over some guilds, and the time."""
+    """The sync over some guilds, and the time."""
 
     def __init__(
-        self, *, guilds: int = 1, members: int = 10, interval: int = HOUR, told: bool = True
+        self, *, guilds: int = 1, members: int = 10, interval: int = HOUR, counts_members: bool = True
     ) -> None:
-        self.directory = Directory()
+        self.guild_cache = GuildCache(discard, counts_members=counts_members)
         self.telemetry = Telemetry()
         self.asked: list[int] = []
         self.now = 1_000
-        self.count = Headcount(
-            self.directory, self._submit, self.telemetry, random.Random(1), interval=interval, told=told
+        self.emitted = Emitted()
+        self.count = MemberCountSync(
+            self.emitted,
+            self.guild_cache.guilds,
+            self._ask,
+            self.telemetry,
+            random.Random(1),
+            interval=interval,
+            counts_members=counts_members,
         )
-        self.directory.start_session(SessionStarted(tuple(range(GUILD, GUILD + guilds)), 0))
-        for guild_id in self.directory.guilds:
+        self.guild_cache.start_session(SessionStarted(tuple(range(GUILD, GUILD + guilds)), 0))
+        for guild_id in self.guild_cache.guilds:
             self.see(guild_id, members)
 
-    def _submit(self, request: RestRequest) -> None:
+    def _ask(self, request: RestRequest) -> None:
         assert (request.kind, request.urgent) == (RequestKind.COUNTS, False)
         self.asked.append(request.guild_id)
 
     def see(self, guild_id: int, members: int) -> None:
         seen = GuildUpserted(guild_id, 0, "Place", None, 3, members, (), 0, 0, 5, 0, (), ())
-        list(self.directory.see_guild(seen))
+        list(self.guild_cache.see_guild(seen))
         self.count.see_guild(guild_id, self.now)
 
     def move(self, delta: int) -> None:
-        self.count.move(MemberCountChanged(GUILD, delta))
+        moved = MemberCountChanged(GUILD, delta)
+        self.count.move(moved)
+        self.guild_cache.move_member(moved)
 
     def wait(self, ms: int) -> list[int]:
         """Let time pass second by second; returns who was asked for."""
         self.asked.clear()
         for _ in range(ms // 1000):
             self.now += 1000
-            self.count.tick(self.now)
+            self.count.tick(self.now, 0)
         return list(self.asked)
 
     def answer(self, members: int | None, online: int | None = None, guild_id: int = GUILD) -> None:
         self.count.answer(GuildCountsRead(guild_id, members, online), self.now)
+        for corrected in self.emitted.take(MemberCountCorrected):
+            self.guild_cache.correct_count(corrected)
 
     @property
     def members(self) -> int:
-        return self.directory.guilds[GUILD].member_count
+        return self.guild_cache.guilds[GUILD].member_count
 
     @property
     def corrections(self) -> tuple[float, float]:
@@ -118,7 +131,7 @@ def test_more_guilds_than_the_budget_covers_are_each_asked_for_before_one_is_twi
 def test_a_pause_of_the_program_saves_up_no_questions() -> None:
     bench = Bench(guilds=500, interval=MINUTE)
     bench.now += HOUR
-    bench.count.tick(bench.now)
+    bench.count.tick(bench.now, 0)
     assert len(bench.asked) <= PER_SECOND
 
 
@@ -127,7 +140,7 @@ def test_missed_departures_are_put_right_after_a_second_look() -> None:
     bench.wait(HOUR)
     bench.answer(7, 2)
     assert bench.members == 10, "one difference proves nothing"
-    assert bench.directory.guilds[GUILD].online == 2
+    assert bench.guild_cache.guilds[GUILD].online == 2
     assert bench.wait(CONFIRM_MS) == [GUILD]
     bench.answer(7)
     assert bench.members == 7
@@ -177,7 +190,7 @@ def test_only_what_both_looks_agree_on_is_put_right() -> None:
 
 
 def test_where_no_dispatch_keeps_the_count_one_answer_is_enough() -> None:
-    bench = Bench(members=10, told=False)
+    bench = Bench(members=10, counts_members=False)
     bench.move(-1)
     assert bench.members == 10, "half of the movements are worse than none"
     bench.wait(HOUR)
@@ -187,10 +200,10 @@ def test_where_no_dispatch_keeps_the_count_one_answer_is_enough() -> None:
 
 def test_an_answer_without_a_number_changes_nothing() -> None:
     bench = Bench(members=10)
-    bench.directory.guilds[GUILD].online = 4
+    bench.guild_cache.guilds[GUILD].online = 4
     bench.wait(HOUR)
     bench.answer(None)
-    assert (bench.members, bench.directory.guilds[GUILD].online) == (10, 4)
+    assert (bench.members, bench.guild_cache.guilds[GUILD].online) == (10, 4)
     assert bench.wait(2 * HOUR) == [GUILD]
 
 
@@ -201,14 +214,14 @@ def test_an_answer_to_nothing_asked_changes_nothing() -> None:
     bench.see(GUILD, 8)
     bench.answer(3)
     assert bench.members == 8, "the guild was seen whole after it was asked for"
-    bench.count.forget(GUILD)
+    bench.count.forget_guild(GUILD)
     bench.answer(3)
     bench.answer(3, guild_id=GUILD + 9)
 
 
 def test_a_guild_in_an_outage_is_not_asked_for_and_keeps_its_count() -> None:
     bench = Bench(members=10)
-    list(bench.directory.lose_guild(GuildDeleted(GUILD, 0, unavailable=True)))
+    list(bench.guild_cache.lose_guild(GuildDeleted(GUILD, 0, unavailable=True)))
     assert bench.wait(2 * HOUR) == []
     assert bench.members == 10
     bench.see(GUILD, 9)
@@ -217,7 +230,7 @@ def test_a_guild_in_an_outage_is_not_asked_for_and_keeps_its_count() -> None:
 
 def test_a_guild_that_is_gone_is_not_asked_for() -> None:
     bench = Bench()
-    bench.count.forget(GUILD)
+    bench.count.forget_guild(GUILD)
     assert bench.wait(2 * HOUR) == []
 
 

@@ -9,11 +9,19 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
+from exporter.events.facts import (
+    BotKnown,
+    MemberRoles,
+    PermissionsChanged,
+    RoleDeleted,
+    RolesListed,
+    RoleUpserted,
+)
 from exporter.events.permissions import PERMISSIONS
 from exporter.pipeline import Pipeline
-from exporter.state.permissions import Rights
+from exporter.state.permissions import Permissions
 from exporter.telemetry import value
+from tests.emitted import Emitted
 from tests.site import GUILD, Site
 
 BOT = 1174000000000000999
@@ -22,14 +30,14 @@ ADMIN = PERMISSIONS["administrator"]
 CATALOGUE = full_catalogue()
 
 
-def known(roles: dict[int, int], own: tuple[int, ...], *, owner: int = 1) -> Rights:
-    rights = Rights(CATALOGUE)
+def known(roles: dict[int, int], own: tuple[int, ...], *, owner: int = 1) -> Permissions:
+    rights = Permissions(Emitted(), CATALOGUE)
     rights.know_bot(BotKnown(BOT))
     rights.see_roles(RolesListed(GUILD, owner, tuple(roles.items()), ((BOT, own), (7, (2,)))))
     return rights
 
 
-def lacking(rights: Rights, permission: str = "view_audit_log") -> int:
+def lacking(rights: Permissions, permission: str = "view_audit_log") -> int:
     (guilds,) = {spot.guilds for spot in rights.blind() if spot.permission == permission}
     return guilds
 
@@ -55,7 +63,7 @@ def test_what_a_role_gives_the_bot_has(
 
 
 def test_where_nothing_is_known_everything_is_taken_to_be_permitted() -> None:
-    rights = Rights(CATALOGUE)
+    rights = Permissions(Emitted(), CATALOGUE)
     assert not rights.lacks(GUILD, "view_audit_log")
     rights.see_roles(RolesListed(GUILD, 1, ((GUILD, 0),), ((7, ()),)))
     assert not rights.lacks(GUILD, "view_audit_log")
@@ -63,7 +71,7 @@ def test_where_nothing_is_known_everything_is_taken_to_be_permitted() -> None:
 
 
 def test_a_permission_no_feature_asks_for_is_never_missed() -> None:
-    rights = Rights(CATALOGUE.switched(dict.fromkeys(CATALOGUE.events, False)))
+    rights = Permissions(Emitted(), CATALOGUE.switched(dict.fromkeys(CATALOGUE.events, False)))
     rights.know_bot(BotKnown(BOT))
     rights.see_roles(RolesListed(GUILD, 1, ((GUILD, 0),), ((BOT, ()),)))
     assert not rights.lacks(GUILD, "view_audit_log")
@@ -71,22 +79,22 @@ def test_a_permission_no_feature_asks_for_is_never_missed() -> None:
 
 
 def test_a_change_of_roles_is_followed_and_told_once() -> None:
-    told: list[int] = []
-    rights = Rights(CATALOGUE, told.append)
+    emitted = Emitted()
+    rights = Permissions(emitted, CATALOGUE)
     rights.know_bot(BotKnown(BOT))
     rights.see_roles(RolesListed(GUILD, 1, ((GUILD, 0), (2, AUDIT)), ((BOT, (2,)),)))
-    assert told == [GUILD]
+    assert [fact.guild_id for fact in emitted.of(PermissionsChanged)] == [GUILD]
     rights.see_role(RoleUpserted(GUILD, 2, AUDIT | 1 << 40))
     rights.see_role(RoleUpserted(GUILD, 3, AUDIT))
     rights.see_member(MemberRoles(GUILD, 7, ()))
-    assert told == [GUILD]
+    assert [fact.guild_id for fact in emitted.of(PermissionsChanged)] == [GUILD]
     rights.see_role(RoleUpserted(GUILD, 2, 0))
     assert rights.lacks(GUILD, "view_audit_log")
     rights.see_member(MemberRoles(GUILD, BOT, (3,)))
     assert not rights.lacks(GUILD, "view_audit_log")
     rights.lose_role(RoleDeleted(GUILD, 3))
     assert rights.lacks(GUILD, "view_audit_log")
-    assert told == [GUILD] * 4
+    assert [fact.guild_id for fact in emitted.of(PermissionsChanged)] == [GUILD] * 4
 
 
 _ROLE = st.integers(2, 5)
@@ -105,7 +113,7 @@ _STEPS = st.lists(
 def test_after_any_changes_the_count_of_blind_guilds_is_that_of_a_fresh_look(
     steps: list[RoleUpserted | RoleDeleted | MemberRoles],
 ) -> None:
-    rights = Rights(CATALOGUE)
+    rights = Permissions(Emitted(), CATALOGUE)
     rights.know_bot(BotKnown(BOT))
     roles: dict[int, dict[int, int]] = {1: {1: 0, 2: AUDIT}, 9: {9: AUDIT, 2: 0}}
     own: dict[int, tuple[int, ...]] = {1: (2,), 9: (2,)}
@@ -130,8 +138,8 @@ def test_after_any_changes_the_count_of_blind_guilds_is_that_of_a_fresh_look(
         assert rights.lacks(guild, "view_audit_log") is missing
         blind += missing
     assert lacking(rights) == blind
-    rights.forget(1)
-    rights.forget(9)
+    rights.forget_guild(1)
+    rights.forget_guild(9)
     assert lacking(rights) == 0
 
 

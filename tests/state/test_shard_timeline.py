@@ -5,8 +5,9 @@ from __future__ import annotations
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.events.facts import ShardStateChanged
-from exporter.state.shard_timeline import MAX_OPEN, SKEW_MS, Streams
+from exporter.events.facts import SessionStarted, ShardStateChanged
+from exporter.state.shard_timeline import MAX_OPEN, SKEW_MS, ShardTimeline
+from tests.emitted import discard
 
 GUILD = 5 << 22
 NOW = 1_700_000_000_000
@@ -18,15 +19,15 @@ def clock() -> ManualClock:
 
 
 @pytest.fixture
-def streams(clock: ManualClock) -> Streams:
-    return Streams(clock)
+def streams(clock: ManualClock) -> ShardTimeline:
+    return ShardTimeline(discard, clock)
 
 
-def test_a_dispatch_happened_when_it_is_received(streams: Streams) -> None:
+def test_a_dispatch_happened_when_it_is_received(streams: ShardTimeline) -> None:
     assert streams.date(0, NOW + 5) == NOW + 5
 
 
-def test_a_replay_is_dated_by_what_told_its_time_last(streams: Streams, clock: ManualClock) -> None:
+def test_a_replay_is_dated_by_what_told_its_time_last(streams: ShardTimeline, clock: ManualClock) -> None:
     streams.date(0, NOW)
     clock.advance(60)
     received = NOW + 60_000
@@ -41,14 +42,14 @@ def test_a_replay_is_dated_by_what_told_its_time_last(streams: Streams, clock: M
     assert streams.date(0, received) == received
 
 
-def test_nothing_in_a_replay_lies_in_the_future(streams: Streams) -> None:
+def test_nothing_in_a_replay_lies_in_the_future(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(0, "resuming"))
     streams.learn(0, NOW + 999_999)
     assert streams.date(0, NOW) == NOW
 
 
 def test_what_was_before_its_session_began_is_told_only_in_passing(
-    streams: Streams, clock: ManualClock
+    streams: ShardTimeline, clock: ManualClock
 ) -> None:
     assert not streams.predates(GUILD, NOW - 1)
     streams.take(ShardStateChanged(0, "identifying"))
@@ -62,13 +63,13 @@ def test_what_was_before_its_session_began_is_told_only_in_passing(
     assert not streams.predates(GUILD, NOW + 30_000), "a resumed session tells of what was missed, too"
 
 
-def test_another_shard_s_replay_changes_nothing(streams: Streams) -> None:
+def test_another_shard_s_replay_changes_nothing(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(1, "resuming"))
     assert streams.date(0, NOW + 7) == NOW + 7
 
 
 @pytest.mark.parametrize("state", ["lost", "resuming"])
-def test_a_guild_is_silent_from_the_loss_until_the_replay_is_over(streams: Streams, state: str) -> None:
+def test_a_guild_is_silent_from_the_loss_until_the_replay_is_over(streams: ShardTimeline, state: str) -> None:
     streams.take(ShardStateChanged(0, "lost"))
     streams.take(ShardStateChanged(0, state))
     assert streams.is_silent(GUILD)
@@ -76,7 +77,7 @@ def test_a_guild_is_silent_from_the_loss_until_the_replay_is_over(streams: Strea
     assert not streams.is_silent(GUILD)
 
 
-def test_silence_is_of_the_guild_s_own_shard(streams: Streams) -> None:
+def test_silence_is_of_the_guild_s_own_shard(streams: ShardTimeline) -> None:
     streams.shards = 3
     streams.take(ShardStateChanged(0, "lost"))
     assert not streams.is_silent(GUILD)
@@ -85,34 +86,34 @@ def test_silence_is_of_the_guild_s_own_shard(streams: Streams) -> None:
 
 
 def test_a_shard_is_heard_up_to_the_look_before_its_last_sign_of_life(
-    streams: Streams, clock: ManualClock
+    streams: ShardTimeline, clock: ManualClock
 ) -> None:
-    streams.look()
+    streams.tick(0, 0)
     clock.advance(1)
     streams.date(0, clock.now_ms())
-    streams.look()
+    streams.tick(0, 0)
     clock.advance(50)
-    streams.look()
+    streams.tick(0, 0)
     assert streams.heard == 0
     streams.take(ShardStateChanged(0, "heard"))
-    streams.look()
+    streams.tick(0, 0)
     assert streams.heard == 51_000
 
 
-def test_a_replay_is_no_sign_of_life(streams: Streams, clock: ManualClock) -> None:
+def test_a_replay_is_no_sign_of_life(streams: ShardTimeline, clock: ManualClock) -> None:
     streams.date(0, NOW)
-    streams.look()
+    streams.tick(0, 0)
     clock.advance(30)
     streams.take(ShardStateChanged(0, "resuming"))
     streams.date(0, clock.now_ms())
-    streams.look()
+    streams.tick(0, 0)
     assert streams.heard == 0
 
 
 # ---------------------------------------------------------------------- moments
 
 
-def test_a_moment_lies_between_the_messages_around_it(streams: Streams) -> None:
+def test_a_moment_lies_between_the_messages_around_it(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW, NOW + 3_000)
     moment = streams.moment(GUILD, NOW + 3_500)
     streams.pass_message(0, NOW + 700, NOW + 3_700)
@@ -120,18 +121,18 @@ def test_a_moment_lies_between_the_messages_around_it(streams: Streams) -> None:
     assert (moment.since, moment.until) == (NOW, NOW + 700)
 
 
-def test_where_nobody_writes_a_moment_is_as_sharp_as_the_clock(streams: Streams) -> None:
+def test_where_nobody_writes_a_moment_is_as_sharp_as_the_clock(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW - 600_000, NOW - 599_000)
     moment = streams.moment(GUILD, NOW)
     assert (moment.since, moment.until) == (NOW - 1_000 - SKEW_MS, NOW - 1_000 + SKEW_MS)
 
 
-def test_before_any_message_a_moment_is_that_of_receipt(streams: Streams) -> None:
+def test_before_any_message_a_moment_is_that_of_receipt(streams: ShardTimeline) -> None:
     moment = streams.moment(GUILD, NOW)
     assert (moment.since, moment.until) == (NOW - SKEW_MS, NOW + SKEW_MS)
 
 
-def test_in_a_replay_only_messages_tell_when_it_was(streams: Streams, clock: ManualClock) -> None:
+def test_in_a_replay_only_messages_tell_when_it_was(streams: ShardTimeline, clock: ManualClock) -> None:
     streams.pass_message(0, NOW, NOW)
     clock.advance(60)
     streams.take(ShardStateChanged(0, "lost"))
@@ -142,7 +143,7 @@ def test_in_a_replay_only_messages_tell_when_it_was(streams: Streams, clock: Man
     assert (moment.since, moment.until) == (NOW, NOW + 30_000)
 
 
-def test_a_message_out_of_order_makes_no_moment_end_before_it_began(streams: Streams) -> None:
+def test_a_message_out_of_order_makes_no_moment_end_before_it_began(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW, NOW)
     moment = streams.moment(GUILD, NOW)
     streams.pass_message(0, NOW - 50, NOW)
@@ -150,38 +151,40 @@ def test_a_message_out_of_order_makes_no_moment_end_before_it_began(streams: Str
     assert streams.moment(GUILD, NOW).since == NOW
 
 
-def test_a_new_session_may_have_missed_what_happened_between_its_messages(streams: Streams) -> None:
+def test_a_new_session_may_have_missed_what_happened_between_its_messages(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW - 30_000, NOW - 30_000)
     assert not streams.missed(GUILD, NOW - 10_000, NOW - 10_000)
-    streams.start_session(0)
+    streams.start_session(SessionStarted((), NOW, (0, streams.shards)))
     streams.pass_message(0, NOW + 1_000, NOW + 1_000)
     told = [streams.missed(GUILD, NOW + at, NOW + at) for at in (-30_101, -30_100, 0, 1_100, 1_101)]
     assert told == [False, True, True, True, False]
 
 
-def test_what_another_shard_missed_is_not_missed(streams: Streams) -> None:
+def test_what_another_shard_missed_is_not_missed(streams: ShardTimeline) -> None:
     streams.shards = 2
-    streams.start_session(0)
+    streams.start_session(SessionStarted((), NOW, (0, streams.shards)))
     assert streams.missed(4 << 22, NOW, NOW)
     assert not streams.missed(5 << 22, NOW, NOW)
 
 
-def test_a_new_process_missed_what_the_one_before_was_not_told(streams: Streams) -> None:
-    streams.restore(NOW - 5_000)
-    assert streams.told == NOW - 5_000
-    streams.start_session(0)
+def test_a_new_process_missed_what_the_one_before_was_not_told(streams: ShardTimeline) -> None:
+    before = ShardTimeline(discard, ManualClock(NOW))
+    before.pass_message(0, NOW - 5_000, NOW)
+    assert streams.restore(list(before.save())) == 0
+    assert streams.complete_until == NOW - 5_000
+    streams.start_session(SessionStarted((), NOW, (0, streams.shards)))
     assert not streams.missed(GUILD, NOW - 5_101, NOW - 5_101)
     assert streams.missed(GUILD, NOW - 4_000, NOW - 4_000)
     assert streams.missed(GUILD, NOW - 60_000, NOW)
 
 
-def test_told_is_what_the_last_shard_has_been_told(streams: Streams) -> None:
+def test_told_is_what_the_last_shard_has_been_told(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW, NOW)
     streams.pass_message(1, NOW - 10, NOW)
-    assert streams.told == NOW - 10
+    assert streams.complete_until == NOW - 10
 
 
-def test_moments_that_wait_for_a_message_are_bounded(streams: Streams) -> None:
+def test_moments_that_wait_for_a_message_are_bounded(streams: ShardTimeline) -> None:
     for _ in range(MAX_OPEN + 5):
         streams.moment(GUILD, NOW)
     assert len(streams._open[0]) == MAX_OPEN

@@ -63,7 +63,7 @@ async def test_who_came_before_the_bot_was_removed_is_told_if_everybody_else_was
     world.stage.forget(GUILD, world.now)
     assert world.told()[user_id]["confidence"] == confidence
     assert world.counts.total() == 1
-    assert not world.stage.undecided
+    assert not world.stage.undecided(0)
 
 
 async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_somebody_elses() -> None:
@@ -168,7 +168,7 @@ async def test_an_unlimited_invite_deleted_as_somebody_joined_by_it_is_no_certai
 
 
 async def test_an_invite_taken_back_is_not_used_up_though_the_audit_log_says_so_late() -> None:
-    world = World().begin(dedup_key=Invite(0, 1), b=Invite(1))
+    world = World().begin(once=Invite(0, 1), b=Invite(1))
     world.tell_join()
     del world.invites["once"]
     world.stage.lose(InviteDeleted(GUILD, "once"), world.now)
@@ -178,7 +178,7 @@ async def test_an_invite_taken_back_is_not_used_up_though_the_audit_log_says_so_
 
 
 async def test_an_invite_taken_back_before_anybody_came_has_no_part_in_who_used_another_up() -> None:
-    world = World().begin(gone=Invite(0, 5), dedup_key=Invite(0, 1))
+    world = World().begin(gone=Invite(0, 5), once=Invite(0, 1))
     world.take_back("gone")
     world.wait(4_000)
     world.join("once")
@@ -189,7 +189,7 @@ async def test_an_invite_taken_back_before_anybody_came_has_no_part_in_who_used_
 async def test_an_invite_that_expired_has_a_part_only_in_joins_of_that_moment(
     before: int, confidence: str
 ) -> None:
-    world = World().begin(dedup_key=Invite(0, 1))
+    world = World().begin(once=Invite(0, 1))
     world.make("old", Invite(0, 0, 5, START + world.now + 60_000 - before))
     world.wait(60_000)
     del world.invites["old"]
@@ -247,7 +247,7 @@ async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_t
         code = None if number % 10 == 9 else f"c{number * 7 % 30}"
         truth[world.join(code)] = code
         world.wait(200)
-        longest = max(longest, world.stage.undecided)
+        longest = max(longest, world.stage.undecided(0))
     assert longest <= 130 * 5, "two minutes of them"
     assert len(world.stage._visits) == 1
     assert len(next(iter(world.stage._visits.values())).joins) <= longest + 100

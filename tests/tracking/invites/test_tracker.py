@@ -49,7 +49,7 @@ async def test_the_row_of_the_join_learns_of_invite_and_inviter() -> None:
 
 
 async def test_a_single_use_invite_that_vanished_was_used() -> None:
-    world = World().begin(dedup_key=Invite(0, 1), b=Invite(9))
+    world = World().begin(once=Invite(0, 1), b=Invite(9))
     world.join("once")
     assert world.only() == ("once", "invite", "exact")
 
@@ -58,7 +58,7 @@ async def test_a_single_use_invite_that_vanished_was_used() -> None:
 async def test_where_a_removal_would_not_be_told_of_a_vanished_invite_is_only_probable(
     permission: str,
 ) -> None:
-    world = World().begin(dedup_key=Invite(0, 1))
+    world = World().begin(once=Invite(0, 1))
     world.lacking = {permission}
     world.join("once")
     assert world.only() == ("once", "invite", "probable")
@@ -67,20 +67,20 @@ async def test_where_a_removal_would_not_be_told_of_a_vanished_invite_is_only_pr
 async def test_where_no_audit_log_is_received_a_vanished_invite_is_only_probable() -> None:
     world = World()
     world.stage._audited = False
-    world.begin(dedup_key=Invite(0, 1))
+    world.begin(once=Invite(0, 1))
     world.join("once")
     assert world.only() == ("once", "invite", "probable")
 
 
 async def test_a_single_use_invite_taken_back_while_somebody_joined_otherwise_is_not_exact() -> None:
-    world = World().begin(dedup_key=Invite(0, 1))
+    world = World().begin(once=Invite(0, 1))
     world.join()
     world.take_back("once")
     assert world.only() == ("once", "invite", "probable")
 
 
 async def test_an_invite_removed_long_before_a_join_has_no_part_in_it() -> None:
-    world = World().begin(dedup_key=Invite(0, 1), other=Invite(4))
+    world = World().begin(once=Invite(0, 1), other=Invite(4))
     world.take_back("once")
     world.wait(60_000)
     world.join()
@@ -243,7 +243,7 @@ async def test_many_guilds_are_read_a_few_at_a_time() -> None:
     for guild_id in range(1, 4 * MOST_PRIMED):
         world.stage.see_guild(guild_id)
     for _ in range(8):
-        world.stage.tick(world.now)
+        world.stage.tick(world.now, 0)
         assert len(world.asked) <= MOST_PRIMED
         world.wait(1_000)
     assert world.calls == 4 * MOST_PRIMED - 1

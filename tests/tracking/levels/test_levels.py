@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import random
 from collections import Counter
+from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,8 +18,11 @@ from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS
 from exporter.screen.config import PrivacyConfig
+from exporter.spool.ports import StateRow
+from exporter.telemetry import Telemetry, value
 from exporter.tracking.levels.config import LevelsConfig
-from exporter.tracking.levels.levels import Curve, Levels
+from exporter.tracking.levels.levels import Curve, Levels, SavedXp
+from tests.emitted import Emitted
 
 GUILD, ANN, BOB = 1, 100, 200
 AT = 1_700_000_000_000
@@ -29,14 +34,15 @@ class Class:
     """Levels, and what they said."""
 
     def __init__(self, rules: LevelsConfig = RULES, catalogue: Any = ON) -> None:
-        self.forgotten = 0
-        self.levels = Levels(rules, catalogue, {ANN: "ann"}.get, self._forget)
+        self.telemetry = Telemetry()
+        self.levels = Levels(Emitted(), rules, catalogue, {ANN: "ann"}, self.telemetry)
         self.xp: Counter[int] = Counter()
         self.ups = 0
         self.rows: list[Record] = []
 
-    def _forget(self) -> None:
-        self.forgotten += 1
+    @property
+    def forgotten(self) -> float:
+        return value(self.telemetry.levels_forgotten)
 
     def take(self, *counts: Count) -> None:
         for earned in (earned for count in counts for earned in self.levels.take(count)):
@@ -49,6 +55,17 @@ class Class:
 
     def reached(self, user: int = ANN) -> list[Any]:
         return [row.data["level"] for row in self.rows if row.person == user]
+
+
+def commit(levels: Levels) -> list[StateRow]:
+    """The rows that one commit saves."""
+    rows = list(levels.save())
+    levels.confirm()
+    return rows
+
+
+def users(rows: Iterable[StateRow]) -> list[int]:
+    return [msgspec.msgpack.decode(row.key)[1] for row in rows]
 
 
 def message(at: int = 0, user: int = ANN, kind: str = "human") -> Count:
@@ -133,15 +150,16 @@ def test_switched_off_nothing_earns() -> None:
     assert not room.xp
     assert not room.levels.earners
     assert not room.levels.unsaved
+    assert not room.levels.handles
 
 
 def test_only_who_earned_something_is_saved_again_and_the_next_process_goes_on() -> None:
     room = Class()
     room.take(message(0), talk(59), message(0, BOB))
-    saved = room.levels.collect()
-    assert room.levels.unsaved == 0
+    saved = commit(room.levels)
+    assert not room.levels.unsaved
     room.take(message(61, BOB))
-    assert [each.user_id for each in room.levels.collect()] == [BOB]
+    assert users(commit(room.levels)) == [BOB]
     later = Class()
     later.levels.restore(saved)
     later.take(message(30), talk(1), message(60), message(59, BOB))
@@ -151,22 +169,24 @@ def test_only_who_earned_something_is_saved_again_and_the_next_process_goes_on()
 def test_what_could_not_be_committed_is_saved_with_the_next() -> None:
     room = Class()
     room.take(message(0))
-    room.levels.put_back(room.levels.collect())
-    assert [each.user_id for each in room.levels.collect()] == [ANN]
+    list(room.levels.save())
+    room.levels.merge_back()
+    assert users(commit(room.levels)) == [ANN]
 
 
-def test_a_later_part_replaces_an_earlier_one() -> None:
-    room = Class(RULES.model_copy(update={"message": 50}))
+def test_a_later_commit_replaces_an_earlier_one() -> None:
+    rules = RULES.model_copy(update={"message": 50})
+    room = Class(rules)
     room.take(message(0))
-    first = room.levels.collect()
+    rows = {row.key: row for row in commit(room.levels)}
     room.take(message(60))
-    second = room.levels.collect()
-    later = Class(RULES.model_copy(update={"message": 50}))
-    later.levels.restore(first)
-    later.levels.restore(second)
+    rows |= {row.key: row for row in commit(room.levels)}
+    later = Class(rules)
+    later.levels.restore(rows.values())
     later.take(message(120))
     assert later.reached() == []
-    assert later.levels.collect()[0].xp == 150
+    (row,) = commit(later.levels)
+    assert msgspec.msgpack.decode(row.value or b"", type=SavedXp).xp == 150
 
 
 def test_the_idlest_are_forgotten_first_and_counted() -> None:
@@ -174,15 +194,19 @@ def test_the_idlest_are_forgotten_first_and_counted() -> None:
     room.take(*(message(number, 1000 + number) for number in range(100)))
     room.take(message(200, 1000), message(201, 5000))
     assert room.forgotten == 1
-    kept = room.levels.collect()
-    assert {each.user_id for each in kept} == {1000 + number for number in range(100)} - {1001} | {5000}
+    rows = commit(room.levels)
+    kept = [row for row in rows if row.value is not None]
+    assert set(users(rows)) - set(users(kept)) == {1001}
+    assert set(users(kept)) == {1000 + number for number in range(100)} - {1001} | {5000}
 
 
 def test_who_opted_out_meanwhile_is_not_remembered() -> None:
     room = Class()
     room.take(message(0), message(0, BOB))
-    room.levels.leave_out({ANN})
-    assert [each.user_id for each in room.levels.collect()] == [BOB]
+    commit(room.levels)
+    room.levels.forget_people({ANN})
+    (row,) = commit(room.levels)
+    assert (users([row]), row.value) == ([ANN], None)
 
 
 @given(st.integers(10, 500), st.integers(0, 200), st.integers(0, 20), st.integers(0, 50_000))
@@ -200,7 +224,7 @@ def test_a_restart_at_any_moment_changes_nothing(said: list[tuple[int, int]], cu
     whole, before, after = Class(), Class(), Class()
     whole.take(*counts)
     before.take(*counts[:cut])
-    after.levels.restore(before.levels.collect())
+    after.levels.restore(commit(before.levels))
     after.take(*counts[cut:])
     assert whole.xp == before.xp + after.xp
     assert [row.key for row in whole.rows] == [row.key for row in (*before.rows, *after.rows)]
@@ -243,7 +267,7 @@ async def test_after_any_number_of_kills_experience_is_that_of_the_messages_kept
     assert max(levels) >= sums["xp"] // 100
 
 
-async def test_a_cooldown_outlasts_the_process_and_the_parts_it_was_written_in(site: Any) -> None:
+async def test_a_cooldown_outlasts_the_process_and_many_windows(site: Any) -> None:
     site.switches = {"XP_GAIN": True}
     site.levels = LevelsConfig(message=20, cooldown=86400)
     pipeline = await site.start()
