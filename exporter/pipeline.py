@@ -176,6 +176,7 @@ class Pipeline:
             },
             self._contents.committed,
             spool.source,
+            self._dispatcher.report,
         )
         self.checkpoint = Checkpoint(
             spool,
@@ -289,13 +290,7 @@ class Pipeline:
         self._telemetry.unspooled.set(self.checkpoint.waiting)
 
     async def _close(self, *, everything: bool = False) -> bool:
-        """Close the windows that have ended, or all of them; False if the disk refuses."""
-        self._counters.fold()
-        for leaving in self._windows.slices(everything=everything):
-            if not await self.checkpoint.commit(partial(self._windows.capture, leaving)):
-                return False
-            await asyncio.sleep(0)
-        return True
+        return await self._windows.close(self.checkpoint.commit, everything=everything)
 
     async def _revert_suspended(self) -> None:
         """Put components that failed back to what was committed last."""

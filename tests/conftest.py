@@ -14,7 +14,8 @@ from tests.scale import scaled
 from tests.site import FIXTURES, Site
 
 # For the property tests that leave the number of examples to Hypothesis.
-settings.register_profile("scaled", max_examples=scaled(100))
+# Without a deadline: how long an example takes says how busy the machine is, and nothing of the program.
+settings.register_profile("scaled", max_examples=scaled(100), deadline=None)
 settings.load_profile("scaled")
 
 

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from functools import partial
 from itertools import islice
 from typing import Final, NamedTuple
 
@@ -39,6 +40,9 @@ SLICE: Final = 200
 PORTION: Final = 2_000
 """Counters in one entry: with the longest names about half a megabyte, half of what the spool takes for one.
 A busier guild leaves as several entries, which are deltas like any other."""
+
+MAX_TRIES: Final = 3
+"""How often a snapshot that fails is tried again, once a tick, before its counts are given up."""
 
 Snapshot = Callable[[int, tuple[int, int], str, Activity], Entry | None]
 """Makes the entry of one guild: guild, period in ms, key, activity. Changes nothing, since it is made again
@@ -120,7 +124,7 @@ class Windows:
     """Open windows, their closing, and the increments that protect them.
 
     ``snapshots`` make entries, by kind; ``committed`` is called when they are on the disk; ``source`` names
-    the spool.
+    the spool; ``report`` takes errors.
     """
 
     def __init__(
@@ -130,7 +134,10 @@ class Windows:
         snapshots: dict[str, Snapshot],
         committed: Committed,
         source: str,
+        report: Callable[[str, Exception], None],
     ) -> None:
+        self._report = report
+        self._failed: dict[tuple[str, int, int], int] = {}
         self.counters = counters
         self.committed = committed
         self.log = IncrementLog()
@@ -180,23 +187,51 @@ class Windows:
         unsaved = self.counters.take_unsaved()
         if leaving is None:
             return CountsCapture(self, unsaved)
-        closed = self.counters.close(leaving.kind, leaving.start, leaving.guild_ids)
-        capture = CountsCapture(self, unsaved, leaving, closed)
-        try:
-            capture.entries = tuple(self._entries(leaving, closed))
-        except BaseException:
-            # Or the increments these guilds' counts are in would be forgotten.
-            capture.merge_back()
-            raise
-        return capture
+        entries: list[Entry] = []
+        closed: list[tuple[int, Activity]] = []
+        for guild_id, activity in self.counters.close(leaving.kind, leaving.start, leaving.guild_ids):
+            try:
+                entries += self._entries(leaving, guild_id, activity)
+            except Exception as error:  # noqa: BLE001 - whatever it is, the other guilds leave
+                if self._put_off(leaving, guild_id, error):
+                    self.counters.reopen(leaving.kind, leaving.start, ((guild_id, activity),))
+                    continue
+            closed.append((guild_id, activity))
+        leaving = leaving._replace(guild_ids=[guild_id for guild_id, _ in closed])
+        return CountsCapture(self, unsaved, leaving, closed, tuple(entries))
 
-    def _entries(self, leaving: Slice, closed: Iterable[tuple[int, Activity]]) -> Iterator[Entry]:
+    async def close(
+        self,
+        commit: Callable[[Callable[[], CountsCapture]], Awaitable[bool]],
+        *,
+        everything: bool = False,
+    ) -> bool:
+        """Close the windows that have ended, or all of them, slice by slice; False if the disk refuses."""
+        self.counters.fold()
+        for leaving in self.slices(everything=everything):
+            if not await commit(partial(self.capture, leaving)):
+                return False
+            await asyncio.sleep(0)
+        return True
+
+    def _entries(self, leaving: Slice, guild_id: int, activity: Activity) -> list[Entry]:
         make = self._snapshots[leaving.kind.name]
-        for guild_id, activity in closed:
-            for portion in _portions(activity):
-                entry = make(guild_id, leaving.period, self._key(leaving, guild_id), portion)
-                if entry is not None:
-                    yield entry
+        made = (
+            make(guild_id, leaving.period, self._key(leaving, guild_id), portion)
+            for portion in _portions(activity)
+        )
+        return [entry for entry in made if entry is not None]
+
+    def _put_off(self, leaving: Slice, guild_id: int, error: Exception) -> bool:
+        """Whether a guild whose snapshot failed stays in its window; after some tries its counts are lost."""
+        window = (leaving.kind.name, leaving.start, guild_id)
+        tries = self._failed[window] = self._failed.get(window, 0) + 1
+        self._report("windows", error)
+        if tries < MAX_TRIES:
+            return True
+        del self._failed[window]
+        log.error("the %s of guild %d cannot be made; its counts are lost", leaving.kind.name, guild_id)
+        return False
 
     def _key(self, leaving: Slice, guild_id: int) -> str:
         """Unique for ever: a window may leave more than once, so its start alone does not name a snapshot."""

@@ -1,24 +1,18 @@
-"""A row just begun is told to the next process with the very commit that makes it."""
+"""What is open of moderation is saved with the rows it belongs to, so a kill makes no second row."""
 
 from __future__ import annotations
 
 import pytest
 
-from exporter.events.facts import Record
+from exporter.events.facts import GuildObjectChanged, Record
 from exporter.model import entry_key
-from exporter.tracking.moderation.begun import MAX_BEGUN, BegunRows
 from exporter.tracking.previous_journal import (
     Begun,
-    Part,
     SavedAction,
     SavedDeparture,
     SavedModeration,
-    SavedVoice,
     add_begun,
-    decode_part,
-    encode_part,
 )
-from exporter.tracking.structure.guild_objects import Change
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 
@@ -28,59 +22,6 @@ def action(key: str) -> SavedAction:
 
 def departure(key: str) -> SavedDeparture:
     return SavedDeparture("GUILD_MEMBER_REMOVE", GUILD, AT, TARGET, "nelly", False, key, 0)
-
-
-def taken(rows: BegunRows) -> Begun:
-    body = rows.take()
-    assert body is not None
-    begun = decode_part(body)
-    assert isinstance(begun, Begun)
-    return begun
-
-
-def test_what_was_begun_is_taken_once() -> None:
-    rows = BegunRows()
-    assert rows.take() is None
-    rows.act(action("a"))
-    rows.depart(departure("b"))
-    assert taken(rows) == Begun([action("a")], [departure("b")])
-    assert rows.take() is None
-
-
-def test_what_the_disk_refused_is_taken_again_and_first() -> None:
-    rows = BegunRows()
-    rows.act(action("a"))
-    rows.take()
-    rows.act(action("b"))
-    rows.put_back()
-    assert taken(rows) == Begun([action("a"), action("b")], [])
-
-
-def test_what_was_committed_is_not_put_back_by_a_later_refusal() -> None:
-    rows = BegunRows()
-    rows.act(action("a"))
-    rows.take()
-    assert rows.take() is None
-    rows.put_back()
-    assert rows.take() is None
-
-
-def test_what_is_noted_while_nothing_can_be_committed_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    assert MAX_BEGUN > 1
-    monkeypatch.setattr("exporter.tracking.moderation.begun.MAX_BEGUN", 1)
-    rows = BegunRows()
-    for key in ("a", "b"):
-        rows.act(action(key))
-        rows.depart(departure(key))
-    assert taken(rows) == Begun([action("a")], [departure("a")])
-
-
-def test_a_part_is_told_from_what_was_begun() -> None:
-    rows = BegunRows()
-    rows.act(action("a"))
-    part = Part([], SavedVoice(), {}, {}, SavedModeration(actions=[action("x")]))
-    assert decode_part(encode_part(part)) == part
-    assert isinstance(taken(rows), Begun)
 
 
 def test_what_was_begun_is_added_to_what_is_open_once() -> None:
@@ -96,7 +37,7 @@ def test_a_ban_whose_process_was_killed_before_its_entry_came_is_one_row() -> No
     before.take(act("ban"), act("leave", AT + 1))
     after = Log()
     after.rows, after.kinds = before.rows, before.kinds
-    after.attribution.restore(add_begun(SavedModeration(), taken(before.attribution.begun)), 0)
+    after.attribution.restore(before.attribution.save(0), 0)
     after.take(audit("ban"))
     after.wait()
     assert after.actions() == [("ban", TARGET, MODERATOR, "spam", audit("ban").entry_id)]
@@ -107,8 +48,8 @@ def test_a_ban_whose_process_was_killed_before_its_entry_came_is_one_row() -> No
 
 def test_a_change_of_structure_is_known_to_the_next_process_with_its_row() -> None:
     log = Log(("ROLE_DELETE",))
-    log.attribution.change(Change(GUILD, AT, "role_delete", 77, "mods", {}), 0)
-    (begun,) = taken(log.attribution.begun).actions
+    log.attribution.change(GuildObjectChanged(GUILD, AT, "role_delete", 77, "mods", {}), 0)
+    (begun,) = log.attribution.save(0).actions
     assert (begun.kind, begun.target_id, begun.key) == ("ROLE_DELETE", 77, f"role_delete:{GUILD}:77")
 
 
@@ -118,7 +59,7 @@ def test_a_ban_after_a_restart_is_another_one_than_that_before_it() -> None:
     before.take(act("ban"))
     after = Log()
     after.rows, after.kinds = before.rows, before.kinds
-    after.attribution.restore(add_begun(SavedModeration(), taken(before.attribution.begun)), 0)
+    after.attribution.restore(before.attribution.save(0), 0)
     again = AT + 60_000
     after.take(audit("ban", again, 2), act("ban", again))
     after.take(audit("ban", AT, 1))
@@ -139,7 +80,7 @@ def test_a_ban_whose_dispatch_comes_after_a_kill_is_one_row_with_its_entry(found
     before = Log()
     before.take(audit("ban"))
     after = Stores()
-    after.attribution.restore(add_begun(SavedModeration(), taken(before.attribution.begun)), 0)
+    after.attribution.restore(before.attribution.save(0), 0)
     facts = [audit("ban"), act("ban", AT + 3_000)]
     after.take(*(facts if found == "before" else reversed(facts)))
     assert list(after.rows) == [entry_key(audit("ban").entry_id)]
@@ -151,11 +92,11 @@ def test_a_departure_whose_entry_came_right_before_a_kill_is_not_left_a_leave(ac
     """How far the audit log was taken was not committed, so the entry is found again."""
     before = Log()
     before.take(act("leave"))
-    begun = taken(before.attribution.begun)
+    saved = before.attribution.save(0)
     before.take(audit(action))
     after = Stores()
     after.rows, after.kinds = before.rows, before.kinds
-    after.attribution.restore(add_begun(SavedModeration(), begun), 0)
+    after.attribution.restore(saved, 0)
     after.take(audit(action))
     after.wait()
     (left,) = [row for key, row in after.rows.items() if key.startswith("leave:")]
