@@ -8,11 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.checkpoint import checkpoint as module
-from exporter.checkpoint.checkpoint import Committer
+from exporter.checkpoint.checkpoint import PROBE, Checkpoint
 from exporter.checkpoint.config import BatchClass, BatchingConfig
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
+from exporter.spool.ports import StateRow
 from exporter.telemetry import Telemetry, total, value
 from tests.scale import scaled
 
@@ -24,40 +25,116 @@ class Disk:
 
     def __init__(self) -> None:
         self.commits: list[list[Entry]] = []
-        self.parts: list[tuple[bytes | None, int]] = []
+        self.rows: list[list[StateRow]] = []
+        self.increments: list[list[bytes]] = []
+        self.forgotten: list[tuple[int, bool]] = []
+        self.probes = 0
         self.full = False
         self.gate = asyncio.Event()
         self.gate.set()
         self.asked = asyncio.Event()
 
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
+    async def append(
+        self,
+        entries: Sequence[Entry],
+        *,
+        state: Sequence[StateRow] = (),
+        increments: Sequence[bytes] = (),
+        forget: int = 0,
+        forget_journal: bool = False,
+    ) -> list[int]:
+        probe = list(state) == [PROBE]
+        self.probes += probe
         self.asked.set()
         await self.gate.wait()
         if self.full:
             msg = "full"
             raise SpoolError(msg)
-        self.parts.append((journal, forget))
-        self.commits.append(list(entries))
-        return len(self.commits)
-
-    async def journal(self) -> list[object]:
-        return []
+        if not probe:
+            self.commits.append(list(entries))
+            self.rows.append(list(state))
+            self.increments.append(list(increments))
+            self.forgotten.append((forget, forget_journal))
+        return [len(self.commits)] * len(increments)
 
     @property
     def keys(self) -> list[str]:
         return [entry.key for group in self.commits for entry in group]
 
 
+class State:
+    """Components: rows that changed, and the verdicts on them."""
+
+    def __init__(self) -> None:
+        self.changed: list[StateRow] = []
+        self.saving: list[StateRow] = []
+
+    @property
+    def unsaved(self) -> bool:
+        return bool(self.changed)
+
+    def save(self) -> list[StateRow]:
+        assert not self.saving, "one commit at a time"
+        self.saving, self.changed = self.changed, []
+        return self.saving
+
+    def confirm(self) -> None:
+        self.saving = []
+
+    def merge_back(self) -> None:
+        self.changed, self.saving = [*self.saving, *self.changed], []
+
+
+class Counts:
+    """What was counted, as a number."""
+
+    def __init__(self) -> None:
+        self.unsaved = 0
+        self.snapshots: list[Entry] = []
+        self.confirmed: list[tuple[list[int], int]] = []
+        self.captures = 0
+
+    def capture(self) -> Capture:
+        self.captures += 1
+        taken, self.unsaved = self.unsaved, 0
+        snapshots, self.snapshots = self.snapshots, []
+        return Capture(self, taken, snapshots)
+
+
+class Capture:
+    forget = 7
+
+    def __init__(self, counts: Counts, taken: int, snapshots: list[Entry]) -> None:
+        self.counts = counts
+        self.taken = taken
+        self.entries = tuple(snapshots)
+
+    async def encode(self) -> list[bytes]:
+        return [str(self.taken).encode()] if self.taken else []
+
+    def confirm(self, numbers: Sequence[int], forgotten: int) -> None:
+        self.counts.confirmed.append((list(numbers), forgotten))
+
+    def merge_back(self) -> None:
+        self.counts.unsaved += self.taken
+        self.counts.snapshots = [*self.entries, *self.counts.snapshots]
+
+
 class Bench:
     def __init__(self, **config: object) -> None:
         self.disk = Disk()
+        self.state = State()
+        self.counts = Counts()
         self.clock = ManualClock()
         self.telemetry = Telemetry()
-        self.committer = Committer(
+        self.committer = Checkpoint(
             self.disk,  # type: ignore[arg-type]  # a writer in all that is used
             BatchingConfig(**config),  # type: ignore[arg-type]  # the table of a test
             self.clock,
             self.telemetry,
+            self.state,
+            self.counts.capture,
+            lambda: bool(self.counts.unsaved or self.counts.snapshots),
         )
         self.number = 0
 
@@ -181,7 +258,7 @@ async def test_a_commit_that_fails_by_a_defect_keeps_its_entries_and_ends_no_dra
     assert bench.disk.keys == keys
 
 
-async def test_why_the_disk_refuses_is_told_until_it_takes_something(bench: Bench) -> None:
+async def test_why_the_disk_refuses_is_known_until_it_takes_something(bench: Bench) -> None:
     bench.offer(Priority.CRITICAL)
     bench.disk.full = True
     assert not await bench.committer.drain()
@@ -240,15 +317,125 @@ async def test_a_low_entry_never_pushes_out_a_higher_one() -> None:
     assert value(bench.telemetry.dropped, "memory_full") == 1
 
 
-async def test_a_commit_with_the_journal_is_counted_when_it_is_made(bench: Bench) -> None:
-    entry = Entry("METRICS_SNAPSHOT", 1, 1, "k", Priority.SLOW, {})
+async def test_everything_there_is_at_one_moment_is_in_one_commit(bench: Bench) -> None:
+    key = bench.offer(Priority.SLOW)
+    bench.state.changed = [StateRow("voice/guilds", b"1", b"x")]
+    bench.counts.unsaved = 5
+    bench.counts.snapshots = [Entry("METRICS_SNAPSHOT", 1, 1, "k", Priority.SLOW, {})]
+    bench.committer.forget_journal()
+    assert await bench.committer.drain()
+    assert bench.disk.keys == [key, "k"]
+    assert bench.disk.rows == [[StateRow("voice/guilds", b"1", b"x")]]
+    assert bench.disk.increments == [[b"5"]]
+    assert bench.disk.forgotten == [(7, True)]
+    assert bench.counts.confirmed == [([1], 7)]
+    assert not bench.committer.unsaved
+    assert bench.balance() == (2, 2)
+
+
+async def test_what_arrives_while_a_commit_is_in_flight_belongs_to_the_next(bench: Bench) -> None:
+    bench.disk.gate.clear()
+    bench.offer(Priority.CRITICAL)
+    bench.counts.unsaved = 1
+    running = asyncio.create_task(bench.committer.commit())
+    await bench.disk.asked.wait()
+    second = bench.offer(Priority.CRITICAL)
+    bench.counts.unsaved += 2
+    bench.state.changed.append(StateRow("t", b"k", None))
+    bench.disk.gate.set()
+    assert await running
+    assert bench.disk.increments == [[b"1"]]
+    assert bench.disk.rows == [[]]
+    assert await bench.committer.drain()
+    assert bench.disk.commits[1][0].key == second
+    assert bench.disk.increments[1] == [b"2"]
+    assert bench.disk.rows[1] == [StateRow("t", b"k", None)]
+
+
+async def test_arrivals_faster_than_commits_hold_up_no_commit(bench: Bench) -> None:
+    """A commit takes what is there, and does not wait until nothing is."""
+    bench.counts.unsaved = 1
+
+    async def arrive() -> None:
+        while len(bench.disk.commits) < 20:
+            bench.offer(Priority.CRITICAL)
+            await asyncio.sleep(0)
+
+    arriving = asyncio.create_task(arrive())
+    await asyncio.sleep(0)
+    assert await asyncio.wait_for(bench.committer.drain(), 10)
+    assert bench.disk.increments[0] == [b"1"]
+    for _ in range(20):
+        assert await bench.committer.commit()
+    await arriving
+    await bench.committer.drain()
+    assert bench.balance()[0] == bench.balance()[1]
+
+
+async def test_nothing_of_a_refused_commit_is_lost_or_doubled(bench: Bench) -> None:
+    key = bench.offer(Priority.SLOW)
+    bench.state.changed = [StateRow("t", b"k", b"1")]
+    bench.counts.unsaved = 3
+    bench.counts.snapshots = [Entry("METRICS_SNAPSHOT", 1, 1, "k", Priority.SLOW, {})]
     bench.disk.full = True
-    assert await bench.committer.commit([entry], b"part", 0) is None
-    assert bench.balance() == (0, 0)
-    bench.disk.full = False
-    assert await bench.committer.commit([entry], b"part", 7) == 1
-    assert bench.disk.parts == [(b"part", 7)]
+    assert not await bench.committer.commit()
+    assert bench.committer.unsaved
     assert bench.balance() == (1, 1)
+    bench.counts.unsaved += 4
+    bench.state.changed.append(StateRow("t", b"l", b"2"))
+    bench.disk.full = False
+    assert await bench.committer.commit()
+    assert bench.disk.keys == [key, "k"]
+    assert bench.disk.increments == [[b"7"]]
+    assert bench.disk.rows == [[StateRow("t", b"k", b"1"), StateRow("t", b"l", b"2")]]
+
+
+async def test_while_the_disk_refuses_only_one_small_row_is_tried(bench: Bench) -> None:
+    bench.offer(Priority.CRITICAL)
+    bench.disk.full = True
+    assert not await bench.committer.commit()
+    captures = bench.counts.captures
+    for _ in range(5):
+        assert not await bench.committer.commit()
+    assert bench.disk.probes == 5
+    assert bench.counts.captures == captures, "nothing is taken or encoded for a probe"
+
+
+async def test_counts_are_saved_within_their_interval_and_nothing_is_committed_for_nothing(
+    bench: Bench,
+) -> None:
+    bench.clock.advance(60)
+    assert await bench.committer.save()
+    assert not bench.disk.commits
+    bench.counts.unsaved = 1
+    assert await bench.committer.save()
+    assert len(bench.disk.commits) == 1
+    bench.counts.unsaved = 1
+    bench.clock.advance(4)
+    assert await bench.committer.save()
+    assert len(bench.disk.commits) == 1, "the interval has not passed"
+    assert await bench.committer.save(urgent=True)
+    assert len(bench.disk.commits) == 2
+
+
+async def test_what_is_shed_is_counted_by_class_and_logged_once_an_episode(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench(max_pending=1000)
+    bench.disk.full = True
+    for episode in (1, 2):
+        for _ in range(1100):
+            bench.offer(Priority.SLOW)
+        bench.committer.shed_counts(3)
+        bench.committer.shed_counts(4)
+        assert not await bench.committer.commit()
+        assert value(bench.telemetry.shed, "counts") == 7 * episode
+        bench.disk.full = False
+        assert await bench.committer.commit()
+        bench.disk.full = True
+    assert value(bench.telemetry.shed, "slow") == 200
+    lines = [record.message for record in caplog.records if "being lost" in record.message]
+    assert len(lines) == 4, "a line for each class and episode"
 
 
 @settings(max_examples=scaled(50), deadline=None)
@@ -280,46 +467,3 @@ def test_what_was_offered_is_spooled_shed_or_waiting(steps: list[Priority | str]
             assert mine == sorted(mine, key=lambda key: int(key.split(":")[1]))
 
     asyncio.run(play())
-
-
-async def test_a_large_backlog_leaves_in_groups(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_GROUP", 10)
-    keys = [bench.offer(Priority.CRITICAL) for _ in range(25)]
-    assert await bench.committer.drain()
-    assert [len(group) for group in bench.disk.commits] == [10, 10, 5]
-    assert bench.disk.keys == keys
-
-
-class Notes:
-    """Takes down whether what rides along was committed."""
-
-    def __init__(self) -> None:
-        self.notes = [b"one", b"two"]
-        self.taken: list[bytes] = []
-
-    def take(self) -> bytes | None:
-        self.taken = [self.notes.pop(0)] if self.notes else []
-        return self.taken[0] if self.taken else None
-
-    def put_back(self) -> None:
-        self.notes = self.taken + self.notes
-
-
-async def test_what_rides_along_is_in_the_journal_with_the_entries_and_kept_while_the_disk_refuses() -> None:
-    bench = Bench()
-    notes = Notes()
-    bench.committer = Committer(
-        bench.disk,  # type: ignore[arg-type]  # a writer in all that is used
-        BatchingConfig(),
-        bench.clock,
-        bench.telemetry,
-        notes,
-    )
-    bench.disk.full = True
-    bench.offer(Priority.CRITICAL)
-    assert not await bench.committer.drain()
-    bench.disk.full = False
-    for _ in range(3):
-        bench.offer(Priority.CRITICAL)
-        assert await bench.committer.drain()
-    assert bench.disk.parts == [(b"one", 0), (b"two", 0), (None, 0)]

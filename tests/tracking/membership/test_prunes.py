@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.facts import Action, MembershipStarted, Person
-from exporter.state.shard_timeline import Moment
+from exporter.events.facts import Action, MembershipStarted, Person, SessionStarted
+from exporter.state.shard_timeline import TimeBounds
 from exporter.tracking.membership.evidence import Departure
 from exporter.tracking.membership.prunes import PRUNE_MS, share
 from exporter.tracking.previous_journal import SavedModeration
@@ -27,7 +27,7 @@ def departures(*spans: tuple[int, int]) -> list[Departure]:
             number,
             0,
             0,
-            Moment(AT + since, AT + until),
+            TimeBounds(AT + since, AT + until),
         )
         for number, (since, until) in enumerate(spans)
     ]
@@ -120,7 +120,7 @@ def restart(before: Log) -> Log:
     after = Log()
     after.rows, after.kinds, after.wall = before.rows, before.kinds, before.wall
     saved = before.attribution.save(before.steady)
-    after.streams.restore(saved.told)
+    assert after.streams.restore(list(before.streams.save())) == 0
     after.attribution.restore(saved, 0)
     return after
 
@@ -159,7 +159,7 @@ def test_after_a_new_session_who_went_at_that_moment_went_for_an_unknown_reason(
     log = Log()
     log.take(act("leave", AT - 20 * SECOND, 50))
     log.take(act("leave", AT, 51), prune(2))
-    log.streams.start_session(0)
+    log.streams.start_session(SessionStarted((), 0, (0, 1)))
     log.take(act("leave", AT + 20 * SECOND, 52))
     log.wait(25 * SECOND)
     assert reasons(log) == ["leave", "unknown", "leave"]

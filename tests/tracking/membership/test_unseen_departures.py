@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from exporter.events.facts import SessionStarted
 from tests.tracking.membership.test_departures import SECOND, reasons, restart
 from tests.tracking.moderation.moderators import AT, Log, act, audit
 
@@ -9,7 +10,7 @@ from tests.tracking.moderation.moderators import AT, Log, act, audit
 def miss(log: Log, seconds: int = 20) -> None:
     """A new session begins: what happened since the last message may never be told."""
     log.clock.advance(seconds)
-    log.streams.start_session(0)
+    log.streams.start_session(SessionStarted((), 0, (0, 1)))
 
 
 def test_a_kick_nobody_saw_is_not_the_reason_of_a_later_ban() -> None:

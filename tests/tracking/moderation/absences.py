@@ -14,8 +14,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
-from exporter.checkpoint.journal import SavedModeration
-from exporter.tracking.config import CatchUpConfig
 
 from exporter.clock import ManualClock
 from exporter.events.facts import (
@@ -25,14 +23,18 @@ from exporter.events.facts import (
     Count,
     Person,
     Record,
+    SessionStarted,
     ShardStateChanged,
     TimeoutState,
 )
 from exporter.events.rest_request import RestRequest
-from exporter.state.shard_timeline import Streams
+from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.moderation.attribution import Attribution
 from exporter.tracking.moderation.catch_up import PURPOSE as CATCH_UP
 from exporter.tracking.moderation.catch_up import CatchUp
+from exporter.tracking.moderation.config import CatchUpConfig
+from exporter.tracking.previous_journal import SavedModeration
+from tests.emitted import discard
 from tests.tracking.moderation.moderators import AT, GUILD, TYPES, act, audit
 
 LATE_MS = 3_000
@@ -63,7 +65,7 @@ class Process:
         self.asked: list[RestRequest] = []
         self.records: list[tuple[Record, bool]] = []
         self.counts: Counter[str] = Counter()
-        self.streams = Streams(clock)
+        self.streams = ShardTimeline(discard, clock)
         self.catch_up = CatchUp(CatchUpConfig(), self._ask, lambda _: True)
         self.attribution = Attribution(
             lambda record, amends: self.records.append((record, amends)),
@@ -97,7 +99,7 @@ class Process:
 
     def start_session(self, wall: int) -> None:
         self.streams.take(ShardStateChanged(0, "settled"))
-        self.streams.start_session(0)
+        self.streams.start_session(SessionStarted((GUILD,), wall, (0, 1)))
         self.catch_up.start_session((GUILD,))
         self.catch_up.see_guild(GUILD, wall, self.now)
         self.attribution.see_guild(GUILD, self.now)

@@ -23,8 +23,9 @@ from exporter.events.facts import (
     TimeoutState,
 )
 from exporter.events.rest_request import RestRequest
-from exporter.state.shard_timeline import TOGETHER_MS, Streams
+from exporter.state.shard_timeline import TOGETHER_MS, ShardTimeline
 from exporter.tracking.moderation.attribution import Attribution
+from tests.emitted import discard
 
 GUILD, TARGET, MODERATOR = 1, 2, 3
 EPOCH = 1_420_070_400_000
@@ -84,7 +85,7 @@ class Log:
         self.answering = True
         self.steady, self.wall = 0, AT
         self.clock = ManualClock(AT)
-        self.streams = Streams(self.clock)
+        self.streams = ShardTimeline(discard, self.clock)
         self.behind: set[int] = set()
         self.attribution = Attribution(
             self._record,

@@ -103,18 +103,6 @@ def test_an_amendment_bears_the_time_and_the_person_of_its_row() -> None:
     )
 
 
-def test_a_row_has_to_be_saved_when_it_is_begun_if_something_more_will_tell_of_it() -> None:
-    rows = Rows()
-    rows.take(audit("kick"))
-    assert rows.begun.take() is None, "its dispatch is that of the departure"
-    rows.take(audit("ban"))
-    assert rows.begun.take() is not None
-    rows.take(act("ban"))
-    assert rows.begun.take() is None, "it has its entry"
-    rows.take(act("unban", AT + 1))
-    assert rows.begun.take() is not None
-
-
 def test_a_type_that_is_off_has_neither_row_nor_count_and_its_dispatch_is_still_known() -> None:
     rows = Rows(("GUILD_BAN_REMOVE",))
     (told,) = rows.take(act("ban"))

@@ -17,11 +17,12 @@ from exporter.events.changes import CHANGES, CHANGES_BY_TYPE, WATCHED
 from exporter.events.facts import (
     AuditEntry,
     GuildObject,
+    GuildObjectChanged,
     GuildObjectDeleted,
     GuildObjectsListed,
     GuildObjectUpserted,
 )
-from exporter.tracking.structure.guild_objects import MAX_PARTS, Change, GuildObjects
+from exporter.tracking.structure.guild_objects import MAX_PARTS, GuildObjects
 from tests.tracking.moderation.moderators import AT, EPOCH, GUILD, MODERATOR, Log, entry_id
 
 TYPES = tuple(action.upper() for action in CHANGES)
@@ -283,7 +284,7 @@ def test_memory_of_a_guild_s_parts_has_an_end_and_goes_with_the_guild() -> None:
     newest = GuildObjectUpserted(GUILD, AT, part("thread", MAX_PARTS + 5, name="b"), "changed")
     assert list(parts.see(oldest)) == []
     (change,) = parts.see(newest)
-    assert change == Change(GUILD, AT, "thread_update", MAX_PARTS + 5, "b", RENAME)
+    assert change == GuildObjectChanged(GUILD, AT, "thread_update", MAX_PARTS + 5, "b", RENAME)
     parts.forget(GUILD)
     assert list(parts.lose(GuildObjectDeleted(GUILD, AT, "thread", MAX_PARTS + 5))) == []
 
