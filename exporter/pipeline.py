@@ -1,8 +1,9 @@
 """The middle of the program: facts in, entries and state committed, totals and states for the exposition.
 
 Everything here runs on the event loop and nothing in ``accept`` waits. ``run`` is its timer: once a second it
-folds counts, accrues voice time, lets every component do what time decides and closes windows that have
-ended. An error in any of it is logged and counted; it ends neither the timer nor the process.
+folds counts, accrues voice time and lets every component do what time decides; beside it, so that a disk that
+hangs holds none of that up, windows that have ended are closed and counts are saved. An error in any of it is
+logged and counted; it ends neither the timer nor the process.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
 from typing import Final, TypeVar
 
@@ -59,9 +60,6 @@ VOICE_SLICE: Final = 1_000
 
 VOICE_SETTLING_SECONDS: Final = 300.0
 """How long time in progress waits to be settled where no window asks for it."""
-
-EARLY_CLOSE: Final = 0.9
-"""The share of ``max_cells`` above which windows close early, before counters would have to be shed."""
 
 FLUSH_POLL_SECONDS: Final = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""
@@ -161,12 +159,11 @@ class Pipeline:
                 self.guild_cache.parents,
                 self.timeline,
                 channels=channels,
-                max_cells=batching.max_cells,
             )
         )
         add(lambda emit: SeriesExpiry(emit, self._counters))
-        recorder = add(lambda emit: EventRecorder(emit, catalogue, self._offer))
-        self._contents = SnapshotContents(self.guild_cache, self.voice, recorder, catalogue, metrics)
+        self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self._offer))
+        self._contents = SnapshotContents(self.guild_cache, self.voice, self._recorder, catalogue, metrics)
         self._windows = Windows(
             self._counters,
             clock,
@@ -223,7 +220,8 @@ class Pipeline:
         """Run until cancelled."""
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self.checkpoint.run())
-            tasks.create_task(self._tick())
+            tasks.create_task(self._repeat(self._step, watch=self._telemetry.loop_lag.observe))
+            tasks.create_task(self._repeat(self._maintain))
             tasks.create_task(self._look_at_invites())
 
     async def flush(self) -> bool:
@@ -253,13 +251,22 @@ class Pipeline:
         closed = await self._close()
         return await self.checkpoint.drain() and closed
 
-    async def _tick(self) -> None:
+    async def _repeat(
+        self, work: Callable[[], Awaitable[None]], watch: Callable[[float], None] = lambda _: None
+    ) -> None:
+        """Do work every ``TICK_SECONDS``; ``watch`` takes by how many seconds it began too late."""
         loop = asyncio.get_running_loop()
         while True:
             woken = loop.time() + TICK_SECONDS
             await asyncio.sleep(TICK_SECONDS)
-            self._telemetry.loop_lag.observe(max(0.0, loop.time() - woken))
-            await self.tick()
+            watch(max(0.0, loop.time() - woken))
+            await self._guard(work)
+
+    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await work()
+        except Exception as error:  # noqa: BLE001 - whatever it is, the timer goes on
+            self._dispatcher.report("pipeline", error)
 
     async def _look_at_invites(self) -> None:
         invites = [found for found in self._dispatcher.components if isinstance(found, InviteTracker)]
@@ -270,24 +277,26 @@ class Pipeline:
                 self._dispatcher.guard(tracker, partial(tracker.look, now))
 
     async def tick(self) -> None:
-        """Do what time decides; an error is logged, counted, and tried again with the next tick."""
-        try:
-            await self._step()
-        except Exception as error:  # noqa: BLE001 - whatever it is, the timer goes on
-            self._dispatcher.report("pipeline", error)
+        """Do what time decides, and what it makes due on the disk."""
+        await self._guard(self._step)
+        await self._guard(self._maintain)
 
     async def _step(self) -> None:
+        """Do what time decides; never waits for the disk."""
+        self._counters.limit = self._batching.max_cells if self.checkpoint.is_stuck else None
         self._dispatcher.tick()
         self._accrue()
+        self.checkpoint.shed_counts(self._counters.take_shed())
+        self._telemetry.unspooled.set(self.checkpoint.waiting)
+
+    async def _maintain(self) -> None:
+        """Close windows that have ended, save what has waited long enough, put failed components back."""
         if self._windows.due() or self._clock.monotonic() - self._voice_settled >= VOICE_SETTLING_SECONDS:
             # A window that leaves without its last seconds of talk would have to leave twice.
             await self._settle_voice()
-        full = self._counters.cell_count() > self._batching.max_cells * EARLY_CLOSE
-        await self._close(everything=full)
-        self.checkpoint.shed_counts(self._counters.take_shed())
+        await self._close(everything=self._counters.cell_count() > self._batching.max_cells)
         await self.checkpoint.save(urgent=any(component.urgent for component in self._dispatcher.components))
         await self._revert_suspended()
-        self._telemetry.unspooled.set(self.checkpoint.waiting)
 
     async def _close(self, *, everything: bool = False) -> bool:
         return await self._windows.close(self.checkpoint.commit, everything=everything)

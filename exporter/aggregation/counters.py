@@ -6,9 +6,9 @@ into what the next commit saves. ``close`` takes a window's cells out for a snap
 window already closed opens it again and leaves with the next ``close``: a delta like any other, so sums never
 depend on punctuality.
 
-Invariant: at most ``max_cells`` counters are held in open windows. While the disk refuses, windows cannot
-close; what would need a further counter is then shed, and counted by the caller of ``take_shed``. The running
-totals still have it.
+Invariant: while ``limit`` is set, no counter is added beyond it to open windows. While the disk refuses,
+windows cannot close; what would need a further counter is then shed, and counted by the caller of
+``take_shed``. The running totals still have it.
 """
 
 from __future__ import annotations
@@ -73,7 +73,6 @@ class Counters(Component):
         timeline: ShardTimeline,
         *,
         channels: bool,
-        max_cells: int,
     ) -> None:
         super().__init__(emit)
         measures = catalogue.measures.values()
@@ -83,7 +82,7 @@ class Counters(Component):
         self._by_name = {(series.measure, series.value): series for series in self._series}
         self._parents = parents
         self._channels = channels
-        self._max_cells = max_cells
+        self.limit: int | None = None
         self.kinds = tuple(kinds)
         self.resize(self.lengths())
         self._added: _Amounts = {}
@@ -190,10 +189,10 @@ class Counters(Component):
 
     def _admit(self, start: int, cells: dict[_Key, int]) -> dict[_Key, int]:
         """The cells there is memory for: those that have a counter already, and new ones up to the limit."""
-        if self._cells + len(cells) * len(self.kinds) <= self._max_cells:
+        if self.limit is None or self._cells + len(cells) * len(self.kinds) <= self.limit:
             return cells
         admitted: dict[_Key, int] = {}
-        free = (self._max_cells - self._cells) // len(self.kinds)
+        free = (self.limit - self._cells) // len(self.kinds)
         windows = [kind.windows.get(kind.start_of(start), {}) for kind in self.kinds]
         for key, amount in cells.items():
             series, guild_id, *cell = key

@@ -34,6 +34,9 @@ log = logging.getLogger(__name__)
 RETRY_SECONDS: Final = 1.0
 """Pause after a commit the disk refused: short, since memory fills meanwhile."""
 
+HANGING_SECONDS: Final = 5.0
+"""A commit that takes longer is taken to hang: memory is bounded from then on."""
+
 PROBE: Final = StateRow("checkpoint/probe", b"", b"")
 """The row of the small commit that tries whether the disk takes anything again."""
 
@@ -127,6 +130,7 @@ class Checkpoint:
         self._turn = asyncio.Lock()
         self._forget_journal = False
         self._shedding: set[str] = set()
+        self._began: float | None = None
         self.problem = ""
         """Why the spool took nothing the last time it was asked; empty while it takes everything."""
 
@@ -134,6 +138,12 @@ class Checkpoint:
     def waiting(self) -> int:
         """Entries that are in memory only."""
         return self._size
+
+    @property
+    def is_stuck(self) -> bool:
+        """Whether the disk takes nothing at the moment: it refuses, or a commit hangs."""
+        hanging = self._began is not None and self._clock.monotonic() - self._began >= HANGING_SECONDS
+        return hanging or bool(self.problem)
 
     @property
     def unsaved(self) -> bool:
@@ -273,6 +283,7 @@ class Checkpoint:
     ) -> Sequence[int] | None:
         """Write one commit; None if the disk refuses."""
         increments = await counts.encode()
+        self._began = self._clock.monotonic()
         try:
             numbers = await self._spool.append(
                 entries, state=rows, increments=increments, forget=forget, forget_journal=forget_journal
@@ -280,6 +291,8 @@ class Checkpoint:
         except SpoolError as error:
             self._note_problem(error)
             return None
+        finally:
+            self._began = None
         self._note_recovery()
         return numbers
 

@@ -43,14 +43,14 @@ def make(
     kinds: list[WindowKind] | None = None,
     catalogue: Catalogue = CATALOGUE,
     timeline: ShardTimeline | None = None,
-    max_cells: int = 1_000_000,
+    limit: int | None = None,
 ) -> Counters:
     if kinds is None:
         kinds = [WindowKind("short", MINUTE), WindowKind("long", 5 * MINUTE)]
     timeline = timeline or ShardTimeline(discard, ManualClock(BASE))
-    return Counters(
-        discard, catalogue, kinds, parents or {}, timeline, channels=channels, max_cells=max_cells
-    )
+    counters = Counters(discard, catalogue, kinds, parents or {}, timeline, channels=channels)
+    counters.limit = limit
+    return counters
 
 
 def tally(sums: Sums, guild_id: int, activity: Activity) -> None:
@@ -226,7 +226,7 @@ def test_a_disk_that_refuses_for_long_does_not_fill_memory_with_amounts() -> Non
 
 
 def test_counters_beyond_the_limit_are_shed_and_those_held_go_on() -> None:
-    counters = make(max_cells=20)
+    counters = make(limit=20)
     for user in range(1, 31):
         counters.add(Count(MESSAGES["human"], 1, BASE, 2, user))
         counters.fold()
@@ -245,7 +245,7 @@ def test_counters_beyond_the_limit_are_shed_and_those_held_go_on() -> None:
 
 @given(st.lists(COUNTS, max_size=60), st.integers(2, 40))
 def test_what_is_kept_and_what_is_shed_is_what_was_counted(counts: list[Count], limit: int) -> None:
-    counters = make(max_cells=limit, kinds=[WindowKind("short", MINUTE)])
+    counters = make(limit=limit, kinds=[WindowKind("short", MINUTE)])
     for count in counts:
         counters.add(msgspec.structs.replace(count, amount=1))
         counters.fold()

@@ -99,9 +99,7 @@ class Process:
         kinds = [WindowKind("short", short), WindowKind("long", long)]
         self.lengths = {"short": short, "long": long}
         timeline = ShardTimeline(discard, clock)
-        self.counters = Counters(
-            discard, full_catalogue(), kinds, {}, timeline, channels=False, max_cells=1_000_000
-        )
+        self.counters = Counters(discard, full_catalogue(), kinds, {}, timeline, channels=False)
         self.settled: list[tuple[str, int, list[int]]] = []
         self.errors: list[Exception] = []
         self.windows = Windows(

@@ -17,10 +17,12 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from pydantic import SecretStr
 
 from exporter.aggregation.config import MetricsConfig
+from exporter.aggregation.increments import Added, decode_increment
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import SystemClock
 from exporter.events.catalogue import full_catalogue
@@ -35,7 +37,6 @@ from exporter.sinks.sql.sink import SqlSink
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
-from exporter.tracking.previous_journal import Added, Part, decode_part
 
 GUILD = 1
 EPOCH_MS = 1_420_070_400_000
@@ -55,17 +56,22 @@ class Witness:
     async def journal(self):
         return await self._spool.journal()
 
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        number = await self._spool.append(entries, journal=journal, forget=forget)
+    async def increments(self):
+        return await self._spool.increments()
+
+    async def state(self, prefix: str = ""):
+        return await self._spool.state(prefix)
+
+    async def append(self, entries: Sequence[Entry], **saved: Any) -> Sequence[int]:
+        numbers = await self._spool.append(entries, **saved)
         lines = [f"ban {entry.data['target_user_id']}" for entry in entries if entry.type == "GUILD_BAN_ADD"]
-        part = decode_part(journal) if journal is not None else None
-        if isinstance(part, Part):
-            for step in part.steps:
+        for body in saved.get("increments", ()):
+            for step in decode_increment(body).steps:
                 if isinstance(step, Added):
                     lines += [f"message {cell[5]}" for cell in step.cells if cell[1] == "messages"]
         if lines:
             os.write(self._file, ("\n".join(lines) + "\n").encode())
-        return number
+        return numbers
 
 
 def message(number: int) -> tuple[str, bytes]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
 from types import ModuleType
 from typing import Any
 
@@ -27,8 +26,8 @@ from exporter.pipeline import Pipeline
 from exporter.reference.pages import write_pages
 from exporter.screen.config import PrivacyConfig
 from exporter.sinks.influx.line_protocol import Encoder
-from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry, value
+from tests.memory_spool import MemorySpool
 
 GUILD = 197038439483310086
 
@@ -69,23 +68,6 @@ FAMILY = Family(
 )
 
 
-class Sink:
-    """A spool that keeps what it is given."""
-
-    source = "test"
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        assert journal is None or forget >= 0
-        self.entries += entries
-        return 1
-
-    async def journal(self) -> list[JournalPart]:
-        return []
-
-
 @pytest.fixture
 def catalogue() -> Catalogue:
     module = ModuleType("exporter.events.typing")
@@ -94,7 +76,7 @@ def catalogue() -> Catalogue:
 
 
 async def observe(catalogue: Catalogue) -> tuple[Pipeline, Telemetry, list[Entry]]:
-    sink, clock, telemetry = Sink(), ManualClock(), Telemetry()
+    sink, clock, telemetry = MemorySpool(), ManualClock(), Telemetry()
     sections = MetricsConfig(), BatchingConfig(), PrivacyConfig()
     pipeline = Pipeline(catalogue, *sections, sink, clock, telemetry)
     await pipeline.start()

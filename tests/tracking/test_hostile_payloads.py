@@ -19,8 +19,8 @@ from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
-from exporter.spool.ports import JournalPart
 from exporter.telemetry import Telemetry, total, value
+from tests.memory_spool import MemorySpool
 from tests.scale import scaled
 from tests.tracking.hostile import DEEP, HOLE, RAW, check, check_text, places, put
 
@@ -31,23 +31,6 @@ CASES = [
     for dispatch in sorted(CATALOGUE.readers)
     for case in json.loads((FIXTURES / f"{dispatch}.json").read_text(encoding="utf-8"))["cases"]
 ]
-
-
-class Sink:
-    """Takes every commit and keeps it."""
-
-    source = "hostile"
-
-    def __init__(self) -> None:
-        self.entries: list[Entry] = []
-
-    async def append(self, entries: Sequence[Entry], *, journal: bytes | None = None, forget: int = 0) -> int:
-        assert journal is None or forget >= 0
-        self.entries += entries
-        return 1
-
-    async def journal(self) -> list[JournalPart]:
-        return []
 
 
 @st.composite
@@ -74,8 +57,8 @@ def hostile(draw: st.DrawFn) -> tuple[str, bytes]:
     return name, body
 
 
-def make() -> tuple[Pipeline, Sink, ManualClock, Telemetry]:
-    sink, clock, telemetry = Sink(), ManualClock(), Telemetry()
+def make() -> tuple[Pipeline, MemorySpool, ManualClock, Telemetry]:
+    sink, clock, telemetry = MemorySpool(), ManualClock(), Telemetry()
     pipeline = Pipeline(
         CATALOGUE, MetricsConfig(), BatchingConfig(), PrivacyConfig(), sink, clock, telemetry, channels=True
     )
@@ -173,11 +156,11 @@ async def test_a_defect_of_ours_costs_one_event_and_is_logged_once(
     pipeline, _sink, clock, telemetry = make()
     name, data = next(case for case in CASES if case[0] == "MESSAGE_CREATE")
 
-    def fail(_count: object) -> None:
+    def fail(*_: object) -> None:
         message = "broken"
         raise ArithmeticError(message)
 
-    monkeypatch.setattr(pipeline._intake, "_count", fail)
+    monkeypatch.setattr(pipeline._dispatcher, "_learn_time", fail)
     for _ in range(3):
         pipeline.accept(name, json.dumps(data).encode(), 0, clock.now_ms())
     assert telemetry.rejected.values == {("MESSAGE_CREATE", "defect"): 3}

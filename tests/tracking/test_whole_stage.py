@@ -149,14 +149,14 @@ async def test_a_refused_snapshot_keeps_its_peak_and_its_newcomers(site: Site, p
     assert metrics.data["peak_voice"] == {"members": 1, "by_channel": {str(VOICE): 1}}
     (members,) = await site.entries("MEMBER_ACTIVITY_SNAPSHOT")
     assert [(row[0], row[4]) for row in members.data["members"]] == [(NELLY, True)]
-    assert not pipeline._stages.recorder.newcomers
+    assert not pipeline._recorder.newcomers
 
 
 async def test_newcomers_are_not_gathered_for_a_snapshot_that_is_off(site: Site, payload: Payload) -> None:
     site.switches = {"MEMBER_ACTIVITY_SNAPSHOT": False}
     pipeline = await begin(site, payload)
     site.feed(pipeline, "GUILD_MEMBER_ADD", payload("GUILD_MEMBER_ADD", "person"))
-    assert not pipeline._stages.recorder.newcomers
+    assert not pipeline._recorder.newcomers
 
 
 async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, payload: Payload) -> None:
@@ -164,7 +164,7 @@ async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, 
     site.feed(pipeline, "GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person"))
     site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "ban"))
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
-    assert pipeline._committer._due == site.clock.monotonic()
+    assert pipeline.checkpoint._due == site.clock.monotonic()
     await pass_time(site, pipeline, 11)
     await pipeline.flush()
     first, second = await site.entries("GUILD_BAN_ADD")
@@ -210,7 +210,7 @@ async def test_who_opted_out_appears_nowhere(site: Site, payload: Payload) -> No
     for entry in entries:
         for trace in (str(NELLY), str(MASON), "nelly", "mason"):
             assert trace not in f"{entry.key} {entry.data}", entry.type
-    assert not {NELLY, MASON} & pipeline.directory.people.keys()
+    assert not {NELLY, MASON} & pipeline.guild_cache.people.keys()
     assert pipeline.voice.members(GUILD) == 0
 
 
@@ -238,11 +238,11 @@ async def test_nothing_is_counted_of_who_opted_out_whichever_way_it_is_told(
     pipeline.refresh()
     counted = {
         f"{series.measure}/{series.value}": amounts
-        for series, amounts in pipeline._aggregate.totals.items()
+        for series, amounts in pipeline._counters.totals.items()
         if any(amounts.values())
     }
     assert counted == {"reactions/normal": {GUILD: 1}}, "by 77, to a message of one who opted out"
-    assert pipeline.directory.people.keys() <= {77}
+    assert pipeline.guild_cache.people.keys() <= {77}
     assert total(site.telemetry.rejected) == 0
 
 
@@ -271,7 +271,7 @@ async def test_who_opts_out_over_a_restart_leaves_the_open_windows_and_voice(
     assert await pipeline.stop()
     site.privacy = PrivacyConfig(opt_out=frozenset({NELLY, MASON}))
     pipeline = await begin(site, payload)
-    assert pipeline._aggregate.cell_count() < 4, "what is booked on nobody stays"
+    assert pipeline._counters.cell_count() < 4, "what is booked on nobody stays"
     await pipeline.flush()
     for entry in await site.entries():
         for trace in (str(NELLY), str(MASON)):
@@ -300,7 +300,7 @@ async def test_a_switch_decides_what_is_counted(
         pipeline.refresh()
         totals = {
             f"{series.measure}/{series.value}": sum(guilds.values())
-            for series, guilds in pipeline._aggregate.totals.items()
+            for series, guilds in pipeline._counters.totals.items()
         }
         assert totals.get(measure, 0) == on
 
@@ -415,9 +415,9 @@ async def test_too_many_counters_close_their_windows_early(site: Site, payload: 
         author = {"id": str(user), "username": "u"}
         site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms(), author=author))
     pipeline.refresh()
-    assert pipeline._aggregate.cell_count() > 1000
+    assert pipeline._counters.cell_count() > 1000
     await pipeline.tick()
-    assert pipeline._aggregate.cell_count() == 0
+    assert pipeline._counters.cell_count() == 0
     (entry,) = await site.entries("METRICS_SNAPSHOT")
     assert entry.data["unique_users"] == 1199
 
@@ -429,7 +429,7 @@ async def test_every_entry_is_offered_and_every_offer_spooled(site: Site, payloa
     await pass_time(site, pipeline, 130)
     await pipeline.flush()
     assert total(site.telemetry.offered) == (await site.spool.stats()).spooled
-    assert pipeline._committer.waiting == 0
+    assert pipeline.checkpoint.waiting == 0
 
 
 async def test_a_replay_books_voice_on_the_time_it_happened(site: Site, payload: Payload) -> None:
