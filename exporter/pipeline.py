@@ -183,6 +183,7 @@ class Pipeline:
             self._dispatcher,
             self._windows.capture,
             lambda: self._counters.has_unsaved,
+            self._dispatcher.report,
         )
         self._voice_settled = clock.monotonic()
         self.accept = self._dispatcher.accept

@@ -102,7 +102,10 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
 
 
 class Checkpoint:
-    """The only writer of the spool. ``capture`` takes what was counted, unless a commit names its own."""
+    """The only writer of the spool.
+
+    ``capture`` takes what was counted, unless a commit names its own; ``report`` takes errors of the program.
+    """
 
     def __init__(
         self,
@@ -113,6 +116,7 @@ class Checkpoint:
         state: StateSource,
         capture: Callable[[], Capture],
         has_counts: Callable[[], bool],
+        report: Callable[[str, Exception], None],
     ) -> None:
         self._spool = spool
         self._config = config
@@ -121,6 +125,7 @@ class Checkpoint:
         self._state = state
         self._capture = capture
         self._has_counts = has_counts
+        self._report = report
         self._waiting: dict[Priority, deque[Entry]] = {priority: deque() for priority in Priority}
         self._size = 0
         self._gathered: dict[str, int] = {}
@@ -209,7 +214,12 @@ class Checkpoint:
         """Commit what is due, until cancelled."""
         while True:
             await self._wait_due()
-            if not await self.commit():
+            try:
+                committed = await self.commit()
+            except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again and ends nothing
+                self._report("checkpoint", error)
+                committed = False
+            if not committed:
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def commit(self, capture: Callable[[], Capture] | None = None) -> bool:

@@ -124,7 +124,7 @@ class GuildCache(Component):
             Count: self._take_name,
             Person: lambda fact, _: self.name_person(fact.user_id, fact.name),
             AuditPage: lambda fact, _: self._take_names(fact),
-            SessionStarted: lambda fact, _: self._emit_all(self.start_session(fact)),
+            SessionStarted: lambda fact, _: self._start_session(fact),
             ChannelUpserted: lambda fact, _: self.see_channel(fact),
             ChannelDeleted: lambda fact, _: self.lose_channel(fact),
             GuildUpserted: lambda fact, _: self._emit_all(self.see_guild(fact)),
@@ -137,6 +137,11 @@ class GuildCache(Component):
     def _emit_all(self, facts: Iterable[Fact]) -> None:
         for fact in facts:
             self.emit(fact)
+
+    def _start_session(self, fact: SessionStarted) -> None:
+        for gone in self.start_session(fact):
+            self.emit(gone)
+            self._emit_all(self.lose_guild(gone))
 
     def _take_name(self, count: Count) -> None:
         if count.name:

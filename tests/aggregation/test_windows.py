@@ -118,6 +118,7 @@ class Process:
             NoState(),
             self.windows.capture,
             lambda: self.counters.has_unsaved,
+            lambda _, error: self.errors.append(error),
         )
 
     async def begin(self) -> Process:

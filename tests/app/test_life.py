@@ -51,11 +51,11 @@ async def test_a_stage_that_dies_ends_the_program_and_everything_else_is_stopped
         saved.set()
         return await stop()
 
-    async def fail() -> None:
+    async def fail(_: object) -> None:
         raise LookupError
 
     monkeypatch.setattr(application._pipeline, "stop", stop_and_tell)
-    monkeypatch.setattr(application._pipeline, "tick", fail)
+    monkeypatch.setattr(application._pipeline, "_guard", fail)
     with pytest.raises(ExceptionGroup) as raised:
         await application.wait()
     assert raised.group_contains(LookupError)

@@ -125,6 +125,7 @@ class Bench:
         self.disk = Disk()
         self.state = State()
         self.counts = Counts()
+        self.errors: list[Exception] = []
         self.clock = ManualClock()
         self.telemetry = Telemetry()
         self.committer = Checkpoint(
@@ -135,6 +136,7 @@ class Bench:
             self.state,
             self.counts.capture,
             lambda: bool(self.counts.unsaved or self.counts.snapshots),
+            lambda _, error: self.errors.append(error),
         )
         self.number = 0
 
@@ -256,6 +258,23 @@ async def test_a_commit_that_fails_by_a_defect_keeps_its_entries_and_ends_no_dra
     assert bench.committer.waiting == 3
     assert await bench.committer.drain()
     assert bench.disk.keys == keys
+
+
+async def test_a_defect_in_a_commit_is_reported_and_tried_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "RETRY_SECONDS", 0)
+    key = bench.offer(Priority.CRITICAL)
+    with monkeypatch.context() as patch:
+        patch.setattr(bench.disk, "append", defect)
+        runner = asyncio.create_task(bench.committer.run())
+        while not bench.errors:
+            await asyncio.sleep(0)
+    while bench.committer.waiting:
+        await asyncio.sleep(0)
+    assert bench.disk.keys == [key]
+    runner.cancel()
+    await asyncio.gather(runner, return_exceptions=True)
 
 
 async def test_why_the_disk_refuses_is_known_until_it_takes_something(bench: Bench) -> None:
