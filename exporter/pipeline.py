@@ -238,19 +238,27 @@ class Pipeline:
             if not any(component.undecided(asked_at) for component in self._dispatcher.components):
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
-            self._dispatcher.tick()
+            self._decide()
         await self._settle_voice()
         closed = await self._close(everything=True)
         return await self.checkpoint.drain() and closed
 
     async def stop(self) -> bool:
         """Save everything, so that the next process goes on where this one stops."""
-        self._dispatcher.tick()
+        self._decide()
         now = self._dispatcher.now()
         self._dispatcher.each(lambda component: component.stop(now))
         await self._settle_voice()
         closed = await self._close()
         return await self.checkpoint.drain() and closed
+
+    def _decide(self) -> None:
+        """Decide what can be decided by now, without waiting for another sign of life of every shard."""
+        self.timeline.hurried = True
+        try:
+            self._dispatcher.tick()
+        finally:
+            self.timeline.hurried = False
 
     async def _repeat(
         self, work: Callable[[], Awaitable[None]], watch: Callable[[float], None] = lambda _: None

@@ -75,6 +75,8 @@ class ShardTimeline(Component):
             "complete", int, SavedTimeline, lambda _: SavedTimeline(self.complete_until), self._load
         )
         self._saved_until = 0
+        self.hurried = False
+        """Whether everything is taken to be heard: a flush or a stop waits for no heartbeat."""
         self._last: dict[int, int] = {}
         self._noticed: dict[int, int] = {}
         self._heard: dict[int, int] = {}
@@ -205,6 +207,8 @@ class ShardTimeline(Component):
     def heard(self) -> int:
         """The monotonic moment up to which everything has been heard, on every shard."""
         now = self._now()
+        if self.hurried:
+            return now
         return max(min(self._heard.values(), default=now), now - LONGEST_SILENCE_MS)
 
     def is_silent(self, guild_id: int) -> bool:
