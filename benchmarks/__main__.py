@@ -15,7 +15,16 @@ from rich.table import Table
 
 from benchmarks.result import Result, Skipped
 
-MODULES = ("gateway_cpu", "exposition", "line_protocol", "spool", "end_to_end", "views", "queries")
+MODULES = (
+    "gateway_cpu",
+    "guild_memory",
+    "exposition",
+    "line_protocol",
+    "spool",
+    "end_to_end",
+    "views",
+    "queries",
+)
 OUTPUT = pathlib.Path("bench.json")
 
 

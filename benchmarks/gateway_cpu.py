@@ -245,7 +245,9 @@ class Sides:
 
     async def _count_ours(self) -> None:
         ws = websocket(self._loop)
-        FrameReader(GatewaySocket(ws), self._pipeline.accept, self._telemetry, self._clock)
+        socket = GatewaySocket(ws)
+        reader = FrameReader(socket, self._pipeline.accept, self._telemetry, self._clock)
+        reader._note_frame = socket.note_frame  # noqa: SLF001 - what HELLO sets
         for start in range(0, len(self._messages), TICK_EVERY):
             await _feed(ws.received_message, self._messages[start : start + TICK_EVERY])
             await self._pipeline.tick()

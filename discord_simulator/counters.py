@@ -17,6 +17,7 @@ class Counters:
         lost: ledger numbers reported as lost, by reason.
         overflows: sockets aborted or sessions ended because too many frames were queued.
         closes: connections closed by the gateway, by close code.
+        sessions_left: sessions that their client ended, by closing with 1000 or 1001.
         rest_requests: REST requests by method, route and status.
     """
 
@@ -30,6 +31,7 @@ class Counters:
     invalidations: int = 0
     reconnects: int = 0
     sessions_ended: int = 0
+    sessions_left: int = 0
     sent: int = 0
     replayed: int = 0
     withheld: int = 0

@@ -231,6 +231,8 @@ class GatewayServer:
         if closed.by_client and (declared := _DECLARED_SEQ.fullmatch(closed.reason)):
             session.declared_seq = int(declared[1])
         if closed.code in (CLIENT_ENDING_CODES if closed.by_client else SESSION_ENDING_CODES):
+            if closed.by_client and self.registry.find(session.session_id) is not None:
+                self.counters.sessions_left += 1
             self.registry.end(session)
         else:
             self.registry.detach(session)

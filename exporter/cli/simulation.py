@@ -151,19 +151,19 @@ async def _set_when_ready(simulator: Simulator, ready: asyncio.Event) -> None:
 async def _serve_remaining_clients(
     simulator: Simulator, stop_serving: asyncio.Event, *, await_client: bool
 ) -> None:
-    """Serve until no session is left, ``LINGER_S`` has passed or ``stop_serving`` is set.
+    """Serve until every client has left, ``LINGER_S`` has passed or ``stop_serving`` is set.
 
-    A session whose connection was lost can be resumed, so its client is waited for. With ``await_client`` a
-    client without a session is waited for too: the duration ends by the clock, while a client that restarts
-    needs as long as its machine takes, seconds on a busy one.
+    A client leaves by closing with 1000 or 1001; one whose session was lost or ended otherwise will be back.
+    With ``await_client`` one that left before is waited for too: the duration ends by the clock, while a
+    client that restarts needs as long as its machine takes, seconds on a busy one.
     """
-    registry = simulator.gateway.registry
+    counters = simulator.gateway.counters
+    left_before = counters.sessions_left
     with contextlib.suppress(TimeoutError):
         async with asyncio.timeout(LINGER_S):
             while not stop_serving.is_set():
-                if list(registry):
-                    await_client = False
-                elif not await_client:
+                none_expected = counters.sessions_left > left_before or not await_client
+                if none_expected and not list(simulator.gateway.registry):
                     return
                 with contextlib.suppress(TimeoutError):
                     await asyncio.wait_for(stop_serving.wait(), _POLL_S)

@@ -109,8 +109,8 @@ async def connect(
     return socket, frame["d"].get("session_id", "")
 
 
-@pytest.mark.parametrize("code", [1000, 4000], ids=["session ended", "session kept"])
-async def test_a_client_that_is_away_when_the_duration_is_over_is_waited_for(start, code):
+@pytest.mark.parametrize("away", ["left", "lost", "invalidated"])
+async def test_a_client_that_is_away_when_the_duration_is_over_is_waited_for(start, away):
     """It may be restarting or resuming, and how long that takes depends on its machine."""
     running = start(plan(duration=0.2, rate=10.0))
     url = (await running.word()).split()[1]
@@ -120,11 +120,15 @@ async def test_a_client_that_is_away_when_the_duration_is_over_is_waited_for(sta
             gateway = (await answer.json())["url"]
         properties = {"os": "linux", "browser": "test", "device": "test"}
         client, session_id = await connect(session, gateway, 2, intents=1, properties=properties)
-        await client.close(code=code)
+        if away == "invalidated":
+            control = f"{url.removesuffix('/api/v10')}/control/invalidate"
+            async with session.post(control, params={"resumable": "false"}) as answer:
+                assert answer.status < 300
+        await client.close(code=4000 if away == "lost" else 1000)
         assert (await running.word()).startswith("over ")
         await asyncio.wait({running.task}, timeout=3 * _POLL_S)
         assert not running.task.done(), "it ended before the client was back"
-        if code == 1000:
+        if away != "lost":  # the next IDENTIFY is allowed five seconds after the first
             running.task.cancel()
             return
         for leaving in (4000, 1000):
