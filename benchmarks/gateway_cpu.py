@@ -31,7 +31,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
-from exporter.spool.ports import Increment, JournalPart, StateRow
+from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 from exporter.telemetry import Telemetry, value
 
 Message = str | bytes
@@ -190,7 +190,7 @@ class MemorySpool:
         """There is nothing from an earlier run."""
         return []
 
-    async def increments(self) -> list[Increment]:
+    async def increments(self) -> list[StoredIncrement]:
         """There is nothing from an earlier run."""
         return []
 

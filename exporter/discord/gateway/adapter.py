@@ -226,7 +226,7 @@ class _ConnectionState(ConnectionState):
 class ConnectionOnlyClient(disnake.Client):
     """The client that websockets and REST requests of a process belong to; it caches nothing.
 
-    Why not ``disnake.AutoShardedClient``: see ``docs/decisions/shard-supervisor.md``.
+    Why not ``disnake.AutoShardedClient``: see ``docs/decisions/shards.md``.
     """
 
     _connection: _ConnectionState
