@@ -196,12 +196,9 @@ class Dispatcher:
 
     def _guard(self, index: int, call: Callable[..., Any], *arguments: object) -> None:
         """Call into a component; what a failed call put out is dropped with it."""
-        queued = len(self._queue)
         try:
             call(*arguments)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            while len(self._queue) > queued:
-                self._queue.pop()
             self._fail(index, error)
 
     def _learn_time(self, name: str, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
@@ -318,6 +315,8 @@ class Dispatcher:
     def _fail(self, index: int, error: Exception) -> None:
         """Isolate an error: log it, count it, and suspend the component if it has state to put back."""
         component = self._components[index]
+        while self._queue and self._queue[-1][0] == index:
+            self._queue.pop()
         if component.tables:
             self._suspended.add(index)
         self.report(component.name, error)

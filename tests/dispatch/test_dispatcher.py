@@ -1,0 +1,221 @@
+"""Facts go down the list in order, and an error stays in the component it happened in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+import pytest
+
+from exporter.clock import ManualClock
+from exporter.dispatch import dispatcher as module
+from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
+from exporter.dispatch.dispatcher import Dispatcher
+from exporter.events.catalogue import full_catalogue
+from exporter.events.facts import Count, Fact, GuildDeleted, Person, Series
+from exporter.state.shard_timeline import ShardTimeline
+from exporter.telemetry import Telemetry, value
+from tests.emitted import discard
+
+SERIES = Series("messages", "human")
+
+
+class First(Fact, frozen=True):
+    number: int
+
+
+class Second(Fact, frozen=True):
+    number: int
+
+
+class Saved(msgspec.Struct, frozen=True, array_like=True):
+    number: int
+
+
+class Recording(Component):
+    """Writes down what it takes; ``on`` says what it does besides."""
+
+    name = "recording"
+
+    def __init__(self, emit: Emit, journal: list[Any], name: str, **on: Callable[..., None]) -> None:
+        super().__init__(emit)
+        self.name = name  # type: ignore[misc]  # several of one class in a test
+        self._journal = journal
+        self._on = on
+        self.held: dict[int, Saved] = {}
+        self._table: SavedTable[int, Saved] = SavedTable(
+            "rows", int, Saved, self.held.get, self.held.__setitem__
+        )
+        self.resumed = 0
+
+    @property
+    def tables(self) -> tuple[SavedTable[Any, Any], ...]:
+        return (self._table,)
+
+    @property
+    def handles(self) -> Mapping[type, Handler]:
+        return {First: self._take, Second: self._take, Count: lambda count: self._take(count, 0)}
+
+    def _take(self, fact: Any, _: int) -> None:
+        self._journal.append((self.name, fact))
+        if isinstance(fact, First):
+            self.held[fact.number] = Saved(fact.number)
+            self._table.touch(fact.number)
+        if (act := self._on.get(type(fact).__name__)) is not None:
+            act(self, fact)
+
+    def clear(self) -> None:
+        self.held.clear()
+
+    def resume(self, now: int, wall: int) -> None:
+        del now, wall
+        self.resumed += 1
+
+    def forget_guild(self, guild_id: int) -> None:
+        self._journal.append((self.name, "forgot", guild_id))
+
+
+class Bench:
+    def __init__(self, people: frozenset[int] = frozenset()) -> None:
+        self.journal: list[Any] = []
+        self.telemetry = Telemetry()
+        clock = ManualClock()
+        self.dispatcher = Dispatcher(full_catalogue(), clock, self.telemetry, people)
+        self.dispatcher.timeline = ShardTimeline(discard, clock)
+
+    def add(self, name: str, **on: Callable[..., None]) -> Recording:
+        return self.dispatcher.add(lambda emit: Recording(emit, self.journal, name, **on))
+
+    def errors(self, name: str) -> float:
+        return value(self.telemetry.component_errors, name)
+
+
+def test_a_fact_is_handled_in_the_order_of_the_list() -> None:
+    bench = Bench()
+    for name in "abc":
+        bench.add(name)
+    bench.dispatcher.dispatch(First(1))
+    assert [name for name, _ in bench.journal] == ["a", "b", "c"]
+
+
+def test_what_a_component_puts_out_goes_to_those_after_it_alone() -> None:
+    bench = Bench()
+    bench.add("a")
+    bench.add("b", First=lambda self, fact: self.emit(Second(fact.number)))
+    bench.add("c", Second=lambda self, fact: self.emit(Second(fact.number + 1)))
+    bench.dispatcher.dispatch(First(1))
+    assert bench.journal == [("a", First(1)), ("b", First(1)), ("c", First(1)), ("c", Second(1))]
+
+
+def test_an_error_costs_its_component_the_fact_and_no_other_anything() -> None:
+    bench = Bench()
+
+    def fail(self: Component, fact: First) -> None:
+        self.emit(Second(fact.number))
+        raise LookupError
+
+    bench.add("a", First=fail)
+    bench.add("b")
+    bench.dispatcher.dispatch(First(1))
+    assert bench.journal == [("a", First(1)), ("b", First(1))], "what the failed call put out is dropped"
+    assert bench.errors("a") == 1
+    assert bench.errors("b") == 0
+
+
+def test_a_component_that_failed_is_left_out_until_its_rows_are_put_back() -> None:
+    bench = Bench()
+    failing = bench.add("a", Second=lambda *_: 1 / 0)
+    bench.dispatcher.dispatch(First(1))
+    rows = bench.dispatcher.save()
+    bench.dispatcher.confirm()
+    bench.dispatcher.dispatch(First(2))
+    bench.dispatcher.dispatch(Second(3))
+    bench.dispatcher.dispatch(First(4))
+    assert [name for name, fact in bench.journal if fact == First(4)] == []
+    assert bench.dispatcher.save() == [], "half-changed state is never saved"
+    assert list(bench.dispatcher.suspended) == [failing]
+    bench.dispatcher.revert(failing, rows)
+    assert failing.held == {1: Saved(1)}
+    bench.dispatcher.dispatch(First(5))
+    assert failing.held == {1: Saved(1), 5: Saved(5)}
+
+
+def test_an_error_of_one_kind_is_logged_once_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
+    bench = Bench()
+    failing = bench.add("a", First=lambda *_: 1 / 0)
+    for number in range(3):
+        bench.dispatcher.dispatch(First(number))
+        bench.dispatcher.revert(failing, ())
+    assert bench.errors("a") == 3
+    assert bench.dispatcher.errors == {"a": 3}
+    assert len([record for record in caplog.records if "component a failed" in record.message]) == 1
+
+
+def test_a_saved_row_that_cannot_be_read_is_left_out_and_counted() -> None:
+    bench = Bench()
+    component = bench.add("a")
+    good = StateRow("a/rows", msgspec.msgpack.encode(1), msgspec.msgpack.encode(Saved(1)))
+    bench.dispatcher.restore([StateRow("a/rows", b"\xc1", b"\xc1"), good, StateRow("gone/rows", b"", b"")])
+    assert component.held == {1: Saved(1)}
+    assert component.resumed == 1
+    assert bench.errors("a") == 1
+
+
+def test_an_error_at_the_restore_of_one_component_keeps_no_other_from_starting() -> None:
+    bench = Bench()
+    failing, other = bench.add("a"), bench.add("b")
+    failing.resume = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # a defect
+    bench.dispatcher.restore([])
+    assert bench.errors("a") == 1
+    assert other.resumed == 1
+
+
+def test_components_that_cause_facts_without_end_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_DERIVED", 100)
+    bench = Bench()
+
+    def flood(self: Component, _: First) -> None:
+        while True:
+            self.emit(Second(1))
+
+    bench.add("a", First=flood)
+    bench.add("b")
+    bench.dispatcher.dispatch(First(1))
+    assert bench.errors("a") == 1
+    assert ("b", First(1)) in bench.journal
+
+
+def test_people_who_opted_out_are_left_out_before_any_component() -> None:
+    bench = Bench(frozenset({7}))
+    bench.add("a", First=lambda self, _: self.emit(Count(SERIES, 1, 0, user_id=7)))
+    bench.add("b")
+    bench.dispatcher.dispatch(Count(SERIES, 1, 0, user_id=7))
+    bench.dispatcher.dispatch(Person(7, "ann"))
+    bench.dispatcher.dispatch(First(1))
+    assert [fact for name, fact in bench.journal if name == "b"] == [First(1)]
+
+
+def test_every_component_forgets_a_guild_after_all_have_handled_its_end() -> None:
+    bench = Bench()
+    bench.add("a", First=lambda self, _: self.emit(GuildDeleted(5, 0, unavailable=False)))
+    bench.add("b")
+    bench.dispatcher.dispatch(First(1))
+    assert bench.journal[-2:] == [("a", "forgot", 5), ("b", "forgot", 5)]
+    bench.dispatcher.dispatch(GuildDeleted(6, 0, unavailable=True))
+    assert ("a", "forgot", 6) not in bench.journal
+
+
+def test_rows_that_were_not_committed_are_saved_again() -> None:
+    bench = Bench()
+    bench.add("a")
+    bench.dispatcher.dispatch(First(1))
+    first = bench.dispatcher.save()
+    bench.dispatcher.merge_back()
+    bench.dispatcher.dispatch(First(2))
+    second = bench.dispatcher.save()
+    bench.dispatcher.confirm()
+    assert second[: len(first)] == first
+    assert len(second) == 2
+    assert bench.dispatcher.save() == []
+    assert not bench.dispatcher.unsaved

@@ -1,0 +1,1 @@
+"""Streaks: the state of a throw-away event, by guild."""
