@@ -1,7 +1,7 @@
 # syntax=docker/dockerfile:1
 #
-# Runs as uid 10001 with a read-only root; everything it writes goes to /data. The wheels are made in a
-# stage of their own, so that neither pip's cache nor the sources are in the image.
+# Runs as uid 10001 with a read-only root; it writes to /data only. A separate build stage keeps pip's cache and
+# the sources out of the image.
 
 FROM python:3.13.9-slim-trixie AS build
 WORKDIR /src
@@ -12,7 +12,7 @@ RUN python -m venv /opt/discord-exporter \
 COPY pyproject.toml README.md LICENSE ./
 COPY exporter exporter
 COPY discord_simulator discord_simulator
-# The build backend is in the lock, so nothing is downloaded here that was not checked by hash.
+# The build backend is in the lock, so everything downloaded is checked by hash.
 RUN /opt/discord-exporter/bin/pip install --no-cache-dir --disable-pip-version-check \
         --no-deps --no-build-isolation .
 
@@ -34,7 +34,7 @@ WORKDIR /data
 VOLUME /data
 USER 10001:10001
 EXPOSE 9464
-# The program ends within 10 s of SIGTERM; Docker's own patience is as long.
+# The program ends within 10 s of SIGTERM, the time Docker waits by default.
 STOPSIGNAL SIGTERM
 HEALTHCHECK --interval=15s --timeout=3s --start-period=60s \
     CMD ["python", "-c", "import urllib.request as r; r.urlopen('http://127.0.0.1:9464/healthz', timeout=2)"]
