@@ -35,6 +35,8 @@ STRUCTURE = Measure(
     label="change",
     values=CHANGES,
 )
+STRUCTURE_TYPES = frozenset(action.upper() for action in STRUCTURE.values)
+"""The event types of changes; in small letters the action."""
 
 
 class _Traits(msgspec.Struct):

@@ -5,8 +5,7 @@ A part holds the steps since the part before, and what of voice, marks, moderati
 
 from __future__ import annotations
 
-from collections.abc import Container
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias
 
 import msgspec
 
@@ -31,18 +30,13 @@ Mark: TypeAlias = tuple[int, tuple[int, ...]]
 
 
 class SavedTimeout(msgspec.Struct, frozen=True, array_like=True):
-    """A change of a member's timeout: until when, 0 where it was lifted, when it was made, and whose it is.
-
-    ``shown`` by an update only; ``ended`` where its end is recorded.
-    """
+    """A timeout that runs: until when, when it was set, and whose it is."""
 
     guild_id: int
     user_id: int
     until: int
     set_at: int
     name: str
-    shown: bool = False
-    ended: bool = False
 
 
 class SavedGroup(msgspec.Struct, frozen=True, array_like=True):
@@ -105,26 +99,6 @@ class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
     departures: list[SavedDeparture] = []
     prunes: list[SavedPrune] = []
     told: int = 0
-
-    def without(self, people: Container[int]) -> SavedModeration:
-        """What is open without these people as targets, and without naming them as moderators."""
-        return SavedModeration(
-            [each for each in self.timeouts if each.user_id not in people],
-            self.groups,
-            [_screened(each, people) for each in self.actions if each.target_id not in people],
-            [_screened(each, people) for each in self.departures if each.user_id not in people],
-            [msgspec.structs.replace(each, entry=each.entry.without(people)) for each in self.prunes],
-            self.told,
-        )
-
-
-_Open = TypeVar("_Open", SavedAction, SavedDeparture)
-
-
-def _screened(saved: _Open, people: Container[int]) -> _Open:
-    if saved.entry is None:
-        return saved
-    return msgspec.structs.replace(saved, entry=saved.entry.without(people))
 
 
 class SavedLevel(msgspec.Struct, frozen=True, array_like=True):

@@ -8,21 +8,30 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable
-from typing import NamedTuple
+from typing import NamedTuple, TypeAlias
 
 import msgspec
 
 from exporter.aggregation.increments import Increment, encode_increment
+from exporter.events.structure import STRUCTURE_TYPES
 from exporter.spool.ports import JournalPart, StateRow
 from exporter.state.shard_timeline import SavedTimeline
 from exporter.tracking.levels.levels import SavedXp
-from exporter.tracking.moderation.component import SavedMark
+from exporter.tracking.membership.component import StoredDeparture, StoredPrune
+from exporter.tracking.moderation.aggregated_entries import SavedEntry
+from exporter.tracking.moderation.audit_matcher import PendingAction
+from exporter.tracking.moderation.catch_up import SavedMark
+from exporter.tracking.moderation.timeouts import MemberTimeouts, TimeoutChange
 from exporter.tracking.previous_journal import Begun, SavedModeration, add_begun, decode_part
 from exporter.tracking.voice.voice_sessions import SavedGuildVoice, SavedRun
 
 log = logging.getLogger(__name__)
 
 _encode = msgspec.msgpack.Encoder().encode
+
+
+Rows: TypeAlias = dict[tuple[str, object], msgspec.Struct | None]
+"""Saved state by table and key; None for a row that is gone."""
 
 
 class Converted(NamedTuple):
@@ -36,7 +45,7 @@ class Converted(NamedTuple):
 def convert(parts: Iterable[JournalPart]) -> Converted:
     """The journal's parts, the oldest first, as rows and increments."""
     increments: list[bytes] = []
-    rows: dict[tuple[str, object], msgspec.Struct | None] = {}
+    rows: Rows = {}
     moderation = SavedModeration()
     unread = 0
     for stored in parts:
@@ -52,14 +61,14 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
         moderation = part.moderation
         increments.append(encode_increment(Increment(part.steps, part.lengths)))
         for guild_id, (floor, recent) in part.marks.items():
-            rows["moderation/marks", guild_id] = SavedMark(floor, recent)
+            rows["catch_up/marks", guild_id] = SavedMark(floor, recent)
         for guild_id, sessions in part.voice.guilds.items():
             rows["voice/guilds", guild_id] = SavedGuildVoice(part.voice.run, sessions) if sessions else None
         rows["voice/runs", part.voice.run] = SavedRun(part.voice.known_until)
         for held in part.levels:
             saved = SavedXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
             rows["levels/members", (held.guild_id, held.user_id)] = saved
-    rows["moderation/open", 0] = moderation
+    rows.update(convert_moderation(moderation))
     rows["shard_timeline/complete", 0] = SavedTimeline(moderation.told)
     return Converted(
         [
@@ -70,3 +79,35 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
         increments,
         unread,
     )
+
+
+def convert_moderation(saved: SavedModeration) -> Rows:
+    """What was open of moderation, by table and key."""
+    rows: Rows = {}
+    timeouts: dict[tuple[int, int], MemberTimeouts] = {}
+    for one in saved.timeouts:
+        member = timeouts.setdefault((one.guild_id, one.user_id), MemberTimeouts(one.name))
+        member.insert(TimeoutChange(one.set_at, one.until))
+    for place, member in timeouts.items():
+        rows["moderation/timeouts", place] = member
+    for group in saved.groups:
+        key = (group.guild_id, group.action_type, group.entry_id)
+        rows["moderation/aggregated", key] = SavedEntry(group.channel_id, group.amount)
+    for action in saved.actions:
+        component = "structure" if action.kind in STRUCTURE_TYPES else "moderation"
+        explained = action.entry is not None
+        rows[f"{component}/actions", action.key] = PendingAction(
+            *(action.key, action.kind, action.guild_id, action.action, action.target_id, action.at),
+            action.dedup_key,
+            shown=not explained,
+            explained=explained,
+        )
+    for gone in saved.departures:
+        rows["membership/departures", gone.key] = StoredDeparture(
+            *(gone.type, gone.guild_id, gone.at, gone.user_id, gone.name, gone.bot, gone.after),
+            *(gone.entry, gone.banned, gone.before, gone.moment),
+        )
+    for prune in saved.prunes:
+        prune_key = (prune.entry.guild_id, prune.entry.entry_id)
+        rows["membership/prunes", prune_key] = StoredPrune(prune.entry, prune.remaining)
+    return rows

@@ -34,8 +34,13 @@ from exporter.events.facts.invites import (
 )
 from exporter.events.facts.moderation import (
     Action,
+    ActionExplained,
+    ActionUnexplained,
     AuditEntry,
+    AuditEntryRecounted,
+    AuditEntryTaken,
     AuditPage,
+    AuditPageRead,
     MembershipStarted,
     MessageDeleted,
     TimeoutState,
@@ -53,8 +58,13 @@ from exporter.events.facts.voice import VoiceChannelLeft, VoiceState
 
 __all__ = [
     "Action",
+    "ActionExplained",
+    "ActionUnexplained",
     "AuditEntry",
+    "AuditEntryRecounted",
+    "AuditEntryTaken",
     "AuditPage",
+    "AuditPageRead",
     "BotKnown",
     "ChannelDeleted",
     "ChannelUpserted",

@@ -113,3 +113,53 @@ class MessageDeleted(Fact, frozen=True):
     guild_id: int
     channel_id: int
     at: int
+
+
+class AuditEntryTaken(Fact, frozen=True):
+    """An entry of an audit log that was not known before; ``recovered`` where it was made in an absence."""
+
+    entry: AuditEntry
+    recovered: bool = False
+
+    def without(self, people: Container[int]) -> Self | None:
+        """As of the entry itself."""
+        entry = self.entry.without(people)
+        return None if entry is None else msgspec.structs.replace(self, entry=entry)
+
+
+class AuditEntryRecounted(Fact, frozen=True):
+    """An entry that is known was read again: its ``amount`` may have grown."""
+
+    entry: AuditEntry
+
+    def without(self, people: Container[int]) -> Self | None:
+        """As of the entry itself."""
+        entry = self.entry.without(people)
+        return None if entry is None else msgspec.structs.replace(self, entry=entry)
+
+
+class AuditPageRead(Fact, frozen=True):
+    """A page of an audit log was answered; its entries are facts before this one.
+
+    ``newest`` is the largest id on it, ``more`` says that there may be further entries after it.
+    """
+
+    request: RestRequest
+    status: int
+    newest: int = 0
+    more: bool = False
+
+
+class ActionUnexplained(Fact, frozen=True):
+    """An action without an audit-log entry so far; ``key`` names it until it is explained."""
+
+    guild_id: int
+    key: str
+    at: int
+
+
+class ActionExplained(Fact, frozen=True):
+    """An action got its entry, or none is awaited any more."""
+
+    guild_id: int
+    key: str

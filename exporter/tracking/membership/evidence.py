@@ -1,14 +1,14 @@
-"""What speaks of one member's departures, and the reason that follows from it.
+"""The evidence about one member's departures, and the reason that follows from it.
 
 An entry of a kick or ban explains the departure that ended the membership it falls in: entries and joins both
 carry Discord's own time, so it does not matter in which order they arrive. The dispatch of a ban comes with
-that of the departure. Where joins and departures may have gone untold, only what was made at about the moment
+that of the departure. Where joins and departures may have been missed, only what was made at about the moment
 of the departure is its reason: whoever was removed earlier was a member again.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import TypeVar
 
@@ -36,7 +36,7 @@ _T = TypeVar("_T")
 
 
 @dataclass(slots=True, eq=False)
-class Departure:
+class PendingDeparture:
     """A departure; ``after`` and ``before`` are the joins around it, ``moment`` is when it happened."""
 
     action: Action
@@ -55,27 +55,29 @@ class Departure:
 
 
 @dataclass(slots=True)
-class Banned:
-    """A ban as its dispatch tells it."""
+class BanDispatch:
+    """The dispatch of a ban."""
 
     order: int
     at: int
 
 
 @dataclass(slots=True, eq=False)
-class Case:
-    """What happened to one member lately; ``joined`` is in order of arrival: order, time told."""
+class MemberEvidence:
+    """What happened to one member lately; ``joined`` is in order of arrival: order, time."""
 
     deadline: int
-    departures: list[Departure] = field(default_factory=list)
+    departures: list[PendingDeparture] = field(default_factory=list)
     entries: list[AuditEntry] = field(default_factory=list)
-    bans: list[Banned] = field(default_factory=list)
+    bans: list[BanDispatch] = field(default_factory=list)
     joined: list[tuple[int, int]] = field(default_factory=list)
 
-    def reason(self, departure: Departure, missed: Callable[[int], bool]) -> tuple[str, AuditEntry | None]:
-        """The reason, and the entry that says so; a leave is what nothing speaks of.
+    def reason(
+        self, departure: PendingDeparture, missed: Callable[[int], bool]
+    ) -> tuple[str, AuditEntry | None]:
+        """The reason, and the entry that says so; a leave where there is no evidence of another cause.
 
-        ``missed`` says whether what happened between a moment and the departure may never have been told.
+        ``missed`` says whether what happened between a moment and the departure may never have been received.
         """
         received = departure.action.at
         mine = [
@@ -97,7 +99,7 @@ class Case:
             return first.action, first
         return ("ban", None) if banned else ("leave", None)
 
-    def _is_nearest(self, departure: Departure, entry: AuditEntry) -> bool:
+    def _is_nearest(self, departure: PendingDeparture, entry: AuditEntry) -> bool:
         received = departure.action.at
         if not departure.spans(entry.at) or received - entry.at > LATE_MS:
             return False
@@ -105,7 +107,7 @@ class Case:
         others = (other for other in self.departures if other is not departure and other.spans(entry.at))
         return all(abs(received - entry.at) <= abs(other.action.at - entry.at) for other in others)
 
-    def is_banned(self, departure: Departure) -> bool:
+    def is_banned(self, departure: PendingDeparture) -> bool:
         """Whether a ban's dispatch goes with it: before it and no join between, or right behind it."""
         for ban in self.bans:
             first, last = sorted((ban.order, departure.order))
@@ -116,6 +118,12 @@ class Case:
             if ban.order < departure.order or ban.at - departure.action.at <= BESIDE_MS:
                 return True
         return False
+
+    def forget_actors(self, people: Container[int]) -> bool:
+        """No longer name these people as moderators; False if none of them was."""
+        named = any(entry.actor_id in people for entry in self.entries)
+        self.entries = [entry.without(people) or entry for entry in self.entries]
+        return named
 
 
 def remember(items: list[_T], item: _T) -> None:

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from exporter.events.facts import AuditEntry
-from exporter.tracking.membership.evidence import Departure
+from exporter.tracking.membership.evidence import PendingDeparture
 
 PRUNE_MS = 60_000
 """How long Discord may take to remove the members of one prune."""
@@ -29,7 +29,7 @@ _CLOSE_MS = 1_000
 
 
 @dataclass(slots=True, eq=False)
-class Prune:
+class PendingPrune:
     """A prune, and how many of its departures have not been found yet."""
 
     entry: AuditEntry
@@ -38,14 +38,16 @@ class Prune:
     deadline: int
 
 
-class Share(NamedTuple):
+class PruneAssignment(NamedTuple):
     """Departures of a prune, and those of which nobody can tell."""
 
-    pruned: Sequence[Departure]
-    doubtful: Sequence[Departure]
+    pruned: Sequence[PendingDeparture]
+    doubtful: Sequence[PendingDeparture]
 
 
-def share(found: Sequence[Departure], number: int, moments: Sequence[int], *, whole: bool) -> Share:
+def assign_departures(
+    found: Sequence[PendingDeparture], number: int, moments: Sequence[int], *, whole: bool
+) -> PruneAssignment:
     """Tell apart the departures of a prune among some in the order they came.
 
     ``moments`` is when it was done, in ms; prunes whose departures are mixed are one with several moments.
@@ -53,36 +55,38 @@ def share(found: Sequence[Departure], number: int, moments: Sequence[int], *, wh
     """
     there = [departure for departure in found if any(map(departure.moment.holds, moments))]
     if not whole:
-        return Share((), there)
+        return PruneAssignment((), there)
     if len(there) >= number:
         return _edges(there, number, range(len(there) - number + 1))
     taken = set(there)
     others = [departure for departure in found if departure not in taken]
     rest = number - len(there)
     if len(others) <= rest:
-        return Share([*there, *others], ())
+        return PruneAssignment([*there, *others], ())
     spreads = [
         others[first + rest - 1].action.at - others[first].action.at
         for first in range(len(others) - rest + 1)
     ]
     longest = _CLOSE * min(spreads) + _CLOSE_MS
     near = _edges(others, rest, [first for first, spread in enumerate(spreads) if spread <= longest])
-    return Share([*there, *near.pruned], near.doubtful)
+    return PruneAssignment([*there, *near.pruned], near.doubtful)
 
 
-def _edges(found: Sequence[Departure], number: int, firsts: Sequence[int]) -> Share:
+def _edges(found: Sequence[PendingDeparture], number: int, firsts: Sequence[int]) -> PruneAssignment:
     """What is in every one of the groups that may be the prune's, and what only in some; ``firsts`` rises."""
     sure = range(firsts[-1], firsts[0] + number)
-    doubtful: list[Departure] = []
+    doubtful: list[PendingDeparture] = []
     told = 0
     for first in firsts:
         places = range(max(first, told), first + number)
         doubtful += (found[place] for place in places if place not in sure)
         told = places.stop
-    return Share([found[place] for place in sure], doubtful)
+    return PruneAssignment([found[place] for place in sure], doubtful)
 
 
-def mixed(known: list[Prune], others: list[Prune], found: list[Departure]) -> list[Prune]:
+def mixed(
+    known: list[PendingPrune], others: list[PendingPrune], found: list[PendingDeparture]
+) -> list[PendingPrune]:
     """All prunes that are mixed with those known, or with one of these."""
     for one in known:
         near = [other for other in others if are_mixed(one, other, found)]
@@ -91,7 +95,7 @@ def mixed(known: list[Prune], others: list[Prune], found: list[Departure]) -> li
     return sorted(known, key=lambda prune: prune.entry.at)
 
 
-def are_mixed(one: Prune, other: Prune, found: list[Departure]) -> bool:
+def are_mixed(one: PendingPrune, other: PendingPrune, found: list[PendingDeparture]) -> bool:
     """Whether two prunes are the same or so close that somebody may have gone by either."""
     return one is other or any(
         departure.moment.holds(one.entry.at) and departure.moment.holds(other.entry.at) for departure in found

@@ -1,8 +1,8 @@
-"""Entries that go on counting: further deletions, moves and disconnections by the same moderator.
+"""Audit-log entries whose count goes on rising: deletions, moves and disconnections by the same moderator.
 
-Discord tells of the first one and then only raises the entry's count. So when something of the kind happens
-that no count explains, the entries are read again: once for all of a guild, some seconds later, and more
-rarely while nothing is found, since people delete their own messages and leave channels by themselves.
+Discord sends the first one and then only raises the entry's count. So when something of the kind happens that
+no count explains, the entries are read again: once for all of a guild, some seconds later, and more rarely
+while nothing is found, since people delete their own messages and leave channels by themselves.
 """
 
 from __future__ import annotations
@@ -10,49 +10,52 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 
+import msgspec
+
+from exporter.dispatch.component import SavedTable
 from exporter.events.audit import GROUPED
-from exporter.events.facts import AuditEntry, AuditPage
+from exporter.events.facts import AuditEntry, AuditPageRead
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
-from exporter.tracking.previous_journal import SavedGroup
 
-PURPOSE = "count"
+PURPOSE: Final = "count"
+"""Marks requests for counts among those for audit logs."""
 
-ACTIVE_MS = 360_000
-"""How long an entry may go on counting: Discord groups what is done within five minutes."""
+ACTIVE_MS: Final = 360_000
+"""How long an entry's count may rise: Discord groups what is done within five minutes."""
 
-SETTLE_MS = 3_000
-"""From something unexplained to the question: what is done in one go is then in the count."""
+SETTLE_MS: Final = 3_000
+"""From something unexplained to the request: what is done in one go is then in the count."""
 
-PAUSE_MS = 5_000
-"""Between two questions about one guild and kind, doubled while nothing is found."""
+PAUSE_MS: Final = 5_000
+"""Between two requests about one guild and kind, doubled while nothing is found."""
 
-LONGEST_PAUSE_MS = 60_000
+LONGEST_PAUSE_MS: Final = 60_000
 """The longest such pause."""
 
-ANSWER_MS = 20_000
+ANSWER_MS: Final = 20_000
 """How long an answer is waited for."""
 
-RECENT_MS = 15_000
+RECENT_MS: Final = 15_000
 """How long something unexplained is remembered for an entry that is late."""
 
-MAX_GROUPS = 100
+MAX_GROUPS: Final = 100
 """Entries of one guild and kind that are followed, as many as one answer holds; the oldest is given up beyond
 this."""
 
-MAX_PLACES = 20_000
+MAX_CHANNELS: Final = 20_000
 """Channels in which something happened lately."""
 
-MAX_RECENT = 100
-"""Happenings remembered of one channel: one more than explained is enough to ask."""
+MAX_RECENT: Final = 100
+"""Happenings remembered of one channel: one more than explained is enough for a request."""
 
 
 @dataclass(slots=True)
-class Group:
-    """An entry that may go on counting. ``spare`` is how much of its count has not been seen happen."""
+class AggregatedEntry:
+    """An entry whose count may rise. ``spare`` is how much of it has not been seen to happen."""
 
-    entry_id: int
     channel_id: int
     amount: int
     until: int
@@ -60,81 +63,104 @@ class Group:
 
 
 @dataclass(slots=True)
-class Watch:
+class GroupPoll:
     """The entries of one guild and kind. Times are steady, in ms; 0 for none."""
 
-    groups: dict[int, Group] = field(default_factory=dict)
+    entries: dict[int, AggregatedEntry] = field(default_factory=dict)
     wanted: int = 0
     awaited: int = 0
-    asked_at: int = 0
+    submitted_at: int = 0
     pause: int = PAUSE_MS
     grown: bool = False
 
     def is_due(self, now: int) -> bool:
         """Whether what is wanted has waited long enough, and so has the guild."""
-        return self.wanted <= now and (self.asked_at == 0 or now - self.asked_at >= self.pause)
+        return self.wanted <= now and (self.submitted_at == 0 or now - self.submitted_at >= self.pause)
+
+    def want(self, now: int) -> None:
+        """Have the entries read again soon."""
+        self.wanted = self.wanted or now + SETTLE_MS
+
+
+class SavedEntry(msgspec.Struct, frozen=True, array_like=True):
+    """An entry whose count may rise."""
+
+    channel_id: int
+    amount: int
 
 
 _Kind = tuple[int, int]
 _Spot = tuple[int, int, int]
+_Key = tuple[int, int, int]
+"""Guild, type of action, and entry."""
 
 
-class Groups:
-    """Entries that count on, of the last minutes. ``submit`` sends requests; ``blind`` says where in vain."""
+class AggregatedEntries:
+    """The aggregated entries of the last minutes. ``unreadable`` says where nothing can be read again."""
 
-    def __init__(self, submit: Submit, blind: Callable[[int], bool]) -> None:
+    def __init__(self, submit: Submit | None, unreadable: Callable[[int], bool]) -> None:
         self._submit = submit
-        self._blind = blind
-        self._watches: dict[_Kind, Watch] = {}
+        self._unreadable = unreadable
+        self._polls: dict[_Kind, GroupPoll] = {}
         self._recent: dict[_Spot, list[tuple[int, int]]] = {}
+        self.table: SavedTable[_Key, SavedEntry] = SavedTable(
+            "aggregated", _Key, SavedEntry, self._read, self._load
+        )
 
     @property
     def open(self) -> int:
-        """Guilds and kinds that are to be asked about, or whose answer is awaited."""
+        """Guilds and kinds that are to be read again, or whose answer is awaited."""
         return sum(
             1
-            for (guild_id, _), watch in self._watches.items()
-            if watch.awaited or (watch.wanted and not self._blind(guild_id))
+            for (guild_id, _), poll in self._polls.items()
+            if poll.awaited or (poll.wanted and self._is_readable(guild_id))
         )
 
-    def enter(self, entry: AuditEntry, now: int) -> None:
-        """An entry, new or with a higher count."""
+    def _is_readable(self, guild_id: int) -> bool:
+        return self._submit is not None and not self._unreadable(guild_id)
+
+    def enter(self, entry: AuditEntry, now: int) -> bool:
+        """Take an entry, new or known; returns whether its count is higher than was known."""
         if entry.action_type not in GROUPED:
-            return
-        watch = self._watches.setdefault((entry.guild_id, entry.action_type), Watch())
-        group = watch.groups.get(entry.entry_id)
-        if group is not None:
-            if entry.amount > group.amount:
-                watch.grown = True
-                group.amount = entry.amount
-            return
-        if len(watch.groups) >= MAX_GROUPS:
-            del watch.groups[next(iter(watch.groups))]
-        spot = (entry.guild_id, entry.action_type, entry.channel_id)
-        happened = [at for at, _ in self._recent.pop(spot, ()) if at >= entry.at - SLACK_MS]
+            return False
+        kind = (entry.guild_id, entry.action_type)
+        poll = self._polls.setdefault(kind, GroupPoll())
+        known = poll.entries.get(entry.entry_id)
+        if known is not None and entry.amount <= known.amount:
+            return False
+        poll.grown = True
+        self.table.touch((*kind, entry.entry_id))
+        if known is not None:
+            known.amount = entry.amount
+            return True
+        if len(poll.entries) >= MAX_GROUPS:
+            self._forget(kind, next(iter(poll.entries)))
+        happened = [
+            at for at, _ in self._recent.pop((*kind, entry.channel_id), ()) if at >= entry.at - SLACK_MS
+        ]
         spare = entry.amount - len(happened)
-        watch.groups[entry.entry_id] = Group(
-            entry.entry_id, entry.channel_id, entry.amount, now + ACTIVE_MS, max(0, spare)
+        poll.entries[entry.entry_id] = AggregatedEntry(
+            entry.channel_id, entry.amount, now + ACTIVE_MS, max(0, spare)
         )
-        watch.grown = True
         if spare < 0:
-            self._want(watch, now)
+            poll.want(now)
+        return True
 
     def happen(self, guild_id: int, action_type: int, channel_id: int, at: int, now: int) -> None:
-        """A message was deleted, or somebody moved or disconnected: by whom is not known."""
-        watch = self._watches.get((guild_id, action_type))
-        if watch is not None:
-            groups = [group for group in watch.groups.values() if group.channel_id == channel_id]
-            spare = next((group for group in groups if group.spare), None)
+        """A message was deleted, or a member moved or disconnected: by whom is not known."""
+        poll = self._polls.get((guild_id, action_type))
+        if poll is not None:
+            entries = [entry for entry in poll.entries.values() if entry.channel_id == channel_id]
+            spare = next((entry for entry in entries if entry.spare), None)
             if spare is not None:
                 spare.spare -= 1
                 return
-            if groups:
-                self._want(watch, now)
+            if entries:
+                poll.want(now)
         self._remember((guild_id, action_type, channel_id), at, now)
 
     def _remember(self, spot: _Spot, at: int, now: int) -> None:
-        if spot not in self._recent and len(self._recent) >= MAX_PLACES:
+        if spot not in self._recent and len(self._recent) >= MAX_CHANNELS:
             del self._recent[next(iter(self._recent))]
         # Taken out and put back, so that the first is the one in which nothing happened for longest.
         happened = self._recent.pop(spot, [])
@@ -142,96 +168,108 @@ class Groups:
             happened.append((at, now))
         self._recent[spot] = happened
 
-    @staticmethod
-    def _want(watch: Watch, now: int) -> None:
-        watch.wanted = watch.wanted or now + SETTLE_MS
+    # ------------------------------------------------------------------ requests
 
-    def ask_due(self, now: int, *, hurry: bool = False) -> None:
-        """Request what is to be read again; ``hurry`` where somebody waits for true numbers."""
-        for kind, watch in list(self._watches.items()):
-            if watch.awaited > now:
+    def submit_due(self, now: int, *, hurry: bool = False) -> None:
+        """Submit requests for what is to be read again; ``hurry`` where a flush waits for true numbers."""
+        for kind, poll in list(self._polls.items()):
+            if poll.awaited > now:
                 continue
-            watch.awaited = 0
-            if not watch.wanted or self._blind(kind[0]):
-                self._expire(kind, watch, now)
-            elif hurry or watch.is_due(now):
-                self._put(kind, watch, now)
+            poll.awaited = 0
+            if not poll.wanted or not self._is_readable(kind[0]):
+                self._expire(kind, poll, now)
+            elif hurry or poll.is_due(now):
+                self._request(kind, poll, now)
         while self._recent:
             spot = next(iter(self._recent))
             if self._recent[spot][-1][1] + RECENT_MS > now:
                 break
             del self._recent[spot]
 
-    def _expire(self, kind: _Kind, watch: Watch, now: int) -> None:
-        watch.groups = {number: group for number, group in watch.groups.items() if group.until > now}
-        if not watch.groups:
-            del self._watches[kind]
-
-    def _put(self, kind: _Kind, watch: Watch, now: int) -> None:
+    def _request(self, kind: _Kind, poll: GroupPoll, now: int) -> None:
         guild_id, action_type = kind
-        watch.wanted = 0
-        watch.grown = False
-        watch.asked_at = now
-        watch.awaited = now + ANSWER_MS
-        after = min(watch.groups, default=1) - 1
-        self._submit(
-            RestRequest(
-                RequestKind.AUDIT_LOG,
-                guild_id,
-                urgent=True,
-                purpose=PURPOSE,
-                after=after,
-                action_type=action_type,
+        poll.wanted = 0
+        poll.grown = False
+        poll.submitted_at = now
+        poll.awaited = now + ANSWER_MS
+        if self._submit is not None:
+            self._submit(
+                RestRequest(
+                    RequestKind.AUDIT_LOG,
+                    guild_id,
+                    urgent=True,
+                    purpose=PURPOSE,
+                    after=min(poll.entries, default=1) - 1,
+                    action_type=action_type,
+                )
             )
-        )
 
-    def answer(self, page: AuditPage) -> None:
-        """Take an answer, after its entries were taken."""
-        watch = self._watches.get((page.request.guild_id, page.request.action_type))
-        if watch is None:
+    def answer(self, page: AuditPageRead) -> None:
+        """Take the end of an answer, its entries having been handled."""
+        poll = self._polls.get((page.request.guild_id, page.request.action_type))
+        if page.request.purpose != PURPOSE or poll is None:
             return
-        watch.awaited = 0
+        poll.awaited = 0
         if page.status != HTTPStatus.OK:
-            watch.wanted = watch.wanted or watch.asked_at
-            watch.pause = LONGEST_PAUSE_MS
-        elif watch.grown:
-            watch.pause = PAUSE_MS
+            poll.wanted = poll.wanted or poll.submitted_at
+            poll.pause = LONGEST_PAUSE_MS
+        elif poll.grown:
+            poll.pause = PAUSE_MS
         else:
-            watch.pause = min(LONGEST_PAUSE_MS, watch.pause * 2)
+            poll.pause = min(LONGEST_PAUSE_MS, poll.pause * 2)
+
+    # ------------------------------------------------------------------ guilds
 
     def see_guild(self, guild_id: int, now: int) -> None:
-        """A guild is seen again: its entries may have counted on meanwhile."""
-        for kind, watch in self._watches.items():
-            if kind[0] == guild_id and watch.groups:
-                self._want(watch, now)
+        """A guild is there again: its entries may have risen meanwhile."""
+        for kind, poll in self._polls.items():
+            if kind[0] == guild_id and poll.entries:
+                poll.want(now)
 
     def permit(self, guild_id: int) -> None:
-        """What the bot may do in a guild has changed: what could not be read again may be now."""
-        for kind, watch in self._watches.items():
+        """The bot's permissions in a guild have changed: what could not be read again may be now."""
+        for kind, poll in self._polls.items():
             if kind[0] == guild_id:
-                watch.pause = PAUSE_MS
+                poll.pause = PAUSE_MS
 
-    def forget(self, guild_id: int) -> None:
+    def forget_guild(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""
-        for kind in [kind for kind in self._watches if kind[0] == guild_id]:
-            del self._watches[kind]
+        for kind in [kind for kind in self._polls if kind[0] == guild_id]:
+            for entry_id in list(self._polls[kind].entries):
+                self._forget(kind, entry_id)
+            del self._polls[kind]
 
     # ------------------------------------------------------------------ memory
 
-    def save(self, now: int) -> list[SavedGroup]:
-        """The entries that may go on counting, for the journal."""
-        return [
-            SavedGroup(guild_id, action_type, group.entry_id, group.channel_id, group.amount)
-            for (guild_id, action_type), watch in self._watches.items()
-            for group in watch.groups.values()
-            if group.until > now
-        ]
+    def _expire(self, kind: _Kind, poll: GroupPoll, now: int) -> None:
+        for entry_id in [entry_id for entry_id, entry in poll.entries.items() if entry.until <= now]:
+            self._forget(kind, entry_id)
+        if not poll.entries:
+            del self._polls[kind]
 
-    def restore(self, saved: list[SavedGroup], now: int) -> None:
-        """Take up the entries of the process before; what they came to meanwhile is read at once."""
-        for item in saved:
-            watch = self._watches.setdefault((item.guild_id, item.action_type), Watch())
-            watch.groups[item.entry_id] = Group(
-                item.entry_id, item.channel_id, item.amount, now + ACTIVE_MS, 0
-            )
-            self._want(watch, now)
+    def _forget(self, kind: _Kind, entry_id: int) -> None:
+        del self._polls[kind].entries[entry_id]
+        self.table.touch((*kind, entry_id))
+
+    def _read(self, key: _Key) -> SavedEntry | None:
+        guild_id, action_type, entry_id = key
+        poll = self._polls.get((guild_id, action_type))
+        entry = None if poll is None else poll.entries.get(entry_id)
+        return None if entry is None else SavedEntry(entry.channel_id, entry.amount)
+
+    def _load(self, key: _Key, saved: SavedEntry) -> None:
+        guild_id, action_type, entry_id = key
+        poll = self._polls.setdefault((guild_id, action_type), GroupPoll())
+        poll.entries[entry_id] = AggregatedEntry(saved.channel_id, saved.amount, 0, 0)
+
+    def resume(self, now: int) -> None:
+        """Read again at once what restored entries have come to meanwhile."""
+        for poll in self._polls.values():
+            for entry in poll.entries.values():
+                entry.until = entry.until or now + ACTIVE_MS
+            poll.want(now)
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._polls.clear()
+        self._recent.clear()

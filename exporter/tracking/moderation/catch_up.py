@@ -1,56 +1,76 @@
-"""What moderators did while nobody watched: the audit log is read from the last entry known on.
+"""Takes each entry of the audit logs once, and reads what was done in an absence from the last one known on.
 
-Of each guild it is known up to which entry everything has been taken (``floor``) and which entries above that
-have (``recent``): dispatches of entries overtake one another, so the newest one seen does not stand for those
+Of each guild it is known up to which entry all have been taken (``floor``) and which entries above that have
+(``recent``): dispatches of entries overtake one another, so the newest one received does not stand for those
 before it. Both are committed with what was made of the entries, so that after a crash each entry is taken
 once. A guild is *behind* from the start of a session until its log has been read to the end.
 
-Invariants: an entry is fresh once, by whatever way it comes; a floor never passes an entry not taken; at most
-``MOST_ASKED`` guilds are asked for at a time, each for one page, so that none waits for another's backlog.
+Invariants: an entry is taken once, by whatever way it comes; a floor never passes an entry not taken; at most
+``MOST_SUBMITTED`` guilds are read at a time, each by one page, so that none waits for another's backlog.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Any, Final
 
-from exporter.events.facts import AuditEntry, AuditPage
+import msgspec
+
+from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
+from exporter.events.facts import (
+    AuditEntry,
+    AuditEntryRecounted,
+    AuditEntryTaken,
+    AuditPage,
+    AuditPageRead,
+    GuildUpserted,
+    PermissionsChanged,
+    SessionStarted,
+)
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
+from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.config import CatchUpConfig
-from exporter.tracking.previous_journal import Mark
 
 log = logging.getLogger(__name__)
 
-PURPOSE = "catch-up"
-"""Marks this stage's own questions among those to the audit log."""
+PURPOSE: Final = "catch-up"
+"""Marks this component's requests among those for audit logs."""
 
-OVERTAKING_MS = 60_000
-"""How much later than a newer entry an older one may still be told; a floor stays that far behind."""
+OVERTAKING_MS: Final = 60_000
+"""How much later than a newer entry an older one may still come; a floor stays that far behind."""
 
-MOST_ASKED = 50
-"""Guilds asked for at a time: more than the source puts to Discord in two seconds."""
+MOST_SUBMITTED: Final = 50
+"""Guilds read at a time: more than the source asks Discord for in two seconds."""
 
-MOST_RECENT = 5_000
+MOST_RECENT: Final = 5_000
 """Entries remembered above a floor; a guild with more of them in a minute is under attack, and the oldest
 of them are then as good as certain to be complete."""
 
-MOST_UNREAD = 100_000
+MOST_UNREAD: Final = 100_000
 """The same while the guild's log is still to be read: below the oldest there may be entries not taken."""
 
-RETRY_MS = 30_000
-"""Pause after a question that Discord did not answer."""
+RETRY_MS: Final = 30_000
+"""Pause after a request that Discord did not answer."""
 
-PROGRESS_MS = 60_000
-"""How often a long catch-up says how far it is."""
+PROGRESS_MS: Final = 60_000
+"""How often a long catch-up logs how far it is."""
 
-_NOT_SEEN = 1 << 62
-"""In place of a moment from which on a guild's entries are told: none of them was."""
+_UNKNOWN: Final = 1 << 62
+"""In place of a session's start, where entries made after it were not received either."""
 
-_PAGE = 100
+_PAGE: Final = 100
 """Entries in one answer, as many as Discord gives."""
+
+
+class SavedMark(msgspec.Struct, frozen=True, array_like=True):
+    """How far a guild's audit log has been taken: all entries up to ``floor``, and those listed above it."""
+
+    floor: int
+    recent: tuple[int, ...]
 
 
 @dataclass(slots=True)
@@ -61,130 +81,98 @@ class _Progress:
     guilds: set[int] = field(default_factory=set)
     entries: int = 0
     refused: int = 0
-    told: int | None = None
+    logged: int | None = None
 
 
-class CatchUp:
-    """How far each guild's audit log has been taken.
+class CatchUp(Component):
+    """How far each guild's audit log has been taken; times are in ms, ``at`` since the epoch."""
 
-    ``permitted`` says whether the bot may read a guild's log; times are in ms, ``now`` on a clock that never
-    steps, ``at`` since the epoch.
-    """
+    name = "catch_up"
 
-    def __init__(
-        self, config: CatchUpConfig, submit: Submit | None, permitted: Callable[[int], bool]
-    ) -> None:
+    def __init__(self, emit: Emit, config: CatchUpConfig, submit: Submit | None, access: AuditAccess) -> None:
+        super().__init__(emit)
         self._config = config
         self._submit = submit if config.enabled else None
-        self._permitted = permitted
+        self._access = access
+        self._behind = access.behind
+        self._expected = access.expected
         self._floors: dict[int, int] = {}
         self._recent: dict[int, dict[int, None]] = {}
-        self._behind: dict[int, int] = {}
-        self._asked: set[int] = set()
+        self._submitted: set[int] = set()
         self._again: set[int] = set()
-        self._expected: set[int] = set()
         self._refused: set[int] = set()
         self._retries: dict[int, int] = {}
-        self.newly_seen = False
-        """Whether a guild was seen for the first time since marks were taken: without its mark the next
-        process would not know that it missed anything."""
+        self._newly_seen = False
         self._restored_at = 0
-        """The newest moment the marks of the previous run speak of: a guild without one was added later."""
-        self._unsaved: set[int] = set()
+        """The newest moment the marks of the previous run tell of: a guild without one was added later."""
         self._progress: _Progress | None = None
+        self._table: SavedTable[int, SavedMark] = SavedTable("marks", int, SavedMark, self._read, self._load)
 
     @property
-    def behind(self) -> int:
-        """Guilds whose log has not been read to its end since their session started."""
-        return len(self._behind)
-
-    def is_behind(self, guild_id: int) -> bool:
-        """Whether a guild's log is still to be read after a gap."""
-        return guild_id in self._behind or guild_id in self._expected
-
-    # ------------------------------------------------------------------ what is remembered
-
-    def marks(self, guild_ids: Iterable[int]) -> dict[int, Mark]:
-        """How far these guilds' logs have been taken."""
+    def handles(self) -> Mapping[type, Handler]:
+        """Entries and pages of audit logs, and the gaps before sessions."""
         return {
-            guild_id: (self._floors[guild_id], tuple(self._recent.get(guild_id, ())))
-            for guild_id in guild_ids
-            if guild_id in self._floors
+            SessionStarted: lambda fact, _: self.start_session(fact.guild_ids),
+            GuildUpserted: self._see,
+            PermissionsChanged: lambda fact, now: self.permit(fact.guild_id, now),
+            AuditEntry: self._receive,
+            AuditPage: self.turn,
         }
 
-    @property
-    def unsaved(self) -> int:
-        """Guilds whose marks have changed since they were last taken."""
-        return len(self._unsaved)
+    def undecided(self, asked_at: int) -> int:
+        """Guilds whose log has not been read to its end since their session started."""
+        del asked_at
+        return len(self._behind)
 
-    def take_unsaved(self) -> dict[int, Mark]:
-        """The marks that have changed since the last call; whoever takes them commits them."""
-        self.newly_seen = False
-        unsaved, self._unsaved = self._unsaved, set()
-        return self.marks(unsaved)
-
-    def put_back(self, guild_ids: Iterable[int]) -> None:
-        """Take back marks that could not be committed."""
-        self._unsaved.update(guild_ids)
-
-    def restore(self, marks: Mapping[int, Mark]) -> None:
-        """Take the marks of the process before."""
-        for guild_id, (floor, recent) in marks.items():
-            self._floors[guild_id] = floor
-            self._recent[guild_id] = dict.fromkeys(recent)
-            newest = max((floor, *recent))
-            self._restored_at = max(self._restored_at, (newest >> 22) + DISCORD_EPOCH_MS)
-        if self._submit is not None:
-            self._expected.update(marks)
-
-    # ------------------------------------------------------------------ what happens
+    # ------------------------------------------------------------------ gaps
 
     def start_session(self, guild_ids: Iterable[int]) -> None:
-        """A session starts: what is told of these guilds from now on comes after a gap."""
+        """A session starts: what is received of these guilds from now on comes after a gap."""
         if self._submit is not None:
             self._expected.update(guild_ids)
-            self._again.update(self._asked.intersection(guild_ids))
+            self._again.update(self._submitted.intersection(guild_ids))
 
-    def see_guild(self, guild_id: int, at: int, now: int, joined_at: int = 0) -> None:
-        """A guild can be seen: for the first time ever, in a new session or after an outage.
-
-        ``joined_at`` is when the bot was added to it, in ms, 0 where that is not known.
-        """
+    def _see(self, fact: GuildUpserted, now: int) -> None:
+        """A guild is there: for the first time, in a new session or after an outage."""
+        guild_id = fact.guild_id
         self._expected.discard(guild_id)
         if guild_id not in self._floors:
-            self.newly_seen = True
+            self._newly_seen = True
             back = round(self._config.first_start * 1000)
-            missed = self._restored_at and joined_at > self._restored_at - OVERTAKING_MS
-            # What was done right before is told by the gateway right after.
-            first = at - (back or OVERTAKING_MS)
-            self._set_floor(guild_id, _id_at(min(first, joined_at) if missed else first))
-            if not back and not missed:
+            added = self._restored_at and fact.joined_at > self._restored_at - OVERTAKING_MS
+            # What was done right before comes by the gateway right after.
+            first = fact.at - (back or OVERTAKING_MS)
+            self._set_floor(guild_id, _id_at(min(first, fact.joined_at) if added else first))
+            if not back and not added:
                 return
-        self._fall_behind(guild_id, at, now)
+        self._fall_behind(guild_id, fact.at, now)
 
     def permit(self, guild_id: int, now: int) -> None:
         """The bot may do more or less in a guild: what it could not read before it may read now."""
-        if guild_id in self._refused and self._permitted(guild_id):
+        if guild_id in self._refused and self._access.is_permitted(guild_id):
             self._refused.discard(guild_id)
-            self._fall_behind(guild_id, _NOT_SEEN, now)
+            self._fall_behind(guild_id, _UNKNOWN, now)
 
-    def forget(self, guild_id: int) -> None:
+    def forget_guild(self, guild_id: int) -> None:
         """The bot is no longer in a guild."""
         self._expected.discard(guild_id)
         self._refused.discard(guild_id)
         self._floors.pop(guild_id, None)
         self._recent.pop(guild_id, None)
         self._retries.pop(guild_id, None)
+        self._table.touch(guild_id)
 
     def _fall_behind(self, guild_id: int, at: int, now: int) -> None:
         if self._submit is None:
             return
-        if guild_id in self._asked:
+        if guild_id in self._submitted:
             self._again.add(guild_id)
         self._behind[guild_id] = at
         if self._progress is None:
             self._progress = _Progress(now)
         self._progress.guilds.add(guild_id)
+
+    # ------------------------------------------------------------------ entries
 
     def take(self, entry: AuditEntry) -> bool:
         """Whether an entry has not been taken before; from now on it has."""
@@ -199,22 +187,43 @@ class CatchUp:
         if entry_id in recent:
             return False
         recent[entry_id] = None
-        self._unsaved.add(guild_id)
-        unread = self.is_behind(guild_id) or guild_id in self._refused
+        self._table.touch(guild_id)
+        unread = self._access.is_behind(guild_id) or guild_id in self._refused
         if not unread:
             self._raise_floor(guild_id, entry_id - (OVERTAKING_MS << 22))
         if len(recent) > (MOST_UNREAD if unread else MOST_RECENT):
             self._raise_floor(guild_id, sorted(recent)[len(recent) // 2])
         return True
 
+    def _receive(self, entry: AuditEntry, now: int) -> None:
+        del now
+        self._put_out(entry)
+
+    def _put_out(self, entry: AuditEntry, *, recovered: bool = False) -> bool:
+        taken = self.take(entry)
+        self.emit(AuditEntryTaken(entry, recovered) if taken else AuditEntryRecounted(entry))
+        return taken
+
     def is_missed(self, entry: AuditEntry) -> bool:
-        """Whether an entry was made while nobody watched, by whatever question it was found."""
+        """Whether an entry was made in an absence, by whatever request it was found."""
         return entry.guild_id in self._expected or entry.at < self._behind.get(entry.guild_id, 0)
 
-    def turn(self, page: AuditPage, now: int) -> Iterator[AuditEntry]:
-        """Take a page that was asked for here; yields what is fresh of it."""
+    def turn(self, page: AuditPage, now: int) -> None:
+        """Take a page: put its entries out, those read here all as recovered, and then its end."""
+        own = page.request.purpose == PURPOSE
+        entries = sorted(page.entries, key=lambda entry: entry.entry_id)
+        newest = entries[-1].entry_id if entries else 0
+        more = page.size >= page.request.limit and newest > page.request.after
+        if own:
+            self._catch_up(page, entries, now, more=more)
+        else:
+            for entry in entries:
+                self._put_out(entry, recovered=self.is_missed(entry))
+        self.emit(AuditPageRead(page.request, page.status, newest, more))
+
+    def _catch_up(self, page: AuditPage, entries: Iterable[AuditEntry], now: int, *, more: bool) -> None:
         guild_id = page.request.guild_id
-        self._asked.discard(guild_id)
+        self._submitted.discard(guild_id)
         if guild_id not in self._behind or guild_id not in self._floors:
             self._leave(guild_id, now)
             return
@@ -222,13 +231,11 @@ class CatchUp:
             self._stumble(guild_id, page.status, now)
             return
         last = self._floors[guild_id]
-        for entry in sorted(page.entries, key=lambda entry: entry.entry_id):
-            if self.take(entry):
-                if self._progress is not None:
-                    self._progress.entries += 1
-                yield entry
+        for entry in entries:
+            if self._put_out(entry, recovered=True) and self._progress is not None:
+                self._progress.entries += 1
             last = max(last, entry.entry_id)
-        if page.size >= page.request.limit and last > page.request.after:
+        if more:
             self._raise_floor(guild_id, last)
             self._behind[guild_id] = self._behind.pop(guild_id)  # to the end of the line
         elif guild_id in self._again:  # what was read may lie before the last gap
@@ -263,23 +270,26 @@ class CatchUp:
                 *((now - done.since) / 1000, done.entries, done.refused),
             )
 
-    def tick(self, now: int) -> None:
-        """Request the next pages, and say how far this is."""
+    # ------------------------------------------------------------------ requests
+
+    def tick(self, now: int, wall: int) -> None:
+        """Submit requests for the next pages, and log how far this is."""
+        del wall
         if self._submit is None or self._progress is None:
             return
-        if self._progress.told is None:
-            self._progress.told = now
+        if self._progress.logged is None:
+            self._progress.logged = now
             log.info("catching up on the audit logs of %d guilds", len(self._progress.guilds))
-        elif now - self._progress.told >= PROGRESS_MS:
-            self._progress.told = now
+        elif now - self._progress.logged >= PROGRESS_MS:
+            self._progress.logged = now
             log.info(
                 "catching up on the audit logs: %d of %d guilds left, %d entries so far",
                 *(len(self._behind), len(self._progress.guilds), self._progress.entries),
             )
-        for guild_id in [guild for guild in self._behind if not self._possible(guild)]:
+        for guild_id in [guild for guild in self._behind if not self._is_possible(guild)]:
             self._refuse(guild_id, now)
         for guild_id in self._next(now):
-            self._asked.add(guild_id)
+            self._submitted.add(guild_id)
             self._submit(
                 RestRequest(
                     RequestKind.AUDIT_LOG,
@@ -290,23 +300,27 @@ class CatchUp:
                 )
             )
 
-    def _possible(self, guild_id: int) -> bool:
-        return guild_id in self._asked or (guild_id in self._floors and self._permitted(guild_id))
+    def _is_possible(self, guild_id: int) -> bool:
+        return guild_id in self._submitted or (
+            guild_id in self._floors and self._access.is_permitted(guild_id)
+        )
 
     def _next(self, now: int) -> list[int]:
         found: list[int] = []
         for guild_id in self._behind:
-            if len(self._asked) + len(found) >= MOST_ASKED:
+            if len(self._submitted) + len(found) >= MOST_SUBMITTED:
                 break
-            if guild_id in self._asked or self._retries.get(guild_id, now) > now:
+            if guild_id in self._submitted or self._retries.get(guild_id, now) > now:
                 continue
             self._retries.pop(guild_id, None)
             found.append(guild_id)
         return found
 
+    # ------------------------------------------------------------------ marks
+
     def _set_floor(self, guild_id: int, floor: int) -> int:
         self._floors[guild_id] = floor
-        self._unsaved.add(guild_id)
+        self._table.touch(guild_id)
         return floor
 
     def _raise_floor(self, guild_id: int, floor: int) -> None:
@@ -320,6 +334,36 @@ class CatchUp:
                 self._recent[guild_id] = left
             else:
                 del self._recent[guild_id]
+
+    @property
+    def tables(self) -> tuple[SavedTable[Any, Any], ...]:
+        """How far each guild's log was taken."""
+        return (self._table,)
+
+    @property
+    def urgent(self) -> bool:
+        """A guild seen for the first time has no mark yet: after a crash nothing would be read back."""
+        return self._newly_seen
+
+    def save(self) -> Iterator[StateRow]:
+        """The marks that moved."""
+        self._newly_seen = False
+        return super().save()
+
+    def _read(self, guild_id: int) -> SavedMark | None:
+        floor = self._floors.get(guild_id)
+        return None if floor is None else SavedMark(floor, tuple(self._recent.get(guild_id, ())))
+
+    def _load(self, guild_id: int, saved: SavedMark) -> None:
+        """Take up a mark, unless a newer one is known: marks only move forward."""
+        if guild_id in self._floors:
+            return
+        self._floors[guild_id] = saved.floor
+        self._recent[guild_id] = dict.fromkeys(saved.recent)
+        newest = max((saved.floor, *saved.recent))
+        self._restored_at = max(self._restored_at, (newest >> 22) + DISCORD_EPOCH_MS)
+        if self._submit is not None:
+            self._expected.add(guild_id)
 
 
 def _id_at(at: int) -> int:

@@ -1,224 +1,169 @@
-"""Moderation as a component: the audit logs' marks, and what is open of actions, departures and timeouts."""
+"""Moderation as a component: who did what to members, timeouts, and entries whose count rises.
+
+Dispatches and audit-log entries that tell of one action become one row: whatever comes first is recorded at
+once and amended by what follows, so a critical entry never waits, one real action is one row, and it is
+counted once, when it is first learnt.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Iterator, Mapping
+from collections.abc import Callable, Container, Mapping
 from typing import Any
 
-import msgspec
-
-from exporter.clock import Clock
-from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
-from exporter.events.catalogue import Catalogue
+from exporter.dispatch.component import Component, Emit, Handler, SavedTable
+from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts import (
     Action,
-    AuditEntry,
-    AuditPage,
+    ActionExplained,
+    ActionUnexplained,
+    AuditEntryRecounted,
+    AuditEntryTaken,
+    AuditPageRead,
     GuildDeleted,
-    GuildObjectChanged,
     GuildUpserted,
-    MembershipStarted,
     MessageDeleted,
     PermissionsChanged,
-    Record,
-    SessionStarted,
     TimeoutState,
     VoiceChannelLeft,
 )
 from exporter.events.rest_request import Submit
-from exporter.state.guild_cache import GuildCache
-from exporter.state.permissions import Permissions
-from exporter.state.shard_timeline import ShardTimeline
-from exporter.tracking.moderation.attribution import Attribution
-from exporter.tracking.moderation.catch_up import PURPOSE as CATCH_UP_PURPOSE
-from exporter.tracking.moderation.catch_up import CatchUp
-from exporter.tracking.moderation.config import CatchUpConfig
-from exporter.tracking.previous_journal import Mark, SavedModeration
+from exporter.events.structure import STRUCTURE
+from exporter.tracking.moderation.action_rows import ActionPolicy, ActionRows
+from exporter.tracking.moderation.aggregated_entries import AggregatedEntries
+from exporter.tracking.moderation.audit_access import AuditAccess
+from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction
+from exporter.tracking.moderation.lookups import LookupBoard
+from exporter.tracking.moderation.timeouts import Timeouts
 
-AUDIT = "view_audit_log"
-
-
-class SavedMark(msgspec.Struct, frozen=True, array_like=True):
-    """How far a guild's audit log has been taken: all entries up to ``floor``, and those listed above it."""
-
-    floor: int
-    recent: tuple[int, ...]
+_TIMEOUTS = frozenset({"timeout", "timeout_removed"})
 
 
 class ModerationTracker(Component):
-    """Who did what to whom, and why."""
+    """The actions on members. ``name_of`` knows people's names; ``types`` are the event types that are on."""
 
     name = "moderation"
 
     def __init__(
         self,
         emit: Emit,
-        catalogue: Catalogue,
-        config: CatchUpConfig,
+        types: Container[str],
+        name_of: Callable[[int], str | None],
         submit: Submit | None,
-        guilds: GuildCache,
-        permissions: Permissions,
-        timeline: ShardTimeline,
-        clock: Clock,
+        access: AuditAccess,
+        lookups: LookupBoard,
     ) -> None:
         super().__init__(emit)
-        self._clock = clock
-        self._timeline = timeline
-
-        def unreadable(guild_id: int) -> bool:
-            return permissions.lacks(guild_id, AUDIT)
-
-        self.catch_up = CatchUp(
-            config,
-            submit if "REST_AUDIT_LOG" in catalogue.readers else None,
-            lambda guild_id: not unreadable(guild_id),
-        )
-
-        def record(record: Record, amends: bool) -> None:  # noqa: FBT001 - the matcher's callback
-            emit(msgspec.structs.replace(record, amends=amends) if amends else record)
-
-        self._make: Callable[[], Attribution] = lambda: Attribution(
-            record,
-            emit,
-            guilds.people.get,
-            catalogue.events,
-            timeline,
-            submit,
-            unreadable,
-            self.catch_up.is_behind,
-        )
-        self._attribution = self._make()
-        self._open = SavedModeration()
-        self._saved = SavedModeration()
-        self._marks: SavedTable[int, SavedMark] = SavedTable(
-            "marks", int, SavedMark, self._read_mark, self._load_mark
-        )
-        self._open_table: SavedTable[int, SavedModeration] = SavedTable(
-            "open", int, SavedModeration, lambda _: self._open, self._load_open
-        )
+        self._access = access
+        self._matcher = AuditMatcher(ActionPolicy(), access.is_unread, self._explain)
+        self._rows = ActionRows(emit, self._matcher, name_of, types)
+        self._timeouts = Timeouts(emit, self._rows, lookups, access.is_unread)
+        self._aggregated = AggregatedEntries(submit, access.is_unreadable)
 
     @property
     def handles(self) -> Mapping[type, Handler]:
         """Dispatches of actions, entries of audit logs, and what both depend on."""
         return {
-            SessionStarted: lambda fact, _: self.catch_up.start_session(fact.guild_ids),
-            GuildUpserted: self._see_guild,
-            GuildDeleted: self._lose_guild,
-            PermissionsChanged: self._permit,
-            AuditEntry: self._audit,
-            AuditPage: self._take_page,
-            Action: lambda *taken: self._attribution.act(*taken),  # noqa: PLW0108 - it is replaced
-            GuildObjectChanged: lambda *taken: self._attribution.change(*taken),  # noqa: PLW0108 - it is replaced
-            MembershipStarted: lambda *taken: self._attribution.join(*taken),  # noqa: PLW0108 - it is replaced
-            TimeoutState: lambda *taken: self._attribution.silence(*taken),  # noqa: PLW0108 - it is replaced
-            MessageDeleted: lambda *taken: self._attribution.lose_message(*taken),  # noqa: PLW0108 - it is replaced
-            VoiceChannelLeft: lambda fact, now: self._attribution.change_voice(
-                fact.guild_id, fact.channel_id, fact.at, now
+            Action: self._act,
+            AuditEntryTaken: self._enter,
+            AuditEntryRecounted: self._recount,
+            AuditPageRead: lambda page, _: self._aggregated.answer(page),
+            TimeoutState: self._timeouts.update,
+            MessageDeleted: lambda fact, now: self._aggregated.happen(
+                fact.guild_id, MESSAGE_DELETE, fact.channel_id, fact.at, now
             ),
+            VoiceChannelLeft: self._leave_channel,
+            GuildUpserted: lambda fact, now: self._aggregated.see_guild(fact.guild_id, now),
+            GuildDeleted: self._lose_guild,
+            PermissionsChanged: lambda fact, _: self._aggregated.permit(fact.guild_id),
         }
 
-    def _see_guild(self, fact: GuildUpserted, now: int) -> None:
-        self.catch_up.see_guild(fact.guild_id, fact.at, now, fact.joined_at)
-        self._attribution.see_guild(fact.guild_id, now)
+    # ------------------------------------------------------------------ facts
+
+    def _act(self, action: Action, now: int) -> None:
+        """Take what a dispatch shows was done to a member; departures are not decided here."""
+        if action.action == "leave":
+            return
+        pending = self._rows.act(action, now)
+        if pending is None:
+            return
+        if action.action == "automod_timeout":
+            self._timeouts.execute(action.guild_id, action.target.user_id, now)
+        if not pending.explained:
+            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+
+    def _enter(self, fact: AuditEntryTaken, now: int) -> None:
+        entry = fact.entry
+        if not entry.action or entry.action in STRUCTURE.series_of:
+            return
+        if entry.action in {"kick", "ban"} and not entry.target_id:
+            return
+        pending = self._rows.enter(entry, now, recovered=fact.recovered)
+        if pending is not None:
+            self._explain(pending)
+        self._aggregated.enter(entry, now)
+        if entry.action in _TIMEOUTS:
+            self._timeouts.enter(entry, now)
+        elif entry.action == "automod_timeout":
+            self._timeouts.execute(entry.guild_id, entry.target_id, now)
+
+    def _recount(self, fact: AuditEntryRecounted, now: int) -> None:
+        entry = fact.entry
+        if self._aggregated.enter(entry, now) and entry.action:
+            self._rows.recount(entry)
+
+    def _leave_channel(self, fact: VoiceChannelLeft, now: int) -> None:
+        action_type = MEMBER_MOVE if fact.channel_id else MEMBER_DISCONNECT
+        self._aggregated.happen(fact.guild_id, action_type, fact.channel_id, fact.at, now)
 
     def _lose_guild(self, fact: GuildDeleted, now: int) -> None:
         del now
         if not fact.unavailable:
-            self.catch_up.forget(fact.guild_id)
-            self._marks.touch(fact.guild_id)
-            self._attribution.forget(fact.guild_id, fact.at)
+            self._timeouts.forget_guild(fact.guild_id, fact.at)
+            self._aggregated.forget_guild(fact.guild_id)
 
-    def _permit(self, fact: PermissionsChanged, now: int) -> None:
-        self.catch_up.permit(fact.guild_id, now)
-        self._attribution.permit(fact.guild_id)
-
-    def _audit(self, entry: AuditEntry, now: int) -> None:
-        self._attribution.audit(entry, now, fresh=self.catch_up.take(entry), recovered=False)
-
-    def _take_page(self, page: AuditPage, now: int) -> None:
-        if page.request.purpose == CATCH_UP_PURPOSE:
-            for entry in self.catch_up.turn(page, now):
-                self._attribution.audit(entry, now, fresh=True, recovered=True)
-            return
-        for entry in page.entries:
-            missed = self.catch_up.is_missed(entry)
-            self._attribution.audit(entry, now, fresh=self.catch_up.take(entry), recovered=missed)
-        self._attribution.answer(page, now)
+    def _explain(self, pending: PendingAction) -> None:
+        """An action has its entry, or none is awaited any more."""
+        self.emit(ActionExplained(pending.guild_id, pending.key))
 
     # ------------------------------------------------------------------ time
 
     def tick(self, now: int, wall: int) -> None:
         """Decide what has waited long enough, and submit requests that are due."""
-        self._attribution.settle(now, wall, heard=self._timeline.heard)
-        self.catch_up.tick(now)
+        self._timeouts.settle(now, wall)
+        self._matcher.settle(self._access.heard(now))
+        self._aggregated.submit_due(now)
 
     def hurry(self, now: int) -> None:
-        """Submit at once what is waiting to be asked for."""
-        self._attribution.hurry(now)
+        """Submit requests for all counts that may have risen."""
+        self._aggregated.submit_due(now, hurry=True)
 
     def undecided(self, asked_at: int) -> int:
-        """Actions, departures and guilds that are not decided yet."""
-        return self._attribution.undecided(asked_at) + self.catch_up.behind
+        """Timeouts and counts that are not decided yet."""
+        return self._timeouts.open(asked_at) + self._aggregated.open
 
     # ------------------------------------------------------------------ saved state
 
     @property
     def tables(self) -> tuple[SavedTable[Any, Any], ...]:
-        """How far each audit log was taken, and what is open."""
-        return (self._marks, self._open_table)
-
-    @property
-    def urgent(self) -> bool:
-        """A guild seen for the first time has no mark yet: after a crash nothing would be read back."""
-        return self.catch_up.newly_seen
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether marks or what is open have changed."""
-        return bool(self.catch_up.unsaved) or self._now_open() != self._saved
-
-    def save(self) -> Iterator[StateRow]:
-        """The marks that moved, and what is open if that changed."""
-        for guild_id in self.catch_up.take_unsaved():
-            self._marks.touch(guild_id)
-        self._open = self._now_open()
-        if self._open != self._saved:
-            self._open_table.touch(0)
-        return super().save()
-
-    def confirm(self) -> None:
-        """What was saved last is committed."""
-        self._saved = self._open
-        super().confirm()
-
-    def _now_open(self) -> SavedModeration:
-        return self._attribution.save(round(self._clock.monotonic() * 1000))
-
-    def _read_mark(self, guild_id: int) -> SavedMark | None:
-        found = self.catch_up.marks((guild_id,)).get(guild_id)
-        return None if found is None else SavedMark(*found)
-
-    def _load_mark(self, guild_id: int, saved: SavedMark) -> None:
-        mark: Mark = (saved.floor, saved.recent)
-        self.catch_up.restore({guild_id: mark})
-
-    def _load_open(self, _: int, saved: SavedModeration) -> None:
-        self._open = saved
+        """Actions that wait for their other half, timeouts, and entries whose count may rise."""
+        timeouts = self._timeouts
+        return (self._matcher.table, timeouts.table, timeouts.held_table, self._aggregated.table)
 
     def clear(self) -> None:
-        """Forget what is open; marks only move forward and are kept."""
-        self._attribution = self._make()
-        self._open = SavedModeration()
+        """Forget everything."""
+        self._matcher.clear()
+        self._timeouts.clear()
+        self._aggregated.clear()
 
     def resume(self, now: int, wall: int) -> None:
-        """Take up what is open."""
+        """Have what waited looked up again, and counts read again."""
         del wall
-        self._attribution.restore(self._open, now)
-        self._saved = self._now_open()
+        for pending in self._matcher.resume(now):
+            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+        self._timeouts.resume(now)
+        self._aggregated.resume(now)
 
     def forget_people(self, people: Container[int]) -> None:
-        """Forget what is open of these people."""
-        kept = self._open.without(people)
-        if kept != self._open:
-            self._attribution = self._make()
-            self._attribution.restore(kept, round(self._clock.monotonic() * 1000))
+        """Forget what was done to these people."""
+        self._matcher.forget_people(people)
+        self._timeouts.forget_people(people)

@@ -1,78 +1,104 @@
-"""Looking up in the audit log what the gateway did not explain: once for a burst, never once for a member.
+"""Looks up in the audit log what the gateway did not explain: once for a burst, never once for a member.
 
-What stays unexplained for some seconds is looked up, everything of a guild by one question for all entries
+What stays unexplained for some seconds is looked up, everything of a guild by one request for all entries
 since shortly before. A guild that refuses (no View Audit Log) is left alone for a while. While an answer is
 awaited the guild's open actions wait for it; it may also never come.
+
+What waits here is not saved: after a start each component puts its unexplained actions out again.
 """
 
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
+from typing import Final
 
-from exporter.events.facts import AuditPage
+from exporter.dispatch.component import Component, Emit, Handler
+from exporter.events.facts import (
+    ActionExplained,
+    ActionUnexplained,
+    AuditPageRead,
+    PermissionsChanged,
+)
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 
-PURPOSE = "unexplained"
+PURPOSE: Final = "unexplained"
 
-PATIENCE_MS = 6_000
-"""How long an entry may be late before it is asked for: longer than it ever takes as a rule, and short enough
+PATIENCE_MS: Final = 6_000
+"""How long an entry may be late before it is looked up: longer than it ever takes as a rule, and short enough
 for an answer within the window."""
 
-BACK_MS = 60_000
-"""How far before the first unexplained action the question reaches: clocks may differ."""
+BACK_MS: Final = 60_000
+"""How far before the first unexplained action a request reaches: clocks may differ."""
 
-PAUSE_MS = 10_000
-"""Between two questions about one guild: a raid of a minute costs six requests."""
+PAUSE_MS: Final = 10_000
+"""Between two requests about one guild: a raid of a minute costs six."""
 
-BLIND_MS = 600_000
+REFUSED_MS: Final = 600_000
 """How long a guild that refused is left alone."""
 
-ANSWER_MS = 20_000
+ANSWER_MS: Final = 20_000
 """How long an answer is waited for."""
 
-MAX_PAGES = 10
+MAX_PAGES: Final = 10
 """Pages of one look-up: a thousand actions."""
 
-MAX_ASKED = 10
+MAX_SUBMITTED: Final = 10
 """Look-ups begun in one second, over all guilds: half of what the source may spend."""
 
 
-class Fate(enum.Enum):
+class LookupState(enum.Enum):
     """What became of an unexplained action's look-up."""
 
     OPEN = "open"
-    ASKED = "asked"
-    CLEAR = "clear"
+    SUBMITTED = "submitted"
+    READ = "read"
     """The audit log was read, whatever it said."""
-    BLIND = "blind"
+    REFUSED = "refused"
     """It may not be read."""
     FAILED = "failed"
     """Discord gave no answer; catching up will find what there is."""
 
 
 @dataclass(slots=True, eq=False)
-class Miss:
-    """Something nobody has explained: when it was received, by the wall and by the steady clock, in ms."""
+class LookupTicket:
+    """An unexplained action: when it was received, by the wall and by the steady clock, in ms."""
 
     guild_id: int
     at: int
     arrived: int
-    fate: Fate = Fate.OPEN
+    state: LookupState = LookupState.OPEN
+
+
+class LookupBoard:
+    """The look-ups by the key of their action: written by ``Lookups``, read by what waits for them."""
+
+    def __init__(self) -> None:
+        self.tickets: dict[str, LookupTicket] = {}
+
+    def is_pending(self, key: str) -> bool:
+        """Whether an answer about an action is awaited, or will be asked for."""
+        ticket = self.tickets.get(key)
+        return ticket is not None and ticket.state in {LookupState.OPEN, LookupState.SUBMITTED}
+
+    def is_refused(self, key: str) -> bool:
+        """Whether the audit log could not be read for an action."""
+        ticket = self.tickets.get(key)
+        return ticket is not None and ticket.state is LookupState.REFUSED
 
 
 @dataclass(slots=True)
 class Search:
     """The look-ups of one guild; ``awaited`` is until when an answer is waited for, 0 for none.
 
-    ``quiet`` is until when nothing is asked, as long if that was ``refused``.
+    ``quiet`` is until when nothing is submitted, as long if that was ``refused``.
     """
 
-    fresh: dict[Miss, None] = field(default_factory=dict)
-    asked: dict[Miss, None] = field(default_factory=dict)
+    fresh: dict[LookupTicket, None] = field(default_factory=dict)
+    submitted: dict[LookupTicket, None] = field(default_factory=dict)
     awaited: int = 0
     quiet: int = 0
     pages: int = 0
@@ -84,53 +110,76 @@ def first_id(at: int) -> int:
     return max(0, at - DISCORD_EPOCH_MS) << 22
 
 
-class LookUps:
-    """The look-ups of all guilds. ``submit`` puts a question; ``blind`` says where it would be refused."""
+class Lookups(Component):
+    """The look-ups of all guilds. ``unreadable`` says where the audit log may not be read."""
 
-    def __init__(self, submit: Submit, blind: Callable[[int], bool]) -> None:
+    name = "lookups"
+
+    def __init__(
+        self, emit: Emit, board: LookupBoard, submit: Submit | None, unreadable: Callable[[int], bool]
+    ) -> None:
+        super().__init__(emit)
         self._submit = submit
-        self._blind = blind
+        self._unreadable = unreadable
+        self._tickets = board.tickets
         self._searches: dict[int, Search] = {}
 
     @property
-    def awaited(self) -> int:
+    def handles(self) -> Mapping[type, Handler]:
+        """Actions without an entry, and what was read for them."""
+        return {
+            ActionUnexplained: self._open,
+            ActionExplained: lambda fact, _: self._close_ticket(fact.key),
+            AuditPageRead: self._answer,
+            PermissionsChanged: lambda fact, _: self._permit(fact.guild_id),
+        }
+
+    def undecided(self, asked_at: int) -> int:
         """Guilds whose answer is awaited."""
+        del asked_at
         return sum(1 for search in self._searches.values() if search.awaited)
 
-    def miss(self, guild_id: int, at: int, now: int) -> Miss:
-        """Note an action that is not explained yet."""
-        miss = Miss(guild_id, at, now)
-        before = self._searches.get(guild_id)
-        if self._blind(guild_id) or (before is not None and before.refused and before.quiet > now):
-            miss.fate = Fate.BLIND
+    def _open(self, fact: ActionUnexplained, now: int) -> None:
+        """Note an action that is to be looked up unless its entry comes."""
+        ticket = self._tickets[fact.key] = LookupTicket(fact.guild_id, fact.at, now)
+        if self._submit is None or self._unreadable(fact.guild_id):
+            ticket.state = LookupState.REFUSED
+            return
+        search = self._searches.setdefault(fact.guild_id, Search())
+        if search.refused and search.quiet > now:
+            ticket.state = LookupState.REFUSED
         else:
-            self._searches.setdefault(guild_id, Search()).fresh[miss] = None
-        return miss
+            search.fresh[ticket] = None
 
-    def find(self, miss: Miss) -> None:
-        """Note that it is explained, or that nobody asks any more."""
-        search = self._searches.get(miss.guild_id)
-        if search is not None:
-            search.fresh.pop(miss, None)
-            search.asked.pop(miss, None)
+    def _close_ticket(self, key: str) -> None:
+        ticket = self._tickets.pop(key, None)
+        search = self._searches.get(ticket.guild_id) if ticket is not None else None
+        if ticket is not None and search is not None:
+            search.fresh.pop(ticket, None)
+            search.submitted.pop(ticket, None)
 
-    def waits(self, guild_id: int) -> bool:
-        """Whether an answer about the guild is awaited."""
-        search = self._searches.get(guild_id)
-        return search is not None and search.awaited > 0
-
-    def permit(self, guild_id: int) -> None:
-        """What the bot may do in a guild has changed: it may be answered now."""
+    def _permit(self, guild_id: int) -> None:
+        """The bot's permissions in a guild have changed: it may be answered now."""
         search = self._searches.get(guild_id)
         if search is not None and search.refused:
             search.refused, search.quiet = False, 0
 
-    def ask_due(self, now: int, *, hurry: bool = False) -> None:
-        """Request what has stayed unexplained; ``hurry`` where somebody waits for it to be decided."""
+    # ------------------------------------------------------------------ requests
+
+    def tick(self, now: int, wall: int) -> None:
+        """Submit requests for what has stayed unexplained."""
+        del wall
+        self._submit_due(now, hurry=False)
+
+    def hurry(self, now: int) -> None:
+        """Submit requests for all that is unexplained."""
+        self._submit_due(now, hurry=True)
+
+    def _submit_due(self, now: int, *, hurry: bool) -> None:
         begun = 0
         for guild_id, search in list(self._searches.items()):
             if search.awaited and search.awaited <= now:
-                self._close(search, Fate.FAILED, now + PAUSE_MS)
+                self._close(search, LookupState.FAILED, now + PAUSE_MS)
             if not search.fresh:
                 if not search.awaited and search.quiet <= now:
                     del self._searches[guild_id]
@@ -138,49 +187,48 @@ class LookUps:
             oldest = next(iter(search.fresh))
             patient = now - oldest.arrived < PATIENCE_MS or search.quiet > now
             due = not search.awaited and (not patient or (hurry and not search.refused))
-            if due and begun < MAX_ASKED:
+            if due and begun < MAX_SUBMITTED:
                 begun += 1
                 self._begin(guild_id, search, now)
 
     def _begin(self, guild_id: int, search: Search, now: int) -> None:
-        after = first_id(min(miss.at for miss in search.fresh) - BACK_MS)
-        for miss in search.fresh:
-            miss.fate = Fate.ASKED
+        after = first_id(min(ticket.at for ticket in search.fresh) - BACK_MS)
+        for ticket in search.fresh:
+            ticket.state = LookupState.SUBMITTED
         search.refused = False
-        search.asked |= search.fresh
+        search.submitted |= search.fresh
         search.fresh = {}
         search.pages = 0
-        self._put(guild_id, search, after, now)
+        self._request(guild_id, search, after, now)
 
-    def _put(self, guild_id: int, search: Search, after: int, now: int) -> None:
+    def _request(self, guild_id: int, search: Search, after: int, now: int) -> None:
         search.awaited = now + ANSWER_MS
         search.pages += 1
-        self._submit(RestRequest(RequestKind.AUDIT_LOG, guild_id, urgent=True, purpose=PURPOSE, after=after))
+        if self._submit is not None:
+            self._submit(
+                RestRequest(RequestKind.AUDIT_LOG, guild_id, urgent=True, purpose=PURPOSE, after=after)
+            )
 
-    def answer(self, page: AuditPage, now: int) -> None:
-        """Take an answer, after its entries were taken."""
+    def _answer(self, page: AuditPageRead, now: int) -> None:
+        """Take the end of an answer, its entries having been handled."""
         search = self._searches.get(page.request.guild_id)
-        if search is None or not search.awaited:
+        if page.request.purpose != PURPOSE or search is None or not search.awaited:
             return
         if page.status == HTTPStatus.OK:
-            newest = max((entry.entry_id for entry in page.entries), default=0)
-            more = page.size >= page.request.limit and newest > page.request.after
-            if more and search.pages < MAX_PAGES:
-                self._put(page.request.guild_id, search, newest, now)
+            if page.more and search.pages < MAX_PAGES:
+                self._request(page.request.guild_id, search, page.newest, now)
             else:
-                self._close(search, Fate.CLEAR, now + PAUSE_MS)
-            return
-        refused = HTTPStatus.BAD_REQUEST <= page.status < HTTPStatus.INTERNAL_SERVER_ERROR
-        if refused:
+                self._close(search, LookupState.READ, now + PAUSE_MS)
+        elif HTTPStatus.BAD_REQUEST <= page.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             search.refused = True
-            self._close(search, Fate.BLIND, now + BLIND_MS)
+            self._close(search, LookupState.REFUSED, now + REFUSED_MS)
         else:
-            self._close(search, Fate.FAILED, now + PAUSE_MS)
+            self._close(search, LookupState.FAILED, now + PAUSE_MS)
 
     @staticmethod
-    def _close(search: Search, fate: Fate, quiet: int) -> None:
-        for miss in search.asked:
-            miss.fate = fate
-        search.asked = {}
+    def _close(search: Search, state: LookupState, quiet: int) -> None:
+        for ticket in search.submitted:
+            ticket.state = state
+        search.submitted = {}
         search.awaited = 0
         search.quiet = quiet

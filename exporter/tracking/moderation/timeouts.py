@@ -15,37 +15,39 @@ to be read, or its connection is silent, no end is recorded and no change is for
 from __future__ import annotations
 
 import heapq
-from collections.abc import Callable
-from dataclasses import dataclass, field
+from collections.abc import Callable, Container
+from typing import Final
 
-from exporter.events.facts import AuditEntry, Person, TimeoutState
-from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS, ActionLog
-from exporter.tracking.moderation.lookups import Fate, LookUps, Miss
-from exporter.tracking.previous_journal import SavedTimeout
+import msgspec
 
-MAX_TIMEOUTS = 100_000
+from exporter.dispatch.component import Emit, SavedTable
+from exporter.events.facts import ActionExplained, ActionUnexplained, AuditEntry, TimeoutState
+from exporter.tracking.moderation.action_rows import ActionRows
+from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS
+from exporter.tracking.moderation.lookups import LookupBoard
+
+MAX_TIMEOUTS: Final = 100_000
 """Members whose timeouts are followed, over all guilds; the first is given up beyond this. About 30 MB."""
 
-MAX_CHANGES = 64
+MAX_CHANGES: Final = 64
 """Changes kept of one member; the oldest is given up beyond this."""
 
-MAX_HELD = 20_000
+MAX_HELD: Final = 20_000
 """Updates held back; the oldest is given up beyond this."""
 
-LONGEST_MS = 30_000
+LONGEST_MS: Final = 30_000
 """How long an update is held back for an answer, at most."""
 
-MAX_LENGTH_MS = 30 * 86_400_000
+MAX_LENGTH_MS: Final = 30 * 86_400_000
 """Discord ends a timeout after 28 days at most; what lasts longer is no timeout."""
 
-LATE_MS = 60_000
+LATE_MS: Final = 60_000
 """How long a change is kept after it was superseded: an older entry may still come, which it followed."""
 
 _Place = tuple[int, int]
 
 
-@dataclass(slots=True, eq=False)
-class TimeoutChange:
+class TimeoutChange(msgspec.Struct, array_like=True, eq=False):
     """One change of a member's timeout: made at ``at``, to end at ``until``, 0 where it was lifted; in ms.
 
     One that only an update has ``shown`` may have been made any time before; of one that an entry told, the
@@ -59,12 +61,11 @@ class TimeoutChange:
     awaited: int = 0
 
 
-@dataclass(slots=True)
-class MemberTimeouts:
+class MemberTimeouts(msgspec.Struct, array_like=True):
     """The changes of one member in the order they were made; ``due`` is when they are reviewed, or 0."""
 
     name: str = ""
-    changes: list[TimeoutChange] = field(default_factory=list)
+    changes: list[TimeoutChange] = []
     due: int = 0
 
     def insert(self, change: TimeoutChange) -> None:
@@ -134,17 +135,26 @@ class MemberTimeouts:
         ]
 
 
-@dataclass(slots=True, eq=False)
-class HeldUpdate:
-    """An update whose entry is awaited; ``until`` as it says."""
+class HeldUpdate(msgspec.Struct, array_like=True, eq=False):
+    """An update whose entry is awaited; ``until`` as it says. The last two are on the steady clock."""
 
-    place: _Place
-    at: int
-    target: Person
+    guild_id: int
+    user_id: int
     until: int
-    arrived: int
-    deadline: int
-    miss: Miss
+    at: int
+    name: str
+    arrived: int = 0
+    deadline: int = 0
+
+    @property
+    def action(self) -> str:
+        """What was done, if nothing else explains the update."""
+        return "timeout" if self.until else "timeout_removed"
+
+    @property
+    def key(self) -> str:
+        """The key of the row it may become."""
+        return f"{self.action}:{self.guild_id}:{self.user_id}:{self.until or self.at}"
 
 
 class Timeouts:
@@ -153,15 +163,24 @@ class Timeouts:
     ``unread`` says of which guilds something from before may still be learnt.
     """
 
-    def __init__(self, log: ActionLog, lookups: LookUps, unread: Callable[[int], bool]) -> None:
-        self._log = log
+    def __init__(
+        self, emit: Emit, rows: ActionRows, lookups: LookupBoard, unread: Callable[[int], bool]
+    ) -> None:
+        self._emit = emit
+        self._rows = rows
         self._lookups = lookups
         self._unread = unread
         self._members: dict[_Place, MemberTimeouts] = {}
         self._due: list[tuple[int, int, int]] = []
         self._waiting: dict[_Place, None] = {}
-        self._held: dict[HeldUpdate, None] = {}
+        self._held: dict[str, HeldUpdate] = {}
         self._automatic: dict[_Place, int] = {}
+        self.table: SavedTable[_Place, MemberTimeouts] = SavedTable(
+            "timeouts", _Place, MemberTimeouts, self._members.get, self._load
+        )
+        self.held_table: SavedTable[str, HeldUpdate] = SavedTable(
+            "timeout_updates", str, HeldUpdate, self._held.get, self._held.__setitem__
+        )
 
     def __len__(self) -> int:
         return len(self._members)
@@ -182,9 +201,7 @@ class Timeouts:
     def enter(self, entry: AuditEntry, now: int) -> None:
         """An entry that sets, changes or lifts a timeout; it has a row of its own."""
         place = (entry.guild_id, entry.target_id)
-        held = next((one for one in self._held if one.place == place and one.until == entry.until), None)
-        if held is not None:
-            self._drop(held)
+        self._drop_first(place, lambda held: held.until == entry.until)
         member = self._member(place)
         shown = member.take_shown(entry)
         change = TimeoutChange(entry.at, entry.until, awaited=0 if shown else now + WINDOW_MS)
@@ -195,11 +212,8 @@ class Timeouts:
     def execute(self, guild_id: int, user_id: int, now: int) -> None:
         """AutoModeration set a timeout: the one update that shows it has no entry."""
         place = (guild_id, user_id)
-        shown = next((held for held in self._held if held.place == place and held.until), None)
-        if shown is None:
+        if not self._drop_first(place, lambda held: held.until > 0):
             self._automatic[place] = now + WINDOW_MS
-        else:
-            self._drop(shown)
 
     def update(self, fact: TimeoutState, now: int) -> None:
         """The timeout a member has, shown for whatever reason."""
@@ -209,27 +223,42 @@ class Timeouts:
             return
         member = self._member(place)
         member.name = fact.target.name
-        if member.confirm(until, now) or not member.show(fact.at, until, now):
+        if member.confirm(until, now):
+            self.table.touch(place)
+            return
+        if not member.show(fact.at, until, now):
             return
         self._schedule(place, member)
         if not until or self._automatic.pop(place, None) is None:
-            self._hold(place, fact, until, now)
+            self._hold(HeldUpdate(*place, until, fact.at, fact.target.name, now, now + WINDOW_MS))
 
-    def _hold(self, place: _Place, fact: TimeoutState, until: int, now: int) -> None:
+    def _hold(self, held: HeldUpdate) -> None:
         if len(self._held) >= MAX_HELD:
-            self._drop(next(iter(self._held)))
-        miss = self._lookups.miss(fact.guild_id, fact.at, now)
-        self._held[HeldUpdate(place, fact.at, fact.target, until, now, now + WINDOW_MS, miss)] = None
+            self._drop(next(iter(self._held.values())))
+        self._held[held.key] = held
+        self.held_table.touch(held.key)
+        self._emit(ActionUnexplained(held.guild_id, held.key, held.at))
 
     def _drop(self, held: HeldUpdate) -> None:
-        del self._held[held]
-        self._lookups.find(held.miss)
+        del self._held[held.key]
+        self.held_table.touch(held.key)
+        self._emit(ActionExplained(held.guild_id, held.key))
+
+    def _drop_first(self, place: _Place, matches: Callable[[HeldUpdate], bool]) -> bool:
+        """Let go of the first update of a member that matches; False if there is none."""
+        for held in self._held.values():
+            if (held.guild_id, held.user_id) == place and matches(held):
+                self._drop(held)
+                return True
+        return False
 
     def _member(self, place: _Place) -> MemberTimeouts:
         member = self._members.get(place)
         if member is None:
             if len(self._members) >= MAX_TIMEOUTS:
-                del self._members[next(iter(self._members))]
+                given_up = next(iter(self._members))
+                del self._members[given_up]
+                self.table.touch(given_up)
             member = self._members[place] = MemberTimeouts()
         return member
 
@@ -238,21 +267,26 @@ class Timeouts:
         ends = [change.until + WINDOW_MS for change in member.ends()]
         others = [change.at + LATE_MS for change in member.changes if change.until + WINDOW_MS not in ends]
         due = min(ends + others)
+        self.table.touch(place)
         if not member.due or due < member.due:
             member.due = due
             heapq.heappush(self._due, (due, *place))
 
     # ------------------------------------------------------------------ what time decides
 
-    def settle(self, now: int, wall: int, *, all_of_them: bool = False) -> None:
-        """Record what is held back without an entry, and timeouts that have run out."""
-        for held in list(self._held):
-            waits = held.miss.fate in {Fate.OPEN, Fate.ASKED} and now - held.arrived < LONGEST_MS
-            if not all_of_them and (held.deadline > now or waits):
+    def settle(self, now: int, wall: int) -> None:
+        """Record what was held back without an entry, and timeouts that have run out."""
+        for held in list(self._held.values()):
+            waits = self._lookups.is_pending(held.key) and now - held.arrived < LONGEST_MS
+            if held.deadline > now or waits:
                 continue
+            refused = self._lookups.is_refused(held.key)
             self._drop(held)
-            if held.miss.fate is Fate.BLIND:
-                self._record(held, now)
+            if refused:  # it cannot be learnt who it was
+                self._rows.begin_unexplained(
+                    *(held.action, held.guild_id, held.at, held.key, held.until, held.user_id),
+                    *(held.name, now),
+                )
         for place in [place for place, deadline in self._automatic.items() if deadline <= now]:
             del self._automatic[place]
         while self._due and self._due[0][0] <= wall:
@@ -283,6 +317,7 @@ class Timeouts:
             self._schedule(place, member)
         else:
             del self._members[place]
+            self.table.touch(place)
 
     def _run_out(self, place: _Place, name: str, change: TimeoutChange) -> None:
         """Record an end that has passed."""
@@ -291,44 +326,47 @@ class Timeouts:
         end = change.until
         data = {"target_user_id": user_id, "target_username": name or None, "until": end}
         key = f"timeout_expired:{guild_id}:{user_id}:{end}"
-        self._log.begin("timeout_expired", guild_id, end, key, data, user_id)
-
-    def _record(self, held: HeldUpdate, now: int) -> None:
-        """A timeout of which it cannot be learnt who set it."""
-        guild_id, user_id = held.place
-        action = "timeout" if held.until else "timeout_removed"
-        data = {
-            "target_user_id": user_id,
-            "target_username": held.target.name or None,
-            "until": held.until or None,
-        }
-        key = f"{action}:{guild_id}:{user_id}:{held.until or held.at}"
-        self._log.begin_unknown(action, guild_id, held.at, key, data, user_id, now)
+        self._rows.begin("timeout_expired", guild_id, end, key, data, user_id)
 
     # ------------------------------------------------------------------ memory
 
-    def forget(self, guild_id: int, wall: int) -> None:
+    def forget_guild(self, guild_id: int, wall: int) -> None:
         """Forget a guild the bot was removed from at ``wall``; what had run out by then has run out."""
         for place in [place for place in self._members if place[0] == guild_id]:
             member = self._members.pop(place)
+            self.table.touch(place)
             self._waiting.pop(place, None)
             for change in member.ends():
                 if change.until <= wall:
                     self._run_out(place, member.name, change)
 
-    def save(self) -> list[SavedTimeout]:
-        """The changes that are still of account, for the journal."""
-        return [
-            SavedTimeout(*place, change.until, change.at, member.name, change.shown, change.ended)
-            for place, member in self._members.items()
-            for change in member.changes
-        ]
+    def forget_people(self, people: Container[int]) -> None:
+        """Forget the timeouts of these people."""
+        for place in [place for place in self._members if place[1] in people]:
+            del self._members[place]
+            self.table.touch(place)
+        for held in [held for held in self._held.values() if held.user_id in people]:
+            self._drop(held)
 
-    def restore(self, saved: list[SavedTimeout]) -> None:
-        """Take up the changes known to the process before."""
-        for item in saved:
-            place = (item.guild_id, item.user_id)
-            member = self._member(place)
-            member.name = item.name or member.name
-            member.insert(TimeoutChange(item.set_at, item.until, item.shown, item.ended))
-            self._schedule(place, member)
+    def _load(self, place: _Place, member: MemberTimeouts) -> None:
+        self._members[place] = member
+
+    def resume(self, now: int) -> None:
+        """Review restored timeouts when they are due, and have what is held looked up again."""
+        for place, member in self._members.items():
+            member.due = 0
+            for change in member.changes:
+                change.awaited = 0
+            if member.changes:
+                self._schedule(place, member)
+        for held in self._held.values():
+            held.arrived, held.deadline = now, now + WINDOW_MS
+            self._emit(ActionUnexplained(held.guild_id, held.key, held.at))
+
+    def clear(self) -> None:
+        """Forget everything."""
+        self._members.clear()
+        self._due.clear()
+        self._waiting.clear()
+        self._held.clear()
+        self._automatic.clear()

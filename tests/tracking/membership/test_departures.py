@@ -8,17 +8,19 @@ import msgspec
 import pytest
 
 from exporter.events.facts import MembershipStarted
+from exporter.tracking.membership.component import MembershipTracker, StoredDeparture
 from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS
 from exporter.tracking.membership.prunes import PRUNE_MS
-from exporter.tracking.previous_journal import SavedDeparture, SavedModeration
+from exporter.tracking.previous_journal import (
+    Part,
+    SavedDeparture,
+    SavedModeration,
+    SavedVoice,
+    decode_part,
+)
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, Log, act, audit
 
 SECOND = 1000
-
-
-def stored(saved: SavedModeration) -> SavedModeration:
-    """What is saved, as it comes back from the disk."""
-    return msgspec.msgpack.decode(msgspec.msgpack.encode(saved), type=SavedModeration)
 
 
 def reasons(log: Log) -> list[str]:
@@ -26,17 +28,17 @@ def reasons(log: Log) -> list[str]:
     return [row["reason"] for row in log.of("GUILD_MEMBER_REMOVE")]
 
 
-def restart(before: Log, *, now: int = 0, blind: bool = False) -> Log:
-    """The next process, with the rows of the one before and what its journal held."""
-    after = Log(blind=blind)
+def restart(before: Log, *, blind: bool = False) -> Log:
+    """The next process, with the rows of the one before and what it had saved."""
+    after = Log(blind=blind, wall=before.wall)
     after.rows, after.kinds = before.rows, before.kinds
-    after.wall = before.wall
-    after.attribution.restore(stored(before.attribution.save(before.steady)), now)
+    after.restart(before)
     return after
 
 
-def saved(log: Log) -> list[SavedDeparture]:
-    return log.attribution.save(log.steady).departures
+def saved(log: Log) -> list[StoredDeparture]:
+    rows = log.stage.saved("membership/departures")
+    return [msgspec.msgpack.decode(row.value or b"", type=StoredDeparture) for row in rows]
 
 
 # ---------------------------------------------------------------------- over a restart
@@ -129,7 +131,8 @@ def test_a_departure_saved_by_a_version_that_knew_no_reasons_is_taken_up() -> No
 def test_an_entry_is_the_same_after_the_journal_has_been_written_and_read() -> None:
     entry = audit("kick", details={"a": [1, None, "é"]}, reason=None)
     departure = SavedDeparture("T", GUILD, AT, TARGET, "nelly", True, "k", 5, entry, True)
-    assert stored(SavedModeration(departures=[departure])).departures == [departure]
+    part = Part([], SavedVoice(), {}, {}, SavedModeration(departures=[departure]))
+    assert decode_part(msgspec.msgpack.encode(part)).moderation.departures == [departure]
 
 
 def test_a_decided_departure_is_not_taken_up_again() -> None:
@@ -215,13 +218,14 @@ def test_a_second_stop_loses_no_reason_either() -> None:
     assert after.counts == {"ban": 1, "kick": 1}
 
 
-def test_a_departure_is_decided_at_once_when_everything_is_settled_and_leaves_nothing() -> None:
+def test_a_decided_departure_leaves_nothing() -> None:
     log = Log()
     log.take(act("leave"), audit("kick"))
-    log.settle(all_of_them=True)
+    assert log.undecided() == 1
+    log.wait()
     assert reasons(log) == ["kick"]
     assert not saved(log)
-    assert log.attribution.undecided(log.wall) == 0
+    assert log.undecided() == 0
 
 
 # ---------------------------------------------------------------------- bans beside departures
@@ -332,7 +336,7 @@ def test_a_departure_tells_who_it_was_and_not_why_before_that_is_known() -> None
 def test_more_evidence_than_any_person_makes_is_bounded_and_the_newest_counts() -> None:
     log = Log()
     log.take(*(audit("kick", AT - 30_000 + n, n) for n in range(3 * MAX_EVIDENCE)))
-    (case,) = log.attribution._departures._cases.values()
+    (case,) = log.stage.find(MembershipTracker)._members.values()
     assert len(case.entries) == MAX_EVIDENCE
     log.take(act("leave", AT))
     log.wait()
@@ -342,9 +346,9 @@ def test_more_evidence_than_any_person_makes_is_bounded_and_the_newest_counts() 
 def test_a_member_s_case_is_forgotten_once_nothing_can_come_of_it() -> None:
     log = Log()
     log.take(MembershipStarted(GUILD, TARGET, AT))
-    assert log.attribution._departures._cases
+    assert log.stage.find(MembershipTracker)._members
     log.wait(41 * SECOND)
-    assert not log.attribution._departures._cases
+    assert not log.stage.find(MembershipTracker)._members
 
 
 def test_with_departures_switched_on_only_their_rows_are_told() -> None:
@@ -401,12 +405,13 @@ def test_two_prunes_take_their_numbers_and_no_more() -> None:
     assert reasons(log) == ["prune", "prune", "leave", "prune", "leave"]
 
 
-def test_everything_settled_at_once_a_prune_gets_its_departures_first() -> None:
+def test_a_prune_whose_departures_are_found_leaves_nothing() -> None:
     log = Log()
     log.take(act("leave", AT, 5), act("leave", AT, 6), prune(2))
-    log.settle(all_of_them=True)
+    assert log.stage.saved("membership/prunes")
+    log.wait(25 * SECOND)
     assert reasons(log) == ["prune", "prune"]
-    assert not log.attribution._departures._prunes
+    assert not log.stage.saved("membership/prunes")
 
 
 @pytest.mark.parametrize("types", [TYPES, ("GUILD_MEMBER_REMOVE",)])

@@ -4,24 +4,25 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.facts import Action, MembershipStarted, Person, SessionStarted
+from exporter.events.facts import Action, MembershipStarted, Person
 from exporter.state.shard_timeline import TimeBounds
-from exporter.tracking.membership.evidence import Departure
-from exporter.tracking.membership.prunes import PRUNE_MS, share
-from exporter.tracking.previous_journal import SavedModeration
+from exporter.tracking.membership.component import StoredDeparture, StoredPrune
+from exporter.tracking.membership.evidence import PendingDeparture
+from exporter.tracking.membership.prunes import PRUNE_MS, assign_departures
 from tests.tracking.moderation.moderators import AT, GUILD, Log, act, audit
 
 SECOND = 1000
 
 
-def departures(*spans: tuple[int, int]) -> list[Departure]:
+def departures(*spans: tuple[int, int]) -> list[PendingDeparture]:
     """Departures, each between when and when."""
     return [
-        Departure(
+        PendingDeparture(
             Action("GUILD_MEMBER_REMOVE", "leave", GUILD, AT + since, Person(number, "")),
             f"k{number}",
             number,
@@ -38,7 +39,7 @@ def numbers(found: object) -> list[int]:
 
 
 def told(*spans: tuple[int, int], number: int, whole: bool = True) -> tuple[list[int], list[int]]:
-    pruned, doubtful = share(departures(*spans), number, [AT], whole=whole)
+    pruned, doubtful = assign_departures(departures(*spans), number, [AT], whole=whole)
     return numbers(pruned), numbers(doubtful)
 
 
@@ -98,7 +99,7 @@ def test_whoever_is_said_to_be_pruned_was_and_whoever_is_said_to_have_left_did(
             for at, _ in moments
         )
     )
-    sure, doubtful = share(found, pruned, [AT], whole=True)
+    sure, doubtful = assign_departures(found, pruned, [AT], whole=True)
     assert all(moments[number][1] for number in numbers(sure))
     missed = {number for number, (_, by_prune) in enumerate(moments) if by_prune}
     assert missed <= {*numbers(sure), *numbers(doubtful)}
@@ -117,11 +118,9 @@ def reasons(log: Log) -> list[str]:
 
 
 def restart(before: Log) -> Log:
-    after = Log()
-    after.rows, after.kinds, after.wall = before.rows, before.kinds, before.wall
-    saved = before.attribution.save(before.steady)
-    assert after.streams.restore(list(before.streams.save())) == 0
-    after.attribution.restore(saved, 0)
+    after = Log(wall=before.wall)
+    after.rows, after.kinds = before.rows, before.kinds
+    after.restart(before)
     return after
 
 
@@ -139,8 +138,8 @@ def test_part_of_a_prune_found_before_a_stop_is_not_found_again() -> None:
     before.take(prune(3), act("leave", AT, 51), act("leave", AT, 52))
     before.wait(12 * SECOND)
     assert before.counts == {"prune": 3}, "the entry and two of three"
-    saved = before.attribution.save(before.steady)
-    assert [each.remaining for each in saved.prunes] == [1]
+    (row,) = before.stage.saved("membership/prunes")
+    assert msgspec.msgpack.decode(row.value or b"", type=StoredPrune).remaining == 1
     after = restart(before)
     after.take(act("leave", AT, 53), act("leave", AT + 40 * SECOND, 54))
     after.wait(25 * SECOND)
@@ -151,15 +150,15 @@ def test_the_join_after_a_departure_is_known_after_a_stop() -> None:
     before = Log()
     before.take(act("leave", AT, 51))
     before.take(MembershipStarted(GUILD, 51, AT + 500))
-    (saved,) = before.attribution.save(before.steady).departures
-    assert saved.before == AT + 500
+    (row,) = before.stage.saved("membership/departures")
+    assert msgspec.msgpack.decode(row.value or b"", type=StoredDeparture).before == AT + 500
 
 
 def test_after_a_new_session_who_went_at_that_moment_went_for_an_unknown_reason() -> None:
     log = Log()
     log.take(act("leave", AT - 20 * SECOND, 50))
     log.take(act("leave", AT, 51), prune(2))
-    log.streams.start_session(SessionStarted((), 0, (0, 1)))
+    log.start_session()
     log.take(act("leave", AT + 20 * SECOND, 52))
     log.wait(25 * SECOND)
     assert reasons(log) == ["leave", "unknown", "leave"]
@@ -186,8 +185,8 @@ def test_two_prunes_and_somebody_else_at_one_moment_are_all_unknown() -> None:
 
 def test_nothing_saved_is_nothing_open() -> None:
     log = Log()
-    log.attribution.restore(SavedModeration(), 0)
-    assert log.attribution.undecided(log.wall) == 0
+    log.restart(Log())
+    assert log.undecided() == 0
 
 
 def test_prunes_whose_departures_are_mixed_take_nobody_from_another_time() -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from exporter.events.facts import SessionStarted
 from tests.tracking.membership.test_departures import SECOND, reasons, restart
 from tests.tracking.moderation.moderators import AT, Log, act, audit
 
@@ -10,7 +9,7 @@ from tests.tracking.moderation.moderators import AT, Log, act, audit
 def miss(log: Log, seconds: int = 20) -> None:
     """A new session begins: what happened since the last message may never be told."""
     log.clock.advance(seconds)
-    log.streams.start_session(SessionStarted((), 0, (0, 1)))
+    log.start_session()
 
 
 def test_a_kick_nobody_saw_is_not_the_reason_of_a_later_ban() -> None:
@@ -32,8 +31,8 @@ def test_a_kick_nobody_saw_right_before_a_ban_is_not_its_reason() -> None:
     back = AT + 20 * SECOND
     log.take(audit("kick", back - 2 * SECOND, 1))
     # Nobody has written since, so the departure may have been at either moment.
-    log.attribution.act(act("ban", back), log.steady)
-    log.attribution.act(act("leave", back + 1), log.steady)
+    log.stage.dispatch(act("ban", back))
+    log.stage.dispatch(act("leave", back + 1))
     log.take(audit("ban", back, 2))
     log.wait()
     assert reasons(log) == ["ban"]

@@ -1,7 +1,7 @@
 """A guild whose moderators go on while the exporter is killed, restarted and cut off, and what is true of it.
 
-The process under test is what attribution and catching up are; its disk takes rows, counts and state in one
-cut, as the checkpoint does. Discord delivers dispatches in order, audit entries in any order, and loses what
+The process under test is the components of moderation; its disk takes rows, counts and state in one cut, as
+the checkpoint does. Discord delivers dispatches in order, audit entries in any order, and loses what
 is under way when a connection ends.
 """
 
@@ -10,32 +10,26 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 import msgspec
 
 from exporter.clock import ManualClock
+from exporter.dispatch.component import StateRow
 from exporter.events.facts import (
     Action,
     AuditEntry,
     AuditPage,
-    Count,
     Person,
-    Record,
     SessionStarted,
     ShardStateChanged,
     TimeoutState,
 )
 from exporter.events.rest_request import RestRequest
-from exporter.state.shard_timeline import ShardTimeline
-from exporter.tracking.moderation.attribution import Attribution
-from exporter.tracking.moderation.catch_up import PURPOSE as CATCH_UP
-from exporter.tracking.moderation.catch_up import CatchUp
-from exporter.tracking.moderation.config import CatchUpConfig
-from exporter.tracking.previous_journal import SavedModeration
-from tests.emitted import discard
-from tests.tracking.moderation.moderators import AT, GUILD, TYPES, act, audit
+from tests.tracking.moderation.moderators import AT, GUILD, TYPES, act, audit, guild
+from tests.tracking.moderation.stage import Stage
 
 LATE_MS = 3_000
 """How much later than it is done a dispatch comes, at most."""
@@ -44,102 +38,54 @@ ENTRY_LATE_MS = 8_000
 """And its audit entry: less than what an end waits for it."""
 
 Dispatch = Action | TimeoutState
-Marks = dict[int, tuple[int, tuple[int, ...]]]
 
 
 @dataclass
 class Disk:
-    """What is committed: rows as the stores merge them, counts, and the state of the process."""
+    """What is committed: rows as the stores merge them, counts, and the state of the components."""
 
     rows: dict[str, dict[str, Any]] = field(default_factory=dict)
     counts: Counter[str] = field(default_factory=Counter)
-    state: bytes = b""
-    marks: bytes = b""
+    state: list[StateRow] = field(default_factory=list)
 
 
 class Process:
     """One run of the program on a disk, from its session's start to its end."""
 
-    def __init__(self, disk: Disk, clock: ManualClock, wall: int) -> None:
+    def __init__(self, disk: Disk, clock: ManualClock) -> None:
         self.disk, self.clock = disk, clock
         self.asked: list[RestRequest] = []
-        self.records: list[tuple[Record, bool]] = []
-        self.counts: Counter[str] = Counter()
-        self.streams = ShardTimeline(discard, clock)
-        self.catch_up = CatchUp(CatchUpConfig(), self._ask, lambda _: True)
-        self.attribution = Attribution(
-            lambda record, amends: self.records.append((record, amends)),
-            self._count,
-            lambda _: None,
-            TYPES,
-            self.streams,
-            self._ask,
-            lambda _: False,
-            self.catch_up.is_behind,
-        )
-        if disk.state:
-            self.catch_up.restore(msgspec.msgpack.decode(disk.marks, type=Marks))
-            self.attribution.restore(msgspec.msgpack.decode(disk.state, type=SavedModeration), self.now)
-        self.start_session(wall)
+        self.stage = Stage(clock, TYPES, self._submit, names={}, catches_up=True)
+        self.stage.restore(disk.state)
+        self.start_session()
         if not disk.state:
             self.commit()  # a guild seen for the first time is marked at once
 
-    @property
-    def now(self) -> int:
-        return round(self.clock.monotonic() * 1000)
-
-    def _ask(self, request: RestRequest) -> None:
+    def _submit(self, request: RestRequest) -> None:
         self.asked.append(request)
 
-    def _count(self, count: Count) -> None:
-        self.counts[count.series.value] += count.amount
-
     def lose_connection(self) -> None:
-        self.streams.take(ShardStateChanged(0, "lost"))
+        self.stage.dispatch(ShardStateChanged(0, "lost"))
 
-    def start_session(self, wall: int) -> None:
-        self.streams.take(ShardStateChanged(0, "settled"))
-        self.streams.start_session(SessionStarted((GUILD,), wall, (0, 1)))
-        self.catch_up.start_session((GUILD,))
-        self.catch_up.see_guild(GUILD, wall, self.now)
-        self.attribution.see_guild(GUILD, self.now)
-
-    def dispatch(self, fact: Dispatch) -> None:
-        if isinstance(fact, Action):
-            self.attribution.act(fact, self.now)
-        else:
-            self.attribution.silence(fact, self.now)
-
-    def enter(self, entry: AuditEntry, *, recovered: bool = False) -> None:
-        fresh = self.catch_up.take(entry)
-        self.attribution.audit(entry, self.now, fresh=fresh, recovered=recovered)
-
-    def answer(self, page: AuditPage) -> None:
-        if page.request.purpose == CATCH_UP:
-            for entry in self.catch_up.turn(page, self.now):
-                self.attribution.audit(entry, self.now, fresh=True, recovered=True)
-            return
-        for entry in page.entries:
-            self.enter(entry, recovered=self.catch_up.is_missed(entry))
-        self.attribution.answer(page, self.now)
-
-    def tick(self, wall: int) -> None:
-        self.attribution.settle(self.now, wall)
-        self.catch_up.tick(self.now)
+    def start_session(self) -> None:
+        at = self.clock.now_ms()
+        self.stage.dispatch(SessionStarted((GUILD,), at))
+        self.stage.dispatch(guild(at))
 
     def commit(self) -> None:
         """Rows, counts and state in one cut."""
-        for record, amends in self.records:
+        for record in self.stage.outlet.records:
             row = self.disk.rows.get(record.key)
-            assert amends or row is None, f"{record.key} is begun twice"
-            assert row is not None or not amends, f"{record.key} is amended and was not begun"
+            assert record.amends or row is None, f"{record.key} is begun twice"
+            assert row is not None or not record.amends, f"{record.key} is amended and was not begun"
+            assert isinstance(record.data, Mapping)
             known = {name: value for name, value in record.data.items() if value is not None}
             # The first to say something of a row is believed, as in the stores.
             self.disk.rows[record.key] = known | (row or {})
-        self.disk.counts += self.counts
-        self.disk.marks = msgspec.msgpack.encode(self.catch_up.marks((GUILD,)))
-        self.disk.state = msgspec.msgpack.encode(self.attribution.save(self.now))
-        self.records, self.counts = [], Counter()
+        self.disk.counts.update(self.stage.outlet.counts)
+        self.stage.outlet.records.clear()
+        self.stage.outlet.counts.clear()
+        self.disk.state = self.stage.save()
 
 
 @dataclass
@@ -171,7 +117,7 @@ class Absences:
         self.dispatches: list[Dispatch] = []
         self.entries: list[AuditEntry] = []
         self.disk = Disk()
-        self.process: Process | None = Process(self.disk, self.clock, self.wall)
+        self.process: Process | None = Process(self.disk, self.clock)
 
     @property
     def wall(self) -> int:
@@ -205,7 +151,7 @@ class Absences:
         while self.entries and self.entries[0].at < self.wall - ENTRY_LATE_MS:
             self.enter(0)
         if self.process is not None:
-            self.process.tick(self.wall)
+            self.process.stage.tick()
 
     def do(self) -> None:
         self.clock.advance(self.chance.randrange(2, 400) / 1000)
@@ -244,12 +190,12 @@ class Absences:
         # Dated when it is received, as the gateway's side does.
         fact = self.dispatches.pop(0)
         if self.process is not None:
-            self.process.dispatch(msgspec.structs.replace(fact, at=self.wall))
+            self.process.stage.dispatch(msgspec.structs.replace(fact, at=self.wall))
 
     def enter(self, place: int) -> None:
         entry = self.entries.pop(place)
         if self.process is not None:
-            self.process.enter(entry)
+            self.process.stage.dispatch(entry)
 
     def read(self) -> None:
         """Discord answers the oldest question."""
@@ -265,7 +211,7 @@ class Absences:
         limit = self.chance.randrange(1, 6)
         asked = msgspec.structs.replace(asked, limit=limit)
         page = tuple(found[:limit])
-        self.process.answer(AuditPage(asked, 200, page, size=len(page)))
+        self.process.stage.dispatch(AuditPage(asked, 200, page, size=len(page)))
 
     def commit(self) -> None:
         if self.process is not None:
@@ -281,11 +227,11 @@ class Absences:
         else:
             self.process.lose_connection()
             self.clock.advance(self.chance.randrange(100, 20_000) / 1000)
-            self.process.start_session(self.wall)
+            self.process.start_session()
 
     def begin(self) -> None:
         if self.process is None:
-            self.process = Process(self.disk, self.clock, self.wall)
+            self.process = Process(self.disk, self.clock)
 
     # ------------------------------------------------------------------ what is true
 

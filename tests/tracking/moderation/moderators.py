@@ -6,7 +6,7 @@ import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -15,17 +15,16 @@ from exporter.events.facts import (
     Action,
     AuditEntry,
     AuditPage,
-    Count,
+    Fact,
+    GuildDeleted,
+    GuildUpserted,
     MembershipStarted,
-    MessageDeleted,
     Person,
-    Record,
-    TimeoutState,
+    SessionStarted,
 )
-from exporter.events.rest_request import RestRequest
-from exporter.state.shard_timeline import TOGETHER_MS, ShardTimeline
-from exporter.tracking.moderation.attribution import Attribution
-from tests.emitted import discard
+from exporter.events.rest_request import RequestKind, RestRequest
+from exporter.state.shard_timeline import TOGETHER_MS
+from tests.tracking.moderation.stage import Stage
 
 GUILD, TARGET, MODERATOR = 1, 2, 3
 EPOCH = 1_420_070_400_000
@@ -71,70 +70,83 @@ def act(action: str, at: int = AT, target: int = TARGET) -> Action:
     return Action(kind, action, GUILD, at, Person(target, "nelly"))
 
 
-class Log:
-    """What attribution said: rows as the stores merge them, and counts; time passes when told to.
+def guild(at: int, joined_at: int = 0) -> GuildUpserted:
+    return GuildUpserted(GUILD, at, "Guild", None, 1, 10, (), 0, 0, joined_at, 0, (), ())
 
-    While it waits, questions are answered by an empty log, unless ``answering`` is off.
+
+class Log:
+    """What the components put out: rows as the stores merge them, and counts; time passes when told to.
+
+    While it waits, requests are answered by an empty log, unless ``answering`` is off.
     """
 
-    def __init__(self, types: tuple[str, ...] = TYPES, *, blind: bool = False, silent: bool = False) -> None:
+    def __init__(
+        self,
+        types: tuple[str, ...] = TYPES,
+        *,
+        blind: bool = False,
+        silent: bool = False,
+        wall: int = AT,
+    ) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
         self.kinds: dict[str, str] = {}
-        self.counts: Counter[str] = Counter()
         self.asked: list[RestRequest] = []
         self.answering = True
-        self.steady, self.wall = 0, AT
-        self.clock = ManualClock(AT)
-        self.streams = ShardTimeline(discard, self.clock)
-        self.behind: set[int] = set()
-        self.attribution = Attribution(
-            self._record,
-            self._count,
-            {MODERATOR: "mod"}.get,
+        self.clock = ManualClock(wall)
+        self.stage = Stage(
+            self.clock,
             types,
-            self.streams,
-            None if silent else self.asked.append,
-            lambda _: blind,
-            self.behind.__contains__,
+            None if silent else self._submit,
+            lambda *_: blind,
+            {MODERATOR: "mod"},
         )
+        self.streams = self.stage.timeline
+        self.behind = self.stage.context.audit.expected
+        self.counts = self.stage.outlet.counts
+        self.stage.dispatch(guild(AT - 86_400_000))
 
-    def _record(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the callback's shape
-        assert amends == (record.key in self.rows), "a row is begun once, and only then amended"
-        assert self.kinds.setdefault(record.key, record.type) == record.type
-        row = self.rows.setdefault(record.key, {})
-        row |= {name: value for name, value in record.data.items() if value is not None}
+    def _submit(self, request: RestRequest) -> None:
+        self.asked.append(request)
 
-    def _count(self, count: Count) -> None:
-        self.counts[count.series.value] += count.amount
+    @property
+    def steady(self) -> int:
+        return self.stage.dispatcher.now()
 
-    def take(self, *facts: object) -> None:
-        takers: dict[type, Callable[[Any, int], None]] = {
-            Action: self.attribution.act,
-            AuditEntry: self.attribution.audit,
-            AuditPage: self._turn,
-            MembershipStarted: self.attribution.join,
-            TimeoutState: self.attribution.silence,
-            MessageDeleted: self.attribution.lose_message,
-        }
+    @property
+    def wall(self) -> int:
+        return self.clock.now_ms()
+
+    def _collect(self) -> None:
+        for record in self.stage.outlet.records:
+            assert record.amends == (record.key in self.rows), "a row is begun once, and only then amended"
+            assert self.kinds.setdefault(record.key, record.type) == record.type
+            row = self.rows.setdefault(record.key, {})
+            assert isinstance(record.data, Mapping)
+            row |= {name: value for name, value in record.data.items() if value is not None}
+        self.stage.outlet.records.clear()
+
+    def take(self, *facts: Fact) -> None:
         for fact in facts:
-            at = fact.at if isinstance(fact, Action) else 0
-            if at:
-                self.chat(at)
-            takers[type(fact)](fact, self.steady)
-            if at:
-                self.chat(at)
+            if isinstance(fact, Action):
+                self.chat(fact.at)
+            self.stage.dispatch(fact)
+            if isinstance(fact, Action):
+                self.chat(fact.at)
+            self._collect()
+
+    def recover(self, entry: AuditEntry) -> None:
+        """An entry is found that was made in an absence."""
+        self.behind.add(GUILD)
+        request = RestRequest(RequestKind.AUDIT_LOG, GUILD)
+        self.take(AuditPage(request, 200, (entry,), size=1))
+        self.behind.discard(GUILD)
 
     def chat(self, at: int) -> None:
-        """Somebody writes, by which all can tell what time it is."""
+        """A message is written, by which all can tell what time it is."""
         self.streams.pass_message(0, at, at)
 
-    def _turn(self, page: AuditPage, now: int) -> None:
-        for entry in page.entries:
-            self.attribution.audit(entry, now)
-        self.attribution.answer(page, now)
-
     def answer(self, *entries: AuditEntry, status: int = 200) -> None:
-        """Answer the oldest question."""
+        """Answer the oldest request."""
         self.take(AuditPage(self.asked.pop(0), status, entries, size=len(entries)))
 
     def wait(self, ms: int = 11_000) -> None:
@@ -146,11 +158,36 @@ class Log:
                 self.answer()
 
     def pass_to(self, steady: int) -> None:
-        self.wall += steady - self.steady
-        self.steady = steady
+        self.clock.advance((steady - self.steady) / 1000)
 
-    def settle(self, *, all_of_them: bool = False) -> None:
-        self.attribution.settle(self.steady, self.wall, all_of_them=all_of_them)
+    def settle(self) -> None:
+        self.stage.tick()
+        self._collect()
+
+    def hurry(self) -> None:
+        """A flush waits."""
+        now = self.steady
+        self.stage.dispatcher.each(lambda component: component.hurry(now))
+        self._collect()
+
+    def undecided(self) -> int:
+        return self.stage.undecided(self.wall)
+
+    def start_session(self) -> None:
+        """A new session begins: what happened since the last message may never be received."""
+        self.take(SessionStarted((), self.wall))
+
+    def lose_guild(self) -> None:
+        """The bot is removed from the guild."""
+        self.take(GuildDeleted(GUILD, self.wall, unavailable=False))
+
+    def restart(self, before: Log) -> None:
+        """Go on where another run was when it saved last."""
+        behind = set(self.behind)
+        self.stage.catch_up.forget_guild(GUILD)
+        self.behind.update(behind)
+        self.stage.restore(before.stage.save())
+        self._collect()
 
     def of(self, kind: str) -> list[dict[str, Any]]:
         return [row for key, row in self.rows.items() if self.kinds[key] == kind]

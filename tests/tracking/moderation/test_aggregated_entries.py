@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
-from exporter.events.facts import AuditEntry, AuditPage
+from exporter.events.facts import AuditEntry, AuditPageRead
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.tracking.moderation import aggregated_entries
 from exporter.tracking.moderation.aggregated_entries import (
@@ -19,10 +19,10 @@ from exporter.tracking.moderation.aggregated_entries import (
     PURPOSE,
     RECENT_MS,
     SETTLE_MS,
-    Groups,
+    AggregatedEntries,
+    SavedEntry,
 )
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
-from exporter.tracking.previous_journal import SavedGroup
 from tests.tracking.moderation.moderators import AT, GUILD, audit
 
 CHANNEL = 30
@@ -34,7 +34,8 @@ class Guild:
     def __init__(self, blind: tuple[int, ...] = ()) -> None:
         self.asked: list[RestRequest] = []
         self.blind = set(blind)
-        self.groups = Groups(self.asked.append, lambda guild_id: guild_id in self.blind)
+        self.disk: dict[bytes, bytes] = {}
+        self.groups = AggregatedEntries(self.asked.append, lambda guild_id: guild_id in self.blind)
 
     def enter(self, amount: int, number: int = 0, now: int = 0, **more: Any) -> AuditEntry:
         told = {"channel_id": CHANNEL} | more
@@ -49,11 +50,26 @@ class Guild:
     def look(self, now: int) -> int:
         """How many questions a moment brings."""
         before = len(self.asked)
-        self.groups.ask_due(now)
+        self.groups.submit_due(now)
         return len(self.asked) - before
 
+    def saved(self) -> dict[tuple[int, int, int], SavedEntry]:
+        """What is on the disk."""
+        for key, value in self.groups.table.save():
+            if value is None:
+                self.disk.pop(key, None)
+            else:
+                self.disk[key] = value
+        self.groups.table.confirm()
+        return {
+            msgspec.msgpack.decode(key, type=tuple[int, int, int]): msgspec.msgpack.decode(
+                value, type=SavedEntry
+            )
+            for key, value in self.disk.items()
+        }
+
     def answer(self, *, status: int = 200) -> None:
-        self.groups.answer(AuditPage(self.asked[-1], status))
+        self.groups.answer(AuditPageRead(self.asked[-1], status))
 
 
 def test_a_question_asks_for_the_one_kind_since_the_oldest_entry_followed() -> None:
@@ -130,7 +146,7 @@ def test_what_happened_long_ago_is_not_held_against_an_entry() -> None:
 def test_an_entry_of_a_kind_that_does_not_count_on_is_not_followed() -> None:
     guild = Guild()
     guild.groups.enter(audit("kick", amount=4), 0)
-    assert guild.groups.save(0) == []
+    assert guild.saved() == {}
 
 
 @pytest.mark.parametrize("kind", [MEMBER_MOVE, MEMBER_DISCONNECT])
@@ -208,16 +224,17 @@ def test_an_entry_is_followed_as_long_as_discord_may_raise_it() -> None:
     guild = Guild()
     guild.enter(0)
     guild.look(ACTIVE_MS - 1)
-    assert len(guild.groups.save(ACTIVE_MS - 1)) == 1
+    assert len(guild.saved()) == 1
     guild.look(ACTIVE_MS)
     guild.happen(now=ACTIVE_MS)
     assert guild.look(ACTIVE_MS + SETTLE_MS) == 0
-    assert guild.groups.save(ACTIVE_MS) == []
+    assert guild.saved() == {}
 
 
 def test_an_answer_nobody_asked_for_changes_nothing() -> None:
     guild = Guild()
-    guild.groups.answer(AuditPage(RestRequest(RequestKind.AUDIT_LOG, GUILD, action_type=MESSAGE_DELETE), 200))
+    request = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose=PURPOSE, action_type=MESSAGE_DELETE)
+    guild.groups.answer(AuditPageRead(request, 200))
     assert guild.groups.open == 0
 
 
@@ -228,7 +245,7 @@ def test_a_guild_that_is_gone_is_asked_no_more_and_others_are() -> None:
     other = audit("message_delete", amount=0, channel_id=CHANNEL)
     guild.groups.enter(msgspec.structs.replace(other, guild_id=GUILD + 1), 0)
     guild.groups.happen(GUILD + 1, MESSAGE_DELETE, CHANNEL, AT, 0)
-    guild.groups.forget(GUILD)
+    guild.groups.forget_guild(GUILD)
     guild.look(SETTLE_MS)
     assert [request.guild_id for request in guild.asked] == [GUILD + 1]
 
@@ -236,23 +253,26 @@ def test_a_guild_that_is_gone_is_asked_no_more_and_others_are() -> None:
 def test_a_restart_keeps_what_is_followed_and_reads_it_again() -> None:
     before = Guild()
     entry = before.enter(4)
-    saved = before.groups.save(0)
-    assert saved == [SavedGroup(GUILD, MESSAGE_DELETE, entry.entry_id, CHANNEL, 4)]
+    saved = before.saved()
+    assert saved == {(GUILD, MESSAGE_DELETE, entry.entry_id): SavedEntry(CHANNEL, 4)}
     after = Guild()
-    after.groups.restore(saved, 0)
+    after.disk = before.disk
+    for row in before.disk.items():
+        after.groups.table.restore(*row)
+    after.groups.resume(0)
     assert after.look(SETTLE_MS) == 1
-    assert after.groups.save(SETTLE_MS) == saved
+    assert after.saved() == saved
 
 
 def test_memory_is_bounded_by_entries_by_places_and_by_happenings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(aggregated_entries, "MAX_GROUPS", 3)
-    monkeypatch.setattr(aggregated_entries, "MAX_PLACES", 4)
+    monkeypatch.setattr(aggregated_entries, "MAX_CHANNELS", 4)
     monkeypatch.setattr(aggregated_entries, "MAX_RECENT", 5)
     guild = Guild()
     for number in range(9):
         guild.happen(9, channel=100 + number)
         guild.enter(0, number, channel_id=900)
-    followed = [group.entry_id for group in guild.groups.save(0)]
+    followed = [entry_id for *_, entry_id in guild.saved()]
     assert followed == [audit("message_delete", AT, number).entry_id for number in (6, 7, 8)]
     assert [spot[2] for spot in guild.groups._recent] == [105, 106, 107, 108]
     assert all(len(happened) == 5 for happened in guild.groups._recent.values())

@@ -12,8 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.events.facts import MembershipStarted
-from exporter.tracking.membership import departures as departures_module
-from exporter.tracking.moderation import audit_matcher as actions_module
+from exporter.tracking.membership import component as membership_module
+from exporter.tracking.moderation import audit_matcher
 from tests.scale import scaled
 from tests.tracking.moderation.moderators import (
     AT,
@@ -269,17 +269,16 @@ def test_a_type_that_is_off_is_neither_recorded_nor_counted_but_still_explains()
 
 def test_what_is_recovered_is_marked() -> None:
     log = Log()
-    log.attribution.audit(audit("kick"), 0, recovered=True)
+    log.recover(audit("kick"))
     assert log.of("GUILD_AUDIT_LOG_ENTRY_CREATE")[0]["recovered"] is True
 
 
 def test_an_action_of_the_process_before_still_gets_its_entry() -> None:
     before = Log()
     before.take(act("ban"))
-    saved = before.attribution.save(0)
     after = Log()
     after.rows, after.kinds = before.rows, before.kinds
-    after.attribution.restore(saved, 0)
+    after.restart(before)
     after.wait(60 * SECOND)
     after.take(audit("ban"))
     assert after.actions() == [("ban", TARGET, MODERATOR, "spam", audit("ban").entry_id)]
@@ -287,17 +286,18 @@ def test_an_action_of_the_process_before_still_gets_its_entry() -> None:
 
 
 def test_memory_is_bounded_and_what_is_pushed_out_is_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions_module, "MAX_WAITING", 10)
-    monkeypatch.setattr(actions_module, "MAX_ENTRIES", 10)
-    monkeypatch.setattr(departures_module, "MAX_DEPARTURES", 10)
-    monkeypatch.setattr(departures_module, "MAX_CASES", 10)
+    monkeypatch.setattr(audit_matcher, "MAX_WAITING", 10)
+    monkeypatch.setattr(membership_module, "MAX_DEPARTURES", 10)
+    monkeypatch.setattr(membership_module, "MAX_MEMBERS", 10)
     log = Log()
     log.take(*(act("leave", AT + n, target=100 + n) for n in range(50)))
     log.take(*(act("ban", AT + n, target=500 + n) for n in range(50)))
-    assert len(log.attribution._departures) == 10
-    assert len(log.attribution._departures._cases) == 10
-    assert len(log.attribution._log._dispatches) == 10
+    membership = log.stage.find(membership_module.MembershipTracker)
+    assert len(membership._pending) == 10
+    assert len(membership._members) == 10
+    assert len(log.stage.saved("moderation/actions")) == 10
     assert log.counts == {"leave": 40, "ban": 50}
-    log.settle(all_of_them=True)
+    log.wait(200 * SECOND)
     assert log.counts == {"leave": 50, "ban": 50}
-    assert not log.attribution._log._open
+    assert not log.stage.saved("moderation/actions")
+    assert not log.stage.saved("membership/departures")

@@ -8,36 +8,39 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.events.facts import Action, AuditEntry, Count, Record
-from exporter.tracking.moderation import audit_matcher as actions_module
+from exporter.events.facts import Action, AuditEntry, Count, Fact, Record
+from exporter.tracking.moderation.action_rows import ActionPolicy, ActionRows
 from exporter.tracking.moderation.audit_matcher import (
     SLACK_MS,
     UNMATCHED_MS,
     WINDOW_MS,
-    ActionLog,
+    AuditMatcher,
     PendingAction,
 )
-from exporter.tracking.moderation.begun import BegunRows
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, act, audit
 
 
 class Rows:
-    """An action log, and what it has said."""
+    """The rows of actions, and what was put out of them."""
 
     def __init__(self, types: tuple[str, ...] = TYPES) -> None:
         self.rows: dict[str, dict[str, Any]] = {}
-        self.records: list[tuple[Record, bool]] = []
+        self.records: list[Record] = []
         self.counts: Counter[str] = Counter()
-        self.begun = BegunRows()
+        self.unread: set[int] = set()
+        self.given_up: list[str] = []
+        self.matcher = AuditMatcher(
+            ActionPolicy(), self.unread.__contains__, lambda pending: self.given_up.append(pending.key)
+        )
         names = {MODERATOR: "mod", TARGET: "known"}
-        self.log = ActionLog(self._record, self._count, names.get, types, self.begun)
+        self.log = ActionRows(self._put_out, self.matcher, names.get, types)
 
-    def _record(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - the callback's shape
-        self.records.append((record, amends))
-        self.rows.setdefault(record.key, {}).update(record.data)
-
-    def _count(self, count: Count) -> None:
-        self.counts[count.series.value] += count.amount
+    def _put_out(self, fact: Fact) -> None:
+        if isinstance(fact, Record):
+            self.records.append(fact)
+            self.rows.setdefault(fact.key, {}).update(fact.data)  # type: ignore[arg-type]  # a mapping here
+        elif isinstance(fact, Count):
+            self.counts[fact.series.value] += fact.amount
 
     def take(self, *facts: Action | AuditEntry, now: int = 0) -> list[PendingAction | None]:
         return [
@@ -45,13 +48,15 @@ class Rows:
             for fact in facts
         ]
 
+    def saved(self) -> list[PendingAction]:
+        """What is to be saved of what has changed."""
+        rows = [value for _, value in self.matcher.table.save() if value is not None]
+        self.matcher.table.confirm()
+        return [msgspec.msgpack.decode(value, type=PendingAction) for value in rows]
+
 
 def unnamed(fact: Action) -> Action:
     return msgspec.structs.replace(fact, target=msgspec.structs.replace(fact.target, name=""))
-
-
-def never(_: int) -> bool:
-    return False
 
 
 def hit(dedup_key: str, at: int = AT) -> Action:
@@ -77,8 +82,8 @@ def test_a_name_the_dispatch_does_not_tell_is_the_one_that_is_known() -> None:
 def test_a_dispatch_without_a_name_does_not_wipe_out_the_entry_s() -> None:
     rows = Rows()
     rows.take(audit("ban"), unnamed(act("ban")))
-    *_, (amendment, amends) = rows.records
-    assert amends
+    *_, amendment = rows.records
+    assert amendment.amends
     assert amendment.data["target_username"] is None, "none says nothing to a store"
 
 
@@ -93,14 +98,26 @@ def test_an_amendment_bears_the_time_and_the_person_of_its_row() -> None:
     """A store finds the row by them."""
     rows = Rows()
     rows.take(act("ban", AT + 300), audit("ban", AT))
-    (begun, first), (amended, second) = rows.records
-    assert (first, second) == (False, True)
+    begun, amended = rows.records
+    assert (begun.amends, amended.amends) == (False, True)
     assert (amended.key, amended.at, amended.person, amended.type) == (
         begun.key,
         AT + 300,
         TARGET,
         "GUILD_BAN_ADD",
     )
+
+
+def test_a_row_is_saved_when_it_is_begun_if_something_more_will_tell_of_it() -> None:
+    rows = Rows()
+    rows.take(audit("kick"))
+    assert not rows.saved(), "its dispatch is that of the departure"
+    rows.take(audit("ban"))
+    assert [pending.shown for pending in rows.saved()] == [False]
+    rows.take(act("ban"))
+    assert not rows.saved(), "it has its entry"
+    rows.take(act("unban", AT + 1))
+    assert [pending.explained for pending in rows.saved()] == [False]
 
 
 def test_a_type_that_is_off_has_neither_row_nor_count_and_its_dispatch_is_still_known() -> None:
@@ -178,7 +195,7 @@ def test_an_entry_is_never_given_to_another_person_or_guild(other: Action) -> No
 def test_a_timeout_of_unknown_origin_is_given_the_entry_with_its_very_end_only() -> None:
     rows = Rows()
     end = AT + 60_000
-    rows.log.begin_unknown("timeout", GUILD, AT, "key", {"until": end}, TARGET, 0)
+    rows.log.begin_unexplained("timeout", GUILD, AT, "key", end, TARGET, "nelly", 0)
     rows.take(audit("timeout", AT, 1, until=end + 1))
     assert "audit_entry_id" not in rows.rows["key"]
     rows.take(audit("timeout", AT, 2, until=end))
@@ -195,100 +212,110 @@ def test_bans_received_in_one_millisecond_are_rows_of_their_own() -> None:
 
 def test_a_dispatch_waits_for_its_entry_for_as_long_as_the_audit_log_is_to_be_read() -> None:
     rows = Rows()
+    rows.unread.add(GUILD)
     rows.take(act("ban"))
     for late in range(1, 5):
-        rows.log.settle(late * UNMATCHED_MS, {GUILD}.__contains__)
+        rows.matcher.settle(late * UNMATCHED_MS)
+    rows.unread.clear()
     rows.take(audit("ban"))
     assert len(rows.rows) == 1
-    rows.log.settle(5 * UNMATCHED_MS, never)
-    assert not rows.log._open
+    rows.matcher.settle(5 * UNMATCHED_MS)
+    assert not rows.matcher
 
 
-# ---------------------------------------------------------------------- entries known
-
-
-def test_an_entry_is_known_from_the_second_time_on() -> None:
-    log = Rows().log
-    assert not log.is_known(audit("kick"))
-    assert log.is_known(audit("kick"))
-    assert not log.is_known(audit("kick", AT, 1))
-
-
-def test_the_oldest_entry_known_is_forgotten_first(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(actions_module, "MAX_ENTRIES", 3)
-    log = Rows().log
-    for number in range(4):
-        log.is_known(audit("kick", AT, number))
-    assert len(log._entries) == 3
-    assert log.is_known(audit("kick", AT, 3))
-    assert not log.is_known(audit("kick", AT, 0))
-
-
-@pytest.mark.parametrize(("amount", "told"), [(1, []), (2, []), (3, [3])])
-def test_a_count_is_told_only_when_it_has_grown(amount: int, told: list[int]) -> None:
+@pytest.mark.parametrize(("apart", "rows_"), [(WINDOW_MS, 1), (WINDOW_MS + 1, 2)])
+@pytest.mark.parametrize("entry_first", [True, False])
+def test_an_entry_from_an_absence_is_not_that_of_a_dispatch_from_another_time(
+    apart: int,
+    rows_: int,
+    entry_first: bool,  # noqa: FBT001 - a parameter of the table
+) -> None:
     rows = Rows()
-    log = rows.log
-    log.is_known(audit("message_delete", amount=2))
-    log.recount(audit("message_delete", amount=amount, details={"count": amount}))
-    log.recount(audit("message_delete", amount=amount, details={"count": amount}))
-    assert [record.data["count"] for record, amends in rows.records if amends] == told
-    assert not rows.counts
-
-
-def test_a_count_of_what_is_no_action_is_not_told() -> None:
-    rows = Rows()
-    rows.log.recount(msgspec.structs.replace(audit("nick", amount=9), action=""))
-    assert not rows.records
+    if entry_first:
+        rows.log.enter(audit("ban", AT - apart), 0, recovered=True)
+        rows.take(act("ban"))
+    else:
+        rows.take(act("ban"))
+        rows.log.enter(audit("ban", AT - apart), 0, recovered=True)
+    assert len(rows.rows) == rows_
+    assert rows.counts == {"ban": rows_}
 
 
 # ---------------------------------------------------------------------- memory
 
 
 @pytest.mark.parametrize(
-    ("fact", "patience"),
-    [(act("ban"), UNMATCHED_MS), (audit("ban"), WINDOW_MS)],
+    ("fact", "patience", "given_up"),
+    [(act("ban"), UNMATCHED_MS, 1), (audit("ban"), WINDOW_MS, 0)],
     ids=["dispatch", "entry"],
 )
-def test_what_has_waited_long_enough_is_forgotten(fact: Action | AuditEntry, patience: int) -> None:
+def test_what_has_waited_long_enough_is_forgotten(
+    fact: Action | AuditEntry, patience: int, given_up: int
+) -> None:
     rows = Rows()
     rows.take(fact)
-    rows.log.settle(patience - 1, never)
-    assert rows.log._open
-    rows.log.settle(patience, never)
-    assert not rows.log._open
+    rows.matcher.settle(patience - 1)
+    assert len(rows.matcher) == 1
+    rows.matcher.settle(patience)
+    assert not rows.matcher
+    assert not rows.saved()
+    assert len(rows.given_up) == given_up
 
 
 def test_an_entry_without_a_dispatch_waits_for_none() -> None:
     rows = Rows()
     rows.take(audit("kick"), audit("nick"), audit("role_add"))
-    assert not rows.log._open
+    assert not rows.matcher
 
 
-def test_unexplained_is_what_has_no_entry_yet() -> None:
+def test_saved_is_what_has_no_entry_yet() -> None:
     rows = Rows()
     rows.take(act("ban", target=50), act("ban", target=51), audit("ban", target=50))
-    assert [told.target_id for _, told in rows.log.unexplained()] == [51]
+    assert [pending.target_id for pending in rows.saved()] == [51]
 
 
 def test_a_restored_action_is_open_like_any_other_until_its_deadline() -> None:
+    before = Rows()
+    before.take(act("ban"))
+    (key,) = before.rows
     rows = Rows()
-    told = PendingAction("old", "GUILD_BAN_ADD", GUILD, AT, 500, TARGET, seen=True)
-    rows.log.restore((GUILD, "ban", TARGET), told)
-    assert rows.take(act("ban", AT + 50)) == [None], "the same ban again"
-    assert [one.key for _, one in rows.log.unexplained()] == ["old"]
+    for row in before.matcher.table.save():
+        assert row[1] is not None
+        rows.matcher.table.restore(row[0], row[1])
+    assert [pending.key for pending in rows.matcher.resume(100)] == [key]
     rows.take(audit("ban"))
-    assert rows.rows["old"]["moderator_id"] == MODERATOR
-    assert not list(rows.log.unexplained())
-    rows.log.settle(500, never)
-    assert not rows.log._open
+    assert rows.rows[key]["moderator_id"] == MODERATOR
+    assert not rows.counts
+    rows.matcher.settle(100 + UNMATCHED_MS)
+    assert not rows.matcher
 
 
-def test_everything_is_forgotten_at_once_when_told_so() -> None:
+def test_after_a_restart_the_same_dispatch_is_a_new_action() -> None:
+    """Its opposite may have been done in the absence."""
+    before = Rows()
+    before.take(act("ban"))
+    rows = Rows()
+    for row in before.matcher.table.save():
+        assert row[1] is not None
+        rows.matcher.table.restore(row[0], row[1])
+    list(rows.matcher.resume(0))
+    rows.take(act("ban", AT + 5000))
+    assert rows.counts == {"ban": 1}
+
+
+def test_everything_is_forgotten_at_once() -> None:
     rows = Rows()
     rows.take(act("ban", target=50), audit("ban", target=51), hit("a"))
-    rows.log.restore(
-        (GUILD, "ban", 52), PendingAction("old", "GUILD_BAN_ADD", GUILD, AT, 10**9, 52, seen=True)
-    )
-    rows.log.settle(0, never, all_of_them=True)
-    assert not rows.log._open
-    assert not list(rows.log.unexplained())
+    rows.matcher.clear()
+    assert not rows.matcher
+    assert not rows.matcher.at((GUILD, "ban", 50))
+
+
+def test_what_was_done_to_people_who_opted_out_is_forgotten_and_deleted() -> None:
+    rows = Rows()
+    rows.take(act("ban", target=50), audit("ban", target=51), act("ban", target=52))
+    assert len(rows.saved()) == 3
+    rows.matcher.forget_people({50, 51})
+    deleted = [key for key, value in rows.matcher.table.save() if value is None]
+    assert len(deleted) == 2
+    assert len(rows.matcher) == 1

@@ -5,15 +5,35 @@ from __future__ import annotations
 import random
 from collections import Counter
 
+import msgspec
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import AuditEntry, AuditPage
+from exporter.clock import ManualClock
+from exporter.dispatch.component import StateRow
+from exporter.events.facts import (
+    AuditEntry,
+    AuditEntryRecounted,
+    AuditEntryTaken,
+    AuditPage,
+    AuditPageRead,
+    Fact,
+)
 from exporter.events.payload import DISCORD_EPOCH_MS
-from exporter.events.rest_request import RestRequest
-from exporter.tracking.moderation.catch_up import MOST_ASKED, MOST_RECENT, OVERTAKING_MS, RETRY_MS, CatchUp
+from exporter.events.rest_request import RequestKind, RestRequest
+from exporter.state.shard_timeline import ShardTimeline
+from exporter.tracking.moderation.audit_access import AuditAccess
+from exporter.tracking.moderation.catch_up import (
+    MOST_RECENT,
+    MOST_SUBMITTED,
+    OVERTAKING_MS,
+    RETRY_MS,
+    CatchUp,
+    SavedMark,
+)
 from exporter.tracking.moderation.config import CatchUpConfig
+from tests.tracking.moderation.moderators import guild
 
 NOW = 1_700_000_000_000
 DAY = 86_400_000
@@ -27,6 +47,45 @@ def entry(guild_id: int, entry_id: int) -> AuditEntry:
     return AuditEntry(guild_id, entry_id, 0, 22, 1, 2, None)
 
 
+class Reader(CatchUp):
+    """The component under test, with what it put out and a disk of its own."""
+
+    def __init__(self, discord: Discord, **config: float) -> None:
+        self.access = AuditAccess(
+            lambda *_: not discord.permitted, ShardTimeline(lambda _: None, ManualClock())
+        )
+        self.taken: list[AuditEntryTaken] = []
+        self.disk: dict[bytes, StateRow] = {}
+        super().__init__(
+            self._put,
+            CatchUpConfig(**config),  # type: ignore[arg-type]  # as named
+            discord.submit,
+            self.access,
+        )
+
+    def _put(self, fact: Fact) -> None:
+        if isinstance(fact, AuditEntryTaken):
+            self.taken.append(fact)
+
+    def take_out(self) -> list[tuple[int, int]]:
+        """The entries put out since the last call."""
+        taken, self.taken = self.taken, []
+        return [(each.entry.guild_id, each.entry.entry_id) for each in taken]
+
+    @property
+    def behind(self) -> int:
+        return self.undecided(0)
+
+    def see_guild(self, guild_id: int, at: int, joined_at: int = 0) -> None:
+        self._see(msgspec.structs.replace(guild(at, joined_at), guild_id=guild_id), 0)
+
+    def commit(self) -> list[StateRow]:
+        for row in self.save():
+            self.disk[row.key] = row
+        self.confirm()
+        return [row for row in self.disk.values() if row.value is not None]
+
+
 class Discord:
     """Audit logs, and answers to what is asked of them."""
 
@@ -34,6 +93,10 @@ class Discord:
         self.logs: dict[int, list[int]] = {}
         self.asked: list[RestRequest] = []
         self.status = 200
+        self.permitted = True
+
+    def submit(self, request: RestRequest) -> None:
+        self.asked.append(request)
 
     def write(self, guild_id: int, at: int, number: int = 0) -> int:
         made = id_at(at, number)
@@ -49,37 +112,40 @@ class Discord:
         ]
         return AuditPage(request, 200, tuple(entry(request.guild_id, made) for made in found), (), len(found))
 
-    def answer_all(self, stage: CatchUp, now: int) -> list[tuple[int, int]]:
+    def answer_all(self, stage: Reader, now: int) -> list[tuple[int, int]]:
+        """What the answers to everything asked so far put out."""
+        stage.take_out()
         asked, self.asked = self.asked, []
-        return [(got.guild_id, got.entry_id) for one in asked for got in stage.turn(self.answer(one), now)]
+        for one in asked:
+            stage.turn(self.answer(one), now)
+        return stage.take_out()
 
 
-def begin(discord: Discord, **config: float) -> CatchUp:
-    return CatchUp(CatchUpConfig(**config), discord.asked.append, lambda _: True)  # type: ignore[arg-type]  # as named
+def begin(discord: Discord, **config: float) -> Reader:
+    return Reader(discord, **config)
 
 
-def finish(stage: CatchUp, discord: Discord, now: int = 0) -> list[tuple[int, int]]:
+def finish(stage: Reader, discord: Discord, now: int = 0) -> list[tuple[int, int]]:
     """Everything a catch-up takes until it is through."""
     taken: list[tuple[int, int]] = []
     while stage.behind:
-        stage._submit = discord.asked.append  # the list is replaced with each answer
-        stage.tick(now)
+        stage.tick(now, 0)
         taken += discord.answer_all(stage, now)
         now += RETRY_MS
     return taken
 
 
-def restart(stage: CatchUp, discord: Discord, guilds: range | tuple[int, ...]) -> CatchUp:
+def restart(stage: Reader, discord: Discord) -> Reader:
     """The next process, with the marks of the one before."""
     following = begin(discord)
-    following.restore(stage.marks(guilds))
+    assert following.restore(stage.commit()) == 0
     return following
 
 
-def open_session(stage: CatchUp, guilds: range | tuple[int, ...], at: int = NOW) -> None:
+def open_session(stage: Reader, guilds: range | tuple[int, ...], at: int = NOW) -> None:
     stage.start_session(guilds)
     for guild_id in guilds:
-        stage.see_guild(guild_id, at, 0)
+        stage.see_guild(guild_id, at)
 
 
 def test_the_first_start_takes_nothing_from_before() -> None:
@@ -105,7 +171,7 @@ def test_an_entry_from_before_the_session_is_missed_by_whatever_question_it_is_f
     discord = Discord()
     stage = begin(discord)
     open_session(stage, (1,))
-    stage = restart(stage, discord, (1,))
+    stage = restart(stage, discord)
     old, new = (AuditEntry(1, 5, at, 22, 1, 2, None) for at in (NOW - 1, NOW))
     assert stage.is_missed(new), "the process before is the last that watched"
     open_session(stage, (1,))
@@ -115,15 +181,14 @@ def test_an_entry_from_before_the_session_is_missed_by_whatever_question_it_is_f
 
 
 def test_where_the_log_could_not_be_read_before_everything_is_missed() -> None:
-    permitted = False
     discord = Discord()
-    stage = CatchUp(CatchUpConfig(), discord.asked.append, lambda _: permitted)
+    discord.permitted = False
+    stage = begin(discord)
     open_session(stage, (1,))
-    stage = CatchUp(CatchUpConfig(), discord.asked.append, lambda _: permitted)
-    stage.restore({1: (id_at(NOW), ())})
+    stage = restart(stage, discord)
     open_session(stage, (1,))
-    stage.tick(0)
-    permitted = True
+    stage.tick(0, 0)
+    discord.permitted = True
     stage.permit(1, 0)
     assert stage.is_missed(AuditEntry(1, 5, NOW + DAY, 22, 1, 2, None))
 
@@ -134,7 +199,7 @@ def test_what_was_done_while_away_is_taken_page_by_page_once() -> None:
     open_session(stage, (1,))
     assert stage.take(entry(1, discord.write(1, NOW + 1)))
     missed = [discord.write(1, NOW + 10 * number) for number in range(1, 1001)]
-    following = restart(stage, discord, (1,))
+    following = restart(stage, discord)
     open_session(following, (1,))
     assert finish(following, discord) == [(1, made) for made in missed]
     open_session(following, (1,))
@@ -146,7 +211,7 @@ def test_a_session_that_is_resumed_asks_for_nothing() -> None:
     stage = begin(discord)
     open_session(stage, (1,))
     stage.take(entry(1, discord.write(1, NOW + 1)))
-    stage.tick(0)
+    stage.tick(0, 0)
     assert not discord.asked
 
 
@@ -155,16 +220,16 @@ def test_a_guild_is_behind_from_the_end_of_one_process_until_its_log_was_read_by
     stage = begin(discord)
     open_session(stage, (1, 2))
     finish(stage, discord)
-    assert not stage.is_behind(1)
-    after = restart(stage, discord, (1, 2))
-    assert after.is_behind(1), "it was not seen again yet"
+    assert not stage.access.is_behind(1)
+    after = restart(stage, discord)
+    assert after.access.is_behind(1), "it was not seen again yet"
     open_session(after, (1,))
-    assert after.is_behind(1), "its log was not read"
+    assert after.access.is_behind(1), "its log was not read"
     finish(after, discord)
-    assert not after.is_behind(1)
-    assert after.is_behind(2)
-    after.forget(2)
-    assert not after.is_behind(2)
+    assert not after.access.is_behind(1)
+    assert after.access.is_behind(2)
+    after.forget_guild(2)
+    assert not after.access.is_behind(2)
 
 
 def test_what_is_told_live_before_the_gap_is_read_does_not_hide_the_gap() -> None:
@@ -175,7 +240,7 @@ def test_what_is_told_live_before_the_gap_is_read_does_not_hide_the_gap() -> Non
     stage.start_session((1,))
     live = discord.write(1, NOW + 10 * OVERTAKING_MS)
     assert stage.take(entry(1, live))
-    stage.see_guild(1, NOW, 0)
+    stage.see_guild(1, NOW)
     assert finish(stage, discord) == [(1, missed)]
 
 
@@ -194,7 +259,7 @@ def test_an_entry_overtaken_and_lost_with_the_process_is_read_afterwards() -> No
     open_session(stage, (1,))
     overtaken = discord.write(1, NOW + 1_000)
     assert stage.take(entry(1, discord.write(1, NOW + 5_000)))
-    following = restart(stage, discord, (1,))
+    following = restart(stage, discord)
     open_session(following, (1,))
     assert finish(following, discord) == [(1, overtaken)]
 
@@ -204,12 +269,13 @@ def test_an_answer_asked_for_before_another_gap_does_not_close_it() -> None:
     stage = begin(discord)
     open_session(stage, (1,))
     open_session(stage, (1,))
-    stage.tick(0)
+    stage.tick(0, 0)
     (request,) = discord.asked
     early = discord.answer(request)
     missed = discord.write(1, NOW + 1000)
     open_session(stage, (1,))
-    assert not list(stage.turn(early, 0))
+    stage.turn(early, 0)
+    assert stage.take_out() == []
     discord.asked.clear()
     assert finish(stage, discord) == [(1, missed)]
 
@@ -221,10 +287,9 @@ def test_a_guild_discord_does_not_answer_for_is_asked_again_later() -> None:
     missed = discord.write(1, NOW + 1)
     open_session(stage, (1,))
     discord.status = 0
-    stage.tick(0)
+    stage.tick(0, 0)
     assert discord.answer_all(stage, 0) == []
-    stage._submit = discord.asked.append
-    stage.tick(1000)
+    stage.tick(1000, 0)
     assert not discord.asked
     discord.status = 200
     assert finish(stage, discord, RETRY_MS + 1) == [(1, missed)]
@@ -232,16 +297,16 @@ def test_a_guild_discord_does_not_answer_for_is_asked_again_later() -> None:
 
 def test_a_log_the_bot_may_not_read_is_read_once_it_may() -> None:
     discord = Discord()
-    permitted = False
-    stage = CatchUp(CatchUpConfig(), lambda one: discord.asked.append(one), lambda _: permitted)  # noqa: PLW0108 - the list is replaced
+    discord.permitted = False
+    stage = begin(discord)
     open_session(stage, (1,))
     missed = discord.write(1, NOW + 1)
     open_session(stage, (1,))
-    stage.tick(0)
+    stage.tick(0, 0)
     assert (discord.asked, stage.behind) == ([], 0)
     stage.permit(1, 0)
     assert not stage.behind
-    permitted = True
+    discord.permitted = True
     stage.permit(1, 0)
     assert finish(stage, discord) == [(1, missed)]
 
@@ -279,13 +344,13 @@ def test_of_a_guild_the_bot_was_added_to_in_an_absence_everything_since_is_read(
     stage = begin(discord)
     open_session(stage, (1,))
     stage.take(entry(1, discord.write(1, NOW)))
-    following = restart(stage, discord, (1,))
+    following = restart(stage, discord)
     joined_at = NOW + DAY
     discord.write(2, joined_at - 1)
     made = discord.write(2, joined_at + 1)
     following.start_session((1, 2))
-    following.see_guild(2, NOW + 2 * DAY, 0, joined_at)
-    following.forget(1)
+    following.see_guild(2, NOW + 2 * DAY, joined_at)
+    following.forget_guild(1)
     assert finish(following, discord) == [(2, made)]
 
 
@@ -293,10 +358,10 @@ def test_of_a_guild_that_another_process_had_before_nothing_is_read() -> None:
     discord = Discord()
     stage = begin(discord)
     open_session(stage, (1,))
-    following = restart(stage, discord, (1,))
+    following = restart(stage, discord)
     discord.write(2, NOW - DAY)
     following.start_session((2,))
-    following.see_guild(2, NOW + DAY, 0, NOW - 2 * DAY)
+    following.see_guild(2, NOW + DAY, NOW - 2 * DAY)
     assert following.behind == 0
 
 
@@ -316,7 +381,7 @@ def test_switched_off_it_asks_for_nothing() -> None:
     stage = begin(discord, enabled=False)
     open_session(stage, (1,))
     open_session(stage, (1,))
-    stage.tick(0)
+    stage.tick(0, 0)
     assert (discord.asked, stage.behind) == ([], 0)
     assert stage.take(entry(1, id_at(NOW + 1)))
 
@@ -324,7 +389,7 @@ def test_switched_off_it_asks_for_nothing() -> None:
 def test_no_guild_waits_for_the_backlog_of_another() -> None:
     discord = Discord()
     stage = begin(discord)
-    guilds = range(1, 3 * MOST_ASKED)
+    guilds = range(1, 3 * MOST_SUBMITTED)
     open_session(stage, guilds)
     for number in range(2_000):
         discord.write(1, NOW + number + 1)
@@ -333,9 +398,8 @@ def test_no_guild_waits_for_the_backlog_of_another() -> None:
     open_session(stage, guilds)
     pages: Counter[int] = Counter()
     while stage.behind:
-        stage._submit = discord.asked.append
-        stage.tick(0)
-        assert len(discord.asked) <= MOST_ASKED
+        stage.tick(0, 0)
+        assert len(discord.asked) <= MOST_SUBMITTED
         pages.update(request.guild_id for request in discord.asked)
         if pages[1] == 4:
             assert all(pages[guild_id] for guild_id in guilds)
@@ -348,8 +412,8 @@ def test_a_guild_under_attack_costs_bounded_memory() -> None:
     open_session(stage, (1,))
     for number in range(3 * MOST_RECENT):
         stage.take(entry(1, id_at(NOW + 1, number)))
-    ((_, recent),) = stage.marks((1,)).values()
-    assert len(recent) <= MOST_RECENT
+    (row,) = stage.commit()
+    assert len(msgspec.msgpack.decode(row.value or b"", type=SavedMark).recent) <= MOST_RECENT
 
 
 def test_progress_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
@@ -359,8 +423,8 @@ def test_progress_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     open_session(stage, (1, 2))
     discord.write(1, NOW + 1)
     open_session(stage, (1, 2))
-    stage.tick(0)
-    stage.tick(60_000)
+    stage.tick(0, 0)
+    stage.tick(60_000, 0)
     discord.answer_all(stage, 61_000)
     assert [record.getMessage() for record in caplog.records] == [
         "catching up on the audit logs of 2 guilds",
@@ -379,12 +443,11 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
     open_session(stage, guilds)
     at, now = NOW, 0
     kept: Counter[tuple[int, int]] = Counter()
-    saved, pending = stage.marks(guilds), Counter[tuple[int, int]]()
+    disk, pending = stage.commit(), Counter[tuple[int, int]]()
     underway: list[tuple[int, int]] = []
     for number in range(rng.randrange(5, 120)):
         at += rng.randrange(1, 2_000)
         now += 1_000
-        stage._submit = discord.asked.append
         match rng.randrange(9):
             case 0 | 1 | 2 | 3:
                 guild_id = rng.choice(guilds)
@@ -396,16 +459,17 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
             case 6:
                 # Committed: what was made of the entries, and the marks that say so.
                 kept += pending
-                pending, saved = Counter(), stage.marks(guilds)
+                pending, disk = Counter(), stage.commit()
             case 7:
-                stage.tick(now)
+                stage.tick(now, 0)
                 pending.update(discord.answer_all(stage, now))
             case 8 if rng.random() < 0.5:
                 # Killed: what was not committed is gone, and so are dispatches on their way.
                 pending, underway = Counter(), []
                 discord.asked.clear()
                 stage = begin(discord)
-                stage.restore(saved)
+                stage.disk = {row.key: row for row in disk}
+                stage.restore(disk)
                 open_session(stage, guilds, at)
             case _:
                 underway.clear()
@@ -420,10 +484,40 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
 
 def test_a_guild_seen_for_the_first_time_is_to_be_marked_at_once() -> None:
     stage = begin(Discord())
-    stage.take_unsaved()
-    assert not stage.newly_seen
-    stage.see_guild(99, 1_700_000_000_000, 0)
-    assert stage.newly_seen
-    assert 99 in stage.take_unsaved()
-    stage.see_guild(99, 1_700_000_001_000, 0)
-    assert not stage.newly_seen
+    assert not stage.urgent
+    stage.see_guild(99, 1_700_000_000_000)
+    assert stage.urgent
+    assert len(stage.commit()) == 1
+    assert not stage.urgent
+    stage.see_guild(99, 1_700_000_001_000)
+    assert not stage.urgent
+
+
+def test_marks_only_move_forward_where_committed_ones_are_restored() -> None:
+    """As after an error in the component, whose entries the others have handled by then."""
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    rows = stage.commit()
+    stage.take(entry(1, discord.write(1, NOW + 1)))
+    stage.clear()
+    stage.restore(rows)
+    assert not stage.take(entry(1, id_at(NOW + 1)))
+
+
+def test_a_page_for_another_purpose_tells_what_is_new_what_was_missed_and_where_it_ends() -> None:
+    discord = Discord()
+    stage = begin(discord)
+    facts: list[Fact] = []
+    stage.emit = facts.append
+    open_session(stage, (1,))
+    open_session(stage, (1,))
+    known, missed = entry(1, id_at(NOW, 1)), entry(1, id_at(NOW, 2))
+    stage.take(known)
+    request = RestRequest(RequestKind.AUDIT_LOG, 1, purpose="count", limit=2)
+    stage.turn(AuditPage(request, 200, (missed, known), size=2), 0)
+    assert facts == [
+        AuditEntryRecounted(known),
+        AuditEntryTaken(missed, recovered=True),
+        AuditPageRead(request, 200, missed.entry_id, more=True),
+    ]

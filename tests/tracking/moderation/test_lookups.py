@@ -4,7 +4,13 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.events.facts import AuditEntry, MessageDeleted
+from exporter.events.facts import (
+    AuditEntry,
+    AuditEntryRecounted,
+    MessageDeleted,
+    PermissionsChanged,
+    VoiceChannelLeft,
+)
 from exporter.tracking.moderation import lookups as module
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
@@ -87,7 +93,7 @@ def test_an_answer_that_never_comes_is_not_waited_for_for_ever() -> None:
     log.take(act("leave"))
     log.wait(31 * SECOND)
     assert log.counts == {"leave": 1}
-    assert log.attribution.undecided(log.wall) == 0
+    assert log.undecided() == 0
 
 
 def test_a_long_answer_is_read_page_by_page(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,10 +163,10 @@ def test_somebody_who_waits_for_true_numbers_has_them_read_at_once() -> None:
     log.answering = False
     log.take(counted(1))
     gone(log, 2)
-    assert log.attribution.undecided(log.wall)
-    log.attribution.hurry(log.steady)
+    assert log.undecided()
+    log.hurry()
     log.answer(counted(2))
-    assert not log.attribution.undecided(log.wall)
+    assert not log.undecided()
     assert [row["count"] for row in log.rows.values()] == [2]
 
 
@@ -171,7 +177,7 @@ def test_moves_and_disconnections_count_on_too(action: str, channel: int) -> Non
     entry = audit(action, target=0, amount=1, channel_id=channel, details={"count": 1})
     log.take(entry)
     for _ in range(3):
-        log.attribution.change_voice(GUILD, channel, log.wall, log.steady)
+        log.take(VoiceChannelLeft(GUILD, channel, log.wall))
     log.wait(4 * SECOND)
     (request,) = log.asked
     assert request.action_type == entry.action_type
@@ -183,12 +189,12 @@ def test_what_counts_on_is_read_again_after_a_restart() -> None:
     after = Log()
     after.answering = False
     after.rows, after.kinds = before.rows, before.kinds
-    after.attribution.restore(before.attribution.save(0), 0)
+    after.restart(before)
     after.wait(4 * SECOND)
     page = counted(6)
     (request,) = after.asked
     assert request.after < audit("message_delete").entry_id
-    after.attribution.audit(page, after.steady, fresh=False)
+    after.take(AuditEntryRecounted(page))
     assert [row["count"] for row in after.rows.values()] == [6]
     assert not after.counts
 
@@ -198,7 +204,7 @@ def test_an_undecided_departure_is_decided_by_the_next_process() -> None:
     before.take(act("leave"))
     after = Log()
     after.rows, after.kinds = before.rows, before.kinds
-    after.attribution.restore(before.attribution.save(0), 0)
+    after.restart(before)
     after.take(audit("kick"))
     after.wait()
     assert after.counts == {"kick": 2}
@@ -216,7 +222,7 @@ def test_a_guild_that_refused_is_asked_again_as_soon_as_the_bot_may_do_more() ->
     log.wait(30 * SECOND)
     assert not log.asked
     assert log.counts == {"unknown": 2}
-    log.attribution.permit(GUILD)
+    log.take(PermissionsChanged(GUILD))
     log.take(act("leave", log.wall, 78))
     log.wait(6 * SECOND)
     log.answer()
@@ -228,7 +234,7 @@ def test_whoever_waits_for_decisions_has_what_is_unexplained_asked_at_once() -> 
     log = Log()
     log.answering = False
     log.take(act("leave"))
-    log.attribution.hurry(log.steady)
+    log.hurry()
     assert len(log.asked) == 1
-    log.attribution.hurry(log.steady)
+    log.hurry()
     assert len(log.asked) == 1, "an answer is awaited"

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from typing import Any
 
+import msgspec
 import pytest
 
 from exporter.events.facts import AuditEntry, Person, ShardStateChanged, TimeoutState
-from exporter.tracking.moderation.timeouts import MAX_CHANGES
+from exporter.tracking.moderation.timeouts import MAX_CHANGES, MemberTimeouts
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 SECOND = 1000
@@ -115,19 +116,19 @@ def test_a_timeout_runs_out_over_a_restart() -> None:
     before = Log()
     before.take(set_())
     after = Log()
-    after.attribution.restore(before.attribution.save(0), 0)
+    after.restart(before)
     after.pass_to(500 * SECOND)
     after.settle()
     assert after.counts == {"timeout_expired": 1}
     after.settle()
-    assert not after.attribution.save(after.steady).timeouts
+    assert not after.stage.saved("moderation/timeouts")
 
 
 def restarted(before: Log, wall_seconds: int) -> Log:
     """The next process, in which the guild's audit log is still to be read."""
     after = Log()
     after.behind.add(GUILD)
-    after.attribution.restore(before.attribution.save(0), 0)
+    after.restart(before)
     after.pass_to(wall_seconds * SECOND)
     after.settle()
     assert not after.rows, "it may have been lifted"
@@ -150,14 +151,14 @@ def test_one_not_lifted_while_nobody_watched_runs_out_when_that_is_known(read: b
     before = Log()
     before.take(set_())
     after = restarted(before, 500)
-    after.take(set_(), lifted(END + SECOND, 1))
+    after.take(lifted(END + SECOND, 1))
     if read:
         after.behind.clear()
-        assert after.attribution.undecided(after.wall) == 1
+        assert after.undecided() == 1
         after.settle()
     else:
-        after.attribution.forget(GUILD, after.wall)
-    assert after.counts == {"timeout": 1, "timeout_removed": 1, "timeout_expired": 1}
+        after.lose_guild()
+    assert after.counts == {"timeout_removed": 1, "timeout_expired": 1}
 
 
 def test_one_set_again_before_the_audit_log_was_read_leaves_the_end_of_the_first_open() -> None:
@@ -184,7 +185,7 @@ def test_one_lifted_while_the_connection_was_silent_never_runs_out() -> None:
 def test_timeouts_of_a_guild_that_is_gone_are_forgotten() -> None:
     log = Log()
     log.take(set_())
-    log.attribution.forget(GUILD, log.wall)
+    log.lose_guild()
     log.wait(100 * SECOND)
     assert log.counts == {"timeout": 1}
 
@@ -193,7 +194,7 @@ def test_a_timeout_that_ran_out_right_before_its_guild_was_gone_has_run_out() ->
     log = Log()
     log.take(set_())
     log.wait(61 * SECOND)
-    log.attribution.forget(GUILD, log.wall)
+    log.lose_guild()
     assert log.counts == {"timeout": 1, "timeout_expired": 1}
 
 
@@ -201,9 +202,9 @@ def test_nothing_is_open_once_a_timeout_has_run_out() -> None:
     log = Log()
     log.take(set_())
     log.wait(61 * SECOND)
-    assert log.attribution.undecided(log.wall) == 1
+    assert log.undecided() == 1
     log.wait(12 * SECOND)
-    assert log.attribution.undecided(log.wall) == 0
+    assert log.undecided() == 0
 
 
 def test_where_discord_does_not_answer_an_update_alone_is_no_action() -> None:
@@ -287,11 +288,11 @@ def test_an_end_that_is_recorded_is_not_counted_again_after_a_restart() -> None:
     before.take(set_())
     before.wait(75 * SECOND)
     after = Log()
-    after.attribution.restore(before.attribution.save(before.steady), 0)
+    after.restart(before)
     after.wait(300 * SECOND)
     assert before.counts == {"timeout": 1, "timeout_expired": 1}
     assert not after.counts
-    assert not after.attribution.save(after.steady).timeouts
+    assert not after.stage.saved("moderation/timeouts")
 
 
 def test_updates_show_changes_in_order_whenever_their_entries_come() -> None:
@@ -311,4 +312,6 @@ def test_memory_of_one_member_is_bounded() -> None:
     log = Log()
     log.behind.add(GUILD)
     log.take(*(set_(END + number, AT + number, number) for number in range(3 * MAX_CHANGES)))
-    assert len(log.attribution.save(0).timeouts) == MAX_CHANGES
+    (row,) = log.stage.saved("moderation/timeouts")
+    assert row.value is not None
+    assert len(msgspec.msgpack.decode(row.value, type=MemberTimeouts).changes) == MAX_CHANGES

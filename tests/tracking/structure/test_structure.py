@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 import json
 import random
-from collections.abc import Callable
 from typing import Any
 
 import msgspec
@@ -66,25 +65,18 @@ def entry(action: str, at: int = AT, number: int = 0, actor: int = MODERATOR, **
 
 
 class Yard:
-    """GuildObjects and the log together, as the pipeline puts them."""
+    """The stage with the types of structure, and what it puts out."""
 
     def __init__(self, *, blind: bool = False, types: tuple[str, ...] = TYPES) -> None:
         self.log = Log(types, blind=blind)
-        self.parts = GuildObjects(types)
 
     def take(self, *facts: Any) -> Yard:
-        takers: dict[type, Callable[[Any], Any]] = {
-            GuildObjectUpserted: self.parts.see,
-            GuildObjectDeleted: self.parts.lose,
-            GuildObjectsListed: self.parts.list_all,
-        }
-        for fact in facts:
-            if isinstance(fact, AuditEntry):
-                self.log.take(fact)
-                continue
-            for change in takers[type(fact)](fact):
-                self.log.attribution.change(change, self.log.steady)
+        self.log.take(*facts)
         return self
+
+    def recover(self, entry: AuditEntry) -> None:
+        """An entry is found that was made in an absence."""
+        self.log.recover(entry)
 
     @property
     def rows(self) -> list[dict[str, Any]]:
@@ -221,17 +213,16 @@ def test_only_what_is_switched_on_has_rows() -> None:
 
 def test_what_was_found_afterwards_is_marked() -> None:
     yard = Yard()
-    yard.log.attribution.audit(entry("role_delete", name=("a", None)), 0, recovered=True)
+    yard.recover(entry("role_delete", name=("a", None)))
     assert yard.row == {"target_id": ROLE, "name": "a", "recovered": True, **BLAME}
 
 
 def test_a_row_waits_for_its_entry_over_a_restart_and_is_not_marked_as_found_afterwards() -> None:
     before = Yard().take(listed(part()), seen("changed", name="b"))
-    saved = before.log.attribution.save(before.log.steady)
     after = Yard()
     after.log.rows, after.log.kinds = before.log.rows, before.log.kinds
-    after.log.attribution.restore(saved, 0)
-    after.log.attribution.audit(entry("role_update", name=("a", "b")), 0, recovered=True)
+    after.log.restart(before.log)
+    after.recover(entry("role_update", name=("a", "b")))
     assert after.row == {"target_id": ROLE, "name": "b", "changes": RENAME, **BLAME}
 
 
