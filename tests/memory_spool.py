@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from exporter.model import Entry
-from exporter.spool.ports import Increment, JournalPart, StateRow
+from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 
 
 class MemorySpool:
@@ -22,7 +22,7 @@ class MemorySpool:
     async def journal(self) -> list[JournalPart]:
         return []
 
-    async def increments(self) -> list[Increment]:
+    async def increments(self) -> list[StoredIncrement]:
         return []
 
     async def state(self, prefix: str = "") -> list[StateRow]:

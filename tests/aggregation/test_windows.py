@@ -18,7 +18,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import Count
 from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
-from exporter.spool.ports import Increment, StateRow
+from exporter.spool.ports import StateRow, StoredIncrement
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry
 from tests.emitted import discard
@@ -66,8 +66,8 @@ class Disk:
         self.parts |= dict(zip(numbers, increments, strict=True))
         return numbers
 
-    async def increments(self) -> list[Increment]:
-        return [Increment(number, body) for number, body in sorted(self.parts.items())]
+    async def increments(self) -> list[StoredIncrement]:
+        return [StoredIncrement(number, body) for number, body in sorted(self.parts.items())]
 
     def amounts(self, kind: str) -> dict[int, int]:
         sums: dict[int, int] = {}

@@ -14,6 +14,7 @@ from typing import Any, Self
 
 import orjson
 import pytest
+from exporter.tracking.moderation.attribution import WINDOW_MS
 
 from discord_simulator.ledger import Ledger
 from discord_simulator.ports import Dispatch
@@ -35,7 +36,6 @@ from exporter.screen.config import PrivacyConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
-from exporter.tracking.moderation.attribution import WINDOW_MS
 
 EVERY_INTENT = (1 << 26) - 1
 SINK = "x"
