@@ -43,11 +43,11 @@ class DiscordConfig(Section):
     api_url: Annotated[
         str,
         AfterValidator(_check_url),
-        Field(description="Base of the REST API; the gateway's address is asked for there."),
+        Field(description="Base of the REST API; the gateway's address is fetched there."),
     ] = DISCORD_API
     shards: Annotated[
         Literal["auto"] | Annotated[int, Field(ge=1, le=_MAX_SHARDS)],
-        Field(description="How many shards the whole bot has; auto asks Discord."),
+        Field(description="How many shards the whole bot has; auto takes the number Discord recommends."),
     ] = "auto"
     cluster: Annotated[
         ClusterConfig, Field(description="This process's share, when several share the bot.")

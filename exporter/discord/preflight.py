@@ -40,7 +40,7 @@ _MAX_PAGES: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class BlindGuild:
-    """A guild in which the bot lacks permissions, in the order they were asked for."""
+    """A guild in which the bot lacks permissions, in the order they are required."""
 
     id: int
     name: str
@@ -49,7 +49,7 @@ class BlindGuild:
 
 @dataclass(frozen=True, slots=True)
 class OnlineReport:
-    """What Discord says. ``refused`` are privileged intents asked for and not granted.
+    """What Discord says. ``refused`` are privileged intents requested and not granted.
 
     ``blind`` looks at the permissions of the bot's roles in each guild; a channel may still deny them.
     """
@@ -80,7 +80,7 @@ class _ListedGuild(msgspec.Struct, frozen=True):
 async def inspect_online(
     config: DiscordConfig, intents: Iterable[str], permissions: Sequence[str], telemetry: Telemetry
 ) -> OnlineReport:
-    """Ask the API what the configuration would meet; nothing is changed and no session is started.
+    """Read from the API what the configuration would meet; nothing is changed and no session is started.
 
     Raises:
         CredentialsError: there is no token, or Discord does not know it.

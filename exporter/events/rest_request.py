@@ -1,12 +1,12 @@
-"""Questions to Discord's REST API, and how their answers come back.
+"""Requests to Discord's REST API, and their answers.
 
-The gateway does not say everything: an audit log missed, uses of invites, approximate counts. Who needs to
-know asks by a request; the source spends the request, within Discord's limits, and hands the answer to
-the intake as one more dispatch, named after the kind with ``REST_`` before it, whose data is an ``Answer``.
-So answers are decoded, counted and refused like everything else, and no stage waits for another.
+The gateway does not send everything: missed audit-log entries, uses of invites, approximate counts. A
+component submits a request; the source sends it within Discord's limits and hands the answer to the intake as
+a dispatch, named after the kind with the prefix ``REST_``, whose data is an ``Answer``. So answers are
+decoded, counted and rejected like every dispatch, and no component waits for another.
 
-Invariants: asking never blocks and never fails; equal questions that are waiting are asked once; an answer
-always comes, with ``status`` 0 if Discord could not be reached or the question found no room.
+Invariants: submitting never blocks and never raises; equal requests that are queued are sent once; each
+request is answered, with ``status`` 0 if Discord could not be reached or the queue was full.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ from collections.abc import Callable
 import msgspec
 
 ANSWERS = "REST_"
-"""What the names of answers begin with."""
+"""Prefix of the names of answers."""
 
 
 class RequestKind(enum.StrEnum):
-    """What can be asked. Discord docs, Resources › Audit Log, Guild, Invite."""
+    """What can be requested. Discord docs, Resources › Audit Log, Guild, Invite."""
 
     AUDIT_LOG = "AUDIT_LOG"
     """GET /guilds/{id}/audit-logs; needs View Audit Log."""
@@ -34,7 +34,7 @@ class RequestKind(enum.StrEnum):
 
 
 class RestRequest(msgspec.Struct, frozen=True):
-    """One question. ``urgent`` ones go first; ``purpose`` comes back with the answer untouched."""
+    """One GET. ``urgent`` ones are sent first; ``purpose`` comes back with the answer unchanged."""
 
     kind: RequestKind
     guild_id: int
@@ -47,16 +47,16 @@ class RestRequest(msgspec.Struct, frozen=True):
 
     @property
     def dispatch(self) -> str:
-        """The name the answer is taken in under."""
+        """The name of the answer's dispatch."""
         return f"{ANSWERS}{self.kind}"
 
 
 Submit = Callable[[RestRequest], None]
-"""Put a question; returns at once."""
+"""Queues a request; returns at once."""
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """What came back: ``status`` of HTTP, 0 if there was no answer; ``body`` is Discord's JSON."""
+    """The answer: ``status`` of HTTP, 0 if there was none; ``body`` is Discord's JSON."""
 
     request: RestRequest
     status: int

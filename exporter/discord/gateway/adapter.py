@@ -143,7 +143,7 @@ class GatewaySocket:
 
     @property
     def note_frame(self) -> Callable[[], None] | None:
-        """Tells the heartbeat that the gateway is alive; None before HELLO started it.
+        """Notes for the heartbeat that a frame was received; None before HELLO started it.
 
         disnake does so in ``received_message``, which is not called for most frames here.
         """

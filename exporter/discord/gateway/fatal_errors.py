@@ -84,8 +84,8 @@ def _needed_by(intent: str, why: Mapping[str, Sequence[str]]) -> str:
 
 
 def _intents_refused(why: Mapping[str, Sequence[str]], refused: Sequence[str]) -> CredentialsError:
-    asked = tuple(intent for intent in PRIVILEGED if intent in why)
-    named = tuple(refused) or asked
+    requested = tuple(intent for intent in PRIVILEGED if intent in why)
+    named = tuple(refused) or requested
     captions = " and ".join(PRIVILEGED.get(intent, intent) for intent in named)
     events = sorted({event for intent in named for event in why.get(intent, ())})
     off = f", or set {', '.join(f'events.{event}: false' for event in events)}" if events else ""
@@ -101,7 +101,7 @@ def close_refused(
 ) -> CredentialsError:
     """The error for a fatal close code.
 
-    ``why`` holds the intents asked for with the event types that need each; ``refused`` the privileged ones
+    ``why`` holds the intents requested with the event types that need each; ``refused`` the privileged ones
     known not to be granted, empty if that could not be found out.
     """
     if code == _AUTHENTICATION_FAILED:
@@ -111,7 +111,7 @@ def close_refused(
     if code == INVALID_INTENTS:
         wanted = "; ".join(_needed_by(intent, why) for intent in sorted(why))
         return CredentialsError(
-            f"Discord does not know one of the intents asked for (close code {code}): {wanted}; update "
+            f"Discord does not know one of the intents requested (close code {code}): {wanted}; update "
             "discord-exporter, or switch off the events whose intent this API version does not have"
         )
     return CredentialsError(_REMEDIES[code])
