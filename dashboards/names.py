@@ -104,7 +104,7 @@ def exposed() -> frozenset[str]:
 
 @cache
 def _meters() -> frozenset[str]:
-    return frozenset(f"{spec.name}_total" if spec.kind == "counter" else spec.name for spec in metric_specs())
+    return frozenset(spec.exposed_name for spec in metric_specs())
 
 
 def _measure(name: str) -> Measure:

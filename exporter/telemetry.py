@@ -78,27 +78,20 @@ class PlainMetric(Collector):
         """Set the only series of a family without labels."""
         self.labels().set(value)
 
-    def describe(self) -> Iterator[Metric]:
-        """The family without samples; the registry refuses a name that stands twice."""
-        yield self._family()
-
     def collect(self) -> Iterator[Metric]:
         """The family with its samples."""
-        family = self._family()
+        kind = CounterMetricFamily if self.spec.kind == "counter" else GaugeMetricFamily
+        family = kind(self.spec.name, self.spec.help, labels=self.spec.labels)
         for labels, value in self.values.items():
             family.add_metric(labels, value)
         yield family
-
-    def _family(self) -> CounterMetricFamily | GaugeMetricFamily:
-        family = CounterMetricFamily if self.spec.kind == "counter" else GaugeMetricFamily
-        return family(self.spec.name, self.spec.help, labels=self.spec.labels)
 
 
 class Telemetry:
     """Every own metric of one application, an attribute each; ``registry`` holds them for the exposition."""
 
     def __init__(self) -> None:
-        self.registry = CollectorRegistry()
+        self.registry = CollectorRegistry(auto_describe=True)  # refuses a name that is declared twice
         self.specs: list[MetricSpec] = []
         self._declare_gateway()
         self._declare_rest()

@@ -107,15 +107,7 @@ def _metrics(catalogue: Catalogue) -> str:
         (f"`{gauge.metric}`", "gauge", code("guild_id"), gauge.help) for gauge in catalogue.gauges.values()
     ]
     guild += list(_counters(catalogue))
-    own = (
-        (
-            f"`{spec.name}_total`" if spec.kind == "counter" else f"`{spec.name}`",
-            spec.kind,
-            code(*spec.labels),
-            spec.help,
-        )
-        for spec in metric_specs()
-    )
+    own = ((f"`{spec.exposed_name}`", spec.kind, code(*spec.labels), spec.help) for spec in metric_specs())
     channels = (
         (f"`discord_channel_{name}_total`", "counter", code("guild_id", "channel_id"), measure.help)
         for name in CHANNEL_MEASURES
