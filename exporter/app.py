@@ -22,6 +22,7 @@ from exporter.config.model import Config
 from exporter.discord.source import DiscordSource
 from exporter.errors import ConfigError, ExporterError, SpoolError
 from exporter.events.catalogue import full_catalogue
+from exporter.events.records import SnapshotDetail
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
 from exporter.pipeline import Pipeline
@@ -143,6 +144,7 @@ class Application:
             clear_refusals=lambda guild_id: self._source.clear_refusals(guild_id),  # noqa: PLW0108 - as above
             catch_up=config.discord.catch_up,
             levels=config.levels,
+            details=frozenset[SnapshotDetail]().union(*(sink.needs for sink in sinks)),
         )
         await self._pipeline.start()
         self._source = DiscordSource(

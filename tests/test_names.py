@@ -32,7 +32,6 @@ SMALL: Mapping[str, str] = {
     "events/aggregates.py": "declarations of one family of events",
     "events/facts/*.py": "the facts of one subject",
     "events/records/*.py": "the records of one subject",
-    "sinks/base.py": "the contract of every sink",
     "sinks/sql/setup.py": "what `migrate` does, apart from delivering",
     "sinks/sql/migrations/*.py": "a migration each; Alembic loads them by file",
     "tracking/moderation/audit_access.py": "the port through which components read the state of audit logs",

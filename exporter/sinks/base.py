@@ -12,6 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol
 
+from exporter.events.records import SnapshotDetail
 from exporter.model import Batch, Verdict
 
 
@@ -29,6 +30,11 @@ class Sink(Protocol):
     @property
     def name(self) -> str:
         """Names the cursor in the spool, the label ``sink`` and the section in ``sinks``; never changes."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[SnapshotDetail]:
+        """The details of snapshots that it stores; one that no sink needs is not computed."""
         ...
 
     async def open(self) -> None:

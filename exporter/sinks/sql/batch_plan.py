@@ -11,23 +11,24 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Table
 
-from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
-from exporter.model import Entry, Row
-from exporter.sinks.sql.column_mapping import Booking
-from exporter.sinks.sql.dimension_rows import (
-    GUILD_GONE,
-    GUILD_HERE,
-    MEMBER_JOINED,
-    MEMBER_LEFT,
-    Member,
-    channel_rows,
-    guild_row,
+from exporter.events.guilds import MEMBERS
+from exporter.events.records import (
+    GuildDeleteRecord,
+    GuildRecord,
+    GuildSyncRecord,
+    InviteDeleteRecord,
+    InviteRecord,
+    MemberActivitySnapshot,
+    MemberJoinRecord,
+    MemberLeaveRecord,
+    MetricsSnapshot,
 )
+from exporter.model import Entry, EntryData, Row
+from exporter.sinks.sql.column_mapping import Booking
+from exporter.sinks.sql.dimension_rows import Member, channel_rows, guild_row
 from exporter.sinks.sql.increments import Increments, Parameters, snapshot_row
 from exporter.sinks.sql.records import invite_row, record_row, record_table
-from exporter.sinks.sql.schema import invites
-from exporter.sinks.sql.validation import UnfitError, fit_integer, fit_moment
 
 MemberKey = tuple[int, int]
 
@@ -94,68 +95,62 @@ def plan(rows: Iterable[Row], rules: Rules, now: int) -> Changes:
     """What these rows change; ``now`` stamps the rows that are made, in ms since the epoch.
 
     Raises:
-        UnfitError: an entry holds what the tables cannot.
+        InvalidValueError: an entry holds what the tables cannot.
     """
     changes = Changes(Increments(rules.booking))
     for row in rows:
-        try:
-            _take(row.entry, changes, rules, now)
-        except KeyError as error:
-            msg = f"{row.entry.type} lacks {error}"
-            raise UnfitError(msg) from None
-        except TypeError as error:
-            msg = f"{row.entry.type} holds a list or object where a name belongs"
-            raise UnfitError(msg) from error
+        entry = row.entry
+        # Data of a type that is not declared has no table.
+        if isinstance(entry.data, EntryData):
+            _take(entry, entry.data, changes, rules, now)
     return changes
 
 
-def _take(entry: Entry, changes: Changes, rules: Rules, now: int) -> None:
-    fit_integer(entry.guild_id, "guild")
-    if entry.type == METRICS_SNAPSHOT:
-        _take_metrics(entry, changes, rules)
-        return
-    if entry.type == MEMBER_ACTIVITY_SNAPSHOT:
-        changes.increments.book_members(entry)
-        return
-    if entry.type in GUILD_HERE or entry.type == GUILD_GONE:
-        changes.guilds.append(guild_row(entry))
-        for channel in channel_rows(entry):
-            changes.channels[channel["guild_id"], channel["channel_id"]] = channel
-    name = rules.tables.get(entry.type)
-    table = record_table(name)
+def _take(entry: Entry, data: EntryData, changes: Changes, rules: Rules, now: int) -> None:
+    match data:
+        case MetricsSnapshot():
+            _take_metrics(entry, data, changes, rules)
+            return
+        case MemberActivitySnapshot():
+            changes.increments.book_members(entry.guild_id, data)
+            return
+        case InviteRecord() | InviteDeleteRecord():
+            changes.invites.append(invite_row(entry, data))
+            return
+        case GuildRecord() | GuildDeleteRecord():
+            changes.guilds.append(guild_row(entry, data))
+            if isinstance(data, GuildSyncRecord):
+                for channel in channel_rows(entry, data):
+                    changes.channels[channel["guild_id"], channel["channel_id"]] = channel
+    table = record_table(rules.tables.get(entry.type))
     if table is not None:
-        _take_record(table, entry, changes, now)
-    elif name == invites.name:
-        changes.invites.append(invite_row(entry))
+        _take_record(table, entry, data, changes, now)
 
 
-def _take_metrics(entry: Entry, changes: Changes, rules: Rules) -> None:
-    sums = changes.increments.book_guild(entry)
-    gauges = entry.data.get("gauges")
-    members = gauges.get("members") if isinstance(gauges, Mapping) else None
+def _take_metrics(entry: Entry, data: MetricsSnapshot, changes: Changes, rules: Rules) -> None:
+    sums = changes.increments.book_guild(entry.guild_id, data)
+    members = data.gauges.get(MEMBERS.name)
     if members is not None:
-        at = fit_moment(entry.data["period_end"], "period_end")
-        changes.member_counts[entry.guild_id] = (fit_integer(members, "gauge members"), at)
+        changes.member_counts[entry.guild_id] = (members, data.period_end)
     if rules.store_snapshots:
-        row = snapshot_row(entry, sums, rules.booking)
+        row = snapshot_row(entry, data, sums, rules.booking)
         changes.snapshots.setdefault(row["event_key"], row)
 
 
-def _take_record(table: Table, entry: Entry, changes: Changes, now: int) -> None:
-    row = record_row(table, entry, now)
+def _take_record(table: Table, entry: Entry, data: EntryData, changes: Changes, now: int) -> None:
+    row = record_row(table, entry, data, now)
     runs = changes.occurrences.setdefault(table.name, [])
     if not runs or runs[-1].amends != entry.amends:
         runs.append(Run(entry.amends))
     runs[-1].rows.append(row)
     if row.get("recovered") and row.get("action") in _EXPELS and row["target_user_id"]:
-        # Nobody saw them leave; that they had to is all there is.
+        # No departure was received: that they had to leave is all there is.
         key = (entry.guild_id, row["target_user_id"])
         changes.expelled[key] = max(row["at"], changes.expelled.get(key, 0))
-    user_id = entry.data.get("user_id")
-    if entry.type not in (MEMBER_JOINED, MEMBER_LEFT) or not isinstance(user_id, int) or not user_id:
+    if not isinstance(data, MemberJoinRecord | MemberLeaveRecord) or not data.user_id:
         return
-    key = (entry.guild_id, user_id)
+    key = (entry.guild_id, data.user_id)
     member = changes.members.setdefault(key, Member())
-    if entry.type == MEMBER_LEFT:
+    if isinstance(data, MemberLeaveRecord):
         changes.departures.append(Departure(key, member.joined_at or 0, row))
-    member.apply(entry)
+    member.apply(entry.at, data)

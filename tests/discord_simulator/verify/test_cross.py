@@ -36,6 +36,7 @@ from exporter.screen.config import PrivacyConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
+from tests.entry_data import fields_of
 
 EVERY_INTENT = (1 << 26) - 1
 SINK = "x"
@@ -43,7 +44,7 @@ SETTLED_SECONDS = WINDOW_MS // 1000 + 1
 """After a rest as long as this no departure waits for its cause, so that a flush has nothing to wait for."""
 CATALOGUE = full_catalogue()
 ACTIONS = frozenset({"ban", "unban", "kick"})
-"""Compared row by row; the others need Discord's REST API to be complete, which is not available here."""
+"""Compared row by row; the others need Discord's REST API to be complete, which nobody answers here."""
 Cells = dict[Quantity, dict[Key, float]]
 
 QUANTITIES: Mapping[tuple[str, str], str] = {
@@ -71,7 +72,7 @@ STATES: Mapping[tuple[str, str], str] = {
     **{("voice_seconds", state): name for state, name in BY_STATE.items()},
     **{(name, ""): name for name in SHOWN.values()},
 }
-"""Counted by guild and member, besides being part of the above."""
+"""What is told apart by guild and member, besides being part of the above."""
 BY_GUILD = {*QUANTITIES.values(), "leaves"}
 BY_CHANNEL = {
     *("messages", "bot_messages", "webhook_messages", "system_messages", "message_edits", "message_deletes"),
@@ -107,7 +108,7 @@ def read_snapshots(entries: Iterable[Entry]) -> Observed:
         | empty(["reactions"], Scope.EMOJI)
     )
     for entry in entries:
-        for measure, value, channel_id, emoji, amount in entry.data["series"]:
+        for measure, value, channel_id, emoji, amount in fields_of(entry)["series"]:
             told = amount_of(measure, amount)
             if state := STATES.get((measure, value)):
                 book(cells, state, Scope.GUILD, (entry.guild_id,), told)
@@ -135,13 +136,13 @@ def read_members(store: str, rows: Iterable[tuple[int, str, str, int, int]]) -> 
 
 def of_snapshots(entries: Iterable[Entry]) -> Iterator[tuple[int, str, str, int, int]]:
     for entry in entries:
-        for measure, value, user_id, amount in entry.data["members"]:
+        for measure, value, user_id, amount in fields_of(entry)["members"]:
             yield entry.guild_id, measure, value, user_id, amount
 
 
 def of_activity(entries: Iterable[Entry]) -> Iterator[tuple[int, str, str, int, int]]:
     for entry in entries:
-        for user_id, _name, _first, _last, _new, deltas in entry.data["members"]:
+        for user_id, _name, _first, _last, _new, deltas in fields_of(entry)["members"]:
             for measure, value, _channel, amount in deltas:
                 yield entry.guild_id, measure, value, user_id, amount
 
@@ -152,11 +153,11 @@ def merge(entries: Iterable[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
     for entry in entries:
         if not entry.amends:
             assert entry.key not in opened, f"{entry.key} is told twice"
-            opened[entry.key] = (entry, dict(entry.data))
+            opened[entry.key] = (entry, fields_of(entry))
             continue
         known, data = opened[entry.key]
         assert (known.type, known.guild_id) == (entry.type, entry.guild_id)
-        data.update({name: value for name, value in entry.data.items() if value is not None})
+        data.update({name: value for name, value in fields_of(entry).items() if value is not None})
     return list(opened.values())
 
 
@@ -313,7 +314,7 @@ def differences(lines: Iterable[ComparisonLine]) -> list[str]:
 
 @pytest.mark.parametrize(("seed", "rate"), [(1, 5), (2, 20), (3, 50), (4, 20)])
 async def test_everything_delivered_is_what_happened(tmp_path, seed, rate):
-    """At rates at which no user is banned right after a leave, which would count as a removal by the ban."""
+    """At rates at which nobody who just left is banned, which no observer can tell from a ban's departure."""
     async with Run(tmp_path, seed, rate) as run:
         await run.act(20_000)
         expected = await run.finish()
@@ -342,7 +343,7 @@ DECIDED_BY_ECHOES = {
 
 
 @pytest.mark.parametrize("seed", [5, 6])
-async def test_restarts_in_the_middle_of_windows_and_voice_change_no_number(tmp_path, seed):
+async def test_restarts_in_the_middle_of_windows_and_talk_change_no_number(tmp_path, seed):
     async with Run(tmp_path, seed, 20) as run:
         for _ in range(15):
             await run.act(300)

@@ -6,7 +6,7 @@ import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,11 +20,9 @@ from exporter.events.facts import (
     GuildUpserted,
     MembershipStarted,
     Person,
-    Record,
     SessionStarted,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
-from exporter.model import EntryData, to_fields
 from exporter.state.shard_timeline import TOGETHER_MS
 from tests.tracking.moderation.stage import Stage
 
@@ -76,12 +74,6 @@ def guild(at: int, joined_at: int = 0) -> GuildUpserted:
     return GuildUpserted(GUILD, at, "Guild", None, 1, 10, (), 0, 0, joined_at, 0, (), ())
 
 
-def fields_of(record: Record) -> dict[str, Any]:
-    """What a record says, as a store keeps it."""
-    data = to_fields(record.data) if isinstance(record.data, EntryData) else record.data
-    return {name: value for name, value in data.items() if value is not None}
-
-
 class Log:
     """What the components put out: rows as the stores merge them, and counts; time passes when told to.
 
@@ -129,7 +121,8 @@ class Log:
             assert record.amends == (record.key in self.rows), "a row is begun once, and only then amended"
             assert self.kinds.setdefault(record.key, record.type) == record.type
             row = self.rows.setdefault(record.key, {})
-            row |= fields_of(record)
+            assert isinstance(record.data, Mapping)
+            row |= {name: value for name, value in record.data.items() if value is not None}
         self.stage.outlet.records.clear()
 
     def take(self, *facts: Fact) -> None:
