@@ -13,6 +13,7 @@ import platform
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -27,6 +28,7 @@ from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
 from exporter.pipeline import Pipeline
 from exporter.plural import counted
+from exporter.screen.entries import without
 from exporter.sinks.base import Sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
@@ -130,7 +132,12 @@ class Application:
         self._stack.push_async_callback(self._spool.close)
         sinks = make_sinks(config, self._clock)
         await self._spool.register([sink.name for sink in sinks])
-        self._runner = Runner(self._spool, sinks, config.delivery, self._clock, self.telemetry)
+        people = config.privacy.opt_out
+        self._runner = Runner(
+            *(self._spool, sinks, config.delivery, self._clock, self.telemetry),
+            # The spool may hold entries from before a person opted out.
+            screen=partial(without, people=people) if people else None,
+        )
         self._pipeline = Pipeline(
             self.catalogue,
             config.metrics,
