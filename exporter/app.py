@@ -21,7 +21,7 @@ from exporter import __version__
 from exporter.clock import Clock, SystemClock
 from exporter.config.model import Config
 from exporter.discord.source import DiscordSource
-from exporter.errors import ConfigError, ExporterError, SpoolError
+from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.events.records import SnapshotDetail
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
@@ -30,6 +30,7 @@ from exporter.pipeline import Pipeline
 from exporter.plural import counted
 from exporter.screen.entries import without
 from exporter.sinks.base import Sink
+from exporter.sinks.registry import make_sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
 from exporter.spool.store import Spool
@@ -72,17 +73,7 @@ def make_sinks(config: Config, clock: Clock) -> list[Sink]:
         ConfigError: a sink cannot be made.
     """
     context = SinkContext(clock, full_catalogue())
-    sinks: list[Sink] = []
-    for spec, section in config.sinks.active():
-        try:
-            sinks.append(spec.make(section, context))
-        except ExporterError:
-            raise
-        except Exception as error:
-            cause = f"{type(error).__name__}: {error}"
-            problem = f"sinks.{spec.name}: the sink of {spec.origin} cannot be made ({cause})"
-            raise ConfigError((problem,)) from error
-    return sinks
+    return [make_sink(spec, section, context) for spec, section in config.sinks.active()]
 
 
 class Application:

@@ -10,7 +10,7 @@ Delivering the same row twice must leave one effect: rows carry (source, positio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from exporter.events.records import SnapshotDetail
 from exporter.model import Batch, Verdict
@@ -24,6 +24,7 @@ class Probe:
     detail: str
 
 
+@runtime_checkable
 class Sink(Protocol):
     """A destination."""
 

@@ -16,7 +16,7 @@ from sqlalchemy import Table
 
 from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry
-from exporter.sinks.sql.column_mapping import Booking
+from exporter.sinks.sql.column_mapping import ColumnMapping
 from exporter.sinks.sql.schema import channel_daily, guild_daily, member_daily, member_stats
 from exporter.sinks.sql.types import EPOCH, check_text
 
@@ -49,16 +49,16 @@ class Seen:
 class Increments:
     """What a batch adds to the counting tables."""
 
-    booking: Booking
+    mapping: ColumnMapping
     guilds: dict[tuple[int, int], Sums] = field(default_factory=dict)
     channels: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
     members: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
     seen: dict[tuple[int, int], Seen] = field(default_factory=dict)
 
-    def book_guild(self, guild_id: int, data: MetricsSnapshot) -> Sums:
+    def add_guild(self, guild_id: int, data: MetricsSnapshot) -> Sums:
         """Add the series of a METRICS_SNAPSHOT; returns the sums of this entry alone."""
         day = data.period_start // _DAY_MS
-        places, channel_places = self.booking.guild, self.booking.channel
+        places, channel_places = self.mapping.guild, self.mapping.channel
         own: Sums = {}
         for measure, value, channel, _emoji, amount in data.series:
             place = (measure, value)
@@ -72,14 +72,14 @@ class Increments:
             _add(self.guilds.setdefault((guild_id, day), {}), own)
         return own
 
-    def book_members(self, guild_id: int, data: MemberActivitySnapshot) -> None:
+    def add_members(self, guild_id: int, data: MemberActivitySnapshot) -> None:
         """Add the members of a MEMBER_ACTIVITY_SNAPSHOT.
 
         Raises:
             InvalidValueError: a name does not fit its column.
         """
         day = data.period_start // _DAY_MS
-        places = self.booking.member
+        places = self.mapping.member
         for member in data.members:
             check_text(member.name, "username")
             self._see((guild_id, member.user_id), Seen(member.first_seen, member.last_seen, member.name))
@@ -138,7 +138,7 @@ class Increments:
             seen, sums = self.seen[key], totals.get(key, {})
             row: Parameters = dict.fromkeys(columns, 0)
             row.update(
-                {_TOTAL + column: self.booking.expose(column, amount) for column, amount in sums.items()}
+                {_TOTAL + column: self.mapping.expose(column, amount) for column, amount in sums.items()}
             )
             row.update(
                 guild_id=key[0],
@@ -152,7 +152,7 @@ class Increments:
 
     def _rows(self, table: Table, cells: Iterable[tuple[Parameters, int, Sums]]) -> list[Parameters]:
         empty: Parameters = {column.name: 0 for column in table.columns if not column.primary_key}
-        expose = self.booking.expose
+        expose = self.mapping.expose
         rows = []
         for key, day, sums in cells:
             row = empty | key
@@ -163,7 +163,7 @@ class Increments:
         return rows
 
 
-def snapshot_row(entry: Entry, data: MetricsSnapshot, sums: Sums, booking: Booking) -> Parameters:
+def snapshot_row(entry: Entry, data: MetricsSnapshot, sums: Sums, mapping: ColumnMapping) -> Parameters:
     """The row for ``metrics_snapshots``; ``sums`` are those of this entry.
 
     Raises:
@@ -179,7 +179,7 @@ def snapshot_row(entry: Entry, data: MetricsSnapshot, sums: Sums, booking: Booki
         "period_end": data.period_end,
         "period_duration": float(data.period_duration),
         **{
-            _TOTAL + column: booking.expose(column, sums.get(column, 0))
+            _TOTAL + column: mapping.expose(column, sums.get(column, 0))
             for column in ("messages", "voice_seconds", "reactions")
         },
         "unique_active_users": 0 if data.unique_users is UNSET else data.unique_users,

@@ -20,7 +20,7 @@ from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.records import ALL_DETAILS, SnapshotDetail
 from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
-from exporter.sinks.sql.batch_plan import Rules, plan
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.error_mapping import FAILURES, describe, verdict_of
@@ -158,7 +158,7 @@ class SqlSink:
         return self._arrange(rows, now)
 
     def _arrange(self, rows: tuple[Row, ...], now: int) -> WriteSet:
-        return self._writer.arrange(plan(rows, self._rules, now))
+        return self._writer.arrange(plan_batch(rows, self._rules, now))
 
 
 def _missing_file(file: Path) -> str | None:

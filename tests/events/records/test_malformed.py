@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry, Priority, Row
 from exporter.sinks.influx.line_protocol import Encoder
-from exporter.sinks.sql.batch_plan import Rules, plan
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.spool.codec import MALFORMED, UnreadableError, pack, unpack
 from tests.entry_data import fields_of
 from tests.events.records.well_formed import CATALOGUE, RECORDS, TEXTS, data_of_type
@@ -40,7 +40,7 @@ def test_a_type_that_is_not_declared_passes_through_as_it_is(data: dict[str, Any
     packed = pack(entry, 1000)
     assert unpack(packed.body, packed.crc) == entry
     assert len(Encoder(CATALOGUE).encode("spool", (Row(1, entry),)).activity) == 1
-    assert plan([Row(1, entry)], Rules.of(CATALOGUE), AT).occurrences == {}
+    assert plan_batch([Row(1, entry)], Rules.of(CATALOGUE), AT).occurrences == {}
 
 
 def test_fields_of_a_newer_version_are_passed_over() -> None:

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 
 from exporter.model import Entry, Priority, Row
 from exporter.sinks.influx.line_protocol import Encoder
-from exporter.sinks.sql.batch_plan import Rules, plan
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.records import OCCURRENCES
 from exporter.spool.codec import pack, unpack
 from tests.entry_data import fields_of
@@ -94,6 +94,6 @@ def test_what_the_previous_layout_wrote_is_read_without_loss() -> None:
 def test_every_sink_takes_what_the_previous_layout_wrote() -> None:
     rows = [Row(place, unpack(body, crc32(body))) for place, (_, body) in enumerate(previous(), start=1)]
     assert not Encoder(CATALOGUE).encode("spool", tuple(rows)).rejected
-    changes = plan(rows, Rules.of(CATALOGUE, store_snapshots=True), AT)
+    changes = plan_batch(rows, Rules.of(CATALOGUE, store_snapshots=True), AT)
     assert changes.snapshots
     assert {table.name for table in OCCURRENCES} == changes.occurrences.keys()

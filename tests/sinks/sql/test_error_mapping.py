@@ -18,7 +18,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from exporter.errors import SchemaError
 from exporter.model import STORED, Entry, Outcome, Row, Verdict
-from exporter.sinks.sql.batch_plan import Rules, plan
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.error_mapping import MAX_DETAIL, verdict_of
@@ -166,7 +166,7 @@ class TestData:
     @pytest.mark.parametrize("name", INVALID)
     def test_what_no_store_can_take_is_refused_before_any_store(self, name: str) -> None:
         with pytest.raises(InvalidValueError) as caught:
-            plan([Row(1, INVALID[name])], Rules.of(CATALOGUE), NOON)
+            plan_batch([Row(1, INVALID[name])], Rules.of(CATALOGUE), NOON)
         assert "\0" not in str(caught.value)
 
     async def test_what_no_store_can_take_is_split_off(self, store: Store) -> None:
