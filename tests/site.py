@@ -67,6 +67,15 @@ class Site:
             self.sure = fed
             return numbers
 
+        probe = self._spool.probe
+
+        async def guarded_probe() -> None:
+            if self.full:
+                msg = "the disk is full"
+                raise SpoolError(msg)
+            await probe()
+
+        self._spool.probe = guarded_probe  # type: ignore[method-assign]  # as below
         self._spool.append = guarded  # type: ignore[method-assign]  # a full disk without filling one
         pipeline = Pipeline(
             CATALOGUE.switched(self.switches),

@@ -37,9 +37,6 @@ RETRY_SECONDS: Final = 1.0
 HANGING_SECONDS: Final = 5.0
 """A commit that takes longer is taken to hang: memory is bounded from then on."""
 
-PROBE: Final = StateRow("checkpoint/probe", b"", b"")
-"""The row of the small commit that tries whether the disk takes anything again."""
-
 T = TypeVar("T")
 
 
@@ -307,9 +304,9 @@ class Checkpoint:
         return numbers
 
     async def _probe(self) -> bool:
-        """Whether the disk takes a commit of one small row; what waits is not encoded for nothing."""
+        """Whether the disk takes anything again; what waits is not encoded for nothing."""
         try:
-            await self._spool.append((), state=(PROBE,))
+            await self._spool.probe()
         except SpoolError as error:
             self._note_problem(error)
             return False

@@ -57,7 +57,7 @@ class Disk:
             msg = "full"
             raise SpoolError(msg)
         self.commits += bool(entries or increments or forget)
-        assert all(row.table.startswith("checkpoint/") for row in state)
+        assert not state
         self.entries += entries
         for number in [number for number in self.parts if number <= forget]:
             del self.parts[number]
@@ -65,6 +65,11 @@ class Disk:
         self.number += len(increments)
         self.parts |= dict(zip(numbers, increments, strict=True))
         return numbers
+
+    async def probe(self) -> None:
+        if self.full:
+            msg = "full"
+            raise SpoolError(msg)
 
     async def increments(self) -> list[StoredIncrement]:
         return [StoredIncrement(number, body) for number, body in sorted(self.parts.items())]

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.checkpoint import checkpoint as module
-from exporter.checkpoint.checkpoint import PROBE, Checkpoint
+from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchClass, BatchingConfig
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
@@ -43,19 +43,22 @@ class Disk:
         forget: int = 0,
         forget_journal: bool = False,
     ) -> list[int]:
-        probe = list(state) == [PROBE]
-        self.probes += probe
         self.asked.set()
         await self.gate.wait()
         if self.full:
             msg = "full"
             raise SpoolError(msg)
-        if not probe:
-            self.commits.append(list(entries))
-            self.rows.append(list(state))
-            self.increments.append(list(increments))
-            self.forgotten.append((forget, forget_journal))
+        self.commits.append(list(entries))
+        self.rows.append(list(state))
+        self.increments.append(list(increments))
+        self.forgotten.append((forget, forget_journal))
         return [len(self.commits)] * len(increments)
+
+    async def probe(self) -> None:
+        self.probes += 1
+        if self.full:
+            msg = "full"
+            raise SpoolError(msg)
 
     @property
     def keys(self) -> list[str]:
@@ -409,7 +412,7 @@ async def test_nothing_of_a_refused_commit_is_lost_or_doubled(bench: Bench) -> N
     assert bench.disk.rows == [[StateRow("t", b"k", b"1"), StateRow("t", b"l", b"2")]]
 
 
-async def test_while_the_disk_refuses_only_one_small_row_is_tried(bench: Bench) -> None:
+async def test_while_the_disk_refuses_only_a_probe_is_tried(bench: Bench) -> None:
     bench.offer(Priority.CRITICAL)
     bench.disk.full = True
     assert not await bench.committer.commit()
