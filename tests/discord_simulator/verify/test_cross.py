@@ -14,7 +14,7 @@ from typing import Any, Self
 
 import orjson
 import pytest
-from exporter.tracking.moderation.attribution import WINDOW_MS
+from exporter.tracking.moderation.audit_matcher import WINDOW_MS
 
 from discord_simulator.ledger import Ledger
 from discord_simulator.ports import Dispatch
