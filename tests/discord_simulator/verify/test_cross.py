@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import orjson
 import pytest
-from exporter.tracking.moderation.audit_matcher import WINDOW_MS
 
 from discord_simulator.ledger import Ledger
 from discord_simulator.ports import Dispatch
@@ -36,6 +35,7 @@ from exporter.screen.config import PrivacyConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
+from exporter.tracking.moderation.audit_matcher import WINDOW_MS
 from tests.entry_data import fields_of
 
 EVERY_INTENT = (1 << 26) - 1
