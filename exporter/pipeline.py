@@ -31,7 +31,6 @@ from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHO
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import PermissionsChanged
 from exporter.events.guilds import MEMBERS
-from exporter.events.records import ALL_DETAILS, SnapshotDetail
 from exporter.events.rest_request import Submit
 from exporter.model import Entry
 from exporter.screen.config import PrivacyConfig
@@ -87,8 +86,7 @@ class _RefusalReset(Component):
 class Pipeline:
     """The components, the windows and the checkpoint. ``accept`` is the source's side.
 
-    ``details`` are what sinks store of snapshots besides sums; ``trackers`` are the components between state
-    and counters, those of the registry unless given.
+    ``trackers`` are the components between state and counters, those of the registry unless given.
     """
 
     def __init__(
@@ -106,7 +104,6 @@ class Pipeline:
         clear_refusals: Callable[[int], None] = lambda _: None,
         catch_up: CatchUpConfig | None = None,
         levels: LevelsConfig | None = None,
-        details: frozenset[SnapshotDetail] = ALL_DETAILS,
         rng: random.Random | None = None,
         trackers: Sequence[Factory] = TRACKERS,
     ) -> None:
@@ -165,10 +162,8 @@ class Pipeline:
             )
         )
         add(lambda emit: SeriesExpiry(emit, self._counters))
-        self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self._offer, details))
-        self._contents = SnapshotContents(
-            self.guild_cache, self.voice, self._recorder, catalogue, metrics, details
-        )
+        self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self._offer))
+        self._contents = SnapshotContents(self.guild_cache, self.voice, self._recorder, catalogue, metrics)
         self._windows = Windows(
             self._counters,
             clock,

@@ -19,7 +19,8 @@ class MemorySpool:
         self.entries += entries
         return ()
 
-    async def probe(self) -> None: ...
+    async def probe(self) -> None:
+        return
 
     async def journal(self) -> list[JournalPart]:
         return []

@@ -26,30 +26,19 @@ from exporter.events.records.moderation import (
     VoiceOrderRecord,
 )
 from exporter.events.records.snapshots import (
-    ALL_DETAILS,
     ActiveMember,
     MemberActivitySnapshot,
     MetricsSnapshot,
     SnapshotDetail,
-    WindowData,
 )
 from exporter.events.records.structure import (
     ChannelUpdateRecord,
     StructureRecord,
     StructureUpdateRecord,
 )
-from exporter.events.records.values import (
-    Changes,
-    DataField,
-    Doc,
-    Int64,
-    Milliseconds,
-    RecordType,
-    describe_fields,
-)
+from exporter.events.records.values import Changes, DataField, Doc, RecordType, describe_fields
 
 __all__ = [
-    "ALL_DETAILS",
     "ActiveMember",
     "AuditedActionRecord",
     "AutomodRecord",
@@ -61,7 +50,6 @@ __all__ = [
     "GuildRecord",
     "GuildSyncRecord",
     "GuildUpdateRecord",
-    "Int64",
     "InviteDeleteRecord",
     "InviteRecord",
     "InviteUseRecord",
@@ -71,13 +59,11 @@ __all__ = [
     "MemberJoinRecord",
     "MemberLeaveRecord",
     "MetricsSnapshot",
-    "Milliseconds",
     "ModerationRecord",
     "RecordType",
     "SnapshotDetail",
     "StructureRecord",
     "StructureUpdateRecord",
     "VoiceOrderRecord",
-    "WindowData",
     "describe_fields",
 ]

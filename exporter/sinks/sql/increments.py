@@ -6,19 +6,28 @@ Amounts stay integers until the sum is complete; only then do milliseconds becom
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
-from msgspec import UNSET, to_builtins
 from sqlalchemy import Table
 
-from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry
-from exporter.sinks.sql.column_mapping import ColumnMapping
+from exporter.sinks.sql.column_mapping import Booking
 from exporter.sinks.sql.schema import channel_daily, guild_daily, member_daily, member_stats
-from exporter.sinks.sql.types import EPOCH, check_text
+from exporter.sinks.sql.types import EPOCH
+from exporter.sinks.sql.validation import (
+    AMOUNT_LIMIT,
+    ID_LIMIT,
+    UnfitError,
+    fit_amount,
+    fit_document,
+    fit_integer,
+    fit_moment,
+    fit_number,
+    fit_text,
+)
 
 Parameters = dict[str, Any]
 """One row as the driver takes it: column names to values."""
@@ -49,47 +58,60 @@ class Seen:
 class Increments:
     """What a batch adds to the counting tables."""
 
-    mapping: ColumnMapping
+    booking: Booking
     guilds: dict[tuple[int, int], Sums] = field(default_factory=dict)
     channels: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
     members: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
     seen: dict[tuple[int, int], Seen] = field(default_factory=dict)
 
-    def add_guild(self, guild_id: int, data: MetricsSnapshot) -> Sums:
-        """Add the series of a METRICS_SNAPSHOT; returns the sums of this entry alone."""
-        day = data.period_start // _DAY_MS
-        places, channel_places = self.mapping.guild, self.mapping.channel
+    def book_guild(self, entry: Entry) -> Sums:
+        """Add a METRICS_SNAPSHOT's series; returns the sums of this entry alone.
+
+        Raises:
+            UnfitError: an element is not what is declared.
+        """
+        day = _day(entry)
+        places, channel_places = self.booking.guild, self.booking.channel
         own: Sums = {}
-        for measure, value, channel, _emoji, amount in data.series:
+        for measure, value, channel, _emoji, amount in _items(entry, "series", 5):
+            if type(amount) is not int or not -AMOUNT_LIMIT < amount < AMOUNT_LIMIT:
+                fit_amount(amount, "series")
             place = (measure, value)
             column = places.get(place)
             if column is not None:
                 own[column] = own.get(column, 0) + amount
             if channel and (column := channel_places.get(place)) is not None:
-                sums = self.channels.setdefault((guild_id, channel, day), {})
+                if type(channel) is not int or not 0 < channel < ID_LIMIT:
+                    fit_integer(channel, "series channel")
+                sums = self.channels.setdefault((entry.guild_id, channel, day), {})
                 sums[column] = sums.get(column, 0) + amount
         if own:
-            _add(self.guilds.setdefault((guild_id, day), {}), own)
+            _add(self.guilds.setdefault((entry.guild_id, day), {}), own)
         return own
 
-    def add_members(self, guild_id: int, data: MemberActivitySnapshot) -> None:
-        """Add the members of a MEMBER_ACTIVITY_SNAPSHOT.
+    def book_members(self, entry: Entry) -> None:
+        """Add a MEMBER_ACTIVITY_SNAPSHOT's members.
 
         Raises:
-            InvalidValueError: a name does not fit its column.
+            UnfitError: an element is not what is declared.
         """
-        day = data.period_start // _DAY_MS
-        places = self.mapping.member
-        for member in data.members:
-            check_text(member.name, "username")
-            self._see((guild_id, member.user_id), Seen(member.first_seen, member.last_seen, member.name))
+        day = _day(entry)
+        places = self.booking.member
+        for user_id, name, first, last, _new, counts in _items(entry, "members", 6):
+            fit_integer(user_id, "member")
+            self._see(
+                (entry.guild_id, user_id),
+                Seen(
+                    fit_moment(first, "first seen"), fit_moment(last, "last seen"), fit_text(name, "username")
+                ),
+            )
             sums: Sums = {}
-            for measure, value, _channel, amount in member.deltas:
+            for measure, value, _channel, amount in _sequences(counts, 4, "members"):
                 column = places.get((measure, value))
                 if column is not None:
-                    sums[column] = sums.get(column, 0) + amount
+                    sums[column] = sums.get(column, 0) + fit_amount(amount, "members")
             if sums:
-                _add(self.members.setdefault((guild_id, member.user_id, day), {}), sums)
+                _add(self.members.setdefault((entry.guild_id, user_id, day), {}), sums)
 
     def _see(self, key: tuple[int, int], now: Seen) -> None:
         before = self.seen.get(key)
@@ -138,7 +160,7 @@ class Increments:
             seen, sums = self.seen[key], totals.get(key, {})
             row: Parameters = dict.fromkeys(columns, 0)
             row.update(
-                {_TOTAL + column: self.mapping.expose(column, amount) for column, amount in sums.items()}
+                {_TOTAL + column: self.booking.expose(column, amount) for column, amount in sums.items()}
             )
             row.update(
                 guild_id=key[0],
@@ -152,7 +174,7 @@ class Increments:
 
     def _rows(self, table: Table, cells: Iterable[tuple[Parameters, int, Sums]]) -> list[Parameters]:
         empty: Parameters = {column.name: 0 for column in table.columns if not column.primary_key}
-        expose = self.mapping.expose
+        expose = self.booking.expose
         rows = []
         for key, day, sums in cells:
             row = empty | key
@@ -163,30 +185,47 @@ class Increments:
         return rows
 
 
-def snapshot_row(entry: Entry, data: MetricsSnapshot, sums: Sums, mapping: ColumnMapping) -> Parameters:
+def snapshot_row(entry: Entry, sums: Sums, booking: Booking) -> Parameters:
     """The row for ``metrics_snapshots``; ``sums`` are those of this entry.
 
     Raises:
-        InvalidValueError: a value does not fit its column.
+        UnfitError: an element is not what is declared.
     """
-    document = to_builtins(data)
-    check_text(entry.key, "key")
-    check_text(document, "data")
+    data = entry.data
     return {
-        "event_key": entry.key,
+        "event_key": fit_text(entry.key, "key"),
         "guild_id": entry.guild_id,
-        "period_start": data.period_start,
-        "period_end": data.period_end,
-        "period_duration": float(data.period_duration),
+        "period_start": fit_moment(data["period_start"], "period_start"),
+        "period_end": fit_moment(data["period_end"], "period_end"),
+        "period_duration": fit_number(data["period_duration"], "period_duration"),
         **{
-            _TOTAL + column: mapping.expose(column, sums.get(column, 0))
+            _TOTAL + column: booking.expose(column, sums.get(column, 0))
             for column in ("messages", "voice_seconds", "reactions")
         },
-        "unique_active_users": 0 if data.unique_users is UNSET else data.unique_users,
-        "data": document,
+        "unique_active_users": fit_integer(data["unique_users"], "unique_users"),
+        "data": fit_document(data, "data"),
     }
+
+
+def _day(entry: Entry) -> int:
+    return fit_moment(entry.data["period_start"], "period_start") // _DAY_MS
 
 
 def _add(sums: Sums, more: Sums) -> None:
     for column, amount in more.items():
         sums[column] = sums.get(column, 0) + amount
+
+
+def _items(entry: Entry, name: str, length: int) -> Iterable[Sequence[Any]]:
+    return _sequences(entry.data[name], length, name)
+
+
+def _sequences(value: object, length: int, place: str) -> Iterable[Sequence[Any]]:
+    if not isinstance(value, list | tuple):
+        msg = f"{place} is no list"
+        raise UnfitError(msg)
+    for item in value:
+        if not isinstance(item, list | tuple) or len(item) != length:
+            msg = f"{place} holds something that is not {length} values"
+            raise UnfitError(msg)
+        yield item
