@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from typing import TypeAlias, cast
 
 from influxdb_client.client.write.point import Point
 from influxdb_client.domain.write_precision import WritePrecision
@@ -11,15 +10,15 @@ from influxdb_client.domain.write_precision import WritePrecision
 from benchmarks.result import Result, compare
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue, full_catalogue
+from exporter.events.records import ActiveMember, MemberActivitySnapshot, MetricsSnapshot
+from exporter.events.records.snapshots import Delta
 from exporter.events.spec import Dimension, Unit
-from exporter.model import Entry, Json, Priority, Row
+from exporter.model import Entry, EntryData, Priority, Row
 from exporter.sinks.influx.line_protocol import Encoder, salt_of, timestamp_ns
-
-Series: TypeAlias = list[tuple[str, str, int, str, int]]
-Members: TypeAlias = list[tuple[int, str, int, int, bool, tuple[tuple[str, str, int, int], ...]]]
 
 SOURCE = "benchmark"
 WINDOW = (1_700_000_040_000, 1_700_000_100_000)
+PERIOD = {"period_start": WINDOW[0], "period_end": WINDOW[1], "period_duration": 60}
 GUILDS = 100
 CHANNELS = 12
 EMOJIS = ("👍", "🎉", "1185034534534534534", "❤️", "party blob")
@@ -30,7 +29,7 @@ def snapshot_rows(catalogue: Catalogue) -> tuple[Row, ...]:
     chance = random.Random(1)
     rows = []
     for index in range(GUILDS):
-        series: list[Json] = []
+        series: list[Delta] = []
         for measure in catalogue.measures.values():
             if measure.by == {Dimension.MEMBER}:
                 continue
@@ -39,28 +38,28 @@ def snapshot_rows(catalogue: Catalogue) -> tuple[Row, ...]:
                     channel = 900_000_000_000_000_000 + nth if Dimension.CHANNEL in measure.by else 0
                     emoji = chance.choice(EMOJIS) if Dimension.EMOJI in measure.by else ""
                     series.append((measure.name, value, channel, emoji, chance.randrange(1, 90_000)))
-        rows.append(_row(index, METRICS_SNAPSHOT, {"series": series, "gauges": {}}))
+        rows.append(_row(index, METRICS_SNAPSHOT, MetricsSnapshot(**PERIOD, series=series, gauges={})))
     return tuple(rows)
 
 
 def member_rows() -> tuple[Row, ...]:
     """Activity of 5,000 members."""
-    deltas = (
+    deltas = [
         ("messages", "human", 1, 7),
         ("voice_seconds", "active", 2, 61_500),
         ("reactions", "normal", 1, 3),
-    )
+    ]
     rows = []
     for index in range(GUILDS):
-        members = [(10**18 + n, "member", WINDOW[0], WINDOW[1], False, deltas) for n in range(50)]
-        rows.append(_row(index, MEMBER_ACTIVITY_SNAPSHOT, {"members": members}))
+        members = [ActiveMember(10**18 + n, "member", *WINDOW, False, deltas) for n in range(50)]
+        data = MemberActivitySnapshot(**PERIOD, members=members)
+        rows.append(_row(index, MEMBER_ACTIVITY_SNAPSHOT, data))
     return tuple(rows)
 
 
-def _row(index: int, kind: str, data: dict[str, Json]) -> Row:
-    period: dict[str, Json] = {"period_start": WINDOW[0], "period_end": WINDOW[1], "period_duration": 60}
+def _row(index: int, kind: str, data: EntryData) -> Row:
     guild_id = 800_000_000_000_000_000 + index
-    return Row(index, Entry(kind, guild_id, WINDOW[0], f"{kind}:{index}", Priority.SLOW, period | data))
+    return Row(index, Entry(kind, guild_id, WINDOW[0], f"{kind}:{index}", Priority.SLOW, data))
 
 
 def series_points(catalogue: Catalogue, rows: tuple[Row, ...]) -> list[str]:
@@ -68,7 +67,7 @@ def series_points(catalogue: Catalogue, rows: tuple[Row, ...]) -> list[str]:
     measures, salt, lines = catalogue.measures, salt_of(SOURCE), []
     for row in rows:
         at = timestamp_ns(*WINDOW, row.position, salt)
-        for name, value, channel_id, emoji, amount in cast("Series", row.entry.data["series"]):
+        for name, value, channel_id, emoji, amount in row.entry.data.series:
             measure = measures[name]
             point = Point(measure.measurement).tag("guild_id", row.entry.guild_id)
             if measure.label:
@@ -87,9 +86,9 @@ def member_points(rows: tuple[Row, ...]) -> list[str]:
     salt, lines = salt_of(SOURCE), []
     for row in rows:
         at = timestamp_ns(*WINDOW, row.position, salt)
-        for user_id, *_ in cast("Members", row.entry.data["members"]):
+        for member in row.entry.data.members:
             point = Point("discord_member_activity").tag("guild_id", row.entry.guild_id)
-            point.tag("user_id", user_id)
+            point.tag("user_id", member.user_id)
             point.field("messages", 7).field("voice_seconds", 61.5).field("reactions_given", 3)
             lines.append(point.time(at, WritePrecision.NS).to_line_protocol())
     return lines

@@ -17,6 +17,7 @@ import msgspec
 
 from benchmarks.result import Result
 from exporter.clock import SystemClock
+from exporter.events.records import ModerationRecord
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
@@ -32,12 +33,6 @@ LEAST_WORK_TARGET = 4.0
 
 def entries(start: int) -> list[Entry]:
     """A batch of bans as they come from the pipeline."""
-    data = {
-        "action": "ban",
-        "target_username": "member",
-        "moderator_id": 2**60,
-        "reason": "spam in #general",
-    }
     return [
         Entry(
             "GUILD_BAN_ADD",
@@ -45,7 +40,13 @@ def entries(start: int) -> list[Entry]:
             1_770_000_000_000,
             f"ban:{n}",
             Priority.CRITICAL,
-            data | {"target_user_id": n},
+            ModerationRecord(
+                action="ban",
+                target_user_id=n,
+                target_username="member",
+                moderator_id=2**60,
+                reason="spam in #general",
+            ),
         )
         for n in range(start, start + BATCH)
     ]

@@ -13,6 +13,7 @@ import platform
 import signal
 import sys
 from collections.abc import Awaitable, Callable
+from functools import partial
 from importlib.metadata import version
 from typing import Final
 
@@ -20,13 +21,16 @@ from exporter import __version__
 from exporter.clock import Clock, SystemClock
 from exporter.config.model import Config
 from exporter.discord.source import DiscordSource
-from exporter.errors import ConfigError, ExporterError, SpoolError
+from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
+from exporter.events.records import SnapshotDetail
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
 from exporter.pipeline import Pipeline
 from exporter.plural import counted
+from exporter.screen.entries import without
 from exporter.sinks.base import Sink
+from exporter.sinks.registry import make_sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
 from exporter.spool.store import Spool
@@ -69,17 +73,7 @@ def make_sinks(config: Config, clock: Clock) -> list[Sink]:
         ConfigError: a sink cannot be made.
     """
     context = SinkContext(clock, full_catalogue())
-    sinks: list[Sink] = []
-    for spec, section in config.sinks.active():
-        try:
-            sinks.append(spec.make(section, context))
-        except ExporterError:
-            raise
-        except Exception as error:
-            cause = f"{type(error).__name__}: {error}"
-            problem = f"sinks.{spec.name}: the sink of {spec.origin} cannot be made ({cause})"
-            raise ConfigError((problem,)) from error
-    return sinks
+    return [make_sink(spec, section, context) for spec, section in config.sinks.active()]
 
 
 class Application:
@@ -129,7 +123,12 @@ class Application:
         self._stack.push_async_callback(self._spool.close)
         sinks = make_sinks(config, self._clock)
         await self._spool.register([sink.name for sink in sinks])
-        self._runner = Runner(self._spool, sinks, config.delivery, self._clock, self.telemetry)
+        people = config.privacy.opt_out
+        self._runner = Runner(
+            *(self._spool, sinks, config.delivery, self._clock, self.telemetry),
+            # The spool may hold entries from before a person opted out.
+            screen=partial(without, people=people) if people else None,
+        )
         self._pipeline = Pipeline(
             self.catalogue,
             config.metrics,
@@ -143,6 +142,7 @@ class Application:
             clear_refusals=lambda guild_id: self._source.clear_refusals(guild_id),  # noqa: PLW0108 - as above
             catch_up=config.discord.catch_up,
             levels=config.levels,
+            details=frozenset[SnapshotDetail]().union(*(sink.needs for sink in sinks)),
         )
         await self._pipeline.start()
         self._source = DiscordSource(

@@ -3,7 +3,7 @@
     frame ──decode──▶ Fact ──aggregate / attribute──▶ Entry ──spool──▶ Batch ──sink──▶ Verdict
 
 Invariants: values are immutable; ids are Discord snowflakes as ``int`` with 0 for "none"; every time is
-an ``int`` of milliseconds since the Unix epoch in UTC; ``Entry.data`` holds only what JSON can hold.
+an ``int`` of milliseconds since the Unix epoch in UTC.
 This module imports nothing of the project, so that every stage may import it.
 """
 
@@ -39,14 +39,11 @@ class EntryData(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of what entries say, one struct per kind of record and per snapshot (``events.records``)."""
 
 
-def to_fields(data: EntryData) -> dict[str, Json]:
-    """The fields an entry says something of, as JSON holds them."""
-    fields: dict[str, Json] = msgspec.to_builtins(data)
-    return fields
-
-
 class Entry(msgspec.Struct, frozen=True):
     """What is spooled and delivered: an exact occurrence, or the snapshot of a window.
+
+    ``data`` is a struct of ``events.records``, or a mapping where the type is not declared: such an entry was
+    made by another version, and no store has a place for what it says.
 
     ``key`` is the occurrence's identity for ever and everywhere. A later entry with the same key and
     ``amends`` set knows more about the same occurrence: stores merge it (a null never overwrites), and
@@ -58,7 +55,7 @@ class Entry(msgspec.Struct, frozen=True):
     at: int
     key: str
     priority: Priority
-    data: Mapping[str, Json]
+    data: EntryData | Mapping[str, Json]
     amends: bool = False
 
 

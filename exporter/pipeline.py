@@ -31,6 +31,7 @@ from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHO
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import PermissionsChanged
 from exporter.events.guilds import MEMBERS
+from exporter.events.records import ALL_DETAILS, SnapshotDetail
 from exporter.events.rest_request import Submit
 from exporter.model import Entry
 from exporter.screen.config import PrivacyConfig
@@ -86,7 +87,8 @@ class _RefusalReset(Component):
 class Pipeline:
     """The components, the windows and the checkpoint. ``accept`` is the source's side.
 
-    ``trackers`` are the components between state and counters, those of the registry unless given.
+    ``details`` are what sinks store of snapshots besides sums; ``trackers`` are the components between state
+    and counters, those of the registry unless given.
     """
 
     def __init__(
@@ -104,6 +106,7 @@ class Pipeline:
         clear_refusals: Callable[[int], None] = lambda _: None,
         catch_up: CatchUpConfig | None = None,
         levels: LevelsConfig | None = None,
+        details: frozenset[SnapshotDetail] = ALL_DETAILS,
         rng: random.Random | None = None,
         trackers: Sequence[Factory] = TRACKERS,
     ) -> None:
@@ -162,8 +165,10 @@ class Pipeline:
             )
         )
         add(lambda emit: SeriesExpiry(emit, self._counters))
-        self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self._offer))
-        self._contents = SnapshotContents(self.guild_cache, self.voice, self._recorder, catalogue, metrics)
+        self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self._offer, details))
+        self._contents = SnapshotContents(
+            self.guild_cache, self.voice, self._recorder, catalogue, metrics, details
+        )
         self._windows = Windows(
             self._counters,
             clock,

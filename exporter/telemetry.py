@@ -208,6 +208,11 @@ class Telemetry:
         self.delivered = self._plain_counter(
             "discord_exporter_delivered", "Entries a sink has stored since the spool was created.", "sink"
         )
+        self.withheld = self._counter(
+            "discord_exporter_withheld",
+            "Entries not delivered because the person they are about opted out after they were committed.",
+            "sink",
+        )
         self.dead = self._plain_counter(
             "discord_exporter_dead", "Entries a sink refused for good since the spool was created.", "sink"
         )

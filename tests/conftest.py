@@ -10,6 +10,7 @@ import pytest
 from hypothesis import settings
 
 from exporter.model import Entry
+from tests.entry_data import fields_of
 from tests.scale import scaled
 from tests.site import FIXTURES, Site
 
@@ -46,7 +47,7 @@ def sum_series() -> Callable[[Sequence[Entry]], Counter[tuple[Any, ...]]]:
         sums: Counter[tuple[Any, ...]] = Counter()
         for entry in entries:
             if entry.type == "METRICS_SNAPSHOT":
-                for *cell, amount in entry.data["series"]:  # type: ignore[union-attr,misc]  # JSON
+                for *cell, amount in fields_of(entry)["series"]:
                     sums[(entry.guild_id, *cell)] += amount  # type: ignore[arg-type]  # JSON
         return sums
 

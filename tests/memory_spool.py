@@ -19,8 +19,7 @@ class MemorySpool:
         self.entries += entries
         return ()
 
-    async def probe(self) -> None:
-        return
+    async def probe(self) -> None: ...
 
     async def journal(self) -> list[JournalPart]:
         return []

@@ -56,26 +56,27 @@ class Site:
         self.telemetry = Telemetry()
         self._spool = await Spool.open(self.path, SpoolConfig(reserve=0), self.clock, self.telemetry)
         await self._spool.register(["x"])
-        append, probe = self._spool.append, self._spool.probe
+        append = self._spool.append
 
-        def refuse() -> None:
+        async def guarded(entries: Sequence[Entry], **saved: Any) -> tuple[int, ...]:
             if self.full:
                 msg = "the disk is full"
                 raise SpoolError(msg)
-
-        async def guarded_probe() -> None:
-            refuse()
-            await probe()
-
-        async def guarded(entries: Sequence[Entry], **saved: Any) -> tuple[int, ...]:
-            refuse()
             fed = self.fed
             numbers = await append(entries, **saved)
             self.sure = fed
             return numbers
 
+        probe = self._spool.probe
+
+        async def guarded_probe() -> None:
+            if self.full:
+                msg = "the disk is full"
+                raise SpoolError(msg)
+            await probe()
+
+        self._spool.probe = guarded_probe  # type: ignore[method-assign]  # as below
         self._spool.append = guarded  # type: ignore[method-assign]  # a full disk without filling one
-        self._spool.probe = guarded_probe  # type: ignore[method-assign]  # as above
         pipeline = Pipeline(
             CATALOGUE.switched(self.switches),
             self.metrics,

@@ -13,16 +13,14 @@ windows cannot close; what would need a further counter is then shed, and counte
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from itertools import islice
+from collections.abc import Container, Iterable, Mapping
 from typing import Final, NamedTuple, TypeAlias
 
 from exporter.aggregation.cells import Activity, Cell, WindowKind
-from exporter.aggregation.increments import CELLS_AT_ONCE, Added, Cells, Closed, Step
+from exporter.aggregation.increments import Added, Cells, Closed, Step
 from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Series, TimeElapsed
-from exporter.events.spec import Unit
 from exporter.state.shard_timeline import ShardTimeline
 
 MAX_REPEATS: Final = 50_000
@@ -45,19 +43,14 @@ class Unsaved(NamedTuple):
     def __bool__(self) -> bool:
         return bool(self.amounts)
 
-    def steps(self) -> Iterator[Added]:
-        """The same as it is saved, in pieces of at most ``CELLS_AT_ONCE`` cells and as many members."""
-        cells = (
+    def as_step(self) -> Added:
+        """The same as it is saved."""
+        cells = [
             (start, series.measure, series.value, guild, channel, user, emoji, amount)
             for start, cells in self.amounts.items()
             for (series, guild, channel, user, emoji), amount in cells.items()
-        )
-        seen = ((*member, *times) for member, times in self.seen.items())
-        while True:
-            added = Added(list(islice(cells, CELLS_AT_ONCE)), list(islice(seen, CELLS_AT_ONCE)))
-            if not (added.cells or added.seen):
-                return
-            yield added
+        ]
+        return Added(cells, [(*member, *times) for member, times in self.seen.items()])
 
 
 class Counters(Component):
@@ -86,12 +79,6 @@ class Counters(Component):
         self._timeline = timeline
         self._series = {series for measure in measures for series in measure.series_of.values()}
         self._live = {series for measure in measures if measure.live for series in measure.series_of.values()}
-        self._occurrences = {
-            series
-            for measure in measures
-            if measure.unit is Unit.COUNT
-            for series in measure.series_of.values()
-        }
         self._by_name = {(series.measure, series.value): series for series in self._series}
         self._parents = parents
         self._channels = channels
@@ -217,7 +204,7 @@ class Counters(Component):
                 free -= not held
                 admitted[key] = amount
             else:
-                self._shed += amount if series in self._occurrences else 1
+                self._shed += 1
         return admitted
 
     def _open(self, start: int, cells: Mapping[_Key, int]) -> None:
@@ -249,10 +236,6 @@ class Counters(Component):
             if cells:
                 self._unsaved.amounts[start] = cells
             return
-        if len(known) < len(cells):
-            # After a commit that hung for long, what came meanwhile is the larger part.
-            known, cells = cells, known
-            self._unsaved.amounts[start] = known
         for key, amount in cells.items():
             known[key] = known.get(key, 0) + amount
 
@@ -278,16 +261,11 @@ class Counters(Component):
 
     def reopen(self, kind: WindowKind, start: int, closed: Iterable[tuple[int, Activity]]) -> None:
         """Put guilds back into a window: the snapshots made of them could not be committed."""
-        window = kind.windows.setdefault(start, {})
         for guild_id, activity in closed:
-            newer = window.pop(guild_id, Activity())
-            self._cells -= len(newer.cells)
-            kept, added = sorted((newer, activity), key=lambda part: -len(part.cells))
-            window[guild_id] = kept
-            self._cells += len(kept.cells)
-            for cell, amount in added.cells.items():
+            kept = kind.activity(start, guild_id)
+            for cell, amount in activity.cells.items():
                 self._keep(kept, cell, amount)
-            for user_id, (first, last) in added.seen.items():
+            for user_id, (first, last) in activity.seen.items():
                 kept.extend_seen(user_id, first, last)
 
     def cell_count(self) -> int:
@@ -295,7 +273,7 @@ class Counters(Component):
         return self._cells
 
     def take_shed(self) -> int:
-        """How many occurrences were shed since the last call; an amount of time is one."""
+        """How many counters were shed since the last call."""
         shed, self._shed = self._shed, 0
         return shed
 

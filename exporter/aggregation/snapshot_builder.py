@@ -1,19 +1,36 @@
-"""A guild's part of a closed window becomes an entry; its layout is told where the event is declared."""
+"""A guild's part of a closed window becomes an entry.
+
+What of a snapshot only some sinks store (``SnapshotDetail``) is computed only if one of them is enabled.
+"""
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Container, Mapping
 from dataclasses import dataclass
+from typing import Any, Final, TypeAlias
 
-from exporter.aggregation.cells import Activity
+from exporter.aggregation.cells import Activity, Cell
 from exporter.aggregation.config import MetricsConfig
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.facts import Series
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
+from exporter.events.records.snapshots import (
+    ActiveMember,
+    MemberActivitySnapshot,
+    MemberDelta,
+    MemberPlace,
+    MetricsSnapshot,
+    SnapshotDetail,
+    TopChannel,
+    TopEmoji,
+    TopMember,
+    VoicePeak,
+    VoiceSessions,
+)
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
-from exporter.model import Entry, Json, Priority
+from exporter.model import Entry, Priority
 
 VOICE_WEIGHT = 0.5
 REACTION_WEIGHT = 0.2
@@ -25,12 +42,18 @@ _TALK = frozenset(series for state, series in SECONDS.series_of.items() if state
 MAX_PLACES = 3
 """Channels listed for a top member."""
 
+NAMED: Final = frozenset({SnapshotDetail.TOP_CHANNELS, SnapshotDetail.TOP_MEMBERS})
+"""Details that name channels."""
+
+Place: TypeAlias = tuple[Series, int, str]
+"""Series, channel, emoji."""
+
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
     """What a snapshot says besides its counts."""
 
-    gauges: Mapping[str, Json]
+    gauges: Mapping[str, int]
     peak: int
     channel_peaks: Mapping[int, int]
     channel_names: Mapping[int, str]
@@ -56,40 +79,68 @@ def metrics_entry(
     activity: Activity,
     around: Surroundings,
     limits: MetricsConfig,
+    details: Container[SnapshotDetail],
 ) -> Entry:
-    """METRICS_SNAPSHOT of one guild; ``period`` is start and end in ms."""
-    sums: Counter[tuple[Series, int, str]] = Counter()
-    members: Counter[tuple[Series, int]] = Counter()
-    for (series, channel_id, user_id, emoji), amount in activity.cells.items():
+    """METRICS_SNAPSHOT of one guild; ``period`` is start and end in ms, ``details`` what is stored of it."""
+    sums: Counter[Place] = Counter()
+    for (series, channel_id, _user_id, emoji), amount in activity.cells.items():
         sums[series, channel_id, emoji] += amount
-        if user_id:
-            members[series, user_id] += amount
-    sessions = sum(amount for (series, _, _), amount in sums.items() if series is SESSIONS.series)
-    talked = sum(amount for (series, _, _), amount in sums.items() if series is SESSION_TIME.series)
-    data: dict[str, Json] = {
-        **_period(period),
-        "series": [
-            [series.measure, series.value, channel_id, emoji, amount]
+    start, end = period
+    data = MetricsSnapshot(
+        period_start=start,
+        period_end=end,
+        period_duration=(end - start) // 1000,
+        series=[
+            (series.measure, series.value, channel_id, emoji, amount)
             for (series, channel_id, emoji), amount in sums.items()
         ],
-        "members": [
-            [series.measure, series.value, user_id, amount] for (series, user_id), amount in members.items()
-        ],
-        "gauges": around.gauges,
-        "unique_users": len({user_id for series, user_id in members if series is not RECEIVED.series}),
-        "sessions": {
-            "count": sessions,
-            "average_seconds": round(talked / 1000 / sessions, 3) if sessions else 0,
-        },
-        "peak_voice": {
-            "members": around.peak,
-            "by_channel": {str(channel): peak for channel, peak in around.channel_peaks.items()},
-        },
-        "top_channels": _top_channels(sums, around, limits.max_top_channels),
-        "top_emojis": _top_emojis(sums, limits.max_top_emojis),
-        "top_members": _top_members(activity.cells, around, limits),
+        gauges=dict(around.gauges),
+        **_details(activity.cells, sums, around, limits, details),
+    )
+    return Entry(METRICS_SNAPSHOT, guild_id, start, key, Priority.SLOW, data)
+
+
+def _details(
+    cells: Mapping[Cell, int],
+    sums: Mapping[Place, int],
+    around: Surroundings,
+    limits: MetricsConfig,
+    wanted: Container[SnapshotDetail],
+) -> dict[str, Any]:
+    """The wanted fields of METRICS_SNAPSHOT by name."""
+    builders: dict[SnapshotDetail, Callable[[], object]] = {
+        SnapshotDetail.MEMBERS: lambda: _members(cells),
+        SnapshotDetail.UNIQUE_USERS: lambda: _count_users(cells),
+        SnapshotDetail.SESSIONS: lambda: _sessions(sums),
+        SnapshotDetail.PEAK_VOICE: lambda: _peak(around),
+        SnapshotDetail.TOP_CHANNELS: lambda: _top_channels(sums, around, limits.max_top_channels),
+        SnapshotDetail.TOP_EMOJIS: lambda: _top_emojis(sums, limits.max_top_emojis),
+        SnapshotDetail.TOP_MEMBERS: lambda: _top_members(cells, around, limits),
     }
-    return Entry(METRICS_SNAPSHOT, guild_id, period[0], key, Priority.SLOW, data)
+    return {detail: build() for detail, build in builders.items() if detail in wanted}
+
+
+def _members(cells: Mapping[Cell, int]) -> list[MemberDelta]:
+    members: Counter[tuple[Series, int]] = Counter()
+    for (series, _channel_id, user_id, _emoji), amount in cells.items():
+        if user_id:
+            members[series, user_id] += amount
+    return [(series.measure, series.value, user_id, amount) for (series, user_id), amount in members.items()]
+
+
+def _count_users(cells: Mapping[Cell, int]) -> int:
+    """Members active by message, voice or reaction given."""
+    return len({user_id for series, _, user_id, _ in cells if user_id and series is not RECEIVED.series})
+
+
+def _sessions(sums: Mapping[Place, int]) -> VoiceSessions:
+    sessions = sum(amount for (series, _, _), amount in sums.items() if series is SESSIONS.series)
+    spent = sum(amount for (series, _, _), amount in sums.items() if series is SESSION_TIME.series)
+    return VoiceSessions(sessions, round(spent / 1000 / sessions, 3) if sessions else 0)
+
+
+def _peak(around: Surroundings) -> VoicePeak:
+    return VoicePeak(around.peak, {str(channel): peak for channel, peak in around.channel_peaks.items()})
 
 
 def activity_entry(
@@ -98,41 +149,33 @@ def activity_entry(
     key: str,
     activity: Activity,
     people: Mapping[int, str],
-    newcomers: Iterable[int],
+    newcomers: Container[int],
 ) -> Entry | None:
-    """MEMBER_ACTIVITY_SNAPSHOT of one guild, None if nobody was active; ``newcomers`` joined meanwhile."""
-    new = frozenset(newcomers)
-    deltas: dict[int, list[Json]] = {}
-    for (series, channel_id, user_id, _emoji), amount in _without_emoji(activity.cells).items():
+    """MEMBER_ACTIVITY_SNAPSHOT of one guild, None if no member was active; ``newcomers`` joined meanwhile."""
+    deltas: dict[int, Counter[tuple[Series, int]]] = {}
+    for (series, channel_id, user_id, _emoji), amount in activity.cells.items():
         if user_id:
-            deltas.setdefault(user_id, []).append([series.measure, series.value, channel_id, amount])
+            deltas.setdefault(user_id, Counter())[series, channel_id] += amount
     if not deltas:
         return None
-    members: list[Json] = []
-    for user_id, counts in deltas.items():
-        first, last = activity.seen.get(user_id, (period[0], period[0]))
-        members.append([user_id, people.get(user_id, ""), first, last, user_id in new, counts])
-    data: dict[str, Json] = {**_period(period), "members": members}
-    return Entry(MEMBER_ACTIVITY_SNAPSHOT, guild_id, period[0], key, Priority.SLOW, data)
-
-
-def _without_emoji(
-    cells: Mapping[tuple[Series, int, int, str], int],
-) -> Counter[tuple[Series, int, int, str]]:
-    merged: Counter[tuple[Series, int, int, str]] = Counter()
-    for (series, channel_id, user_id, _emoji), amount in cells.items():
-        merged[series, channel_id, user_id, ""] += amount
-    return merged
-
-
-def _period(period: tuple[int, int]) -> dict[str, Json]:
     start, end = period
-    return {"period_start": start, "period_end": end, "period_duration": (end - start) // 1000}
+    members = []
+    for user_id, sums in deltas.items():
+        first, last = activity.seen.get(user_id, (start, start))
+        counts = [
+            (series.measure, series.value, channel_id, amount)
+            for (series, channel_id), amount in sums.items()
+        ]
+        members.append(
+            ActiveMember(user_id, people.get(user_id, ""), first, last, user_id in newcomers, counts)
+        )
+    data = MemberActivitySnapshot(
+        period_start=start, period_end=end, period_duration=(end - start) // 1000, members=members
+    )
+    return Entry(MEMBER_ACTIVITY_SNAPSHOT, guild_id, start, key, Priority.SLOW, data)
 
 
-def _top_channels(
-    sums: Mapping[tuple[Series, int, str], int], around: Surroundings, limit: int
-) -> list[Json]:
+def _top_channels(sums: Mapping[Place, int], around: Surroundings, limit: int) -> list[TopChannel]:
     messages: Counter[int] = Counter()
     voice: Counter[int] = Counter()
     for (series, channel_id, _), amount in sums.items():
@@ -147,31 +190,29 @@ def _top_channels(
         key=lambda channel: (-messages[channel] - VOICE_WEIGHT * voice[channel] / 60_000, channel),
     )
     return [
-        {
-            "channel_id": str(channel),
-            "channel_name": around.channel_names.get(channel),
-            "messages": messages[channel],
-            "voice_minutes": round(voice[channel] / 60_000, 3),
-            "peak_users": around.channel_peaks.get(channel, 0),
-        }
+        TopChannel(
+            channel_id=str(channel),
+            channel_name=around.channel_names.get(channel),
+            messages=messages[channel],
+            voice_minutes=round(voice[channel] / 60_000, 3),
+            peak_users=around.channel_peaks.get(channel, 0),
+        )
         for channel in ranked[:limit]
     ]
 
 
-def _top_emojis(sums: Mapping[tuple[Series, int, str], int], limit: int) -> list[Json]:
+def _top_emojis(sums: Mapping[Place, int], limit: int) -> list[TopEmoji]:
     emojis: Counter[str] = Counter()
     for (series, _, emoji), amount in sums.items():
         if emoji and series.measure == REACTIONS.name:
             emojis[emoji] += amount
     return [
-        {"emoji": emoji, "emoji_id": emoji if emoji.isdigit() else None, "count": count}
+        TopEmoji(emoji=emoji, emoji_id=emoji if emoji.isdigit() else None, count=count)
         for emoji, count in emojis.most_common(limit)
     ]
 
 
-def _top_members(
-    cells: Mapping[tuple[Series, int, int, str], int], around: Surroundings, limits: MetricsConfig
-) -> list[Json]:
+def _top_members(cells: Mapping[Cell, int], around: Surroundings, limits: MetricsConfig) -> list[TopMember]:
     scores: dict[int, _Score] = {}
     places: dict[int, dict[int, _Score]] = {}
     for (series, channel_id, user_id, _emoji), amount in cells.items():
@@ -189,26 +230,30 @@ def _top_members(
                 score.reactions += amount
     ranked = sorted(scores.items(), key=lambda item: (-item[1].activity, item[0]))
     return [
-        {
-            "user_id": str(user_id),
-            "username": around.people.get(user_id),
-            "messages": score.messages,
-            "voice_minutes": round(score.voice_ms / 60_000, 3),
-            "reactions": score.reactions,
-            "activity_score": score.activity,
-            "top_channels": [
-                {
-                    "channel_id": str(channel),
-                    "channel_name": around.channel_names.get(channel),
-                    "messages": place.messages,
-                    "voice_minutes": round(place.voice_ms / 60_000, 3),
-                }
-                for channel, place in sorted(
-                    (item for item in places[user_id].items() if item[0]),
-                    key=lambda item: (-item[1].activity, item[0]),
-                )[:MAX_PLACES]
-            ],
-        }
+        TopMember(
+            user_id=str(user_id),
+            username=around.people.get(user_id),
+            messages=score.messages,
+            voice_minutes=round(score.voice_ms / 60_000, 3),
+            reactions=score.reactions,
+            activity_score=score.activity,
+            top_channels=_top_places(places[user_id], around),
+        )
         for user_id, score in ranked[: limits.max_top_members]
         if score.activity
+    ]
+
+
+def _top_places(places: Mapping[int, _Score], around: Surroundings) -> list[MemberPlace]:
+    ranked = sorted(
+        (item for item in places.items() if item[0]), key=lambda item: (-item[1].activity, item[0])
+    )
+    return [
+        MemberPlace(
+            channel_id=str(channel),
+            channel_name=around.channel_names.get(channel),
+            messages=score.messages,
+            voice_minutes=round(score.voice_ms / 60_000, 3),
+        )
+        for channel, score in ranked[:MAX_PLACES]
     ]

@@ -62,12 +62,9 @@ class StateSource(Protocol):
 
 
 class Capture(Protocol):
-    """What was counted up to one moment; ``entries`` go with it, once ``encode`` has made them."""
+    """What was counted up to one moment; ``entries`` go with it."""
 
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """The snapshots."""
-        ...
+    entries: tuple[Entry, ...]
 
     @property
     def forget(self) -> int:
@@ -75,7 +72,7 @@ class Capture(Protocol):
         ...
 
     async def encode(self) -> list[bytes]:
-        """Make the entries, and the increments to write."""
+        """The increments to write."""
         ...
 
     def confirm(self, numbers: Sequence[int], forgotten: int) -> None:
@@ -183,15 +180,9 @@ class Checkpoint:
             self._wake.set()
 
     def shed_counts(self, number: int) -> None:
-        """Note at each tick how many counts were shed for want of memory since the last one.
-
-        A tick without any ends the episode, once the disk takes everything again: what is shed behind the
-        commit that ended the fault still belongs to it.
-        """
+        """Note that counters were shed for want of memory."""
         if number:
             self._shed("counts", number)
-        elif not self.is_stuck and self._size < self._config.max_pending:
-            self._shedding.clear()
 
     def _shed_entry(self) -> None:
         """Give up the oldest entry of the lowest class; the one just taken may be of it."""
@@ -267,16 +258,14 @@ class Checkpoint:
             self._due = None
             self._gathered.clear()
             self._saved = self._clock.monotonic()
-            forget_journal = self._forget_journal
-            numbers: Sequence[int] | None = None
+            forget, forget_journal = counts.forget, self._forget_journal
+            entries = (*group, *counts.entries)
+            committed = False
             try:
-                increments = await counts.encode()
-                # Not before: a guild whose snapshot fails stays in its window, and needs its increments.
-                forget = counts.forget
-                entries = (*group, *counts.entries)
-                numbers = await self._append(entries, rows, increments, forget, forget_journal=forget_journal)
+                numbers = await self._append(entries, rows, counts, forget, forget_journal=forget_journal)
+                committed = numbers is not None
             finally:
-                if numbers is None:
+                if not committed:
                     self._put_back(group)
                     counts.merge_back()
                     self._state.merge_back()
@@ -294,12 +283,13 @@ class Checkpoint:
         self,
         entries: Sequence[Entry],
         rows: Sequence[StateRow],
-        increments: Sequence[bytes],
+        counts: Capture,
         forget: int,
         *,
         forget_journal: bool,
     ) -> Sequence[int] | None:
         """Write one commit; None if the disk refuses."""
+        increments = await counts.encode()
         self._began = self._clock.monotonic()
         try:
             numbers = await self._spool.append(
@@ -314,7 +304,7 @@ class Checkpoint:
         return numbers
 
     async def _probe(self) -> bool:
-        """Whether the disk takes anything; what waits is not encoded for nothing."""
+        """Whether the disk takes anything again; what waits is not encoded for nothing."""
         try:
             await self._spool.probe()
         except SpoolError as error:
@@ -331,6 +321,7 @@ class Checkpoint:
         if self.problem:
             log.info("the spool takes entries again")
             self.problem = ""
+        self._shedding.clear()
 
     def _put_back(self, group: Sequence[Entry]) -> None:
         for entry in reversed(group):

@@ -9,7 +9,8 @@ from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Record
-from exporter.model import Entry, EntryData, Json, to_fields
+from exporter.events.records import SnapshotDetail
+from exporter.model import Entry
 
 ARRIVAL: Final = "GUILD_MEMBER_ADD"
 
@@ -20,16 +21,24 @@ MAX_NEWCOMERS: Final = 100_000
 class EventRecorder(Component):
     """Makes an entry of each record whose type is on, and hands it to ``offer``.
 
-    ``newcomers`` are the members who joined since the last activity snapshot, by guild, with the time in ms.
+    ``newcomers`` are the members who joined since the last activity snapshot, by guild, with the time in ms;
+    none unless a sink stores them (``details``).
     """
 
     name = "event_recorder"
 
-    def __init__(self, emit: Emit, catalogue: Catalogue, offer: Callable[[Entry], None]) -> None:
+    def __init__(
+        self,
+        emit: Emit,
+        catalogue: Catalogue,
+        offer: Callable[[Entry], None],
+        details: Container[SnapshotDetail],
+    ) -> None:
         super().__init__(emit)
         self._catalogue = catalogue
         self._offer = offer
-        self._marks_newcomers = MEMBER_ACTIVITY_SNAPSHOT in catalogue.events
+        wanted = SnapshotDetail.NEWCOMERS in details
+        self._marks_newcomers = wanted and MEMBER_ACTIVITY_SNAPSHOT in catalogue.events
         self._newcomers = 0
         self.newcomers: dict[int, dict[int, int]] = {}
 
@@ -54,7 +63,7 @@ class EventRecorder(Component):
                 record.at,
                 record.key,
                 event.priority,
-                _fields(record),
+                event.data_of(record.data),
                 record.amends,
             )
         )
@@ -78,9 +87,3 @@ class EventRecorder(Component):
             kept = {user_id: at for user_id, at in joined.items() if user_id not in people}
             self._newcomers -= len(joined) - len(kept)
             self.newcomers[guild_id] = kept
-
-
-def _fields(record: Record) -> Mapping[str, Json]:
-    """What an entry carries, while not every sink takes the typed form: the fields that say something."""
-    data = record.data
-    return to_fields(data) if isinstance(data, EntryData) else data

@@ -38,8 +38,8 @@ MAX_TEXT = 512
 
 _EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
 _MILLISECOND = dt.timedelta(milliseconds=1)
-_FIRST_MS = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
-_LAST_MS = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
+FIRST_MS = (dt.datetime.min.replace(tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
+LAST_MS = (dt.datetime.max.replace(tzinfo=dt.UTC) - _EPOCH) // _MILLISECOND
 
 _UNCLEAN = re.compile(
     "[\x00-\x1f\x7f-\x9f"  # C0 and C1 control characters
@@ -86,7 +86,7 @@ def unix_ms(moment: dt.datetime | None) -> int:
         return 0
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=dt.UTC)
-    return min(max((moment - _EPOCH) // _MILLISECOND, _FIRST_MS), _LAST_MS)
+    return min(max((moment - _EPOCH) // _MILLISECOND, FIRST_MS), LAST_MS)
 
 
 class User(msgspec.Struct):

@@ -41,7 +41,7 @@ class Holder(msgspec.Struct):
     roles: list[Snowflake] = []
 
 
-class MemberUpdate(msgspec.Struct):
+class MemberRolesUpdate(msgspec.Struct):
     """Discord docs, Gateway Events › Guild Member Update."""
 
     guild_id: Snowflake
@@ -95,7 +95,7 @@ def read_role_gone(role: RoleDelete, _received_at: int) -> tuple[RoleDeleted, ..
     return (RoleDeleted(role.guild_id, role.role_id),)
 
 
-def read_member(member: MemberUpdate, _received_at: int) -> tuple[MemberRoles, ...]:
+def read_member(member: MemberRolesUpdate, _received_at: int) -> tuple[MemberRoles, ...]:
     """Which roles a bot has now; those of people permit us nothing."""
     return (MemberRoles(member.guild_id, member.user.id, tuple(member.roles)),) if member.user.bot else ()
 
@@ -112,7 +112,7 @@ FAMILY = Family(
         "GUILD_ROLE_CREATE": _ROLE,
         "GUILD_ROLE_UPDATE": _ROLE,
         "GUILD_ROLE_DELETE": Reader(RoleDelete, read_role_gone),
-        "GUILD_MEMBER_UPDATE": Reader(MemberUpdate, read_member),
+        "GUILD_MEMBER_UPDATE": Reader(MemberRolesUpdate, read_member),
     },
     core_intents=("guilds",),
 )

@@ -10,8 +10,9 @@ Delivering the same row twice must leave one effect: rows carry (source, positio
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
+from exporter.events.records import SnapshotDetail
 from exporter.model import Batch, Verdict
 
 
@@ -23,12 +24,18 @@ class Probe:
     detail: str
 
 
+@runtime_checkable
 class Sink(Protocol):
     """A destination."""
 
     @property
     def name(self) -> str:
         """Names the cursor in the spool, the label ``sink`` and the section in ``sinks``; never changes."""
+        ...
+
+    @property
+    def needs(self) -> frozenset[SnapshotDetail]:
+        """The details of snapshots that it stores; one that no sink needs is not computed."""
         ...
 
     async def open(self) -> None:

@@ -10,13 +10,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeAlias
 
 from exporter.backoff import Backoff
 from exporter.errors import SpoolError
-from exporter.model import Batch, Outcome, Priority, Row, Verdict
+from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.deadline import DEFECT, DeadlineGuard, Sleeper
 from exporter.sinks.health import Health, State
 from exporter.sinks.runner_config import RunnerConfig
@@ -24,6 +24,9 @@ from exporter.spool.ports import SpoolReader
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
+
+Screen: TypeAlias = Callable[[Entry], Entry | None]
+"""What of an entry may be delivered; None for nothing."""
 
 SUSPECT_ROWS: Final = 64
 """Where the first half of a refused part was stored, the bad row is in the second, which is then halved
@@ -63,6 +66,7 @@ class DeliveryLoop:
         telemetry: Telemetry,
         rng: random.Random,
         sleep: Sleeper,
+        screen: Screen | None = None,
     ) -> None:
         self.lane = lane
         self.passed = -1
@@ -78,6 +82,7 @@ class DeliveryLoop:
         self._telemetry = telemetry
         self._rng = rng
         self._sleep = sleep
+        self._screen = screen
         self._stopping = False
         self._refused_run = 0
 
@@ -111,9 +116,20 @@ class DeliveryLoop:
             return None
         self.busy = True
         try:
-            return await self._deliver_parts(batch)
+            return await self._deliver_screened(batch)
         finally:
             self.busy = False
+
+    async def _deliver_screened(self, batch: Batch) -> Verdict | None:
+        """Deliver a page without people who opted out since it was committed."""
+        rows = batch.rows if self._screen is None else tuple(_screened(batch.rows, self._screen))
+        if len(rows) < len(batch.rows):
+            self._telemetry.withheld.labels(self._sink).inc(len(batch.rows) - len(rows))
+        verdict = await self._deliver_parts(Batch(batch.source, batch.lane, rows)) if rows else None
+        last = batch.rows[-1].position
+        if verdict is None and not self._stopping and (not rows or rows[-1].position < last):
+            await self._advance(last, STORED)
+        return verdict
 
     async def _deliver_parts(self, batch: Batch) -> Verdict | None:
         """Deliver a page, in smaller parts where the sink asks for it; the verdict that stopped it."""
@@ -194,6 +210,13 @@ class DeliveryLoop:
 
     def _count(self, verdict: Verdict) -> None:
         self._telemetry.sink_failures.labels(self._sink, verdict.reason or verdict.outcome.value).inc()
+
+
+def _screened(rows: Iterable[Row], screen: Screen) -> Iterator[Row]:
+    for row in rows:
+        remaining = screen(row.entry)
+        if remaining is not None:
+            yield row if remaining is row.entry else Row(row.position, remaining)
 
 
 def requested_wait(retry_after: float | None, cap: float) -> float:

@@ -14,8 +14,9 @@ from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 from typing import Any, Final, TypeAlias
 
-from exporter.errors import ConfigError
-from exporter.sinks.spec import SinkSection, SinkSpec
+from exporter.errors import ConfigError, ExporterError
+from exporter.sinks.base import Sink
+from exporter.sinks.spec import SinkContext, SinkSection, SinkSpec
 
 GROUP: Final = "discord_exporter.sinks"
 BUILT_IN: Final = (
@@ -69,6 +70,25 @@ def load_sinks(plugins: Iterable[EntryPoint]) -> tuple[AnySink, ...]:
     if problems:
         raise ConfigError(tuple(problems))
     return tuple(found.values())
+
+
+def make_sink(spec: AnySink, section: SinkSection, context: SinkContext) -> Sink:
+    """The sink of a section.
+
+    Raises:
+        ConfigError: it cannot be made, or what is made is not a sink of the declared name.
+    """
+    try:
+        sink: object = spec.make(section, context)
+    except ExporterError:
+        raise
+    except Exception as error:
+        problem = f"cannot be made ({type(error).__name__}: {error})"
+        raise ConfigError((f"sinks.{spec.name}: the sink of {spec.origin} {problem}",)) from error
+    if not isinstance(sink, Sink) or sink.name != spec.name:
+        problem = f"is a {type(sink).__name__}, which is not a Sink named {spec.name}"
+        raise ConfigError((f"sinks.{spec.name}: the sink of {spec.origin} {problem}",))
+    return sink
 
 
 def _load_built_in(path: str) -> AnySink:

@@ -20,7 +20,7 @@ from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.sinks.base import Sink
 from exporter.sinks.deadline import DeadlineGuard, Sleeper
-from exporter.sinks.delivery_loop import DeliveryLoop, Feed
+from exporter.sinks.delivery_loop import DeliveryLoop, Feed, Screen
 from exporter.sinks.health import Health
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.ports import SpoolStats
@@ -35,7 +35,7 @@ __all__ = ["Feed", "Runner", "RunnerConfig", "Sleeper"]
 
 
 class Runner:
-    """Moves entries from the spool into sinks."""
+    """Moves entries from the spool into sinks; ``screen`` says what of an entry may still be delivered."""
 
     def __init__(
         self,
@@ -46,6 +46,7 @@ class Runner:
         telemetry: Telemetry,
         rng: random.Random | None = None,
         sleep: Sleeper = asyncio.sleep,
+        screen: Screen | None = None,
     ) -> None:
         self._spool = spool
         self._config = config
@@ -64,7 +65,7 @@ class Runner:
             self._health[sink.name] = health
             for lane in Priority:
                 self._loops.append(
-                    DeliveryLoop(sink.name, lane, spool, guard, health, config, telemetry, rng, sleep)
+                    DeliveryLoop(sink.name, lane, spool, guard, health, config, telemetry, rng, sleep, screen)
                 )
 
     def start(self) -> None:

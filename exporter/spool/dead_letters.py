@@ -8,17 +8,14 @@ dead when they were refused.
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from exporter.model import Entry, Priority
-from exporter.spool.codec import unpack
+from exporter.spool.codec import try_unpack
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import on_lanes
-
-DAMAGED: Final = "damaged"
-"""The reason of a row whose bytes are not those that were written."""
 
 _DEAD_LETTER: Final = on_lanes(
     "INSERT INTO dead (sink, lane, position, reason, buried_at, type, guild, at, key, crc, body)"
@@ -50,7 +47,7 @@ _LIST: Final = (
 
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
-    """One entry a sink refused; ``entry`` is ``None`` where its bytes were damaged. Times in ms (epoch)."""
+    """One entry a sink refused; ``entry`` is ``None`` where its bytes cannot be read. Times in ms (epoch)."""
 
     id: int
     sink: str
@@ -81,12 +78,17 @@ def dead_letter(
     return connection.execute(_DEAD_LETTER[lane], values).rowcount
 
 
-def quarantine(connection: sqlite3.Connection, lane: Priority, positions: Sequence[int], now_ms: int) -> None:
-    """Take damaged rows out of a lane; each is dead for every sink that has not passed it."""
-    for position in positions:
+def quarantine(
+    connection: sqlite3.Connection, lane: Priority, reasons: Mapping[int, str], now_ms: int
+) -> None:
+    """Take rows that cannot be read out of a lane; each is dead for every sink that has not passed it.
+
+    ``reasons`` says by position why.
+    """
+    for position, reason in reasons.items():
         lagging = connection.execute(_LAGGING, {"lane": lane, "position": position}).fetchall()
         for (sink,) in lagging:
-            dead = dead_letter(connection, sink, lane, position, DAMAGED, now_ms)
+            dead = dead_letter(connection, sink, lane, position, reason, now_ms)
             connection.execute(
                 "UPDATE cursors SET dead = dead + ? WHERE sink = ? AND lane = ?", (dead, sink, lane)
             )
@@ -104,21 +106,21 @@ def trim(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> No
 def listing(connection: sqlite3.Connection, *, sink: str | None, after: int, limit: int) -> list[DeadLetter]:
     """Dead letters with an id above ``after``, oldest first."""
     rows = connection.execute(_LIST, {"sink": sink, "after": after, "limit": limit})
-    values = ([*row[:2], Priority(row[2]), *row[3:10], unpack(body=row[11], crc=row[10])] for row in rows)
+    values = ([*row[:2], Priority(row[2]), *row[3:10], try_unpack(row[11], row[10])] for row in rows)
     return [DeadLetter(*columns) for columns in values]
 
 
 def replay(connection: sqlite3.Connection, ids: Sequence[int], now_ms: int) -> Replayed:
     """Put dead letters back behind their lane, for the sink that refused them.
 
-    Damaged letters and those of a sink that is not registered stay where they are.
+    Letters that cannot be read and those of a sink that is not registered stay where they are.
     """
     (position,) = connection.execute("SELECT position FROM books").fetchone()
     tips: dict[Priority, int] = {}
     count = 0
     for number in dict.fromkeys(ids):
         row = connection.execute(_REPLAYABLE, (number,)).fetchone()
-        if row is None or unpack(row[3], row[2]) is None:
+        if row is None or try_unpack(row[3], row[2]) is None:
             continue
         lane = Priority(row[0])
         position += 1

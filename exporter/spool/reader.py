@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import sqlite3
 from bisect import bisect_right
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from itertools import accumulate, pairwise
@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 
 from exporter.errors import SpoolError
 from exporter.model import Priority, Row
-from exporter.spool.codec import unpack
+from exporter.spool.codec import UnreadableError, unpack
 from exporter.spool.database import connect_reader, on_lanes, spool_error
 
 T = TypeVar("T")
@@ -79,10 +79,10 @@ class ReaderThread:
 
 @dataclass(frozen=True, slots=True)
 class LanePage:
-    """Rows in order, and the positions of rows on the same page that are damaged."""
+    """Rows in order, and why other rows of the same page cannot be read, by position."""
 
     rows: tuple[Row, ...]
-    damaged: tuple[int, ...]
+    unreadable: Mapping[int, str]
 
 
 def read_page(
@@ -97,7 +97,7 @@ def read_page(
     where: dict[str, object] = {"sink": sink, "after": after, "limit": max_rows}
     positions, lengths = connection.execute(_SIZES[lane], where).fetchone()
     if positions is None:
-        return LanePage((), ())
+        return LanePage((), {})
     numbers = [int(number) for number in positions.split(",")]
     ends = list(accumulate((int(length) for length in lengths.split(",")), initial=0))
     kept = max(1, bisect_right(ends, max_bytes) - 1)
@@ -109,11 +109,10 @@ def read_page(
         raise SpoolError(msg)
     bodies = memoryview(joined)
     rows: list[Row] = []
-    damaged: list[int] = []
+    unreadable: dict[int, str] = {}
     for position, (start, end), crc in zip(numbers, pairwise(ends), crcs, strict=False):
-        entry = unpack(bodies[start:end], crc)
-        if entry is None:
-            damaged.append(position)
-        else:
-            rows.append(Row(position, entry))
-    return LanePage(tuple(rows), tuple(damaged))
+        try:
+            rows.append(Row(position, unpack(bodies[start:end], crc)))
+        except UnreadableError as error:
+            unreadable[position] = error.reason
+    return LanePage(tuple(rows), unreadable)

@@ -19,7 +19,7 @@ from zlib import crc32
 
 from exporter.model import Priority
 from exporter.spool.accounting import tips
-from exporter.spool.codec import INTEGER_LIMIT, unpack
+from exporter.spool.codec import INTEGER_LIMIT, try_unpack
 from exporter.spool.database import connect_reader, connect_writer, migrate, read_version, transaction
 from exporter.spool.state import counted_as_state, is_intact
 
@@ -220,14 +220,14 @@ def _walk_state(source: sqlite3.Connection) -> Iterator[DamagedRow]:
 def _mend_entry(row: DamagedRow) -> DamagedRow | None:
     """The row with the columns that its body says."""
     position, _, _, _, _, crc, body, committed_at, only_for = row
-    entry = unpack(body, crc)
+    entry = try_unpack(body, crc)
     if entry is None or not isinstance(committed_at, int):
         return None
     return (position, entry.type, entry.guild_id, entry.at, entry.key, crc, body, committed_at, only_for)
 
 
 def _check_dead(row: DamagedRow) -> DamagedRow | None:
-    return None if unpack(row[-1], row[-2]) is None else row
+    return None if try_unpack(row[-1], row[-2]) is None else row
 
 
 def _check_numbered(row: DamagedRow) -> DamagedRow | None:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import asyncio
 import logging
 import sqlite3
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -162,7 +163,7 @@ class Spool:
     async def read(self, sink: str, lane: Priority, *, max_rows: int, max_bytes: int) -> Batch | None:
         """The next rows behind the cursor, in order; ``None`` if there are none.
 
-        Holds one row at least, even one above ``max_bytes``. Damaged rows on the way become dead letters.
+        Holds one row at least, even one above ``max_bytes``. Rows that cannot be read become dead letters.
 
         Raises:
             SpoolError: the sink is not registered, or the file cannot be read.
@@ -174,11 +175,11 @@ class Spool:
 
         while True:
             page = await self._reader.run(read)
-            if page.damaged:
-                await self._quarantine(lane, page.damaged)
+            if page.unreadable:
+                await self._quarantine(lane, page.unreadable)
             if page.rows:
                 return Batch(self._source, lane, page.rows)
-            if not page.damaged:
+            if not page.unreadable:
                 return None
 
     def tip(self, lane: Priority) -> int:
@@ -241,7 +242,7 @@ class Spool:
     async def replay(self, ids: Sequence[int]) -> int:
         """Put dead letters back behind their lane for the sink that refused them; returns how many.
 
-        Damaged ones, and those of a sink that is not registered, stay.
+        Those that cannot be read, and those of a sink that is not registered, stay.
 
         Raises:
             SpoolError: nothing was changed.
@@ -324,16 +325,15 @@ class Spool:
         if dead:
             dead_letters.trim(connection, self._config, now)
 
-    async def _quarantine(self, lane: Priority, positions: Sequence[int]) -> None:
+    async def _quarantine(self, lane: Priority, reasons: Mapping[int, str]) -> None:
         now = self._clock.now_ms()
         await self._writer.run(
-            CallJob(lambda connection: dead_letters.quarantine(connection, lane, positions, now))
+            CallJob(lambda connection: dead_letters.quarantine(connection, lane, reasons, now))
         )
-        log.error(
-            "spool: %d damaged %s entries were moved to the dead letters",
-            len(positions),
-            lane.name.lower(),
-        )
+        for reason, count in Counter(reasons.values()).items():
+            log.error(
+                "spool: %d %s %s entries were moved to the dead letters", count, reason, lane.name.lower()
+            )
 
     def _leave_out(self, damaged: int, what: str) -> None:
         if damaged:

@@ -202,7 +202,7 @@ class GuildCache(Component):
             yield self._changed(guild, fact.at, changes)
         if not returned:
             listed: list[Json] = [
-                [channel.channel_id, channel.name, channel.kind, channel.parent_id]
+                (channel.channel_id, channel.name, channel.kind, channel.parent_id)
                 for channel in fact.channels
             ]
             data = guild.describe() | {"channels": listed}

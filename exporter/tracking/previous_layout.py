@@ -7,7 +7,7 @@ what had changed of voice, marks, moderation and levels.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple, TypeAlias
 
 import msgspec
@@ -20,9 +20,9 @@ from exporter.tracking.levels.levels import SavedXp
 from exporter.tracking.membership.component import StoredDeparture, StoredPrune
 from exporter.tracking.moderation.aggregated_entries import SavedEntry
 from exporter.tracking.moderation.audit_matcher import PendingAction
-from exporter.tracking.moderation.catch_up import SavedMark
+from exporter.tracking.moderation.catch_up import SavedFloor, SavedTaken
 from exporter.tracking.moderation.timeouts import MemberTimeouts, TimeoutChange
-from exporter.tracking.previous_journal import Begun, SavedModeration, add_begun, decode_part
+from exporter.tracking.previous_journal import Begun, Mark, SavedModeration, add_begun, decode_part
 from exporter.tracking.voice.voice_sessions import SavedGuildVoice, SavedRun
 
 log = logging.getLogger(__name__)
@@ -47,6 +47,7 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
     increments: list[bytes] = []
     rows: Rows = {}
     moderation = SavedModeration()
+    marks: dict[int, Mark] = {}
     unread = 0
     for stored in parts:
         try:
@@ -60,8 +61,7 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
             continue
         moderation = part.moderation
         increments.append(encode_increment(Increment(part.steps, part.lengths)))
-        for guild_id, (floor, recent) in part.marks.items():
-            rows["catch_up/marks", guild_id] = SavedMark(floor, recent)
+        marks |= part.marks
         for guild_id, sessions in part.voice.guilds.items():
             rows["voice/guilds", guild_id] = SavedGuildVoice(part.voice.run, sessions) if sessions else None
         rows["voice/runs", part.voice.run] = SavedRun(part.voice.known_until)
@@ -69,6 +69,7 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
             saved = SavedXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
             rows["levels/members", (held.guild_id, held.user_id)] = saved
     rows.update(convert_moderation(moderation))
+    rows.update(convert_marks(marks))
     rows["shard_timeline/complete", 0] = SavedTimeline(moderation.told)
     return Converted(
         [
@@ -79,6 +80,16 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
         increments,
         unread,
     )
+
+
+def convert_marks(marks: Mapping[int, Mark]) -> Rows:
+    """How far each audit log was taken, by table and key."""
+    rows: Rows = {}
+    for guild_id, (floor, recent) in marks.items():
+        rows["catch_up/floors", guild_id] = SavedFloor(floor)
+        for entry_id in recent:
+            rows["catch_up/recent", (guild_id, entry_id)] = SavedTaken()
+    return rows
 
 
 def convert_moderation(saved: SavedModeration) -> Rows:

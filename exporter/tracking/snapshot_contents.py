@@ -6,11 +6,12 @@ from collections.abc import Callable, Iterable, Mapping
 
 from exporter.aggregation.cells import Activity
 from exporter.aggregation.config import MetricsConfig
-from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
+from exporter.aggregation.snapshot_builder import NAMED, Surroundings, activity_entry, metrics_entry
 from exporter.checkpoint.event_recorder import EventRecorder
 from exporter.events.aggregates import METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import BOOSTS, MEMBERS, ONLINE
+from exporter.events.records import SnapshotDetail
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
 from exporter.state.guild_cache import Guild, GuildCache
@@ -18,7 +19,7 @@ from exporter.tracking.voice.tracker import VoiceTracker
 
 
 class SnapshotContents:
-    """Makes snapshots of what was counted and of the state around it."""
+    """Makes snapshots of what was counted and of the state around it; ``details`` is what sinks store."""
 
     def __init__(
         self,
@@ -27,12 +28,14 @@ class SnapshotContents:
         recorder: EventRecorder,
         catalogue: Catalogue,
         metrics: MetricsConfig,
+        details: frozenset[SnapshotDetail],
     ) -> None:
         self._guilds = guilds
         self._voice = voice
         self._recorder = recorder
         self._catalogue = catalogue
         self._metrics = metrics
+        self._details = details
         self._gauges: dict[str, Callable[[Guild], int | None]] = {
             MEMBERS.name: lambda guild: guild.member_count,
             BOOSTS.name: lambda guild: guild.premium_subscription_count,
@@ -58,16 +61,16 @@ class SnapshotContents:
             if guild and guild.known and (value := self._gauges[name](guild)) is not None
         }
         peak, channel_peaks = self._voice.peaks(guild_id)
-        names = self._guilds.channel_names(guild_id)
+        names = {} if self._details.isdisjoint(NAMED) else self._guilds.channel_names(guild_id)
         around = Surroundings(gauges, peak, channel_peaks, names, self._guilds.people)
-        return metrics_entry(guild_id, period, key, activity, around, self._metrics)
+        return metrics_entry(guild_id, period, key, activity, around, self._metrics, self._details)
 
     def activity_entry(
         self, guild_id: int, period: tuple[int, int], key: str, activity: Activity
     ) -> Entry | None:
         """The snapshot of a guild's members, newcomers among them; none where no member was active."""
         joined = self._recorder.newcomers.get(guild_id, {})
-        new = [user for user, at in joined.items() if period[0] <= at < period[1]]
+        new = {user for user, at in joined.items() if period[0] <= at < period[1]}
         return activity_entry(guild_id, period, key, activity, self._guilds.people, new)
 
     def committed(self, kind: str, period: tuple[int, int], guild_ids: Iterable[int]) -> None:

@@ -12,8 +12,10 @@ from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, 
 from exporter.events.facts import Series
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
+from exporter.events.records import ALL_DETAILS
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Priority
+from tests.entry_data import fields_of
 
 PERIOD = (1_700_000_040_000, 1_700_000_100_000)
 HUMAN, ACTIVE = MESSAGES["human"], SECONDS["active"]
@@ -21,11 +23,11 @@ AROUND = Surroundings({"members": 7}, 3, {20: 2}, {10: "general", 20: "talk"}, {
 
 
 def metrics(cells: dict[Cell, int], limits: MetricsConfig | None = None) -> dict[str, Any]:
-    entry = metrics_entry(5, PERIOD, "key", Activity(cells), AROUND, limits or MetricsConfig())
+    entry = metrics_entry(5, PERIOD, "key", Activity(cells), AROUND, limits or MetricsConfig(), ALL_DETAILS)
     assert isinstance(entry, Entry)
     assert (entry.type, entry.guild_id, entry.at, entry.key) == ("METRICS_SNAPSHOT", 5, PERIOD[0], "key")
     assert entry.priority is Priority.SLOW
-    return dict(entry.data)
+    return fields_of(entry)
 
 
 CELLS: dict[Cell, int] = {
@@ -147,7 +149,7 @@ def test_series_and_members_sum_to_the_cells(cells: dict[Cell, int]) -> None:
     assert sums(data["members"]) == expected(lambda cell: cell[2])
     assert len({tuple(row[:4]) for row in data["series"]}) == len(data["series"])
     activity = activity_entry(5, PERIOD, "key", Activity(cells), {}, [])
-    told = [row for member in activity.data["members"] for row in member[5]] if activity else []  # type: ignore[union-attr,index]
+    told = [row for member in fields_of(activity)["members"] for row in member[5]] if activity else []
     assert sums(told) == expected(lambda cell: cell[2])
 
 
@@ -155,10 +157,10 @@ def test_a_member_s_activity_has_name_times_and_whether_they_are_new() -> None:
     seen = {1: (PERIOD[0] + 5, PERIOD[0] + 9)}
     entry = activity_entry(5, PERIOD, "key", Activity(dict(CELLS), seen), {1: "nelly"}, [2])
     assert entry is not None
-    members = {member[0]: member for member in entry.data["members"]}  # type: ignore[union-attr,index]
-    assert members[1][1:5] == ["nelly", PERIOD[0] + 5, PERIOD[0] + 9, False]  # type: ignore[index]
-    assert members[2][4] is True  # type: ignore[index]
-    assert ["reactions", "super", 10, 2] in members[1][5]  # type: ignore[index]
+    members = {member[0]: member for member in fields_of(entry)["members"]}
+    assert members[1][1:5] == ["nelly", PERIOD[0] + 5, PERIOD[0] + 9, False]
+    assert members[2][4] is True
+    assert ["reactions", "super", 10, 2] in members[1][5]
 
 
 def test_without_an_active_member_there_is_no_member_snapshot() -> None:

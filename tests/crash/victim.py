@@ -62,12 +62,10 @@ class Witness:
     async def state(self, prefix: str = ""):
         return await self._spool.state(prefix)
 
-    async def probe(self) -> None:
-        await self._spool.probe()
-
     async def append(self, entries: Sequence[Entry], **saved: Any) -> Sequence[int]:
         numbers = await self._spool.append(entries, **saved)
-        lines = [f"ban {entry.data['target_user_id']}" for entry in entries if entry.type == "GUILD_BAN_ADD"]
+        bans = (entry.data for entry in entries if entry.type == "GUILD_BAN_ADD")
+        lines = [f"ban {ban.target_user_id}" for ban in bans]
         for body in saved.get("increments", ()):
             for step in decode_increment(body).steps:
                 if isinstance(step, Added):

@@ -17,9 +17,11 @@ from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import Series
-from exporter.model import Entry, Json, Priority
+from exporter.events.records import ALL_DETAILS
+from exporter.model import Entry, Json
 from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count
 from tests.dashboards.doings import rebuild, rise, show_up, speak
+from tests.entry_data import entry_of
 
 DISCORD_EPOCH = 1_420_070_400_000
 MEADOW, ATTIC = 1_185_034_534_534_534_145, 1_185_034_534_534_534_147
@@ -83,7 +85,7 @@ class Past:
 
     def record(self, kind: str, at: int, key: str, **data: Json) -> None:
         self.entries.append(
-            Entry(kind, self.guild_id, at, f"{kind}:{self.guild_id}:{key}", Priority.CRITICAL, data)
+            entry_of(kind, data, guild=self.guild_id, at=at, key=f"{kind}:{self.guild_id}:{key}")
         )
 
     def tell(self) -> Iterator[Entry]:
@@ -132,7 +134,9 @@ class Past:
         around = Surroundings(gauges, talkers, {}, self.text | self.voice, names)
         period, key = (hour, hour + HOUR), f"{self.guild_id}:{hour}"
         self.entries.append(
-            metrics_entry(self.guild_id, period, f"metrics:{key}", activity, around, MetricsConfig())
+            metrics_entry(
+                *(self.guild_id, period, f"metrics:{key}", activity, around), MetricsConfig(), ALL_DETAILS
+            )
         )
         told = activity_entry(
             self.guild_id,

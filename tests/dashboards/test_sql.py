@@ -15,6 +15,7 @@ from dashboards.provisioning import Source
 from tests.dashboards.asking import Databases, Range, fill_in
 from tests.dashboards.committed import Asked, asked, titled
 from tests.dashboards.past import DAY, HOUR, MEADOW, Past
+from tests.entry_data import fields_of
 
 QUERIES = asked(Source.POSTGRES, Source.SQLITE)
 SHOWN = {str(found).partition("/")[2]: found for found in QUERIES if found.dashboard.variant == "full"}
@@ -51,9 +52,9 @@ def choices(past: tuple[Past, Past], span: Range) -> dict[str, str]:
         member[0]
         for entry in past[0].entries
         if entry.type == "MEMBER_ACTIVITY_SNAPSHOT" and span.start <= entry.at
-        for member in entry.data["members"]
+        for member in fields_of(entry)["members"]
     }
-    rowdy = next(entry for entry in past[0].entries if entry.data.get("target_user_id") in active)
+    rowdy = next(entry for entry in past[0].entries if fields_of(entry).get("target_user_id") in active)
     return {
         "guild": str(MEADOW),
         "channel": "'*'",
@@ -61,7 +62,7 @@ def choices(past: tuple[Past, Past], span: Range) -> dict[str, str]:
         "moderator": "'*'",
         "invite": "'*'",
         "period": "all",
-        "member": str(rowdy.data["target_user_id"]),
+        "member": str(fields_of(rowdy)["target_user_id"]),
     }
 
 
@@ -171,7 +172,7 @@ def active_days(past: Past) -> set[tuple[int, dt.date]]:
         (member[0], dt.datetime.fromtimestamp(entry.at / 1000, dt.UTC).date())
         for entry in past.entries
         if entry.type == "MEMBER_ACTIVITY_SNAPSHOT"
-        for member in entry.data["members"]
+        for member in fields_of(entry)["members"]
         if any(
             cell[0] in {"messages", "voice_seconds", "reactions"} and cell[1] != "afk" for cell in member[5]
         )
@@ -190,7 +191,7 @@ def test_a_cohort_tells_which_part_was_active_in_each_whole_week_after(databases
     monday = dt.date(1970, 1, 1) + dt.timedelta(days=monday)
     monday -= dt.timedelta(days=monday.weekday())
     joined = {
-        entry.data["user_id"]
+        fields_of(entry)["user_id"]
         for entry in past[0].entries
         if entry.type == "GUILD_MEMBER_ADD"
         and monday

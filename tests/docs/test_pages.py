@@ -23,7 +23,7 @@ from exporter.telemetry import metric_specs
 ROOT = pathlib.Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 GENERATED = sorted(write_pages())
-WRITTEN = sorted({*DOCS.glob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"})
+WRITTEN = sorted({*DOCS.rglob("*.md"), ROOT / "README.md", ROOT / "CHANGELOG.md"})
 
 
 @pytest.mark.parametrize("name", GENERATED)
@@ -132,3 +132,10 @@ def test_every_target_of_make_that_the_pages_name_is_one():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), flags=re.MULTILINE))
     for path in WRITTEN:
         assert set(re.findall(r"`make ([a-z]+)", path.read_text())) <= targets
+
+
+@pytest.mark.parametrize("folder", ["docs", "docs/decisions"])
+def test_every_page_can_be_reached_from_the_readme(folder):
+    reached = (ROOT / "README.md").read_text() + (DOCS / "architecture.md").read_text()
+    for path in (ROOT / folder).glob("*.md"):
+        assert f"{path.relative_to(ROOT)})" in reached or f"({path.relative_to(DOCS)}" in reached, path.name

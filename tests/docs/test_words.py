@@ -113,7 +113,7 @@ AREAS: Mapping[str, tuple[str, ...]] = {
 }
 """Every part that people read; a file belongs to the area with its longest prefix."""
 
-CLEAN: tuple[str, ...] = ("exporter", "docs", "spool")
+CLEAN: tuple[str, ...] = ("discord", "docs", "exporter", "spool")
 """The areas in which none of the words may stand."""
 
 PATTERN = re.compile("|".join(rf"\b(?:{word})\b" for word in WORDS))

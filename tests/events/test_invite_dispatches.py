@@ -28,6 +28,7 @@ from exporter.events.facts import (
     RoleUpserted,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
+from tests.entry_data import fields_of
 
 NOW = 1_700_000_000_000
 GUILD = 5
@@ -61,7 +62,7 @@ def test_an_invite_made_is_a_row_a_count_and_known_from_then_on() -> None:
     begun = 1_699_999_980_000
     assert isinstance(record, Record)
     assert (record.key, record.at, record.person) == (f"invite:{GUILD}:abc", begun, 9)
-    assert record.data["expires_at"] == begun + 60_000
+    assert fields_of(record)["expires_at"] == begun + 60_000
     assert count == Count(invites.CREATED.series, GUILD, begun)
     assert known == InviteCreated(GUILD, InviteKnown("abc", 0, 3, 9, "ma son", begun + 60_000))
 
@@ -69,13 +70,13 @@ def test_an_invite_made_is_a_row_a_count_and_known_from_then_on() -> None:
 def test_an_invite_by_nobody_that_never_ends() -> None:
     record, _, known = made(code="abc", guild_id=str(GUILD))
     assert (record.at, record.person) == (NOW, 0)
-    assert (record.data["expires_at"], record.data["inviter_username"]) == (None, None)
+    assert (fields_of(record)["expires_at"], fields_of(record)["inviter_username"]) == (None, None)
     assert known.invite == InviteKnown("abc")
 
 
 def test_a_time_that_cannot_be_true_is_that_of_receipt() -> None:
     record, count, _ = made(code="abc", guild_id=str(GUILD), created_at="1999-01-01T00:00:00+00:00")
-    assert (record.at, count.at, record.data["created_at"]) == (NOW, NOW, NOW)
+    assert (record.at, count.at, fields_of(record)["created_at"]) == (NOW, NOW, NOW)
 
 
 @pytest.mark.parametrize("fields", [{"code": "abc"}, {"code": "", "guild_id": "5"}])
@@ -87,7 +88,7 @@ def test_an_invite_to_no_guild_or_without_code_is_none(fields: dict[str, str]) -
 def test_an_invite_gone_has_a_row_of_its_own_each_time() -> None:
     """A code may be given anew, a guild's address above all."""
     record, lost = read(invites.InviteDelete, invites.read_delete, code="abc", guild_id="5")
-    assert (record.key, record.data, record.person) == (f"invite_gone:5:abc:{NOW}", {"code": "abc"}, 0)
+    assert (record.key, fields_of(record), record.person) == (f"invite_gone:5:abc:{NOW}", {"code": "abc"}, 0)
     assert lost == InviteDeleted(5, "abc")
 
 

@@ -9,12 +9,13 @@ from pathlib import Path
 import pytest
 from pydantic import Field
 
+from exporter.clock import ManualClock
 from exporter.config.model import config_type
 from exporter.config.schema import config_schema
 from exporter.errors import ConfigError
 from exporter.events.catalogue import full_catalogue
-from exporter.sinks.registry import GROUP, built_in_sinks, load_sinks
-from exporter.sinks.spec import SinkSection, SinkSpec
+from exporter.sinks.registry import GROUP, built_in_sinks, load_sinks, make_sink
+from exporter.sinks.spec import SinkContext, SinkSection, SinkSpec
 
 DECLARED = """
 from exporter.sinks.spec import SinkSection, SinkSpec
@@ -33,6 +34,9 @@ SECTIONLESS = SinkSpec(name="lake", title="L", help="A lake.", section=dict, mak
 WANTING = SinkSpec(name="lake", title="L", help="A lake.", section=Wanting, make=make)
 WORD = "lake"
 """
+
+
+CONTEXT = SinkContext(ManualClock(), full_catalogue())
 
 
 @pytest.fixture
@@ -133,3 +137,31 @@ def test_a_section_of_another_distribution_is_part_of_the_configuration_and_of_i
 
 def test_sections_are_the_same_class_for_the_same_sinks():
     assert config_type(full_catalogue(), built_in_sinks()) is config_type(full_catalogue(), built_in_sinks())
+
+
+class Nameless:
+    """A sink without most of what one has."""
+
+    name = "lake"
+
+
+@pytest.mark.parametrize(
+    ("make", "problem"),
+    [
+        (lambda *_: 1 / 0, "cannot be made (ZeroDivisionError: division by zero)"),
+        (lambda *_: Nameless(), "is a Nameless, which is not a Sink named lake"),
+        (
+            lambda *_: built_in_sinks()[0].make(built_in_sinks()[0].section(), CONTEXT),
+            "not a Sink named lake",
+        ),
+    ],
+)
+def test_a_sink_that_cannot_be_made_names_its_distribution(make, problem):
+    lake = SinkSpec(
+        name="lake", title="Lake", help="A lake.", section=LakeSection, make=make, origin="water 1"
+    )
+    with pytest.raises(ConfigError) as caught:
+        make_sink(lake, LakeSection(), CONTEXT)
+    (line,) = caught.value.problems
+    assert line.startswith("sinks.lake: the sink of water 1 ")
+    assert problem in line

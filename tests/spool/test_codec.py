@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import Entry, Priority
-from exporter.spool.codec import RefusedError, pack, unpack
+from exporter.spool.codec import RefusedError, UnreadableError, pack, try_unpack, unpack
 
 texts = st.text(st.characters(codec="utf-8"), max_size=20)
 leaves = st.none() | st.booleans() | st.integers(-(2**63), 2**63 - 1) | st.floats(allow_nan=False) | texts
@@ -18,7 +18,7 @@ entries = st.builds(
     Entry,
     type=texts,
     guild_id=st.integers(-(2**63), 2**63 - 1),
-    at=st.integers(-(2**63), 2**63 - 1),
+    at=st.integers(-62_135_596_800_000, 253_402_300_799_999),
     key=texts,
     priority=st.sampled_from(Priority),
     data=st.dictionaries(texts, trees, max_size=4),
@@ -38,11 +38,16 @@ def test_a_changed_bit_is_always_noticed(entry, data):
     bit = data.draw(st.integers(0, len(row.body) * 8 - 1))
     changed = bytearray(row.body)
     changed[bit // 8] ^= 1 << bit % 8
-    assert unpack(bytes(changed), row.crc) is None
+    with pytest.raises(UnreadableError) as caught:
+        unpack(bytes(changed), row.crc)
+    assert caught.value.reason == "damaged"
 
 
-def test_bytes_with_a_right_checksum_that_are_no_entry_are_damaged():
-    assert unpack(b"\x93\x01\x02\x03", crc32(b"\x93\x01\x02\x03")) is None
+def test_bytes_with_a_right_checksum_that_are_no_entry_are_malformed():
+    with pytest.raises(UnreadableError) as caught:
+        unpack(b"\x93\x01\x02\x03", crc32(b"\x93\x01\x02\x03"))
+    assert caught.value.reason == "malformed"
+    assert try_unpack(b"\x93\x01\x02\x03", crc32(b"\x93\x01\x02\x03")) is None
 
 
 def deep(levels):
@@ -61,6 +66,8 @@ def deep(levels):
         (Entry("T", 1, 1, "k", Priority.SLOW, {"\udfff": 1}), "unencodable"),
         (Entry("T", 2**63, 1, "k", Priority.SLOW, {}), "unencodable"),
         (Entry("T", 1, -(2**63) - 1, "k", Priority.SLOW, {}), "unencodable"),
+        (Entry("T", 1, 253_402_300_800_000, "k", Priority.SLOW, {}), "unencodable"),
+        (Entry("T", 1, -62_135_596_800_001, "k", Priority.SLOW, {}), "unencodable"),
         (Entry("T", 1, 1, "k", Priority.SLOW, deep(100_000)), "unencodable"),
         (Entry("T", 1, 1, "k", Priority.SLOW, {"x": "y" * 1000}), "oversized"),
     ],

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
-import sqlite3
 import tempfile
-from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from zlib import crc32
@@ -26,6 +24,7 @@ from exporter.spool.store import Spool
 from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
+from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
 
 pytestmark = pytest.mark.timeout(120 + scaled(25) * 10)
 
@@ -35,20 +34,6 @@ sinks = st.sampled_from(SINKS)
 paddings = st.sampled_from([0, 9_000])
 """Bytes beyond a page, to be added to those drawn."""
 tables = st.sampled_from(["a/x", "a/y", "b"])
-
-
-def pages_noted_and_found(connection):
-    """Pages of saved state as the spool counts them, and as SQLite finds them; an empty table has one."""
-    return connection.execute(
-        "SELECT state_pages, (SELECT count(*) - 3 FROM dbstat"
-        " WHERE name IN ('state', 'increments', 'journal')) FROM books"
-    ).fetchone()
-
-
-def has_dbstat():
-    with closing(sqlite3.connect(":memory:")) as connection:
-        options = {option for (option,) in connection.execute("PRAGMA compile_options")}
-    return "ENABLE_DBSTAT_VTAB" in options
 
 
 @dataclass
@@ -280,7 +265,7 @@ class SpoolMachine(RuleBasedStateMachine):
     @precondition(lambda _: HAS_DBSTAT)
     @invariant()
     def pages_of_state_agree(self):
-        noted, found = self.in_writer(pages_noted_and_found)
+        noted, found = self.in_writer(noted_and_found)
         assert noted == found
 
     def teardown(self):
@@ -289,8 +274,6 @@ class SpoolMachine(RuleBasedStateMachine):
         self.loop.close()
         self.directory.cleanup()
 
-
-HAS_DBSTAT = has_dbstat()
 
 TestSpoolModel = SpoolMachine.TestCase
 TestSpoolModel.settings = settings(

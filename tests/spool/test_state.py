@@ -9,6 +9,7 @@ from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import value
+from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
 
 MIB = 1024**2
 
@@ -189,6 +190,28 @@ async def test_an_append_that_does_not_fit_leaves_the_state_as_it_was(open_spool
         await spool.append(huge, state=[StateRow("a", b"1", b"one")], increments=[b"one"])
     assert await spool.state() == []
     assert await spool.increments() == []
+
+
+@pytest.mark.skipif(not HAS_DBSTAT, reason="this SQLite cannot list its pages")
+async def test_the_pages_of_state_are_counted_right_while_the_file_grows_and_shrinks(open_spool, make_entry):
+    spool = await open_spool()
+
+    async def check():
+        noted, found = await spool._writer.run(CallJob(noted_and_found))
+        assert noted == found
+        return found
+
+    # Beyond the 819 pages whose pointers one page of auto_vacuum holds.
+    rows = [StateRow("t", b"%06d" % number, bytes(3_500)) for number in range(2_500)]
+    for _ in range(2):
+        await spool.append([make_entry(1)], state=rows, increments=[bytes(MIB)])
+        assert await check() > 2_500
+        (*_, last) = await spool.increments()
+        await spool.append([], state=[row._replace(value=None) for row in rows], forget=last.number)
+        assert await check() == 0
+        for _ in range(5):
+            await spool.tidy()
+        assert await check() == 0
 
 
 async def test_a_probe_writes_a_page_and_keeps_nothing(open_spool):

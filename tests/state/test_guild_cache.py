@@ -16,6 +16,7 @@ from exporter.events.facts import (
 from exporter.state import guild_cache as module
 from exporter.state.guild_cache import GuildCache, Presence
 from tests.emitted import discard
+from tests.entry_data import fields_of
 
 GUILD = 197038439483310086
 AT = 1_700_000_000_000
@@ -80,8 +81,12 @@ def test_a_guild_nobody_expected_is_an_invitation(directory: GuildCache) -> None
     directory.start_session(started())
     created, synced = directory.see_guild(seen())
     assert (created.type, synced.type) == ("GUILD_CREATE", "GUILD_SYNC")
-    assert created.data["name"] == "Place"
-    assert synced.data["channels"] == [[10, "general", 0, 0], [11, "talk", 2, 0], [20, "thread", 11, 10]]
+    assert fields_of(created)["name"] == "Place"
+    assert fields_of(synced)["channels"] == [
+        [10, "general", 0, 0],
+        [11, "talk", 2, 0],
+        [20, "thread", 11, 10],
+    ]
 
 
 def test_two_invitations_without_a_moment_are_two_rows(directory: GuildCache) -> None:
@@ -105,7 +110,7 @@ def test_what_changed_during_an_outage_is_told(directory: GuildCache) -> None:
     list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     (record,) = directory.see_guild(seen("Other place"))
     assert record.type == "GUILD_UPDATE"
-    assert record.data["changes"] == {"name": {"old": "Place", "new": "Other place"}}
+    assert fields_of(record)["changes"] == {"name": {"old": "Place", "new": "Other place"}}
 
 
 def test_a_guild_in_an_outage_from_the_start_is_synced_when_it_comes(directory: GuildCache) -> None:
@@ -129,7 +134,7 @@ def test_a_guild_expected_but_unknown_yields_no_change_from_nothing(directory: G
 def test_a_removal_forgets_the_guild_and_says_so(directory: GuildCache) -> None:
     know(directory)
     (gone,) = directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False))
-    assert (gone.type, gone.data) == ("GUILD_DELETE", {"name": "Place"})
+    assert (gone.type, fields_of(gone)) == ("GUILD_DELETE", {"name": "Place"})
     assert GUILD not in directory.guilds
     assert not directory.parents, "its threads are forgotten with it"
     assert not list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=False)))
@@ -148,7 +153,7 @@ def test_a_removal_leaves_the_threads_of_others(directory: GuildCache) -> None:
 def test_an_update_carries_only_what_changed(directory: GuildCache) -> None:
     know(directory)
     (record,) = directory.change_guild(changed("Place", boosts=5))
-    assert record.data["changes"] == {"premium_subscription_count": {"old": 2, "new": 5}}
+    assert fields_of(record)["changes"] == {"premium_subscription_count": {"old": 2, "new": 5}}
     assert not list(directory.change_guild(changed("Place", boosts=5)))
 
 
@@ -173,10 +178,10 @@ def test_each_field_that_changes_is_told_alone_and_back_again(
         return list(value) if isinstance(value, tuple) else value
 
     (there,) = directory.change_guild(msgspec.structs.replace(as_it_was, **{field: new}))
-    assert there.data["changes"] == {field: {"old": told(old), "new": told(new)}}
-    assert there.data[field] == told(new)
+    assert fields_of(there)["changes"] == {field: {"old": told(old), "new": told(new)}}
+    assert fields_of(there)[field] == told(new)
     (back,) = directory.change_guild(as_it_was)
-    assert back.data["changes"] == {field: {"old": told(new), "new": told(old)}}
+    assert fields_of(back)["changes"] == {field: {"old": told(new), "new": told(old)}}
     assert not list(directory.change_guild(as_it_was))
 
 

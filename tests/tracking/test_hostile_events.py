@@ -8,7 +8,8 @@ from collections.abc import Iterator
 import pytest
 
 from exporter.sinks.influx.line_protocol import Encoder
-from exporter.sinks.sql.batch_plan import Rules, plan
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
+from tests.entry_data import fields_of
 from tests.goldens.script import Step
 from tests.goldens.scripts import script_of
 from tests.goldens.stage import CATALOGUE, RECORDED_AT, Shelf, Stage
@@ -39,6 +40,8 @@ async def test_an_event_told_of_in_hostile_payloads_breaks_no_stage_and_no_store
     assert stage.rows
     for row in stage.rows:
         check_text(row.entry.key)
-        check(row.entry.data)
+        check(fields_of(row.entry))
     assert not Encoder(CATALOGUE).encode(Shelf.source, stage.rows).rejected
-    plan(stage.rows, Rules.of(CATALOGUE, store_snapshots=True), RECORDED_AT)  # refuses what does not fit
+    plan_batch(
+        stage.rows, Rules.of(CATALOGUE, store_snapshots=True), RECORDED_AT
+    )  # refuses what does not fit

@@ -7,6 +7,7 @@ from typing import Any
 
 from exporter.events.guilds import BOOSTS, MEMBERS
 from exporter.telemetry import value
+from tests.entry_data import fields_of
 
 GUILD = 197038439483310086
 Payload = Callable[[str, str], dict[str, Any]]
@@ -55,7 +56,7 @@ async def test_what_changed_meanwhile_is_told_when_it_is_back(site: Site, payloa
     site.feed(pipeline, "GUILD_CREATE", whole(payload, name="Other place", member_count=9))
     assert await rows(site, pipeline) == ["GUILD_SYNC", "GUILD_UPDATE"]
     (update,) = await site.entries("GUILD_UPDATE")
-    assert update.data["changes"] == {"name": {"old": "Friendly place", "new": "Other place"}}
+    assert fields_of(update)["changes"] == {"name": {"old": "Friendly place", "new": "Other place"}}
     assert pipeline.gauges(MEMBERS.name) == {GUILD: 9}
 
 

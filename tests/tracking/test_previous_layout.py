@@ -14,7 +14,7 @@ from exporter.tracking.previous_journal import (
     SavedPrune,
     SavedTimeout,
 )
-from exporter.tracking.previous_layout import convert_moderation
+from exporter.tracking.previous_layout import convert_marks, convert_moderation
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, Log, act, audit
 
 SECOND = 1000
@@ -85,3 +85,14 @@ def test_what_was_open_gets_its_entries_its_reasons_and_its_end() -> None:
 
 def test_nothing_left_is_nothing_to_convert() -> None:
     assert convert_moderation(SavedModeration()) == {}
+
+
+def test_how_far_audit_logs_were_taken_is_kept() -> None:
+    log = Log()
+    log.stage.catch_up.forget_guild(GUILD)
+    taken, new = audit("nick", AT + 2, 1), audit("nick", AT + 1, 2)
+    encode = msgspec.msgpack.encode
+    marks = convert_marks({GUILD: (audit("nick").entry_id, (taken.entry_id,))})
+    log.stage.restore([StateRow(table, encode(key), encode(value)) for (table, key), value in marks.items()])
+    log.take(audit("nick"), taken, new)
+    assert log.counts == {"nick": 1}

@@ -17,6 +17,7 @@ from exporter.events.voice import STATES
 from exporter.model import Entry, Priority
 from exporter.screen.config import PrivacyConfig
 from exporter.telemetry import total
+from tests.entry_data import fields_of
 
 EPOCH = 1_420_070_400_000
 GUILD = 197038439483310086
@@ -67,9 +68,9 @@ async def test_a_minute_of_a_guild_becomes_one_snapshot(
         (GUILD, "reactions_received", "", 0, ""): 1,
         (GUILD, "message_deletes", "bulk", CHANNEL, ""): 3,
     }
-    assert entry.data["gauges"] == {"members": 7, "boosts": 3, "voice_members": 0}
-    assert entry.data["top_channels"][0]["channel_name"] == "general"
-    assert entry.data["top_members"][0]["username"] == "nelly"
+    assert fields_of(entry)["gauges"] == {"members": 7, "boosts": 3, "voice_members": 0}
+    assert fields_of(entry)["top_channels"][0]["channel_name"] == "general"
+    assert fields_of(entry)["top_members"][0]["username"] == "nelly"
     assert pipeline.totals("messages", "human") == {GUILD: 4}
     assert pipeline.channel_totals("messages") == {GUILD: {CHANNEL: 4}}
     assert pipeline.guilds() == {GUILD: "Friendly place"}
@@ -102,8 +103,8 @@ async def test_a_flush_waits_for_what_has_ended_and_for_nothing_that_ends_meanwh
     site.clock.advance(10)
     async with asyncio.timeout(10):
         assert await flush
-    kept = [entry for entry in await site.entries() if entry.data.get("action") == "timeout_expired"]
-    assert [entry.data["target_user_id"] for entry in kept] == [MASON]
+    kept = [entry for entry in await site.entries() if fields_of(entry).get("action") == "timeout_expired"]
+    assert [fields_of(entry)["target_user_id"] for entry in kept] == [MASON]
 
 
 async def test_voice_leaves_with_its_window_and_not_a_second_time(
@@ -117,7 +118,7 @@ async def test_voice_leaves_with_its_window_and_not_a_second_time(
     assert [entry.at for entry in entries] == [1_699_999_980_000, 1_700_000_040_000]
     amounts = [sum_series([entry])[GUILD, "voice_seconds", "alone", VOICE, ""] for entry in entries]
     assert amounts == [38_000, 60_000]
-    assert [entry.data["peak_voice"]["members"] for entry in entries] == [1, 1]
+    assert [fields_of(entry)["peak_voice"]["members"] for entry in entries] == [1, 1]
 
 
 async def test_a_peak_is_that_of_its_own_window(site: Site, payload: Payload) -> None:
@@ -129,7 +130,7 @@ async def test_a_peak_is_that_of_its_own_window(site: Site, payload: Payload) ->
     site.feed(pipeline, "VOICE_STATE_UPDATE", enter | {"user_id": str(MASON), "channel_id": None})
     await pass_time(site, pipeline, 100)
     entries = await site.entries("METRICS_SNAPSHOT")
-    assert [entry.data["peak_voice"]["members"] for entry in entries] == [2, 1]
+    assert [fields_of(entry)["peak_voice"]["members"] for entry in entries] == [2, 1]
 
 
 async def test_a_refused_snapshot_keeps_its_peak_and_its_newcomers(site: Site, payload: Payload) -> None:
@@ -146,9 +147,9 @@ async def test_a_refused_snapshot_keeps_its_peak_and_its_newcomers(site: Site, p
     site.full = False
     assert await pipeline.flush()
     (metrics,) = await site.entries("METRICS_SNAPSHOT")
-    assert metrics.data["peak_voice"] == {"members": 1, "by_channel": {str(VOICE): 1}}
+    assert fields_of(metrics)["peak_voice"] == {"members": 1, "by_channel": {str(VOICE): 1}}
     (members,) = await site.entries("MEMBER_ACTIVITY_SNAPSHOT")
-    assert [(row[0], row[4]) for row in members.data["members"]] == [(NELLY, True)]
+    assert [(row[0], row[4]) for row in fields_of(members)["members"]] == [(NELLY, True)]
     assert not pipeline._recorder.newcomers
 
 
@@ -170,7 +171,7 @@ async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, 
     first, second = await site.entries("GUILD_BAN_ADD")
     assert (first.key, first.amends, second.key, second.amends) == (first.key, False, first.key, True)
     assert first.priority is Priority.CRITICAL
-    assert second.data["reason"] == "raid"
+    assert fields_of(second)["reason"] == "raid"
     assert pipeline.totals("moderation_actions", "ban") == {GUILD: 1}
     assert pipeline.totals("member_leaves", "ban") == {GUILD: 1}
     assert pipeline.gauges("members") == {GUILD: 6}
@@ -206,7 +207,7 @@ async def test_who_opted_out_appears_nowhere(site: Site, payload: Payload) -> No
     await pipeline.flush()
     entries = await site.entries()
     (kick,) = (entry for entry in entries if entry.type == "GUILD_AUDIT_LOG_ENTRY_CREATE")
-    assert kick.data["moderator_id"] is None
+    assert kick.data.moderator_id is None
     for entry in entries:
         for trace in (str(NELLY), str(MASON), "nelly", "mason"):
             assert trace not in f"{entry.key} {entry.data}", entry.type
@@ -255,10 +256,10 @@ async def test_an_owner_who_opted_out_is_not_named(site: Site, payload: Payload)
     await pipeline.flush()
     entries = await site.entries()
     assert [entry.type for entry in entries] == ["GUILD_SYNC", "GUILD_UPDATE", "GUILD_UPDATE"]
-    assert entries[1].data["changes"]["owner_id"] == {"old": 0, "new": 77}
+    assert fields_of(entries[1])["changes"]["owner_id"] == {"old": 0, "new": 77}
     for entry in entries:
-        assert full["owner_id"] not in f"{entry.data}"
-        assert str(MASON) not in f"{entry.data}"
+        assert full["owner_id"] not in f"{fields_of(entry)}"
+        assert str(MASON) not in f"{fields_of(entry)}"
 
 
 async def test_who_opts_out_over_a_restart_leaves_the_open_windows_and_voice(
@@ -275,7 +276,7 @@ async def test_who_opts_out_over_a_restart_leaves_the_open_windows_and_voice(
     await pipeline.flush()
     for entry in await site.entries():
         for trace in (str(NELLY), str(MASON)):
-            assert trace not in f"{entry.data}", entry.type
+            assert trace not in f"{fields_of(entry)}", entry.type
     assert pipeline.totals("voice_sessions", "") == {}
 
 
@@ -315,7 +316,7 @@ async def test_a_guild_removed_while_the_session_was_lost_is_closed(site: Site, 
     assert pipeline.guilds() == {}
     await pipeline.flush()
     gone = [entry for entry in await site.entries("GUILD_DELETE") if entry.guild_id == GUILD]
-    assert [entry.data for entry in gone] == [{"name": "Friendly place"}]
+    assert [fields_of(entry) for entry in gone] == [{"name": "Friendly place"}]
 
 
 async def test_time_in_the_afk_channel_of_a_guild_that_is_gone_was_spent_there(
@@ -384,7 +385,7 @@ async def test_what_was_journalled_arrives_exactly_once_over_any_number_of_kills
     assert sum(amount for cell, amount in sums.items() if cell[1] == "messages") == site.fed
     by_member = Counter[str]()
     for entry in entries:
-        for member in entry.data["members"] if entry.type == "MEMBER_ACTIVITY_SNAPSHOT" else ():
+        for member in fields_of(entry)["members"] if entry.type == "MEMBER_ACTIVITY_SNAPSHOT" else ():
             by_member.update({measure: amount for measure, _, _, amount in member[5]})
     assert by_member["messages"] == site.fed
     keys = [entry.key for entry in entries if entry.type.endswith("_SNAPSHOT")]
@@ -419,7 +420,7 @@ async def test_too_many_counters_close_their_windows_early(site: Site, payload: 
     await pipeline.tick()
     assert pipeline._counters.cell_count() == 0
     (entry,) = await site.entries("METRICS_SNAPSHOT")
-    assert entry.data["unique_users"] == 1199
+    assert fields_of(entry)["unique_users"] == 1199
 
 
 async def test_every_entry_is_offered_and_every_offer_spooled(site: Site, payload: Payload) -> None:

@@ -26,19 +26,30 @@ from exporter.events.records.moderation import (
     VoiceOrderRecord,
 )
 from exporter.events.records.snapshots import (
+    ALL_DETAILS,
     ActiveMember,
     MemberActivitySnapshot,
     MetricsSnapshot,
     SnapshotDetail,
+    WindowData,
 )
 from exporter.events.records.structure import (
     ChannelUpdateRecord,
     StructureRecord,
     StructureUpdateRecord,
 )
-from exporter.events.records.values import Changes, DataField, Doc, RecordType, describe_fields
+from exporter.events.records.values import (
+    Changes,
+    DataField,
+    Doc,
+    Int64,
+    Milliseconds,
+    RecordType,
+    describe_fields,
+)
 
 __all__ = [
+    "ALL_DETAILS",
     "ActiveMember",
     "AuditedActionRecord",
     "AutomodRecord",
@@ -50,6 +61,7 @@ __all__ = [
     "GuildRecord",
     "GuildSyncRecord",
     "GuildUpdateRecord",
+    "Int64",
     "InviteDeleteRecord",
     "InviteRecord",
     "InviteUseRecord",
@@ -59,11 +71,13 @@ __all__ = [
     "MemberJoinRecord",
     "MemberLeaveRecord",
     "MetricsSnapshot",
+    "Milliseconds",
     "ModerationRecord",
     "RecordType",
     "SnapshotDetail",
     "StructureRecord",
     "StructureUpdateRecord",
     "VoiceOrderRecord",
+    "WindowData",
     "describe_fields",
 ]

@@ -11,12 +11,12 @@ for JSON documents, whose readers round long numbers.
 from __future__ import annotations
 
 import enum
-from typing import Annotated, TypeAlias
+from typing import Annotated, Final, TypeAlias
 
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from exporter.events.records.values import Doc, Id, Int64, Milliseconds
+from exporter.events.records.values import Doc, Finite, Id, Int64, Milliseconds
 from exporter.model import EntryData
 
 Amount = Annotated[int, msgspec.Meta(gt=-(2**48), lt=2**48)]
@@ -46,11 +46,14 @@ class SnapshotDetail(enum.StrEnum):
     """Which of the members of MEMBER_ACTIVITY_SNAPSHOT joined in its window."""
 
 
+ALL_DETAILS: Final = frozenset(SnapshotDetail)
+
+
 class VoiceSessions(msgspec.Struct, frozen=True):
     """Voice sessions that ended in a window."""
 
     count: Int64
-    average_seconds: int | float
+    average_seconds: Int64 | Finite
 
 
 class VoicePeak(msgspec.Struct, frozen=True):
@@ -66,7 +69,7 @@ class TopChannel(msgspec.Struct, frozen=True):
     channel_id: str
     channel_name: str | None
     messages: Int64
-    voice_minutes: float
+    voice_minutes: Finite
     peak_users: Int64
 
 
@@ -84,7 +87,7 @@ class MemberPlace(msgspec.Struct, frozen=True):
     channel_id: str
     channel_name: str | None
     messages: Int64
-    voice_minutes: float
+    voice_minutes: Finite
 
 
 class TopMember(msgspec.Struct, frozen=True):
@@ -93,9 +96,9 @@ class TopMember(msgspec.Struct, frozen=True):
     user_id: str
     username: str | None
     messages: Int64
-    voice_minutes: float
+    voice_minutes: Finite
     reactions: Int64
-    activity_score: float
+    activity_score: Finite
     top_channels: list[MemberPlace]
 
 

@@ -8,16 +8,20 @@ from typing import Annotated, TypeAlias, get_args, get_type_hints
 import msgspec
 
 from exporter.events.facts.guild_objects import Trait
+from exporter.events.payload import FIRST_MS, LAST_MS, MAX_ID, Snowflake
 from exporter.model import EntryData
 
-Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
+Int64 = Annotated[int, msgspec.Meta(ge=-MAX_ID - 1, le=MAX_ID)]
 """A whole number that every store can hold."""
 
-Id = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+Id = Snowflake
 """A Discord id; 0 for none."""
 
-Milliseconds = Annotated[int, msgspec.Meta(ge=-62_135_596_800_000, le=253_402_300_799_999)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=FIRST_MS, le=LAST_MS)]
 """A time in ms since the Unix epoch, in the years 1 to 9999: no other has a date in every store."""
+
+Finite = Annotated[float, msgspec.Meta(ge=-1e15, le=1e15)]
+"""A number that JSON can hold: neither infinite nor none at all."""
 
 Changes: TypeAlias = dict[str, dict[str, Trait | list[str]]]
 """Old and new value (``old``, ``new``) by field; of a field without either only its change is known."""

@@ -30,13 +30,12 @@ from __future__ import annotations
 
 import hashlib
 import re
-from array import array
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import TypeAlias, TypeVar, cast
+from typing import TypeVar
 
-from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
+from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot, WindowData
 from exporter.events.spec import Unit
 from exporter.model import Row
 
@@ -49,11 +48,6 @@ SLOT_NS = 1024
 RECORD_SPAN_MS = 1000
 """A record's point may lie anywhere in its second. In a millisecond there are 976 slots, and two records of
 one burst could meet; in a second there are a thousand times as many."""
-
-_Series: TypeAlias = Iterable[tuple[str, str, int, str, int]]
-_Members: TypeAlias = Iterable[tuple[int, str, int, int, bool, Iterable[tuple[str, str, int, int]]]]
-"""The shapes ``events.aggregates`` promises. Nothing checks them beforehand, being the hot path: whatever has
-another shape fails in the loop and is rejected as malformed."""
 
 _NS_PER_MS = 1_000_000
 _INT64_MAX = 2**63 - 1
@@ -151,27 +145,26 @@ class Encoder:
         """Add the lines of one row to ``lines``, or the row to what is rejected."""
         entry = row.entry
         try:
-            if entry.type == METRICS_SNAPSHOT:
-                lines.activity += self._snapshot(salt, row)
-            elif entry.type == MEMBER_ACTIVITY_SNAPSHOT:
-                lines.members += self._member_activity(salt, row)
-            elif not entry.amends:
-                lines.activity.append(_event(salt, row))
+            match entry.data:
+                case MetricsSnapshot():
+                    lines.activity += self._snapshot(salt, row, entry.data)
+                case MemberActivitySnapshot():
+                    lines.members += self._member_activity(salt, row, entry.data)
+                case _ if not entry.amends:
+                    lines.activity.append(_event(salt, row))
         except _UnknownNameError:
             lines.rejected.append((row.position, "unknown_measure"))
-        except (ValueError, TypeError, KeyError, AttributeError, OverflowError):
+        except ValueError:
             lines.rejected.append((row.position, "malformed"))
 
-    def _snapshot(self, salt: int, row: Row) -> list[str]:
-        data = row.entry.data
-        start, end = _period(data)
-        at = timestamp_ns(start, end, row.position, salt)
+    def _snapshot(self, salt: int, row: Row, data: MetricsSnapshot) -> list[str]:
+        at = _moment(data, row.position, salt)
         guild = _guild_tag(row.entry.guild_id)
         plans = self._series
         places: dict[tuple[int, str], str] = {}
         counts: dict[str, int] = {}
         durations: dict[str, int] = {}
-        for measure, value, channel_id, emoji, amount in cast("_Series", data["series"]):
+        for measure, value, channel_id, emoji, amount in data.series:
             head, name, seconds = plans[measure, value]
             place = places.get((channel_id, emoji))
             if place is None:
@@ -184,38 +177,31 @@ class Encoder:
             else:
                 sums[key] = amount
         count_end, duration_end = f"i {at}", f"e-3 {at}"
-        found = [
-            f"{key}{amount}{count_end}" for key, amount in zip(counts, _int64(counts.values()), strict=True)
-        ]
-        found += [
-            f"{key}{amount}{duration_end}"
-            for key, amount in zip(durations, _int64(durations.values()), strict=True)
-        ]
-        found += self._gauge_lines(cast("Mapping[str, float]", data.get("gauges") or {}), guild, end)
+        found = [f"{key}{amount}{count_end}" for key, amount in counts.items()]
+        found += [f"{key}{amount}{duration_end}" for key, amount in durations.items()]
+        found += self._gauge_lines(data.gauges, guild, data.period_end)
         return found
 
-    def _gauge_lines(self, gauges: Mapping[str, float], guild: str, end_ms: int) -> list[str]:
+    def _gauge_lines(self, gauges: Mapping[str, int], guild: str, end_ms: int) -> list[str]:
         fields: dict[str, list[str]] = {}
         for name, value in gauges.items():
             measurement, field_name = self._gauges[name]
-            (amount,) = _int64((round(value),))
-            fields.setdefault(measurement, []).append(f"{field_name}{amount}i")
+            fields.setdefault(measurement, []).append(f"{field_name}{value}i")
         at = end_ms * _NS_PER_MS
         return [f"{measurement}{guild} {','.join(found)} {at}" for measurement, found in fields.items()]
 
-    def _member_activity(self, salt: int, row: Row) -> list[str]:
-        data = row.entry.data
-        at = timestamp_ns(*_period(data), row.position, salt)
+    def _member_activity(self, salt: int, row: Row, data: MemberActivitySnapshot) -> list[str]:
+        at = _moment(data, row.position, salt)
         head = f"{MEMBER_MEASUREMENT}{_guild_tag(row.entry.guild_id)},user_id=%d "
         tail = f" {at}"
         formats: dict[tuple[tuple[str, ...], tuple[str, ...]], str] = {}
         lines: list[str] = []
         arguments: list[int] = []
-        for user_id, _name, _first, _last, _new, deltas in cast("_Members", data["members"]):
-            if not deltas:
+        for member in data.members:
+            if not member.deltas:
                 continue
             # Most members did the same few kinds of things, each in one channel: few formats serve many.
-            measures, values, _channels, amounts = zip(*deltas)  # noqa: B905 - strict costs a tenth of the line; what is uneven fails to unpack or format
+            measures, values, _channels, amounts = zip(*member.deltas)  # noqa: B905 - all are of one length; strict costs a tenth of the line
             line = formats.get((measures, values))
             if line is None:
                 fields = self._member_fields(measures, values)
@@ -226,9 +212,9 @@ class Encoder:
                     continue
                 line = f"{head}{fields}{tail}"
             lines.append(line)
-            arguments.append(user_id)
+            arguments.append(member.user_id)
             arguments += amounts
-        return ("\n".join(lines) % tuple(_int64(arguments))).split("\n") if lines else []
+        return ("\n".join(lines) % tuple(arguments)).split("\n") if lines else []
 
     def _member_fields(self, measures: Sequence[str], values: Sequence[str]) -> str:
         """The fields of these deltas as a %-format; nothing where some must be summed or left out."""
@@ -273,12 +259,8 @@ def _guild_tag(guild_id: int) -> str:
     return f",guild_id={guild_id:d}" if guild_id else ""
 
 
-def _period(data: Mapping[str, object]) -> tuple[int, int]:
-    start, end = data["period_start"], data["period_end"]
-    if not (isinstance(start, int) and isinstance(end, int)):
-        msg = "a period's bounds are integers"
-        raise TypeError(msg)
-    return start, end
+def _moment(data: WindowData, position: int, salt: int) -> int:
+    return timestamp_ns(data.period_start, data.period_end, position, salt)
 
 
 def _field_format(name: str, *, seconds: bool) -> str:
@@ -289,8 +271,3 @@ def _field_format(name: str, *, seconds: bool) -> str:
 def _place(channel_id: int, emoji: str) -> str:
     channel = f",channel_id={channel_id:d}" if channel_id else ""
     return f"{channel},emoji={escape(emoji)}" if emoji else channel
-
-
-def _int64(amounts: Iterable[int]) -> array[int]:
-    """The amounts, all of them integers of 64 bits; raises TypeError or OverflowError where one is not."""
-    return array("q", amounts)

@@ -18,6 +18,7 @@ from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
 from exporter.clock import Clock
 from exporter.events.catalogue import Catalogue
+from exporter.events.records import SnapshotDetail
 from exporter.model import STORED, Batch, Outcome, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.influx.config import InfluxConfig
@@ -48,6 +49,7 @@ class InfluxSink:
     """Writes entries as points; ``source`` and position of a row make its points' identity."""
 
     name = "influxdb"
+    needs: frozenset[SnapshotDetail] = frozenset()
 
     def __init__(self, config: InfluxConfig, catalogue: Catalogue, clock: Clock) -> None:
         self._config = config

@@ -1,7 +1,7 @@
-"""A batch as the rows it changes: pure, so that what is written can be tested without a database.
+"""A batch as the rows it plan: pure, so that what is written can be tested without a database.
 
 Sums and states come out by key, so that two writers take locks in the same order. Occurrences keep the order
-of the batch: which of two reports of one action came first decides which row stands for it.
+of the batch: of two reports of one action the first one makes the row.
 """
 
 from __future__ import annotations
@@ -11,33 +11,34 @@ from dataclasses import dataclass, field
 
 from sqlalchemy import Table
 
-from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
-from exporter.model import Entry, Row
-from exporter.sinks.sql.column_mapping import Booking
-from exporter.sinks.sql.dimension_rows import (
-    GUILD_GONE,
-    GUILD_HERE,
-    MEMBER_JOINED,
-    MEMBER_LEFT,
-    Member,
-    channel_rows,
-    guild_row,
+from exporter.events.guilds import MEMBERS
+from exporter.events.records import (
+    GuildDeleteRecord,
+    GuildRecord,
+    GuildSyncRecord,
+    InviteDeleteRecord,
+    InviteRecord,
+    MemberActivitySnapshot,
+    MemberJoinRecord,
+    MemberLeaveRecord,
+    MetricsSnapshot,
 )
+from exporter.model import Entry, EntryData, Row
+from exporter.sinks.sql.column_mapping import ColumnMapping
+from exporter.sinks.sql.dimension_rows import Member, channel_rows, guild_row
 from exporter.sinks.sql.increments import Increments, Parameters, snapshot_row
 from exporter.sinks.sql.records import invite_row, record_row, record_table
-from exporter.sinks.sql.schema import invites
-from exporter.sinks.sql.validation import UnfitError, fit_integer, fit_moment
 
 MemberKey = tuple[int, int]
 
 _EXPELS = frozenset({"ban", "kick"})
-"""Actions after which somebody is a member no more; a prune names nobody."""
+"""Actions that end a membership; a prune names no targets."""
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
-    """A leave whose tenure is to be found: ``joined_at`` is the latest join before it in the batch, or 0."""
+class PendingTenure:
+    """A leave whose tenure is to be computed. ``joined_at``: the latest join before it in the batch, or 0."""
 
     member: MemberKey
     joined_at: int
@@ -54,22 +55,22 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What decides how an entry is written."""
+    """How entries are written, derived from the declarations."""
 
     tables: Mapping[str, str | None]
-    booking: Booking
+    mapping: ColumnMapping
     store_snapshots: bool = False
 
     @classmethod
     def of(cls, catalogue: Catalogue, *, store_snapshots: bool = False) -> Rules:
         """The rules that follow from the declarations."""
         tables = {event.type: event.table for event in catalogue.events.values()}
-        return cls(tables, Booking.of(catalogue), store_snapshots)
+        return cls(tables, ColumnMapping.of(catalogue), store_snapshots)
 
 
 @dataclass(slots=True)
-class Changes:
-    """What a batch changes; lists are in the order of the batch."""
+class BatchPlan:
+    """The rows a batch changes; lists are in the order of the batch."""
 
     increments: Increments
     occurrences: dict[str, list[Run]] = field(default_factory=dict)
@@ -79,7 +80,7 @@ class Changes:
     members: dict[MemberKey, Member] = field(default_factory=dict)
     invites: list[Parameters] = field(default_factory=list)
     snapshots: dict[str, Parameters] = field(default_factory=dict)
-    departures: list[Departure] = field(default_factory=list)
+    tenures: list[PendingTenure] = field(default_factory=list)
     expelled: dict[MemberKey, int] = field(default_factory=dict)
 
     def member_rows(self) -> list[Parameters]:
@@ -90,72 +91,66 @@ class Changes:
         return [self.members[key].row(*key) for key in sorted(self.members)]
 
 
-def plan(rows: Iterable[Row], rules: Rules, now: int) -> Changes:
-    """What these rows change; ``now`` stamps the rows that are made, in ms since the epoch.
+def plan_batch(rows: Iterable[Row], rules: Rules, now: int) -> BatchPlan:
+    """The plan of these rows; ``now`` is the creation time of rows, in ms since the epoch.
 
     Raises:
-        UnfitError: an entry holds what the tables cannot.
+        InvalidValueError: an entry holds what the tables cannot.
     """
-    changes = Changes(Increments(rules.booking))
+    plan = BatchPlan(Increments(rules.mapping))
     for row in rows:
-        try:
-            _take(row.entry, changes, rules, now)
-        except KeyError as error:
-            msg = f"{row.entry.type} lacks {error}"
-            raise UnfitError(msg) from None
-        except TypeError as error:
-            msg = f"{row.entry.type} holds a list or object where a name belongs"
-            raise UnfitError(msg) from error
-    return changes
+        entry = row.entry
+        # Data of a type that is not declared has no table.
+        if isinstance(entry.data, EntryData):
+            _take(entry, entry.data, plan, rules, now)
+    return plan
 
 
-def _take(entry: Entry, changes: Changes, rules: Rules, now: int) -> None:
-    fit_integer(entry.guild_id, "guild")
-    if entry.type == METRICS_SNAPSHOT:
-        _take_metrics(entry, changes, rules)
-        return
-    if entry.type == MEMBER_ACTIVITY_SNAPSHOT:
-        changes.increments.book_members(entry)
-        return
-    if entry.type in GUILD_HERE or entry.type == GUILD_GONE:
-        changes.guilds.append(guild_row(entry))
-        for channel in channel_rows(entry):
-            changes.channels[channel["guild_id"], channel["channel_id"]] = channel
-    name = rules.tables.get(entry.type)
-    table = record_table(name)
+def _take(entry: Entry, data: EntryData, plan: BatchPlan, rules: Rules, now: int) -> None:
+    match data:
+        case MetricsSnapshot():
+            _take_metrics(entry, data, plan, rules)
+            return
+        case MemberActivitySnapshot():
+            plan.increments.add_members(entry.guild_id, data)
+            return
+        case InviteRecord() | InviteDeleteRecord():
+            plan.invites.append(invite_row(entry, data))
+            return
+        case GuildRecord() | GuildDeleteRecord():
+            plan.guilds.append(guild_row(entry, data))
+            if isinstance(data, GuildSyncRecord):
+                for channel in channel_rows(entry, data):
+                    plan.channels[channel["guild_id"], channel["channel_id"]] = channel
+    table = record_table(rules.tables.get(entry.type))
     if table is not None:
-        _take_record(table, entry, changes, now)
-    elif name == invites.name:
-        changes.invites.append(invite_row(entry))
+        _take_record(table, entry, data, plan, now)
 
 
-def _take_metrics(entry: Entry, changes: Changes, rules: Rules) -> None:
-    sums = changes.increments.book_guild(entry)
-    gauges = entry.data.get("gauges")
-    members = gauges.get("members") if isinstance(gauges, Mapping) else None
+def _take_metrics(entry: Entry, data: MetricsSnapshot, plan: BatchPlan, rules: Rules) -> None:
+    sums = plan.increments.add_guild(entry.guild_id, data)
+    members = data.gauges.get(MEMBERS.name)
     if members is not None:
-        at = fit_moment(entry.data["period_end"], "period_end")
-        changes.member_counts[entry.guild_id] = (fit_integer(members, "gauge members"), at)
+        plan.member_counts[entry.guild_id] = (members, data.period_end)
     if rules.store_snapshots:
-        row = snapshot_row(entry, sums, rules.booking)
-        changes.snapshots.setdefault(row["event_key"], row)
+        row = snapshot_row(entry, data, sums, rules.mapping)
+        plan.snapshots.setdefault(row["event_key"], row)
 
 
-def _take_record(table: Table, entry: Entry, changes: Changes, now: int) -> None:
-    row = record_row(table, entry, now)
-    runs = changes.occurrences.setdefault(table.name, [])
+def _take_record(table: Table, entry: Entry, data: EntryData, plan: BatchPlan, now: int) -> None:
+    row = record_row(table, entry, data, now)
+    runs = plan.occurrences.setdefault(table.name, [])
     if not runs or runs[-1].amends != entry.amends:
         runs.append(Run(entry.amends))
     runs[-1].rows.append(row)
     if row.get("recovered") and row.get("action") in _EXPELS and row["target_user_id"]:
-        # Nobody saw them leave; that they had to is all there is.
+        # No tenure was received: that they had to leave is all there is.
         key = (entry.guild_id, row["target_user_id"])
-        changes.expelled[key] = max(row["at"], changes.expelled.get(key, 0))
-    user_id = entry.data.get("user_id")
-    if entry.type not in (MEMBER_JOINED, MEMBER_LEFT) or not isinstance(user_id, int) or not user_id:
+        plan.expelled[key] = max(row["at"], plan.expelled.get(key, 0))
+    if not isinstance(data, MemberJoinRecord | MemberLeaveRecord) or not data.user_id:
         return
-    key = (entry.guild_id, user_id)
-    member = changes.members.setdefault(key, Member())
-    if entry.type == MEMBER_LEFT:
-        changes.departures.append(Departure(key, member.joined_at or 0, row))
-    member.apply(entry)
+    key = (entry.guild_id, data.user_id)
+    member = plan.members.setdefault(key, Member())
+    if isinstance(data, MemberLeaveRecord):
+        plan.tenures.append(PendingTenure(key, member.joined_at or 0, row))
+    member.apply(entry.at, data)

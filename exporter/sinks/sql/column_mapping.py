@@ -1,4 +1,4 @@
-"""Which column an amount is booked in, derived from the declared measures.
+"""The column in which an amount is summed, derived from the declared measures.
 
 A measure names its columns by label value; an amount whose measure, label or column is not known to this
 program or this schema is counted elsewhere (Prometheus, InfluxDB) and has no column here.
@@ -20,8 +20,8 @@ Place = tuple[str, str]
 
 
 @dataclass(frozen=True, slots=True)
-class Booking:
-    """Columns by (measure, label value), for each level; ``units`` tells what a column's amounts are in."""
+class ColumnMapping:
+    """Columns by (measure, label value), for each level; ``units`` holds the unit of each column."""
 
     guild: Mapping[Place, str]
     channel: Mapping[Place, str]
@@ -29,7 +29,7 @@ class Booking:
     units: Mapping[str, Unit]
 
     @classmethod
-    def of(cls, catalogue: Catalogue) -> Booking:
+    def of(cls, catalogue: Catalogue) -> ColumnMapping:
         """The columns of every measure in the catalogue."""
         measures = tuple(catalogue.measures.values())
         by_channel = [measure for measure in measures if Dimension.CHANNEL in measure.by]

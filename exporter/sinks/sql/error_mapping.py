@@ -17,7 +17,7 @@ from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from exporter.errors import SchemaError
 from exporter.model import Outcome, Verdict
-from exporter.sinks.sql.validation import UnfitError
+from exporter.sinks.sql.types import InvalidValueError
 
 MAX_DETAIL: Final = 300
 """Characters of a server's message worth a log line."""
@@ -76,7 +76,7 @@ _RESULT_CODES: Final[Mapping[int, _Classified]] = {
 }
 _TYPES: Final[tuple[tuple[tuple[type[BaseException], ...], _Classified], ...]] = (
     ((SchemaError,), _SCHEMA),
-    ((UnfitError,), _DATA),
+    ((InvalidValueError,), _DATA),
     ((PoolTimeoutError,), _BUSY),
     ((TimeoutError,), _TIMEOUT),
     # Only SQLite's directory can be refused so; a PostgreSQL socket not there yet is FileNotFoundError.
@@ -95,7 +95,7 @@ FAILURES: Final = (
     asyncpg.InternalClientError,
     OSError,
     SchemaError,
-    UnfitError,
+    InvalidValueError,
 )
 """What the far end or the data may raise; anything else is a defect. ``TimeoutError`` is an ``OSError``."""
 

@@ -6,28 +6,19 @@ Amounts stay integers until the sum is complete; only then do milliseconds becom
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any, Final
 
+from msgspec import UNSET, to_builtins
 from sqlalchemy import Table
 
+from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry
-from exporter.sinks.sql.column_mapping import Booking
+from exporter.sinks.sql.column_mapping import ColumnMapping
 from exporter.sinks.sql.schema import channel_daily, guild_daily, member_daily, member_stats
-from exporter.sinks.sql.types import EPOCH
-from exporter.sinks.sql.validation import (
-    AMOUNT_LIMIT,
-    ID_LIMIT,
-    UnfitError,
-    fit_amount,
-    fit_document,
-    fit_integer,
-    fit_moment,
-    fit_number,
-    fit_text,
-)
+from exporter.sinks.sql.types import EPOCH, check_text
 
 Parameters = dict[str, Any]
 """One row as the driver takes it: column names to values."""
@@ -58,60 +49,47 @@ class Seen:
 class Increments:
     """What a batch adds to the counting tables."""
 
-    booking: Booking
+    mapping: ColumnMapping
     guilds: dict[tuple[int, int], Sums] = field(default_factory=dict)
     channels: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
     members: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
     seen: dict[tuple[int, int], Seen] = field(default_factory=dict)
 
-    def book_guild(self, entry: Entry) -> Sums:
-        """Add a METRICS_SNAPSHOT's series; returns the sums of this entry alone.
-
-        Raises:
-            UnfitError: an element is not what is declared.
-        """
-        day = _day(entry)
-        places, channel_places = self.booking.guild, self.booking.channel
+    def add_guild(self, guild_id: int, data: MetricsSnapshot) -> Sums:
+        """Add the series of a METRICS_SNAPSHOT; returns the sums of this entry alone."""
+        day = data.period_start // _DAY_MS
+        places, channel_places = self.mapping.guild, self.mapping.channel
         own: Sums = {}
-        for measure, value, channel, _emoji, amount in _items(entry, "series", 5):
-            if type(amount) is not int or not -AMOUNT_LIMIT < amount < AMOUNT_LIMIT:
-                fit_amount(amount, "series")
+        for measure, value, channel, _emoji, amount in data.series:
             place = (measure, value)
             column = places.get(place)
             if column is not None:
                 own[column] = own.get(column, 0) + amount
             if channel and (column := channel_places.get(place)) is not None:
-                if type(channel) is not int or not 0 < channel < ID_LIMIT:
-                    fit_integer(channel, "series channel")
-                sums = self.channels.setdefault((entry.guild_id, channel, day), {})
+                sums = self.channels.setdefault((guild_id, channel, day), {})
                 sums[column] = sums.get(column, 0) + amount
         if own:
-            _add(self.guilds.setdefault((entry.guild_id, day), {}), own)
+            _add(self.guilds.setdefault((guild_id, day), {}), own)
         return own
 
-    def book_members(self, entry: Entry) -> None:
-        """Add a MEMBER_ACTIVITY_SNAPSHOT's members.
+    def add_members(self, guild_id: int, data: MemberActivitySnapshot) -> None:
+        """Add the members of a MEMBER_ACTIVITY_SNAPSHOT.
 
         Raises:
-            UnfitError: an element is not what is declared.
+            InvalidValueError: a name does not fit its column.
         """
-        day = _day(entry)
-        places = self.booking.member
-        for user_id, name, first, last, _new, counts in _items(entry, "members", 6):
-            fit_integer(user_id, "member")
-            self._see(
-                (entry.guild_id, user_id),
-                Seen(
-                    fit_moment(first, "first seen"), fit_moment(last, "last seen"), fit_text(name, "username")
-                ),
-            )
+        day = data.period_start // _DAY_MS
+        places = self.mapping.member
+        for member in data.members:
+            check_text(member.name, "username")
+            self._see((guild_id, member.user_id), Seen(member.first_seen, member.last_seen, member.name))
             sums: Sums = {}
-            for measure, value, _channel, amount in _sequences(counts, 4, "members"):
+            for measure, value, _channel, amount in member.deltas:
                 column = places.get((measure, value))
                 if column is not None:
-                    sums[column] = sums.get(column, 0) + fit_amount(amount, "members")
+                    sums[column] = sums.get(column, 0) + amount
             if sums:
-                _add(self.members.setdefault((entry.guild_id, user_id, day), {}), sums)
+                _add(self.members.setdefault((guild_id, member.user_id, day), {}), sums)
 
     def _see(self, key: tuple[int, int], now: Seen) -> None:
         before = self.seen.get(key)
@@ -160,7 +138,7 @@ class Increments:
             seen, sums = self.seen[key], totals.get(key, {})
             row: Parameters = dict.fromkeys(columns, 0)
             row.update(
-                {_TOTAL + column: self.booking.expose(column, amount) for column, amount in sums.items()}
+                {_TOTAL + column: self.mapping.expose(column, amount) for column, amount in sums.items()}
             )
             row.update(
                 guild_id=key[0],
@@ -174,7 +152,7 @@ class Increments:
 
     def _rows(self, table: Table, cells: Iterable[tuple[Parameters, int, Sums]]) -> list[Parameters]:
         empty: Parameters = {column.name: 0 for column in table.columns if not column.primary_key}
-        expose = self.booking.expose
+        expose = self.mapping.expose
         rows = []
         for key, day, sums in cells:
             row = empty | key
@@ -185,47 +163,30 @@ class Increments:
         return rows
 
 
-def snapshot_row(entry: Entry, sums: Sums, booking: Booking) -> Parameters:
+def snapshot_row(entry: Entry, data: MetricsSnapshot, sums: Sums, mapping: ColumnMapping) -> Parameters:
     """The row for ``metrics_snapshots``; ``sums`` are those of this entry.
 
     Raises:
-        UnfitError: an element is not what is declared.
+        InvalidValueError: a value does not fit its column.
     """
-    data = entry.data
+    document = to_builtins(data)
+    check_text(entry.key, "key")
+    check_text(document, "data")
     return {
-        "event_key": fit_text(entry.key, "key"),
+        "event_key": entry.key,
         "guild_id": entry.guild_id,
-        "period_start": fit_moment(data["period_start"], "period_start"),
-        "period_end": fit_moment(data["period_end"], "period_end"),
-        "period_duration": fit_number(data["period_duration"], "period_duration"),
+        "period_start": data.period_start,
+        "period_end": data.period_end,
+        "period_duration": float(data.period_duration),
         **{
-            _TOTAL + column: booking.expose(column, sums.get(column, 0))
+            _TOTAL + column: mapping.expose(column, sums.get(column, 0))
             for column in ("messages", "voice_seconds", "reactions")
         },
-        "unique_active_users": fit_integer(data["unique_users"], "unique_users"),
-        "data": fit_document(data, "data"),
+        "unique_active_users": 0 if data.unique_users is UNSET else data.unique_users,
+        "data": document,
     }
-
-
-def _day(entry: Entry) -> int:
-    return fit_moment(entry.data["period_start"], "period_start") // _DAY_MS
 
 
 def _add(sums: Sums, more: Sums) -> None:
     for column, amount in more.items():
         sums[column] = sums.get(column, 0) + amount
-
-
-def _items(entry: Entry, name: str, length: int) -> Iterable[Sequence[Any]]:
-    return _sequences(entry.data[name], length, name)
-
-
-def _sequences(value: object, length: int, place: str) -> Iterable[Sequence[Any]]:
-    if not isinstance(value, list | tuple):
-        msg = f"{place} is no list"
-        raise UnfitError(msg)
-    for item in value:
-        if not isinstance(item, list | tuple) or len(item) != length:
-            msg = f"{place} holds something that is not {length} values"
-            raise UnfitError(msg)
-        yield item

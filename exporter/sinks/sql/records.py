@@ -1,4 +1,4 @@
-"""Exact occurrences as rows: keys of the data that are columns fill them, the rest is details.
+"""Exact occurrences as rows: fields of the data that are columns fill them, the rest is details.
 
 Two entries of one key speak of one occurrence. What an amending entry says replaces what was known, what the
 original says only fills what is missing, and a null says nothing: so both orders of arrival end alike.
@@ -6,12 +6,15 @@ original says only fills what is missing, and a null says nothing: so both order
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
+from functools import cache
 from typing import Any, Final
 
+from msgspec import UNSET, to_builtins
 from sqlalchemy import Table
 
-from exporter.model import Entry, Json
+from exporter.events.records import InviteDeleteRecord, InviteRecord, RecordType
+from exporter.model import Entry, EntryData
 from exporter.sinks.sql.increments import Parameters
 from exporter.sinks.sql.schema import (
     guild_events,
@@ -19,10 +22,9 @@ from exporter.sinks.sql.schema import (
     invites,
     level_ups,
     member_events,
-    metadata,
     moderation_logs,
 )
-from exporter.sinks.sql.validation import UnfitError, fit_document, fit_integer, fit_moment, fit_text, fitter
+from exporter.sinks.sql.types import check_text
 
 OCCURRENCES: Final = (moderation_logs, member_events, guild_events, invite_tracking, level_ups)
 """Tables of exact occurrences, each row known by its ``event_key``."""
@@ -37,37 +39,30 @@ _KINDS: Final[Mapping[str, Mapping[str, str]]] = {
 _KIND_COLUMNS: Final = {"moderation_logs": "action", "member_events": "event", "guild_events": "type"}
 """The column that says what kind of occurrence it is; derived from the type where the data does not say."""
 
-INVITE_GONE: Final = "INVITE_DELETE"
-
 
 def record_table(name: str | None) -> Table | None:
     """The table of this name if it holds occurrences."""
     return next((table for table in OCCURRENCES if table.name == name), None)
 
 
-def record_row(table: Table, entry: Entry, now: int) -> Parameters:
+def record_row(table: Table, entry: Entry, data: EntryData, now: int) -> Parameters:
     """The entry's row; columns it says nothing of are None.
 
     Raises:
-        UnfitError: a value does not fit its column.
+        InvalidValueError: a value does not fit its column.
     """
-    row: Parameters = dict.fromkeys(column.name for column in table.columns if column.name != "id")
-    rest: dict[str, Json] = {}
-    for name, value in entry.data.items():
-        if value is None:
-            continue
-        if name in table.columns and name not in _RESERVED:
-            row[name] = fit_column(table, name, value)
-        else:
-            rest[name] = value
-    row["event_key"] = fit_text(entry.key, "key")
-    row["guild_id"] = fit_integer(entry.guild_id, "guild")
-    row["at"] = fit_moment(entry.at, "at")
+    row: Parameters = dict.fromkeys(_columns(table))
+    into_columns, into_details = _fields(table, type(data))
+    fill(row, data, into_columns)
+    row["event_key"] = entry.key
+    row["guild_id"] = entry.guild_id
+    row["at"] = entry.at
+    check_text(entry.key, "key")
     kind = _KIND_COLUMNS.get(table.name)
     if kind is not None and row[kind] is None:
         row[kind] = _kind(table, entry.type)
     if "details" in row:
-        row["details"] = fit_document(rest, "details")
+        row["details"] = _details(data, into_details)
     if "created_at" in row:
         row["created_at"] = now
     if "recovered" in row:
@@ -75,43 +70,57 @@ def record_row(table: Table, entry: Entry, now: int) -> Parameters:
     return row
 
 
-def invite_row(entry: Entry) -> Parameters:
+def invite_row(entry: Entry, data: InviteRecord | InviteDeleteRecord) -> Parameters:
     """The row for ``invites``.
 
     Raises:
-        UnfitError: a value does not fit its column, or there is no code.
+        InvalidValueError: a value does not fit its column.
     """
-    row: Parameters = dict.fromkeys(column.name for column in invites.columns)
-    for name in row.keys() - {"guild_id", "deleted_at"}:
-        value = entry.data.get(name)
-        if value is not None:
-            row[name] = fit_column(invites, name, value)
-    if not row["code"]:
-        msg = "the invite has no code"
-        raise UnfitError(msg)
-    row["guild_id"] = fit_integer(entry.guild_id, "guild")
-    if entry.type == INVITE_GONE:
-        row["deleted_at"] = fit_moment(entry.at, "at")
+    row: Parameters = dict.fromkeys(_columns(invites))
+    fill(row, data, data.__struct_fields__)
+    row["guild_id"] = entry.guild_id
+    if isinstance(data, InviteDeleteRecord):
+        row["deleted_at"] = entry.at
     return row
 
 
-def fit_column(table: Table, name: str, value: Json) -> Any:
-    """The value as its column takes it; an id or a time of 0 is none.
+def fill(row: Parameters, data: EntryData, names: Iterable[str]) -> None:
+    """Take what the data says into columns; an id or a time of 0 is none.
 
     Raises:
-        UnfitError: it does not fit.
+        InvalidValueError: a value does not fit its column.
     """
-    fitted = _FIT[table.name][name](value, name)
-    return None if fitted == 0 and name.endswith(("_id", "_at")) else fitted
+    for name in names:
+        value = getattr(data, name)
+        if value is None or value is UNSET or (value == 0 and name.endswith(("_id", "_at"))):
+            continue
+        check_text(value, name)
+        row[name] = value
+
+
+def _details(data: EntryData, names: Iterable[str]) -> dict[str, Any]:
+    found = {
+        name: value for name in names if (value := getattr(data, name)) is not None and value is not UNSET
+    }
+    details: dict[str, Any] = to_builtins(found)
+    check_text(details, "details")
+    return details
+
+
+@cache
+def _columns(table: Table) -> tuple[str, ...]:
+    return tuple(column.name for column in table.columns if column.name != "id")
+
+
+@cache
+def _fields(table: Table, record: RecordType) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The fields that are columns of the table, and the others."""
+    names = record.__struct_fields__
+    own = tuple(name for name in names if name in table.columns and name not in _RESERVED)
+    return own, tuple(name for name in names if name not in own)
 
 
 def _kind(table: Table, event_type: str) -> str:
     if table is guild_events:
         return event_type
     return _KINDS[table.name].get(event_type, event_type.lower())
-
-
-_FIT: Final = {
-    table.name: {column.name: fitter(column) for column in table.columns if column.name not in {"id", "day"}}
-    for table in metadata.tables.values()
-}

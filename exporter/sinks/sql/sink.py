@@ -17,9 +17,10 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from exporter.clock import Clock, SystemClock
 from exporter.errors import SchemaError
 from exporter.events.catalogue import Catalogue, full_catalogue
+from exporter.events.records import ALL_DETAILS, SnapshotDetail
 from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
-from exporter.sinks.sql.batch_plan import Rules, plan
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.error_mapping import FAILURES, describe, verdict_of
@@ -54,6 +55,11 @@ class SqlSink:
     def name(self) -> str:
         """Names the cursor and the label."""
         return NAME
+
+    @property
+    def needs(self) -> frozenset[SnapshotDetail]:
+        """All details while snapshots are kept as they are, else none."""
+        return ALL_DETAILS if self._config.store_snapshots else frozenset()
 
     async def open(self) -> None:
         """Make the pool; connects to nothing."""
@@ -152,7 +158,7 @@ class SqlSink:
         return self._arrange(rows, now)
 
     def _arrange(self, rows: tuple[Row, ...], now: int) -> WriteSet:
-        return self._writer.arrange(plan(rows, self._rules, now))
+        return self._writer.arrange(plan_batch(rows, self._rules, now))
 
 
 def _missing_file(file: Path) -> str | None:

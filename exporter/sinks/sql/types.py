@@ -1,4 +1,4 @@
-"""Column types that mean the same in both dialects.
+"""Column types that mean the same in both dialects, and the text that both can hold.
 
 Times are whole milliseconds since the epoch everywhere in the program. PostgreSQL keeps them as
 ``timestamptz``. SQLite has no time type, so they are text of one fixed width, ``2026-01-31T12:00:00.000Z``:
@@ -10,6 +10,7 @@ not show whether it counts seconds or milliseconds.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, Text
@@ -88,3 +89,29 @@ def _merged_sqlite(element: merged, compiler: SQLCompiler, **kw: Any) -> str:
 def _operands(element: merged) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
     base, over = element.clauses
     return base, over
+
+
+class InvalidValueError(ValueError):
+    """An entry holds what no store of this kind can take; the message names the place, never the value."""
+
+
+def check_text(value: Any, place: str) -> None:
+    """Refuse NUL in text and in the text of a document, which PostgreSQL refuses and SQLite takes.
+
+    Both dialects must hold the same rows. Anything but text passes: that values have the type and range of
+    their field is checked when the spool reads an entry.
+
+    Raises:
+        InvalidValueError: there is one.
+    """
+    if isinstance(value, str):
+        if "\0" in value:
+            msg = f"{place} holds NUL"
+            raise InvalidValueError(msg)
+    elif isinstance(value, Mapping):
+        for key, item in value.items():
+            check_text(key, place)
+            check_text(item, place)
+    elif isinstance(value, list | tuple):
+        for item in value:
+            check_text(item, place)

@@ -16,7 +16,7 @@ from sqlalchemy import Executable, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exporter.model import Batch
-from exporter.sinks.sql.batch_plan import Changes, Departure, MemberKey
+from exporter.sinks.sql.batch_plan import BatchPlan, MemberKey, PendingTenure
 from exporter.sinks.sql.increments import Parameters
 from exporter.sinks.sql.schema import channel_daily, deliveries, guild_daily, member_daily, members
 from exporter.sinks.sql.statements import AT, statements_for
@@ -36,11 +36,11 @@ class WriteSet:
     """Statements with their rows, ready for the driver but for tenures, which the database knows."""
 
     operations: tuple[tuple[Executable, Sequence[Parameters]], ...]
-    departures: tuple[Departure, ...]
+    tenures: tuple[PendingTenure, ...]
 
 
 class SqlWriter:
-    """Writes changes over a connection that is within a transaction; ``dialect`` is SQLAlchemy's name."""
+    """Writes batches over a connection that is within a transaction; ``dialect`` is SQLAlchemy's name."""
 
     def __init__(self, dialect: str) -> None:
         self._statements = statements_for(dialect)
@@ -56,18 +56,16 @@ class SqlWriter:
             position = await connection.scalar(_POSITION, key)
         return _NOTHING_DELIVERED if position is None else position
 
-    def arrange(self, changes: Changes) -> WriteSet:
+    def arrange(self, plan: BatchPlan) -> WriteSet:
         """Statements with their rows, tables always in the same order."""
         return WriteSet(
-            tuple(
-                (statement, part) for statement, rows in self._operations(changes) for part in _parts(rows)
-            ),
-            tuple(changes.departures),
+            tuple((statement, part) for statement, rows in self._operations(plan) for part in _parts(rows)),
+            tuple(plan.tenures),
         )
 
     async def write(self, connection: AsyncConnection, write_set: WriteSet, batch: Batch) -> None:
         """Execute the statements and move the position to the batch's last row."""
-        await _compute_tenure(connection, write_set.departures)
+        await _compute_tenure(connection, write_set.tenures)
         for statement, rows in write_set.operations:
             await connection.execute(statement, rows)
         await connection.execute(
@@ -79,49 +77,49 @@ class SqlWriter:
             },
         )
 
-    def _operations(self, changes: Changes) -> Iterator[tuple[Executable, list[Parameters]]]:
+    def _operations(self, plan: BatchPlan) -> Iterator[tuple[Executable, list[Parameters]]]:
         use = self._statements
-        yield use.guild, sorted(changes.guilds, key=itemgetter("guild_id"))
-        yield use.member_count, _member_counts(changes)
-        yield use.channel, [changes.channels[key] for key in sorted(changes.channels)]
-        yield use.member, changes.member_rows()
-        yield use.expel, _expelled(changes)
-        yield use.invite, sorted(changes.invites, key=itemgetter("guild_id", "code"))
-        for name, runs in sorted(changes.occurrences.items(), key=itemgetter(0)):
+        yield use.guild, sorted(plan.guilds, key=itemgetter("guild_id"))
+        yield use.member_count, _member_counts(plan)
+        yield use.channel, [plan.channels[key] for key in sorted(plan.channels)]
+        yield use.member, plan.member_rows()
+        yield use.expel, _expelled(plan)
+        yield use.invite, sorted(plan.invites, key=itemgetter("guild_id", "code"))
+        for name, runs in sorted(plan.occurrences.items(), key=itemgetter(0)):
             for run in runs:
                 yield (use.amendments if run.amends else use.originals)[name], run.rows
-        increments = changes.increments
+        increments = plan.increments
         yield use.increments[guild_daily.name], increments.guild_rows()
         yield use.increments[channel_daily.name], increments.channel_rows()
         yield use.increments[member_daily.name], increments.member_rows()
         yield use.totals, increments.total_rows()
-        yield use.snapshot, [changes.snapshots[key] for key in sorted(changes.snapshots)]
+        yield use.snapshot, [plan.snapshots[key] for key in sorted(plan.snapshots)]
 
 
-async def _compute_tenure(connection: AsyncConnection, departures: Sequence[Departure]) -> None:
+async def _compute_tenure(connection: AsyncConnection, tenures: Sequence[PendingTenure]) -> None:
     joined: dict[MemberKey, int] = {}
-    keys = iter(sorted({departure.member for departure in departures}))
+    keys = iter(sorted({tenure.member for tenure in tenures}))
     while part := list(islice(keys, _KEYS_PER_QUERY)):
         for guild_id, user_id, joined_at in await connection.execute(_JOINED, {"keys": part}):
             joined[guild_id, user_id] = joined_at
-    for departure in departures:
-        row = departure.row
-        since = max(departure.joined_at, joined.get(departure.member, 0))
+    for tenure in tenures:
+        row = tenure.row
+        since = max(tenure.joined_at, joined.get(tenure.member, 0))
         if since and since <= row["at"]:
             row["tenure_seconds"] = (row["at"] - since) / 1000
 
 
-def _member_counts(changes: Changes) -> list[Parameters]:
+def _member_counts(plan: BatchPlan) -> list[Parameters]:
     return [
         {"guild_id": guild_id, "member_count": count, AT: at}
-        for guild_id, (count, at) in sorted(changes.member_counts.items())
+        for guild_id, (count, at) in sorted(plan.member_counts.items())
     ]
 
 
-def _expelled(changes: Changes) -> list[Parameters]:
+def _expelled(plan: BatchPlan) -> list[Parameters]:
     return [
         {"the_guild": guild_id, "the_user": user_id, AT: at}
-        for (guild_id, user_id), at in sorted(changes.expelled.items())
+        for (guild_id, user_id), at in sorted(plan.expelled.items())
     ]
 
 

@@ -66,11 +66,18 @@ _PAGE: Final = 100
 """Entries in one answer, as many as Discord gives."""
 
 
-class SavedMark(msgspec.Struct, frozen=True, array_like=True):
-    """How far a guild's audit log has been taken: all entries up to ``floor``, and those listed above it."""
+_Key = tuple[int, int]
+"""Guild and entry."""
+
+
+class SavedFloor(msgspec.Struct, frozen=True, array_like=True):
+    """All entries of a guild's audit log up to this id have been taken."""
 
     floor: int
-    recent: tuple[int, ...]
+
+
+class SavedTaken(msgspec.Struct, frozen=True, array_like=True):
+    """An entry above the floor has been taken: the key of the row says which."""
 
 
 @dataclass(slots=True)
@@ -106,7 +113,14 @@ class CatchUp(Component):
         self._restored_at = 0
         """The newest moment the marks of the previous run tell of: a guild without one was added later."""
         self._progress: _Progress | None = None
-        self._table: SavedTable[int, SavedMark] = SavedTable("marks", int, SavedMark, self._read, self._load)
+        self._kept = False
+        """Whether committed rows are older than what is known: after an error marks are kept."""
+        self._floor_table: SavedTable[int, SavedFloor] = SavedTable(
+            "floors", int, SavedFloor, self._read_floor, self._load_floor
+        )
+        self._recent_table: SavedTable[_Key, SavedTaken] = SavedTable(
+            "recent", _Key, SavedTaken, self._read_recent, self._load_recent
+        )
 
     @property
     def handles(self) -> Mapping[type, Handler]:
@@ -158,9 +172,10 @@ class CatchUp(Component):
         self._expected.discard(guild_id)
         self._refused.discard(guild_id)
         self._floors.pop(guild_id, None)
-        self._recent.pop(guild_id, None)
+        self._floor_table.touch(guild_id)
+        for entry_id in self._recent.pop(guild_id, ()):
+            self._recent_table.touch((guild_id, entry_id))
         self._retries.pop(guild_id, None)
-        self._table.touch(guild_id)
 
     def _fall_behind(self, guild_id: int, at: int, now: int) -> None:
         if self._submit is None:
@@ -187,7 +202,7 @@ class CatchUp(Component):
         if entry_id in recent:
             return False
         recent[entry_id] = None
-        self._table.touch(guild_id)
+        self._recent_table.touch((guild_id, entry_id))
         unread = self._access.is_behind(guild_id) or guild_id in self._refused
         if not unread:
             self._raise_floor(guild_id, entry_id - (OVERTAKING_MS << 22))
@@ -320,25 +335,24 @@ class CatchUp(Component):
 
     def _set_floor(self, guild_id: int, floor: int) -> int:
         self._floors[guild_id] = floor
-        self._table.touch(guild_id)
+        self._floor_table.touch(guild_id)
         return floor
 
     def _raise_floor(self, guild_id: int, floor: int) -> None:
         if floor <= self._floors[guild_id]:
             return
         self._set_floor(guild_id, floor)
-        recent = self._recent.get(guild_id)
-        if recent is not None:
-            left = dict.fromkeys(entry_id for entry_id in recent if entry_id > floor)
-            if left:
-                self._recent[guild_id] = left
-            else:
-                del self._recent[guild_id]
+        recent = self._recent.get(guild_id, {})
+        for entry_id in [entry_id for entry_id in recent if entry_id <= floor]:
+            del recent[entry_id]
+            self._recent_table.touch((guild_id, entry_id))
+        if not recent:
+            self._recent.pop(guild_id, None)
 
     @property
     def tables(self) -> tuple[SavedTable[Any, Any], ...]:
         """How far each guild's log was taken."""
-        return (self._table,)
+        return (self._floor_table, self._recent_table)
 
     @property
     def urgent(self) -> bool:
@@ -350,20 +364,45 @@ class CatchUp(Component):
         self._newly_seen = False
         return super().save()
 
-    def _read(self, guild_id: int) -> SavedMark | None:
+    def _read_floor(self, guild_id: int) -> SavedFloor | None:
         floor = self._floors.get(guild_id)
-        return None if floor is None else SavedMark(floor, tuple(self._recent.get(guild_id, ())))
+        return None if floor is None else SavedFloor(floor)
 
-    def _load(self, guild_id: int, saved: SavedMark) -> None:
-        """Take up a mark, unless a newer one is known: marks only move forward."""
-        if guild_id in self._floors:
-            return
-        self._floors[guild_id] = saved.floor
-        self._recent[guild_id] = dict.fromkeys(saved.recent)
-        newest = max((saved.floor, *saved.recent))
-        self._restored_at = max(self._restored_at, (newest >> 22) + DISCORD_EPOCH_MS)
-        if self._submit is not None:
-            self._expected.add(guild_id)
+    def _load_floor(self, guild_id: int, saved: SavedFloor) -> None:
+        if not self._kept:
+            self._floors[guild_id] = saved.floor
+            self._note_restored(saved.floor)
+            if self._submit is not None:
+                self._expected.add(guild_id)
+
+    def _read_recent(self, key: _Key) -> SavedTaken | None:
+        guild_id, entry_id = key
+        return SavedTaken() if entry_id in self._recent.get(guild_id, ()) else None
+
+    def _load_recent(self, key: _Key, saved: SavedTaken) -> None:
+        del saved
+        guild_id, entry_id = key
+        if not self._kept:
+            self._recent.setdefault(guild_id, {})[entry_id] = None
+            self._note_restored(entry_id)
+
+    def _note_restored(self, entry_id: int) -> None:
+        self._restored_at = max(self._restored_at, (entry_id >> 22) + DISCORD_EPOCH_MS)
+
+    def clear(self) -> None:
+        """Keep the marks: they only move forward, and the other components have handled the entries."""
+        self._kept = True
+
+    def resume(self, now: int, wall: int) -> None:
+        """Save the marks that were kept."""
+        del now, wall
+        if self._kept:
+            self._kept = False
+            for guild_id in self._floors:
+                self._floor_table.touch(guild_id)
+            for guild_id, recent in self._recent.items():
+                for entry_id in recent:
+                    self._recent_table.touch((guild_id, entry_id))
 
 
 def _id_at(at: int) -> int:

@@ -14,7 +14,6 @@ from typing import Any, Self
 
 import orjson
 import pytest
-from exporter.tracking.moderation.attribution import WINDOW_MS
 
 from discord_simulator.ledger import Ledger
 from discord_simulator.ports import Dispatch
@@ -36,6 +35,8 @@ from exporter.screen.config import PrivacyConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
+from exporter.tracking.moderation.audit_matcher import WINDOW_MS
+from tests.entry_data import fields_of
 
 EVERY_INTENT = (1 << 26) - 1
 SINK = "x"
@@ -107,7 +108,7 @@ def read_snapshots(entries: Iterable[Entry]) -> Observed:
         | empty(["reactions"], Scope.EMOJI)
     )
     for entry in entries:
-        for measure, value, channel_id, emoji, amount in entry.data["series"]:
+        for measure, value, channel_id, emoji, amount in fields_of(entry)["series"]:
             told = amount_of(measure, amount)
             if state := STATES.get((measure, value)):
                 book(cells, state, Scope.GUILD, (entry.guild_id,), told)
@@ -135,13 +136,13 @@ def read_members(store: str, rows: Iterable[tuple[int, str, str, int, int]]) -> 
 
 def of_snapshots(entries: Iterable[Entry]) -> Iterator[tuple[int, str, str, int, int]]:
     for entry in entries:
-        for measure, value, user_id, amount in entry.data["members"]:
+        for measure, value, user_id, amount in fields_of(entry)["members"]:
             yield entry.guild_id, measure, value, user_id, amount
 
 
 def of_activity(entries: Iterable[Entry]) -> Iterator[tuple[int, str, str, int, int]]:
     for entry in entries:
-        for user_id, _name, _first, _last, _new, deltas in entry.data["members"]:
+        for user_id, _name, _first, _last, _new, deltas in fields_of(entry)["members"]:
             for measure, value, _channel, amount in deltas:
                 yield entry.guild_id, measure, value, user_id, amount
 
@@ -152,11 +153,11 @@ def merge(entries: Iterable[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
     for entry in entries:
         if not entry.amends:
             assert entry.key not in opened, f"{entry.key} is told twice"
-            opened[entry.key] = (entry, dict(entry.data))
+            opened[entry.key] = (entry, fields_of(entry))
             continue
         known, data = opened[entry.key]
         assert (known.type, known.guild_id) == (entry.type, entry.guild_id)
-        data.update({name: value for name, value in entry.data.items() if value is not None})
+        data.update({name: value for name, value in fields_of(entry).items() if value is not None})
     return list(opened.values())
 
 

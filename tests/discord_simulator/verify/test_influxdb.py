@@ -17,8 +17,9 @@ from discord_simulator.verify.influxdb import MARGIN_MS, read_influxdb, write_qu
 from discord_simulator.verify.quantities import Expected, Observed, Quantity, Scope
 from discord_simulator.verify.series import read_csv, read_export
 from exporter.events.catalogue import full_catalogue
-from exporter.model import Entry, Priority, Row
+from exporter.model import Row
 from exporter.sinks.influx.line_protocol import Encoder
+from tests.entry_data import entry_of
 
 BEGAN = 1_760_000_000_000
 SECRET = "influx-secret-0123456789"
@@ -237,7 +238,10 @@ def windows(guild_id: int, start: int) -> list[Row]:
         ("GUILD_BAN_ADD", {"target_user_id": 5}),
     ]
     return [
-        Row(position, Entry(kind, guild_id, start, str(position), Priority.SLOW, data))
+        Row(
+            position,
+            entry_of(kind, data, guild=guild_id, at=start, key=str(position)),
+        )
         for position, (kind, data) in enumerate(made, start=1)
     ]
 

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import SystemClock
+from exporter.events.records import ALL_DETAILS
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Sink
 from exporter.sinks.registry import built_in_sinks
@@ -119,8 +120,13 @@ def test_every_built_in_sink_has_a_harness() -> None:
 
 
 class TestDeclaration:
-    async def test_the_sink_has_the_declared_name(self, harness: Harness) -> None:
-        assert harness.make().name == harness.spec.name
+    async def test_the_sink_has_the_declared_name_and_every_part_of_the_contract(
+        self, harness: Harness
+    ) -> None:
+        sink = harness.make()
+        assert isinstance(sink, Sink)
+        assert sink.name == harness.spec.name
+        assert sink.needs <= ALL_DETAILS
 
     async def test_a_section_without_settings_is_valid_and_no_secret_prints(self, harness: Harness) -> None:
         assert harness.spec.section() is not None

@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.model import Batch, Entry, Json, Priority, Row
+from tests.entry_data import entry_of
 
 START = 1_700_000_040_000
 MINUTE = 60_000
@@ -28,7 +29,7 @@ def snapshot(
         "members": [["messages", "human", 77, 3]],
         "gauges": gauges or {},
     }
-    return Row(position, Entry(METRICS_SNAPSHOT, guild, start, f"metrics:{position}", Priority.SLOW, data))
+    return Row(position, _entry(METRICS_SNAPSHOT, data, guild, start, f"metrics:{position}"))
 
 
 def activity(
@@ -45,10 +46,11 @@ def activity(
         "period_duration": length // 1000,
         "members": members,
     }
-    return Row(
-        position,
-        Entry(MEMBER_ACTIVITY_SNAPSHOT, guild, start, f"activity:{position}", Priority.SLOW, data),
-    )
+    return Row(position, _entry(MEMBER_ACTIVITY_SNAPSHOT, data, guild, start, f"activity:{position}"))
+
+
+def _entry(kind: str, data: Mapping[str, Json], guild: int, start: int, key: str) -> Entry:
+    return entry_of(kind, data, guild=guild, at=start, key=key)
 
 
 def member(user: int, *deltas: tuple[str, str, int, int]) -> list[Json]:
@@ -58,7 +60,7 @@ def member(user: int, *deltas: tuple[str, str, int, int]) -> list[Json]:
 def record(
     position: int, kind: str = "GUILD_BAN_ADD", *, guild: int = 10, at: int = START, amends: bool = False
 ) -> Row:
-    return Row(position, Entry(kind, guild, at, f"key:{position}", Priority.CRITICAL, {}, amends))
+    return Row(position, entry_of(kind, {}, guild=guild, at=at, key=f"key:{position}", amends=amends))
 
 
 def batch(*rows: Row, source: str = "spool-1") -> Batch:

@@ -11,6 +11,7 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Verdict
 from exporter.sinks.base import Probe
+from exporter.sinks.delivery_loop import Screen
 from exporter.sinks.runner import Runner, RunnerConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
@@ -111,12 +112,13 @@ class World:
     runners: list[Runner] = field(default_factory=list)
     sinks: list[FarEnd] = field(default_factory=list)
     made: int = 0
+    screen: Screen | None = None
 
     async def run(self, *sinks: FarEnd, **settings: float) -> Runner:
         await self.spool.register([sink.name for sink in sinks])
         config = RunnerConfig.model_validate({"deadline": DEADLINE, "stop_timeout": 0.2, **settings})
         rng = random.Random(1)
-        runner = Runner(self.spool, sinks, config, self.clock, self.telemetry, rng, self.sleeper)
+        runner = Runner(self.spool, sinks, config, self.clock, self.telemetry, rng, self.sleeper, self.screen)
         self.runners.append(runner)
         self.sinks += sinks
         runner.start()

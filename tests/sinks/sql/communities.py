@@ -6,7 +6,8 @@ import random
 from collections.abc import Iterator
 from typing import Any
 
-from exporter.model import Entry, Priority
+from exporter.model import Entry
+from tests.entry_data import entry_of, fields_of
 from tests.sinks.sql.entries import MINUTE, active, activity, ban, blame, guild, join, leave, metrics
 
 HOUR = 60 * MINUTE
@@ -40,12 +41,12 @@ def tell(now: int, *, seed: int = 1) -> Iterator[Entry]:
         yield from _changes(chance, place, now)
         yield from _levels(place, now)
         yield from _return(place, now)
-    yield Entry("INVITE_DELETE", FIRST, now - HOUR // 2, "gone", Priority.CRITICAL, {"code": "beta"})
+    yield entry_of("INVITE_DELETE", {"code": "beta"}, guild=FIRST, at=now - HOUR // 2, key="gone")
 
 
 def _guild(place: int, at: int) -> Entry:
     channels = [[channel, f"c{channel}", 0, CATEGORY] for channel in CHANNELS]
-    channels += [[CATEGORY, "rooms", 4, None], [FIRST + 16, "silent", 2, None]]
+    channels += [[CATEGORY, "rooms", 4, 0], [FIRST + 16, "silent", 2, 0]]
     return guild(
         at=at, guild_id=place, name=f"guild {place}", icon="abc", owner_id=MODERATORS[0], member_count=30,
         premium_tier=2, premium_subscription_count=9, channels=channels,
@@ -57,7 +58,7 @@ def _invite(place: int, code: str, at: int) -> Entry:
         "code": code, "channel_id": CHANNELS[0], "inviter_id": MODERATORS[0], "inviter_username": "mod0",
         "max_uses": 0, "max_age": 0, "uses": 2, "created_at": at,
     }  # fmt: skip
-    return Entry("INVITE_CREATE", place, at, f"invite:{place}:{code}", Priority.CRITICAL, data)
+    return entry_of("INVITE_CREATE", data, guild=place, at=at, key=f"invite:{place}:{code}")
 
 
 def _days(chance: random.Random, place: int, now: int) -> Iterator[Entry]:
@@ -111,7 +112,7 @@ def _changes(chance: random.Random, place: int, now: int) -> Iterator[Entry]:
             }
         if kind == "CHANNEL_UPDATE":
             told["changes"] = {"topic": {"old": None, "new": "z"}, "name": {"old": "x", "new": "y"}}
-        yield Entry(kind, place, at, f"change:{place}:{number}", Priority.IMPORTANT, told)
+        yield entry_of(kind, told, guild=place, at=at, key=f"change:{place}:{number}")
 
 
 def _levels(place: int, now: int) -> Iterator[Entry]:
@@ -120,7 +121,7 @@ def _levels(place: int, now: int) -> Iterator[Entry]:
         who = user_id(user, now - 500 * DAY)
         told = {"user_id": who, "username": f"user{who}", "level": level, "xp": 100 * level}
         key = f"level:{place}:{who}:{level}"
-        yield Entry("LEVEL_UP", place, now - DAY - HOUR // 2, key, Priority.IMPORTANT, told)
+        yield entry_of("LEVEL_UP", told, guild=place, at=now - DAY - HOUR // 2, key=key)
 
 
 def _return(place: int, now: int) -> Iterator[Entry]:
@@ -143,7 +144,7 @@ def _return(place: int, now: int) -> Iterator[Entry]:
 
 
 def _use(came: Entry, code: str | None, inviter: int | None) -> Iterator[Entry]:
-    user = came.data["user_id"]
+    user = fields_of(came)["user_id"]
     told = {
         "invite_code": code,
         "inviter_id": inviter,
@@ -154,7 +155,7 @@ def _use(came: Entry, code: str | None, inviter: int | None) -> Iterator[Entry]:
         "confidence": "certain",
     }
     key = f"use:{came.guild_id}:{user}:{came.at}"
-    yield Entry("INVITE_USE", came.guild_id, came.at, key, Priority.CRITICAL, told)
+    yield entry_of("INVITE_USE", told, guild=came.guild_id, at=came.at, key=key)
     yield blame(came, invite_code=code, inviter_id=inviter)
 
 
@@ -198,4 +199,4 @@ def _actions(chance: random.Random, place: int, now: int) -> Iterator[Entry]:
             "until": at + 10 * MINUTE + 123 if action == "timeout" else None,
         }
         key = f"action:{place}:{number}"
-        yield Entry("GUILD_AUDIT_LOG_ENTRY_CREATE", place, at, key, Priority.CRITICAL, data)
+        yield entry_of("GUILD_AUDIT_LOG_ENTRY_CREATE", data, guild=place, at=at, key=key)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from exporter.model import Entry, Priority
+from exporter.model import Entry
+from tests.entry_data import entry_of
 
 GUILD = 81_384_788_765_712_384
 MINUTE = 60_000
@@ -16,12 +17,12 @@ def ban(
     key: str = "ban:1", at: int = NOON, *, amends: bool = False, guild: int = GUILD, **data: Any
 ) -> Entry:
     told = data if amends else {"action": "ban", "target_user_id": ANN, "target_username": "ann", **data}
-    return Entry("GUILD_BAN_ADD", guild, at, key, Priority.CRITICAL, told, amends)
+    return entry_of("GUILD_BAN_ADD", told, guild=guild, at=at, key=key, amends=amends)
 
 
 def join(user: int = ANN, at: int = NOON, *, guild: int = GUILD, **data: Any) -> Entry:
     told = {"event": "join", "user_id": user, "username": f"user{user}", "bot": False, **data}
-    return Entry("GUILD_MEMBER_ADD", guild, at, f"join:{guild}:{user}:{at}", Priority.CRITICAL, told)
+    return entry_of("GUILD_MEMBER_ADD", told, guild=guild, at=at, key=f"join:{guild}:{user}:{at}")
 
 
 def leave(user: int = ANN, at: int = NOON, *, guild: int = GUILD, **data: Any) -> Entry:
@@ -33,20 +34,20 @@ def leave(user: int = ANN, at: int = NOON, *, guild: int = GUILD, **data: Any) -
         "reason": "leave",
         **data,
     }
-    return Entry("GUILD_MEMBER_REMOVE", guild, at, f"leave:{guild}:{user}:{at}", Priority.CRITICAL, told)
+    return entry_of("GUILD_MEMBER_REMOVE", told, guild=guild, at=at, key=f"leave:{guild}:{user}:{at}")
 
 
 def blame(left: Entry, **data: Any) -> Entry:
     """What is learnt of a join or leave afterwards; it does not repeat whom it is about."""
-    return Entry(left.type, left.guild_id, left.at, left.key, Priority.CRITICAL, data, amends=True)
+    return entry_of(left.type, data, guild=left.guild_id, at=left.at, key=left.key, amends=True)
 
 
 def guild(kind: str = "GUILD_SYNC", at: int = NOON, *, guild_id: int = GUILD, **data: Any) -> Entry:
-    return Entry(kind, guild_id, at, f"{kind}:{guild_id}:{at}", Priority.CRITICAL, data)
+    return entry_of(kind, data, guild=guild_id, at=at, key=f"{kind}:{guild_id}:{at}")
 
 
 def invite(kind: str = "INVITE_CREATE", at: int = NOON, **data: Any) -> Entry:
-    return Entry(kind, GUILD, at, f"{kind}:{at}", Priority.CRITICAL, data)
+    return entry_of(kind, data, guild=GUILD, at=at, key=f"{kind}:{at}")
 
 
 def metrics(*series: list[Any], at: int = NOON, key: str = "", guild: int = GUILD, **data: Any) -> Entry:
@@ -66,7 +67,13 @@ def metrics(*series: list[Any], at: int = NOON, key: str = "", guild: int = GUIL
         "top_members": [],
         **data,
     }
-    return Entry("METRICS_SNAPSHOT", guild, at, key or f"metrics:{guild}:{at}", Priority.SLOW, body)
+    return entry_of(
+        "METRICS_SNAPSHOT",
+        body,
+        guild=guild,
+        at=at,
+        key=key or f"metrics:{guild}:{at}",
+    )
 
 
 def activity(*members: list[Any], at: int = NOON, key: str = "", guild: int = GUILD) -> Entry:
@@ -77,7 +84,13 @@ def activity(*members: list[Any], at: int = NOON, key: str = "", guild: int = GU
         "period_duration": 300,
         "members": list(members),
     }
-    return Entry("MEMBER_ACTIVITY_SNAPSHOT", guild, at, key or f"activity:{guild}:{at}", Priority.SLOW, body)
+    return entry_of(
+        "MEMBER_ACTIVITY_SNAPSHOT",
+        body,
+        guild=guild,
+        at=at,
+        key=key or f"activity:{guild}:{at}",
+    )
 
 
 def active(user: int, *counts: list[Any], name: str = "", first: int = NOON, last: int = NOON) -> list[Any]:

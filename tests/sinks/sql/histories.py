@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from exporter.events.catalogue import full_catalogue
 from exporter.events.spec import Dimension
 from exporter.model import Entry
+from tests.entry_data import fields_of
 from tests.sinks.sql.entries import GUILD, MINUTE, NOON, activity, ban, blame, guild, join, leave, metrics
 
 MEASURES = full_catalogue().measures
@@ -85,16 +86,17 @@ def expected_sums(entries: Sequence[Entry]) -> Sums:
             sums[table].setdefault(key, Counter())[column] += amount
 
     for entry in entries:
-        day = dt.datetime.fromtimestamp(entry.data["period_start"] / 1000, dt.UTC).date()
+        data = fields_of(entry)
+        day = dt.datetime.fromtimestamp(data["period_start"] / 1000, dt.UTC).date()
         if entry.type == "METRICS_SNAPSHOT":
-            for name, value, channel, _, amount in entry.data["series"]:
+            for name, value, channel, _, amount in data["series"]:
                 measure = MEASURES[name]
                 book("guild_daily", (entry.guild_id, day), measure.columns.get(value), amount)
                 if channel and Dimension.CHANNEL in measure.by:
                     key = (entry.guild_id, channel, day)
                     book("channel_daily", key, measure.columns.get(value), amount)
         else:
-            for user, *_, cells in entry.data["members"]:
+            for user, *_, cells in data["members"]:
                 for name, value, _, amount in cells:
                     column = MEASURES[name].member_columns.get(value)
                     book("member_daily", (entry.guild_id, user, day), column, amount)

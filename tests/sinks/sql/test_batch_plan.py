@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 
 from exporter.events.catalogue import Catalogue
 from exporter.events.spec import EventSpec, Family, Measure
-from exporter.model import Batch, Entry, Priority, Row
-from exporter.sinks.sql.batch_plan import Rules, plan
-from exporter.sinks.sql.column_mapping import Booking
+from exporter.model import Batch, Entry, EntryData, Priority, Row
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
+from exporter.sinks.sql.column_mapping import ColumnMapping
 from exporter.sinks.sql.sink import SqlSink
-from exporter.sinks.sql.validation import UnfitError
 from exporter.sinks.sql.writer import ROWS_PER_STATEMENT, SqlWriter
 from tests.sinks.sql.conftest import CATALOGUE, Store
 from tests.sinks.sql.entries import GUILD, MINUTE, NOON, active, activity, ban, join, leave, metrics
@@ -31,7 +30,7 @@ def rows(*entries: Entry) -> list[Row]:
 @given(counters)
 def test_sums_do_not_depend_on_order_or_grouping(entries: list[Entry]) -> None:
     shuffled = random.Random(1).sample(entries, len(entries))
-    one, other = (plan(rows(*order), RULES, NOON).increments for order in (entries, shuffled))
+    one, other = (plan_batch(rows(*order), RULES, NOON).increments for order in (entries, shuffled))
     assert one.guild_rows() == other.guild_rows()
     assert one.channel_rows() == other.channel_rows()
     assert one.member_rows() == other.member_rows()
@@ -39,7 +38,7 @@ def test_sums_do_not_depend_on_order_or_grouping(entries: list[Entry]) -> None:
 
 @given(counters)
 def test_sums_are_those_of_the_declared_columns(entries: list[Entry]) -> None:
-    increments = plan(rows(*entries), RULES, NOON).increments
+    increments = plan_batch(rows(*entries), RULES, NOON).increments
     expected = expected_sums(entries)
     for found, table, names in (
         (increments.guild_rows(), "guild_daily", ("guild_id", "day")),
@@ -64,7 +63,7 @@ def test_sums_are_those_of_the_declared_columns(entries: list[Entry]) -> None:
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=50))
 def test_milliseconds_are_summed_before_they_become_seconds(amounts: list[int]) -> None:
     series = [["voice_seconds", "active", 1, "", amount] for amount in amounts]
-    (row,) = plan(rows(metrics(*series)), RULES, NOON).increments.guild_rows()
+    (row,) = plan_batch(rows(metrics(*series)), RULES, NOON).increments.guild_rows()
     assert row["voice_seconds"] == sum(amounts) / 1000
 
 
@@ -72,7 +71,7 @@ def test_rows_of_a_table_are_in_the_order_of_their_keys() -> None:
     entries = [metrics(["messages", "human", 9 - n, "", 1], guild=GUILD - n) for n in range(5)]
     entries += [activity(active(50 - n, ["messages", "human", 1, 1]), key=f"a{n}") for n in range(5)]
     entries += [join(90 - n) for n in range(5)]
-    changes = plan(rows(*entries), RULES, NOON)
+    changes = plan_batch(rows(*entries), RULES, NOON)
     for found, names in (
         (changes.increments.guild_rows(), ("guild_id",)),
         (changes.increments.channel_rows(), ("guild_id", "channel_id")),
@@ -87,13 +86,13 @@ def test_rows_of_a_table_are_in_the_order_of_their_keys() -> None:
 
 def test_a_leave_counts_from_the_latest_join_before_it() -> None:
     entries = [join(at=NOON), join(at=NOON + 5), leave(at=NOON + 9), join(at=NOON + 20)]
-    (departure,) = plan(rows(*entries), RULES, NOON).departures
-    assert (departure.member, departure.joined_at) == ((GUILD, 202), NOON + 5)
+    (tenure,) = plan_batch(rows(*entries), RULES, NOON).tenures
+    assert (tenure.member, tenure.joined_at) == ((GUILD, 202), NOON + 5)
 
 
 def test_occurrences_keep_their_order_and_are_grouped_by_rule() -> None:
     entries = [ban("b"), ban("a"), ban("b", amends=True), ban("c")]
-    runs = plan(rows(*entries), RULES, NOON).occurrences["moderation_logs"]
+    runs = plan_batch(rows(*entries), RULES, NOON).occurrences["moderation_logs"]
     assert [(run.amends, [row["event_key"] for row in run.rows]) for run in runs] == [
         (False, ["b", "a"]),
         (True, ["b"]),
@@ -101,13 +100,9 @@ def test_occurrences_keep_their_order_and_are_grouped_by_rule() -> None:
     ]
 
 
-@pytest.mark.parametrize("missing", ["period_start", "series"])
-def test_a_missing_field_is_named(missing: str) -> None:
-    entry = metrics()
-    data = {name: value for name, value in entry.data.items() if name != missing}
-    broken = Entry(entry.type, GUILD, NOON, "k", Priority.SLOW, data)
-    with pytest.raises(UnfitError, match=f"METRICS_SNAPSHOT lacks '{missing}'"):
-        plan(rows(broken), RULES, NOON)
+class SneezeRecord(EntryData, frozen=True, kw_only=True):
+    actor_id: int | None = None
+    volume: int | None = None
 
 
 def test_a_new_event_needs_no_code_here() -> None:
@@ -127,14 +122,15 @@ def test_a_new_event_needs_no_code_here() -> None:
         help="",
         priority=Priority.CRITICAL,
         measures=(measure,),
+        record=SneezeRecord,
         table="guild_events",
     )
     rules = Rules.of(Catalogue((Family("f", "", (spec,)),)))
-    assert rules.booking.guild == {("sneezes", "loud"): "messages"}
-    assert rules.booking.channel == {}
-    sneeze = Entry("SNEEZE", GUILD, NOON, "s", Priority.CRITICAL, {"actor_id": 5, "volume": 11})
+    assert rules.mapping.guild == {("sneezes", "loud"): "messages"}
+    assert rules.mapping.channel == {}
+    sneeze = Entry("SNEEZE", GUILD, NOON, "s", Priority.CRITICAL, SneezeRecord(actor_id=5, volume=11))
     snapshot = metrics(["sneezes", "loud", 1, "", 4], ["sneezes", "soft", 1, "", 5])
-    changes = plan(rows(sneeze, snapshot), rules, NOON)
+    changes = plan_batch(rows(sneeze, snapshot), rules, NOON)
     (run,) = changes.occurrences["guild_events"]
     assert run.rows == [
         {
@@ -155,10 +151,10 @@ def test_a_new_event_needs_no_code_here() -> None:
 
 
 def test_every_booked_column_has_a_unit() -> None:
-    booking = Booking.of(CATALOGUE)
-    for places in (booking.guild, booking.channel, booking.member):
+    mapping = ColumnMapping.of(CATALOGUE)
+    for places in (mapping.guild, mapping.channel, mapping.member):
         for column in places.values():
-            assert booking.expose(column, 1000) in (1000, 1.0)
+            assert mapping.expose(column, 1000) in (1000, 1.0)
 
 
 @pytest.mark.parametrize("dialect", ["sqlite", "postgresql"])
@@ -173,7 +169,7 @@ def test_a_large_batch_takes_few_statements(dialect: str) -> None:
         )
         for n in range(5000)
     ]
-    work = SqlWriter(dialect).arrange(plan(rows(*entries), RULES, NOON))
+    work = SqlWriter(dialect).arrange(plan_batch(rows(*entries), RULES, NOON))
     # 1,000 guilds and 2,000 channels: one statement for each thousand rows of each of three tables.
     assert [len(part) for _, part in work.operations] == [1000, 1000, 1000, 1000]
     assert all(len(part) <= ROWS_PER_STATEMENT for _, part in work.operations)

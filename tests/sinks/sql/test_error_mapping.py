@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import socket
 import sqlite3
@@ -18,18 +17,18 @@ from sqlalchemy.exc import DBAPIError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from exporter.errors import SchemaError
-from exporter.model import STORED, Entry, Outcome, Priority, Row, Verdict
-from exporter.sinks.sql.batch_plan import Rules, plan
+from exporter.model import STORED, Entry, Outcome, Row, Verdict
+from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.error_mapping import MAX_DETAIL, verdict_of
 from exporter.sinks.sql.migration import migrate
 from exporter.sinks.sql.schema import moderation_logs
 from exporter.sinks.sql.sink import SqlSink
-from exporter.sinks.sql.validation import UnfitError
+from exporter.sinks.sql.types import InvalidValueError
 from tests.servers.postgres import PASSWORD, Postgres
 from tests.sinks.sql.conftest import CATALOGUE, Store, close_store, open_store
-from tests.sinks.sql.entries import ANN, GUILD, NOON, active, activity, ban, guild, invite, join, metrics
+from tests.sinks.sql.entries import ANN, NOON, active, activity, ban, guild, invite, join
 
 REASONS = frozenset(
     {
@@ -121,7 +120,7 @@ class TestJudgement:
             (PermissionError(13, "denied"), (Outcome.NEEDS_OPERATOR, "database")),
             (asyncpg.ClientConfigurationError("ssl"), (Outcome.NEEDS_OPERATOR, "database")),
             (SchemaError("newer"), (Outcome.NEEDS_OPERATOR, "schema")),
-            (UnfitError("no"), (Outcome.PARTIAL_FAILURE, "data")),
+            (InvalidValueError("no"), (Outcome.PARTIAL_FAILURE, "data")),
             (
                 StatementError("bind", "INSERT", {}, OverflowError("too large")),
                 (Outcome.PARTIAL_FAILURE, "data"),
@@ -149,53 +148,29 @@ class TestJudgement:
         assert summary(verdict_of(first)) == (Outcome.RETRY, "unreachable")
 
 
-UNFIT: dict[str, Entry] = {
+INVALID: dict[str, Entry] = {
     "NUL in a name": ban(target_username="a\0b"),
     "NUL deep in details": ban(note={"a": ["b\0"]}),
     "NUL in a key": ban("ban\0"),
-    "lone surrogate": ban(reason="\ud800"),
-    "lone surrogate as a key of details": ban(**{"\udfff": 1}),
-    "id beyond 64 bits": ban(target_user_id=2**63),
-    "guild beyond 64 bits": ban(guild=2**63),
-    "guild of a type without table": Entry("LEVEL_UP", 2**63, NOON, "k", Priority.CRITICAL, {}),
-    "infinite number": ban(note=float("inf")),
-    "deep nesting": ban(note=functools.reduce(lambda inner, _: [inner], range(200), 1)),
-    "text for a number": ban(moderator_id="7"),
-    "number for a text": ban(reason=7),
-    "truth for a number": ban(moderator_id=True),
-    "text for a truth": join(bot="yes"),
-    "list for a text": join(username=["a"]),
-    "time out of range": ban(at=2**60),
-    "invite without code": invite(channel_id=1),
-    "channels that are none": guild(channels="no"),
-    "channel of three parts": guild(channels=[[1, "a", 0]]),
+    "NUL as a key of details": guild("GUILD_UPDATE", changes={"a\0": {}}),
+    "NUL in an invite": invite(code="\0"),
     "channel with NUL": guild(channels=[[1, "a\0", 0, 0]]),
     "feature with NUL": guild(features=["\0"]),
-    "series that is none": metrics(series=None),
-    "series of the wrong length": metrics(["messages", "human", 1, 2]),
-    "amount beyond 64 bits": metrics(["messages", "human", 1, "", 2**63]),
-    "amount that is a fraction": metrics(["messages", "human", 1, "", 0.5]),
-    "channel beyond 64 bits": metrics(["messages", "human", 2**63, "", 1]),
-    "measure that is a list": metrics([["messages"], "human", 1, "", 1]),
-    "gauge that is text": metrics(gauges={"members": "many"}),
-    "period that is missing": Entry("METRICS_SNAPSHOT", GUILD, NOON, "k", Priority.SLOW, {"series": []}),
-    "member beyond 64 bits": activity(active(2**63)),
     "member with NUL": activity(active(ANN, name="\0")),
-    "member's amount too large": activity(active(ANN, ["messages", "human", 1, 2**63])),
-    "member's counts that are none": activity([ANN, "", NOON, NOON, False, 7]),
-    "member seen in no year": activity(active(ANN, first=2**60)),
-}  # fmt: skip
+    "member who joins with NUL": join(username="\0"),
+}
+"""Well formed, but not for a column; what is not well formed never comes out of the spool."""
 
 
 class TestData:
-    @pytest.mark.parametrize("name", UNFIT)
+    @pytest.mark.parametrize("name", INVALID)
     def test_what_no_store_can_take_is_refused_before_any_store(self, name: str) -> None:
-        with pytest.raises(UnfitError) as caught:
-            plan([Row(1, UNFIT[name])], Rules.of(CATALOGUE), NOON)
+        with pytest.raises(InvalidValueError) as caught:
+            plan_batch([Row(1, INVALID[name])], Rules.of(CATALOGUE), NOON)
         assert "\0" not in str(caught.value)
 
     async def test_what_no_store_can_take_is_split_off(self, store: Store) -> None:
-        for name, entry in UNFIT.items():
+        for name, entry in INVALID.items():
             verdict = await store.deliver(entry, lane=entry.priority)
             assert summary(verdict) == (Outcome.PARTIAL_FAILURE, "data"), name
         assert all(rows == [] for rows in (await store.everything()).values())

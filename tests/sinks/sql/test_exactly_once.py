@@ -189,13 +189,13 @@ async def test_an_old_part_that_comes_again_does_not_move_the_position_back(stor
 
 
 async def test_a_refused_batch_leaves_nothing_behind(store: Store) -> None:
-    verdict = await store.deliver(ban("ban:1"), ban("ban:2", target_user_id="nobody"))
+    verdict = await store.deliver(ban("ban:1"), ban("ban:2", target_username="a\0"))
     assert verdict.outcome is Outcome.PARTIAL_FAILURE
     assert all(rows == [] for rows in (await store.everything()).values())
 
 
 async def test_halves_of_a_refused_batch_are_stored_but_for_the_bad_row(store: Store) -> None:
-    rows = store.rows(ban("ban:1"), ban("ban:2", target_user_id="nobody"), ban("ban:3"))
+    rows = store.rows(ban("ban:1"), ban("ban:2", target_username="a\0"), ban("ban:3"))
     for part, outcome in (
         (rows, Outcome.PARTIAL_FAILURE),
         (rows[:1], Outcome.STORED),

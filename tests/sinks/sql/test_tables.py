@@ -25,6 +25,7 @@ from exporter.sinks.sql.schema import (
     metrics_snapshots,
     moderation_logs,
 )
+from tests.entry_data import entry_of, fields_of
 from tests.sinks.sql.conftest import Store
 from tests.sinks.sql.entries import (
     ANN,
@@ -77,7 +78,7 @@ class TestModeration:
 
     async def test_the_action_follows_from_the_type_where_the_data_does_not_say(self, store: Store) -> None:
         for number, kind in enumerate(("GUILD_BAN_ADD", "GUILD_BAN_REMOVE", "GUILD_AUDIT_LOG_ENTRY_CREATE")):
-            await stored(store, Entry(kind, GUILD, NOON, f"k{number}", Priority.CRITICAL, {}))
+            await stored(store, entry_of(kind, {}, guild=GUILD, at=NOON, key=f"k{number}"))
         rows = await store.read(moderation_logs)
         assert [row["action"] for row in rows] == ["ban", "unban", "guild_audit_log_entry_create"]
 
@@ -107,7 +108,7 @@ class TestModeration:
 
     async def test_data_cannot_forge_the_columns_that_are_not_its_own(self, store: Store) -> None:
         forged = {"id": 9, "event_key": "other", "guild_id": 1, "at": 5, "created_at": 6, "details": {"a": 1}}
-        await stored(store, Entry("GUILD_BAN_ADD", GUILD, NOON, "ban:1", Priority.CRITICAL, forged))
+        await stored(store, entry_of("GUILD_BAN_ADD", forged, guild=GUILD, at=NOON, key="ban:1"))
         row = await store.only(moderation_logs)
         assert (row["event_key"], row["guild_id"], row["at"]) == ("ban:1", GUILD, NOON)
         assert row["created_at"] == store.clock.now_ms()
@@ -455,7 +456,7 @@ class TestSnapshots:
         )
         await stored(snapshot_store, entry, lane=Priority.SLOW)
         row = await snapshot_store.only(metrics_snapshots)
-        assert row.pop("data") == entry.data
+        assert row.pop("data") == fields_of(entry)
         assert row == {
             "event_key": entry.key,
             "guild_id": GUILD,
@@ -472,7 +473,7 @@ class TestSnapshots:
 class TestOtherEntries:
     @pytest.mark.parametrize("event_type", ["XP_GAIN", "MADE_UP_TOMORROW"])
     async def test_a_type_without_table_is_acknowledged(self, store: Store, event_type: str) -> None:
-        await stored(store, Entry(event_type, GUILD, NOON, "k", Priority.CRITICAL, {"user_id": ANN}))
+        await stored(store, entry_of(event_type, {"user_id": ANN}, guild=GUILD, at=NOON))
         everything = await store.everything()
         assert await store.only(deliveries) == {"source": "spool-a", "lane": 0, "position": 1}
         assert not any(rows for name, rows in everything.items() if name != "deliveries")
@@ -480,13 +481,17 @@ class TestOtherEntries:
     async def test_hostile_text_is_only_text(self, store: Store) -> None:
         await stored(
             store,
-            ban(HOSTILE, target_username=HOSTILE, reason=HOSTILE, **{HOSTILE: HOSTILE}),
+            ban(HOSTILE, target_username=HOSTILE, reason=HOSTILE, note={HOSTILE: HOSTILE}),
             join(username=HOSTILE),
             guild(name=HOSTILE, channels=[[1, HOSTILE, 0, 0]]),
             invite(code=HOSTILE),
         )
         row = await store.only(moderation_logs)
-        assert (row["event_key"], row["reason"], row["details"]) == (HOSTILE, HOSTILE, {HOSTILE: HOSTILE})
+        assert (row["event_key"], row["reason"], row["details"]) == (
+            HOSTILE,
+            HOSTILE,
+            {"note": {HOSTILE: HOSTILE}},
+        )
         assert (await store.only(members))["username"] == HOSTILE
         assert (await store.only(guilds))["name"] == HOSTILE
         assert (await store.only(channels))["name"] == HOSTILE

@@ -20,6 +20,7 @@ from exporter.events.facts import (
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
 from tests.emitted import Emitted
+from tests.entry_data import fields_of
 
 GUILD = 7
 START = 1_700_000_000_000
@@ -189,7 +190,7 @@ class World:
             if record.type == "INVITE_USE":
                 assert amends is (record.key in keys)
                 keys.add(record.key)
-                found[record.person] = dict(record.data)
+                found[record.person] = fields_of(record)
         assert len(found) == len(keys)
         return found
 
@@ -199,7 +200,7 @@ class World:
         for record, amends in self.records:
             if record.type == "INVITE_CREATE":
                 assert amends
-                found.setdefault(str(record.data["code"]), {}).update(record.data)
+                found.setdefault(str(fields_of(record)["code"]), {}).update(fields_of(record))
         return found
 
     def only(self) -> tuple[str | None, str, str]:

@@ -44,6 +44,7 @@ from exporter.events.facts import (
 )
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
+from tests.entry_data import fields_of
 from tests.scale import scaled
 
 JOINS = scaled(1_000)
@@ -147,7 +148,7 @@ class Site:
     def record(self, record: Record, amends: bool) -> None:  # noqa: FBT001 - as the stage calls it
         if record.type == "INVITE_USE":
             assert amends is (record.key in self.rows)
-            self.rows[record.key] = {"guild_id": record.guild_id, **record.data}
+            self.rows[record.key] = {"guild_id": record.guild_id, **fields_of(record)}
 
     def count(self, _: Count) -> None:
         self.counted += 1

@@ -23,6 +23,7 @@ from exporter.telemetry import Telemetry, value
 from exporter.tracking.levels.config import LevelsConfig
 from exporter.tracking.levels.levels import Curve, Levels, SavedXp
 from tests.emitted import Emitted
+from tests.entry_data import fields_of
 
 GUILD, ANN, BOB = 1, 100, 200
 AT = 1_700_000_000_000
@@ -54,7 +55,7 @@ class Class:
                 self.ups += earned.amount
 
     def reached(self, user: int = ANN) -> list[Any]:
-        return [row.data["level"] for row in self.rows if row.person == user]
+        return [fields_of(row)["level"] for row in self.rows if row.person == user]
 
 
 def commit(levels: Levels) -> list[StateRow]:
@@ -134,7 +135,7 @@ def test_a_level_reached_is_a_row_and_counted_once() -> None:
     first = room.rows[0]
     assert (first.type, first.guild_id, first.at) == ("LEVEL_UP", GUILD, AT + 60_000)
     assert first.key == f"level:{GUILD}:{ANN}:1"
-    assert first.data == {"user_id": ANN, "username": "ann", "level": 1, "xp": 100}
+    assert fields_of(first) == {"user_id": ANN, "username": "ann", "level": 1, "xp": 100}
 
 
 def test_several_levels_at_once_are_a_row_each() -> None:
@@ -242,10 +243,10 @@ def tell(entries: list[Any]) -> tuple[Counter[str], set[int]]:
     sums: Counter[str] = Counter()
     for entry in entries:
         if entry.type == "MEMBER_ACTIVITY_SNAPSHOT":
-            for _user, _name, _first, _last, _new, counts in entry.data["members"]:
+            for _user, _name, _first, _last, _new, counts in fields_of(entry)["members"]:
                 for measure, _value, _channel, amount in counts:
                     sums[measure] += amount
-    return sums, {entry.data["level"] for entry in entries if entry.type == "LEVEL_UP"}
+    return sums, {fields_of(entry)["level"] for entry in entries if entry.type == "LEVEL_UP"}
 
 
 async def test_after_any_number_of_kills_experience_is_that_of_the_messages_kept(site: Any) -> None:

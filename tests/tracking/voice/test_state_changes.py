@@ -17,6 +17,7 @@ from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
 from exporter.telemetry import Telemetry
 from exporter.tracking.voice.state_changes import ordered, switched
+from tests.entry_data import fields_of
 
 GUILD, ANN, MOD = 1 << 22, 5, 9
 
@@ -95,9 +96,9 @@ class Stage:
 
     async def append(self, entries: Any, **_: object) -> tuple[int, ...]:
         for entry in entries:
-            if "action" in entry.data or entry.amends:
+            if "action" in fields_of(entry) or entry.amends:
                 known = self.rows.setdefault(entry.key, {})
-                known.update({name: value for name, value in entry.data.items() if value is not None})
+                known.update({name: value for name, value in fields_of(entry).items() if value is not None})
                 self.types[entry.key] = entry.type
         return ()
 
