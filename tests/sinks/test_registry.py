@@ -14,6 +14,7 @@ from exporter.config.model import config_type
 from exporter.config.schema import config_schema
 from exporter.errors import ConfigError
 from exporter.events.catalogue import full_catalogue
+from exporter.sinks import registry
 from exporter.sinks.registry import GROUP, built_in_sinks, load_sinks, make_sink
 from exporter.sinks.spec import SinkContext, SinkSection, SinkSpec
 
@@ -72,6 +73,14 @@ def test_the_sinks_of_this_package_come_first_and_say_where_they_are_from(instal
         ("lake", "lake_sink 1.2"),
     ]
     assert found[:2] == built_in_sinks()
+
+
+def test_one_line_adds_a_sink_of_this_package(install, monkeypatch):
+    install("lake_sink", DECLARED)
+    monkeypatch.setattr(registry, "BUILT_IN", (*registry.BUILT_IN, "lake_sink:GOOD"))
+    sinks = load_sinks(())
+    assert [sink.name for sink in sinks] == ["influxdb", "sql", "lake"]
+    assert "lake" in config_type(full_catalogue(), sinks)().sinks.model_dump()
 
 
 @pytest.mark.parametrize(
