@@ -57,7 +57,8 @@ def differences(lines: Sequence[ComparisonLine]) -> list[str]:
     for line in lines:
         found += [f"{line.quantity}: {difference}" for difference in line.differences]
         if hidden := line.differing - len(line.differences):
-            found.append(f"{line.quantity}: {hidden} more differences by {line.scope}")
+            noun = "difference" if hidden == 1 else "differences"
+            found.append(f"{line.quantity}: {hidden} more {noun} by {line.scope}")
     return found
 
 
@@ -90,7 +91,7 @@ _LEFT = 2
 
 def _cells(line: ComparisonLine, stores: Sequence[str]) -> list[str]:
     totals = [_total(line, store) for store in stores]
-    verdict = "ok" if line.ok else f"{line.differing} differ"
+    verdict = "ok" if line.ok else f"{line.differing} {'differs' if line.differing == 1 else 'differ'}"
     return [line.quantity, line.scope.value, str(line.keys), _number(line.ledger), *totals, verdict]
 
 

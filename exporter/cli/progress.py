@@ -18,6 +18,10 @@ _TOP: Final = 12
 """Number of event types shown, busiest first; a screen has about 24 lines."""
 
 
+def _counted(count: float, one: str, many: str) -> str:
+    return f"{count:,.0f} {one if count == 1 else many}"
+
+
 class Progress:
     """Context manager that shows readings; ``duration`` is the planned length in seconds, None for no end."""
 
@@ -65,8 +69,8 @@ class Progress:
             for name, waiting in reading.pending.items()
         )
         return (
-            f"{self._elapsed(now)}: {reading.events:,.0f} events, {self._rate:,.0f}/s; "
-            f"{reading.spooled:,.0f} entries spooled; {sinks or 'no sink yet'}"
+            f"{self._elapsed(now)}: {_counted(reading.events, 'event', 'events')}, {self._rate:,.0f}/s; "
+            f"{_counted(reading.spooled, 'entry', 'entries')} spooled; {sinks or 'no sink yet'}"
         )
 
     def _table(self, reading: MetricsReading, now: float) -> Table:

@@ -63,7 +63,8 @@ class VerifyResult:
             return
         parts = [f"{store} cannot be read: {reason}" for store, reason in self.unreadable.items()]
         if differing := sum(not line.ok for line in self.lines):
-            parts.append(f"{differing} of {_plural(len(self.lines), 'quantity', 'quantities')} differ")
+            verb = "differs" if differing == 1 else "differ"
+            parts.append(f"{differing} of {_plural(len(self.lines), 'quantity', 'quantities')} {verb}")
         if not self.expected.complete:
             parts.append("the ledger has no END: the simulator is still running or was killed")
         raise DifferenceError("\n".join(parts or ["nothing to compare"]))

@@ -96,20 +96,20 @@ async def test_a_directory_with_anything_but_a_demo_is_refused_and_left_alone(tm
     assert {path.name for path in tmp_path.iterdir()} == set(names)
 
 
-async def test_a_directory_that_cannot_be_made_is_told(tmp_path):
+async def test_a_directory_that_cannot_be_made_is_an_error(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(ConfigError, match="cannot be used"):
         await DemoRun(1, 1, 1, 0, tmp_path / "file", 0).run()
 
 
-async def test_a_simulator_that_does_not_start_says_why(tmp_path):
+async def test_a_simulator_that_does_not_start_is_an_error_with_its_cause(tmp_path):
     child = SimulatorProcess(tmp_path / "log")
     with pytest.raises(ExporterError, match="cannot write the ledger"):
         await child.start("--ledger", str(tmp_path / "absent" / "ledger"))
     await child.stop()
 
 
-async def test_a_simulator_that_dies_is_told(tmp_path):
+async def test_a_simulator_that_dies_is_an_error(tmp_path):
     child = SimulatorProcess(tmp_path / "log")
     await child.start("--guilds", "1", "--rate", "0")
     child._process.kill()

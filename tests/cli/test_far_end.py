@@ -133,7 +133,7 @@ async def test_a_flush_is_a_post_and_fails_when_it_is_refused(far_end):
         await flush(far_end.base)
 
 
-async def test_where_nobody_listens_both_fail_at_once():
+async def test_without_a_listener_both_fail_at_once():
     with socket.socket() as held:
         held.bind(("127.0.0.1", 0))
         base = f"http://127.0.0.1:{held.getsockname()[1]}"
@@ -210,7 +210,7 @@ def test_named_stores_are_compared_once_in_the_order_given(names, stores):
     assert chosen_stores(configured("127.0.0.1:1"), names) == stores
 
 
-def test_every_store_nobody_knows_is_told_at_once():
+def test_every_unknown_store_is_named_at_once():
     with pytest.raises(ConfigError) as wrong:
         chosen_stores(configured("127.0.0.1:1"), "sq,metrics,mongodb")
     assert wrong.value.problems == (
@@ -220,7 +220,7 @@ def test_every_store_nobody_knows_is_told_at_once():
 
 
 @pytest.mark.parametrize("names", ["", " ", ",,"])
-def test_a_list_without_a_store_is_told_how_it_is_written(names):
+def test_a_list_without_a_store_is_an_error_with_an_example(names):
     with pytest.raises(ConfigError, match="no store is named; write for instance metrics,sql"):
         chosen_stores(configured("127.0.0.1:1"), names)
 
@@ -236,17 +236,17 @@ async def test_the_exporter_is_flushed_before_it_is_read(far_end, ledger):
     result.require_agreement()
 
 
-@pytest.mark.parametrize("told", [0, 1, 3])
-async def test_one_message_too_few_or_too_many_is_a_difference(far_end, ledger, told):
-    far_end.metrics = exposition(told)
+@pytest.mark.parametrize("reported", [0, 1, 3])
+async def test_one_message_too_few_or_too_many_is_a_difference(far_end, ledger, reported):
+    far_end.metrics = exposition(reported)
     result = await compare_stores(far_end.config, ledger, ("metrics",))
     assert not result.ok
     assert [line.quantity for line in result.lines if not line.ok] == ["messages"]
-    with pytest.raises(DifferenceError, match=r"^1 of \d+ quantities differ$"):
+    with pytest.raises(DifferenceError, match=r"^1 of \d+ quantities differs$"):
         result.require_agreement()
 
 
-async def test_a_flush_that_is_refused_spoils_the_verdict_even_if_the_numbers_agree(far_end, ledger):
+async def test_a_refused_flush_is_a_failure_even_if_the_numbers_agree(far_end, ledger):
     far_end.metrics, far_end.flush_status = exposition(2), 504
     result = await compare_stores(far_end.config, ledger, ("metrics",))
     assert result.unreadable == {"flush": "answered 504"}
@@ -255,7 +255,7 @@ async def test_a_flush_that_is_refused_spoils_the_verdict_even_if_the_numbers_ag
         result.require_agreement()
 
 
-async def test_a_store_that_cannot_be_read_is_told_beside_one_that_can(far_end, ledger, tmp_path):
+async def test_a_store_that_cannot_be_read_is_reported_beside_one_that_can(far_end, ledger, tmp_path):
     far_end.metrics = exposition(2)
     config = configured(far_end.base.removeprefix("http://"), data_dir=str(tmp_path / "absent"))
     result = await compare_stores(config, ledger, ("sql", "metrics"))
@@ -270,7 +270,7 @@ async def test_without_an_exporter_only_its_metrics_are_missing(ledger):
         held.bind(("127.0.0.1", 0))
         config = configured(f"127.0.0.1:{held.getsockname()[1]}")
         result = await compare_stores(config, ledger, ("metrics",))
-    assert result.unreadable.keys() == {"metrics"}, "nobody to flush is no fault"
+    assert result.unreadable.keys() == {"metrics"}, "a missing exporter is no failed flush"
 
 
 async def test_what_a_store_says_cannot_write_to_the_terminal(far_end, ledger):
@@ -279,7 +279,7 @@ async def test_what_a_store_says_cannot_write_to_the_terminal(far_end, ledger):
     assert "\x1b" not in result.unreadable["metrics"]
 
 
-async def test_a_ledger_that_is_not_there_is_told_before_anybody_is_asked(far_end, tmp_path):
+async def test_a_missing_ledger_is_an_error_before_any_request(far_end, tmp_path):
     with pytest.raises(ExporterError, match="cannot read the ledger"):
         await compare_stores(far_end.config, tmp_path / "absent", ("metrics",))
     assert far_end.asked == []
@@ -301,13 +301,13 @@ def test_an_empty_comparison_is_no_agreement():
         result.require_agreement()
 
 
-def test_everything_that_is_wrong_is_told_together():
+def test_every_problem_is_reported_at_once():
     line = ComparisonLine("messages", Scope.GUILD, 1, 2, {"sql": 1}, differing=1)
-    with pytest.raises(DifferenceError) as told:
+    with pytest.raises(DifferenceError) as reported:
         VerifyResult(Expected({}, complete=False), (line,), {"metrics": "refused"}).require_agreement()
-    assert str(told.value).splitlines() == [
+    assert str(reported.value).splitlines() == [
         "metrics cannot be read: refused",
-        "1 of 1 quantity differ",
+        "1 of 1 quantity differs",
         "the ledger has no END: the simulator is still running or was killed",
     ]
 
@@ -327,11 +327,11 @@ BAD = ComparisonLine(
 def test_a_report_for_programs_has_the_verdict_of_the_whole_outcome(capsys):
     result = VerifyResult(Expected({}), (GOOD,), {"flush": "answered 504"})
     report(result, as_json=True)
-    told = json.loads(capsys.readouterr().out)
-    assert told == json.loads(json.dumps(write_json(result)))
-    assert told["ok"] is False, "every line agrees, but not everything was stored"
-    assert told["unreadable"] == {"flush": "answered 504"}
-    assert [line["ok"] for line in told["lines"]] == [True]
+    reported = json.loads(capsys.readouterr().out)
+    assert reported == json.loads(json.dumps(write_json(result)))
+    assert reported["ok"] is False, "every line agrees, but not everything was stored"
+    assert reported["unreadable"] == {"flush": "answered 504"}
+    assert [line["ok"] for line in reported["lines"]] == [True]
 
 
 def test_a_report_in_a_pipe_is_plain_lines_without_controls(capsys):
@@ -344,7 +344,7 @@ def test_a_report_in_a_pipe_is_plain_lines_without_controls(capsys):
         "voice_seconds",
         "voice_seconds:",
     ]
-    assert "1 differ" in out
+    assert "1 differs" in out
 
 
 def test_a_report_on_a_terminal_is_a_table_followed_by_the_differences(capsys, monkeypatch):
@@ -352,7 +352,7 @@ def test_a_report_on_a_terminal_is_a_table_followed_by_the_differences(capsys, m
     report(VerifyResult(Expected({}), (GOOD, BAD), {}), as_json=False)
     out = capsys.readouterr().out
     assert "ledger against stores" in out
-    assert out.index("1 differ") < out.index("voice_seconds: sql: member")
+    assert out.index("1 differs") < out.index("voice_seconds: sql: member")
     assert "\x1b[31m1/2" not in out, "what the difference says is data, not colour"
 
 

@@ -150,7 +150,7 @@ async def test_a_signal_ends_the_traffic_in_order_and_is_given_back(start, tmp_p
     assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
 
 
-async def test_a_port_in_use_is_told_with_the_option_to_change(start):
+async def test_a_port_in_use_is_an_error_that_names_the_option(start):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -162,7 +162,7 @@ async def test_a_port_in_use_is_told_with_the_option_to_change(start):
             await running.word()
 
 
-async def test_a_ledger_that_cannot_be_written_is_told_before_anything_listens(start, tmp_path):
+async def test_a_ledger_that_cannot_be_written_is_an_error_before_it_listens(start, tmp_path):
     running = start(plan(ledger=tmp_path / "absent" / "ledger"))
     with pytest.raises(ExporterError, match=r"cannot write the ledger .*; name another file with --ledger"):
         await running.word()
@@ -174,14 +174,14 @@ def world() -> World:
     return World(Shape(seed=1, guilds=1, members=10), Ledger(None, clock), clock)
 
 
-def test_without_a_scenario_it_is_an_ordinary_day():
+def test_without_a_scenario_the_traffic_is_ordinary():
     traffic = _make_traffic(plan(rate=5.0), world())
     assert traffic._behaviours == tuple(EVERYDAY)
     assert traffic.rate == 5.0
 
 
 @pytest.mark.parametrize("name", SCENARIO_NAMES)
-def test_a_scenario_brings_its_own_habits_and_manners(name):
+def test_a_scenario_has_its_own_behaviours_and_settings(name):
     traffic = _make_traffic(plan(rate=5.0, scenario=name), world())
     assert traffic._behaviours == tuple(SCENARIOS[name].behaviours)
     assert traffic.context.settings == SCENARIOS[name].settings
@@ -261,7 +261,7 @@ def shown(
     return capsys.readouterr().out.splitlines()
 
 
-def test_every_destination_is_told_with_what_it_has_and_what_waits(capsys):
+def test_progress_shows_stored_and_waiting_entries_of_every_sink(capsys):
     reading = MetricsReading(
         spooled=1234.0,
         pending={"sql": 0.0, "influxdb": 1500.0},
@@ -288,14 +288,14 @@ def test_a_second_look_at_the_same_moment_divides_by_nothing(capsys):
     progress = Progress(ManualClock(), address="http://x", duration=None)
     progress.show(MetricsReading(received={"X": 1.0}))
     progress.show(MetricsReading(received={"X": 9.0}))
-    assert capsys.readouterr().out.splitlines() == ["0 s: 1 events, 0/s; 0 entries spooled; no sink yet"]
+    assert capsys.readouterr().out.splitlines() == ["0 s: 1 event, 0/s; 0 entries spooled; no sink yet"]
 
 
 def test_the_end_is_named_if_there_is_one(capsys):
     assert shown(capsys, MetricsReading(), MetricsReading(), duration=60.0)[1].startswith("5 of 60 s: ")
 
 
-def test_a_failing_destination_is_told_as_such_on_a_terminal():
+def test_a_failing_sink_is_marked_on_a_terminal():
     progress = Progress(ManualClock(), address="http://x", duration=None)
     reading = MetricsReading(
         received={"A": 1.0, "B": 2.0},

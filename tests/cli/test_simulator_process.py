@@ -37,7 +37,7 @@ async def test_it_is_started_on_any_free_port_with_the_options_given(become, tmp
 
 
 @pytest.mark.parametrize(
-    ("script", "told"),
+    ("script", "message"),
     [
         ("exit 1\n", "it printed no error"),
         ("echo first >&2; echo the port is taken >&2; exit 1\n", "the port is taken"),
@@ -46,14 +46,14 @@ async def test_it_is_started_on_any_free_port_with_the_options_given(become, tmp
         ("echo readyish http://x\n", "it printed no error"),
     ],
 )
-async def test_one_that_does_not_start_is_told_with_its_last_words(become, script, told):
+async def test_one_that_does_not_start_is_an_error_with_its_last_line(become, script, message):
     child = become(script)
-    with pytest.raises(ExporterError, match=f"the simulator did not start: {told}"):
+    with pytest.raises(ExporterError, match=f"the simulator did not start: {message}"):
         await child.start()
     assert child._process is None, "nothing is left running"
 
 
-async def test_one_that_says_nothing_in_time_is_ended_and_told(become, monkeypatch):
+async def test_one_that_is_not_ready_in_time_is_ended_with_an_error(become, monkeypatch):
     monkeypatch.setattr(module, "START_TIMEOUT_S", 0.05)
     monkeypatch.setattr(module, "STOP_TIMEOUT_S", 0.1)
     child = become("exec sleep 60\n")

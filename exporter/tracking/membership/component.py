@@ -4,8 +4,8 @@ A departure looks the same whatever its reason. It is recorded at once, as a lea
 is decided, its record amended, and it is counted. A run that ends before leaves it to the next one.
 
 The evidence about one member is judged in ``evidence``, departures are assigned to prunes in ``prunes``.
-Where the audit log may not be read, and where a prune cannot be told from a leave beside it, the reason is
-unknown.
+Where the audit log may not be read, and where a prune cannot be distinguished from a leave beside it, the
+reason is unknown.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from exporter.events.facts import (
     Record,
 )
 from exporter.events.members import LEAVES
-from exporter.model import Json
+from exporter.events.records.membership import MemberLeaveRecord
 from exporter.state.shard_timeline import ShardTimeline, TimeBounds
 from exporter.tracking.membership.evidence import (
     LATE_MS,
@@ -45,7 +45,6 @@ from exporter.tracking.membership.prunes import (
     assign_departures,
     mixed,
 )
-from exporter.tracking.moderation.action_rows import actor_fields
 from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.audit_matcher import WINDOW_MS
 from exporter.tracking.moderation.lookups import LookupBoard
@@ -159,13 +158,13 @@ class MembershipTracker(Component):
         after = member.joined[-1][1] if member.joined else 0
         moment = self._timeline.moment(action.guild_id, action.at)
         departure = PendingDeparture(action, key, self._next(), now, now + WINDOW_MS, moment, after)
-        data: dict[str, Json] = {
-            "event": "leave",
-            "user_id": user_id,
-            "username": action.target.name,
-            "bot": action.target.bot,
-            "reason": "leave",
-        }
+        data = MemberLeaveRecord(
+            event="leave",
+            user_id=user_id,
+            username=action.target.name,
+            bot=action.target.bot,
+            reason="leave",
+        )
         self.emit(Record(action.type, action.guild_id, action.at, key, data, user_id))
         remember(member.departures, departure)
         if len(self._pending) >= MAX_DEPARTURES:
@@ -320,8 +319,14 @@ class MembershipTracker(Component):
         self._departures_table.touch(departure.key)
         action = departure.action
         if reason != "leave":
-            data: dict[str, Json] = {} if entry is None else actor_fields(entry, self._name_of)
-            data |= {"reason": reason}
+            data = MemberLeaveRecord(reason=reason)
+            if entry is not None:
+                data = MemberLeaveRecord(
+                    reason=reason,
+                    moderator_id=entry.actor_id or None,
+                    moderator_username=self._name_of(entry.actor_id) if entry.actor_id else None,
+                    audit_entry_id=entry.entry_id,
+                )
             self.emit(
                 Record(
                     *(action.type, action.guild_id, action.at, departure.key, data, action.target.user_id),

@@ -1,12 +1,12 @@
-"""Which departures a prune is the reason of: its entry names nobody, only how many.
+"""Assigns departures to prunes: the entry of a prune has no names, only the number of members removed.
 
-A prune is done in one go. So those it removed went at the moment of its entry, as far as the stream tells
-moments apart, one after the other. Are there just as many, it is them. Are there more, the ones in the
-middle belong to it wherever it began, and of those at the edges nobody can tell. Where Discord took its time,
-so that fewer went at that very moment, the rest are those that lie closest together.
+A prune removes its members in one go. So they left at the moment of its entry, one after the other, as far as
+the order of dispatches separates moments. If there are just as many departures, they are the prune's. If
+there are more, those in the middle belong to it wherever it began, and those at the edges are doubtful. Where
+Discord took longer, so that fewer left at that very moment, the rest are those that lie closest together.
 
-Where part of what happened then could not be seen, the number says nothing: of who went at that moment nobody
-can tell.
+Where part of what happened then was not received, the number says nothing: all who left at that moment are
+doubtful.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class PendingPrune:
 
 
 class PruneAssignment(NamedTuple):
-    """Departures of a prune, and those of which nobody can tell."""
+    """Departures of a prune, and those that may be of it or not."""
 
     pruned: Sequence[PendingDeparture]
     doubtful: Sequence[PendingDeparture]
@@ -76,11 +76,11 @@ def _edges(found: Sequence[PendingDeparture], number: int, firsts: Sequence[int]
     """What is in every one of the groups that may be the prune's, and what only in some; ``firsts`` rises."""
     sure = range(firsts[-1], firsts[0] + number)
     doubtful: list[PendingDeparture] = []
-    told = 0
+    seen = 0
     for first in firsts:
-        places = range(max(first, told), first + number)
+        places = range(max(first, seen), first + number)
         doubtful += (found[place] for place in places if place not in sure)
-        told = places.stop
+        seen = places.stop
     return PruneAssignment([found[place] for place in sure], doubtful)
 
 
@@ -96,7 +96,7 @@ def mixed(
 
 
 def are_mixed(one: PendingPrune, other: PendingPrune, found: list[PendingDeparture]) -> bool:
-    """Whether two prunes are the same or so close that somebody may have gone by either."""
+    """Whether two prunes are the same or so close that a departure may be of either."""
     return one is other or any(
         departure.moment.holds(one.entry.at) and departure.moment.holds(other.entry.at) for departure in found
     )

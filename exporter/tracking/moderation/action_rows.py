@@ -156,7 +156,7 @@ class ActionRows:
         place = (action.guild_id, action.action, action.target.user_id)
         if action.dedup_key and self._matcher.repeats(place, action.dedup_key):
             return None
-        pending = self._matcher.find_told(place, action.at, action.dedup_key)
+        pending = self._matcher.find_logged(place, action.at, action.dedup_key)
         if pending is not None:
             # The order of dispatches is the true one: its opposite, if it was done, is shown after it.
             pending.shown, pending.reversed, pending.identity = True, False, action.dedup_key

@@ -1,9 +1,9 @@
-"""Which dispatch and which audit-log entry tell of one action, whichever comes first.
+"""Which dispatch and which audit-log entry are of one action, whichever comes first.
 
-An action is shown by a dispatch, told by an entry of the audit log, or both; either may come first and either
-may never come. What is begun by the one waits here for the other. Dispatches of one target come in the order
-things happened, entries carry Discord's own time; where several actions of one kind on one target are open,
-times decide which entry belongs to which.
+An action is shown by a dispatch, logged by an entry of the audit log, or both; either may come first and
+either may never come. What is begun by the one waits here for the other. Dispatches of one target come in the
+order things happened, entries carry Discord's own time; where several actions of one kind on one target are
+open, times decide which entry belongs to which.
 
 What differs between actions on members and changes of a guild's objects is a ``MatchPolicy``.
 """
@@ -39,9 +39,9 @@ Place: TypeAlias = tuple[int, str, int]
 class PendingAction(msgspec.Struct, array_like=True, eq=False):
     """An action that has its row; ``at`` is when its dispatch was received, or the entry's own time.
 
-    ``identity`` tells it from others of its place, empty where nothing does. ``recovered``: it was told by an
-    entry made in an absence. ``reversed``: the opposite was done since, so that the same dispatch again is a
-    new action. ``deadline`` is on the steady clock.
+    ``identity`` tells it from others of its place, empty where nothing does. ``recovered``: it was logged by
+    an entry made in an absence. ``reversed``: the opposite was done since, so that the same dispatch again is
+    a new action. ``deadline`` is on the steady clock.
     """
 
     key: str
@@ -72,11 +72,11 @@ class MatchPolicy(Protocol):
     """What decides whether a dispatch and an entry are of one action."""
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
-        """Whether an entry may tell of an action that a dispatch has shown at the same place."""
+        """Whether an entry may be of an action that a dispatch has shown at the same place."""
         ...
 
     def may_show(self, pending: PendingAction, identity: str) -> bool:
-        """Whether a dispatch may show an action that an entry has told of at the same place."""
+        """Whether a dispatch may show an action that an entry has logged at the same place."""
         ...
 
     def is_unique(self, place: Place) -> bool:
@@ -107,7 +107,7 @@ class AuditMatcher:
         self._open: dict[Place, list[PendingAction]] = {}
         self._keys: dict[str, PendingAction] = {}
         self._shown: deque[PendingAction] = deque()
-        self._told: deque[PendingAction] = deque()
+        self._logged: deque[PendingAction] = deque()
         self.table: SavedTable[str, PendingAction] = SavedTable(
             "actions", str, PendingAction, self._read, lambda _, pending: self._load(pending)
         )
@@ -125,8 +125,8 @@ class AuditMatcher:
 
     # ------------------------------------------------------------------ matching
 
-    def find_told(self, place: Place, at: int, identity: str) -> PendingAction | None:
-        """The action told by an entry that a dispatch received ``at`` shows: the nearest in time."""
+    def find_logged(self, place: Place, at: int, identity: str) -> PendingAction | None:
+        """The action logged by an entry that a dispatch received ``at`` shows: the nearest in time."""
         found = [
             pending
             for pending in self.at(place)
@@ -141,7 +141,7 @@ class AuditMatcher:
         return self._policy.repeats(self.at(place), identity)
 
     def find_shown(self, place: Place, entry: AuditEntry, *, recovered: bool) -> PendingAction | None:
-        """The action shown by a dispatch that an entry tells of: the nearest in time."""
+        """The action shown by a dispatch that an entry is of: the nearest in time."""
         found = [
             pending
             for pending in self.at(place)
@@ -162,7 +162,7 @@ class AuditMatcher:
 
     def keep(self, pending: PendingAction, now: int) -> None:
         """Have an action wait for its other half."""
-        order = self._told if pending.explained else self._shown
+        order = self._logged if pending.explained else self._shown
         pending.deadline = now + (WINDOW_MS if pending.explained else UNMATCHED_MS)
         if len(order) >= MAX_WAITING:
             self._forget(order.popleft())
@@ -177,7 +177,7 @@ class AuditMatcher:
 
     def settle(self, now: int) -> None:
         """Forget what has waited long enough; the orders are those of the deadlines."""
-        for order in (self._shown, self._told):
+        for order in (self._shown, self._logged):
             while order and order[0].deadline <= now:
                 pending = order.popleft()
                 if not pending.explained and self._unread(pending.guild_id):
@@ -204,7 +204,7 @@ class AuditMatcher:
         return None if pending is None or pending.is_complete else pending
 
     def _load(self, pending: PendingAction) -> None:
-        (self._told if pending.explained else self._shown).append(pending)
+        (self._logged if pending.explained else self._shown).append(pending)
         self._open.setdefault(pending.place, []).append(pending)
         self._keys[pending.key] = pending
 
@@ -215,10 +215,10 @@ class AuditMatcher:
         """
         # Rows come in the order of their keys.
         self._shown = deque(sorted(self._shown, key=lambda pending: pending.at))
-        self._told = deque(sorted(self._told, key=lambda pending: pending.at))
+        self._logged = deque(sorted(self._logged, key=lambda pending: pending.at))
         for waiting in self._open.values():
             waiting.sort(key=lambda pending: pending.at)
-        for pending in (*self._shown, *self._told):
+        for pending in (*self._shown, *self._logged):
             pending.deadline = now + (WINDOW_MS if pending.explained else UNMATCHED_MS)
             if not pending.explained:
                 pending.reversed = True
@@ -229,11 +229,11 @@ class AuditMatcher:
         self._open.clear()
         self._keys.clear()
         self._shown.clear()
-        self._told.clear()
+        self._logged.clear()
 
     def forget_people(self, people: Container[int]) -> None:
         """Forget what was done to these people."""
-        for order in (self._shown, self._told):
+        for order in (self._shown, self._logged):
             gone: Iterable[PendingAction] = [each for each in order if each.target_id in people]
             for pending in gone:
                 order.remove(pending)

@@ -50,8 +50,8 @@ _Place = tuple[int, int]
 class TimeoutChange(msgspec.Struct, array_like=True, eq=False):
     """One change of a member's timeout: made at ``at``, to end at ``until``, 0 where it was lifted; in ms.
 
-    One that only an update has ``shown`` may have been made any time before; of one that an entry told, the
-    update is awaited until ``awaited``, on the steady clock. ``ended``: its end is recorded.
+    One that only an update has ``shown`` may have been made any time before; of one that an entry logged,
+    the update is awaited until ``awaited``, on the steady clock. ``ended``: its end is recorded.
     """
 
     at: int

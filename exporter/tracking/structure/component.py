@@ -82,8 +82,8 @@ class StructureTracker(Component):
     def handles(self) -> Mapping[type, Handler]:
         """Objects of guilds, and the entries of their changes."""
         return {
-            GuildObjectUpserted: lambda fact, now: self._change(self._objects.see(fact), now),
-            GuildObjectDeleted: lambda fact, now: self._change(self._objects.lose(fact), now),
+            GuildObjectUpserted: lambda fact, now: self._change(self._objects.upsert(fact), now),
+            GuildObjectDeleted: lambda fact, now: self._change(self._objects.delete(fact), now),
             GuildObjectsListed: lambda fact, now: self._change(self._objects.list_all(fact), now),
             AuditEntryTaken: self._enter,
         }
@@ -97,7 +97,7 @@ class StructureTracker(Component):
         """Take what a dispatch shows."""
         place = (change.guild_id, change.action, change.target_id)
         identity = _identify(change.action, change.changes)
-        pending = self._matcher.find_told(place, change.at, identity)
+        pending = self._matcher.find_logged(place, change.at, identity)
         if pending is not None:
             pending.shown = True
             self._matcher.note(pending)

@@ -1,8 +1,8 @@
-"""What each guild is made of, so that what changed can be told: Discord shows only what is there now.
+"""The objects of each guild, kept to find what changed: Discord sends only what is there now.
 
-Kept packed, by guild and kind of part, and only for kinds of which some event type is on; a guild's parts are
-opened when one of them changes. Invariant: of a guild not seen whole yet nothing is said, since nothing is
-known to compare with.
+Kept packed, by guild and kind, and only for kinds of which some event type is on; a guild's objects are
+unpacked when one of them changes. Invariant: nothing is put out for a guild not listed whole yet, since there
+is nothing to compare with.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from exporter.events.facts import (
 )
 from exporter.model import Json
 
-MAX_PARTS = 2_000
+MAX_OBJECTS = 2_000
 """Objects of one kind remembered of a guild, twice the 1,000 active threads it may have; of all others it may
 have fewer. Archived threads stay until they are deleted or the oldest of them have to go."""
 
@@ -33,7 +33,7 @@ _NOTHING = msgspec.msgpack.encode({})
 
 
 class GuildObjects:
-    """The parts of all guilds. ``types`` are the event types that are on."""
+    """The objects of all guilds. ``types`` are the event types that are on."""
 
     def __init__(self, types: Iterable[str]) -> None:
         on = {kind.partition("_")[0].lower() for kind in types}
@@ -41,7 +41,7 @@ class GuildObjects:
         self._held: dict[tuple[int, str], bytes] = {}
 
     def list_all(self, fact: GuildObjectsListed) -> Iterator[GuildObjectChanged]:
-        """Take the list of all parts; yields what is different, if the list was sent because of that."""
+        """Take the list of all objects; yields what is different, if the list was sent because of that."""
         for kind in fact.kinds:
             if kind not in self._kinds:
                 continue
@@ -51,8 +51,8 @@ class GuildObjects:
                 yield from _compare(fact, kind, _HELD.decode(packed), new)
             self._keep(fact.guild_id, kind, new)
 
-    def see(self, fact: GuildObjectUpserted) -> Iterator[GuildObjectChanged]:
-        """Take a part as it is now; yields what was done to it, nothing if it is as it was."""
+    def upsert(self, fact: GuildObjectUpserted) -> Iterator[GuildObjectChanged]:
+        """Take an object as it is now; yields what was done to it, nothing if it is as it was."""
         part = fact.part
         packed = self._held.get((fact.guild_id, part.kind))
         if packed is None:
@@ -72,8 +72,8 @@ class GuildObjects:
                 fact.guild_id, fact.at, f"{part.kind}_update", part.part_id, _name(new), changes
             )
 
-    def lose(self, fact: GuildObjectDeleted) -> Iterator[GuildObjectChanged]:
-        """A part is gone."""
+    def delete(self, fact: GuildObjectDeleted) -> Iterator[GuildObjectChanged]:
+        """An object was deleted."""
         packed = self._held.get((fact.guild_id, fact.kind))
         if packed is None:
             return
@@ -89,7 +89,7 @@ class GuildObjects:
             self._held.pop((guild_id, kind), None)
 
     def _keep(self, guild_id: int, kind: str, held: _Held) -> None:
-        for part_id in list(held)[: max(0, len(held) - MAX_PARTS)]:
+        for part_id in list(held)[: max(0, len(held) - MAX_OBJECTS)]:
             del held[part_id]
         self._held[guild_id, kind] = msgspec.msgpack.encode(held) if held else _NOTHING
 

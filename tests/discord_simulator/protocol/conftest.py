@@ -1,4 +1,4 @@
-"""A small world, an observer that remembers, a raw gateway client and bare disnake bots."""
+"""A small world, a recorder of losses, a raw gateway client and bare disnake bots."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from exporter.clock import SystemClock
 if TYPE_CHECKING:
     from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 
-PATIENCE_S = 10.0
+TIMEOUT_S = 10.0
 TOKEN = "simulated-token"
 MESSAGES = 1 << 9
 QUIET_IDENTIFY = {"token": TOKEN, "properties": {"os": "t", "browser": "t", "device": "t"}, "intents": 513}
@@ -99,15 +99,15 @@ class SmallWorld:
     def has_permission(self, guild: int, permission: str) -> bool:
         return not {(guild, permission), (None, permission)} & self.denied
 
-    def set_permission(self, guild: int | None, permission: str, granted: bool) -> None:  # noqa: FBT001 - the seam's
+    def set_permission(self, guild: int | None, permission: str, granted: bool) -> None:  # noqa: FBT001 - the port's
         (self.denied.discard if granted else self.denied.add)((guild, permission))
 
-    def set_outage(self, guild: int, unavailable: bool) -> None:  # noqa: FBT001 - the seam's
+    def set_outage(self, guild: int, unavailable: bool) -> None:  # noqa: FBT001 - the port's
         self.outage_calls.append((guild, unavailable))
 
 
-class Witness:
-    """Remembers what was reported as lost."""
+class RecordedLosses:
+    """Keeps what was reported as lost."""
 
     def __init__(self) -> None:
         self.reports: list[tuple[list[int], str]] = []
@@ -124,7 +124,7 @@ class Witness:
 
 
 class RawClient:
-    """A gateway client that does nothing of its own accord."""
+    """A gateway client that sends only what a test sends."""
 
     def __init__(self, socket: aiohttp.ClientWebSocketResponse, *, compressed: bool) -> None:
         self.socket = socket
@@ -138,7 +138,7 @@ class RawClient:
 
     async def receive(self) -> dict[str, Any]:
         """The next frame; a closed socket fails the test."""
-        message = await self.socket.receive(timeout=PATIENCE_S)
+        message = await self.socket.receive(timeout=TIMEOUT_S)
         if self._inflator is None:
             assert message.type is aiohttp.WSMsgType.TEXT, (message, self.socket.close_code)
             text = message.data.encode()
@@ -172,7 +172,7 @@ class RawClient:
     async def close_code(self) -> int:
         """Read on until the gateway closes; its code."""
         while True:
-            message = await self.socket.receive(timeout=PATIENCE_S)
+            message = await self.socket.receive(timeout=TIMEOUT_S)
             if message.type in (aiohttp.WSMsgType.CLOSE, aiohttp.WSMsgType.CLOSED, aiohttp.WSMsgType.ERROR):
                 assert self.socket.close_code is not None
                 return self.socket.close_code
@@ -210,13 +210,13 @@ class Answer:
 
 
 class Lab:
-    """A running simulator and everything to poke it with."""
+    """A running simulator and its clients."""
 
     def __init__(self, settings: SimulatorSettings, http: aiohttp.ClientSession) -> None:
         self.world = SmallWorld()
-        self.witness = Witness()
+        self.losses = RecordedLosses()
         self.simulator = Simulator(
-            self.world, self.witness, settings, clock=SystemClock(), rng=random.Random(1)
+            self.world, self.losses, settings, clock=SystemClock(), rng=random.Random(1)
         )
         self.gateway = self.simulator.gateway
         self.counters = self.gateway.counters
@@ -230,22 +230,24 @@ class Lab:
 
     async def connect(self, query: str = "v=10&encoding=json", *, autoclose: bool = True) -> RawClient:
         socket = await self.http.ws_connect(f"{self.url}/?{query}", max_msg_size=0, autoclose=autoclose)
-        # A client nobody holds is collected, and its socket with it.
+        # A client without a reference is collected, and its socket with it.
         self.clients.append(RawClient(socket, compressed="zlib" in query))
         return self.clients[-1]
 
-    async def greeted(self, query: str = "v=10&encoding=json") -> RawClient:
+    async def connected(self, query: str = "v=10&encoding=json") -> RawClient:
         """Connect and take HELLO."""
         client = await self.connect(query)
         assert (await client.receive())["op"] == 10
         return client
 
     async def ready(self, *, shard: tuple[int, int] = (0, 1), intents: int = 513) -> RawClient:
-        client = await self.greeted()
+        client = await self.connected()
         await client.ready(shard=shard, intents=intents)
         return client
 
-    def say(self, number: int, *, guild: int = 0, event: str = "MESSAGE_CREATE", **changes: Any) -> None:
+    def publish_message(
+        self, number: int, *, guild: int = 0, event: str = "MESSAGE_CREATE", **changes: Any
+    ) -> None:
         """Publish a message whose content is its ledger number."""
         guild = guild or guild_id(0)
         self.simulator.publish(
@@ -276,7 +278,7 @@ class Lab:
 
     async def until(self, condition: Callable[[], bool]) -> None:
         """Wait for a condition on the simulator's own state."""
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not condition():
                 await asyncio.sleep(0.005)
 
@@ -327,32 +329,32 @@ async def lab(make_lab: Callable[..., Awaitable[Lab]]) -> Lab:
 
 
 class Bot:
-    """A bare disnake client, and what it was told."""
+    """A bare disnake client, and the events it dispatched."""
 
     def __init__(self, client: disnake.Client) -> None:
         self.client = client
         self.messages: list[str] = []
-        self.told: list[str] = []
+        self.events: list[str] = []
         self.task: asyncio.Task[None] | None = None
         self._changed = asyncio.Event()
         for event in ("ready", "resumed", "disconnect", "message"):
             client.add_listener(getattr(self, f"_on_{event}"), f"on_{event}")
 
     async def _on_ready(self) -> None:
-        self._tell("ready")
+        self._record("ready")
 
     async def _on_resumed(self) -> None:
-        self._tell("resumed")
+        self._record("resumed")
 
     async def _on_disconnect(self) -> None:
-        self._tell("disconnect")
+        self._record("disconnect")
 
     async def _on_message(self, message: disnake.Message) -> None:
         self.messages.append(message.content)
         self._changed.set()
 
-    def _tell(self, what: str) -> None:
-        self.told.append(what)
+    def _record(self, what: str) -> None:
+        self.events.append(what)
         self._changed.set()
 
     def start(self, token: str = TOKEN) -> asyncio.Task[None]:
@@ -360,7 +362,7 @@ class Bot:
         return self.task
 
     async def until(self, condition: Callable[[Bot], bool]) -> None:
-        async with asyncio.timeout(PATIENCE_S):
+        async with asyncio.timeout(TIMEOUT_S):
             while not condition(self):
                 self._changed.clear()
                 await self._changed.wait()

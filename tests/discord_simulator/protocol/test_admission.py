@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 IDENTIFY = {"token": "simulated-token", "properties": {}, "intents": 1}
 
 
-async def test_hello_tells_the_heartbeat_interval(make_lab: Callable[..., Awaitable[Lab]]) -> None:
+async def test_hello_has_the_heartbeat_interval(make_lab: Callable[..., Awaitable[Lab]]) -> None:
     lab = await make_lab(heartbeat_interval_ms=1234)
     hello = await (await lab.connect()).receive()
     assert (hello["op"], hello["d"]["heartbeat_interval"], hello["s"]) == (10, 1234, None)
@@ -36,7 +36,7 @@ async def test_transport_that_is_not_spoken_is_closed_with_4002(lab: Lab, query:
 
 @pytest.mark.parametrize("query", ["v=9&encoding=json", "v=10", "v=10&compress=zlib-stream"])
 async def test_accepted_versions_and_transports_get_ready(lab: Lab, query: str) -> None:
-    client = await lab.greeted(query)
+    client = await lab.connected(query)
     ready = await client.ready()
     assert ready["d"]["session_id"]
 
@@ -58,7 +58,7 @@ async def test_accepted_versions_and_transports_get_ready(lab: Lab, query: str) 
     ],
 )
 async def test_broken_protocol_has_its_close_code(lab: Lab, text: str, code: CloseCode) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.socket.send_str(text)
     assert await client.close_code() == code
     await lab.until(lambda: not lab.gateway.connections)
@@ -66,7 +66,7 @@ async def test_broken_protocol_has_its_close_code(lab: Lab, text: str, code: Clo
 
 
 async def test_binary_frame_is_a_decode_error(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.socket.send_bytes(b'{"op": 1, "d": null}')
     assert await client.close_code() == CloseCode.DECODE_ERROR
 
@@ -85,30 +85,30 @@ async def test_binary_frame_is_a_decode_error(lab: Lab) -> None:
 async def test_identify_is_refused_with_its_close_code(
     make_lab: Callable[..., Awaitable[Lab]], change: dict[str, Any], code: CloseCode
 ) -> None:
-    client = await (await make_lab(privileged_intents=1 << 1)).greeted()
+    client = await (await make_lab(privileged_intents=1 << 1)).connected()
     await client.send(2, {**IDENTIFY, **change})
     assert await client.close_code() == code
 
 
 async def test_identify_without_intents_is_refused(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.send(2, {"token": "simulated-token", "properties": {}})
     assert await client.close_code() == CloseCode.INVALID_INTENTS
 
 
 async def test_granted_privileged_intent_is_accepted(make_lab: Callable[..., Awaitable[Lab]]) -> None:
     lab = await make_lab(privileged_intents=1 << 1)
-    assert await (await lab.greeted()).ready(intents=1 << 1)
+    assert await (await lab.connected()).ready(intents=1 << 1)
 
 
 async def test_too_many_guilds_for_the_shard_require_sharding(
     make_lab: Callable[..., Awaitable[Lab]],
 ) -> None:
     lab = await make_lab(max_guilds_per_shard=5)
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.identify()
     assert await client.close_code() == CloseCode.SHARDING_REQUIRED
-    assert await (await lab.greeted()).ready(shard=(0, 2))
+    assert await (await lab.connected()).ready(shard=(0, 2))
 
 
 @pytest.mark.parametrize("op", [2, 6])
@@ -116,13 +116,13 @@ async def test_second_authentication_is_closed_with_4005_and_keeps_the_session(l
     client = await lab.ready()
     await client.send(op, {**IDENTIFY, "session_id": client.session_id, "seq": 1})
     assert await client.close_code() == CloseCode.ALREADY_AUTHENTICATED
-    again = await lab.greeted()
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     assert await again.until("RESUMED")
 
 
 async def test_command_number_121_is_closed_with_4008(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     for _ in range(120):
         await client.send(1, None)
     for _ in range(120):
@@ -135,7 +135,7 @@ async def test_silent_client_is_closed_with_4009_and_loses_its_session(
     make_lab: Callable[..., Awaitable[Lab]],
 ) -> None:
     lab = await make_lab(heartbeat_interval_ms=60)
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.identify()
     assert await client.close_code() == CloseCode.SESSION_TIMED_OUT
     await lab.until(lambda: lab.counters.sessions_ended == 1)
@@ -154,7 +154,7 @@ async def test_heartbeats_keep_the_connection(make_lab: Callable[..., Awaitable[
 
 
 async def test_heartbeat_is_acknowledged_before_authentication(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.send(1, None)
     assert await client.receive() == {"t": None, "s": None, "op": 11, "d": None}
 
@@ -170,7 +170,7 @@ async def test_harmless_commands_are_accepted(lab: Lab, op: int, data: dict[str,
 
 
 async def test_ready_describes_bot_application_shard_and_unavailable_guilds(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     ready = (await client.ready(shard=(1, 2)))["d"]
     assert ready["user"]["id"] == "99"
     assert ready["shard"] == [1, 2]
@@ -182,7 +182,7 @@ async def test_ready_describes_bot_application_shard_and_unavailable_guilds(lab:
 
 
 async def test_application_flags_show_only_granted_intents(make_lab: Callable[..., Awaitable[Lab]]) -> None:
-    client = await (await make_lab(privileged_intents=1 << 15)).greeted()
+    client = await (await make_lab(privileged_intents=1 << 15)).connected()
     ready = await client.ready()
     assert ready["d"]["application"]["flags"] == (1 << 18) | (1 << 23)
 
@@ -214,7 +214,7 @@ async def test_identify_beyond_max_concurrency_invalidates_and_may_be_repeated(
     lab = await make_lab(identify_window_s=0.3, max_concurrency=2, command_limit=100_000)
     await lab.ready(shard=(0, 4))
     await lab.ready(shard=(1, 4))
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.identify(shard=(2, 4))
     assert await client.receive() == {"t": None, "s": None, "op": 9, "d": False}
     assert lab.counters.identifies_refused == 1
@@ -229,7 +229,7 @@ async def test_exceeded_session_limit_resets_the_token_and_ends_every_session(
 ) -> None:
     lab = await make_lab(session_limit=1)
     first = await lab.ready(shard=(0, 2))
-    second = await lab.greeted()
+    second = await lab.connected()
     await second.identify(shard=(1, 2))
     assert await second.close_code() == CloseCode.AUTHENTICATION_FAILED
     assert await first.close_code() == CloseCode.AUTHENTICATION_FAILED
@@ -271,18 +271,18 @@ async def test_plain_http_on_the_gateway_is_refused(lab: Lab) -> None:
 
 
 async def test_ping_of_the_websocket_is_answered(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.socket.ping(b"x")
     await client.barrier()
     assert client.socket.exception() is None
 
 
 async def test_compressed_stream_carries_the_same_frames(lab: Lab) -> None:
-    plain, packed = await lab.greeted(), await lab.greeted("v=10&compress=zlib-stream")
+    plain, packed = await lab.connected(), await lab.connected("v=10&compress=zlib-stream")
     await plain.ready()
     await packed.ready()
     for number in range(1, 4):
-        lab.say(number)
+        lab.publish_message(number)
     await plain.barrier()
     await packed.barrier()
     assert plain.contents() == packed.contents() == ["1", "2", "3"]
@@ -294,14 +294,14 @@ async def test_nothing_is_written_behind_a_close_frame(lab: Lab) -> None:
     await client.ready()
     await client.send(99)
     assert (await client.socket.receive(timeout=5)).type is aiohttp.WSMsgType.CLOSE
-    lab.say(1)
+    lab.publish_message(1)
     await lab.until(lambda: not lab.gateway.connections)
     (session,) = lab.gateway.registry
     assert (session.written_seq, session.queued) == (client.seq, 1)
 
 
 async def test_close_reason_is_readable(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.identify(token="nope")
     message = await client.socket.receive()
     assert message.type is aiohttp.WSMsgType.CLOSE
@@ -309,7 +309,7 @@ async def test_close_reason_is_readable(lab: Lab) -> None:
 
 
 async def test_frame_larger_than_the_library_allows_does_not_end_the_server(lab: Lab) -> None:
-    client = await lab.greeted()
+    client = await lab.connected()
     await client.socket.send_str("x" * 2_000_000)
     assert await client.close_code() == 1009
     assert orjson.dumps(await lab.state())

@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 async def start(lab: Lab, bot: Bot, *, shards: int | None = None) -> None:
     bot.start()
     await asyncio.wait_for(lab.gateway.all_ready(shards), 10)
-    await bot.until(lambda bot: "ready" in bot.told)
+    await bot.until(lambda bot: "ready" in bot.events)
 
 
 @pytest.mark.parametrize("zlib", [True, False])
@@ -33,7 +33,7 @@ async def test_bare_client_becomes_ready_and_hears_messages(
     assert {guild.id for guild in bot.client.guilds} == set(lab.world.guilds)
     assert not any(guild.unavailable for guild in bot.client.guilds)
     for number in range(1, 101):
-        lab.say(number)
+        lab.publish_message(number)
     await bot.until(lambda bot: len(bot.messages) == 100)
     assert bot.messages == [str(number) for number in range(1, 101)]
     assert bot.client.user is not None
@@ -48,7 +48,7 @@ async def test_recommended_shards_are_launched_and_hear_their_guilds(
     bot = make_bot(lab)
     await start(lab, bot, shards=3)
     for number, guild in enumerate(lab.world.guilds, start=1):
-        lab.say(number, guild=guild)
+        lab.publish_message(number, guild=guild)
     await bot.until(lambda bot: len(bot.messages) == 6)
     assert {guild.shard_id for guild in bot.client.guilds} == {0, 1, 2}
     assert lab.counters.identifies_refused == 0
@@ -65,13 +65,13 @@ async def test_client_resumes_and_misses_nothing(
     bot = make_bot(lab, zlib=zlib)
     await start(lab, bot)
     for number in range(1, 301):
-        lab.say(number)
+        lab.publish_message(number)
         if number == 150:
             assert (await lab.control(fault))["met"] == 1
-    await bot.until(lambda bot: "resumed" in bot.told and len(bot.messages) >= 300)
+    await bot.until(lambda bot: "resumed" in bot.events and len(bot.messages) >= 300)
     assert bot.messages == [str(number) for number in range(1, 301)]
     assert (lab.counters.identifies, lab.counters.resumes) == (1, 1)
-    assert lab.witness.ids() == []
+    assert lab.losses.ids() == []
 
 
 async def test_client_leaves_a_half_open_socket_by_its_heartbeat_and_resumes(
@@ -80,14 +80,14 @@ async def test_client_leaves_a_half_open_socket_by_its_heartbeat_and_resumes(
     lab = await make_lab(heartbeat_interval_ms=1_000, command_limit=100_000)
     bot = make_bot(lab, heartbeat_timeout=2.0)
     await start(lab, bot)
-    lab.say(1)
+    lab.publish_message(1)
     await bot.until(lambda bot: bot.messages == ["1"])
     await lab.control("half-open")
-    lab.say(2)
-    await bot.until(lambda bot: "resumed" in bot.told and len(bot.messages) == 2)
+    lab.publish_message(2)
+    await bot.until(lambda bot: "resumed" in bot.events and len(bot.messages) == 2)
     assert bot.messages == ["1", "2"]
     assert lab.counters.identifies == 1
-    assert lab.witness.ids() == []
+    assert lab.losses.ids() == []
 
 
 async def test_client_identifies_anew_after_invalidation_and_the_ledger_knows_what_it_missed(
@@ -96,14 +96,14 @@ async def test_client_identifies_anew_after_invalidation_and_the_ledger_knows_wh
     bot = make_bot(lab)
     await start(lab, bot)
     for number in range(1, 201):
-        lab.say(number)
+        lab.publish_message(number)
         if number == 100:
             await lab.control("invalidate?resumable=false")
     await lab.until(lambda: lab.counters.identifies == 2)
-    lab.say(201)
+    lab.publish_message(201)
     await bot.until(lambda bot: "201" in bot.messages)
-    assert sorted([*map(int, bot.messages), *lab.witness.ids()]) == list(range(1, 202))
-    assert lab.witness.ids("no_session")
+    assert sorted([*map(int, bot.messages), *lab.losses.ids()]) == list(range(1, 202))
+    assert lab.losses.ids("no_session")
     assert lab.counters.resumes == 0
 
 
@@ -125,7 +125,7 @@ async def test_many_faults_in_a_row_lose_nothing(lab: Lab, make_bot: Callable[..
     for round_number in range(6):
         for _ in range(50):
             number += 1
-            lab.say(number)
+            lab.publish_message(number)
         await lab.control("drop" if round_number % 2 else "reconnect")
         await lab.until(lambda expected=round_number + 1: lab.counters.resumes >= expected)
     await bot.until(lambda bot: len(bot.messages) >= number)
@@ -214,8 +214,8 @@ async def test_client_that_closes_ends_its_session(lab: Lab, make_bot: Callable[
     await start(lab, bot)
     await bot.stop()
     await lab.until(lambda: lab.counters.sessions_ended == 1)
-    lab.say(1)
-    assert lab.witness.reports == [([1], "no_session")]
+    lab.publish_message(1)
+    assert lab.losses.reports == [([1], "no_session")]
 
 
 async def test_hostile_payload_does_not_end_the_bare_client(lab: Lab, make_bot: Callable[..., Bot]) -> None:
@@ -223,7 +223,7 @@ async def test_hostile_payload_does_not_end_the_bare_client(lab: Lab, make_bot: 
     await start(lab, bot)
     bot.client.on_gateway_error = _ignore
     await lab.control(f"inject?type=MESSAGE_CREATE&guild={lab.world.guilds[0]}", b'{"id": null}')
-    lab.say(1)
+    lab.publish_message(1)
     await bot.until(lambda bot: bot.messages == ["1"])
 
 

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 async def test_event_reaches_the_shard_of_its_guild_only(lab: Lab) -> None:
     clients = [await lab.ready(shard=(shard, 3)) for shard in range(3)]
     for number, guild in enumerate(lab.world.guilds, start=1):
-        lab.say(number, guild=guild)
+        lab.publish_message(number, guild=guild)
     for client in clients:
         await client.barrier()
     assert [client.contents() for client in clients] == [["1", "4"], ["2", "5"], ["3", "6"]]
@@ -27,8 +27,8 @@ async def test_event_reaches_the_shard_of_its_guild_only(lab: Lab) -> None:
 
 async def test_two_layouts_can_be_connected_at_once(lab: Lab) -> None:
     whole, half = await lab.ready(), await lab.ready(shard=(1, 2))
-    lab.say(1, guild=lab.world.guilds[1])
-    lab.say(2, guild=lab.world.guilds[2])
+    lab.publish_message(1, guild=lab.world.guilds[1])
+    lab.publish_message(2, guild=lab.world.guilds[2])
     await whole.barrier()
     await half.barrier()
     assert (whole.contents(), half.contents()) == (["1", "2"], ["1"])
@@ -39,17 +39,17 @@ async def test_two_layouts_can_be_connected_at_once(lab: Lab) -> None:
 )
 async def test_intents_of_the_session_decide(lab: Lab, intents: int, seen: bool) -> None:  # noqa: FBT001 - a case
     client = await lab.ready(intents=513)
-    lab.say(1, intents=intents)
+    lab.publish_message(1, intents=intents)
     await client.barrier()
     assert client.contents() == (["1"] if seen else [])
     assert lab.counters.withheld == (0 if seen else 1)
-    assert lab.witness.ids() == []
+    assert lab.losses.ids() == []
 
 
 async def test_withheld_event_takes_no_sequence_number(lab: Lab) -> None:
     client = await lab.ready(intents=513)
-    lab.say(1, intents=1 << 7)
-    lab.say(2)
+    lab.publish_message(1, intents=1 << 7)
+    lab.publish_message(2)
     await client.barrier()
     assert client.events()[-1] == ("MESSAGE_CREATE", 8)
 
@@ -58,9 +58,9 @@ async def test_missing_permission_withholds_until_it_is_granted(lab: Lab) -> Non
     client = await lab.ready()
     needed = frozenset({"view_audit_log"})
     assert (await lab.control("permission?name=view_audit_log&granted=false"))["met"] == 6
-    lab.say(1, permissions=needed)
+    lab.publish_message(1, permissions=needed)
     await lab.control("permission?name=view_audit_log&granted=true")
-    lab.say(2, permissions=needed)
+    lab.publish_message(2, permissions=needed)
     await client.barrier()
     assert client.contents() == ["2"]
 
@@ -69,10 +69,10 @@ async def test_one_of_several_permissions_is_enough(lab: Lab) -> None:
     client = await lab.ready()
     guild = lab.world.guilds[0]
     await lab.control(f"permission?name=a&granted=false&guild={guild}")
-    lab.say(1, permissions=frozenset({"a", "b"}))
+    lab.publish_message(1, permissions=frozenset({"a", "b"}))
     await lab.control(f"permission?name=b&granted=false&guild={guild}")
-    lab.say(2, permissions=frozenset({"a", "b"}))
-    lab.say(3, guild=lab.world.guilds[1], permissions=frozenset({"a", "b"}))
+    lab.publish_message(2, permissions=frozenset({"a", "b"}))
+    lab.publish_message(3, guild=lab.world.guilds[1], permissions=frozenset({"a", "b"}))
     await client.barrier()
     assert client.contents() == ["1", "3"]
 
@@ -99,7 +99,7 @@ async def test_direct_messages_belong_to_shard_zero(lab: Lab) -> None:
 async def test_sequence_has_no_hole_over_many_batches(lab: Lab) -> None:
     client = await lab.ready()
     for number in range(1, 3001):
-        lab.say(number)
+        lab.publish_message(number)
     await client.barrier()
     while len(client.contents()) < 3000:
         await client.receive()
@@ -126,7 +126,7 @@ async def test_all_ready_with_a_number_ignores_other_layouts(lab: Lab) -> None:
 
 async def test_all_ready_waits_for_the_last_guild_create(lab: Lab) -> None:
     lab.world.padding = "x" * 8_000_000
-    client = await lab.greeted()
+    client = await lab.connected()
     client.socket._response.connection.transport.pause_reading()
     await client.identify()
     waiting = asyncio.create_task(lab.gateway.all_ready())
@@ -143,7 +143,7 @@ async def test_all_ready_waits_for_the_last_guild_create(lab: Lab) -> None:
 async def test_drained_means_everything_was_written(lab: Lab) -> None:
     client = await lab.ready()
     for number in range(1, 2001):
-        lab.say(number)
+        lab.publish_message(number)
     assert (await lab.state())["sessions"][0]["queued"] >= 0
     await asyncio.wait_for(lab.gateway.drained(), 5)
     assert [session.queued for session in lab.gateway.registry] == [0]
@@ -160,16 +160,16 @@ async def test_client_that_does_not_read_is_cut_off_and_can_resume(
     number = 0
     while not lab.counters.overflows:
         number += 1
-        lab.say(number)
+        lab.publish_message(number)
         if number % 100 == 0:
             await asyncio.sleep(0)
         if number % 50 == 0:
             lab.simulator.publish(Dispatch("BALLAST", lab.world.guilds[0], b'"%s"' % (b"x" * 500_000), 0))
-    again = await lab.greeted()
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     await again.until("RESUMED")
     assert again.contents() == [str(seen) for seen in range(1, number + 1)]
-    assert lab.witness.ids() == []
+    assert lab.losses.ids() == []
 
 
 async def test_transport_is_closed_for_the_rest_of_the_world_when_stopped(lab: Lab) -> None:

@@ -22,7 +22,7 @@ async def test_drop_resets_the_sockets_of_one_shard(lab: Lab) -> None:
     assert not first.socket.closed
 
 
-async def test_drop_meets_everybody_when_no_shard_is_named(lab: Lab) -> None:
+async def test_drop_affects_every_session_without_a_shard(lab: Lab) -> None:
     clients = [await lab.ready(shard=(shard, 2)) for shard in range(2)]
     assert (await lab.control("drop"))["met"] == 2
     assert [await client.close_code() for client in clients] == [1006, 1006]
@@ -31,7 +31,7 @@ async def test_drop_meets_everybody_when_no_shard_is_named(lab: Lab) -> None:
 async def test_half_open_socket_is_silent_but_not_closed(lab: Lab) -> None:
     client = await lab.ready()
     assert (await lab.control("half-open"))["met"] == 1
-    lab.say(1)
+    lab.publish_message(1)
     await client.send(1, client.seq)
     with pytest.raises(TimeoutError):
         await client.socket.receive(timeout=0.1)
@@ -43,30 +43,30 @@ async def test_half_open_socket_is_silent_but_not_closed(lab: Lab) -> None:
 async def test_half_open_session_is_resumed_on_a_new_socket(lab: Lab) -> None:
     client = await lab.ready()
     await lab.control("half-open")
-    lab.say(1)
-    again = await lab.greeted()
+    lab.publish_message(1)
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     await again.until("RESUMED")
     assert again.contents() == ["1"]
     assert await client.close_code() == 1006
-    assert lab.witness.ids() == []
-    assert len(lab.witness.gaps) == 1
+    assert lab.losses.ids() == []
+    assert len(lab.losses.gaps) == 1
 
 
 async def test_gap_begins_when_the_socket_goes_silent(lab: Lab) -> None:
     await lab.ready()
     await lab.control("half-open")
     await lab.simulator.stop()
-    assert len(lab.witness.gaps) == 1
+    assert len(lab.losses.gaps) == 1
 
 
 async def test_half_open_session_is_replaced_by_a_new_one(lab: Lab) -> None:
     client = await lab.ready()
     await lab.control("half-open")
-    lab.say(1)
+    lab.publish_message(1)
     await lab.ready()
     assert await client.close_code() == 1006
-    assert lab.witness.reports == [([1], "session_ended")]
+    assert lab.losses.reports == [([1], "session_ended")]
 
 
 async def test_half_open_socket_ignores_the_close_of_its_client(lab: Lab) -> None:
@@ -74,7 +74,7 @@ async def test_half_open_socket_ignores_the_close_of_its_client(lab: Lab) -> Non
     await lab.control("half-open")
     client.socket._timeout = aiohttp.ClientWSTimeout(ws_close=0.05)
     await client.socket.close(code=1000)
-    again = await lab.greeted()
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     assert await again.until("RESUMED")
 
@@ -96,7 +96,7 @@ async def test_reconnect_asks_the_client_to_leave_and_keeps_the_session(lab: Lab
     assert (await lab.control("reconnect"))["met"] == 1
     assert await client.receive() == {"t": None, "s": None, "op": 7, "d": None}
     await client.socket.close(code=4000)
-    again = await lab.greeted()
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     assert await again.until("RESUMED")
 
@@ -113,7 +113,7 @@ async def test_resumable_invalidation_keeps_the_session(lab: Lab) -> None:
     assert (await lab.control("invalidate?resumable=true"))["met"] == 1
     assert await client.receive() == {"t": None, "s": None, "op": 9, "d": True}
     await client.socket.close(code=4000)
-    again = await lab.greeted()
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     assert await again.until("RESUMED")
 
@@ -133,7 +133,7 @@ async def test_invalidation_reaches_a_session_without_a_socket(lab: Lab) -> None
     await lab.control("drop")
     await lab.until(lambda: not lab.gateway.connections)
     assert (await lab.control("invalidate"))["met"] == 1
-    again = await lab.greeted()
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     assert (await again.receive())["op"] == 9
 
@@ -152,7 +152,7 @@ async def test_stop_of_the_simulator_forgets_the_end_of_an_outage(lab: Lab) -> N
     assert len(lab.world.outage_calls) == 1
 
 
-async def test_stop_asks_the_driver_to_end(lab: Lab) -> None:
+async def test_stop_requests_the_end_of_the_traffic(lab: Lab) -> None:
     assert not lab.simulator.stop_requested.is_set()
     await lab.control("stop")
     assert lab.simulator.stop_requested.is_set()
@@ -174,7 +174,7 @@ async def test_injected_payload_goes_to_its_guilds_shard_and_is_replayed(lab: La
     client, other = await lab.ready(shard=(0, 2)), await lab.ready(shard=(1, 2))
     await lab.control("drop?shard=0")
     await lab.control(f"inject?type=X&guild={lab.world.guilds[0]}", b"1")
-    again = await lab.greeted()
+    again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     await again.until("RESUMED")
     await other.barrier()
@@ -193,14 +193,14 @@ async def test_injected_frame_is_written_as_it_is_and_has_no_number(lab: Lab) ->
     client = await lab.ready()
     assert (await lab.control("inject-frame?shard=0", b'{"op":"?"'))["met"] == 1
     assert (await client.socket.receive(timeout=5)).data == '{"op":"?"'
-    lab.say(1)
+    lab.publish_message(1)
     assert (await client.receive())["s"] == 8
 
 
 async def test_state_describes_sessions_and_counters(lab: Lab) -> None:
     client = await lab.ready(shard=(1, 2))
-    lab.say(1, guild=lab.world.guilds[1])
-    lab.say(2, guild=lab.world.guilds[0])
+    lab.publish_message(1, guild=lab.world.guilds[1])
+    lab.publish_message(2, guild=lab.world.guilds[0])
     await client.barrier()
     state = await lab.state()
     (session,) = state["sessions"]

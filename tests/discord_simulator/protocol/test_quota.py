@@ -22,7 +22,7 @@ def test_headers_count_down_to_the_refusal() -> None:
     assert [decision.retry_after for decision in verdicts] == [0, 0, 0, 5.0]
 
 
-def test_reset_is_told_as_wall_time_and_as_seconds_left() -> None:
+def test_reset_is_sent_as_wall_time_and_as_seconds_left() -> None:
     clock = ManualClock(wall_ms=1_000_000)
     quota = make_quota(clock)
     quota.spend(BANS, "1")
@@ -88,7 +88,7 @@ def test_buckets_of_the_past_are_forgotten() -> None:
 
 @example([0.0005, 0.0003], 1)
 @given(st.lists(st.floats(0, 3), min_size=1, max_size=80), st.integers(1, 6))
-def test_who_waits_as_told_is_never_refused_twice(pauses: list[float], limit: int) -> None:
+def test_a_client_that_waits_for_retry_after_is_not_refused_twice(pauses: list[float], limit: int) -> None:
     clock = ManualClock()
     quota = make_quota(clock, limit=limit)
     for pause in pauses:

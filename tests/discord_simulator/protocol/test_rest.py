@@ -28,7 +28,7 @@ async def test_gateway_address_needs_no_token(lab: Lab) -> None:
     assert response.body == {"url": f"ws://127.0.0.1:{lab.port}"}
 
 
-async def test_gateway_for_bots_tells_shards_and_the_start_limit(
+async def test_gateway_for_bots_has_shards_and_the_start_limit(
     make_lab: Callable[..., Awaitable[Lab]],
 ) -> None:
     lab = await make_lab(shards=3, session_limit=50, max_concurrency=16)
@@ -128,7 +128,7 @@ async def test_every_answer_carries_its_buckets_headers(lab: Lab) -> None:
     assert response.headers["Content-Type"] == "application/json"
 
 
-async def test_exhausted_bucket_answers_429_and_recovers_as_told(
+async def test_exhausted_bucket_answers_429_and_recovers_after_retry_after(
     make_lab: Callable[..., Awaitable[Lab]],
 ) -> None:
     lab = await make_lab(rest_limit=2, rest_window_s=0.2)
@@ -194,6 +194,6 @@ async def test_slow_api_answers_after_its_delay(lab: Lab) -> None:
 async def test_trouble_with_the_api_leaves_the_gateway_alone(lab: Lab) -> None:
     await lab.control("rest?status=500&seconds=5")
     client = await lab.ready()
-    lab.say(1)
+    lab.publish_message(1)
     await client.barrier()
     assert client.contents() == ["1"]

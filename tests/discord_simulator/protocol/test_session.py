@@ -191,14 +191,14 @@ def test_a_client_that_resumes_correctly_sees_every_event_once_and_in_order(
         assert session.held_ids() == set(range(session.oldest, pushed + 1))
 
 
-def test_graveyard_tells_once_what_a_dead_sessions_client_missed() -> None:
+def test_closed_sessions_report_once_what_a_client_did_not_receive() -> None:
     closed = ClosedSessions(2)
     closed.add(filled(3, written=3))
     assert list(closed.pop_unreceived("s", 1)) == [2, 3]
     assert list(closed.pop_unreceived("s", 1)) == []
 
 
-def test_graveyard_forgets_the_oldest_first() -> None:
+def test_closed_sessions_drop_the_oldest_first() -> None:
     closed = ClosedSessions(1)
     for name in ("old", "new"):
         session = make_session(session_id=name)

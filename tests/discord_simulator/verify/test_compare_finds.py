@@ -1,4 +1,4 @@
-"""Whoever counts rightly passes; every kind of mistake is found, on the line where it belongs."""
+"""Correct numbers pass; every kind of deviation is found, on its line."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def changed(observed: Observed, quantity: Quantity, change: Mapping[Key, float])
 
 
 @pytest.mark.parametrize("seed", [1, 2, 3])
-def test_a_flawless_observer_agrees_on_every_number(make_evidence: Callable[[int], Any], seed: int) -> None:
+def test_a_correct_observer_agrees_on_every_number(make_evidence: Callable[[int], Any], seed: int) -> None:
     evidence = make_evidence(seed)
     lines = compare(evidence.expected, {"bot": evidence.observed})
     assert [str(difference) for line in lines for difference in line.differences] == []
@@ -51,7 +51,7 @@ def test_a_flawless_observer_agrees_on_every_number(make_evidence: Callable[[int
 
 
 @pytest.mark.parametrize("scenario", SCENARIOS)
-def test_a_flawless_observer_agrees_in_every_scenario(
+def test_a_correct_observer_agrees_in_every_scenario(
     make_evidence: Callable[..., Any], scenario: str
 ) -> None:
     evidence = make_evidence(4, scenario, rate=60)
@@ -60,7 +60,7 @@ def test_a_flawless_observer_agrees_in_every_scenario(
     assert any(line.quantity == "message_delete rows" and line.ledger > 0 for line in lines)
 
 
-def test_every_counted_quantity_can_be_told_wrong_by_one(evidence: Any) -> None:
+def test_a_deviation_of_one_is_found_in_every_quantity(evidence: Any) -> None:
     slack = {"voice_seconds": 10_000, "afk_voice_seconds": 10_000, "voice_sessions": 100}
     checked = 0
     for quantity, cells in evidence.observed.amounts.items():
@@ -76,7 +76,7 @@ def test_every_counted_quantity_can_be_told_wrong_by_one(evidence: Any) -> None:
     assert checked > 40
 
 
-def test_a_message_booked_on_another_channel_is_found_twice(evidence: Any) -> None:
+def test_a_message_counted_on_another_channel_is_found_twice(evidence: Any) -> None:
     quantity = Quantity("messages", Scope.CHANNEL)
     one, other = list(evidence.expected.amounts[quantity])[:2]
     found = wrong(evidence, changed(evidence.observed, quantity, {one: -1, other: 1}))
@@ -85,13 +85,13 @@ def test_a_message_booked_on_another_channel_is_found_twice(evidence: Any) -> No
     assert line.stores["bot"] == line.ledger
 
 
-def test_a_number_for_a_channel_nobody_knows_is_found(evidence: Any) -> None:
+def test_an_amount_of_an_unknown_channel_is_found(evidence: Any) -> None:
     quantity = Quantity("messages", Scope.CHANNEL)
     found = wrong(evidence, changed(evidence.observed, quantity, {(1, 2): 3}))
     assert "the ledger has 0, found 3" in str(found["messages", "channel"].differences[0])
 
 
-def test_a_zero_for_a_channel_nobody_knows_is_no_difference(evidence: Any) -> None:
+def test_a_zero_of_an_unknown_channel_is_no_difference(evidence: Any) -> None:
     quantity = Quantity("messages", Scope.CHANNEL)
     assert not wrong(evidence, changed(evidence.observed, quantity, {(1, 2): 0}))
 
@@ -109,7 +109,7 @@ def test_a_quantity_a_store_keeps_and_never_counted_is_found(evidence: Any) -> N
     assert len(line.differences) == min(SHOWN, line.differing)
 
 
-def test_stores_are_judged_one_by_one(evidence: Any) -> None:
+def test_stores_are_compared_one_by_one(evidence: Any) -> None:
     quantity = Quantity("messages")
     key = next(iter(evidence.observed.amounts[quantity]))
     bad = replace(changed(evidence.observed, quantity, {key: 5}), store="bad")
@@ -188,7 +188,7 @@ BARE = ModerationRow(1, "ban", 2)
         (ExpectedRow(ROW, optional=True), (BARE,), False),
     ],
 )
-def test_what_nobody_could_know_may_be_missing_but_not_wrong(
+def test_what_no_observer_could_know_may_be_missing_but_not_wrong(
     expected: ExpectedRow, found: tuple[ModerationRow, ...], *, ok: bool
 ) -> None:
     lines = compare(Expected({}, (expected,)), {"s": Observed("s", {}, found)})
@@ -214,7 +214,7 @@ def test_amounts_add_up_with_their_allowances(parts: list[tuple[int, int, int]])
     assert (total.value, total.below, total.above) == tuple(map(sum, zip(*parts, strict=True))) or not parts
 
 
-def test_guilds_that_are_gone_may_be_missing_from_the_present_only() -> None:
+def test_removed_guilds_may_be_missing_from_stores_of_current_guilds_only() -> None:
     quantity = Quantity("messages")
     expected = Expected({quantity: {(1,): Amount(5), (2,): Amount(7)}}, removed=frozenset({1}))
 

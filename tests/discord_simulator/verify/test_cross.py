@@ -44,7 +44,7 @@ SETTLED_SECONDS = WINDOW_MS // 1000 + 1
 """After a rest as long as this no departure waits for its cause, so that a flush has nothing to wait for."""
 CATALOGUE = full_catalogue()
 ACTIONS = frozenset({"ban", "unban", "kick"})
-"""Compared row by row; the others need Discord's REST API to be complete, which nobody answers here."""
+"""Compared row by row; the others need Discord's REST API to be complete, which is not available here."""
 Cells = dict[Quantity, dict[Key, float]]
 
 QUANTITIES: Mapping[tuple[str, str], str] = {
@@ -72,7 +72,7 @@ STATES: Mapping[tuple[str, str], str] = {
     **{("voice_seconds", state): name for state, name in BY_STATE.items()},
     **{(name, ""): name for name in SHOWN.values()},
 }
-"""What is told apart by guild and member, besides being part of the above."""
+"""Counted by guild and member, besides being part of the above."""
 BY_GUILD = {*QUANTITIES.values(), "leaves"}
 BY_CHANNEL = {
     *("messages", "bot_messages", "webhook_messages", "system_messages", "message_edits", "message_deletes"),
@@ -314,7 +314,7 @@ def differences(lines: Iterable[ComparisonLine]) -> list[str]:
 
 @pytest.mark.parametrize(("seed", "rate"), [(1, 5), (2, 20), (3, 50), (4, 20)])
 async def test_everything_delivered_is_what_happened(tmp_path, seed, rate):
-    """At rates at which nobody who just left is banned, which no observer can tell from a ban's departure."""
+    """At rates at which no user is banned right after a leave, which would count as a removal by the ban."""
     async with Run(tmp_path, seed, rate) as run:
         await run.act(20_000)
         expected = await run.finish()
@@ -343,7 +343,7 @@ DECIDED_BY_ECHOES = {
 
 
 @pytest.mark.parametrize("seed", [5, 6])
-async def test_restarts_in_the_middle_of_windows_and_talk_change_no_number(tmp_path, seed):
+async def test_restarts_in_the_middle_of_windows_and_voice_change_no_number(tmp_path, seed):
     async with Run(tmp_path, seed, 20) as run:
         for _ in range(15):
             await run.act(300)

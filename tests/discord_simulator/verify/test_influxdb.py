@@ -289,7 +289,7 @@ async def test_a_real_server_is_read_back_apart_from_what_others_wrote(server):
     }
 
 
-async def test_a_real_servers_refusals_are_told_apart(server):
+async def test_a_real_servers_refusals_are_distinguished(server):
     url, org, token = server
     for arguments, words in (
         ((url, org, "wrong-token"), "may not read"),

@@ -102,7 +102,7 @@ def test_ambiguous_must_hold_the_truth_and_unknown_must_name_nothing(book: Book)
     assert not book.judge(row(1, "aaa", **unknown), row(2, None, **unknown))["invite rows"]
 
 
-def test_an_invite_nobody_was_told_of_may_be_missing_among_several(book: Book) -> None:
+def test_an_unannounced_invite_may_be_missing_among_the_candidates(book: Book) -> None:
     only = {"confidence": "ambiguous", "candidates": frozenset({"aaa"})}
     book.write("INVITE_CREATE", 0, code="bbb", visible=False)
     book.join(1, 100)
@@ -132,7 +132,9 @@ def test_joins_that_were_clear_have_to_be_exact(book: Book) -> None:
         lambda book: book.write("GAP", FAR + 9000, **{"from": FAR + 2000, "to": FAR + 9000}),
     ],
 )
-def test_what_happens_at_the_same_time_clouds_a_join(book: Book, disturb: Callable[[Book], Any]) -> None:
+def test_another_change_at_the_same_time_makes_a_join_unclear(
+    book: Book, disturb: Callable[[Book], Any]
+) -> None:
     for user in range(3):
         book.join(user, FAR)
     disturb(book)
@@ -147,7 +149,7 @@ def test_a_burst_by_one_invite_is_clear(book: Book) -> None:
     assert book.judge(*(row(user) for user in range(3))) == RIGHT
 
 
-def test_who_came_in_a_row_by_several_invites_is_not_clear_however_long_the_row(book: Book) -> None:
+def test_close_joins_by_several_invites_are_not_clear(book: Book) -> None:
     for user in range(20):
         book.join(user, FAR + 2_000 * user, "aaa" if user else "bbb")
     book.join(20, 3 * FAR)
@@ -155,14 +157,14 @@ def test_who_came_in_a_row_by_several_invites_is_not_clear_however_long_the_row(
     assert book.judge(*unknown, row(20)) == RIGHT
 
 
-def test_who_came_far_enough_apart_is_clear_by_whatever_invite(book: Book) -> None:
+def test_joins_far_enough_apart_are_clear(book: Book) -> None:
     for user in range(3):
         book.join(user, FAR + 3_001 * user, "aaa" if user else "bbb")
     assert not book.judge(*(row(user, None, "unknown") for user in range(3)))["exact invite rows"]
 
 
 @pytest.mark.parametrize(("pause", "clear"), [(3_900, 0), (4_001, 3)])
-def test_who_came_soon_after_a_crowd_is_not_clear(book: Book, pause: int, clear: int) -> None:
+def test_a_join_soon_after_a_burst_is_not_clear(book: Book, pause: int, clear: int) -> None:
     for user in range(10):
         book.join(user, FAR + user, "aaa" if user % 2 else "bbb")
     for user in range(10, 13):
@@ -171,7 +173,7 @@ def test_who_came_soon_after_a_crowd_is_not_clear(book: Book, pause: int, clear:
     assert book.judge(*rows)["exact invite rows"] is (clear == 0)
 
 
-def test_nine_are_no_crowd(book: Book) -> None:
+def test_nine_joins_are_not_a_burst(book: Book) -> None:
     for user in range(9):
         book.join(user, FAR + user, "aaa" if user % 2 else "bbb")
     for user in range(9, 12):
@@ -180,7 +182,7 @@ def test_nine_are_no_crowd(book: Book) -> None:
     assert not book.judge(*rows)["exact invite rows"]
 
 
-def test_what_happens_as_soon_as_there_is_something_to_see_is_not_clear(book: Book) -> None:
+def test_a_join_right_after_the_start_is_not_clear(book: Book) -> None:
     for user in range(3):
         book.join(user, user - FAR)
     assert book.judge(*(row(user, None, "unknown") for user in range(3))) == RIGHT
@@ -192,20 +194,20 @@ def test_what_cannot_be_known_need_not_be(book: Book) -> None:
     assert book.judge(*(row(user, None, "unknown", method="unknown") for user in range(3))) == RIGHT
 
 
-def test_a_bot_comes_by_oauth_whoever_added_it(book: Book) -> None:
+def test_a_bot_joins_by_oauth_of_any_inviter(book: Book) -> None:
     book.join(1, 0, None, method="oauth")
     assert book.judge(row(1, None, method="oauth", inviter_id=INVITER)) == RIGHT
     assert book.judge(row(1, None, method="oauth", inviter_id=None)) == RIGHT
     assert not book.judge(row(1, None, method="oauth", inviter_id=51))["invite rows"]
 
 
-def test_a_join_out_of_sight_may_be_missing(book: Book) -> None:
+def test_a_lost_join_may_be_missing(book: Book) -> None:
     book.write("LOST", 0, refs=[book.join(1, 0)], reason="session timed out")
     assert book.judge() == RIGHT
     assert book.judge(row(1)) == RIGHT
 
 
-def test_joins_of_one_person_are_told_apart_by_their_order(book: Book) -> None:
+def test_joins_of_one_user_are_paired_by_their_order(book: Book) -> None:
     book.join(1, 0, "aaa")
     book.join(1, FAR, "bbb")
     assert book.judge(row(1, "aaa"), row(1, "bbb")) == RIGHT

@@ -98,7 +98,7 @@ def depart(scribe: Scribe, user: str, reason: str, at: int, entry: str | None = 
 
 
 def a_prune_and_a_leave(scribe: Scribe, *, message_at: int, leave_at: int, lose: bool = False) -> Expected:
-    """A prune of two at 10,000, a message a second before and a while after, and somebody who leaves."""
+    """A prune of two at 10,000, a message a second before and another one later, and a leave."""
     scribe.message(at=9_000)
     pruned = [depart(scribe, user, "prune", 10_000, E) for user in ("1", "2")]
     moments = sorted([(message_at, "message"), (leave_at, "leave")])
@@ -115,7 +115,7 @@ def a_prune_and_a_leave(scribe: Scribe, *, message_at: int, leave_at: int, lose:
     [(20_000, 15_000), (10_099, 10_200), (10_001, 10_100)],
     ids=["same", "slack", "edge"],
 )
-def test_with_no_message_between_nobody_can_tell_a_leave_from_a_prune(
+def test_without_a_message_between_a_leave_and_a_prune_are_ambiguous(
     scribe: Scribe, message_at: int, leave_at: int
 ) -> None:
     expected = a_prune_and_a_leave(scribe, message_at=message_at, leave_at=leave_at)
@@ -132,14 +132,14 @@ def test_with_a_message_between_a_leave_is_no_prune_and_a_prune_no_leave(scribe:
     assert amount(expected, "leaves: unknown") == Amount()
 
 
-def test_of_a_prune_that_was_not_seen_whole_nobody_can_tell_who_was_pruned(scribe: Scribe) -> None:
+def test_a_prune_with_a_lost_removal_is_ambiguous(scribe: Scribe) -> None:
     expected = a_prune_and_a_leave(scribe, message_at=10_101, leave_at=10_102, lose=True)
     assert amount(expected, "leaves: prune") == Amount(1, below=1)
     assert amount(expected, "leaves: unknown") == Amount(0, above=1)
     assert amount(expected, "leaves: leave") == Amount(1)
 
 
-def test_a_prune_at_the_moment_of_one_that_cannot_be_told_cannot_either(scribe: Scribe) -> None:
+def test_a_prune_at_the_time_of_an_ambiguous_one_is_ambiguous(scribe: Scribe) -> None:
     scribe.message(at=9_000)
     depart(scribe, "1", "prune", 10_000, E)
     depart(scribe, "2", "leave", 10_050)
@@ -152,7 +152,7 @@ def test_a_prune_at_the_moment_of_one_that_cannot_be_told_cannot_either(scribe: 
 
 
 @pytest.mark.parametrize(("banned_at", "back_at"), [(11_200, 0), (11_201, 0), (11_000, 10_500)])
-def test_who_left_right_before_a_ban_may_be_taken_for_banned(
+def test_a_leave_right_before_a_ban_may_be_recorded_as_a_ban(
     scribe: Scribe, banned_at: int, back_at: int
 ) -> None:
     depart(scribe, U, "leave", 10_000)
@@ -174,7 +174,7 @@ def test_who_left_right_before_a_ban_may_be_taken_for_banned(
     assert amount(expected, "leaves") == Amount(1)
 
 
-def test_of_who_left_right_before_the_bot_was_removed_nobody_can_tell_why(scribe: Scribe) -> None:
+def test_the_reason_of_a_leave_right_before_the_bot_is_removed_may_be_unknown(scribe: Scribe) -> None:
     depart(scribe, "1", "leave", 10_000)
     depart(scribe, "2", "leave", 90_000)
     scribe.write("GUILD_DELETE", 91_000, guild_id=G, name="gone", member_count=9)
@@ -197,7 +197,9 @@ def amount(expected: Expected, name: str, scope: Scope = Scope.GUILD, *key: int 
         ("system", "system_messages"),
     ],
 )
-def test_messages_are_told_apart_and_only_people_are_members(scribe: Scribe, author: str, name: str) -> None:
+def test_messages_are_counted_by_author_and_only_those_of_users_by_member(
+    scribe: Scribe, author: str, name: str
+) -> None:
     scribe.message(author=author)
     expected = scribe.read()
     assert amount(expected, name) == Amount(1)
@@ -206,7 +208,7 @@ def test_messages_are_told_apart_and_only_people_are_members(scribe: Scribe, aut
     assert people == ({(1, 100): Amount(1)} if author == "human" else {})
 
 
-def test_a_thread_is_booked_on_its_parent(scribe: Scribe) -> None:
+def test_a_thread_is_counted_on_its_parent(scribe: Scribe) -> None:
     scribe.message(channel_id=T)
     expected = scribe.read()
     assert expected.amounts[Quantity("messages", Scope.CHANNEL)] == {(1, 10): Amount(1)}
@@ -290,7 +292,7 @@ def test_lost_lines_are_left_out_and_counted_apart(scribe: Scribe) -> None:
     expected = scribe.read()
     assert amount(expected, "messages") == Amount(1)
     assert amount(expected, "joins") == Amount(0)
-    # The count of members comes with the next sync, whoever was missed joining.
+    # The count of members comes with the next sync, even if the join was lost.
     assert amount(expected, "members") == Amount(11)
     assert expected.unseen == {"MESSAGE_CREATE": 1, "GUILD_MEMBER_ADD": 1}
 
@@ -306,7 +308,7 @@ def test_a_lost_ban_is_learnt_from_its_entry_and_may_be_from_one_read_later(scri
     scribe.lose(lost)
     expected = scribe.read()
     assert amount(expected, "bans") == Amount(1)
-    assert not expected.rows[0].optional, "its entry was told"
+    assert not expected.rows[0].optional, "its entry was published"
     scribe.lose(entry)
     expected = scribe.read()
     assert amount(expected, "bans") == Amount(0, above=1)
@@ -326,7 +328,7 @@ def test_an_entry_lost_or_withheld_leaves_the_ban_without_an_actor(scribe: Scrib
     assert amount(expected, "leaves: ban") == Amount(1)
 
 
-def test_a_kick_whose_entry_is_never_told_stands_in_the_log_and_is_a_kick(scribe: Scribe) -> None:
+def test_a_kick_with_an_unpublished_entry_is_a_kick_by_the_log(scribe: Scribe) -> None:
     scribe.departure("kick", E)
     scribe.entry(visible=False)
     expected = scribe.read()
@@ -340,7 +342,7 @@ def permit(scribe: Scribe, at: int, *, granted: bool) -> None:
 
 
 @pytest.mark.parametrize(("reason", "visible"), [("kick", False), ("leave", True)])
-def test_why_somebody_went_is_unknown_where_the_log_may_not_be_read(
+def test_the_reason_of_a_removal_may_be_unknown_without_access_to_the_log(
     scribe: Scribe, reason: str, *, visible: bool
 ) -> None:
     permit(scribe, 0, granted=False)
@@ -353,13 +355,13 @@ def test_why_somebody_went_is_unknown_where_the_log_may_not_be_read(
     assert amount(expected, "leaves: leave").above == 0
 
 
-def test_why_somebody_went_right_before_the_bot_did_may_be_unknown(scribe: Scribe) -> None:
+def test_the_reason_of_a_removal_right_before_the_bot_is_removed_may_be_unknown(scribe: Scribe) -> None:
     scribe.departure("leave")
     scribe.write("GUILD_DELETE", 20_000, guild_id=G, member_count=9)
     assert amount(scribe.read(), "leaves: unknown") == Amount(0, above=1)
 
 
-def test_who_went_in_a_gap_is_asked_about_after_it(scribe: Scribe) -> None:
+def test_a_removal_in_a_gap_is_looked_up_after_it(scribe: Scribe) -> None:
     scribe.departure("leave")
     scribe.write("GUILD_DELETE", 80_000, guild_id=G, member_count=9)
     assert amount(scribe.read(), "leaves: unknown") == Amount()
@@ -367,14 +369,14 @@ def test_who_went_in_a_gap_is_asked_about_after_it(scribe: Scribe) -> None:
     assert amount(scribe.read(), "leaves: unknown") == Amount(0, above=1)
 
 
-def test_a_kick_that_was_told_of_is_a_kick_though_the_log_may_not_be_read_later(scribe: Scribe) -> None:
+def test_a_kick_with_a_published_entry_is_a_kick_without_later_access_to_the_log(scribe: Scribe) -> None:
     scribe.departure("kick", E)
     scribe.entry()
     permit(scribe, 10, granted=False)
     assert amount(scribe.read(), "leaves: kick") == Amount(1)
 
 
-def test_a_log_that_may_be_read_again_is_no_excuse_later(scribe: Scribe) -> None:
+def test_regained_access_to_the_log_ends_the_tolerance(scribe: Scribe) -> None:
     permit(scribe, -5_000, granted=False)
     permit(scribe, -1, granted=True)
     scribe.departure("leave")
@@ -428,7 +430,7 @@ def test_a_session_has_a_second_of_allowance_in_each_place(scribe: Scribe) -> No
     assert amount(expected, "voice_sessions") == Amount(1)
 
 
-def test_time_is_told_by_state_and_the_afk_channel_is_apart(scribe: Scribe) -> None:
+def test_time_is_counted_by_state_and_the_afk_channel_is_apart(scribe: Scribe) -> None:
     scribe.write("GUILD", guild_id=G, member_count=10, name="g", afk_channel_id="11")
     scribe.session(1000, 61_000, {"muted": 5000, "active": 15_000, "afk": 40_000}, c10=20_000, c11=40_000)
     expected = scribe.read()

@@ -96,7 +96,9 @@ def test_an_entry_that_counts_on_is_one_row_with_its_last_count(scribe: Scribe, 
     assert not agrees(replace(row, count=4))
 
 
-def test_whom_discord_does_not_name_may_be_left_out_but_not_invented(scribe: Scribe, agrees: Judge) -> None:
+def test_a_target_that_discord_does_not_publish_may_be_missing_but_not_wrong(
+    scribe: Scribe, agrees: Judge
+) -> None:
     scribe.act("member_move", target_user_id="100")
     scribe.act("member_move", target_user_id="101")
     row = ModerationRow(G, "member_move", 0, M, "spam", E, 2)
@@ -105,7 +107,7 @@ def test_whom_discord_does_not_name_may_be_left_out_but_not_invented(scribe: Scr
     assert not agrees(replace(row, target_user_id=102))
 
 
-def test_a_prune_is_one_row_with_the_number_of_those_who_went(scribe: Scribe, agrees: Judge) -> None:
+def test_a_prune_is_one_row_with_the_number_of_removed_members(scribe: Scribe, agrees: Judge) -> None:
     for number in range(4):
         scribe.write(
             "GUILD_MEMBER_REMOVE",
@@ -126,7 +128,7 @@ def test_a_bulk_deletion_counts_its_messages(scribe: Scribe, agrees: Judge) -> N
     assert not agrees(ModerationRow(G, "message_bulk_delete", 0, M, None, E, 1))
 
 
-def test_an_expired_timeout_is_a_row_nobody_is_to_blame_for(scribe: Scribe, agrees: Judge) -> None:
+def test_an_expired_timeout_is_a_row_without_a_moderator(scribe: Scribe, agrees: Judge) -> None:
     scribe.act("timeout", until=60)
     scribe.write("TIMEOUT_EXPIRED", target_user_id=str(U), until=60)
     timeout = replace(ROW, action="timeout")
@@ -136,7 +138,7 @@ def test_an_expired_timeout_is_a_row_nobody_is_to_blame_for(scribe: Scribe, agre
     assert not agrees(timeout, replace(expired, moderator_id=M))
 
 
-def test_the_timeout_of_somebody_who_went_may_be_forgotten(scribe: Scribe, agrees: Judge) -> None:
+def test_the_timeout_of_a_former_member_is_optional(scribe: Scribe, agrees: Judge) -> None:
     scribe.act("timeout", until=60)
     scribe.write("GUILD_MEMBER_REMOVE", user_id=str(U), reason="leave", member_count=9)
     scribe.write("TIMEOUT_EXPIRED", target_user_id=str(U), until=60)
@@ -145,7 +147,7 @@ def test_the_timeout_of_somebody_who_went_may_be_forgotten(scribe: Scribe, agree
     assert agrees(timeout, expired)
 
 
-def test_a_timeout_still_running_may_be_over_when_somebody_looks(scribe: Scribe, agrees: Judge) -> None:
+def test_a_timeout_in_force_may_have_expired_when_a_store_is_read(scribe: Scribe, agrees: Judge) -> None:
     scribe.act("timeout", until=60)
     timeout, expired = replace(ROW, action="timeout"), ModerationRow(G, "timeout_expired", U)
     assert agrees(timeout)
@@ -153,7 +155,7 @@ def test_a_timeout_still_running_may_be_over_when_somebody_looks(scribe: Scribe,
     assert not agrees(timeout, expired, expired)
 
 
-def test_a_lifted_timeout_does_not_expire_unless_the_lifting_was_hidden(
+def test_a_removed_timeout_does_not_expire_unless_the_removal_was_not_visible(
     scribe: Scribe, agrees: Judge
 ) -> None:
     scribe.act("timeout", until=60)
@@ -188,7 +190,7 @@ def test_an_automod_row_needs_no_entry_and_has_no_moderator(scribe: Scribe, agre
     assert not agrees(replace(row, moderator_id=U))
 
 
-def test_how_long_a_timeout_by_automod_is_says_nothing_but_the_member(scribe: Scribe, agrees: Judge) -> None:
+def test_the_end_of_a_timeout_by_automod_is_in_the_member_update_only(scribe: Scribe, agrees: Judge) -> None:
     told = scribe.act("automod_timeout", moderator_id=None, reason=None, visible=True, until=60)
     scribe.write("TIMEOUT_EXPIRED", target_user_id=str(U), until=60, member=True)
     row = ModerationRow(G, "automod_timeout", U, None, None, E)
@@ -244,7 +246,7 @@ def test_of_an_update_every_changed_field_counts(scribe: Scribe, agrees: Judge) 
     assert not agrees(ModerationRow(G, "CHANNEL_UPDATE", 5))
 
 
-def test_who_made_a_thread_is_known_without_its_entry(scribe: Scribe, agrees: Judge) -> None:
+def test_the_owner_of_a_thread_is_known_without_its_entry(scribe: Scribe, agrees: Judge) -> None:
     scribe.write("THREAD_CREATE", target_id="5", moderator_id=str(M), audit_entry_id=str(E))
     row = ModerationRow(G, "THREAD_CREATE", 5, M)
     assert not agrees(row)
@@ -253,7 +255,7 @@ def test_who_made_a_thread_is_known_without_its_entry(scribe: Scribe, agrees: Ju
     assert not agrees(replace(row, moderator_id=7))
 
 
-def test_what_a_store_is_not_asked_to_keep_is_not_missed(scribe: Scribe, agrees: Judge) -> None:
+def test_a_row_that_a_store_is_not_configured_to_keep_is_not_required(scribe: Scribe, agrees: Judge) -> None:
     scribe.act("nick")
     scribe.write("ROLE_CREATE", target_id="5", moderator_id=str(M), audit_entry_id="901")
     assert agrees(actions=frozenset({"ban"}))

@@ -108,7 +108,7 @@ def test_families_that_must_be_there_count_as_empty_and_optional_ones_as_unknown
     assert Quantity("reactions_removed") not in observed.amounts
 
 
-def test_a_bots_time_in_voice_is_nobodys() -> None:
+def test_the_time_of_a_bot_in_voice_is_not_counted() -> None:
     observed = read_metrics(
         "# TYPE discord_voice_seconds_total counter\n"
         'discord_voice_seconds_total{guild_id="1",state="bot"} 50\n'
@@ -210,7 +210,7 @@ def fill(connection: sa.Connection, observed: Observed) -> None:
 
 
 def fill_uses(connection: Any, expected: Any) -> None:
-    """How everybody joined, as whoever sees all of it would say."""
+    """The invite uses, as an observer of every event records them."""
     table = metadata.tables["invite_tracking"]
     for number, use in enumerate(expected.uses):
         connection.execute(
@@ -231,7 +231,7 @@ def filled(table: sa.Table, **values: Any) -> dict[str, Any]:
 
 
 BY_REASON = {f"leaves: {reason}" for reason in ("leave", "kick", "ban", "prune", "unknown")}
-"""Nothing in the observer's counts says why somebody went."""
+"""The observer's counts have no reasons of removals."""
 
 
 def test_the_sinks_tables_filled_from_the_ledger_agree_with_it(connection: Any, evidence: Any) -> None:

@@ -1,4 +1,4 @@
-"""Each behaviour one by one: what it does when it can, and that it does nothing at all when it cannot."""
+"""Each behaviour alone: its operation if it finds a target, and none otherwise."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ NEEDS_SOMETHING = (
     ),
     *("voice.move", "voice.toggle", "membership.unban"),
 )
-"""Habits that act on what others have left: threads, messages, reactions, timeouts, voice, bans."""
+"""Behaviours that need a target: a thread, message, reaction, timeout, voice session or ban."""
 
 
 @pytest.fixture
@@ -77,7 +77,7 @@ def context_of(stage: Any, seed: int = 1, settings: BehaviourSettings | None = N
 
 
 def until(behaviour: Behaviour, context: Context, tries: int = 200) -> None:
-    """Try until it finds something to do; luck decides whom it looks at."""
+    """Call it until it finds a target, which is chosen at random."""
     assert any(behaviour(context) for _ in range(tries)), f"{behaviour} found nothing to do"
 
 
@@ -90,14 +90,14 @@ def written(stage: Any, kind: str) -> list[dict[str, Any]]:
 
 
 def pass_time(context: Context, seconds: float) -> None:
-    """Let what was planned happen, in simulated time."""
+    """Run the callbacks that are due within these simulated seconds."""
     context.scheduler.now += seconds
-    while (deed := context.scheduler.pop_due()) is not None:
-        deed()
+    while (operation := context.scheduler.pop_due()) is not None:
+        operation()
 
 
 @pytest.mark.parametrize("name", ALL)
-def test_nobody_does_anything_while_every_guild_is_in_an_outage(alone: Any, name: str) -> None:
+def test_no_behaviour_acts_while_every_guild_is_in_an_outage(alone: Any, name: str) -> None:
     context = context_of(alone)
     alone.view.set_outage(alone.guild.id, True)
     alone.take()
@@ -108,7 +108,7 @@ def test_nobody_does_anything_while_every_guild_is_in_an_outage(alone: Any, name
 
 
 @pytest.mark.parametrize("name", NEEDS_SOMETHING)
-def test_a_habit_that_finds_nothing_to_act_on_says_and_writes_nothing(alone: Any, name: str) -> None:
+def test_a_behaviour_without_a_target_publishes_and_records_nothing(alone: Any, name: str) -> None:
     context = context_of(alone)
     before = len(alone.lines())
     assert not any(ALL[name](context) for _ in range(30))
@@ -117,7 +117,7 @@ def test_a_habit_that_finds_nothing_to_act_on_says_and_writes_nothing(alone: Any
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "told", "line"),
+    ("behaviour", "published", "line"),
     [
         (chat.post_message, "MESSAGE_CREATE", "MESSAGE_CREATE"),
         (chat.post_as_webhook, "MESSAGE_CREATE", "MESSAGE_CREATE"),
@@ -138,25 +138,25 @@ def test_a_habit_that_finds_nothing_to_act_on_says_and_writes_nothing(alone: Any
         (moderation_behaviours.add_bot, "GUILD_MEMBER_ADD", "GUILD_MEMBER_ADD"),
     ],
 )
-def test_what_somebody_does_is_told_and_stands_in_the_ledger(
-    alone: Any, behaviour: Behaviour, told: str, line: str
+def test_a_behaviour_publishes_and_records_its_operation(
+    alone: Any, behaviour: Behaviour, published: str, line: str
 ) -> None:
     context = context_of(alone)
     until(behaviour, context)
-    assert told in kinds(alone)
+    assert published in kinds(alone)
     assert written(alone, line)
 
 
 # ── chat ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_conversation_stays_among_its_people_and_in_its_channel(alone: Any) -> None:
+def test_a_conversation_keeps_its_participants_and_its_channel(alone: Any) -> None:
     context = context_of(alone)
     chat.post_message(context)
     (conversation,) = context.conversations
     conversation.remaining = 10_000
     people, alone.dispatches[:] = set(conversation.participants), []
-    context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
+    context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # the conversation always continues
     for _ in range(40):
         assert chat.post_message(context)
     said = [data for kind, data in alone.take() if kind == "MESSAGE_CREATE"]
@@ -165,11 +165,11 @@ def test_a_conversation_stays_among_its_people_and_in_its_channel(alone: Any) ->
     assert {int(data["channel_id"]) for data in said} == {conversation.channel.id}
 
 
-def test_a_conversation_ends_after_its_last_word_or_when_nobody_may_speak(alone: Any) -> None:
+def test_a_conversation_ends_after_its_last_message_or_without_participants(alone: Any) -> None:
     context = context_of(alone)
     chat.post_message(context)
     (conversation,) = context.conversations
-    context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # it always goes on
+    context.chance = lambda probability: probability == 0.75  # type: ignore[method-assign] # the conversation always continues
     conversation.remaining = 1
     assert chat.post_message(context)
     assert context.conversations == []
@@ -188,7 +188,7 @@ def test_a_conversation_ends_after_its_last_word_or_when_nobody_may_speak(alone:
     assert kinds(alone) == []
 
 
-def test_only_bots_other_than_the_observer_speak(alone: Any) -> None:
+def test_only_bots_other_than_the_observer_post(alone: Any) -> None:
     context = context_of(alone)
     while len(alone.guild.bots) < 2:
         assert not chat.post_as_bot(context)
@@ -203,7 +203,9 @@ def test_only_bots_other_than_the_observer_speak(alone: Any) -> None:
     } == {"bot"}
 
 
-def test_nobody_edits_or_takes_back_what_others_or_webhooks_wrote(alone: Any) -> None:
+def test_messages_of_former_members_and_webhooks_are_not_edited_or_deleted_by_their_author(
+    alone: Any,
+) -> None:
     context, guild = context_of(alone), alone.guild
     for channel in (*guild.text, *guild.voice):
         messages.post_by_webhook(alone.world, guild, channel, guild.webhooks[0])
@@ -222,12 +224,12 @@ def test_a_message_is_pinned_once(alone: Any) -> None:
     until(chat.pin_message, context)
     assert message.pinned
     message_ids = {m.id for m in guild.text[0].recent}
-    until(chat.pin_message, context)  # the announcement of the pin is a message as well
+    until(chat.pin_message, context)  # the system message about the pin is a message as well
     assert message_ids
     assert len(guild.audit) == 2
 
 
-def test_a_sweep_leaves_a_single_message_alone_and_names_every_other_one_it_takes(alone: Any) -> None:
+def test_a_bulk_deletion_needs_two_messages_and_names_each(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     while len(guild.bots) < 2:
         until(moderation_behaviours.add_bot, context)
@@ -245,15 +247,15 @@ def test_a_sweep_leaves_a_single_message_alone_and_names_every_other_one_it_take
     }
     alone.take()
     until(chat.delete_bulk, context)
-    told = dict(alone.take())
-    swept = {int(message_id) for message_id in told["MESSAGE_DELETE_BULK"]["ids"]}
+    published = dict(alone.take())
+    swept = {int(message_id) for message_id in published["MESSAGE_DELETE_BULK"]["ids"]}
     assert len(swept) == 2
     assert swept <= posted
     left = {message.id for channel in (*guild.text, *guild.voice) for message in channel.recent}
     assert left == posted - swept
 
 
-def test_a_moderator_does_not_clean_up_after_themselves(alone: Any) -> None:
+def test_a_moderator_does_not_delete_their_own_messages_as_a_moderator(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     guild.moderators[1:] = []
     for channel in (*guild.text, *guild.voice):
@@ -266,24 +268,24 @@ def test_a_moderator_does_not_clean_up_after_themselves(alone: Any) -> None:
 # ── reactions ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nobody_gives_the_same_reaction_twice_and_a_message_has_at_most_twenty(alone: Any) -> None:
+def test_a_member_reacts_once_with_an_emoji_and_a_message_has_at_most_twenty(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     message = messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    context.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
+    context.message = lambda _guild: message  # type: ignore[method-assign] # always this one
     for _ in range(600):
         reaction_behaviours.add_reaction(context)
         assert len(message.reactions) <= 20
     for people in message.reactions.values():
         assert len(people) == len(set(people))
-    told = sum(kind == "MESSAGE_REACTION_ADD" for kind in kinds(alone))
-    assert told == sum(map(len, message.reactions.values()))
-    assert told == len(written(alone, "MESSAGE_REACTION_ADD"))
+    published = sum(kind == "MESSAGE_REACTION_ADD" for kind in kinds(alone))
+    assert published == sum(map(len, message.reactions.values()))
+    assert published == len(written(alone, "MESSAGE_REACTION_ADD"))
 
 
-def test_whoever_left_takes_no_reaction_back(alone: Any) -> None:
+def test_a_former_member_removes_no_reaction(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     message = messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    context.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
+    context.message = lambda _guild: message  # type: ignore[method-assign] # always this one
     leaver = guild.members[-1]
     reactions.add(alone.world, guild, message, leaver, Emoji(0, "👍"))
     members.leave(alone.world, guild, leaver)
@@ -294,28 +296,30 @@ def test_whoever_left_takes_no_reaction_back(alone: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    ("behaviour", "told", "left"),
+    ("behaviour", "published", "left"),
     [
         (reaction_behaviours.clear_reactions, "MESSAGE_REACTION_REMOVE_ALL", 0),
         (reaction_behaviours.clear_emoji, "MESSAGE_REACTION_REMOVE_EMOJI", 1),
     ],
 )
-def test_a_moderator_clears_one_emoji_or_all(alone: Any, behaviour: Behaviour, told: str, left: int) -> None:
+def test_a_moderator_clears_one_emoji_or_all(
+    alone: Any, behaviour: Behaviour, published: str, left: int
+) -> None:
     context, guild = context_of(alone), alone.guild
     message = messages.post(alone.world, guild, guild.text[0], guild.members[0], Author.HUMAN)
-    context.message = lambda _guild: message  # type: ignore[method-assign] # everybody looks at this one
+    context.message = lambda _guild: message  # type: ignore[method-assign] # always this one
     for name in ("👍", "🎉"):
         reactions.add(alone.world, guild, message, guild.members[1], Emoji(0, name))
     alone.take()
     assert behaviour(context)
-    assert kinds(alone) == [told]
+    assert kinds(alone) == [published]
     assert len(message.reactions) == left
 
 
 # ── voice ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_whoever_comes_into_voice_leaves_again_and_the_session_is_written_once(alone: Any) -> None:
+def test_a_member_who_joins_voice_leaves_again_and_the_session_is_recorded_once(alone: Any) -> None:
     context = context_of(alone)
     until(voice_behaviours.join, context)
     alone.clock.advance(1)
@@ -324,7 +328,7 @@ def test_whoever_comes_into_voice_leaves_again_and_the_session_is_written_once(a
     assert len(written(alone, "VOICE_SESSION")) == 1
 
 
-def test_whoever_is_in_voice_cannot_come_in_and_nobody_comes_in_asleep(alone: Any) -> None:
+def test_a_member_in_voice_cannot_join_again_and_none_joins_the_afk_channel(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     for _ in range(200):
         voice_behaviours.join(context)
@@ -334,7 +338,7 @@ def test_whoever_is_in_voice_cannot_come_in_and_nobody_comes_in_asleep(alone: An
         assert str(guild.afk.id) not in {data["channel_id"] for data in joined}
 
 
-def test_a_stay_that_was_over_before_its_end_ends_no_later_one(alone: Any) -> None:
+def test_the_scheduled_end_of_a_session_does_not_end_a_later_one(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     until(voice_behaviours.join, context)
     (user_id,) = guild.states
@@ -342,11 +346,11 @@ def test_a_stay_that_was_over_before_its_end_ends_no_later_one(alone: Any) -> No
     voice.join(alone.world, guild, user_id, guild.voice[0])
     alone.take()
     pass_time(context, 4 * 3600)
-    assert alone.take() == [], "the plan was made for the first stay"
+    assert alone.take() == [], "the callback is for the first session"
     assert list(guild.states) == [user_id]
 
 
-def test_whoever_should_leave_in_an_outage_leaves_when_it_is_over(alone: Any) -> None:
+def test_a_session_due_to_end_in_an_outage_ends_after_it(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     until(voice_behaviours.join, context)
     alone.view.set_outage(guild.id, True)
@@ -359,7 +363,7 @@ def test_whoever_should_leave_in_an_outage_leaves_when_it_is_over(alone: Any) ->
     assert guild.states == {}
 
 
-def test_a_moderator_moves_people_of_one_channel_only_and_never_to_where_they_are(alone: Any) -> None:
+def test_a_moderator_moves_members_of_one_channel_to_another_one(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     for number, user_id in enumerate(guild.members[:8]):
         voice.join(alone.world, guild, user_id, guild.voice[number % 2])
@@ -377,7 +381,7 @@ def test_a_moderator_moves_people_of_one_channel_only_and_never_to_where_they_ar
     assert all(where[user_id] != place for user_id, place in moved.items())
 
 
-def test_when_the_day_is_over_everybody_goes_home(alone: Any) -> None:
+def test_every_voice_session_ends_with_the_traffic(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     for user_id in guild.members[:5]:
         voice.join(alone.world, guild, user_id, guild.voice[0])
@@ -389,7 +393,7 @@ def test_when_the_day_is_over_everybody_goes_home(alone: Any) -> None:
 # ── moderation ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_timeout_is_as_long_as_the_manners_of_the_day_say(alone: Any) -> None:
+def test_the_length_of_a_timeout_is_within_the_settings(alone: Any) -> None:
     context = context_of(alone, settings=BehaviourSettings(timeouts=(5.0, 40.0)))
     for _ in range(30):
         moderation_behaviours.time_out(context)
@@ -398,7 +402,7 @@ def test_a_timeout_is_as_long_as_the_manners_of_the_day_say(alone: Any) -> None:
     assert all(5_000 <= timeout.until - now <= 40_000 for timeout in alone.guild.timeouts.values())
 
 
-def test_moderators_and_boosters_are_neither_silenced_nor_shown_the_door(alone: Any) -> None:
+def test_moderators_and_boosters_are_neither_timed_out_nor_removed(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     booster = guild.members[5]
     guild.boosting[booster] = 1
@@ -426,7 +430,7 @@ def test_a_nickname_is_always_another_one(alone: Any) -> None:
         assert sum(before[user_id] != after[user_id] for user_id in guild.members) == 1
 
 
-def test_somebody_timed_out_trips_no_rule(alone: Any) -> None:
+def test_a_member_in_a_timeout_triggers_no_rule(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     for user_id in guild.members:
         moderation.time_out(
@@ -454,7 +458,9 @@ def test_a_single_deletion_by_a_bot_has_no_entry(alone: Any) -> None:
 
 
 @pytest.mark.parametrize("behaviour", [membership.leave, membership.kick, membership.ban])
-def test_a_guild_of_a_handful_loses_nobody(make_stage: Callable[..., Any], behaviour: Behaviour) -> None:
+def test_a_guild_with_few_members_keeps_all_of_them(
+    make_stage: Callable[..., Any], behaviour: Behaviour
+) -> None:
     stage = make_stage(guilds=1, members=30)
     guild = stage.guild
     while len(guild.members) > 5:
@@ -484,30 +490,30 @@ def test_a_prune_is_one_entry_for_all_it_removes(
     assert entry["options"]["members_removed"] == str(gone)
 
 
-def test_whoever_is_foretold_to_go_stays_until_it_happens_and_is_not_chosen_again(alone: Any) -> None:
+def test_an_announced_target_stays_until_the_removal_and_is_not_chosen_again(alone: Any) -> None:
     context = context_of(alone, settings=BehaviourSettings(early_audit_share=1.0, early_audit_seconds=5.0))
     until(membership.kick, context)
-    assert kinds(alone) == ["GUILD_AUDIT_LOG_ENTRY_CREATE"], "the entry alone is told of"
+    assert kinds(alone) == ["GUILD_AUDIT_LOG_ENTRY_CREATE"], "only the entry is published"
     (announced_targets,) = alone.guild.announced_targets
     assert alone.guild.has_member(announced_targets)
     assert all(context.removable_member(alone.guild) != announced_targets for _ in range(100))
     pass_time(context, 5)
     assert not alone.guild.has_member(announced_targets)
     assert alone.guild.announced_targets == set()
-    assert kinds(alone) == ["GUILD_MEMBER_REMOVE"], "and it is not told of twice"
+    assert kinds(alone) == ["GUILD_MEMBER_REMOVE"], "and the entry is not published again"
 
 
-def test_what_was_foretold_happens_before_the_guild_goes_out_of_sight(alone: Any) -> None:
+def test_an_announced_ban_takes_place_before_the_guild_becomes_unavailable(alone: Any) -> None:
     context = context_of(alone, settings=BehaviourSettings(early_audit_share=1.0, early_audit_seconds=5.0))
     until(membership.ban, context)
     alone.take()
     alone.view.set_outage(alone.guild.id, True)
-    told = kinds(alone)
-    assert told.index("GUILD_BAN_ADD") < told.index("GUILD_DELETE")
+    published = kinds(alone)
+    assert published.index("GUILD_BAN_ADD") < published.index("GUILD_DELETE")
     assert alone.guild.announced_targets == set()
 
 
-def test_a_friend_comes_by_the_invite_made_for_them_and_it_is_gone(alone: Any) -> None:
+def test_a_user_joins_by_a_personal_invite_which_is_then_used_up(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     there = set(guild.invites)
     for _ in range(8):
@@ -516,14 +522,14 @@ def test_a_friend_comes_by_the_invite_made_for_them_and_it_is_gone(alone: Any) -
     assert {guild.invites[code].max_uses for code in made} == {1}
     pass_time(context, 6)
     used = [line["code"] for line in written(alone, "INVITE_USE")]
-    assert used, "somebody came"
-    assert set(used) == made - set(guild.invites), "only what was used is gone"
+    assert used, "at least one user joined"
+    assert set(used) == made - set(guild.invites), "only used invites are deleted"
     assert len(set(used)) == len(used)
-    told = kinds(alone)
-    assert told.count("GUILD_MEMBER_ADD") == told.count("INVITE_DELETE") == len(used)
+    published = kinds(alone)
+    assert published.count("GUILD_MEMBER_ADD") == published.count("INVITE_DELETE") == len(used)
 
 
-def test_a_friend_whose_invite_was_taken_back_does_not_come(alone: Any) -> None:
+def test_no_user_joins_by_a_deleted_personal_invite(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     there = set(guild.invites)
     for _ in range(8):
@@ -549,7 +555,7 @@ def test_a_guild_keeps_a_few_invites_and_never_has_very_many(alone: Any) -> None
     assert not joins.delete_invite(context)
 
 
-def test_every_join_says_how_and_a_banned_person_never_joins(alone: Any) -> None:
+def test_every_join_has_an_invite_use_and_a_banned_user_never_joins(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     for _ in range(60):
         membership.ban(context)
@@ -564,7 +570,7 @@ def test_every_join_says_how_and_a_banned_person_never_joins(alone: Any) -> None
 
 
 @pytest.mark.parametrize("behaviour", [guild_admin.remove_guild, guild_admin.begin_outage])
-def test_the_last_two_guilds_neither_go_nor_fail(
+def test_the_last_two_guilds_are_neither_removed_nor_unavailable(
     make_stage: Callable[..., Any], behaviour: Behaviour
 ) -> None:
     stage = make_stage(guilds=2)
@@ -573,19 +579,19 @@ def test_the_last_two_guilds_neither_go_nor_fail(
     assert stage.take() == []
 
 
-def test_a_guild_that_failed_is_back_within_seconds(make_stage: Callable[..., Any]) -> None:
+def test_an_unavailable_guild_is_available_again_within_seconds(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=3)
     context = context_of(stage)
     assert guild_admin.begin_outage(context)
     assert sum(guild.unavailable for guild in stage.world.guilds.values()) == 1
     assert kinds(stage) == ["GUILD_DELETE"]
-    assert len(context.guilds()) == 2, "nobody acts there meanwhile"
+    assert len(context.guilds()) == 2, "no behaviour acts there meanwhile"
     pass_time(context, 8)
     assert kinds(stage) == ["GUILD_CREATE"]
     assert len(context.guilds()) == 3
 
 
-def test_a_guild_removed_in_an_outage_does_not_come_back(make_stage: Callable[..., Any]) -> None:
+def test_a_guild_removed_in_an_outage_does_not_become_available(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=4)
     context = context_of(stage)
     assert guild_admin.begin_outage(context)
@@ -605,7 +611,7 @@ def test_a_guild_removed_in_an_outage_does_not_come_back(make_stage: Callable[..
         (structure.change_emojis, lambda guild, began: sum(emoji.id > began for emoji in guild.emojis)),
     ],
 )
-def test_what_is_built_never_grows_without_end_and_what_was_there_stays(
+def test_created_objects_are_bounded_and_initial_ones_stay(
     alone: Any, behaviour: Behaviour, part: Callable[[Any, int], int]
 ) -> None:
     context, guild, began = context_of(alone), alone.guild, alone.world.start_id
@@ -616,7 +622,7 @@ def test_what_is_built_never_grows_without_end_and_what_was_there_stays(
     assert old <= {each.id for each in (*guild.text, *guild.voice, *guild.roles, *guild.emojis)}
 
 
-def test_a_new_owner_is_somebody_else(alone: Any) -> None:
+def test_a_new_owner_is_another_member(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     for _ in range(20):
         before = guild.owner_id
@@ -626,7 +632,7 @@ def test_a_new_owner_is_somebody_else(alone: Any) -> None:
             assert guild.owner_id == before
 
 
-def test_nobody_boosts_twice(alone: Any) -> None:
+def test_a_member_boosts_once(alone: Any) -> None:
     context, guild = context_of(alone), alone.guild
     boosts, boosting = guild.boosts, len(guild.boosting)
     done = sum(guild_admin.boost(context) for _ in range(200))

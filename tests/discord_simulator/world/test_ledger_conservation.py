@@ -145,19 +145,19 @@ def _entries(lines: list[dict[str, Any]]) -> Any:
                 inside.discard(place)
 
 
-def test_every_audited_deed_is_in_the_log_told_once_and_in_the_ledger(ended: Any) -> None:
+def test_every_audited_operation_is_in_the_log_published_once_and_in_the_ledger(ended: Any) -> None:
     lines = by_type(ended)
-    told = Counter(line["audit_entry_id"] for line in lines["AUDIT_LOG_ENTRY"])
-    assert set(told.values()) == {1}
+    published = Counter(line["audit_entry_id"] for line in lines["AUDIT_LOG_ENTRY"])
+    assert set(published.values()) == {1}
     claimed = {
         line["audit_entry_id"]
         for kind in ("GUILD_BAN_ADD", "GUILD_BAN_REMOVE", "GUILD_MEMBER_REMOVE", "MESSAGE_DELETE_BULK")
         for line in lines[kind]
         if line["audit_entry_id"]
     }
-    assert claimed <= told.keys()
+    assert claimed <= published.keys()
     for guild in ended.world.guilds.values():
-        assert {str(entry.id) for entry in guild.audit} <= told.keys()
+        assert {str(entry.id) for entry in guild.audit} <= published.keys()
 
 
 def test_each_departure_has_exactly_one_reason_and_a_ban_is_accompanied_by_one(ended: Any) -> None:
@@ -172,7 +172,7 @@ def test_each_departure_has_exactly_one_reason_and_a_ban_is_accompanied_by_one(e
         assert (line["moderator_id"] is None) == (line["reason"] == "leave")
 
 
-def test_edits_deletions_and_reactions_speak_of_messages_that_exist(ended: Any) -> None:
+def test_edits_deletions_and_reactions_refer_to_messages_that_exist(ended: Any) -> None:
     written: dict[str, dict[str, Any]] = {}
     for line in ended.lines():
         kind = line["type"]
@@ -209,13 +209,13 @@ def test_dispatches_carry_the_number_of_their_line(ended: Any) -> None:
     assert checked > 5000
 
 
-def test_counted_deeds_are_told_exactly_once(ended: Any) -> None:
+def test_counted_operations_are_published_exactly_once(ended: Any) -> None:
     numbers = {dispatch.ledger_id for dispatch in ended.dispatches}
-    untold = {"HEADER", "GUILD", "END", "VOICE_SESSION", "MESSAGE_PIN", "TIMEOUT_EXPIRED", "INVITE_USE"}
+    unpublished = {"HEADER", "GUILD", "END", "VOICE_SESSION", "MESSAGE_PIN", "TIMEOUT_EXPIRED", "INVITE_USE"}
     for line in ended.lines():
-        # Of orders in voice and of a bot that is added a line of its own tells.
-        told_elsewhere = line.get("action", "").startswith(("voice_", "member_", "bot_"))
-        assert (line["n"] in numbers) == (line["type"] not in untold and not told_elsewhere), line
+        # Voice restrictions and added bots are published by a line of their own.
+        published_elsewhere = line.get("action", "").startswith(("voice_", "member_", "bot_"))
+        assert (line["n"] in numbers) == (line["type"] not in unpublished and not published_elsewhere), line
 
 
 def test_nothing_happens_in_an_outage(ended: Any) -> None:

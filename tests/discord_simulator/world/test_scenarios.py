@@ -1,4 +1,4 @@
-"""Scenarios: each is rich in what its name says, and its ledger, dispatches and audit log agree."""
+"""Scenarios: each has many of the actions of its name, and its ledger, dispatches and audit log agree."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ RICH: dict[str, dict[str, int]] = {
     "no-permissions": {"PERMISSION": 60, "ROLE_UPDATE": 50, "timeout": 30},
     "late-audit": {"GUILD_BAN_ADD": 50, "kick": 30, "timeout": 50},
 }
-"""What 75 s of a scenario at 100 actions/s must at least hold: types of lines, actions, reasons to go."""
+"""Smallest numbers in 75 s of a scenario at 100 actions/s: line types, actions, reasons of removals."""
 
 
 def traffic_of(stage: Any, name: str, rate: float = RATE) -> Traffic:
@@ -136,14 +136,14 @@ def test_member_counts_follow_from_joins_and_departures(played: Callable[[str], 
 
 
 @every_scenario
-def test_every_entry_is_told_at_most_once_and_every_action_names_its_own(
+def test_every_entry_is_published_at_most_once_and_every_action_names_its_own(
     played: Callable[[str], Any], name: str
 ) -> None:
     stage = played(name)
-    told = Counter(line["audit_entry_id"] for line in stage.lines() if line["type"] == "AUDIT_LOG_ENTRY")
-    assert set(told.values()) == {1}
+    published = Counter(line["audit_entry_id"] for line in stage.lines() if line["type"] == "AUDIT_LOG_ENTRY")
+    assert set(published.values()) == {1}
     kept = {str(entry.id): entry for guild in stage.world.guilds.values() for entry in guild.audit}
-    assert kept.keys() <= told.keys()
+    assert kept.keys() <= published.keys()
     for line in stage.lines():
         entry = kept.get(line.get("audit_entry_id") or "")
         if line["type"] == "MEMBER_ACTION" and entry is not None:
@@ -152,7 +152,7 @@ def test_every_entry_is_told_at_most_once_and_every_action_names_its_own(
 
 
 @every_scenario
-def test_counts_of_grouped_entries_are_the_deeds_they_speak_of(
+def test_counts_of_grouped_entries_are_the_operations_they_contain(
     played: Callable[[str], Any], name: str
 ) -> None:
     stage = played(name)
@@ -180,7 +180,9 @@ def test_nothing_happens_in_an_outage(played: Callable[[str], Any], name: str) -
 
 
 @every_scenario
-def test_every_join_says_how_and_uses_are_in_the_counts(played: Callable[[str], Any], name: str) -> None:
+def test_every_join_has_an_invite_use_and_uses_are_in_the_counts(
+    played: Callable[[str], Any], name: str
+) -> None:
     stage = played(name)
     joins = Counter(
         (ln["guild_id"], ln["user_id"]) for ln in stage.lines() if ln["type"] == "GUILD_MEMBER_ADD"
@@ -214,12 +216,12 @@ def test_a_timeout_ends_once_if_at_all(played: Callable[[str], Any], name: str) 
 def test_a_raid_joins_within_a_minute_and_is_banned_by_one_moderator(played: Callable[[str], Any]) -> None:
     lines = played("raid").lines()
     uses = [line for line in lines if line["type"] == "INVITE_USE" and line["code"]]
-    # A moderator may close the invite they come by; then they come by another one.
+    # A moderator may delete the invite of a raid, which then goes on by another one.
     made = {line["code"] for line in lines if line["type"] == "INVITE_CREATE"}
     used = Counter(line["code"] for line in uses)
     links = {code for code in made if used[code] >= 10}
     joined = {line["user_id"]: line["at"] for line in uses if line["code"] in links}
-    assert len(joined) >= 150, "an outage keeps some out"
+    assert len(joined) >= 150, "some cannot join in an outage"
     bans = [ln for ln in lines if ln["type"] == "GUILD_BAN_ADD" and ln["target_user_id"] in joined]
     by_raid = [line for line in bans if line["reason"] == "raid"]
     assert len(by_raid) >= 140
@@ -233,18 +235,18 @@ def test_a_raid_joins_within_a_minute_and_is_banned_by_one_moderator(played: Cal
 def test_late_entries_come_before_after_and_never(played: Callable[[str], Any]) -> None:
     lines = played("late-audit").lines()
     done: dict[str, int] = {}
-    told: dict[str, tuple[int, bool]] = {}
+    published: dict[str, tuple[int, bool]] = {}
     for line in lines:
         if line["type"] == "AUDIT_LOG_ENTRY":
-            told[line["audit_entry_id"]] = (line["n"], line["visible"])
+            published[line["audit_entry_id"]] = (line["n"], line["visible"])
         elif line["type"] in {"GUILD_BAN_ADD", "GUILD_MEMBER_REMOVE"} and line["audit_entry_id"]:
             done.setdefault(line["audit_entry_id"], line["n"])
     times = {line["n"]: line["at"] for line in lines}
     orders: defaultdict[str, list[int]] = defaultdict(list)
-    for entry_id, deed in done.items():
-        number, visible = told[entry_id]
-        kind = "never" if not visible else "before" if number < deed else "after"
-        orders[kind].append(abs(times[number] - times[deed]))
+    for entry_id, operation in done.items():
+        number, visible = published[entry_id]
+        kind = "never" if not visible else "before" if number < operation else "after"
+        orders[kind].append(abs(times[number] - times[operation]))
     assert all(len(orders[kind]) >= 5 for kind in ("before", "after", "never"))
     for kind in ("before", "after"):
         assert 1000 < max(orders[kind]) <= 5200

@@ -1,4 +1,4 @@
-"""Traffic: the same seed does the same, people are unequal, and the driver keeps its pace."""
+"""Traffic: the same seed gives the same actions, activity is unequal, and the runner keeps its rate."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from discord_simulator.world import World
 from exporter.clock import ManualClock, SystemClock
 
 
-def story(stage: Any) -> list[tuple[Any, ...]]:
-    """What happened, without the moments at which it did."""
+def actions_of(stage: Any) -> list[tuple[Any, ...]]:
+    """The recorded actions, without their times."""
     made_later = (
         "message_id",
         "audit_entry_id",
@@ -57,7 +57,7 @@ def test_the_same_seed_gives_the_same_bytes_at_the_same_time(make_stage: Callabl
     assert one.dispatches == other.dispatches
 
 
-def test_the_same_seed_gives_the_same_story_at_another_time(make_stage: Callable[..., Any]) -> None:
+def test_the_same_seed_gives_the_same_actions_at_another_time(make_stage: Callable[..., Any]) -> None:
     one, other = make_stage(), make_stage(wall_ms=1_790_000_123_456)
     for stage in (one, other):
         stage.world.record_guilds()
@@ -67,19 +67,19 @@ def test_the_same_seed_gives_the_same_story_at_another_time(make_stage: Callable
         other.clock.advance(random.Random(number).uniform(0, 0.02))
         traffic.step()
     traffic.finish()
-    assert story(one) == story(other)
-    assert len(story(one)) > 3000
+    assert actions_of(one) == actions_of(other)
+    assert len(actions_of(one)) > 3000
 
 
-def test_another_seed_gives_another_story(make_stage: Callable[..., Any]) -> None:
+def test_another_seed_gives_other_actions(make_stage: Callable[..., Any]) -> None:
     one, other = make_stage(seed=1), make_stage(seed=2)
     for stage in (one, other):
         stage.run(200)
-    assert story(one) != story(other)
+    assert actions_of(one) != actions_of(other)
     assert set(one.world.guilds).isdisjoint(other.world.guilds)
 
 
-def test_every_habit_finds_something_to_do(make_stage: Callable[..., Any]) -> None:
+def test_every_behaviour_finds_a_target(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=5, members=60)
     done: Counter[str] = Counter()
     behaviours = {}
@@ -98,7 +98,7 @@ def test_every_habit_finds_something_to_do(make_stage: Callable[..., Any]) -> No
     assert len(+done) == len(EVERYDAY), {name for name in done if not done[name]}
 
 
-def test_few_do_most_of_the_talking(make_stage: Callable[..., Any]) -> None:
+def test_few_members_write_most_messages(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=10, members=100)
     stage.run(5000)
     written = [
@@ -110,7 +110,7 @@ def test_few_do_most_of_the_talking(make_stage: Callable[..., Any]) -> None:
         assert sum(top) > sum(counts) * 0.4, key
 
 
-def test_people_talk_in_conversations(make_stage: Callable[..., Any]) -> None:
+def test_members_write_in_conversations(make_stage: Callable[..., Any]) -> None:
     stage = make_stage()
     stage.run(2000)
     written = [d for kind, d in stage.take() if kind == "MESSAGE_CREATE"]
@@ -119,7 +119,7 @@ def test_people_talk_in_conversations(make_stage: Callable[..., Any]) -> None:
     assert {data["type"] for data in written} >= {0, 7, 19}
 
 
-def test_newcomers_come_in_bursts(make_stage: Callable[..., Any]) -> None:
+def test_users_join_in_bursts(make_stage: Callable[..., Any]) -> None:
     stage = make_stage(guilds=2)
     stage.run(8000, rate=50)
     joined = Counter(
@@ -188,7 +188,7 @@ def test_lower_ranks_are_likelier() -> None:
     assert counts[0] > 1.5 * counts[1] > 2 * counts[5] > 4 * counts[40] > 0
 
 
-def test_the_agenda_keeps_order_and_time() -> None:
+def test_the_scheduler_keeps_order_and_time() -> None:
     scheduler = Scheduler()
     done: list[str] = []
     scheduler.after(2, lambda: done.append("late"))
@@ -196,13 +196,13 @@ def test_the_agenda_keeps_order_and_time() -> None:
     scheduler.after(1, lambda: done.append("second"))
     assert scheduler.pop_due() is None
     scheduler.now = 1
-    while deed := scheduler.pop_due():
-        deed()
+    while operation := scheduler.pop_due():
+        operation()
     assert done == ["first", "second"]
     assert len(scheduler) == 1
 
 
-def test_settling_does_the_echoes_and_forgets_plans() -> None:
+def test_a_flush_completes_operations_and_drops_other_callbacks() -> None:
     scheduler = Scheduler()
     done: list[str] = []
     scheduler.after(5, lambda: done.append("echo of 1"), before_outage_of=1)
@@ -233,7 +233,7 @@ def production(tmp_path: Any) -> Any:
     ledger.close()
 
 
-async def test_the_driver_writes_a_whole_ledger_and_everybody_leaves_voice(production: Any) -> None:
+async def test_the_runner_writes_a_whole_ledger_and_ends_every_voice_session(production: Any) -> None:
     world, ledger, path, clock = production
     ready, stop = asyncio.Event(), asyncio.Event()
     seen: list[Any] = []
@@ -265,7 +265,7 @@ async def test_the_driver_writes_a_whole_ledger_and_everybody_leaves_voice(produ
     assert 200 <= traffic.steps <= 620
 
 
-async def test_the_driver_stops_when_asked_even_before_it_is_ready(production: Any) -> None:
+async def test_the_runner_stops_on_request_even_before_it_is_ready(production: Any) -> None:
     world, ledger, path, clock = production
     stop = asyncio.Event()
     stop.set()
@@ -284,7 +284,7 @@ async def test_the_driver_stops_when_asked_even_before_it_is_ready(production: A
     assert '"type":"END"' in path.read_text().splitlines()[-1]
 
 
-async def test_a_driver_that_is_cancelled_still_ends_the_ledger(production: Any) -> None:
+async def test_a_cancelled_runner_still_ends_the_ledger(production: Any) -> None:
     world, ledger, path, clock = production
     ready = asyncio.Event()
     ready.set()
@@ -341,7 +341,7 @@ async def test_after_a_stall_only_a_quarter_second_is_made_up_for() -> None:
     await task
 
 
-async def test_a_high_rate_leaves_others_their_turn() -> None:
+async def test_a_high_rate_lets_other_tasks_run() -> None:
     clock = ManualClock()
     ledger = Ledger(None, clock)
     world = World(Shape(seed=3, guilds=2, members=20), ledger, clock)

@@ -1,4 +1,4 @@
-"""Guilds change, come and go; each change says what changed and who did it."""
+"""Operations on guilds: each change has its old and new value and its actor."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ def last(stage: Any, kind: str) -> dict[str, Any]:
     return [line for line in stage.lines() if line["type"] == kind][-1]
 
 
-def test_a_new_name_is_told_audited_and_written_with_the_old_one(stage: Any) -> None:
+def test_a_new_name_is_published_audited_and_recorded_with_the_old_one(stage: Any) -> None:
     guild, old = stage.guild, stage.guild.name
     guilds.rename(stage.world, guild, 'New "name", = all', guild.owner_id)
     (_, update), (_, entry) = stage.take()
@@ -43,7 +43,7 @@ def test_an_icon_that_is_taken_away_has_no_new_value(stage: Any) -> None:
     assert last(stage, "GUILD_UPDATE")["changes"] == {"icon": {"old": "aa", "new": None}}
 
 
-def test_a_new_owner_was_made_so_by_the_old_one_and_stays(stage: Any) -> None:
+def test_a_new_owner_is_set_by_the_old_one_and_is_protected(stage: Any) -> None:
     guild, old, new = stage.guild, stage.guild.owner_id, stage.guild.members[-1]
     guilds.transfer_ownership(stage.world, guild, new)
     (_, update), (_, entry) = stage.take()
@@ -57,11 +57,14 @@ def test_a_boost_has_a_system_message_and_no_audit_entry(stage: Any) -> None:
     guild, user_id = stage.guild, stage.guild.members[2]
     guild.boosts = 1
     guilds.boost(stage.world, guild, user_id)
-    told = dict(stage.take())
-    assert told.keys() == {"MESSAGE_CREATE", "GUILD_MEMBER_UPDATE", "GUILD_UPDATE"}
-    assert told["MESSAGE_CREATE"]["type"] == 8
-    assert told["GUILD_MEMBER_UPDATE"]["premium_since"] is not None
-    assert (told["GUILD_UPDATE"]["premium_subscription_count"], told["GUILD_UPDATE"]["premium_tier"]) == (
+    published = dict(stage.take())
+    assert published.keys() == {"MESSAGE_CREATE", "GUILD_MEMBER_UPDATE", "GUILD_UPDATE"}
+    assert published["MESSAGE_CREATE"]["type"] == 8
+    assert published["GUILD_MEMBER_UPDATE"]["premium_since"] is not None
+    assert (
+        published["GUILD_UPDATE"]["premium_subscription_count"],
+        published["GUILD_UPDATE"]["premium_tier"],
+    ) == (
         2,
         1,
     )
@@ -91,7 +94,7 @@ def test_a_guild_the_bot_is_added_to_is_new_and_whole(stage: Any) -> None:
     assert last(stage, "GUILD_CREATE")["member_count"] == added.member_count
 
 
-def test_a_guild_that_is_gone_does_not_come_back_by_its_number(stage: Any) -> None:
+def test_the_number_of_a_removed_guild_is_not_used_again(stage: Any) -> None:
     gone = stage.guild
     guilds.remove(stage.world, gone)
     assert guilds.add(stage.world).id != gone.id
@@ -156,7 +159,7 @@ def test_few_guilds_are_large_and_most_are_small() -> None:
     assert sorted(sizes)[100] < 50
 
 
-def test_people_are_shared_between_guilds_and_have_one_name() -> None:
+def test_users_are_shared_between_guilds_and_have_one_name() -> None:
     population = Population(Shape(seed=1, guilds=10, members=100))
     everybody = [user for number in range(10) for user in population.guild(number).members]
     assert len(set(everybody)) < len(everybody)
@@ -216,7 +219,7 @@ def bare_guild(members: list[int]) -> Guild:
 
 
 @given(st.lists(st.tuples(st.booleans(), st.integers(10, 30))))
-def test_membership_is_a_set_however_people_come_and_go(moves: list[tuple[bool, int]]) -> None:
+def test_membership_is_a_set_after_any_joins_and_removals(moves: list[tuple[bool, int]]) -> None:
     guild = bare_guild([5, 6, 7])
     truth = {5, 6, 7}
     for comes, user_id in moves:

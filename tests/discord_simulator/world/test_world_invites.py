@@ -1,4 +1,4 @@
-"""Invites: what the gateway tells, what only REST shows, and what the ledger knows about each join."""
+"""Invites: events of the gateway, counts of REST, and the ledger lines of each join."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def uses(stage: Any) -> list[dict[str, Any]]:
     return [line for line in stage.lines() if line["type"] == "INVITE_USE"]
 
 
-def test_a_new_invite_is_told_with_its_terms_and_inviter(stage: Any, by: Actor) -> None:
+def test_a_new_invite_is_published_with_its_terms_and_inviter(stage: Any, by: Actor) -> None:
     now = stage.world.now()
     made = invites.create(stage.world, stage.guild, stage.guild.text[0], by, max_uses=5, max_age=60)
     (event, data), (_, entry) = stage.take()
@@ -58,10 +58,10 @@ def test_invite_events_need_their_intent_and_manage_channels(stage: Any, by: Act
     stage.view.set_permission(None, "manage_channels", granted=False)
     made = invites.create(stage.world, stage.guild, stage.guild.text[0], by)
     invites.delete(stage.world, stage.guild, made, by)
-    told = [d for d in stage.dispatches if d.type.startswith("INVITE")]
-    assert [d.type for d in told] == ["INVITE_CREATE", "INVITE_DELETE"]
-    assert {d.intents for d in told} == {Intent.GUILD_INVITES}
-    assert {d.permissions for d in told} == {frozenset({"manage_channels"})}
+    published = [d for d in stage.dispatches if d.type.startswith("INVITE")]
+    assert [d.type for d in published] == ["INVITE_CREATE", "INVITE_DELETE"]
+    assert {d.intents for d in published} == {Intent.GUILD_INVITES}
+    assert {d.permissions for d in published} == {frozenset({"manage_channels"})}
     assert [line["visible"] for line in stage.lines() if line["type"].startswith("INVITE")] == [False, False]
 
 
@@ -78,21 +78,21 @@ def test_a_use_raises_the_count_and_nothing_else_says_so(
 
 
 @pytest.mark.parametrize("delete_first", [False, True])
-def test_an_invite_that_is_used_up_is_gone_and_told_to_be_around_the_join(
+def test_an_invite_that_is_used_up_is_deleted_before_or_after_the_join(
     stage: Any, make_invite: Callable[..., Invite], *, delete_first: bool
 ) -> None:
     invite = make_invite(max_uses=1)
     invites.join(stage.world, stage.guild, STRANGER, invite, delete_first=delete_first)
     kinds = [kind for kind, _ in stage.take() if kind != "MESSAGE_CREATE"]
-    told = ["GUILD_MEMBER_ADD", "INVITE_DELETE"]
-    assert kinds == (told[::-1] if delete_first else told)
+    published = ["GUILD_MEMBER_ADD", "INVITE_DELETE"]
+    assert kinds == (published[::-1] if delete_first else published)
     assert invite.code not in listed(stage)
     (line,) = [line for line in stage.lines() if line["type"] == "INVITE_DELETE"]
     assert line["cause"] == "used_up"
     assert 42 not in {entry.action for entry in stage.guild.audit}
 
 
-def test_an_invite_expires_without_a_word(stage: Any, make_invite: Callable[..., Invite]) -> None:
+def test_an_expired_invite_has_no_event(stage: Any, make_invite: Callable[..., Invite]) -> None:
     invite = make_invite(max_age=30)
     stage.clock.advance(30)
     stage.world.deadlines.pass_to(stage.world.now())

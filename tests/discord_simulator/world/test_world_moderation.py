@@ -1,4 +1,4 @@
-"""Moderation of members who stay: what is told, what the audit log says, and what Discord keeps to itself."""
+"""Moderation of members who stay: events, audit entries, and what Discord does not publish."""
 
 from __future__ import annotations
 
@@ -25,16 +25,16 @@ def victim(stage: Any) -> int:
     return stage.guild.members[-1]
 
 
-def kinds(told: list[tuple[str, dict[str, Any]]]) -> list[str]:
-    return [kind for kind, _ in told]
+def kinds(published: list[tuple[str, dict[str, Any]]]) -> list[str]:
+    return [kind for kind, _ in published]
 
 
 def lines_of(stage: Any, kind: str) -> list[dict[str, Any]]:
     return [line for line in stage.lines() if line["type"] == kind]
 
 
-def entries(told: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
-    return [data for kind, data in told if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
+def entries(published: list[tuple[str, dict[str, Any]]]) -> list[dict[str, Any]]:
+    return [data for kind, data in published if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
 
 
 def pass_time(stage: Any, seconds: float) -> None:
@@ -60,7 +60,7 @@ def test_a_timeout_is_a_member_update_and_an_entry_with_its_end(stage: Any, by: 
     assert (line["audit_entry_id"], line["until"]) == (entry["id"], until)
 
 
-def test_a_changed_timeout_says_what_it_was(stage: Any, by: Actor, victim: int) -> None:
+def test_a_changed_timeout_has_its_old_end(stage: Any, by: Actor, victim: int) -> None:
     first, second = stage.world.now() + MINUTE_MS, stage.world.now() + 2 * MINUTE_MS
     moderation.time_out(stage.world, stage.guild, victim, first, by)
     moderation.time_out(stage.world, stage.guild, victim, second, by)
@@ -76,7 +76,7 @@ def test_a_changed_timeout_says_what_it_was(stage: Any, by: Actor, victim: int) 
     assert [line["until"] for line in lines_of(stage, "TIMEOUT_EXPIRED")] == [second]
 
 
-def test_nothing_is_told_when_a_timeout_runs_out(stage: Any, by: Actor, victim: int) -> None:
+def test_no_event_is_published_when_a_timeout_expires(stage: Any, by: Actor, victim: int) -> None:
     until = stage.world.now() + MINUTE_MS
     moderation.time_out(stage.world, stage.guild, victim, until, by)
     stage.take()
@@ -95,9 +95,11 @@ def test_a_lifted_timeout_never_expires_and_its_new_value_is_absent(
     until = stage.world.now() + MINUTE_MS
     moderation.time_out(stage.world, stage.guild, victim, until, by)
     moderation.lift_timeout(stage.world, stage.guild, victim, by)
-    told = stage.take()
-    assert told[2][1]["communication_disabled_until"] is None
-    assert entries(told)[1]["changes"] == [{"key": "communication_disabled_until", "old_value": iso(until)}]
+    published = stage.take()
+    assert published[2][1]["communication_disabled_until"] is None
+    assert entries(published)[1]["changes"] == [
+        {"key": "communication_disabled_until", "old_value": iso(until)}
+    ]
     pass_time(stage, 120)
     assert lines_of(stage, "TIMEOUT_EXPIRED") == []
     assert [line["action"] for line in lines_of(stage, "MEMBER_ACTION")] == ["timeout", "timeout_removed"]
@@ -135,13 +137,13 @@ def test_roles_given_and_taken_are_named_in_the_entry_and_shown_by_the_member(
     assert [line["action"] for line in lines_of(stage, "MEMBER_ACTION")] == ["role_add", "role_remove"]
 
 
-def test_a_nickname_is_an_action_only_if_somebody_else_gives_it(stage: Any, by: Actor, victim: int) -> None:
+def test_a_nickname_is_an_action_only_if_another_user_sets_it(stage: Any, by: Actor, victim: int) -> None:
     old = stage.world.render.nickname(stage.guild, victim)
     moderation.set_nickname(stage.world, stage.guild, victim, "new", by)
     moderation.set_own_nickname(stage.world, stage.guild, victim, None)
-    told = stage.take()
-    assert [data["nick"] for kind, data in told if kind == "GUILD_MEMBER_UPDATE"] == ["new", None]
-    by_moderator, by_oneself = entries(told)
+    published = stage.take()
+    assert [data["nick"] for kind, data in published if kind == "GUILD_MEMBER_UPDATE"] == ["new", None]
+    by_moderator, by_oneself = entries(published)
     assert by_moderator["changes"] == [audit.change("nick", old, "new")]
     assert by_oneself["changes"] == [{"key": "nick", "old_value": "new"}]
     assert by_oneself["user_id"] == by_oneself["target_id"] == str(victim)
@@ -157,7 +159,7 @@ def test_a_nickname_is_an_action_only_if_somebody_else_gives_it(stage: Any, by: 
     ("what", "on", "off"),
     [("mute", "voice_mute", "voice_unmute"), ("deaf", "voice_deafen", "voice_undeafen")],
 )
-def test_an_order_is_a_voice_state_and_an_entry(
+def test_a_voice_restriction_is_a_voice_state_and_an_entry(
     stage: Any, by: Actor, victim: int, what: moderation.VoiceRestriction, on: str, off: str
 ) -> None:
     voice.join(stage.world, stage.guild, victim, stage.guild.voice[0])
@@ -171,7 +173,7 @@ def test_an_order_is_a_voice_state_and_an_entry(
         assert lines_of(stage, "MEMBER_ACTION")[-1]["action"] == action
 
 
-def test_moves_to_the_same_channel_are_told_once_and_then_counted(stage: Any, by: Actor) -> None:
+def test_moves_to_the_same_channel_are_published_once_and_then_counted(stage: Any, by: Actor) -> None:
     people = stage.guild.members[-3:]
     here, there = stage.guild.voice[:2]
     for user_id in people:
@@ -179,9 +181,9 @@ def test_moves_to_the_same_channel_are_told_once_and_then_counted(stage: Any, by
     stage.take()
     for user_id in people:
         moderation.move(stage.world, stage.guild, user_id, there, by)
-    told = stage.take()
-    assert kinds(told).count("VOICE_STATE_UPDATE") == 3
-    (entry,) = entries(told)
+    published = stage.take()
+    assert kinds(published).count("VOICE_STATE_UPDATE") == 3
+    (entry,) = entries(published)
     assert entry["action_type"] == 26
     assert entry["target_id"] is None
     assert entry["options"] == {"count": "1", "channel_id": str(there.id)}
@@ -207,9 +209,9 @@ def test_disconnects_are_grouped_by_moderator_alone(stage: Any, by: Actor) -> No
     stage.take()
     for user_id in stage.guild.members[-2:]:
         moderation.disconnect(stage.world, stage.guild, user_id, by)
-    told = stage.take()
-    assert [data["channel_id"] for kind, data in told if kind == "VOICE_STATE_UPDATE"] == [None, None]
-    (entry,) = entries(told)
+    published = stage.take()
+    assert [data["channel_id"] for kind, data in published if kind == "VOICE_STATE_UPDATE"] == [None, None]
+    (entry,) = entries(published)
     assert (entry["action_type"], entry["options"]) == (27, {"count": "1"})
     assert stage.guild.audit[-1].count == 2
     assert not stage.guild.states
@@ -218,15 +220,15 @@ def test_disconnects_are_grouped_by_moderator_alone(stage: Any, by: Actor) -> No
 # ── bots and messages ────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_added_bot_joins_and_the_entry_names_who_added_it(stage: Any, by: Actor) -> None:
+def test_an_added_bot_joins_and_the_entry_names_its_actor(stage: Any, by: Actor) -> None:
     guild = stage.guild
     bot_id = next(user_id for user_id in stage.world.population.bots if user_id not in guild.bots)
     count = guild.member_count
     moderation.add_bot(stage.world, guild, bot_id, by)
-    told = dict(stage.take())
-    assert told["GUILD_MEMBER_ADD"]["user"]["bot"] is True
-    assert told["GUILD_AUDIT_LOG_ENTRY_CREATE"]["action_type"] == 28
-    assert told["GUILD_AUDIT_LOG_ENTRY_CREATE"]["target_id"] == str(bot_id)
+    published = dict(stage.take())
+    assert published["GUILD_MEMBER_ADD"]["user"]["bot"] is True
+    assert published["GUILD_AUDIT_LOG_ENTRY_CREATE"]["action_type"] == 28
+    assert published["GUILD_AUDIT_LOG_ENTRY_CREATE"]["target_id"] == str(bot_id)
     assert guild.member_count == count + 1
     assert lines_of(stage, "GUILD_MEMBER_ADD")[0]["member_count"] == count + 1
 
@@ -239,17 +241,17 @@ def test_an_authors_own_deletion_has_no_entry(stage: Any, victim: int) -> None:
     assert "moderator_id" not in lines_of(stage, "MESSAGE_DELETE")[0]
 
 
-def test_a_foretold_deed_has_one_entry_told_before_it(stage: Any, by: Actor, victim: int) -> None:
-    told_before = audit.publish_early(stage.world, stage.guild, AuditAction.MEMBER_KICK, by, victim)
+def test_an_operation_with_an_early_entry_has_no_other_one(stage: Any, by: Actor, victim: int) -> None:
+    early_actor = audit.publish_early(stage.world, stage.guild, AuditAction.MEMBER_KICK, by, victim)
     assert kinds(stage.take()) == ["GUILD_AUDIT_LOG_ENTRY_CREATE"]
     stage.clock.advance(4)
-    members.kick(stage.world, stage.guild, victim, told_before)
+    members.kick(stage.world, stage.guild, victim, early_actor)
     assert kinds(stage.take()) == ["GUILD_MEMBER_REMOVE"]
     assert len(stage.guild.audit) == len(lines_of(stage, "AUDIT_LOG_ENTRY")) == 1
     assert lines_of(stage, "GUILD_MEMBER_REMOVE")[0]["audit_entry_id"] == str(stage.guild.audit[0].id)
 
 
-def test_an_entry_that_is_never_told_can_be_fetched_and_is_invisible_in_the_ledger(
+def test_an_entry_that_is_never_published_can_be_fetched_and_is_invisible_in_the_ledger(
     stage: Any, victim: int
 ) -> None:
     members.ban(stage.world, stage.guild, victim, Actor(stage.guild.owner_id, delay=None))
@@ -264,15 +266,15 @@ def test_an_entry_that_is_never_told_can_be_fetched_and_is_invisible_in_the_ledg
 RULE = automod.AutoModRule(77, "no scams", 1, tuple(automod.RuleAction), timeout_seconds=30)
 
 
-def test_each_measure_of_a_rule_is_an_execution_and_an_entry(stage: Any, victim: int) -> None:
+def test_each_action_of_a_rule_is_an_execution_and_an_entry(stage: Any, victim: int) -> None:
     automod.apply_rule(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
-    told = stage.take()
-    executions = [data for kind, data in told if kind == "AUTO_MODERATION_ACTION_EXECUTION"]
+    published = stage.take()
+    executions = [data for kind, data in published if kind == "AUTO_MODERATION_ACTION_EXECUTION"]
     assert [data["action"]["type"] for data in executions] == [1, 2, 3]
     assert {data["user_id"] for data in executions} == {str(victim)}
     assert executions[2]["action"]["metadata"] == {"duration_seconds": 30}
-    assert [entry["action_type"] for entry in entries(told)] == [143, 144, 145]
-    assert {entry["options"]["auto_moderation_rule_name"] for entry in entries(told)} == {"no scams"}
+    assert [entry["action_type"] for entry in entries(published)] == [143, 144, 145]
+    assert {entry["options"]["auto_moderation_rule_name"] for entry in entries(published)} == {"no scams"}
     assert [line["action"] for line in lines_of(stage, "MEMBER_ACTION")] == [
         "automod_block",
         "automod_flag",
@@ -290,10 +292,10 @@ def test_a_blocked_message_never_exists_and_a_flag_is_a_system_message(stage: An
 
 def test_a_timeout_by_automod_has_no_other_entry_and_expires_like_any(stage: Any, victim: int) -> None:
     automod.apply_rule(stage.world, stage.guild, stage.guild.text[1], victim, RULE)
-    told = stage.take()
-    update = next(data for kind, data in told if kind == "GUILD_MEMBER_UPDATE")
+    published = stage.take()
+    update = next(data for kind, data in published if kind == "GUILD_MEMBER_UPDATE")
     assert update["communication_disabled_until"] is not None
-    assert 24 not in {entry["action_type"] for entry in entries(told)}
+    assert 24 not in {entry["action_type"] for entry in entries(published)}
     pass_time(stage, 31)
     assert len(lines_of(stage, "TIMEOUT_EXPIRED")) == 1
 

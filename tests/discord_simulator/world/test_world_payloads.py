@@ -1,4 +1,4 @@
-"""What the world tells is what Discord would tell: disnake's own parsers and types are the judges."""
+"""Payloads are as Discord sends them, by disnake's own parsers and types."""
 
 from __future__ import annotations
 
@@ -17,9 +17,7 @@ from disnake.http import HTTPClient
 from disnake.state import ConnectionState
 
 from discord_simulator.guild import Emoji
-from discord_simulator.operations import guilds as guild_deeds
-from discord_simulator.operations import members, messages, reactions, threads
-from discord_simulator.operations import voice as voice_deeds
+from discord_simulator.operations import guilds, members, messages, reactions, threads, voice
 from discord_simulator.operations.audit import Actor
 from discord_simulator.vocabulary import Author, ChannelKind, Intent
 
@@ -153,7 +151,7 @@ async def witness(caplog: pytest.LogCaptureFixture) -> AsyncIterator[Witness]:
         task.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await task
-    # disnake parses on and logs when a payload speaks of something it was never told about.
+    # disnake continues and logs if a payload refers to an object it never received.
     assert [record.message for record in caplog.records if "referencing an unknown" in record.message] == []
 
 
@@ -208,7 +206,7 @@ async def test_every_dispatch_has_the_keys_discord_documents_and_no_others(
     message = post(busy)
     reactions.add(busy.world, guild_, message, guild_.members[1], Emoji(0, "🔥"))
     reactions.clear_emoji(busy.world, guild_, message, Emoji(0, "🔥"))
-    for _ in range(13):  # the first of them is pushed out, whatever happened before
+    for _ in range(13):  # the first of them is archived in any case
         threads.start(busy.world, guild_, guild_.text[0], guild_.members[0], name="x")
     kinds: set[str] = set()
     for kind, data in _dispatches(busy):
@@ -222,8 +220,8 @@ CHANNELS = {0: "TextChannel", 2: "VoiceChannel", 4: "CategoryChannel", 15: "Foru
 
 def test_what_messages_and_reactions_hold_has_the_keys_discord_documents(busy: Any) -> None:
     busy.run(1500, rate=5)
-    told = list(_dispatches(busy))
-    written = [data for kind, data in told if kind == "MESSAGE_CREATE"]
+    published = list(_dispatches(busy))
+    written = [data for kind, data in published if kind == "MESSAGE_CREATE"]
     for data in written:
         check("User", data["author"])
         for mentioned in data["mentions"]:
@@ -232,7 +230,7 @@ def test_what_messages_and_reactions_hold_has_the_keys_discord_documents(busy: A
         check("BaseMember", data, {"banner"})
     for data in [data["referenced_message"] for data in written if data.get("referenced_message")]:
         check("Message", data, {"channel_type"})
-    for data in [data for kind, data in told if kind == "MESSAGE_REACTION_ADD"]:
+    for data in [data for kind, data in published if kind == "MESSAGE_REACTION_ADD"]:
         check("MemberWithUser", data["member"], {"banner"})
         check("Emoji", data["emoji"])
 
@@ -294,7 +292,7 @@ async def test_every_dispatch_names_the_intent_discord_documents_for_it(busy: An
         assert dispatch.permissions == needed.get(dispatch.type, frozenset())
 
 
-# ── one deed at a time ───────────────────────────────────────────────────────────────────────────────
+# ── one operation at a time ───────────────────────────────────────────────────────────────────────────────
 
 
 def post(stage: Any, author: Author = Author.HUMAN, **kwargs: Any) -> Any:
@@ -388,15 +386,15 @@ def test_a_deleted_message_is_ids_only_and_an_own_deletion_is_not_audited(stage:
     assert not stage.guild.audit
 
 
-def test_a_moderators_deletions_of_one_person_are_one_entry_told_once(stage: Any) -> None:
+def test_a_moderators_deletions_of_one_author_are_one_entry_published_once(stage: Any) -> None:
     moderator, author = stage.guild.moderators[0], stage.guild.members[5]
     channel_ = stage.guild.text[0]
     for _ in range(3):
         written = messages.post(stage.world, stage.guild, channel_, author, Author.HUMAN)
         messages.delete(stage.world, stage.guild, written, Actor(moderator))
-    told = [data for kind, data in stage.take() if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
-    assert [entry["options"] for entry in told] == [{"count": "1", "channel_id": str(channel_.id)}]
-    assert told[0]["target_id"] == str(author)
+    published = [data for kind, data in stage.take() if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
+    assert [entry["options"] for entry in published] == [{"count": "1", "channel_id": str(channel_.id)}]
+    assert published[0]["target_id"] == str(author)
     assert [entry.count for entry in stage.guild.audit] == [3]
     stage.clock.advance(301)
     written = messages.post(stage.world, stage.guild, channel_, author, Author.HUMAN)
@@ -417,7 +415,7 @@ def test_a_bulk_deletion_names_all_ids_and_is_audited_with_the_channel_as_target
     assert list(channel_.recent) == written[3:]
 
 
-def test_only_adding_a_reaction_tells_the_author_and_never_a_webhooks(stage: Any) -> None:
+def test_only_an_added_reaction_names_the_author_and_not_of_a_webhook(stage: Any) -> None:
     written = post(stage)
     giver = stage.guild.members[3]
     thumb, custom = Emoji(0, "👍"), stage.guild.emojis[0]
@@ -444,37 +442,37 @@ def test_only_adding_a_reaction_tells_the_author_and_never_a_webhooks(stage: Any
     assert not hook.reactions
 
 
-def test_a_ban_of_a_member_in_voice_tells_of_voice_ban_and_departure(stage: Any) -> None:
+def test_a_ban_of_a_member_in_voice_publishes_voice_ban_and_removal(stage: Any) -> None:
     victim, moderator = stage.guild.members[-1], stage.guild.moderators[0]
-    voice_deeds.join(stage.world, stage.guild, victim, stage.guild.voice[0])
+    voice.join(stage.world, stage.guild, victim, stage.guild.voice[0])
     stage.take()
     before = stage.guild.member_count
     members.ban(stage.world, stage.guild, victim, Actor(moderator, "spam", 0.0))
-    told = stage.take()
-    assert [kind for kind, _ in told] == [
+    published = stage.take()
+    assert [kind for kind, _ in published] == [
         "VOICE_STATE_UPDATE",
         "GUILD_BAN_ADD",
         "GUILD_MEMBER_REMOVE",
         "GUILD_AUDIT_LOG_ENTRY_CREATE",
     ]
-    assert told[0][1]["channel_id"] is None
-    assert told[3][1]["reason"] == "spam"
-    assert (told[3][1]["user_id"], told[3][1]["target_id"]) == (str(moderator), str(victim))
+    assert published[0][1]["channel_id"] is None
+    assert published[3][1]["reason"] == "spam"
+    assert (published[3][1]["user_id"], published[3][1]["target_id"]) == (str(moderator), str(victim))
     assert stage.guild.member_count == before - 1
     assert stage.guild.bans == {victim: "spam"}
 
 
-def test_a_ban_of_a_stranger_is_no_departure(stage: Any) -> None:
+def test_a_ban_of_a_user_who_is_no_member_has_no_removal(stage: Any) -> None:
     members.ban(stage.world, stage.guild, 123456789012345678, Actor(stage.guild.moderators[0]))
     assert [kind for kind, _ in stage.take()] == ["GUILD_BAN_ADD", "GUILD_AUDIT_LOG_ENTRY_CREATE"]
 
 
-@pytest.mark.parametrize("deed", [members.ban, members.kick])
-def test_the_entry_may_come_first_or_after_a_while(stage: Any, deed: Any) -> None:
+@pytest.mark.parametrize("operation", [members.ban, members.kick])
+def test_the_entry_may_be_published_before_or_later(stage: Any, operation: Any) -> None:
     first, second = stage.guild.members[-1], stage.guild.members[-2]
-    deed(stage.world, stage.guild, first, Actor(stage.guild.moderators[0], delay=-1.0))
+    operation(stage.world, stage.guild, first, Actor(stage.guild.moderators[0], delay=-1.0))
     assert stage.take()[0][0] == "GUILD_AUDIT_LOG_ENTRY_CREATE"
-    deed(stage.world, stage.guild, second, Actor(stage.guild.moderators[0], delay=1.5))
+    operation(stage.world, stage.guild, second, Actor(stage.guild.moderators[0], delay=1.5))
     assert "GUILD_AUDIT_LOG_ENTRY_CREATE" not in [kind for kind, _ in stage.take()]
     assert stage.guild.audit[-1].target_id == second
     assert stage.world.scheduler.pop_due() is None
@@ -493,13 +491,13 @@ def test_an_entry_without_a_reason_has_no_such_key(stage: Any) -> None:
 def test_a_prune_is_one_entry_without_a_target(stage: Any) -> None:
     victims = stage.guild.members[-3:]
     members.prune(stage.world, stage.guild, victims, Actor(stage.guild.owner_id))
-    told = stage.take()
-    assert [kind for kind, _ in told] == ["GUILD_MEMBER_REMOVE"] * 3 + ["GUILD_AUDIT_LOG_ENTRY_CREATE"]
-    assert told[-1][1]["target_id"] is None
-    assert told[-1][1]["options"]["members_removed"] == "3"
+    published = stage.take()
+    assert [kind for kind, _ in published] == ["GUILD_MEMBER_REMOVE"] * 3 + ["GUILD_AUDIT_LOG_ENTRY_CREATE"]
+    assert published[-1][1]["target_id"] is None
+    assert published[-1][1]["options"]["members_removed"] == "3"
 
 
-def test_who_joins_is_greeted_by_a_system_message(stage: Any) -> None:
+def test_a_join_has_a_system_message(stage: Any) -> None:
     newcomer = 223456789012345678
     members.join(stage.world, stage.guild, newcomer)
     (_, joined), (_, greeting) = stage.take()
@@ -509,9 +507,9 @@ def test_who_joins_is_greeted_by_a_system_message(stage: Any) -> None:
     assert stage.lines()[-1]["author"] == "system"
 
 
-def test_an_outage_is_told_as_unavailable_and_ends_with_the_whole_guild(stage: Any) -> None:
+def test_an_outage_is_published_as_unavailable_and_ends_with_the_whole_guild(stage: Any) -> None:
     guild_ = stage.guild
-    voice_deeds.join(stage.world, guild_, guild_.members[0], guild_.voice[0])
+    voice.join(stage.world, guild_, guild_.members[0], guild_.voice[0])
     stage.take()
     stage.view.set_outage(guild_.id, unavailable=True)
     stage.view.set_outage(guild_.id, unavailable=True)
@@ -525,39 +523,39 @@ def test_an_outage_is_told_as_unavailable_and_ends_with_the_whole_guild(stage: A
     assert not stage.view.is_unavailable(guild_.id)
 
 
-def test_nothing_is_told_of_a_guild_in_an_outage(stage: Any) -> None:
+def test_no_event_is_published_about_a_guild_in_an_outage(stage: Any) -> None:
     stage.view.set_outage(stage.guild.id, unavailable=True)
     stage.take()
     post(stage)
     assert stage.take() == []
 
 
-def test_what_was_still_to_be_told_is_told_before_a_guild_goes_out_of_sight(stage: Any) -> None:
+def test_pending_entries_are_published_before_a_guild_is_removed(stage: Any) -> None:
     guild_ = stage.guild
     members.ban(stage.world, guild_, guild_.members[-1], Actor(guild_.moderators[0], delay=2.0))
     stage.take()
-    guild_deeds.remove(stage.world, guild_)
+    guilds.remove(stage.world, guild_)
     assert [kind for kind, _ in stage.take()] == ["GUILD_AUDIT_LOG_ENTRY_CREATE", "GUILD_DELETE"]
     assert guild_.id not in stage.view.guild_ids()
 
 
-def test_a_removed_guild_is_told_without_unavailable(stage: Any) -> None:
+def test_a_removed_guild_is_published_without_unavailable(stage: Any) -> None:
     guild_ = stage.guild
-    guild_deeds.remove(stage.world, guild_)
+    guilds.remove(stage.world, guild_)
     assert stage.take() == [("GUILD_DELETE", {"id": str(guild_.id)})]
 
 
-def test_threads_are_told_with_their_parent_and_the_oldest_is_archived(stage: Any) -> None:
+def test_threads_are_published_with_their_parent_and_the_oldest_is_archived(stage: Any) -> None:
     guild_, parent = stage.guild, stage.guild.text[0]
     for number in range(13):
         threads.start(stage.world, guild_, parent, guild_.members[0], name=f"thread {number}")
-    told = stage.take()
-    created = [data for kind, data in told if kind == "THREAD_CREATE"]
-    archived = [data for kind, data in told if kind == "THREAD_UPDATE"]
+    published = stage.take()
+    created = [data for kind, data in published if kind == "THREAD_CREATE"]
+    archived = [data for kind, data in published if kind == "THREAD_UPDATE"]
     assert {data["parent_id"] for data in created} == {str(parent.id)}
     assert [data["id"] for data in archived] == [created[0]["id"]]
     assert archived[0]["thread_metadata"]["archived"] is True
-    assert {data["type"] for kind, data in told if kind == "MESSAGE_CREATE"} == {18}
+    assert {data["type"] for kind, data in published if kind == "MESSAGE_CREATE"} == {18}
 
 
 def test_a_forum_post_starts_with_a_message_of_the_threads_own_id(make_stage: Any) -> None:
@@ -584,16 +582,16 @@ def test_a_pin_is_an_update_but_no_edit(stage: Any) -> None:
     written = post(stage)
     stage.take()
     messages.pin(stage.world, stage.guild, written, stage.guild.moderators[0])
-    told = dict(stage.take())
-    assert told["MESSAGE_UPDATE"]["pinned"] is True
-    assert told["MESSAGE_UPDATE"]["edited_timestamp"] is None
-    assert told["MESSAGE_CREATE"]["type"] == 6
+    published = dict(stage.take())
+    assert published["MESSAGE_UPDATE"]["pinned"] is True
+    assert published["MESSAGE_UPDATE"]["edited_timestamp"] is None
+    assert published["MESSAGE_CREATE"]["type"] == 6
     assert "MESSAGE_UPDATE" not in [line["type"] for line in stage.lines()]
 
 
 def test_guild_create_holds_voice_states_and_members_only_as_the_intents_allow(stage: Any) -> None:
     guild_ = stage.guild
-    voice_deeds.join(stage.world, guild_, guild_.members[4], guild_.voice[0])
+    voice.join(stage.world, guild_, guild_.members[4], guild_.voice[0])
     bare = orjson.loads(stage.view.guild_create(guild_.id, Intent.GUILDS))
     voiced = orjson.loads(stage.view.guild_create(guild_.id, Intent.GUILDS | Intent.GUILD_VOICE_STATES))
     full = orjson.loads(stage.view.guild_create(guild_.id, Intent.GUILDS | Intent.GUILD_PRESENCES))

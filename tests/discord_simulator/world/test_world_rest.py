@@ -17,7 +17,7 @@ from discord_simulator.vocabulary import AuditAction
 def get(stage: Any, path: str, **query: str) -> tuple[int, Any]:
     answer = stage.view.rest("GET", path, query)
     assert answer is not None
-    json.dumps(answer.body)  # plain data, whoever writes it
+    json.dumps(answer.body)  # plain data for any encoder
     return answer.status, answer.body
 
 
@@ -208,9 +208,9 @@ def test_the_application_is_its_bot(stage: Any) -> None:
 
 def test_a_withdrawn_permission_shows_in_the_bots_role_and_in_the_audit_log(stage: Any) -> None:
     stage.view.set_permission(stage.guild.id, "manage_guild", granted=False)
-    told = stage.take()
-    assert [kind for kind, _ in told] == ["GUILD_ROLE_UPDATE", "GUILD_AUDIT_LOG_ENTRY_CREATE"]
-    role = told[0][1]["role"]
+    published = stage.take()
+    assert [kind for kind, _ in published] == ["GUILD_ROLE_UPDATE", "GUILD_AUDIT_LOG_ENTRY_CREATE"]
+    role = published[0][1]["role"]
     assert role["tags"] == {"bot_id": str(stage.guild.bots[0])}
     assert not int(role["permissions"]) & (1 << 5 | 1 << 3)
     assert int(role["permissions"]) & 1 << 7

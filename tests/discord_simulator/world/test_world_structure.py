@@ -1,4 +1,4 @@
-"""Roles, channels, threads, emoji, stickers and presences: what is told, to whom, and by whom it was done."""
+"""Roles, channels, threads, emoji, stickers and presences: their events, intents and actors."""
 
 from __future__ import annotations
 
@@ -32,18 +32,18 @@ def operation(verb: str, part: str) -> Callable[..., Any]:
 
 
 @pytest.mark.parametrize("part", PARTS)
-def test_each_change_is_told_has_an_entry_and_a_line(stage: Any, by: Actor, part: str) -> None:
+def test_each_change_has_an_event_an_entry_and_a_line(stage: Any, by: Actor, part: str) -> None:
     event, first_action, intent = PARTS[part]
     made = operation("create", part)(stage.world, stage.guild, "one", by)
     renamed = operation("rename", part)(stage.world, stage.guild, made, "two", by) or made
     operation("delete", part)(stage.world, stage.guild, renamed, by)
     changes = [d for d in stage.dispatches if d.type != "GUILD_AUDIT_LOG_ENTRY_CREATE"]
-    told = stage.take()
-    names = [kind for kind, _ in told if kind != "GUILD_AUDIT_LOG_ENTRY_CREATE"]
+    published = stage.take()
+    names = [kind for kind, _ in published if kind != "GUILD_AUDIT_LOG_ENTRY_CREATE"]
     verbs = ("CREATE", "UPDATE", "DELETE")
     assert names == [event + (verb if event.endswith("_") else "") for verb in verbs]
     assert {dispatch.intents for dispatch in changes} == {intent}
-    entries = [data for kind, data in told if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
+    entries = [data for kind, data in published if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
     assert [entry["action_type"] for entry in entries] == [first_action + number for number in range(3)]
     assert [entry["changes"] for entry in entries] == [
         [{"key": "name", "new_value": "one"}],
@@ -58,7 +58,7 @@ def test_each_change_is_told_has_an_entry_and_a_line(stage: Any, by: Actor, part
 
 
 @pytest.mark.parametrize(("part", "key"), [("emoji", "emojis"), ("sticker", "stickers")])
-def test_an_expression_is_told_as_the_whole_list(stage: Any, by: Actor, part: str, key: str) -> None:
+def test_an_expression_is_published_as_the_whole_list(stage: Any, by: Actor, part: str, key: str) -> None:
     before = len(getattr(stage.guild, key))
     made = operation("create", part)(stage.world, stage.guild, "one", by)
     assert len(dict(stage.take())[f"GUILD_{key.upper()}_UPDATE"][key]) == before + 1
@@ -67,7 +67,7 @@ def test_an_expression_is_told_as_the_whole_list(stage: Any, by: Actor, part: st
     assert len(stage.world.render.guild(stage.guild)[key]) == before
 
 
-def test_a_deleted_role_is_taken_from_its_members_without_a_word(stage: Any, by: Actor) -> None:
+def test_a_deleted_role_is_removed_from_its_members_without_an_event(stage: Any, by: Actor) -> None:
     victim = stage.guild.members[-1]
     role = structure.create_role(stage.world, stage.guild, "short", by)
     moderation.give_roles(stage.world, stage.guild, victim, [role.id], by)
@@ -77,7 +77,7 @@ def test_a_deleted_role_is_taken_from_its_members_without_a_word(stage: Any, by:
     assert str(role.id) not in stage.world.render.plain_member(stage.guild, victim)["roles"]
 
 
-def test_a_deleted_emoji_lives_on_in_reactions_by_its_id_alone(stage: Any, by: Actor) -> None:
+def test_a_deleted_emoji_remains_in_reactions_by_its_id(stage: Any, by: Actor) -> None:
     emoji = structure.create_emoji(stage.world, stage.guild, "gone", by)
     written = messages.post(
         stage.world, stage.guild, stage.guild.text[0], stage.guild.members[0], Author.HUMAN
@@ -97,20 +97,20 @@ def test_a_thread_is_started_renamed_and_deleted_with_entries(stage: Any, by: Ac
     (thread,) = guild.threads
     threads.rename(stage.world, guild, thread, "quiet", by)
     threads.delete(stage.world, guild, thread, by)
-    told = stage.take()
-    assert [kind for kind, _ in told if kind.startswith("THREAD")] == [
+    published = stage.take()
+    assert [kind for kind, _ in published if kind.startswith("THREAD")] == [
         "THREAD_CREATE",
         "THREAD_UPDATE",
         "THREAD_DELETE",
     ]
-    deleted = next(data for kind, data in told if kind == "THREAD_DELETE")
+    deleted = next(data for kind, data in published if kind == "THREAD_DELETE")
     assert deleted == {
         "id": str(thread.id),
         "guild_id": str(guild.id),
         "parent_id": str(guild.text[0].id),
         "type": 11,
     }
-    actions = [data["action_type"] for kind, data in told if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
+    actions = [data["action_type"] for kind, data in published if kind == "GUILD_AUDIT_LOG_ENTRY_CREATE"]
     assert actions == [110, 111, 112]
     assert not guild.threads
     lines = {line["type"]: line for line in stage.lines()}
@@ -124,11 +124,11 @@ def test_a_thread_discord_archives_has_no_actor_and_no_entry(stage: Any) -> None
         threads.start(stage.world, stage.guild, stage.guild.text[0], stage.guild.members[0], name=f"{number}")
     (line,) = [line for line in stage.lines() if line["type"] == "THREAD_UPDATE"]
     assert (line["name"], line["moderator_id"], line["audit_entry_id"]) == ("0", None, None)
-    (told,) = [data for kind, data in stage.take() if kind == "THREAD_UPDATE"]
-    assert told["thread_metadata"]["archived"] is True
+    (published,) = [data for kind, data in stage.take() if kind == "THREAD_UPDATE"]
+    assert published["thread_metadata"]["archived"] is True
 
 
-def test_presences_are_told_to_those_with_the_intent_alone(stage: Any) -> None:
+def test_presences_are_published_with_their_intent(stage: Any) -> None:
     members.update_presence(stage.world, stage.guild, stage.guild.members[0], "idle")
     (dispatch,) = stage.dispatches
     assert dispatch.intents == Intent.GUILD_PRESENCES

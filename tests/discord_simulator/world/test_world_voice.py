@@ -1,4 +1,4 @@
-"""Voice deeds: what is told, what is written, and that time is never lost or made."""
+"""Voice operations: their events, their ledger lines, and that the times add up."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ def sessions(stage: Any) -> list[dict[str, Any]]:
 
 @pytest.fixture
 def speaker(stage: Any) -> int:
-    """Somebody in the first voice channel for ten seconds."""
+    """A member in the first voice channel for ten seconds."""
     user_id = stage.guild.members[3]
     voice.join(stage.world, stage.guild, user_id, stage.guild.voice[0])
     stage.clock.advance(10)
     return user_id
 
 
-def test_who_joins_is_told_with_guild_channel_and_member(stage: Any, speaker: int) -> None:
+def test_a_join_is_published_with_guild_channel_and_member(stage: Any, speaker: int) -> None:
     (state,) = states(stage)
     assert state["guild_id"] == str(stage.guild.id)
     assert state["channel_id"] == str(stage.guild.voice[0].id)
@@ -79,7 +79,7 @@ def test_a_switch_goes_on_and_off_without_ending_the_session(stage: Any, speaker
     assert written == [False, True, False]
 
 
-def test_whoever_deafens_themselves_is_muted_too(stage: Any, speaker: int) -> None:
+def test_a_self_deafened_member_is_self_muted(stage: Any, speaker: int) -> None:
     voice.toggle(stage.world, stage.guild, speaker, "self_deaf")
     state = states(stage)[-1]
     assert (state["self_deaf"], state["self_mute"]) == (True, True)
@@ -100,7 +100,7 @@ def test_a_stream_ends_with_a_move_and_with_leaving(stage: Any, speaker: int) ->
     assert [state["self_stream"] for state in states(stage)] == [False, True, False, True, False]
 
 
-def test_leaving_has_no_channel_and_the_member_is_still_told(stage: Any, speaker: int) -> None:
+def test_leaving_has_no_channel_and_still_the_member(stage: Any, speaker: int) -> None:
     voice.leave(stage.world, stage.guild, speaker)
     state = states(stage)[-1]
     assert state["channel_id"] is None
@@ -108,7 +108,7 @@ def test_leaving_has_no_channel_and_the_member_is_still_told(stage: Any, speaker
     assert speaker not in stage.guild.states
 
 
-def test_whoever_leaves_the_guild_leaves_voice_first(stage: Any, speaker: int) -> None:
+def test_a_member_who_leaves_the_guild_leaves_voice_first(stage: Any, speaker: int) -> None:
     stage.take()
     members.leave(stage.world, stage.guild, speaker)
     assert [kind for kind, _ in stage.take()] == ["VOICE_STATE_UPDATE", "GUILD_MEMBER_REMOVE"]
@@ -116,7 +116,7 @@ def test_whoever_leaves_the_guild_leaves_voice_first(stage: Any, speaker: int) -
     assert types[-3:] == ["VOICE_SESSION", "VOICE_STATE", "GUILD_MEMBER_REMOVE"]
 
 
-def test_whoever_is_kicked_leaves_voice_before_even_the_entry_is_told(stage: Any, speaker: int) -> None:
+def test_a_kicked_member_leaves_voice_before_the_entry_is_published(stage: Any, speaker: int) -> None:
     stage.take()
     members.kick(stage.world, stage.guild, speaker, Actor(stage.guild.moderators[0], delay=-1))
     assert [kind for kind, _ in stage.take()] == [
@@ -126,7 +126,7 @@ def test_whoever_is_kicked_leaves_voice_before_even_the_entry_is_told(stage: Any
     ]
 
 
-def test_time_in_the_afk_channel_is_told_apart(make_stage: Any) -> None:
+def test_time_in_the_afk_channel_is_recorded_apart(make_stage: Any) -> None:
     stage = next(each for each in (make_stage(seed=seed) for seed in range(20)) if each.guild.afk)
     guild, user_id = stage.guild, stage.guild.members[0]
     voice.join(stage.world, guild, user_id, guild.voice[0])

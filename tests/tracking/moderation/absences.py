@@ -10,7 +10,6 @@ from __future__ import annotations
 import itertools
 import random
 from collections import Counter
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -28,7 +27,7 @@ from exporter.events.facts import (
     TimeoutState,
 )
 from exporter.events.rest_request import RestRequest
-from tests.tracking.moderation.moderators import AT, GUILD, TYPES, act, audit, guild
+from tests.tracking.moderation.moderators import AT, GUILD, TYPES, act, audit, fields_of, guild
 from tests.tracking.moderation.stage import Stage
 
 LATE_MS = 3_000
@@ -78,8 +77,7 @@ class Process:
             row = self.disk.rows.get(record.key)
             assert record.amends or row is None, f"{record.key} is begun twice"
             assert row is not None or not record.amends, f"{record.key} is amended and was not begun"
-            assert isinstance(record.data, Mapping)
-            known = {name: value for name, value in record.data.items() if value is not None}
+            known = fields_of(record)
             # The first to say something of a row is believed, as in the stores.
             self.disk.rows[record.key] = known | (row or {})
         self.disk.counts.update(self.stage.outlet.counts)

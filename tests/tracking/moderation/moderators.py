@@ -6,7 +6,7 @@ import heapq
 import itertools
 import random
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,10 +20,12 @@ from exporter.events.facts import (
     GuildUpserted,
     MembershipStarted,
     Person,
+    Record,
     SessionStarted,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state.shard_timeline import TOGETHER_MS
+from tests import entry_data
 from tests.tracking.moderation.stage import Stage
 
 GUILD, TARGET, MODERATOR = 1, 2, 3
@@ -74,6 +76,11 @@ def guild(at: int, joined_at: int = 0) -> GuildUpserted:
     return GuildUpserted(GUILD, at, "Guild", None, 1, 10, (), 0, 0, joined_at, 0, (), ())
 
 
+def fields_of(record: Record) -> dict[str, Any]:
+    """What a record says, as a store keeps it."""
+    return {name: value for name, value in entry_data.fields_of(record).items() if value is not None}
+
+
 class Log:
     """What the components put out: rows as the stores merge them, and counts; time passes when told to.
 
@@ -121,8 +128,7 @@ class Log:
             assert record.amends == (record.key in self.rows), "a row is begun once, and only then amended"
             assert self.kinds.setdefault(record.key, record.type) == record.type
             row = self.rows.setdefault(record.key, {})
-            assert isinstance(record.data, Mapping)
-            row |= {name: value for name, value in record.data.items() if value is not None}
+            row |= fields_of(record)
         self.stage.outlet.records.clear()
 
     def take(self, *facts: Fact) -> None:

@@ -21,7 +21,7 @@ from exporter.events.facts import (
     GuildObjectsListed,
     GuildObjectUpserted,
 )
-from exporter.tracking.structure.guild_objects import MAX_PARTS, GuildObjects
+from exporter.tracking.structure.guild_objects import MAX_OBJECTS, GuildObjects
 from tests.tracking.moderation.moderators import AT, EPOCH, GUILD, MODERATOR, Log, entry_id
 
 TYPES = tuple(action.upper() for action in CHANGES)
@@ -268,16 +268,16 @@ def test_the_entry_of_one_update_never_explains_another() -> None:
 def test_memory_of_a_guild_s_parts_has_an_end_and_goes_with_the_guild() -> None:
     parts = GuildObjects(TYPES)
     list(parts.list_all(listed()))
-    for number in range(MAX_PARTS + 5):
+    for number in range(MAX_OBJECTS + 5):
         thread = part("thread", 1 + number)
-        assert len(list(parts.see(GuildObjectUpserted(GUILD, AT, thread, "made")))) == 1
+        assert len(list(parts.upsert(GuildObjectUpserted(GUILD, AT, thread, "made")))) == 1
     oldest = GuildObjectUpserted(GUILD, AT, part("thread", 1, name="b"), "changed")
-    newest = GuildObjectUpserted(GUILD, AT, part("thread", MAX_PARTS + 5, name="b"), "changed")
-    assert list(parts.see(oldest)) == []
-    (change,) = parts.see(newest)
-    assert change == GuildObjectChanged(GUILD, AT, "thread_update", MAX_PARTS + 5, "b", RENAME)
+    newest = GuildObjectUpserted(GUILD, AT, part("thread", MAX_OBJECTS + 5, name="b"), "changed")
+    assert list(parts.upsert(oldest)) == []
+    (change,) = parts.upsert(newest)
+    assert change == GuildObjectChanged(GUILD, AT, "thread_update", MAX_OBJECTS + 5, "b", RENAME)
     parts.forget(GUILD)
-    assert list(parts.lose(GuildObjectDeleted(GUILD, AT, "thread", MAX_PARTS + 5))) == []
+    assert list(parts.delete(GuildObjectDeleted(GUILD, AT, "thread", MAX_OBJECTS + 5))) == []
 
 
 def test_of_two_updates_alike_each_gets_the_entry_nearest_in_time() -> None:
