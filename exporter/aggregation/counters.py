@@ -13,14 +13,16 @@ windows cannot close; what would need a further counter is then shed, and counte
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Mapping
+from collections.abc import Container, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Final, NamedTuple, TypeAlias
 
 from exporter.aggregation.cells import Activity, Cell, WindowKind
-from exporter.aggregation.increments import Added, Cells, Closed, Step
+from exporter.aggregation.increments import CELLS_AT_ONCE, Added, Cells, Closed, Step
 from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Series, TimeElapsed
+from exporter.events.spec import Unit
 from exporter.state.shard_timeline import ShardTimeline
 
 MAX_REPEATS: Final = 50_000
@@ -43,14 +45,19 @@ class Unsaved(NamedTuple):
     def __bool__(self) -> bool:
         return bool(self.amounts)
 
-    def as_step(self) -> Added:
-        """The same as it is saved."""
-        cells = [
+    def steps(self) -> Iterator[Added]:
+        """The same as it is saved, in pieces of at most ``CELLS_AT_ONCE`` cells and as many members."""
+        cells = (
             (start, series.measure, series.value, guild, channel, user, emoji, amount)
             for start, cells in self.amounts.items()
             for (series, guild, channel, user, emoji), amount in cells.items()
-        ]
-        return Added(cells, [(*member, *times) for member, times in self.seen.items()])
+        )
+        seen = ((*member, *times) for member, times in self.seen.items())
+        while True:
+            added = Added(list(islice(cells, CELLS_AT_ONCE)), list(islice(seen, CELLS_AT_ONCE)))
+            if not (added.cells or added.seen):
+                return
+            yield added
 
 
 class Counters(Component):
@@ -79,6 +86,12 @@ class Counters(Component):
         self._timeline = timeline
         self._series = {series for measure in measures for series in measure.series_of.values()}
         self._live = {series for measure in measures if measure.live for series in measure.series_of.values()}
+        self._occurrences = {
+            series
+            for measure in measures
+            if measure.unit is Unit.COUNT
+            for series in measure.series_of.values()
+        }
         self._by_name = {(series.measure, series.value): series for series in self._series}
         self._parents = parents
         self._channels = channels
@@ -204,7 +217,7 @@ class Counters(Component):
                 free -= not held
                 admitted[key] = amount
             else:
-                self._shed += 1
+                self._shed += amount if series in self._occurrences else 1
         return admitted
 
     def _open(self, start: int, cells: Mapping[_Key, int]) -> None:
@@ -236,6 +249,10 @@ class Counters(Component):
             if cells:
                 self._unsaved.amounts[start] = cells
             return
+        if len(known) < len(cells):
+            # After a commit that hung for long, what came meanwhile is the larger part.
+            known, cells = cells, known
+            self._unsaved.amounts[start] = known
         for key, amount in cells.items():
             known[key] = known.get(key, 0) + amount
 
@@ -261,11 +278,16 @@ class Counters(Component):
 
     def reopen(self, kind: WindowKind, start: int, closed: Iterable[tuple[int, Activity]]) -> None:
         """Put guilds back into a window: the snapshots made of them could not be committed."""
+        window = kind.windows.setdefault(start, {})
         for guild_id, activity in closed:
-            kept = kind.activity(start, guild_id)
-            for cell, amount in activity.cells.items():
+            newer = window.pop(guild_id, Activity())
+            self._cells -= len(newer.cells)
+            kept, added = sorted((newer, activity), key=lambda part: -len(part.cells))
+            window[guild_id] = kept
+            self._cells += len(kept.cells)
+            for cell, amount in added.cells.items():
                 self._keep(kept, cell, amount)
-            for user_id, (first, last) in activity.seen.items():
+            for user_id, (first, last) in added.seen.items():
                 kept.extend_seen(user_id, first, last)
 
     def cell_count(self) -> int:
@@ -273,7 +295,7 @@ class Counters(Component):
         return self._cells
 
     def take_shed(self) -> int:
-        """How many counters were shed since the last call."""
+        """How many occurrences were shed since the last call; an amount of time is one."""
         shed, self._shed = self._shed, 0
         return shed
 

@@ -11,7 +11,7 @@ change of the declarations.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
@@ -67,13 +67,6 @@ def decode_increment(body: bytes) -> Increment:
         msgspec.MsgspecError: the bytes were not written by ``encode_increment``.
     """
     return _DECODER.decode(body)
-
-
-def cut(added: Added) -> Iterator[Added]:
-    """The same amounts in pieces of at most ``CELLS_AT_ONCE`` cells and as many members."""
-    for first in range(0, max(len(added.cells), len(added.seen)), CELLS_AT_ONCE):
-        last = first + CELLS_AT_ONCE
-        yield Added(added.cells[first:last], added.seen[first:last])
 
 
 class _Kept(NamedTuple):

@@ -62,9 +62,12 @@ class StateSource(Protocol):
 
 
 class Capture(Protocol):
-    """What was counted up to one moment; ``entries`` go with it."""
+    """What was counted up to one moment; ``entries`` go with it, once ``encode`` has made them."""
 
-    entries: tuple[Entry, ...]
+    @property
+    def entries(self) -> Sequence[Entry]:
+        """The snapshots."""
+        ...
 
     @property
     def forget(self) -> int:
@@ -72,7 +75,7 @@ class Capture(Protocol):
         ...
 
     async def encode(self) -> list[bytes]:
-        """The increments to write."""
+        """Make the entries, and the increments to write."""
         ...
 
     def confirm(self, numbers: Sequence[int], forgotten: int) -> None:
@@ -180,9 +183,15 @@ class Checkpoint:
             self._wake.set()
 
     def shed_counts(self, number: int) -> None:
-        """Note that counters were shed for want of memory."""
+        """Note at each tick how many counts were shed for want of memory since the last one.
+
+        A tick without any ends the episode, once the disk takes everything again: what is shed behind the
+        commit that ended the fault still belongs to it.
+        """
         if number:
             self._shed("counts", number)
+        elif not self.is_stuck and self._size < self._config.max_pending:
+            self._shedding.clear()
 
     def _shed_entry(self) -> None:
         """Give up the oldest entry of the lowest class; the one just taken may be of it."""
@@ -258,14 +267,16 @@ class Checkpoint:
             self._due = None
             self._gathered.clear()
             self._saved = self._clock.monotonic()
-            forget, forget_journal = counts.forget, self._forget_journal
-            entries = (*group, *counts.entries)
-            committed = False
+            forget_journal = self._forget_journal
+            numbers: Sequence[int] | None = None
             try:
-                numbers = await self._append(entries, rows, counts, forget, forget_journal=forget_journal)
-                committed = numbers is not None
+                increments = await counts.encode()
+                # Not before: a guild whose snapshot fails stays in its window, and needs its increments.
+                forget = counts.forget
+                entries = (*group, *counts.entries)
+                numbers = await self._append(entries, rows, increments, forget, forget_journal=forget_journal)
             finally:
-                if not committed:
+                if numbers is None:
                     self._put_back(group)
                     counts.merge_back()
                     self._state.merge_back()
@@ -283,13 +294,12 @@ class Checkpoint:
         self,
         entries: Sequence[Entry],
         rows: Sequence[StateRow],
-        counts: Capture,
+        increments: Sequence[bytes],
         forget: int,
         *,
         forget_journal: bool,
     ) -> Sequence[int] | None:
         """Write one commit; None if the disk refuses."""
-        increments = await counts.encode()
         self._began = self._clock.monotonic()
         try:
             numbers = await self._spool.append(
@@ -321,7 +331,6 @@ class Checkpoint:
         if self.problem:
             log.info("the spool takes entries again")
             self.problem = ""
-        self._shedding.clear()
 
     def _put_back(self, group: Sequence[Entry]) -> None:
         for entry in reversed(group):

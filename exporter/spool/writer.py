@@ -38,7 +38,7 @@ PASSED_SECONDS: Final = 0.05
 the commits."""
 
 TIDY_SECONDS: Final = 60.0
-"""The same is done this often when it never gets quiet."""
+"""The same is done this often when it never gets quiet; that it fails is logged at most this often."""
 
 PORTION_EVERY: Final = 4
 """While jobs keep coming, passed rows are deleted after every fourth group: as fast as groups of that size
@@ -62,6 +62,7 @@ class WriterThread:
         self._ended = False
         self._groups = 0
         self._untidy = False
+        self._warned_at: float | None = None
         self._tidied_at = clock.monotonic()
         self._thread = threading.Thread(target=self._serve, name="spool-writer", daemon=True)
         self._thread.start()
@@ -193,4 +194,7 @@ class WriterThread:
         try:
             work()
         except (sqlite3.Error, OSError) as error:
-            log.warning("spool: maintenance of %s failed, it is tried again: %s", self._path, error)
+            now = self._clock.monotonic()
+            if self._warned_at is None or now - self._warned_at >= TIDY_SECONDS:
+                self._warned_at = now
+                log.warning("spool: maintenance of %s failed, it is tried again: %s", self._path, error)

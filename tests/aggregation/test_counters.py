@@ -114,7 +114,7 @@ class History:
         if refused:
             self.counters.merge_unsaved(unsaved)
         else:
-            self.commit([unsaved.as_step()])
+            self.commit([*unsaved.steps()])
 
     def close(self, kind: WindowKind, start: int, *, refused: bool) -> None:
         self.counters.fold()
@@ -128,7 +128,7 @@ class History:
             self.counters.merge_unsaved(unsaved)
             self.counters.reopen(kind, start, closed)
             return
-        self.commit([unsaved.as_step(), Closed(kind.name, start, guild_ids)])
+        self.commit([*unsaved.steps(), Closed(kind.name, start, guild_ids)])
         for guild_id, activity in closed:
             tally(self.closed[kind.name], guild_id, activity)
 
@@ -210,7 +210,7 @@ def test_what_is_unsaved_says_the_same_in_one_step_however_often_it_was_folded(
             counters.fold()
     counters.fold()
     restored = make()
-    restored.replay([counters.take_unsaved().as_step()])
+    restored.replay(counters.take_unsaved().steps())
     for left, right in zip(counters.kinds, restored.kinds, strict=True):
         assert still_open(left) == still_open(right)
 
@@ -221,7 +221,7 @@ def test_a_disk_that_refuses_for_long_does_not_fill_memory_with_amounts() -> Non
         counters.add(Count(MESSAGES["human"], 1, BASE, 2, 3))
         counters.fold()
         counters.merge_unsaved(counters.take_unsaved())
-    step = counters.take_unsaved().as_step()
+    (step,) = counters.take_unsaved().steps()
     assert [cell[-1] for cell in step.cells] == [100]
 
 
@@ -240,7 +240,7 @@ def test_counters_beyond_the_limit_are_shed_and_those_held_go_on() -> None:
     assert counters.take_shed() == 20
     assert sum(still_open(counters.kinds[0]).values()) == 20
     assert counters.totals[MESSAGES["human"]] == {1: 60}, "the running totals have everything"
-    assert sum(cell[-1] for cell in counters.take_unsaved().as_step().cells) == 20
+    assert sum(cell[-1] for step in counters.take_unsaved().steps() for cell in step.cells) == 20
 
 
 @given(st.lists(COUNTS, max_size=60), st.integers(2, 40))
@@ -252,7 +252,7 @@ def test_what_is_kept_and_what_is_shed_is_what_was_counted(counts: list[Count], 
     assert counters.cell_count() <= limit
     kept = sum(still_open(counters.kinds[0]).values())
     assert kept + counters.take_shed() == len(counts)
-    assert sum(cell[-1] for cell in counters.take_unsaved().as_step().cells) == kept
+    assert sum(cell[-1] for step in counters.take_unsaved().steps() for cell in step.cells) == kept
 
 
 def test_an_increment_comes_back_from_its_bytes() -> None:

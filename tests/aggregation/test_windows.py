@@ -334,7 +334,7 @@ async def test_what_is_counted_but_not_folded_is_saved(process: Process) -> None
 async def test_a_large_increment_is_cut_into_pieces(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.aggregation.increments.CELLS_AT_ONCE", 10)
+    monkeypatch.setattr("exporter.aggregation.counters.CELLS_AT_ONCE", 10)
     for user in range(1, 26):
         process.count(user_id=user)
     assert await process.save()

@@ -62,6 +62,9 @@ class Witness:
     async def state(self, prefix: str = ""):
         return await self._spool.state(prefix)
 
+    async def probe(self) -> None:
+        await self._spool.probe()
+
     async def append(self, entries: Sequence[Entry], **saved: Any) -> Sequence[int]:
         numbers = await self._spool.append(entries, **saved)
         bans = (entry.data for entry in entries if entry.type == "GUILD_BAN_ADD")

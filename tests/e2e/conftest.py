@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tests.e2e.programs import Exporter, Simulation
+from tests.faults.disk import faulty_disk, faulty_disk_library, small_volume
 from tests.servers.postgres import postgres
 
-__all__ = ["postgres"]
+__all__ = ["faulty_disk", "faulty_disk_library", "postgres", "small_volume"]
 
 
 @pytest.fixture
