@@ -12,7 +12,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
 
@@ -37,6 +37,11 @@ class Priority(enum.IntEnum):
 
 class EntryData(msgspec.Struct, frozen=True, omit_defaults=True):
     """Base of what entries say, one struct per kind of record and per snapshot (``events.records``)."""
+
+    @classmethod
+    def of(cls, fields: Mapping[str, Json]) -> Self:
+        """The data with these fields; those that it does not have are left out, and none is checked."""
+        return cls(**{name: fields[name] for name in cls.__struct_fields__ if name in fields})
 
 
 class Entry(msgspec.Struct, frozen=True):

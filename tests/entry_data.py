@@ -22,9 +22,16 @@ class Saying(Protocol):
     def data(self) -> Any: ...
 
 
-def fields_of(saying: Saying) -> dict[str, Any]:
-    """Its data by field, as JSON holds it; what it says nothing of may be missing."""
-    return dict(msgspec.json.decode(msgspec.json.encode(saying.data)))
+class Fields(dict[str, Any]):
+    """Fields of data by name, as JSON holds them; of any other it says nothing."""
+
+    def __missing__(self, name: str) -> None:
+        return None
+
+
+def fields_of(saying: Saying) -> Fields:
+    """What its data says."""
+    return Fields(msgspec.json.decode(msgspec.json.encode(saying.data)))
 
 
 def data_of(kind: str, fields: Mapping[str, Any]) -> EntryData | Mapping[str, Any]:

@@ -63,7 +63,7 @@ class EventRecorder(Component):
                 record.at,
                 record.key,
                 event.priority,
-                event.data_of(record.data),
+                record.data,
                 record.amends,
             )
         )

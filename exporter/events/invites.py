@@ -26,7 +26,7 @@ from exporter.events.payload import Number, Snowflake, User, believable, clean, 
 from exporter.events.records import InviteDeleteRecord, InviteRecord, InviteUseRecord
 from exporter.events.rest_request import RestRequest
 from exporter.events.spec import EventSpec, Family, Measure, Reader
-from exporter.model import Json, Priority
+from exporter.model import Priority
 
 METHODS = ("invite", "vanity", "oauth", "unknown")
 
@@ -133,18 +133,18 @@ def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteCreated |
     expires_at = unix_ms(invite.expires_at)
     name = clean(inviter.username) if inviter else ""
     known = InviteKnown(code, 0, invite.max_uses, inviter.id if inviter else 0, name, expires_at)
-    data: dict[str, Json] = {
-        "code": code,
-        "channel_id": invite.channel_id,
-        "inviter_id": known.inviter_id,
-        "inviter_username": name or None,
-        "max_uses": invite.max_uses,
-        "max_age": invite.max_age,
-        "temporary": invite.temporary,
-        "uses": 0,
-        "created_at": at,
-        "expires_at": expires_at or None,
-    }
+    data = InviteRecord(
+        code=code,
+        channel_id=invite.channel_id,
+        inviter_id=known.inviter_id,
+        inviter_username=name or None,
+        max_uses=invite.max_uses,
+        max_age=invite.max_age,
+        temporary=invite.temporary,
+        uses=0,
+        created_at=at,
+        expires_at=expires_at or None,
+    )
     key = f"invite:{invite.guild_id}:{code}"
     return (
         Record("INVITE_CREATE", invite.guild_id, at, key, data, known.inviter_id),
@@ -160,7 +160,7 @@ def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteDeleted |
     code = clean(invite.code, _LONGEST_CODE)
     key = f"invite_gone:{invite.guild_id}:{code}:{received_at}"
     return (
-        Record("INVITE_DELETE", invite.guild_id, received_at, key, {"code": code}),
+        Record("INVITE_DELETE", invite.guild_id, received_at, key, InviteDeleteRecord(code=code)),
         InviteDeleted(invite.guild_id, code),
     )
 

@@ -18,12 +18,14 @@ Which row hangs on which switch:
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 import msgspec
 
 from exporter.events.audit import EntryPayload, read_answer, read_entry
 from exporter.events.facts import Action, MessageDeleted, Person
 from exporter.events.payload import Number, Snowflake, User, clean
-from exporter.events.records import AuditedActionRecord, AutomodRecord, ModerationRecord
+from exporter.events.records import AuditedActionRecord, AutomodRecord, ModerationRecord, VoiceOrderRecord
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
@@ -91,6 +93,16 @@ TYPE_OF_ACTION = {
     **VOICE_ORDERS,
 }
 """The event type, and so the switch, of an action's row; any other is ``ENTRY_CREATE``."""
+
+
+RECORDS: Mapping[str, type[ModerationRecord]] = {
+    BAN_ADD: ModerationRecord,
+    BAN_REMOVE: ModerationRecord,
+    ENTRY_CREATE: AuditedActionRecord,
+    EXECUTION: AutomodRecord,
+    **dict.fromkeys(VOICE_ORDERS.values(), VoiceOrderRecord),
+}
+"""What the rows of moderation say, by event type."""
 
 
 class BanPayload(msgspec.Struct):
@@ -185,7 +197,7 @@ FAMILY = Family(
             blind_without=_BLIND,
             measures=(ACTIONS,),
             table="moderation_logs",
-            record=ModerationRecord,
+            record=RECORDS[BAN_ADD],
         ),
         EventSpec(
             type=BAN_REMOVE,
@@ -198,7 +210,7 @@ FAMILY = Family(
             blind_without=_BLIND,
             measures=(ACTIONS,),
             table="moderation_logs",
-            record=ModerationRecord,
+            record=RECORDS[BAN_REMOVE],
         ),
         EventSpec(
             type=ENTRY_CREATE,
@@ -215,7 +227,7 @@ FAMILY = Family(
                 "view_audit_log": "actor and reason of everything; kicks, prunes, changes of roles and names"
             },
             table="moderation_logs",
-            record=AuditedActionRecord,
+            record=RECORDS[ENTRY_CREATE],
             measures=(ACTIONS,),
         ),
         EventSpec(
@@ -229,7 +241,7 @@ FAMILY = Family(
             blind_without={"manage_guild": "what AutoModeration does"},
             measures=(ACTIONS,),
             table="moderation_logs",
-            record=AutomodRecord,
+            record=RECORDS[EXECUTION],
         ),
     ),
 )

@@ -20,7 +20,7 @@ import msgspec
 
 from exporter.events.facts import Fact, Series
 from exporter.events.records import DataField, RecordType, describe_fields
-from exporter.model import EntryData, Json, Priority
+from exporter.model import Priority
 
 SHARD_NEWS = "SHARD"
 """The one dispatch that is not Discord's: by it the source tells what became of its own connections."""
@@ -130,13 +130,6 @@ class EventSpec:
     gauges: tuple[Gauge, ...] = ()
     record: RecordType | None = None
     table: str | None = None
-
-    def data_of(self, data: EntryData | Mapping[str, Json]) -> EntryData | Mapping[str, Json]:
-        """What an entry says, typed; fields that the type does not have are left out."""
-        if self.record is None or isinstance(data, EntryData):
-            return data
-        names = self.record.__struct_fields__
-        return self.record(**{name: data[name] for name in names if name in data})
 
     @property
     def fields(self) -> tuple[DataField, ...]:

@@ -274,6 +274,14 @@ _DONE = {"create": "made", "update": "changed", "delete": "deleted"}
 _ARTICLES = {"emoji": "An"}
 
 
+RECORDS: Mapping[str, type[StructureRecord]] = {
+    f"{part}_{verb}".upper(): StructureUpdateRecord if verb == "update" else StructureRecord
+    for part in WATCHED
+    for verb in VERBS
+} | {"CHANNEL_UPDATE": ChannelUpdateRecord}
+"""What the rows of changes say, by event type."""
+
+
 def _declare(part: str, verb: str) -> EventSpec:
     expression = part in {"emoji", "sticker"}
     return EventSpec(
@@ -288,14 +296,8 @@ def _declare(part: str, verb: str) -> EventSpec:
         default=False,
         measures=(STRUCTURE,),
         table="guild_events",
-        record=_record(part, verb),
+        record=RECORDS[f"{part}_{verb}".upper()],
     )
-
-
-def _record(part: str, verb: str) -> type[StructureRecord]:
-    if verb != "update":
-        return StructureRecord
-    return ChannelUpdateRecord if part == "channel" else StructureUpdateRecord
 
 
 FAMILY = Family(

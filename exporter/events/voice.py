@@ -11,9 +11,8 @@ import zlib
 import msgspec
 
 from exporter.events.facts import Person, VoiceState
-from exporter.events.moderation import ACTIONS, VOICE_ORDERS
+from exporter.events.moderation import ACTIONS, RECORDS, VOICE_ORDERS
 from exporter.events.payload import MemberOf, Snowflake, clean
-from exporter.events.records import VoiceOrderRecord
 from exporter.events.spec import Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 from exporter.model import Priority
 
@@ -201,7 +200,7 @@ def _declare_order(action: str, help_: str) -> EventSpec:
         blind_without=_BLIND | {"view_audit_log": "who did it and why stays unknown"},
         measures=(ACTIONS,),
         table="moderation_logs",
-        record=VoiceOrderRecord,
+        record=RECORDS[VOICE_ORDERS[action]],
     )
 
 

@@ -13,6 +13,7 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -33,7 +34,13 @@ from exporter.events.facts import (
     SessionStarted,
 )
 from exporter.events.guilds import THREAD_TYPES
-from exporter.model import Json
+from exporter.events.records import (
+    Changes,
+    GuildDeleteRecord,
+    GuildRecord,
+    GuildSyncRecord,
+    GuildUpdateRecord,
+)
 
 MAX_NAMES = 100_000
 """People whose names are remembered, for tops and moderators; about 15 MB."""
@@ -46,6 +53,8 @@ MAX_CHANNELS = 1_000
 """Channels of a guild whose names are remembered, twice what Discord allows."""
 
 _NAMES = msgspec.msgpack.Decoder(dict[int, str])
+
+_Record = TypeVar("_Record", bound=GuildRecord)
 
 
 class Presence(enum.Enum):
@@ -74,18 +83,19 @@ class Guild:
     channel_names: bytes = b"\x80"
     known: bool = False
 
-    def describe(self) -> dict[str, Json]:
-        """The settings as an entry's data."""
-        return {
-            "name": self.name,
-            "icon": self.icon,
-            "owner_id": self.owner_id,
-            "member_count": self.member_count,
-            "features": list(self.features),
-            "premium_tier": self.premium_tier,
-            "premium_subscription_count": self.premium_subscription_count,
-            "joined_at": self.joined_at,
-        }
+    def describe(self, record: type[_Record], **more: Any) -> _Record:
+        """The settings as an entry's data, with ``more`` fields that this kind of record has."""
+        return record(
+            name=self.name,
+            icon=self.icon,
+            owner_id=self.owner_id,
+            member_count=self.member_count,
+            features=list(self.features),
+            premium_tier=self.premium_tier,
+            premium_subscription_count=self.premium_subscription_count,
+            joined_at=self.joined_at,
+            **more,
+        )
 
 
 _CHANGEABLE = (
@@ -190,22 +200,16 @@ class GuildCache(Component):
                 names[channel.channel_id] = channel.name
         guild.channel_names = msgspec.msgpack.encode(names)
         if invited:
-            data = guild.describe()
-            yield Record(
-                "GUILD_CREATE",
-                guild.guild_id,
-                fact.at,
-                f"guild:{guild.guild_id}:{fact.joined_at or fact.at}",
-                data,
-            )
+            key = f"guild:{guild.guild_id}:{fact.joined_at or fact.at}"
+            yield Record("GUILD_CREATE", guild.guild_id, fact.at, key, guild.describe(GuildRecord))
         if changes:
             yield self._changed(guild, fact.at, changes)
         if not returned:
-            listed: list[Json] = [
+            channels = [
                 (channel.channel_id, channel.name, channel.kind, channel.parent_id)
                 for channel in fact.channels
             ]
-            data = guild.describe() | {"channels": listed}
+            data = guild.describe(GuildSyncRecord, channels=channels)
             yield Record("GUILD_SYNC", guild.guild_id, fact.at, f"sync:{guild.guild_id}:{fact.at}", data)
 
     def change_guild(self, fact: GuildUpdated) -> Iterator[Record]:
@@ -231,7 +235,7 @@ class GuildCache(Component):
         for thread in [thread for thread, parent in self.parents.items() if parent in channels]:
             del self.parents[thread]
         key = f"gone:{fact.guild_id}:{fact.at}"
-        yield Record("GUILD_DELETE", fact.guild_id, fact.at, key, {"name": guild.name})
+        yield Record("GUILD_DELETE", fact.guild_id, fact.at, key, GuildDeleteRecord(name=guild.name))
 
     def see_channel(self, fact: ChannelUpserted) -> None:
         """Take a channel's name, or a thread's parent."""
@@ -290,8 +294,8 @@ class GuildCache(Component):
             self.parents[channel.channel_id] = channel.parent_id
 
     @staticmethod
-    def _apply(guild: Guild, fact: GuildUpserted | GuildUpdated) -> dict[str, Json]:
-        changes: dict[str, Json] = {}
+    def _apply(guild: Guild, fact: GuildUpserted | GuildUpdated) -> Changes:
+        changes: Changes = {}
         for attribute in _CHANGEABLE:
             old, new = getattr(guild, attribute), getattr(fact, attribute)
             if old != new:
@@ -302,8 +306,8 @@ class GuildCache(Component):
                 setattr(guild, attribute, new)
         return changes
 
-    def _changed(self, guild: Guild, at: int, changes: dict[str, Json]) -> Record:
-        data = guild.describe() | {"changes": changes}
+    def _changed(self, guild: Guild, at: int, changes: Changes) -> Record:
+        data = guild.describe(GuildUpdateRecord, changes=changes)
         # Numbered, since two changes may come in one millisecond.
         self._updates += 1
         return Record(

@@ -217,7 +217,7 @@ def test_changes_of_roles_are_told_one_by_one() -> None:
 @pytest.mark.parametrize(("bot", "told"), [(True, (MemberRoles(5, 1, (2,)),)), (False, ())])
 def test_only_a_bot_s_own_roles_are_followed(bot: bool, told: tuple[Any, ...]) -> None:  # noqa: FBT001 - a table
     user = {"id": "1", "bot": bot}
-    assert read(roles.MemberUpdate, roles.read_member, guild_id="5", user=user, roles=["2"]) == told
+    assert read(roles.MemberRolesUpdate, roles.read_member, guild_id="5", user=user, roles=["2"]) == told
 
 
 def test_ready_says_who_the_bot_is_or_nothing() -> None:

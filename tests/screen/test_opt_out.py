@@ -33,6 +33,7 @@ from exporter.events.facts import (
     VoiceState,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
+from exporter.model import EntryData
 
 GUILD, OUT, ELSE, MOD_OUT = 1, 170141, 200, 300
 AT = 1_700_000_000_000
@@ -45,7 +46,7 @@ def count(user_id: int = 0, person: int = 0) -> Count:
 
 
 def record(person: int) -> Record:
-    return Record("T", GUILD, AT, "k", {"user_id": person}, person)
+    return Record("T", GUILD, AT, "k", EntryData(), person)
 
 
 def action(user_id: int) -> Action:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Container, Mapping
+from collections.abc import Container
 from typing import Self
 
 from exporter.events.facts.base import Fact
-from exporter.model import EntryData, Json
+from exporter.model import EntryData
 
 
 class Series:
@@ -57,7 +57,7 @@ class Record(Fact, frozen=True):
     guild_id: int
     at: int
     key: str
-    data: EntryData | Mapping[str, Json]
+    data: EntryData
     person: int = 0
     amends: bool = False
 

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from exporter.dispatch.component import Emit
 from exporter.events.facts import Count, InviteKnown, MemberJoined, Record
 from exporter.events.invites import USES
-from exporter.model import Json
+from exporter.events.records import InviteRecord, InviteUseRecord, MemberJoinRecord
 from exporter.tracking.invites.assignment import Confidence, Finding
 
 MAX_CANDIDATES = 100
@@ -55,43 +55,45 @@ class InviteUseWriter:
         person = fact.person
         sole = len(finding.codes) == 1 and finding.confidence is not Confidence.AMBIGUOUS
         code = finding.codes[0] if sole else None
-        inviter = self._inviter(invite) if sole and invite is not None else {}
-        data: dict[str, Json] = {
-            "invitee_id": person.user_id,
-            "invitee_username": person.name,
-            "invite_code": code,
-            "inviter_id": None,
-            "inviter_username": None,
-            **inviter,
-            "method": method,
-            "confidence": str(finding.confidence),
-            "candidates": None if sole or not finding.codes else list(finding.codes),
-        }
+        inviter_id, inviter_username = _inviter(invite if sole else None)
+        data = InviteUseRecord(
+            invitee_id=person.user_id,
+            invitee_username=person.name,
+            invite_code=code,
+            inviter_id=inviter_id,
+            inviter_username=inviter_username,
+            method=method,
+            confidence=str(finding.confidence),
+            candidates=None if sole or not finding.codes else list(finding.codes),
+        )
         place = f"{fact.guild_id}:{person.user_id}:{fact.at}"
         use = f"use:{place}"
         self._emit(Record("INVITE_USE", fact.guild_id, fact.at, use, data, person.user_id, amends))
         if code is not None and finding.confidence is Confidence.EXACT:
-            by = {"invite_code": code, "inviter_id": data["inviter_id"]}
+            by = MemberJoinRecord(invite_code=code, inviter_id=inviter_id)
             join = f"join:{place}"
             self._emit(Record("GUILD_MEMBER_ADD", fact.guild_id, fact.at, join, by, person.user_id, True))
 
     def record_invite(self, guild_id: int, invite: InviteKnown, at: int) -> None:
         """Record an invite's uses as they were read, and who made it, which may never have been sent."""
-        data: dict[str, Json] = {
-            "code": invite.code,
-            **self._inviter(invite),
-            "max_uses": invite.max_uses,
-            "uses": invite.uses,
-            "expires_at": invite.expires_at or None,
-        }
+        inviter_id, inviter_username = _inviter(invite)
+        data = InviteRecord(
+            code=invite.code,
+            inviter_id=inviter_id,
+            inviter_username=inviter_username,
+            max_uses=invite.max_uses,
+            uses=invite.uses,
+            expires_at=invite.expires_at or None,
+        )
         key = f"invite:{guild_id}:{invite.code}"
         self._emit(Record("INVITE_CREATE", guild_id, at, key, data, amends=True))
 
-    @staticmethod
-    def _inviter(invite: InviteKnown) -> dict[str, Json]:
-        if not invite.inviter_id:
-            return {}
-        return {"inviter_id": invite.inviter_id, "inviter_username": invite.inviter_name or None}
+
+def _inviter(invite: InviteKnown | None) -> tuple[int | None, str | None]:
+    """Id and name of who made an invite, where known."""
+    if invite is None or not invite.inviter_id:
+        return None, None
+    return invite.inviter_id, invite.inviter_name or None
 
 
 def _method(finding: Finding, known: Mapping[str, InviteKnown]) -> str:

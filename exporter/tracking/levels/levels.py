@@ -23,6 +23,7 @@ from exporter.events.facts import Count, Record, Series
 from exporter.events.levels import LEVEL_UP, LEVEL_UPS, XP, XP_GAIN
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS
+from exporter.events.records import LevelUpRecord
 from exporter.events.voice import SECONDS
 from exporter.telemetry import Telemetry
 from exporter.tracking.levels.config import LevelsConfig
@@ -143,7 +144,7 @@ class Levels(Component):
         # Named by the level, so that one reached again by a forgotten member is not a second row.
         key = f"level:{count.guild_id}:{count.user_id}:{level}"
         name = self._names.get(count.user_id)
-        data = {"user_id": count.user_id, "username": name, "level": level, "xp": xp}
+        data = LevelUpRecord(user_id=count.user_id, username=name, level=level, xp=xp)
         yield Record(LEVEL_UP, count.guild_id, count.at, key, data, count.user_id)
         yield Count(LEVEL_UPS.series, count.guild_id, count.at, person=count.user_id)
 

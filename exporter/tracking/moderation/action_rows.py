@@ -11,7 +11,7 @@ from typing import Final
 
 from exporter.dispatch.component import Emit
 from exporter.events.facts import Action, AuditEntry, Count, Record
-from exporter.events.moderation import ACTIONS, ENTRY_CREATE, TYPE_OF_ACTION
+from exporter.events.moderation import ACTIONS, ENTRY_CREATE, RECORDS, TYPE_OF_ACTION
 from exporter.model import Json, entry_key
 from exporter.tracking.moderation.audit_matcher import (
     SLACK_MS,
@@ -86,7 +86,8 @@ class ActionRows:
         kind = TYPE_OF_ACTION.get(action, ENTRY_CREATE)
         if kind not in self._types:
             return
-        self._emit(Record(kind, guild_id, at, key, {"action": action, **data}, target_id))
+        record = RECORDS[kind].of({"action": action, **data})
+        self._emit(Record(kind, guild_id, at, key, record, target_id))
         if action in ACTIONS.series_of:
             self._emit(Count(ACTIONS[action], guild_id, at))
 
@@ -101,9 +102,10 @@ class ActionRows:
         )
 
     def _amend(self, pending: PendingAction, data: Mapping[str, Json]) -> None:
+        record = RECORDS[pending.type].of(data)
         self._emit(
             Record(
-                *(pending.type, pending.guild_id, pending.at, pending.key, data, pending.target_id),
+                *(pending.type, pending.guild_id, pending.at, pending.key, record, pending.target_id),
                 amends=True,
             )
         )
@@ -147,7 +149,8 @@ class ActionRows:
         """Take the count of an entry that has its row and has grown."""
         kind = TYPE_OF_ACTION.get(entry.action, ENTRY_CREATE)
         key = entry_key(entry.entry_id)
-        self._emit(Record(kind, entry.guild_id, entry.at, key, entry.details, entry.target_id, amends=True))
+        record = RECORDS[kind].of(entry.details)
+        self._emit(Record(kind, entry.guild_id, entry.at, key, record, entry.target_id, amends=True))
 
     # ------------------------------------------------------------------ dispatches
 

@@ -25,7 +25,7 @@ from exporter.events.facts import (
     GuildObjectUpserted,
     Record,
 )
-from exporter.events.structure import STRUCTURE
+from exporter.events.structure import RECORDS, STRUCTURE
 from exporter.model import Json, entry_key
 from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction, Place
@@ -156,7 +156,8 @@ class StructureTracker(Component):
         self.emit(Count(STRUCTURE[pending.action], pending.guild_id, pending.at))
 
     def _record(self, pending: PendingAction, data: Mapping[str, Json], *, amends: bool) -> None:
-        self.emit(Record(pending.type, pending.guild_id, pending.at, pending.key, data, amends=amends))
+        record = RECORDS[pending.type].of(data)
+        self.emit(Record(pending.type, pending.guild_id, pending.at, pending.key, record, amends=amends))
 
     def _actor_fields(self, actor_id: int) -> dict[str, Json]:
         return {"actor_id": actor_id, "actor_username": self._name_of(actor_id)} if actor_id else {}

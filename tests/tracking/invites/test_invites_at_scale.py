@@ -158,11 +158,11 @@ class Site:
             InviteRow(
                 guild_id=row["guild_id"],
                 invitee_id=row["invitee_id"],
-                invite_code=row["invite_code"],
-                inviter_id=row["inviter_id"],
+                invite_code=row.get("invite_code"),
+                inviter_id=row.get("inviter_id"),
                 method=row["method"],
                 confidence=row["confidence"],
-                candidates=frozenset(row["candidates"] or ()),
+                candidates=frozenset(row.get("candidates") or ()),
             )
             for row in self.rows.values()
         )

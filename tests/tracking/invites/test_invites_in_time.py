@@ -122,7 +122,6 @@ async def test_an_invite_made_while_nobody_looked_is_known_with_its_maker_when_i
         "inviter_username": "",
         "max_uses": 0,
         "uses": 5,
-        "expires_at": None,
     }
 
 

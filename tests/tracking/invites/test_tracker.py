@@ -25,7 +25,6 @@ async def test_a_single_join_is_told_exactly_at_the_cost_of_one_request() -> Non
         "inviter_username": "ann",
         "method": "invite",
         "confidence": "exact",
-        "candidates": None,
     }
 
 

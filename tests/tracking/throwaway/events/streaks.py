@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Container, Iterator
-from typing import Self
+from typing import Annotated, Self
 
 import msgspec
 
 from exporter.events.facts import Fact
+from exporter.events.records.values import Doc, Id, Int64
 from exporter.events.spec import EventSpec, Family, Measure, Reader
-from exporter.model import Priority
+from exporter.model import EntryData, Priority
 
 
 class MessageWritten(Fact, frozen=True):
@@ -23,6 +24,13 @@ class MessageWritten(Fact, frozen=True):
     def without(self, people: Container[int]) -> Self | None:
         """Nothing remains of a message by someone who opted out."""
         return None if self.user_id in people else self
+
+
+class StreakRecord(EntryData, frozen=True, kw_only=True):
+    """A guild's streak."""
+
+    user_id: Annotated[Id, Doc("Who wrote the last message.", personal=True)]
+    messages: Annotated[Int64, Doc("How many messages there were.")]
 
 
 class _Author(msgspec.Struct):
@@ -58,6 +66,7 @@ FAMILY = Family(
             priority=Priority.CRITICAL,
             reads={"MESSAGE_CREATE": Reader(_Message, _read)},
             measures=(STREAKS,),
+            record=StreakRecord,
         ),
     ),
 )

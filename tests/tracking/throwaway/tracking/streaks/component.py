@@ -10,7 +10,7 @@ import msgspec
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.facts import Count, Record
 from exporter.tracking.registry import TrackingContext
-from tests.tracking.throwaway.events.streaks import STREAKS, MessageWritten
+from tests.tracking.throwaway.events.streaks import STREAKS, MessageWritten, StreakRecord
 
 
 class SavedStreak(msgspec.Struct, frozen=True, array_like=True):
@@ -49,7 +49,7 @@ class StreakTracker(Component):
         self._table.touch(fact.guild_id)
         if after.messages % 3 == 0:
             key = f"streak:{fact.guild_id}:{after.messages}"
-            data = {"user_id": fact.user_id, "messages": after.messages}
+            data = StreakRecord(user_id=fact.user_id, messages=after.messages)
             self.emit(Record("STREAK", fact.guild_id, fact.at, key, data, fact.user_id))
             self.emit(Count(STREAKS.series, fact.guild_id, fact.at))
         if fact.content == "raise":
