@@ -33,8 +33,8 @@ class Session:
     Attributes:
         declared_seq: the last sequence number the client received, as its close frame says; None if it does
             not say.
-        greeting_seq: the last frame of READY and its GUILD_CREATEs.
-        greeted: whether that frame was written.
+        ready_seq: the last frame of READY and its GUILD_CREATEs.
+        ready_sent: whether that frame was written.
         queue_ceiling: queued frames above which the socket counts as too slow and is aborted.
     """
 

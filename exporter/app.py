@@ -1,6 +1,6 @@
-"""The composition root: every stage is made here, given its own part of the configuration, and started.
+"""The composition root: creates every stage with its own part of the configuration, and starts it.
 
-Started from the far end to the near one, so that nothing is taken in before it has a place to go: spool,
+Stages start from the far end to the near one, so that no event is accepted before it can be stored: spool,
 sinks, pipeline, web server, source. Stopped from the near end: source, pipeline, sinks, web server, spool.
 """
 
@@ -62,8 +62,8 @@ HEAP_SECONDS: Final = 5.0
 """How often the heap is looked at: a start brings a few hundred guilds in that time."""
 
 FLUSH_SECONDS: Final = 30.0
-"""How long a flush waits for the sinks, after up to 10 s for departures that are not decided; somebody stands
-and waits for the answer."""
+"""How long a flush waits for the sinks, after up to 10 s for departures that are not decided; the caller
+waits for the answer."""
 
 
 def make_sinks(config: Config, clock: Clock) -> list[Sink]:
@@ -79,7 +79,7 @@ def make_sinks(config: Config, clock: Clock) -> list[Sink]:
 class Application:
     """The running program.
 
-    ``start`` returns once everything is under way; ``wait`` ends with the source, which only a refusal by
+    ``start`` returns once every stage runs; ``wait`` ends with the source, which only a refusal by
     Discord or ``stop`` does.
     """
 
@@ -162,7 +162,7 @@ class Application:
         self._runner.start()
         self._stack.push_async_callback(self._stop_stages)
         self._gc.set_thresholds()
-        self._looking_after = asyncio.create_task(self._pipeline.run())
+        self._running_pipeline = asyncio.create_task(self._pipeline.run())
         tuning = asyncio.create_task(self._tune_gc())
         self._stack.callback(tuning.cancel)
         self._serving = asyncio.create_task(self._source.run())
@@ -175,7 +175,7 @@ class Application:
             CredentialsError: Discord refused the token, an intent or the shard layout.
         """
         done, _ = await asyncio.wait(
-            (self._serving, self._looking_after), return_when=asyncio.FIRST_COMPLETED
+            (self._serving, self._running_pipeline), return_when=asyncio.FIRST_COMPLETED
         )
         for task in done:
             if not task.cancelled():
@@ -198,10 +198,10 @@ class Application:
 
     async def _stop_stages(self) -> None:
         await self._source.close()
-        with contextlib.suppress(Exception):  # `wait` has raised it already, or nobody asked
+        with contextlib.suppress(Exception):  # `wait` has raised it already, or was not called
             await self._serving
-        self._looking_after.cancel()
-        await asyncio.wait((self._looking_after,))  # `wait` has raised what it ended with
+        self._running_pipeline.cancel()
+        await asyncio.wait((self._running_pipeline,))  # `wait` has raised what it ended with
         if not await self._save():
             log.error("the spool takes nothing: what was counted since the last commit is lost")
         if not await self._runner.drain(DRAIN_SECONDS):
@@ -218,7 +218,7 @@ class Application:
             return False
 
     def status(self) -> Status:
-        """The state at this moment, as the page tells it."""
+        """The current state, as shown by the status page."""
         meters = self.telemetry
         sinks = tuple(
             SinkStatus(

@@ -306,7 +306,7 @@ class Pipeline:
     async def _maintain(self) -> None:
         """Close windows that have ended, save what has waited long enough, put failed components back."""
         if self._windows.due() or self._clock.monotonic() - self._voice_settled >= VOICE_SETTLING_SECONDS:
-            # A window that leaves without its last seconds of talk would have to leave twice.
+            # A window closed without its last seconds in voice would have to be written twice.
             await self._settle_voice()
         await self._close(everything=self._counters.cell_count() > self._batching.max_cells)
         await self.checkpoint.save(urgent=any(component.urgent for component in self._dispatcher.components))

@@ -3,6 +3,6 @@
 from __future__ import annotations
 
 
-def counted(number: int, noun: str) -> str:
-    """``1 guild``, ``2 guilds``, ``1,200 guilds``: the noun takes an ``s`` for any number but one."""
-    return f"{number:,} {noun}{'' if number == 1 else 's'}"
+def counted(number: int, noun: str, plural: str = "") -> str:
+    """``1 guild``, ``2 guilds``, ``1,200 guilds``: any number but one takes the plural, or else an ``s``."""
+    return f"{number:,} {noun if number == 1 else plural or f'{noun}s'}"

@@ -47,7 +47,7 @@ WRITTEN = parts.count(
     trend=Trend.UP,
     colour=Colour.MESSAGE,
 )
-TALKED = parts.count(
+VOICE_TIME = parts.count(
     "talked",
     "Time in voice",
     "How many hours did people spend in the selected voice channels, compared with the previous days? "
@@ -215,7 +215,7 @@ PAGE = Page(
         Section(
             "",
             (
-                Band(4, (STATES, WRITTEN, TALKED, REACTED, REMOVED)),
+                Band(4, (STATES, WRITTEN, VOICE_TIME, REACTED, REMOVED)),
                 Band(9, (BY_DAY, VOICE_BY_DAY)),
                 Band(12, (TABLE,)),
             ),

@@ -253,6 +253,6 @@ PAGE = Page(
         ),
         Section("Stores", (Band(8, (UP, FAILURES, DELIVER)),)),
         Section("Spool and losses", (Band(8, (spool_panels.SPOOL, DISK, COMMITS, spool_panels.GIVEN_UP)),)),
-        Section("Input", (Band(10, (spool_panels.TYPES, spool_panels.INQUIRIES, spool_panels.DRIFT)),)),
+        Section("Input", (Band(10, (spool_panels.TYPES, spool_panels.LOOKUPS, spool_panels.DRIFT)),)),
     ),
 )

@@ -139,7 +139,7 @@ DRIFT = Panel(
     decimals=0,
     empty="No corrections",
 )
-INQUIRIES = Panel(
+LOOKUPS = Panel(
     slug="inquiries",
     title="Look-ups with the REST API",
     about="Does Discord answer look-ups (audit log, invites) in time? A growing number of waiting "

@@ -15,7 +15,7 @@ from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.facts import ChannelDeleted, ChannelUpserted, GuildDeleted, GuildUpserted
 
 GRACE_MS: Final = 3_600_000
-"""Longer than any scrape interval, any look-up and any removal by mistake that is soon undone."""
+"""Longer than any scrape interval, any look-up and any removal by mistake that is soon reverted."""
 
 _WHOLE: Final = 0
 """Stands for the guild itself among its channels."""

@@ -34,10 +34,10 @@ from exporter.model import Entry, Priority
 
 VOICE_WEIGHT = 0.5
 REACTION_WEIGHT = 0.2
-"""A minute of talk counts half a message, a reaction a fifth."""
+"""A minute in voice counts half a message, a reaction a fifth."""
 
-_TALK = frozenset(series for state, series in SECONDS.series_of.items() if state != "afk")
-"""Time in voice that is activity: whoever was put into the AFK channel is away."""
+_ACTIVE_VOICE = frozenset(series for state, series in SECONDS.series_of.items() if state != "afk")
+"""Time in voice that is activity: members in the AFK channel are away."""
 
 MAX_PLACES = 3
 """Channels listed for a top member."""
@@ -183,7 +183,7 @@ def _top_channels(sums: Mapping[Place, int], around: Surroundings, limit: int) -
             continue
         if series.measure == MESSAGES.name:
             messages[channel_id] += amount
-        elif series in _TALK:
+        elif series in _ACTIVE_VOICE:
             voice[channel_id] += amount
     ranked = sorted(
         messages.keys() | voice.keys(),
@@ -224,7 +224,7 @@ def _top_members(cells: Mapping[Cell, int], around: Surroundings, limits: Metric
         ):
             if series.measure == MESSAGES.name:
                 score.messages += amount
-            elif series in _TALK:
+            elif series in _ACTIVE_VOICE:
                 score.voice_ms += amount
             elif series.measure == REACTIONS.name:
                 score.reactions += amount

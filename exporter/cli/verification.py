@@ -24,6 +24,7 @@ from exporter.cli.scrape import flush, scrape
 from exporter.config.model import Config
 from exporter.config.problems import suggest
 from exporter.errors import ConfigError, DifferenceError, ExporterError
+from exporter.plural import counted
 from exporter.redaction import one_line
 from exporter.sinks.influx.declaration import SINK as INFLUX_SINK
 from exporter.sinks.sql.declaration import SINK as SQL_SINK
@@ -64,7 +65,7 @@ class VerifyResult:
         parts = [f"{store} cannot be read: {reason}" for store, reason in self.unreadable.items()]
         if differing := sum(not line.ok for line in self.lines):
             verb = "differs" if differing == 1 else "differ"
-            parts.append(f"{differing} of {_plural(len(self.lines), 'quantity', 'quantities')} {verb}")
+            parts.append(f"{differing} of {counted(len(self.lines), 'quantity', 'quantities')} {verb}")
         if not self.expected.complete:
             parts.append("the ledger has no END: the simulator is still running or was killed")
         raise DifferenceError("\n".join(parts or ["nothing to compare"]))
@@ -148,10 +149,6 @@ def base_url(config: Config) -> str:
     if host in ("0.0.0.0", "::"):  # noqa: S104 - compared, not bound
         host = "127.0.0.1"
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-
-
-def _plural(count: int, one: str, many: str) -> str:
-    return f"{count} {one if count == 1 else many}"
 
 
 async def _read_metrics(config: Config, _expected: Expected) -> Observed:

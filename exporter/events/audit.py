@@ -57,21 +57,21 @@ ACTIONS_BY_TYPE = {
     144: "automod_flag",
     145: "automod_timeout",
 }
-"""What the type alone tells; entries of members' updates and roles tell by their changes."""
+"""Actions that follow from the type alone; those of member updates and roles follow from the changes."""
 
 GROUPED = frozenset({MEMBER_MOVE, MEMBER_DISCONNECT, MESSAGE_DELETE})
-"""Types whose first action is told and whose further ones are only counted. See discord-api-docs 5911."""
+"""Types of which only the first action is an entry; further ones raise its count. discord-api-docs 5911."""
 
 _SWITCHES = {"mute": ("voice_unmute", "voice_mute"), "deaf": ("voice_undeafen", "voice_deafen")}
 
 _PLACELESS = frozenset({MESSAGE_BULK_DELETE, PRUNE, MEMBER_MOVE, MEMBER_DISCONNECT})
-"""Types whose target is nobody: a channel, or nothing."""
+"""Types whose target is no user: a channel, or nothing."""
 
 _OF_A_ROLE = "0"
 """What an entry about an overwrite calls a role; a member is 1."""
 
 MAX_ROLES = 250
-"""Roles told of in one entry: as many as a guild can have."""
+"""Roles kept of one entry: as many as a guild can have."""
 
 
 class Change(msgspec.Struct):
@@ -83,7 +83,7 @@ class Change(msgspec.Struct):
 
 
 class Options(msgspec.Struct):
-    """What some types tell besides; numbers come as text."""
+    """Optional fields that some types have; numbers come as text."""
 
     members_removed: Number = 0
     delete_member_days: Number = 0
@@ -118,8 +118,8 @@ class _Role(msgspec.Struct):
     id: Snowflake
 
 
-class _Told:
-    """What the changes of an entry come to."""
+class _EntryEffects:
+    """The actions and details that the changes of an entry amount to."""
 
     def __init__(self) -> None:
         self.actions: list[str] = []
@@ -148,17 +148,17 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int) -> AuditEntry:
     channel_id = target if kind == MESSAGE_BULK_DELETE else options.channel_id
     actor = entry.user_id or 0
     action = ACTIONS_BY_TYPE.get(kind, "")
-    told = _Told()
+    effects = _EntryEffects()
     if action:
-        told.details = _describe(kind, options, channel_id)
+        effects.details = _describe(kind, options, channel_id)
     elif kind == MEMBER_UPDATE:
-        _read_update(told, entry.changes or [], at, own=actor == target)
+        _read_update(effects, entry.changes or [], at, own=actor == target)
     elif kind == MEMBER_ROLE_UPDATE:
-        _read_roles(told, entry.changes or [])
+        _read_roles(effects, entry.changes or [])
     elif kind in CHANGES_BY_TYPE:
-        _read_structure(told, kind, entry.changes or [], options)
-    if len(told.actions) > 1:
-        told.details["also"] = list(told.actions[1:])
+        _read_structure(effects, kind, entry.changes or [], options)
+    if len(effects.actions) > 1:
+        effects.details["also"] = list(effects.actions[1:])
     return AuditEntry(
         guild_id,
         entry.id,
@@ -169,10 +169,10 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int) -> AuditEntry:
         0 if kind in _PLACELESS else target,
         clean_or_none(entry.reason),
         options.members_removed if kind == PRUNE else options.count,
-        action or told.action,
+        action or effects.action,
         channel_id,
-        told.until,
-        told.details,
+        effects.until,
+        effects.details,
     )
 
 
@@ -214,45 +214,45 @@ def _describe(kind: int, options: Options, channel_id: int) -> dict[str, Json]:
     return details
 
 
-def _read_update(told: _Told, changes: list[Change], at: int, *, own: bool) -> None:
-    """What was done to a member. Who renames himself moderates nobody."""
+def _read_update(effects: _EntryEffects, changes: list[Change], at: int, *, own: bool) -> None:
+    """What was done to a member. Changing one's own nickname is no moderation."""
     by_key = {change.key: change for change in changes}
     if (change := by_key.get("communication_disabled_until")) is not None:
         old, new = (unix_ms(_MOMENT.decode(raw)) for raw in (change.old_value, change.new_value))
         if new > at:
-            told.actions.append("timeout")
-            told.until = new
-            told.details["until"] = new
+            effects.actions.append("timeout")
+            effects.until = new
+            effects.details["until"] = new
         elif not old or old > at:
-            told.actions.append("timeout_removed")
+            effects.actions.append("timeout_removed")
     for key, (lifted, laid) in _SWITCHES.items():
         if (change := by_key.get(key)) is not None:
-            told.actions.append(laid if _FLAG.decode(change.new_value) else lifted)
+            effects.actions.append(laid if _FLAG.decode(change.new_value) else lifted)
     if (change := by_key.get("nick")) is not None and not own:
-        told.actions.append("nick")
-        told.details["nick"] = clean_or_none(_TEXT.decode(change.new_value))
-        told.details["old_nick"] = clean_or_none(_TEXT.decode(change.old_value))
+        effects.actions.append("nick")
+        effects.details["nick"] = clean_or_none(_TEXT.decode(change.new_value))
+        effects.details["old_nick"] = clean_or_none(_TEXT.decode(change.old_value))
 
 
-def _read_roles(told: _Told, changes: list[Change]) -> None:
+def _read_roles(effects: _EntryEffects, changes: list[Change]) -> None:
     by_key = {change.key: change for change in changes}
     for key, action in (("$add", "role_add"), ("$remove", "role_remove")):
         if (change := by_key.get(key)) is not None:
             roles = _ROLES.decode(change.new_value) or []
             listed: list[Json] = [role.id for role in roles[:MAX_ROLES]]
-            told.details["roles_removed" if told.actions else "roles"] = listed
-            told.actions.append(action)
+            effects.details["roles_removed" if effects.actions else "roles"] = listed
+            effects.actions.append(action)
 
 
-def _read_structure(told: _Told, kind: int, changes: list[Change], options: Options) -> None:
+def _read_structure(effects: _EntryEffects, kind: int, changes: list[Change], options: Options) -> None:
     """What was done to a part of the guild. Whom a member's own overwrite is about is not kept."""
     action = CHANGES_BY_TYPE[kind]
-    told.actions.append(action)
-    told.details = describe(
+    effects.actions.append(action)
+    effects.details = describe(
         action, read_changes((each.key, each.old_value, each.new_value) for each in changes)
     )
     if kind in OVERWRITES and options.type == _OF_A_ROLE:
-        told.details["role_id"] = options.id
+        effects.details["role_id"] = options.id
 
 
 def _read_target(text: str | None) -> int:

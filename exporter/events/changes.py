@@ -1,8 +1,9 @@
-"""What of a guild's structure can change, and how an entry of the audit log tells of it.
+"""What of a guild's structure can change, and how an entry of the audit log describes it.
 
 A part of a guild is a role, a channel, a thread, an emoji or a sticker. Only the fields in ``WATCHED`` are
-told of from dispatches: Discord also sends one for what nobody did, such as the positions of all roles below
-one that was moved. Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log Change Object.
+compared between dispatches: Discord also sends one for changes that no user made, such as the positions of
+all roles below one that was moved. Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log
+Change Object.
 """
 
 from __future__ import annotations
@@ -51,7 +52,7 @@ CHANGES: Final = tuple(f"{part}_{verb}" for part in WATCHED for verb in VERBS)
 """Everything that can be done to a part; in capitals it is the event type."""
 
 MAX_CHANGES = 32
-"""Fields told of one change, more than any part has."""
+"""Fields kept of one change, more than any part has."""
 
 _VALUE: msgspec.json.Decoder[Trait] = msgspec.json.Decoder(bool | Number | str | None)
 
@@ -78,8 +79,8 @@ def read_changes(changed: Iterable[tuple[str, msgspec.Raw, msgspec.Raw]]) -> dic
 
 
 def describe(action: str, changes: Mapping[str, Json]) -> dict[str, Json]:
-    """What an entry tells of a part: its name, and of an update what changed."""
+    """Details of a part's entry: its name, and for an update the changed fields."""
     name = changes.get("name")
     known = (name.get("new") or name.get("old")) if isinstance(name, Mapping) else None
-    told: dict[str, Json] = {"name": known} if known is not None else {}
-    return told | {"changes": changes} if action.endswith("_update") else told
+    details: dict[str, Json] = {"name": known} if known is not None else {}
+    return details | {"changes": changes} if action.endswith("_update") else details

@@ -55,7 +55,7 @@ BOOSTS = Gauge(
 )
 ONLINE = Gauge(
     name="online",
-    help="Members online, about, as Discord told when it was last asked.",
+    help="Members online, approximately, by the last answer of Discord.",
     metric="discord_guild_online",
     measurement="discord_guild",
     field="online",
@@ -227,7 +227,7 @@ def read_channel_gone(channel: ChannelPayload, _received_at: int) -> tuple[Chann
 
 
 def read_threads(threads: ThreadList, _received_at: int) -> tuple[ChannelUpserted, ...]:
-    """Threads the bot has just been given sight of."""
+    """Threads that have just become visible to the bot."""
     return tuple(thread.fact(threads.guild_id) for thread in threads.threads)
 
 

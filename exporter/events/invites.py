@@ -1,7 +1,8 @@
-"""Invites: who made them, and by which of them somebody came.
+"""Invites: who created them, and by which invite a member joined.
 
-Discord never says how somebody joined. The uses of invites can be read by REST before and after a join; the
-pipeline compares. Sources: Discord docs, Gateway Events › Invite Create, Invite Delete; Resources › Invite.
+Discord does not report how a member joined. The uses of invites can be read by REST before and after a join;
+the pipeline compares. Sources: Discord docs, Gateway Events › Invite Create, Invite Delete; Resources ›
+Invite.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ CREATED = Measure(
 )
 USES = Measure(
     name="invite_uses",
-    help="Joins, by how somebody came in.",
+    help="Joins, by method.",
     metric="discord_invite_uses",
     measurement="discord_guild",
     field="invite_uses",
@@ -116,7 +117,7 @@ class CodeChange(msgspec.Struct):
 
 
 class InviteAudit(msgspec.Struct):
-    """An audit-log entry, as far as it tells of an invite taken back."""
+    """An audit-log entry, as far as it describes a revoked invite."""
 
     guild_id: Snowflake
     action_type: Number
@@ -154,7 +155,7 @@ def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteCreated |
 
 
 def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteDeleted | Record, ...]:
-    """An invite taken back or used up; of one that expired nothing is told."""
+    """An invite revoked or used up; for one that expired Discord sends nothing."""
     if not invite.guild_id or not invite.code:
         return ()
     code = clean(invite.code, _LONGEST_CODE)
@@ -166,7 +167,7 @@ def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteDeleted |
 
 
 def read_join(member: MemberAdd, received_at: int) -> tuple[MemberJoined, ...]:
-    """Somebody came in, by a way to be found out; the moment is that of the join's own record."""
+    """A member joined, by an invite to be determined; the time is that of the join's own record."""
     user = member.user
     at = believable(unix_ms(member.joined_at), received_at)
     return (MemberJoined(member.guild_id, at, Person(user.id, clean(user.username), user.bot)),)
@@ -198,7 +199,7 @@ def read_vanity(answer: VanityAnswer, received_at: int) -> tuple[InvitesRead, ..
 
 
 def read_audit(entry: InviteAudit, _received_at: int) -> tuple[InviteRevoked, ...]:
-    """That somebody took an invite back, so that it was not used up."""
+    """That an invite was revoked, so that it was not used up."""
     if entry.action_type != AUDIT_INVITE_DELETE:
         return ()
     codes = (_text(change.old_value) for change in entry.changes or () if change.key == "code")
@@ -219,7 +220,7 @@ _DELETE = Reader(InviteDelete, read_delete)
 
 FAMILY = Family(
     "invites",
-    "Who brings whom.",
+    "Who invites whom.",
     (
         EventSpec(
             type="INVITE_CREATE",
@@ -229,7 +230,7 @@ FAMILY = Family(
             reads={"INVITE_CREATE": _CREATE},
             intents=("guild_invites",),
             permissions=("manage_channels",),
-            blind_without={"manage_channels": "invites made are not told of"},
+            blind_without={"manage_channels": "invites created are not reported"},
             measures=(CREATED,),
             table="invites",
             record=InviteRecord,
@@ -237,19 +238,19 @@ FAMILY = Family(
         EventSpec(
             type="INVITE_DELETE",
             family="invites",
-            help="An invite was taken back or used up; Discord does not tell of one that expires.",
+            help="An invite was revoked or used up; Discord does not report one that expires.",
             priority=Priority.IMPORTANT,
             reads={"INVITE_DELETE": _DELETE},
             intents=("guild_invites",),
             permissions=("manage_channels",),
-            blind_without={"manage_channels": "invites removed are not told of"},
+            blind_without={"manage_channels": "invites removed are not reported"},
             table="invites",
             record=InviteDeleteRecord,
         ),
         EventSpec(
             type="INVITE_USE",
             family="invites",
-            help="Somebody joined: by which invite, as far as that can be known.",
+            help="A member joined: by which invite, as far as that can be determined.",
             priority=Priority.IMPORTANT,
             reads={
                 "GUILD_MEMBER_ADD": Reader(MemberAdd, read_join),
@@ -262,8 +263,8 @@ FAMILY = Family(
             intents=("guild_members", "guild_invites"),
             permissions=("manage_guild", "view_audit_log"),
             blind_without={
-                "manage_guild": "by which invite somebody came stays unknown",
-                "view_audit_log": "an invite used up and one taken back look the same",
+                "manage_guild": "by which invite a member joined stays unknown",
+                "view_audit_log": "an invite used up and one revoked look the same",
             },
             measures=(USES,),
             table="invite_tracking",

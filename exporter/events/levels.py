@@ -1,7 +1,7 @@
 """Levels: experience earned by activity, and the levels reached by it.
 
 Neither is in any dispatch: experience is earned by messages, time in voice and reactions given, as far as
-those are counted, by rules that are configured. The pipeline, which remembers when somebody last earned
+those are counted, by rules that are configured. The pipeline, which remembers when a member last earned
 something, derives both.
 """
 

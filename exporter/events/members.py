@@ -1,4 +1,4 @@
-"""Membership: who came, who went. Why somebody went is found by attribution (``moderation``)."""
+"""Membership: who joined, who left. The reason of a departure is found by attribution (``moderation``)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 
 LEAVE_REASONS = ("leave", "kick", "ban", "prune", "unknown")
-"""Unknown where nobody can tell: without sight of the audit log, and beside a prune."""
+"""Unknown without access to the audit log, and for departures that may or may not be part of a prune."""
 
 JOINS = Measure(
     name="member_joins",
@@ -127,7 +127,7 @@ FAMILY = Family(
         EventSpec(
             type="GUILD_MEMBER_ADD",
             family="members",
-            help="Somebody joined.",
+            help="A member joined.",
             priority=Priority.CRITICAL,
             reads={"GUILD_MEMBER_ADD": Reader(MemberAdd, read_add), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),
@@ -138,7 +138,7 @@ FAMILY = Family(
         EventSpec(
             type="GUILD_MEMBER_REMOVE",
             family="members",
-            help="Somebody left, was kicked, banned or pruned.",
+            help="A member left, was kicked, banned or pruned.",
             priority=Priority.CRITICAL,
             reads={"GUILD_MEMBER_REMOVE": Reader(MemberRemove, read_remove), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),

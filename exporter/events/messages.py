@@ -1,7 +1,8 @@
 """Messages: created, edited, deleted one by one and in bulk. Content is never read.
 
-Human, bot, webhook and system messages are told apart, since a leaderboard or a quiet-server alert means the
-first kind only. Counting needs no privileged intent: author, channel and type come without MESSAGE_CONTENT.
+Human, bot, webhook and system messages are counted apart, since a leaderboard or a quiet-server alert means
+the first kind only. Counting needs no privileged intent: author, channel and type come without
+MESSAGE_CONTENT.
 """
 
 from __future__ import annotations
@@ -87,7 +88,7 @@ class MessageUpdate(msgspec.Struct):
 
 
 class MessageDelete(msgspec.Struct):
-    """Ids only: who wrote it is not told. Discord docs, Gateway Events › Message Delete."""
+    """Ids only, without the author. Discord docs, Gateway Events › Message Delete."""
 
     id: Snowflake
     channel_id: Snowflake
@@ -106,7 +107,7 @@ _HUMAN, _BOT, _WEBHOOK, _SYSTEM = (MESSAGES[kind] for kind in MESSAGES.values)
 
 
 def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
-    """One message, booked on the moment in its id."""
+    """One message, counted at the time in its id."""
     if not message.guild_id:
         return ()
     at = moment_of(message.id, received_at)

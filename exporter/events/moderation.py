@@ -144,21 +144,21 @@ def _read_action(kind: str, action: str, ban: BanPayload, received_at: int) -> t
 
 
 def read_ban(ban: BanPayload, received_at: int) -> tuple[Action, ...]:
-    """One ban, by nobody known yet."""
+    """One ban, whose actor is not known yet."""
     return _read_action(BAN_ADD, "ban", ban, received_at)
 
 
 def read_unban(ban: BanPayload, received_at: int) -> tuple[Action, ...]:
-    """One unban, by nobody known yet."""
+    """One unban, whose actor is not known yet."""
     return _read_action(BAN_REMOVE, "unban", ban, received_at)
 
 
 def read_execution(done: ExecutionPayload, received_at: int) -> tuple[Action, ...]:
-    """What AutoModeration did; a rule with several actions is told of once for each."""
+    """What AutoModeration did; a rule with several actions is reported once for each."""
     action = _EXECUTED.get(done.action.type)
     if action is None:
         return ()
-    # A blocked message has no id; with the time it is told apart from the same rule's next hit.
+    # A blocked message has no id; the time distinguishes it from the same rule's next hit.
     occasion = done.message_id or done.alert_system_message_id or received_at
     return (
         Action(
@@ -189,7 +189,7 @@ FAMILY = Family(
         EventSpec(
             type=BAN_ADD,
             family="moderation",
-            help="Somebody was banned.",
+            help="A user was banned.",
             priority=Priority.CRITICAL,
             reads={BAN_ADD: Reader(BanPayload, read_ban)},
             intents=("guild_moderation",),

@@ -68,7 +68,7 @@ def snowflake_ms(snowflake: int) -> int:
 
 
 def believable(at: int, received_at: int) -> int:
-    """A time told by a payload if it can be true, else that of receipt; both in ms since the epoch."""
+    """A time given by a payload if it can be true, else that of receipt; both in ms since the epoch."""
     return at if abs(received_at - at) <= CLOCK_SPREAD_MS else received_at
 
 

@@ -1,8 +1,8 @@
 """Presence: how often members come online, go idle and leave. Counted by status, and nothing else is kept.
 
-A dispatch says what somebody's status is now, not what it was, so a number of members online could only be
-had by remembering everybody's; Discord tells it of a guild as a whole. Whose status it was is looked at once,
-to leave out who opted out.
+A dispatch contains a user's status now, not the previous one, so counting the members online would need the
+status of every member; Discord gives that number for a guild as a whole. The user id is only used to leave
+out people who opted out.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from exporter.model import Priority
 
 PRESENCES = Measure(
     name="presence_updates",
-    help="Presence updates, by the status told.",
+    help="Presence updates, by the new status.",
     metric="discord_presence_updates",
     measurement="discord_guild",
     field="presence_updates",
@@ -25,22 +25,22 @@ PRESENCES = Measure(
 )
 
 
-class Somebody(msgspec.Struct):
-    """A user of whom only the id is promised."""
+class PresenceUser(msgspec.Struct):
+    """A user of whom only the id is guaranteed."""
 
     id: Snowflake
 
 
 class PresencePayload(msgspec.Struct):
-    """Discord docs, Gateway Events › Presence Update; what somebody plays or listens to is not read."""
+    """Discord docs, Gateway Events › Presence Update; activities are not read."""
 
-    user: Somebody
+    user: PresenceUser
     guild_id: Snowflake = 0
     status: str = ""
 
 
 def read_presence(presence: PresencePayload, received_at: int) -> tuple[Count, ...]:
-    """One update, of nobody in particular."""
+    """One update, counted without its user."""
     series = PRESENCES.series_of.get(presence.status)
     if series is None or not presence.guild_id:
         return ()
@@ -54,7 +54,7 @@ FAMILY = Family(
         EventSpec(
             type="PRESENCE_UPDATE",
             family="presence",
-            help="Somebody's status changed.",
+            help="A user's status changed.",
             priority=Priority.SLOW,
             reads={"PRESENCE_UPDATE": Reader(PresencePayload, read_presence)},
             intents=("guild_presences",),

@@ -45,7 +45,7 @@ REMOVED = Measure(
 )
 CLEARS = Measure(
     name="reaction_clears",
-    help="Times all reactions, or all of one emoji, were removed from a message; how many is not told.",
+    help="Times all reactions, or all of one emoji, were removed from a message; their number is not given.",
     metric="discord_reaction_clears",
     measurement="discord_reactions",
     field="clears",
@@ -84,7 +84,7 @@ class ReactionClear(msgspec.Struct):
 
 
 def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
-    """One reaction given and, where the author is told, one received. Bots' reactions belong to nobody."""
+    """One reaction given and, if the author is known, one received. Bots' reactions count for no member."""
     if not reaction.guild_id:
         return ()
     user = reaction.member.user if reaction.member else None

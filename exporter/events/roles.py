@@ -1,7 +1,7 @@
 """What the bot may do in each guild: its roles, and what they permit.
 
-Read whatever is switched on: who knows what the bot may not see asks for nothing in vain, and says what is
-lost. No event type belongs to it.
+Read whatever event types are on: from the permissions follow which requests would be refused, and what data
+is missing. No event type belongs to it.
 """
 
 from __future__ import annotations

@@ -54,7 +54,7 @@ class Measure:
     ``label`` splits the measure by the bounded set ``values``. ``measurement`` and ``field`` name it in
     InfluxDB, where the label becomes a tag. ``columns`` maps label values to columns of the ``*_daily``
     tables; members' columns may differ, ``member_columns``. What is ``live`` is in progress all the time: the
-    running totals are told of it as it passes, apart from the windows.
+    running totals get it as it passes, apart from the windows.
     """
 
     name: str

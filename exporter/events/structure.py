@@ -228,7 +228,7 @@ def read_channel_gone(channel: ChannelTraits, received_at: int) -> tuple[GuildOb
 
 
 def read_threads(shown: ThreadsShown, received_at: int) -> tuple[GuildObjectUpserted, ...]:
-    """Threads the bot has just been given sight of."""
+    """Threads that have just become visible to the bot."""
     return tuple(
         GuildObjectUpserted(shown.guild_id, received_at, thread.part("thread"), "shown")
         for thread in shown.threads

@@ -40,7 +40,7 @@ SECONDS = Measure(
 )
 JOINS = Measure(
     name="voice_joins",
-    help="Times somebody entered voice.",
+    help="Times members entered voice.",
     metric="discord_voice_joins",
     measurement="discord_voice",
     field="joins",
@@ -66,7 +66,7 @@ SESSION_TIME = Measure(
 )
 MOVES = Measure(
     name="voice_moves",
-    help="Times somebody changed from one voice channel to another.",
+    help="Times members changed from one voice channel to another.",
     metric="discord_voice_moves",
     measurement="discord_voice",
     field="moves",
@@ -156,7 +156,7 @@ class VoicePayload(msgspec.Struct):
 
 
 def read_state(state: VoicePayload, received_at: int) -> tuple[Person | VoiceState, ...]:
-    """Who it is, since somebody who only talks is named nowhere else, and where they are now."""
+    """The member's name, which for members who only use voice is in no other dispatch, and the state."""
     if not state.guild_id:
         return ()
     user = state.member.user if state.member else None
@@ -206,18 +206,18 @@ def _declare_order(action: str, help_: str) -> EventSpec:
 
 FAMILY = Family(
     "voice",
-    "How long people really talk, and where.",
+    "Time in voice by state, and where.",
     (
-        _declare("VOICE_CHANNEL_JOIN", "Somebody entered voice.", SECONDS, JOINS, gauges=(MEMBERS,)),
-        _declare("VOICE_CHANNEL_LEAVE", "Somebody left voice.", SECONDS, SESSIONS, SESSION_TIME),
-        _declare("VOICE_CHANNEL_MOVE", "Somebody changed the voice channel.", SECONDS, MOVES),
-        _declare("VOICE_SELF_MUTE", "Somebody in voice muted themselves, or ended it.", SELF_MUTES),
-        _declare("VOICE_SELF_DEAFEN", "Somebody in voice deafened themselves, or ended it.", SELF_DEAFENS),
-        _declare("VOICE_STREAM", "Somebody in voice began or ended a stream.", STREAMS, STREAM_SECONDS),
-        _declare("VOICE_VIDEO", "Somebody in voice switched the camera on or off.", VIDEOS, VIDEO_SECONDS),
-        _declare_order("voice_mute", "A moderator muted somebody in voice."),
-        _declare_order("voice_unmute", "A moderator unmuted somebody in voice."),
-        _declare_order("voice_deafen", "A moderator deafened somebody in voice."),
-        _declare_order("voice_undeafen", "A moderator let somebody in voice hear again."),
+        _declare("VOICE_CHANNEL_JOIN", "A member entered voice.", SECONDS, JOINS, gauges=(MEMBERS,)),
+        _declare("VOICE_CHANNEL_LEAVE", "A member left voice.", SECONDS, SESSIONS, SESSION_TIME),
+        _declare("VOICE_CHANNEL_MOVE", "A member changed the voice channel.", SECONDS, MOVES),
+        _declare("VOICE_SELF_MUTE", "A member in voice muted themselves, or ended it.", SELF_MUTES),
+        _declare("VOICE_SELF_DEAFEN", "A member in voice deafened themselves, or ended it.", SELF_DEAFENS),
+        _declare("VOICE_STREAM", "A member in voice began or ended a stream.", STREAMS, STREAM_SECONDS),
+        _declare("VOICE_VIDEO", "A member in voice switched the camera on or off.", VIDEOS, VIDEO_SECONDS),
+        _declare_order("voice_mute", "A moderator muted a member in voice."),
+        _declare_order("voice_unmute", "A moderator unmuted a member in voice."),
+        _declare_order("voice_deafen", "A moderator deafened a member in voice."),
+        _declare_order("voice_undeafen", "A moderator undeafened a member in voice."),
     ),
 )

@@ -109,7 +109,7 @@ class MemberCountSync(Component):
         self._doubts.pop(guild_id, None)
 
     def move(self, fact: MemberCountChanged) -> None:
-        """Somebody came or went."""
+        """Take a member who joined or left."""
         asked = self._asked.get(fact.guild_id)
         guild = self._guilds.get(fact.guild_id)
         if asked is not None and guild is not None and self._counts_members:
@@ -123,7 +123,7 @@ class MemberCountSync(Component):
             return
         self._credit = min(PER_SECOND, self._credit + (now - self._ticked) * PER_SECOND / 1000)
         self._ticked = now
-        while self._credit >= 1 and self._line and self._line[0][0] <= now and self._has_room(now):
+        while self._credit >= 1 and self._line and self._line[0][0] <= now and self._has_capacity(now):
             due, guild_id = heapq.heappop(self._line)
             if self._due.get(guild_id) != due:
                 continue
@@ -160,7 +160,7 @@ class MemberCountSync(Component):
             self._telemetry.member_drift.inc(abs(difference))
         self._schedule(fact.guild_id, self._next(now))
 
-    def _has_room(self, now: int) -> bool:
+    def _has_capacity(self, now: int) -> bool:
         if len(self._asked) < MOST_ASKED:
             return True
         for guild_id in [guild for guild, asked in self._asked.items() if now - asked.since >= LOST_MS]:

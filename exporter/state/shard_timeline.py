@@ -7,7 +7,7 @@ the last one that carried its time, starting from when the connection was last h
 
 A connection can be dead for a minute before that shows. So nothing is decided for want of news until every
 shard has been heard after the decision was due: ``heard``. While a shard is known to be
-without connection (``is_silent``) time in voice is not booked; the replay or the next session shows how long
+without connection (``is_silent``) time in voice is not counted; the replay or the next session shows how long
 it was.
 
 Messages carry Discord's own time and come in order, also in a replay. So whatever came between two of them

@@ -65,7 +65,7 @@ class SavedAction(msgspec.Struct, frozen=True, array_like=True):
 class SavedDeparture(msgspec.Struct, frozen=True, array_like=True):
     """A departure whose reason is not decided; ``after`` and ``before`` are the joins around it, where seen.
 
-    ``entry`` is the audit-log entry and ``banned`` the dispatch of a ban that speak of it so far; ``moment``
+    ``entry`` is the audit-log entry and ``banned`` the dispatch of a ban known for it so far; ``moment``
     is between when and when it happened.
     """
 
@@ -91,14 +91,14 @@ class SavedPrune(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SavedModeration(msgspec.Struct, frozen=True, array_like=True):
-    """What is open of moderation, and up to when everything had been told, in ms by Discord's clock."""
+    """Open moderation state, and up to when every event was received, in ms by Discord's clock."""
 
     timeouts: list[SavedTimeout] = []
     groups: list[SavedGroup] = []
     actions: list[SavedAction] = []
     departures: list[SavedDeparture] = []
     prunes: list[SavedPrune] = []
-    told: int = 0
+    complete_until: int = 0
 
 
 class SavedLevel(msgspec.Struct, frozen=True, array_like=True):

@@ -70,7 +70,7 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
             rows["levels/members", (held.guild_id, held.user_id)] = saved
     rows.update(convert_moderation(moderation))
     rows.update(convert_marks(marks))
-    rows["shard_timeline/complete", 0] = SavedTimeline(moderation.told)
+    rows["shard_timeline/complete", 0] = SavedTimeline(moderation.complete_until)
     return Converted(
         [
             StateRow(table, _encode(key), _encode(value))

@@ -26,8 +26,8 @@ class Count(Fact, frozen=True, gc=False):
     """An amount to add to one measure.
 
     ``dedup_key`` names the occurrence where Discord may report it repeatedly; a repeated one is not added.
-    ``name`` is the member's name where the dispatch told it. ``person`` is whose doing it is where it is not
-    booked on them: it is not counted if they opted out. ``until`` is when something that lasted ended.
+    ``name`` is the member's name where the dispatch contains it. ``person`` is who caused it where it is not
+    counted per member: it is not counted if they opted out. ``until`` is when something that lasted ended.
     """
 
     series: Series
@@ -67,7 +67,7 @@ class Record(Fact, frozen=True):
 
 
 class Person(Fact, frozen=True):
-    """A user's name at this moment, for tables that show people; as a fact, a name told in passing."""
+    """A user's name at this moment, for tables that show people; as a fact, a name seen in a dispatch."""
 
     user_id: int
     name: str

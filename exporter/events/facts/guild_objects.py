@@ -1,4 +1,4 @@
-"""What a guild is made of, kept to tell what changed."""
+"""Roles, channels, threads, emojis and stickers of a guild, kept to detect changes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ Trait: TypeAlias = bool | int | str | None
 
 
 class GuildObject(msgspec.Struct, frozen=True):
-    """A role, channel, thread, emoji or sticker; ``traits`` are the fields whose changes are told."""
+    """A role, channel, thread, emoji or sticker; ``traits`` are the fields whose changes are recorded."""
 
     kind: str
     part_id: int
@@ -23,7 +23,7 @@ class GuildObject(msgspec.Struct, frozen=True):
 
 
 class GuildObjectUpserted(Fact, frozen=True):
-    """A part of a guild was ``made``, or ``changed``, or merely came into sight (``shown``).
+    """A part of a guild was ``made``, or ``changed``, or only became visible (``shown``).
 
     ``maker_id`` is who made it, where the dispatch says so.
     """
@@ -49,7 +49,7 @@ class GuildObjectDeleted(Fact, frozen=True):
 
 
 class GuildObjectsListed(Fact, frozen=True):
-    """All parts of these kinds that a guild has; ``told`` if the list is news of a change."""
+    """All parts of these kinds that a guild has; ``told`` if the list was sent because of a change."""
 
     guild_id: int
     at: int

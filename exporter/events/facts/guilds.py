@@ -12,7 +12,7 @@ from exporter.events.facts.voice import VoiceState
 
 
 class ChannelUpserted(Fact, frozen=True):
-    """A channel or thread as it is now; a thread's activity is booked on ``parent_id``."""
+    """A channel or thread as it is now; a thread's activity is counted for ``parent_id``."""
 
     guild_id: int
     channel_id: int
@@ -73,7 +73,7 @@ class GuildUpdated(Fact, frozen=True):
 
 
 class GuildDeleted(Fact, frozen=True):
-    """The bot lost sight of a guild: for good, or (``unavailable``) in an outage."""
+    """A guild is not available to the bot: it left the guild, or (``unavailable``) there is an outage."""
 
     guild_id: int
     at: int
@@ -81,14 +81,14 @@ class GuildDeleted(Fact, frozen=True):
 
 
 class MemberCountChanged(Fact, frozen=True):
-    """Somebody joined (+1) or left (-1); keeps the member count true between syncs."""
+    """A member joined (+1) or left (-1); keeps the member count true between syncs."""
 
     guild_id: int
     delta: int
 
 
 class GuildCountsRead(Fact, frozen=True):
-    """How many members a guild has and how many are online, as it was asked for; None where not told."""
+    """How many members a guild has and how many are online, as requested by REST; None where not given."""
 
     guild_id: int
     members: int | None = None

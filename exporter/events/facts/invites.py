@@ -1,4 +1,4 @@
-"""Invites and those who come by them."""
+"""Invites and the members who join by them."""
 
 from __future__ import annotations
 
@@ -42,14 +42,14 @@ class InviteCreated(Fact, frozen=True):
 
 
 class InviteDeleted(Fact, frozen=True):
-    """An invite is gone: taken back, or used up."""
+    """An invite was deleted: revoked, or used up."""
 
     guild_id: int
     code: str
 
 
 class InviteRevoked(Fact, frozen=True):
-    """Somebody took an invite back."""
+    """An invite was revoked by a user."""
 
     guild_id: int
     code: str
@@ -69,7 +69,7 @@ class InvitesRead(Fact, frozen=True):
 
 
 class MemberJoined(Fact, frozen=True):
-    """Somebody joined, by a way nobody tells; ``at`` is the moment of the join's own record."""
+    """A member joined; by which invite is not known yet. ``at`` is the time of the join's own record."""
 
     guild_id: int
     at: int

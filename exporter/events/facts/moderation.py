@@ -1,4 +1,4 @@
-"""What moderators do, as the gateway shows it and as the audit log tells it."""
+"""Moderation actions, as the gateway shows them and as the audit log records them."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ class Action(Fact, frozen=True):
 class AuditEntry(Fact, frozen=True):
     """An entry of the guild's audit log: who and why of an action, arriving before it, after it or never.
 
-    ``amount`` is how many it speaks of where it names
-    nobody: members pruned, messages deleted. ``action`` is what a moderator did by it, empty where it is no
-    action on a person; ``until`` is when a timeout ends, in ms; ``details`` is what else it tells.
+    ``amount`` is how many members were pruned or messages deleted, where the entry names no target.
+    ``action`` is the moderation action, empty where it is no action on a person; ``until`` is when a timeout
+    ends, in ms; ``details`` are its other fields.
     """
 
     guild_id: int
@@ -61,7 +61,7 @@ class AuditEntry(Fact, frozen=True):
 
 
 class AuditPage(Fact, frozen=True):
-    """GuildObject of an audit log as it was asked for; ``status`` is that of HTTP, 0 if there was no answer.
+    """A page of an audit log as requested; ``status`` is that of HTTP, 0 if there was no answer.
 
     ``people`` are those the page itself names; ``size`` is how many entries it had, readable or not.
     """
@@ -83,7 +83,7 @@ class AuditPage(Fact, frozen=True):
 
 
 class MembershipStarted(Fact, frozen=True):
-    """Since when somebody is a member again: what was done before was done in an earlier membership."""
+    """When the current membership of a user began: earlier actions belong to an earlier membership."""
 
     guild_id: int
     user_id: int

@@ -1,4 +1,4 @@
-"""How somebody stands in voice."""
+"""Voice states of members."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from exporter.events.facts.base import Fact
 class VoiceState(Fact, frozen=True, gc=False):
     """Where a member is and in what state; ``channel_id`` 0 means not in voice.
 
-    ``session`` tells one stay from another where Discord does, 0 where it does not.
+    ``session`` identifies one stay in voice where Discord gives an id, else it is 0.
     """
 
     guild_id: int

@@ -43,7 +43,7 @@ MEMBER_MEASUREMENT = "discord_member_activity"
 EVENT_MEASUREMENT = "discord_events"
 
 SLOT_NS = 1024
-"""Room for ten bits of the spool's name. 60 s hold 58.6 million such slots: more rows than a spool holds."""
+"""Space for ten bits of the spool's name. 60 s hold 58.6 million such slots: more rows than a spool holds."""
 
 RECORD_SPAN_MS = 1000
 """A record's point may lie anywhere in its second. In a millisecond there are 976 slots, and two records of

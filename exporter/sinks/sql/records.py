@@ -1,6 +1,6 @@
 """Exact occurrences as rows: fields of the data that are columns fill them, the rest is details.
 
-Two entries of one key speak of one occurrence. What an amending entry says replaces what was known, what the
+Two entries of one key describe one occurrence. What an amending entry says replaces what was known, what the
 original says only fills what is missing, and a null says nothing: so both orders of arrival end alike.
 """
 

@@ -1,7 +1,7 @@
-"""How the uses of invites can be shared out among joins, and what all the ways to do it have in common. Pure.
+"""The possible assignments of invite uses to joins, and what all of them have in common. Pure.
 
-Every use was somebody's, so each of them needs a join whose window holds its reading; a join need not have a
-use. What is said of a join holds in every way of sharing out. (It is a matching of a convex bipartite graph:
+Every use belongs to one join, so each needs a join whose window holds its reading; a join need not have a
+use. A finding for a join holds in every possible assignment. (It is a matching of a convex bipartite graph:
 taking the joins whose windows end first finds one if there is one. F. Glover, Maximum matching in a convex
 bipartite graph, 1967.)
 """
@@ -18,7 +18,7 @@ Window = tuple[int, int]
 
 
 class Confidence(enum.StrEnum):
-    """How sure a finding is."""
+    """How certain a finding is."""
 
     EXACT = "exact"
     PROBABLE = "probable"
@@ -28,20 +28,20 @@ class Confidence(enum.StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What is known of one join: the codes it may have come by, the only one first."""
+    """What is known of one join: the codes that it may have used."""
 
     confidence: Confidence
     codes: tuple[str, ...] = ()
     counted: bool = False
-    """Whether it certainly came by one of these codes."""
+    """Whether it certainly used one of these codes."""
 
 
-def share_out(
+def assign_uses(
     windows: Sequence[Window], uses: Sequence[Mapping[str, int]], spare: Sequence[Sequence[str]]
 ) -> tuple[Finding, ...] | None:
-    """A finding for each window; None if there are uses that no join can have had.
+    """A finding for each window; None if some uses can belong to no join.
 
-    ``uses`` are those of each reading, ``spare`` the codes that a join without a use may have come by.
+    ``uses`` are those of each reading, ``spare`` the codes that a join without a use may have used.
     """
     sizes = [sum(rises.values()) for rises in uses]
     places = Counter(windows)
@@ -74,7 +74,7 @@ def _find(
 
 
 def guess(codes: tuple[str, ...], *, alone: bool) -> Finding:
-    """What to say of a join that may have come by one of these, or in another way."""
+    """The finding for a join that may have used one of these codes, or none."""
     if not codes:
         return Finding(Confidence.UNKNOWN)
     probable = alone and len(codes) == 1
@@ -82,7 +82,7 @@ def guess(codes: tuple[str, ...], *, alone: bool) -> Finding:
 
 
 def fits(places: Mapping[Window, int], sizes: Sequence[int]) -> bool:
-    """Whether every use finds a join of its own; ``sizes`` are the uses of each reading."""
+    """Whether every use can be assigned a join of its own; ``sizes`` are the uses of each reading."""
     coming = sorted(places.items(), reverse=True)
     waiting: list[list[int]] = []
     for number, size in enumerate(sizes):

@@ -1,4 +1,4 @@
-"""What is recorded of how a member joined: the row of the use, what amends the join's row, and the count.
+"""Records and counts of how a member joined: the row of the use, the amendment of the join's row, the count.
 
 Invariant: a use is counted once, when it is decided.
 """
@@ -14,14 +14,14 @@ from exporter.events.records import InviteRecord, InviteUseRecord, MemberJoinRec
 from exporter.tracking.invites.assignment import Confidence, Finding
 
 MAX_CANDIDATES = 100
-"""Codes listed where it may have been any of them; where it may have been more, nothing is known."""
+"""Most candidate codes listed for a use; with more of them the finding is unknown."""
 
 UNKNOWN = Finding(Confidence.UNKNOWN)
 OAUTH = Finding(Confidence.EXACT)
 
 
 class InviteUseWriter:
-    """Puts out the records and counts of invite uses."""
+    """Emits the records and counts of invite uses."""
 
     def __init__(self, emit: Emit) -> None:
         self._emit = emit
@@ -31,7 +31,7 @@ class InviteUseWriter:
         self._write(fact, UNKNOWN, "unknown", None, amends=False)
 
     def leave_unknown(self, fact: MemberJoined) -> None:
-        """Count a use, whose row is open, as unknown for good."""
+        """Count a use, whose row is open, as finally unknown."""
         self._emit(Count(USES["unknown"], fact.guild_id, fact.at))
 
     def decide(self, fact: MemberJoined, finding: Finding, known: Mapping[str, InviteKnown]) -> None:
@@ -75,7 +75,7 @@ class InviteUseWriter:
             self._emit(Record("GUILD_MEMBER_ADD", fact.guild_id, fact.at, join, by, person.user_id, True))
 
     def record_invite(self, guild_id: int, invite: InviteKnown, at: int) -> None:
-        """Record an invite's uses as they were read, and who made it, which may never have been sent."""
+        """Record an invite's uses as read, and its inviter, which no dispatch may have contained."""
         inviter_id, inviter_username = _inviter(invite)
         data = InviteRecord(
             code=invite.code,

@@ -1,11 +1,11 @@
-"""By which invite somebody came: the uses of a guild's invites are read before and after a join.
+"""By which invite a member joined: the uses of a guild's invites are read before and after a join.
 
-Of each guild the invites are kept packed; what is under way (``visits``) is kept only while somebody has just
-come. What cannot be told is said to be unknown: after a gap, without the permission, or when Discord does not
-answer.
+The invites of each guild are kept packed; work in progress (an ``InviteSession``) is kept only after a recent
+join. A join is recorded as unknown where it cannot be determined: after a gap, without the permission, or
+when Discord does not answer.
 
-Invariants: per guild one reading is under way at most; a reading that failed changes nothing that is known;
-what follows a gap is never compared with what was before it.
+Invariants: at most one reading per guild is in progress; a failed reading changes nothing that is known; a
+reading after a gap is never compared with one from before it.
 """
 
 from __future__ import annotations
@@ -32,29 +32,29 @@ from exporter.state.guild_cache import GuildCache
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
-from exporter.tracking.invites.invite_session import Asked, Visit
+from exporter.tracking.invites.invite_session import Asked, InviteSession
 from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, InviteUseWriter
 
 PURPOSE = "invite-use"
 
 MOST_PRIMED = 50
-"""Guilds read for the first time at once: more than the source asks for in two seconds."""
+"""Most guilds with a first reading in progress: more than the source requests in two seconds."""
 
 MAX_WAITING = 50_000
-"""Joins waiting to be explained; one more is said to be unknown."""
+"""Most joins waiting for a finding; a further one is recorded as unknown."""
 
 ANSWER_MS = 60_000
-"""How long an answer is waited for."""
+"""Longest wait for an answer."""
 
 LOOK_MS = 200
-"""How late a reading may be asked for that is due."""
+"""Longest delay of a reading that is due."""
 
 RETRIES = 3
 RETRY_MS = 5_000
 """Pause after the first failure; doubled with each further one."""
 
-_TELLING = ("view_audit_log", "manage_channels")
-"""Permissions with which every invite taken back is told of, and told from one used up."""
+_REVOCATION_PERMISSIONS = ("view_audit_log", "manage_channels")
+"""Permissions with which Discord reports every revoked invite, so that it is not taken for one used up."""
 
 _PACKED = msgspec.msgpack.Decoder(list[InviteKnown])
 
@@ -62,7 +62,7 @@ _PACKED = msgspec.msgpack.Decoder(list[InviteKnown])
 class InviteTracker(Component):
     """The invites of all guilds.
 
-    ``submit`` puts requests to Discord, None where nothing can be asked; ``audited`` says whether entries of
+    ``submit`` sends requests to Discord, None where none can be sent; ``audited`` says whether entries of
     audit logs are received.
     """
 
@@ -87,32 +87,32 @@ class InviteTracker(Component):
         self._audited = audited
         self._packed: dict[int, bytes] = {}
         self._unread: dict[int, None] = {}
-        self._visits: dict[int, Visit] = {}
+        self._sessions: dict[int, InviteSession] = {}
         self._waiting = 0
         self._serial = 0
 
     @property
     def handles(self) -> Mapping[type, Handler]:
-        """Joins, invites, and what Discord answers about invites."""
+        """Joins, invites, and answers of Discord about invites."""
         return {
             MemberJoined: self._take_join,
             InvitesRead: self.answer,
-            InviteCreated: lambda fact, _: self.make(fact),
-            InviteDeleted: self.lose,
-            InviteRevoked: lambda fact, _: self.take_back(fact),
-            GuildUpserted: lambda fact, _: self.see_guild(fact.guild_id),
-            GuildDeleted: self._lose_guild,
-            PermissionsChanged: lambda fact, _: self.permit(fact.guild_id),
+            InviteCreated: lambda fact, _: self.create(fact),
+            InviteDeleted: self.delete,
+            InviteRevoked: lambda fact, _: self.revoke(fact),
+            GuildUpserted: lambda fact, _: self.take_guild(fact.guild_id),
+            GuildDeleted: self._delete_guild,
+            PermissionsChanged: lambda fact, _: self.update_permissions(fact.guild_id),
         }
 
     def _permitted(self, guild_id: int, permission: str) -> bool:
         return not self._permissions.lacks(guild_id, permission)
 
     def _take_join(self, fact: MemberJoined, now: int) -> None:
-        # A replay contains what happened at any time since the connection was last heard.
+        # A replay contains events from any time since the connection last received data.
         self.join(fact, now, self._timeline.heard if self._timeline.replaying else None)
 
-    def _lose_guild(self, fact: GuildDeleted, now: int) -> None:
+    def _delete_guild(self, fact: GuildDeleted, now: int) -> None:
         if not fact.unavailable:
             self.forget(fact.guild_id, now)
 
@@ -121,55 +121,55 @@ class InviteTracker(Component):
         del asked_at
         return self._waiting
 
-    # ------------------------------------------------------------------ what is told
+    # ------------------------------------------------------------------ facts
 
-    def see_guild(self, guild_id: int) -> None:
-        """A guild can be seen, after a gap in which people may have come: what was known is no use."""
+    def take_guild(self, guild_id: int) -> None:
+        """Take a guild that became available: its invites are outdated, as members may have joined unseen."""
         self._give_up(guild_id)
         if self._submit is not None:
             self._unread[guild_id] = None
 
-    def permit(self, guild_id: int) -> None:
-        """The bot may do more or less in a guild."""
+    def update_permissions(self, guild_id: int) -> None:
+        """Take a change of the bot's permissions in a guild."""
         if not self._permitted(guild_id, "manage_guild"):
             self._give_up(guild_id)
         elif self._submit is not None and guild_id not in self._packed:
             self._unread[guild_id] = None
 
     def forget(self, guild_id: int, now: int) -> None:
-        """The bot is no longer in a guild, and all it will ever be told of it has been told."""
-        if (visit := self._visits.get(guild_id)) is not None and visit.joins:
-            self._decide(guild_id, visit, now)
+        """The bot is no longer in a guild and receives nothing more of it."""
+        if (session := self._sessions.get(guild_id)) is not None and session.joins:
+            self._decide(guild_id, session, now)
         self._give_up(guild_id)
         self._unread.pop(guild_id, None)
-        self._visits.pop(guild_id, None)
+        self._sessions.pop(guild_id, None)
 
-    def make(self, fact: InviteCreated) -> None:
-        """An invite was made."""
+    def create(self, fact: InviteCreated) -> None:
+        """Take a created invite."""
         packed = self._packed.get(fact.guild_id)
         if packed is None:
             return
         known = _PACKED.decode(packed)
-        # A reading may have been quicker than the dispatch, and seen it used.
+        # A reading may have come before the dispatch, and include uses of it.
         if all(invite.code != fact.invite.code for invite in known):
             self._packed[fact.guild_id] = msgspec.msgpack.encode([*known, fact.invite])
-        if (visit := self._visits.get(fact.guild_id)) is not None:
-            visit.made[fact.invite.code] = None
+        if (session := self._sessions.get(fact.guild_id)) is not None:
+            session.created[fact.invite.code] = None
 
-    def lose(self, fact: InviteDeleted, now: int) -> None:
-        """An invite is gone; until it is clear whether somebody used it up, it is remembered."""
+    def delete(self, fact: InviteDeleted, now: int) -> None:
+        """Take a deleted invite; it is kept until it is clear whether it was used up."""
         if fact.guild_id in self._packed:
-            self._visit(fact.guild_id).lost[fact.code] = now
+            self._session(fact.guild_id).deleted[fact.code] = now
 
-    def take_back(self, fact: InviteRevoked) -> None:
-        """Somebody took an invite back: it was not used up."""
+    def revoke(self, fact: InviteRevoked) -> None:
+        """Take a revoked invite: it was not used up."""
         if fact.guild_id in self._packed:
-            self._visit(fact.guild_id).taken[fact.code] = None
+            self._session(fact.guild_id).revoked[fact.code] = None
 
     def join(self, fact: MemberJoined, now: int, since: int | None = None) -> None:
-        """Somebody came, after ``since``: a replay tells of what happened long before.
+        """Take a join that happened after ``since``: a replay contains joins from long before.
 
-        Of somebody without an id nothing is said; their use is not to be taken for another's.
+        A member without an id gets no record; their use must not be attributed to another member.
         """
         guild_id = fact.guild_id
         named = bool(fact.person.user_id)
@@ -181,48 +181,48 @@ class InviteTracker(Component):
         if guild_id not in self._packed or self._waiting >= MAX_WAITING:
             if named:
                 self._uses.decide_at_once(fact, UNKNOWN, "unknown")
-            if guild_id in self._unread or guild_id in self._visits:
-                self._visit(guild_id).precede(fact, arrival)
+            if guild_id in self._unread or guild_id in self._sessions:
+                self._session(guild_id).precede(fact, arrival)
             return
-        visit = self._visit(guild_id)
+        session = self._session(guild_id)
         if named:
             self._uses.open(fact)
             self._waiting += 1
-        if visit.join(fact, arrival) and visit.asked is None and now >= visit.not_before:
-            self._put(guild_id, visit, now)
+        if session.join(fact, arrival) and session.asked is None and now >= session.not_before:
+            self._put(guild_id, session, now)
 
     # ------------------------------------------------------------------ readings
 
     def answer(self, fact: InvitesRead, now: int) -> None:
         """Take an answer."""
         guild_id = fact.request.guild_id
-        visit = self._visits.get(guild_id)
-        asked = visit.asked if visit is not None else None
-        if visit is None or asked is None or fact.request.purpose != f"{PURPOSE}:{asked.serial}":
+        session = self._sessions.get(guild_id)
+        asked = session.asked if session is not None else None
+        if session is None or asked is None or fact.request.purpose != f"{PURPOSE}:{asked.serial}":
             return
         if fact.status != HTTPStatus.OK:
-            self._fail(guild_id, visit, fact.status, now)
+            self._fail(guild_id, session, fact.status, now)
             return
         asked.answers[fact.request.kind] = fact
         if len(asked.answers) < len(asked.wanted):
             return
-        visit.asked = None
-        visit.failures = 0
+        session.asked = None
+        session.failures = 0
         found = asked.found
         packed = self._packed.get(guild_id)
         if packed is not None:
             before = {invite.code: invite for invite in _PACKED.decode(packed)}
-            visit.take_reading(before, asked, fact.at, now)
+            session.take_reading(before, asked, fact.at, now)
             for code, invite in found.items():
                 if not invite.vanity and (code not in before or invite.uses != before[code].uses):
                     self._uses.record_invite(guild_id, invite, fact.at)
-            found |= {code: before[code] for code in visit.made if code not in found and code in before}
+            found |= {code: before[code] for code in session.created if code not in found and code in before}
         else:
-            visit.begin(asked)
+            session.begin(asked)
         self._packed[guild_id] = msgspec.msgpack.encode(list(found.values()))
-        visit.made.clear()
+        session.created.clear()
 
-    def _put(self, guild_id: int, visit: Visit, now: int) -> None:
+    def _put(self, guild_id: int, session: InviteSession, now: int) -> None:
         if self._submit is None:
             return
         self._serial += 1
@@ -231,110 +231,112 @@ class InviteTracker(Component):
             if self._guilds.has_vanity(guild_id)
             else (RequestKind.INVITES,)
         )
-        visit.asked = Asked(self._serial, now, wanted)
-        visit.last_asked = now
-        visit.made.clear()
+        session.asked = Asked(self._serial, now, wanted)
+        session.last_asked = now
+        session.created.clear()
         for kind in wanted:
             self._submit(
-                RestRequest(kind, guild_id, urgent=bool(visit.joins), purpose=f"{PURPOSE}:{self._serial}")
+                RestRequest(kind, guild_id, urgent=bool(session.joins), purpose=f"{PURPOSE}:{self._serial}")
             )
 
-    def _fail(self, guild_id: int, visit: Visit, status: int, now: int) -> None:
-        visit.asked = None
-        visit.failures += 1
-        pause = now + RETRY_MS * 2 ** (visit.failures - 1)
+    def _fail(self, guild_id: int, session: InviteSession, status: int, now: int) -> None:
+        session.asked = None
+        session.failures += 1
+        pause = now + RETRY_MS * 2 ** (session.failures - 1)
         if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
             self._give_up(guild_id)
-        elif visit.failures < RETRIES:
-            visit.not_before = pause
+        elif session.failures < RETRIES:
+            session.not_before = pause
             if guild_id not in self._packed:
                 self._unread[guild_id] = None
         else:
             self._give_up(guild_id)
             self._unread[guild_id] = None
-            self._visit(guild_id).not_before = pause
+            self._session(guild_id).not_before = pause
 
     def _give_up(self, guild_id: int) -> None:
-        """Nothing can be compared any more: whoever waits is unknown."""
+        """Discard what is known of a guild's invites: joins that wait are unknown."""
         self._packed.pop(guild_id, None)
-        visit = self._visits.pop(guild_id, None)
-        if visit is None:
+        session = self._sessions.pop(guild_id, None)
+        if session is None:
             return
-        for one in visit.untold:
+        for one in session.unexplained:
             self._uses.leave_unknown(one.fact)
             self._waiting -= 1
 
-    # ------------------------------------------------------------------ what time decides
+    # ------------------------------------------------------------------ time passing
 
     def tick(self, now: int, wall: int) -> None:
-        """Ask for readings that are due, and decide what they came to."""
+        """Request readings that are due, and decide joins by those answered."""
         del wall
-        # A replay may still bring a join: nothing is decided before every shard was heard.
+        # A replay may still contain a join: nothing is decided before every shard has received data.
         heard = min(self._timeline.heard, now)
-        for guild_id, visit in list(self._visits.items()):
-            if visit.asked is not None and now - visit.asked.since >= ANSWER_MS:
-                self._fail(guild_id, visit, 0, now)
+        for guild_id, session in list(self._sessions.items()):
+            if session.asked is not None and now - session.asked.since >= ANSWER_MS:
+                self._fail(guild_id, session, 0, now)
                 continue
-            if visit.joins:
-                self._decide(guild_id, visit, heard)
-            if not visit.is_due(now) and visit.is_over(now):
-                self._close(guild_id, visit)
+            if session.joins:
+                self._decide(guild_id, session, heard)
+            if not session.is_due(now) and session.is_over(now):
+                self._close(guild_id, session)
         self.look(now)
         self._prime(now)
 
     def look(self, now: int) -> None:
         """Request readings that are due.
 
-        To be called every ``LOOK_MS``: who comes next must not come before the reading of those before.
+        To be called every ``LOOK_MS``, so that earlier joins have their reading before the next join.
         """
-        for guild_id, visit in self._visits.items():
-            if visit.is_due(now):
-                self._put(guild_id, visit, now)
+        for guild_id, session in self._sessions.items():
+            if session.is_due(now):
+                self._put(guild_id, session, now)
 
     def hurry(self, now: int) -> None:
-        """A flush waits for true numbers: read at once what waits for a burst to end."""
-        for guild_id, visit in self._visits.items():
-            if visit.asked is None and visit.unread and now >= visit.not_before:
-                self._put(guild_id, visit, now)
+        """Request readings that wait for the end of a burst at once, since a flush waits for them."""
+        for guild_id, session in self._sessions.items():
+            if session.asked is None and session.unread and now >= session.not_before:
+                self._put(guild_id, session, now)
 
     def stop(self, now: int) -> None:
-        """The process ends: joins that still wait stay unknown."""
+        """Record joins that still wait as unknown, since the process ends."""
         del now
-        for guild_id in list(self._visits):
+        for guild_id in list(self._sessions):
             self._give_up(guild_id)
 
     def _prime(self, now: int) -> None:
         primed = sum(
-            1 for guild_id, visit in self._visits.items() if visit.asked and guild_id not in self._packed
+            1
+            for guild_id, session in self._sessions.items()
+            if session.asked and guild_id not in self._packed
         )
         for guild_id in list(self._unread):
             if primed >= MOST_PRIMED:
                 break
-            visit = self._visits.get(guild_id)
-            if visit is not None and (visit.asked is not None or visit.not_before > now):
+            session = self._sessions.get(guild_id)
+            if session is not None and (session.asked is not None or session.not_before > now):
                 continue
             del self._unread[guild_id]
             if self._permitted(guild_id, "manage_guild"):
                 primed += 1
-                self._put(guild_id, self._visit(guild_id), now)
+                self._put(guild_id, self._session(guild_id), now)
 
-    def _decide(self, guild_id: int, visit: Visit, heard: int) -> None:
-        sure = self._audited and all(self._permitted(guild_id, needed) for needed in _TELLING)
-        known = visit.known.copy()
-        for fact, finding in visit.decide(heard, sure=sure):
+    def _decide(self, guild_id: int, session: InviteSession, heard: int) -> None:
+        sure = self._audited and all(self._permitted(guild_id, needed) for needed in _REVOCATION_PERMISSIONS)
+        known = session.known.copy()
+        for fact, finding in session.decide(heard, sure=sure):
             self._uses.decide(fact, finding, known)
             self._waiting -= 1
 
-    def _visit(self, guild_id: int) -> Visit:
-        visit = self._visits.get(guild_id)
-        if visit is None:
-            visit = self._visits[guild_id] = Visit()
-        return visit
+    def _session(self, guild_id: int) -> InviteSession:
+        session = self._sessions.get(guild_id)
+        if session is None:
+            session = self._sessions[guild_id] = InviteSession()
+        return session
 
-    def _close(self, guild_id: int, visit: Visit) -> None:
-        """Nobody came: an invite that is gone was not used by anybody whose join is still to be told."""
-        del self._visits[guild_id]
+    def _close(self, guild_id: int, session: InviteSession) -> None:
+        """End a session without joins: a deleted invite belongs to no join that is still to be reported."""
+        del self._sessions[guild_id]
         packed = self._packed.get(guild_id)
-        if packed is not None and visit.lost:
-            left = [invite for invite in _PACKED.decode(packed) if invite.code not in visit.lost]
+        if packed is not None and session.deleted:
+            left = [invite for invite in _PACKED.decode(packed) if invite.code not in session.deleted]
             self._packed[guild_id] = msgspec.msgpack.encode(left)

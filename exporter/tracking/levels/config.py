@@ -1,4 +1,4 @@
-"""What of levels can be configured."""
+"""Configuration of levels."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from exporter.settings import Duration, Section
 
 
 class LevelsConfig(Section):
-    """What earns experience, and how much of it makes a level."""
+    """XP earned by activity, and XP needed for each level."""
 
     message: int = Field(20, ge=0, le=1000, description="Experience for a message.")
     reaction: int = Field(2, ge=0, le=1000, description="Experience for a reaction given.")

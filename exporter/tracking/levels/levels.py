@@ -1,11 +1,11 @@
-"""Experience and levels: what each member has earned, kept here since a level depends on the whole sum.
+"""Experience and levels: the XP of each member, kept here since a level depends on the whole sum.
 
-The sums are saved in the commit that holds the counts made of them: a crash takes back both or neither, so
-nothing is earned twice. They are not read back from the stores, which may be away for a day.
+The sums are saved in the commit that holds the counts derived from them: a crash reverts both or neither, so
+nothing is earned twice. They are not read back from the stores, which may be unreachable for a day.
 
 Invariant: at most ``levels.max_members`` members are remembered. The member idle the longest is forgotten
-first and counted as such: in SQL the sum of what they earned stays whole, and their level is the highest one
-reached, but here they start anew, and reach no higher one before their new sum passes the old.
+first and counted as such: in SQL the sum of their XP stays complete, and their level is the highest one
+reached, but here they start again at 0, and reach no higher level before their new sum passes the old one.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ from exporter.tracking.levels.config import LevelsConfig
 Member: TypeAlias = tuple[int, int]
 """Guild and user."""
 
-_TALKING: Final = ("active", "muted")
-"""States of voice that earn something: a listener takes part, a member alone or away does not."""
+_EARNING_STATES: Final = ("active", "muted")
+"""Voice states that earn XP: a muted member takes part, a member alone or away does not."""
 
 _MINUTE_MS = 60_000
 
 
 @dataclass(slots=True)
 class MemberXp:
-    """What a member has earned, when they last earned it, and voice that does not fill a minute yet; ms."""
+    """XP of a member, when they last earned some, and voice time that does not fill a minute yet; in ms."""
 
     xp: int = 0
     message_at: int = 0
@@ -48,7 +48,7 @@ class MemberXp:
 
 
 class Curve:
-    """How much experience makes which level.
+    """The XP needed for each level.
 
     From level n to the next it takes ``base + linear·n + quadratic·n²``; every member begins at level 0.
     """
@@ -58,7 +58,7 @@ class Curve:
         self._thresholds = [config.base]
 
     def level(self, xp: int) -> int:
-        """The level that so much experience makes."""
+        """The level reached with this XP."""
         while self._thresholds[-1] <= xp:
             number = len(self._thresholds)
             step = self._config.base + self._config.linear * number + self._config.quadratic * number**2
@@ -67,7 +67,7 @@ class Curve:
 
 
 class SavedXp(msgspec.Struct, frozen=True, array_like=True):
-    """What a member has earned, as it is saved; times in ms."""
+    """XP of a member as saved; times in ms."""
 
     xp: int
     message_at: int
@@ -76,10 +76,10 @@ class SavedXp(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Levels(Component):
-    """What members have earned.
+    """XP and levels of members.
 
-    ``earners`` has an entry for each series that earns something, none with levels off; ``names`` are those
-    of people, by id.
+    ``earners`` has an entry for each series that earns XP, none with levels off; ``names`` are names of
+    users by id.
     """
 
     name = "levels"
@@ -107,7 +107,7 @@ class Levels(Component):
         if on:
             self.earners[MESSAGES["human"]] = self._earn_by_message
             self.earners |= dict.fromkeys(REACTIONS.series_of.values(), self._earn_by_reaction)
-            self.earners |= {SECONDS[state]: self._earn_by_voice for state in _TALKING}
+            self.earners |= {SECONDS[state]: self._earn_by_voice for state in _EARNING_STATES}
 
     @property
     def handles(self) -> Mapping[type, Handler]:
@@ -119,16 +119,16 @@ class Levels(Component):
             for earned in self.take(count):
                 self.emit(earned)
 
-    # ------------------------------------------------------------------ what is earned
+    # ------------------------------------------------------------------ earning
 
     def take(self, count: Count) -> Iterator[Count | Record]:
-        """Take what was counted; yields what it earned, and the levels reached by that."""
+        """Take a count; yields the XP earned by it, and the levels reached."""
         earn = self.earners.get(count.series)
         if earn is None or not count.user_id:
             return
         member = (count.guild_id, count.user_id)
         xp_of = self._members.pop(member, None) or MemberXp()
-        self._members[member] = xp_of  # the last to be forgotten
+        self._members[member] = xp_of  # to the end: forgotten last
         gained = earn(xp_of, count)
         self._table.touch(member)
         if len(self._members) > self._config.max_members:
@@ -164,11 +164,11 @@ class Levels(Component):
         minutes, xp_of.voice_ms = divmod(xp_of.voice_ms + count.amount, _MINUTE_MS)
         return minutes * self._config.voice_minute
 
-    # ------------------------------------------------------------------ what is remembered
+    # ------------------------------------------------------------------ saved state
 
     @property
     def tables(self) -> tuple[SavedTable[Member, SavedXp], ...]:
-        """What each member has earned."""
+        """XP of each member."""
         return (self._table,)
 
     def _read(self, member: Member) -> SavedXp | None:
@@ -185,11 +185,11 @@ class Levels(Component):
             self._drop(next(iter(self._members)))
 
     def clear(self) -> None:
-        """Forget what members have earned."""
+        """Forget the XP of all members."""
         self._members.clear()
 
     def forget_people(self, people: Container[int]) -> None:
-        """Forget those who opted out meanwhile."""
+        """Forget people who opted out."""
         for member in [member for member in self._members if member[1] in people]:
             del self._members[member]
             self._table.touch(member)

@@ -1,4 +1,4 @@
-"""What somebody did between two states of one session in voice, or a moderator did to them."""
+"""Changes between two voice states of one session, made by the member or by a moderator."""
 
 from __future__ import annotations
 
@@ -20,11 +20,11 @@ _SWITCHES = {
     "video": VIDEOS,
 }
 _ENDS_WITH_SESSION = frozenset({"stream", "video"})
-"""Who leaves muted comes back muted, but what was shown is over."""
+"""Members who leave muted return muted, but a stream or video ends."""
 
 
 def switched(before: VoiceState, after: VoiceState) -> Iterator[Count]:
-    """What the member switched on or off by themselves; bots are not counted."""
+    """Counts of what the member switched on or off; bots are not counted."""
     if before.bot:
         return
     for name, measure in _SWITCHES.items():
@@ -36,9 +36,9 @@ def switched(before: VoiceState, after: VoiceState) -> Iterator[Count]:
 
 
 def ordered(before: VoiceState, after: VoiceState) -> Iterator[Action]:
-    """What a moderator did to the member. Both at once are one action, as in the audit log."""
+    """Actions of a moderator on the member. Both at once are one action, as in the audit log."""
     if not after.channel_id:
-        return  # only somebody in voice can be muted
+        return  # only members in voice can be muted
     changed = [name for name in _ORDERS if getattr(before, name) is not getattr(after, name)]
     actions = [_ORDERS[name][bool(getattr(after, name))] for name in changed]
     if not actions:

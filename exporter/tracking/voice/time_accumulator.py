@@ -1,6 +1,6 @@
 """The time of one session: accrued to the running totals as it passes, settled into the windows when needed.
 
-Invariant: what is settled was accrued before, in the same state; no moment is accrued or settled twice.
+Invariant: time is accrued before it is settled, in the same state; no time is accrued or settled twice.
 """
 
 from __future__ import annotations
@@ -14,17 +14,21 @@ from exporter.state.shard_timeline import LONGEST_SILENCE_MS
 from exporter.tracking.voice.voice_sessions import GuildVoice, VoiceSession
 
 MAX_GAP_MS = 3_600_000
-"""A member found in the same channel after a gap no longer than this is taken to have stayed; beyond an hour
-it is as likely that they left and came back. Time in progress, accrued every few seconds, never spans as much
-unless the machine slept or its clock was set: then what happened is unknown."""
+"""A member found in the same channel after a gap no longer than this counts as having stayed; beyond an hour
+it is as likely that they left and returned. Time in progress, accrued every few seconds, never spans as much
+unless the machine was suspended or its clock was set: then the states in between are unknown."""
 
 MAX_SETBACK_MS = LONGEST_SILENCE_MS
-"""A clock set back by less is waited for, so that no moment is settled twice; by more it is a new clock. A
-replay goes back as far: until a connection is known to be dead, time accrues as if nothing had changed."""
+"""After a smaller step back of the clock nothing accrues until it catches up, so that no time is settled
+twice; a larger one starts a new timeline. A replay goes back as far: until a connection is known to be dead,
+time accrues as if nothing had changed."""
 
 
 class VoiceTimeAccumulator:
-    """Arguments as of ``VoiceTracker``; ``changed`` takes the guilds whose sessions were settled."""
+    """Accrues and settles the time of sessions.
+
+    Arguments are those of ``VoiceTracker``; ``changed`` takes the guilds whose sessions were settled.
+    """
 
     def __init__(
         self,
@@ -59,7 +63,7 @@ class VoiceTimeAccumulator:
             session.accrued_until = until
 
     def settle(self, guild: GuildVoice, session: VoiceSession) -> None:
-        """Put what has accrued into the windows, cut at window edges."""
+        """Emit accrued time as counts for the windows, cut at window edges."""
         start, until = session.settled_until, session.accrued_until
         if until <= start:
             return
@@ -85,7 +89,7 @@ class VoiceTimeAccumulator:
         self._changed(guild.guild_id)
 
     def _series(self, guild: GuildVoice, state: VoiceState) -> list[Series]:
-        """What a second is at the moment."""
+        """The series that a second in this state counts for."""
         active = [SECONDS[self._state(guild, state)]]
         if state.stream and not state.bot:
             active.append(STREAM_SECONDS.series)

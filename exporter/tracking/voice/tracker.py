@@ -1,14 +1,14 @@
-"""Voice states become time: who is in which channel, since when and in what state.
+"""Time in voice from voice states: who is in which channel, since when and in what state.
 
 Time in progress accrues as it passes: it is added to the running totals, some guilds at a time. It is settled
 into the windows when a state changes and when a window ends, cut at window edges so that each second lands in
-the window it belongs to. What is settled has accrued before, so the two never disagree about a state: whether
-a member is alone changes when others come and go, so a person left alone or joined is settled up to that
-moment first.
+the window it belongs to. Settled time was accrued before, so the two never disagree about a state: whether
+a member is alone changes when others enter and leave, so the time of a member left alone or joined is settled
+up to that moment first.
 
-A session of which it is not sure that it goes on (after a restart, or a new gateway session) is unconfirmed:
-no time is added until the guild's voice states are seen. A member still in the same channel was there all the
-while; one who is not is closed at the last moment known, never counted on.
+A session that may have ended unseen (after a restart, or in a new gateway session) is unconfirmed: no time is
+added until the guild's voice states are received. A member still in the same channel was there all the time;
+the session of any other member ends at the last known moment.
 """
 
 from __future__ import annotations
@@ -47,13 +47,13 @@ from exporter.tracking.voice.voice_sessions import (
 )
 
 ACCRUED_AT_ONCE = 2_000
-"""Sessions whose time accrues in one go: about 2 ms, so that a small installation is always up to date."""
+"""Sessions whose time accrues in one step: about 2 ms, so that a small installation is always up to date."""
 
 ROUNDS = 5
-"""In how many goes at most all sessions accrue: at one a second no total is staler than this."""
+"""Most steps in which all sessions accrue: at one a second no total is older than this."""
 
 SAVED_AT_ONCE = 1_000
-"""Guilds saved in one commit of which only more is known, while nothing was counted: some 5 ms of work."""
+"""Most guilds saved in one commit only because their known time advanced: some 5 ms of work."""
 
 
 class VoiceTracker(Component):
@@ -87,20 +87,20 @@ class VoiceTracker(Component):
 
     @property
     def handles(self) -> Mapping[type, Handler]:
-        """Voice states, and what makes them uncertain."""
+        """Voice states, and facts that make them uncertain."""
         return {
             VoiceState: lambda fact, _: self.take(fact),
             ShardStateChanged: lambda fact, _: self._follow_shard(fact),
             SessionStarted: lambda fact, _: self.doubt(fact.guild_ids),
-            GuildUpserted: lambda fact, _: self._see_guild(fact),
+            GuildUpserted: lambda fact, _: self._take_guild(fact),
             GuildUpdated: lambda fact, _: self._change_guild(fact),
-            GuildDeleted: lambda fact, _: self._lose_guild(fact),
+            GuildDeleted: lambda fact, _: self._delete_guild(fact),
         }
 
     # ------------------------------------------------------------------ facts
 
     def take(self, state: VoiceState) -> None:
-        """Take one state, and put out what the member or a moderator changed by it."""
+        """Take one state, and emit what the member or a moderator changed."""
         session = self.session_of(state.guild_id, state.user_id)
         if session is not None:
             before = session.state
@@ -116,11 +116,11 @@ class VoiceTracker(Component):
             return
         guild_ids = [guild_id for guild_id in self.guilds if self._timeline.shard_of(guild_id) == fact.shard]
         if fact.state == "lost":
-            # The last moment known: a member who is gone when the next session begins was there until now.
+            # The last known moment: a member missing when the next session begins was there until now.
             self._accrue(self._clock.now_ms(), guild_ids)
         self._known |= dict.fromkeys(guild_ids)
 
-    def _see_guild(self, fact: GuildUpserted) -> None:
+    def _take_guild(self, fact: GuildUpserted) -> None:
         self._set_afk_channel(fact.guild_id, fact.afk_channel_id)
         self.reconcile(fact.guild_id, fact.voice_states, fact.at)
 
@@ -129,7 +129,7 @@ class VoiceTracker(Component):
         self.settle(fact.at, (fact.guild_id,))
         self._set_afk_channel(fact.guild_id, fact.afk_channel_id)
 
-    def _lose_guild(self, fact: GuildDeleted) -> None:
+    def _delete_guild(self, fact: GuildDeleted) -> None:
         if fact.unavailable:
             self.accrue(fact.at, (fact.guild_id,))
             self.doubt((fact.guild_id,))
@@ -170,7 +170,7 @@ class VoiceTracker(Component):
             self._finish(guild, session, state.at)
 
     def doubt(self, guild_ids: Iterable[int]) -> None:
-        """Stop the clock of guilds whose states are about to be sent anew."""
+        """Stop adding time in guilds whose states are about to be sent again."""
         for guild_id in guild_ids:
             guild = self.guilds.get(guild_id)
             for session in guild.sessions.values() if guild else ():
@@ -179,11 +179,11 @@ class VoiceTracker(Component):
                 self._known[guild_id] = None
 
     def reconcile(self, guild_id: int, states: Iterable[VoiceState], at: int) -> None:
-        """Bring a guild's sessions in line with the states Discord says hold now."""
+        """Update a guild's sessions to the current states sent by Discord."""
         found = {state.user_id: state for state in states if state.channel_id}
         guild = self._guild(guild_id)
         sessions = list(guild.sessions.values())
-        # Those who are gone leave first: until when the others were in company depends on it.
+        # Members who left are removed first: how long the others were not alone depends on it.
         for session in sessions:
             if not _stayed(session, found.get(session.state.user_id), at):
                 self._close(guild, session, at)

@@ -1,8 +1,8 @@
-"""Who is in voice, guild by guild, as it is remembered and as it is saved.
+"""Voice sessions by guild, in memory and as saved.
 
-A session has two cursors. Up to ``accrued_until`` its time stands in the running totals, and it is known to
-have gone on; up to ``settled_until`` its time stands in the windows. The first runs ahead, since totals are
-read every few seconds, and windows and saved state need the time only when a state changes or a window ends.
+A session has two cursors. Up to ``accrued_until`` its time is in the running totals, and it is known to have
+lasted; up to ``settled_until`` its time is in the windows. The first is ahead, since totals are read every
+few seconds, and windows and saved state need the time only when a state changes or a window ends.
 """
 
 from __future__ import annotations
@@ -14,13 +14,13 @@ import msgspec
 from exporter.events.facts import VoiceState
 
 _FLAGS = ("bot", "self_mute", "self_deaf", "mute", "deaf", "suppress", "stream", "video")
-"""What a state is kept by, from the lowest bit on; a new one goes to the end."""
+"""Saved flags of a state, from the lowest bit on; new ones are appended."""
 
 
 class SavedSession(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """A member in voice: where, since when, settled and known to go on until when, and in what state; ms.
+    """A member in voice: channel, start, until when settled and known to last, and state; times in ms.
 
-    One that was ``running`` went on until the last commit of the run that saved it. ``flags`` are the bits of
+    One that was ``running`` lasted until the last commit of the run that saved it. ``flags`` are the bits of
     ``_FLAGS``; ``session`` is as in the fact.
     """
 
@@ -42,13 +42,13 @@ class SavedGuildVoice(msgspec.Struct, frozen=True, array_like=True):
 
 
 class SavedRun(msgspec.Struct, frozen=True, array_like=True):
-    """When a run last committed, in ms since the epoch: its running sessions went on until then."""
+    """When a run last committed, in ms since the epoch: its running sessions lasted until then."""
 
     known_until: int
 
 
 class VoiceSession(msgspec.Struct, gc=False):
-    """A member in voice. One not ``confirmed`` may be over: nothing is added until that is known."""
+    """A member in voice. One not ``confirmed`` may have ended: no time is added until that is known."""
 
     since: int
     settled_until: int
@@ -77,7 +77,7 @@ class GuildVoice:
         self.channel_peaks[channel_id] = max(self.channel_peaks.get(channel_id, 0), len(people))
 
     def leave(self, user_id: int, channel_id: int) -> None:
-        """Take a person out of a channel."""
+        """Remove a person from a channel."""
         people = self.people[channel_id]
         people.discard(user_id)
         self.present -= 1
@@ -94,13 +94,13 @@ class GuildVoice:
         return len(self.people.get(channel_id, ())) <= 1
 
     def reset_peaks(self) -> None:
-        """Begin anew with who is there."""
+        """Start new peaks from the members present."""
         self.peak = self.present
         self.channel_peaks = {channel: len(people) for channel, people in self.people.items()}
 
 
 def save_session(session: VoiceSession, *, running: bool) -> SavedSession:
-    """A session as it is saved; ``running`` as of ``SavedSession``."""
+    """A session as saved; ``running`` as of ``SavedSession``."""
     state = session.state
     flags = sum(1 << bit for bit, name in enumerate(_FLAGS) if getattr(state, name))
     return SavedSession(
@@ -116,7 +116,7 @@ def save_session(session: VoiceSession, *, running: bool) -> SavedSession:
 
 
 def restore_session(guild_id: int, saved: SavedSession) -> VoiceSession:
-    """A session of the previous run, of which it is not known whether it goes on."""
+    """A session of the previous run, unconfirmed."""
     flags = {name: bool(saved.flags >> bit & 1) for bit, name in enumerate(_FLAGS)}
     state = VoiceState(
         guild_id, saved.user_id, saved.channel_id, saved.known_until, session=saved.session, **flags

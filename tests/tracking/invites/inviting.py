@@ -102,7 +102,7 @@ class World:
 
     def begin(self, **invites: Invite) -> World:
         self.invites |= invites
-        self.stage.see_guild(GUILD)
+        self.stage.take_guild(GUILD)
         self.wait(3_000)
         self.calls = 0
         return self
@@ -145,7 +145,7 @@ class World:
         if invite.uses == invite.max_uses:
             del self.invites[code]
             if told:
-                self.stage.lose(InviteDeleted(GUILD, code), self.now)
+                self.stage.delete(InviteDeleted(GUILD, code), self.now)
 
     def join(self, code: str | None = None, *, bot: bool = False) -> int:
         if code is not None:
@@ -168,12 +168,12 @@ class World:
 
     def tell_made(self, code: str, invite: Invite) -> None:
         known = InviteKnown(code, 0, invite.max_uses, invite.inviter, "bob", invite.expires_at)
-        self.stage.make(InviteCreated(GUILD, known).without(OPTED_OUT))
+        self.stage.create(InviteCreated(GUILD, known).without(OPTED_OUT))
 
     def take_back(self, code: str) -> None:
         del self.invites[code]
-        self.stage.lose(InviteDeleted(GUILD, code), self.now)
-        self.stage.take_back(InviteRevoked(GUILD, code))
+        self.stage.delete(InviteDeleted(GUILD, code), self.now)
+        self.stage.revoke(InviteRevoked(GUILD, code))
 
     def settle(self) -> None:
         for _ in range(200):

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.tracking.invites.assignment import Confidence, Finding, Window, share_out
+from exporter.tracking.invites.assignment import Confidence, Finding, Window, assign_uses
 from exporter.tracking.invites.inference import LATE_MS, SETTLE_MS, Arrival, Reading, infer
 
 EXACT, PROBABLE, AMBIGUOUS, UNKNOWN = Confidence
@@ -34,7 +34,7 @@ def find(arrivals: Sequence[Arrival], readings: Sequence[Reading], *, sure: bool
     """What is found of each, in cases that are closed by a last look."""
     found: dict[int, Finding] = {}
     for case in infer(arrivals, readings, sure=sure):
-        found |= dict(zip(case.arrivals, case.judge(), strict=True))
+        found |= dict(zip(case.arrivals, case.evaluate(), strict=True))
     return [found[index] for index in range(len(arrivals))]
 
 
@@ -212,7 +212,7 @@ def test_what_is_shared_out_is_what_all_ways_of_sharing_out_have_in_common(
     windows: list[Window], uses: list[dict[str, int]]
 ) -> None:
     ways = _all_ways(windows, uses)
-    found = share_out(windows, uses, [()] * len(uses))
+    found = assign_uses(windows, uses, [()] * len(uses))
     assert (found is None) == (not ways)
     for index, finding in enumerate(found or ()):
         codes = {way[index] for way in ways}

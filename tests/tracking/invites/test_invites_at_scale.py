@@ -80,9 +80,9 @@ class Site:
             self,  # type: ignore[arg-type]
         )
         self.routes = {
-            InviteCreated: self.stage.make,
-            InviteDeleted: lambda fact: self.stage.lose(fact, self.now()),
-            InviteRevoked: self.stage.take_back,
+            InviteCreated: self.stage.create,
+            InviteDeleted: lambda fact: self.stage.delete(fact, self.now()),
+            InviteRevoked: self.stage.revoke,
             InvitesRead: lambda fact: self.stage.answer(fact, self.now()),
             MemberJoined: lambda fact: self.stage.join(fact, self.now()),
         }
@@ -171,7 +171,7 @@ class Site:
 
     def play(self) -> None:
         for guild_id in self.world.guilds:
-            self.stage.see_guild(guild_id)
+            self.stage.take_guild(guild_id)
         self.pass_time(20_000)
         traffic = Traffic(
             self.world,

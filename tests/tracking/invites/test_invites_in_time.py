@@ -69,7 +69,7 @@ async def test_who_came_before_the_bot_was_removed_is_told_if_everybody_else_was
 async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_somebody_elses() -> None:
     world = World()
     world.invites |= {"a": Invite(3), "b": Invite(1)}
-    world.stage.see_guild(GUILD)
+    world.stage.take_guild(GUILD)
     world.tell_join()
     world.wait(1_200)
     user_id = world.tell_join()
@@ -154,7 +154,7 @@ async def test_the_use_of_somebody_unnamed_is_not_taken_for_that_of_who_came_wit
     world.tell_join(known=False)
     world.wait(30_000)
     assert world.told().keys() == {user_id}
-    assert not world.stage._visits
+    assert not world.stage._sessions
 
 
 async def test_an_unlimited_invite_deleted_as_somebody_joined_by_it_is_no_certainty() -> None:
@@ -170,9 +170,9 @@ async def test_an_invite_taken_back_is_not_used_up_though_the_audit_log_says_so_
     world = World().begin(once=Invite(0, 1), b=Invite(1))
     world.tell_join()
     del world.invites["once"]
-    world.stage.lose(InviteDeleted(GUILD, "once"), world.now)
+    world.stage.delete(InviteDeleted(GUILD, "once"), world.now)
     world.wait(4_000)
-    world.stage.take_back(InviteRevoked(GUILD, "once"))
+    world.stage.revoke(InviteRevoked(GUILD, "once"))
     assert world.only() == ("once", "invite", "probable")
 
 
@@ -248,8 +248,8 @@ async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_t
         world.wait(200)
         longest = max(longest, world.stage.undecided(0))
     assert longest <= 130 * 5, "two minutes of them"
-    assert len(world.stage._visits) == 1
-    assert len(next(iter(world.stage._visits.values())).joins) <= longest + 100
+    assert len(world.stage._sessions) == 1
+    assert len(next(iter(world.stage._sessions.values())).joins) <= longest + 100
     world.settle()
     rows = world.told()
     assert rows.keys() == truth.keys()

@@ -128,7 +128,7 @@ async def test_a_join_that_no_use_explains_is_unknown_and_never_a_guess() -> Non
 async def test_an_invite_made_meanwhile_is_known() -> None:
     world = World().begin(a=Invite(3))
     world.invites["new"] = Invite(0, 0, 8)
-    world.stage.make(InviteCreated(GUILD, InviteKnown("new", 0, 0, 8, "bob")))
+    world.stage.create(InviteCreated(GUILD, InviteKnown("new", 0, 0, 8, "bob")))
     world.wait(30_000)
     world.join("new")
     assert world.only() == ("new", "invite", "exact")
@@ -185,7 +185,7 @@ async def test_without_an_answer_a_join_is_unknown_and_no_later_one_is_blamed_fo
     assert world.told()[first]["confidence"] == "unknown"
     assert world.calls == calls
     world.status = 200
-    world.stage.permit(GUILD)
+    world.stage.update_permissions(GUILD)
     world.wait(60_000)
     second = world.join()
     world.settle()
@@ -205,12 +205,12 @@ async def test_an_answer_that_comes_after_it_was_given_up_is_ignored() -> None:
 async def test_who_joins_before_the_first_reading_or_after_a_gap_is_unknown() -> None:
     world = World()
     world.invites["a"] = Invite()
-    world.stage.see_guild(GUILD)
+    world.stage.take_guild(GUILD)
     world.join("a")
     assert world.only() == (None, "unknown", "unknown")
     world.wait(3_000)
     world.join("a")
-    world.stage.see_guild(GUILD)
+    world.stage.take_guild(GUILD)
     assert [row["confidence"] for row in world.told().values()] == ["unknown", "unknown"]
     assert world.counts == {"unknown": 2}
 
@@ -223,7 +223,7 @@ async def test_without_the_permission_nothing_is_asked() -> None:
     assert world.only() == (None, "unknown", "unknown")
     assert world.calls == 0
     world.lacking.clear()
-    world.stage.permit(GUILD)
+    world.stage.update_permissions(GUILD)
     world.wait(3_000)
     user_id = world.join("a")
     world.settle()
@@ -241,7 +241,7 @@ async def test_an_inviter_who_opted_out_is_not_named() -> None:
 async def test_many_guilds_are_read_a_few_at_a_time() -> None:
     world = World()
     for guild_id in range(1, 4 * MOST_PRIMED):
-        world.stage.see_guild(guild_id)
+        world.stage.take_guild(guild_id)
     for _ in range(8):
         world.stage.tick(world.now, 0)
         assert len(world.asked) <= MOST_PRIMED
@@ -254,7 +254,7 @@ async def test_a_quiet_guild_keeps_nothing_but_its_packed_invites() -> None:
     world.join("a")
     world.settle()
     world.wait(30_000)
-    assert not world.stage._visits
+    assert not world.stage._sessions
     assert len(world.stage._packed[GUILD]) < 40
 
 

@@ -32,10 +32,10 @@ def restart(before: Log) -> Log:
 
 
 def test_what_was_begun_is_added_to_what_is_open_once() -> None:
-    known = SavedModeration(actions=[action("a")], departures=[departure("d")], told=7)
+    known = SavedModeration(actions=[action("a")], departures=[departure("d")], complete_until=7)
     added = add_begun(known, Begun([action("a"), action("b")], [departure("d"), departure("e")]))
     assert added == SavedModeration(
-        actions=[action("a"), action("b")], departures=[departure("d"), departure("e")], told=7
+        actions=[action("a"), action("b")], departures=[departure("d"), departure("e")], complete_until=7
     )
 
 
