@@ -12,6 +12,7 @@ import re
 import signal
 import sqlite3
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -25,7 +26,9 @@ STRIDE = 1_000_000
 
 MEMBER = re.compile(rb"user_id=(\d+).*?messages=(\d+)i.*? (\d+)$")
 
-pytestmark = pytest.mark.timeout(60 + 5 * KILLS)
+pytestmark = pytest.mark.timeout(
+    60 + 10 * KILLS
+)  # a guard against a hang: a start takes seconds on a busy machine
 
 
 class Influx:
@@ -74,8 +77,20 @@ async def start(directory: Path, first: int, url: str) -> asyncio.subprocess.Pro
         *(str(directory), str(first), url, f"sqlite:///{directory}/log.db"),
         stdout=asyncio.subprocess.PIPE,
     )
+    VICTIMS.append(victim)
     assert await victim.stdout.readline() == b"ready\n"
     return victim
+
+
+VICTIMS: list[asyncio.subprocess.Process] = []
+
+
+@pytest.fixture(autouse=True)
+def no_victim_left() -> Iterator[None]:
+    yield
+    for victim in VICTIMS:
+        if victim.returncode is None:
+            victim.kill()
 
 
 def acknowledged(directory: Path) -> tuple[set[int], set[int]]:
