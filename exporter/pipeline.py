@@ -33,7 +33,6 @@ from exporter.events.facts import PermissionsChanged
 from exporter.events.guilds import MEMBERS
 from exporter.events.records import ALL_DETAILS, SnapshotDetail
 from exporter.events.rest_request import Submit
-from exporter.model import Entry
 from exporter.screen.config import PrivacyConfig
 from exporter.spool.ports import SpoolWriter
 from exporter.state.guild_cache import Guild, GuildCache
@@ -165,7 +164,17 @@ class Pipeline:
             )
         )
         add(lambda emit: SeriesExpiry(emit, self._counters))
-        self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self._offer, details))
+        self.checkpoint = Checkpoint(
+            spool,
+            batching,
+            clock,
+            telemetry,
+            self._dispatcher,
+            lambda: self._windows.capture(),  # noqa: PLW0108 - windows are made of components
+            lambda: self._counters.has_unsaved,
+            self._dispatcher.report,
+        )
+        self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self.checkpoint.offer, details))
         self._contents = SnapshotContents(
             self.guild_cache, self.voice, self._recorder, catalogue, metrics, details
         )
@@ -180,24 +189,11 @@ class Pipeline:
             spool.source,
             self._dispatcher.report,
         )
-        self.checkpoint = Checkpoint(
-            spool,
-            batching,
-            clock,
-            telemetry,
-            self._dispatcher,
-            self._windows.capture,
-            lambda: self._counters.has_unsaved,
-            self._dispatcher.report,
-        )
         self._voice_settled = clock.monotonic()
         self.accept = self._dispatcher.accept
 
     def _find(self, kind: type[T]) -> T:
         return next(found for found in self._dispatcher.components if isinstance(found, kind))
-
-    def _offer(self, entry: Entry) -> None:
-        self.checkpoint.offer(entry)
 
     # ------------------------------------------------------------------ life
 
