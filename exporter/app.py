@@ -62,7 +62,7 @@ HEAP_SECONDS: Final = 5.0
 """How often the heap is looked at: a start brings a few hundred guilds in that time."""
 
 FLUSH_SECONDS: Final = 30.0
-"""How long a flush waits for the sinks, after up to 10 s for departures that are not decided; the caller
+"""How long a flush waits for the sinks, after up to 40 s for departures that are not decided; the caller
 waits for the answer."""
 
 
