@@ -1,4 +1,4 @@
-"""The middle of the program: facts in, entries and state committed, totals and states for the exposition.
+"""The pipeline: facts in, entries and state committed, totals and states for the exposition.
 
 Everything here runs on the event loop and nothing in ``accept`` waits. ``run`` is its timer: once a second it
 folds counts, accrues voice time and lets every component do what time decides; beside it, so that a disk that
@@ -53,10 +53,10 @@ log = logging.getLogger(__name__)
 T = TypeVar("T", bound=Component)
 
 TICK_SECONDS: Final = 1.0
-"""How often time is let decide. It is the resolution of every interval below it."""
+"""Interval of ticks. It is the resolution of every interval below it."""
 
 VOICE_SLICE: Final = 1_000
-"""Sessions whose time is settled in one go: about 15 ms with their part of a commit."""
+"""Sessions whose time is settled in one step: about 15 ms with their part of a commit."""
 
 VOICE_SETTLING_SECONDS: Final = 300.0
 """How long time in progress waits to be settled where no window asks for it."""
@@ -198,7 +198,7 @@ class Pipeline:
     # ------------------------------------------------------------------ life
 
     async def start(self) -> None:
-        """Take up the open windows and the components' state of the previous run.
+        """Restore the open windows and the components' state of the previous run.
 
         Raises:
             SpoolError: the spool cannot be read, or does not take what the previous layout left.
@@ -245,7 +245,7 @@ class Pipeline:
         return await self.checkpoint.drain() and closed
 
     async def stop(self) -> bool:
-        """Save everything, so that the next process goes on where this one stops."""
+        """Save everything, so that the next process continues where this one stops."""
         self._decide()
         now = self._dispatcher.now()
         self._dispatcher.each(lambda component: component.stop(now))
@@ -254,7 +254,7 @@ class Pipeline:
         return await self.checkpoint.drain() and closed
 
     def _decide(self) -> None:
-        """Decide what can be decided by now, without waiting for another sign of life of every shard."""
+        """Decide what can be decided by now, without waiting for further data of every shard."""
         self.timeline.hurried = True
         try:
             self._dispatcher.tick()
@@ -287,12 +287,12 @@ class Pipeline:
                 self._dispatcher.guard(tracker, partial(tracker.look, now))
 
     async def tick(self) -> None:
-        """Do what time decides, and what it makes due on the disk."""
+        """Run a tick of the components, and the commits that are due."""
         await self._guard(self._step)
         await self._guard(self._maintain)
 
     async def _step(self) -> None:
-        """Do what time decides; never waits for the disk."""
+        """Run a tick of the components; never waits for the disk."""
         self._counters.limit = self._batching.max_cells if self.checkpoint.is_stuck else None
         self._dispatcher.tick()
         self._accrue()
@@ -300,7 +300,7 @@ class Pipeline:
         self._telemetry.unspooled.set(self.checkpoint.waiting)
 
     async def _maintain(self) -> None:
-        """Close windows that have ended, save what has waited long enough, put failed components back."""
+        """Close windows that have ended, commit what is due, restore failed components."""
         if self._windows.due() or self._clock.monotonic() - self._voice_settled >= VOICE_SETTLING_SECONDS:
             # A window closed without its last seconds in voice would have to be written twice.
             await self._settle_voice()
@@ -312,7 +312,7 @@ class Pipeline:
         return await self._windows.close(self.checkpoint.commit, everything=everything)
 
     async def _revert_suspended(self) -> None:
-        """Put components that failed back to what was committed last."""
+        """Reset components that failed to what was committed last."""
         for component in list(self._dispatcher.suspended):
             try:
                 rows = await self._spool.state(f"{component.name}/")

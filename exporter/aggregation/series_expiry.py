@@ -1,4 +1,4 @@
-"""Running totals of what is gone are forgotten after a while, so that they do not grow for ever.
+"""Removes running totals of deleted guilds and channels after a while, so that they do not grow for ever.
 
 A guild the bot was removed from is not shown any more, and its counters may vanish with it; a deleted channel
 is never active again. Both keep their totals for ``GRACE_MS``: what is still being decided is counted first,
@@ -22,7 +22,7 @@ _WHOLE: Final = 0
 
 
 class SeriesExpiry(Component):
-    """What is gone, and when its totals are forgotten. ``now`` is in ms on a clock that never steps."""
+    """Deleted objects, and when their totals are removed. ``now`` is in ms on the monotonic clock."""
 
     name = "series_expiry"
 
@@ -36,7 +36,7 @@ class SeriesExpiry(Component):
 
     @property
     def handles(self) -> Mapping[type, Handler]:
-        """Guilds and channels that are there or gone."""
+        """Guilds and channels upserted or deleted."""
         return {
             GuildUpserted: self.see_guild,
             GuildDeleted: self._lose_guild,
@@ -67,7 +67,7 @@ class SeriesExpiry(Component):
                 self._lose(fact.guild_id, channel_id, now)
 
     def tick(self, now: int, wall: int) -> None:
-        """Forget what has been gone long enough."""
+        """Remove the totals of objects deleted long enough ago."""
         del wall
         while self._due:
             place = next(iter(self._due))

@@ -1,4 +1,4 @@
-"""Windows are closed here, guild by guild, into snapshots; and what was counted is captured for each commit.
+"""Closes windows, guild by guild, into snapshots, and captures the counts for each commit.
 
 A window is closed a little after its end, so that what was under way is in it. Large windows leave in slices;
 a slice is one commit: its snapshots, the amounts so far, and the step that says these guilds have left. If
@@ -48,7 +48,7 @@ PORTION: Final = 2_000
 A busier guild leaves as several entries, which are deltas like any other."""
 
 MAX_TRIES: Final = 3
-"""How often a snapshot that fails is tried again, once a tick, before its counts are given up."""
+"""Attempts at a failing snapshot, one per tick, before its counts are dropped."""
 
 Snapshot = Callable[[int, tuple[int, int], str, Activity], Entry | None]
 """Makes the entry of one guild: guild, period in ms, key, activity. Changes nothing, since it is made again
@@ -72,7 +72,7 @@ class Slice(NamedTuple):
 
 
 class CountsCapture:
-    """What was counted up to one moment, on its way to the disk; ``leaving`` is the slice taken with it.
+    """Counts up to one moment, to be committed; ``leaving`` is the slice taken with it.
 
     ``entries`` are the snapshots of the slice, once ``encode`` has made them.
     """
@@ -181,7 +181,7 @@ class Windows:
                 self.counters.resize(increment.lengths)
                 touched = self.counters.replay(increment.steps)
             except Exception:
-                # Whatever it is, the next start would meet it again.
+                # Whatever the error is, the next start would have it again.
                 unread += 1
                 log.exception("increment %d cannot be read; its counts are lost", stored.number)
                 continue

@@ -1,4 +1,4 @@
-"""The one way to the disk: entries, the state of the components, and what was counted, in one commit.
+"""Writes entries, the state of the components, and the counts to the spool, in one commit.
 
 A commit takes what is there at one moment, in one step of the event loop: every entry that waits, every row
 of state that changed, every amount that was counted. All effects of a fact are in memory before anything else
@@ -41,7 +41,7 @@ T = TypeVar("T")
 
 
 class StateSource(Protocol):
-    """The components' side: the rows that changed, and the verdict on them."""
+    """The state of the components: the rows that changed, and whether they were committed."""
 
     @property
     def unsaved(self) -> bool:
@@ -137,7 +137,7 @@ class Checkpoint:
         self._shedding: set[str] = set()
         self._began: float | None = None
         self.problem = ""
-        """Why the spool took nothing the last time it was asked; empty while it takes everything."""
+        """Why the last commit was refused; empty while commits succeed."""
 
     @property
     def waiting(self) -> int:
@@ -146,7 +146,7 @@ class Checkpoint:
 
     @property
     def is_stuck(self) -> bool:
-        """Whether the disk takes nothing at the moment: it refuses, or a commit hangs."""
+        """Whether the disk takes no commit now: it refuses, or a commit hangs."""
         hanging = self._began is not None and self._clock.monotonic() - self._began >= HANGING_SECONDS
         return hanging or bool(self.problem)
 
@@ -194,7 +194,7 @@ class Checkpoint:
             self._shedding.clear()
 
     def _shed_entry(self) -> None:
-        """Give up the oldest entry of the lowest class; the one just taken may be of it."""
+        """Drop the oldest entry of the lowest class, possibly the one just taken."""
         for priority in reversed(Priority):
             if self._waiting[priority]:
                 self._waiting[priority].popleft()
@@ -314,7 +314,7 @@ class Checkpoint:
         return numbers
 
     async def _probe(self) -> bool:
-        """Whether the disk takes anything again; what waits is not encoded for nothing."""
+        """Whether the disk takes commits again, tested before anything is encoded."""
         try:
             await self._spool.probe()
         except SpoolError as error:

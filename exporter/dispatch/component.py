@@ -25,10 +25,10 @@ from exporter.spool.ports import StateRow as StateRow  # noqa: PLC0414 - part of
 log = logging.getLogger(__name__)
 
 Emit: TypeAlias = Callable[[Fact], None]
-"""Puts a fact out: it is handled by the components after this one, in the same step of the event loop."""
+"""Emits a fact: it is handled by the components after this one, in the same step of the event loop."""
 
 Handler: TypeAlias = Callable[..., None]
-"""Takes a fact of the one type it is listed for, and now in ms on a clock that never steps.
+"""Takes a fact of the one type it is listed for, and now in ms on the monotonic clock.
 
 Handlers of ``Count`` alone take only the fact: they are the hot path, and a count carries its own time."""
 
@@ -66,7 +66,7 @@ class SavedTable(Generic[K, V]):
         return len(self._changed)
 
     def touch(self, key: K) -> None:
-        """Note that the row of a key has changed, or is gone."""
+        """Note that the row of a key has changed or was deleted."""
         self._changed[key] = None
 
     def save(self) -> Iterator[tuple[bytes, bytes | None]]:
@@ -92,7 +92,7 @@ class SavedTable(Generic[K, V]):
         self._saving = {}
 
     def discard(self) -> None:
-        """Forget what changed: the state is put back to what was committed."""
+        """Discard the changes: the state is reset to what was committed."""
         self._changed, self._saving = {}, {}
 
     def restore(self, key: bytes, value: bytes) -> None:
@@ -108,7 +108,7 @@ _ENCODER = msgspec.msgpack.Encoder()
 
 
 class Component:
-    """A part of the middle, with defaults for what most of them do not need.
+    """A component of the pipeline, with defaults for what most of them do not need.
 
     ``name`` names its state on disk and its label on ``/metrics``; it is stable for ever.
     """
@@ -142,13 +142,13 @@ class Component:
         return False
 
     def tick(self, now: int, wall: int) -> None:
-        """Do what time decides, about once a second; ``now`` never steps, ``wall`` is since the epoch, ms."""
+        """Do what is due, about once a second; ``now`` is monotonic, ``wall`` since the epoch, both in ms."""
 
     def hurry(self, now: int) -> None:
-        """A flush waits for true numbers: submit at once what is waiting to be asked for."""
+        """Submit all waiting requests at once, since a flush waits for their answers."""
 
     def stop(self, now: int) -> None:
-        """The process ends: what cannot be saved is decided now."""
+        """Decide now what cannot be saved, since the process ends."""
 
     def clear(self) -> None:
         """Forget the state that ``tables`` save; rows committed before are restored next."""

@@ -1,4 +1,4 @@
-"""Dispatches become facts here, and each fact is handled by the components that take its type.
+"""Reads dispatches into facts, and has each fact handled by the components that take its type.
 
 The order of the components is the order of effects: a fact is handled in that order, and what a component
 puts out is handled by the components after it, in the same step of the event loop. So everything that one
@@ -41,13 +41,13 @@ MESSAGE: Final = "MESSAGE_CREATE"
 
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
-left. Beyond it a component is taken to run in a circle."""
+left. Beyond it a component is taken to cause its own facts without end."""
 
 C = TypeVar("C", bound=Component)
 
 
 class Timeline(Protocol):
-    """What time it is in the dispatches of each shard; times in ms since the epoch."""
+    """Time in the dispatches of each shard, in ms since the epoch."""
 
     @property
     def replaying(self) -> bool:
@@ -73,7 +73,7 @@ class _Route(NamedTuple):
 
 
 class Dispatcher:
-    """The list of components, and the way of facts through it.
+    """The list of components, and the flow of facts through it.
 
     ``people`` opted out: every fact is asked what remains without them, before any component handles it.
     ``timeline`` has to be set before anything is accepted.
@@ -111,7 +111,7 @@ class Dispatcher:
     # ------------------------------------------------------------------ the list
 
     def add(self, make: Callable[[Emit], C]) -> C:
-        """Make a component that puts facts out to those added after it, and append it to the list."""
+        """Create a component that emits facts to those added after it, and append it to the list."""
         component = make(self._outlet(len(self._components)))
         index = len(self._components)
         self._components.append(component)
@@ -195,14 +195,14 @@ class Dispatcher:
             self._left.append(fact.guild_id)
 
     def _guard(self, index: int, call: Callable[..., Any], *arguments: object) -> None:
-        """Call into a component; what a failed call put out is dropped with it."""
+        """Call into a component; facts emitted by a failed call are dropped."""
         try:
             call(*arguments)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._fail(index, error)
 
     def _learn_time(self, name: str, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
-        """Learn what time it is on the shard from facts that did not take the time they were given."""
+        """Update the shard's time from facts that carry their own."""
         for fact in facts:
             own = getattr(fact, "at", at)
             if name == MESSAGE and type(fact) is Count:
@@ -227,24 +227,24 @@ class Dispatcher:
     # ------------------------------------------------------------------ what goes over the list
 
     def each(self, call: Callable[[Component], None]) -> None:
-        """Call into every component, and have what it puts out handled."""
+        """Call into every component, and have the facts it emits handled."""
         for component in self._components:
             self.guard(component, partial(call, component))
 
     def guard(self, component: Component, call: Callable[[], None]) -> None:
-        """Call into a component unless it is suspended, and have what it puts out handled."""
+        """Call into a component unless it is suspended, and have the facts it emits handled."""
         index = self._components.index(component)
         if index not in self._suspended:
             self._guard(index, call)
             self._drain()
 
     def tick(self) -> None:
-        """Let every component do what time decides."""
+        """Call ``tick`` of every component."""
         now, wall = self.now(), self._clock.now_ms()
         self.each(lambda component: component.tick(now, wall))
 
     def now(self) -> int:
-        """Now on the clock that never steps, in ms."""
+        """Now on the monotonic clock, in ms."""
         return round(self._clock.monotonic() * 1000)
 
     def save(self) -> list[StateRow]:
@@ -288,7 +288,7 @@ class Dispatcher:
         return (self._components[index] for index in sorted(self._suspended))
 
     def revert(self, component: Component, rows: Iterable[StateRow]) -> None:
-        """Put a suspended component back to the rows committed last."""
+        """Reset a suspended component to the rows committed last."""
         index = self._components.index(component)
         for table in component.tables:
             table.discard()
@@ -313,7 +313,7 @@ class Dispatcher:
     # ------------------------------------------------------------------ errors
 
     def _fail(self, index: int, error: Exception) -> None:
-        """Isolate an error: log it, count it, and suspend the component if it has state to put back."""
+        """Isolate an error: log it, count it, and suspend the component if it has state to reset."""
         component = self._components[index]
         while self._queue and self._queue[-1][0] == index:
             self._queue.pop()

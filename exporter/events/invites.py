@@ -33,7 +33,7 @@ METHODS = ("invite", "vanity", "oauth", "unknown")
 
 CREATED = Measure(
     name="invites_created",
-    help="Invites made.",
+    help="Invites created.",
     metric="discord_invites_created",
     measurement="discord_guild",
     field="invites_created",
@@ -225,7 +225,7 @@ FAMILY = Family(
         EventSpec(
             type="INVITE_CREATE",
             family="invites",
-            help="An invite was made.",
+            help="An invite was created.",
             priority=Priority.IMPORTANT,
             reads={"INVITE_CREATE": _CREATE},
             intents=("guild_invites",),

@@ -33,7 +33,7 @@ JOINS = Measure(
 )
 LEAVES = Measure(
     name="member_leaves",
-    help="Members who went, by why.",
+    help="Members who left, by reason.",
     metric="discord_member_leaves",
     measurement="discord_guild",
     field="leaves",

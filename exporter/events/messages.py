@@ -169,7 +169,7 @@ FAMILY = Family(
         EventSpec(
             type="MESSAGE_CREATE",
             family="messages",
-            help="A message was written.",
+            help="A message was sent.",
             priority=Priority.SLOW,
             reads={"MESSAGE_CREATE": Reader(MessageCreate, read_create)},
             intents=("guild_messages",),

@@ -36,7 +36,7 @@ RECEIVED = Measure(
 )
 REMOVED = Measure(
     name="reactions_removed",
-    help="Reactions taken back one by one.",
+    help="Reactions removed one by one.",
     metric="discord_reactions_removed",
     measurement="discord_reactions",
     field="removed",
@@ -163,7 +163,7 @@ FAMILY = Family(
         ),
         _declare(
             "MESSAGE_REACTION_REMOVE",
-            "A reaction was taken back.",
+            "A reaction was removed by its author.",
             Reader(ReactionRemove, read_remove),
             REMOVED,
         ),

@@ -1,4 +1,4 @@
-"""What is known of each guild now: its settings, member count, channel names and thread parents.
+"""Current state of each guild: its settings, member count, channel names and thread parents.
 
 The cache distinguishes what Discord sends in one form: a guild that is there when a session starts (sync),
 one that comes back from an outage (return) and one the bot was added to (create). An outage never removes
@@ -43,14 +43,14 @@ from exporter.events.records import (
 )
 
 MAX_NAMES = 100_000
-"""People whose names are remembered, for tops and moderators; about 15 MB."""
+"""Most users whose names are kept, for top lists and moderators; about 15 MB."""
 
 MAX_THREADS = 500_000
-"""Threads whose parent is remembered, the oldest given up first; Discord archives idle ones, a guild has at
+"""Most threads whose parent is kept, the oldest removed first; Discord archives idle ones, a guild has at
 most 1,000 active."""
 
 MAX_CHANNELS = 1_000
-"""Channels of a guild whose names are remembered, twice what Discord allows."""
+"""Most channels of a guild whose names are kept, twice what Discord allows."""
 
 _NAMES = msgspec.msgpack.Decoder(dict[int, str])
 
@@ -58,7 +58,7 @@ _Record = TypeVar("_Record", bound=GuildRecord)
 
 
 class Presence(enum.Enum):
-    """Whether a guild can be seen at the moment."""
+    """Whether a guild is available."""
 
     EXPECTED = "expected"
     HERE = "here"
@@ -67,7 +67,7 @@ class Presence(enum.Enum):
 
 @dataclass(slots=True)
 class Guild:
-    """One guild as it is known now."""
+    """Current state of one guild."""
 
     guild_id: int
     presence: Presence
@@ -109,7 +109,7 @@ _CHANGEABLE = (
 
 
 class GuildCache(Component):
-    """Every guild seen, and the names of what is in them.
+    """All known guilds, and the names of their channels and members.
 
     ``guilds`` is the dictionary to keep them in, where others read it too; ``counts_members`` says whether
     dispatches of joins and departures keep the member counts: with half of them a count would drift.
@@ -163,7 +163,7 @@ class GuildCache(Component):
                 self.name_person(person.user_id, person.name)
 
     def start_session(self, fact: SessionStarted) -> list[GuildDeleted]:
-        """Expect the guilds a new session is about to be sent; returns those its shard no longer sees."""
+        """Take the guilds that a new session will receive; returns those its shard no longer has."""
         expected = set(fact.guild_ids)
         shard, shards = fact.shard
         gone = [
@@ -221,7 +221,7 @@ class GuildCache(Component):
             yield self._changed(guild, fact.at, changes)
 
     def lose_guild(self, fact: GuildDeleted) -> Iterator[Record]:
-        """Remember an outage, or forget a guild the bot was removed from."""
+        """Note an outage, or remove a guild that the bot was removed from."""
         guild = self.guilds.get(fact.guild_id)
         if fact.unavailable:
             if guild is None:
@@ -249,7 +249,7 @@ class GuildCache(Component):
             guild.channel_names = msgspec.msgpack.encode(names)
 
     def lose_channel(self, fact: ChannelDeleted) -> None:
-        """Forget a channel or thread."""
+        """Remove a channel or thread."""
         self.parents.pop(fact.channel_id, None)
         guild = self.guilds.get(fact.guild_id)
         if guild is not None:
@@ -258,27 +258,27 @@ class GuildCache(Component):
                 guild.channel_names = msgspec.msgpack.encode(names)
 
     def move_member(self, fact: MemberCountChanged) -> None:
-        """Keep the member count true between syncs."""
+        """Update the member count between syncs."""
         guild = self.guilds.get(fact.guild_id)
         if guild is not None and self._counts_members:
             guild.member_count = max(0, guild.member_count + fact.delta)
 
     def correct_count(self, fact: MemberCountCorrected) -> None:
-        """Put a member count right that drifted, and take how many members are online."""
+        """Correct a member count, and take the number of members online."""
         guild = self.guilds.get(fact.guild_id)
         if guild is not None:
             guild.online = fact.online
             guild.member_count = max(0, guild.member_count + fact.difference)
 
     def name_person(self, user_id: int, name: str) -> None:
-        """Remember a name; when the cache is full the half seen first is forgotten."""
+        """Keep a name; when the cache is full its older half is removed."""
         if len(self.people) >= MAX_NAMES and user_id not in self.people:
             for known in list(self.people)[: MAX_NAMES // 2]:
                 del self.people[known]
         self.people[user_id] = name
 
     def has_vanity(self, guild_id: int) -> bool:
-        """Whether a guild may have an address of its own choosing."""
+        """Whether a guild may have a vanity URL."""
         guild = self.guilds.get(guild_id)
         return guild is not None and "VANITY_URL" in guild.features
 

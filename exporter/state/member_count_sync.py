@@ -1,4 +1,4 @@
-"""Member counts are compared with Discord's own, now and then, and put right where they drifted.
+"""Member counts are compared with Discord's own at intervals, and corrected where they differ.
 
 Joins and departures keep a count true while all of them are received. What was missed is in no dispatch,
 so Discord is asked for its count: every guild once an interval, the one waiting longest first, at most
@@ -32,18 +32,18 @@ PER_SECOND = 2.0
 cannot wait, hardly notices."""
 
 MOST_ASKED = 50
-"""Questions not answered yet; beyond this the source is busy with more urgent ones."""
+"""Most requests not answered yet; beyond this the source is busy with more urgent ones."""
 
 CONFIRM_MS = 30_000
-"""How long after a difference Discord is asked again: longer than a dispatch is on its way."""
+"""How long after a difference the count is requested again: longer than the delay of a dispatch."""
 
 LOST_MS = 900_000
-"""After this long without an answer a question is given up: as long as the source's whole queue takes."""
+"""Time without an answer after which a request is given up: as long as the source's whole queue takes."""
 
 
 @dataclass(slots=True)
 class _Asked:
-    """A question under way: since when, and between which numbers the count has been meanwhile."""
+    """A request in progress: since when, and the range of the count meanwhile."""
 
     since: int
     low: int
@@ -51,7 +51,7 @@ class _Asked:
 
 
 class MemberCountSync(Component):
-    """When each guild's count is compared next, and what came of it.
+    """When each guild's count is compared next, and the results.
 
     ``guilds`` are those known now; ``interval`` is in ms, 0 for never; ``counts_members`` says whether
     dispatches keep the counts. ``now`` is in ms on a clock that never steps.
@@ -117,7 +117,7 @@ class MemberCountSync(Component):
             asked.low, asked.high = min(asked.low, count), max(asked.high, count)
 
     def tick(self, now: int, wall: int) -> None:
-        """Ask for the guilds whose turn it is."""
+        """Request the counts of guilds that are due."""
         del wall
         if self._submit is None:
             return
@@ -137,7 +137,7 @@ class MemberCountSync(Component):
             self._submit(RestRequest(RequestKind.COUNTS, guild_id))
 
     def answer(self, fact: GuildCountsRead, now: int) -> None:
-        """Take what Discord said."""
+        """Take an answer of Discord."""
         asked = self._asked.pop(fact.guild_id, None)
         guild = self._guilds.get(fact.guild_id)
         if asked is None or guild is None:
@@ -178,7 +178,7 @@ class MemberCountSync(Component):
 
 
 def _common(one: int, other: int) -> int:
-    """What two differences agree on."""
+    """The part that two differences have in common."""
     if (one > 0) != (other > 0):
         return 0
     return min(one, other, key=abs)

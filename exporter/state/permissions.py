@@ -32,7 +32,7 @@ _NONE = msgspec.msgpack.encode({})
 
 @dataclass(frozen=True, slots=True)
 class BlindSpot:
-    """What an event type cannot do in some guilds for want of a permission."""
+    """Data of an event type that some guilds lack because of a missing permission."""
 
     type: str
     permission: str
@@ -51,7 +51,7 @@ class BotPermissions:
 
 
 class Permissions(Component):
-    """Where the bot may do what."""
+    """Permissions of the bot by guild."""
 
     name = "permissions"
 
@@ -65,7 +65,7 @@ class Permissions(Component):
 
     @property
     def handles(self) -> Mapping[type, Handler]:
-        """Who the bot is, and the roles of guilds."""
+        """The bot's own id, and the roles of guilds."""
         return {
             BotKnown: lambda fact, _: self.know_bot(fact),
             RolesListed: lambda fact, _: self.see_roles(fact),
@@ -88,7 +88,7 @@ class Permissions(Component):
                 yield BlindSpot(event.type, permission, lost, self._lacking[permission])
 
     def know_bot(self, fact: BotKnown) -> None:
-        """Learn who the bot is."""
+        """Take the bot's own id."""
         self._bot = fact.user_id
 
     def see_roles(self, fact: RolesListed) -> None:
@@ -106,11 +106,11 @@ class Permissions(Component):
         self._set_role(fact.guild_id, fact.role_id, fact.permissions)
 
     def lose_role(self, fact: RoleDeleted) -> None:
-        """Forget a role."""
+        """Remove a role."""
         self._set_role(fact.guild_id, fact.role_id, 0)
 
     def see_member(self, fact: MemberRoles) -> None:
-        """Take which roles the bot has now."""
+        """Take the current roles of the bot."""
         current = self._guilds.get(fact.guild_id)
         if current is not None and fact.user_id == self._bot:
             self._replace(
@@ -118,7 +118,7 @@ class Permissions(Component):
             )
 
     def forget_guild(self, guild_id: int) -> None:
-        """Forget a guild the bot was removed from."""
+        """Remove a guild that the bot was removed from."""
         current = self._guilds.pop(guild_id, None)
         if current is not None:
             self._count_lacking(current.granted, -1)

@@ -1,4 +1,4 @@
-"""Each shard's stream of dispatches, and what time it is in it.
+"""Time in each shard's stream of dispatches.
 
 As a rule a dispatch happened when it is received. Not in a replay: after RESUME, Discord sends in one burst
 what was missed in seconds or minutes, and most dispatches carry no time of their own. Some do, in a message's
@@ -27,10 +27,10 @@ from exporter.dispatch.component import Component, Emit, Handler, SavedTable, St
 from exporter.events.facts import SessionStarted, ShardStateChanged
 
 LONGEST_SILENCE_MS = 120_000
-"""A connection that says nothing for longer is known to be dead: it answers a heartbeat every 41 s."""
+"""A connection without data for longer is dead: it acknowledges a heartbeat every 41 s."""
 
 TOGETHER_MS = 100
-"""Discord sends what happens this close to one another in either order: its services are not in step."""
+"""Discord sends what happens this close to one another in either order: its services are not synchronised."""
 
 SKEW_MS = 5_000
 """How much longer than a message just before a dispatch may have been under way."""
@@ -50,7 +50,7 @@ class TimeBounds:
     until: int
 
     def holds(self, at: int) -> bool:
-        """Whether it may have been then."""
+        """Whether it may have happened at this time."""
         return self.since - TOGETHER_MS <= at <= self.until + TOGETHER_MS
 
 
@@ -92,7 +92,7 @@ class ShardTimeline(Component):
 
     @property
     def handles(self) -> Mapping[type, Handler]:
-        """What becomes of connections and sessions."""
+        """Changes of connections and sessions."""
         return {
             ShardStateChanged: lambda fact, _: self.take(fact),
             SessionStarted: lambda fact, _: self.start_session(fact),
@@ -111,7 +111,7 @@ class ShardTimeline(Component):
         return super().save()
 
     def _load(self, _: int, saved: SavedTimeline) -> None:
-        """Take up where the previous run stopped: what happened later may never have been received."""
+        """Continue where the previous run stopped: later events may never have been received."""
         self._before = saved.complete_until
 
     def date(self, shard: int, received_at: int) -> int:
@@ -158,7 +158,7 @@ class ShardTimeline(Component):
         self._wait_for_message(shard, gap)
 
     def predates(self, guild_id: int, at: int) -> bool:
-        """Whether something was before the guild's session began, which tells of it only in passing."""
+        """Whether a time lies before the guild's session began, whose dispatches do not report it."""
         return at < self._began.get(self.shard_of(guild_id), 0)
 
     def missed(self, guild_id: int, since: int, until: int) -> bool:

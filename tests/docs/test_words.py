@@ -53,6 +53,7 @@ WORDS: Mapping[str, str] = {
     r"put to discord": "requested from Discord",
     r"coming and going": "joins and leaves",
     r"who carries": "top members",
+    r"who went, by why": "who left, by reason",
 }
 """What to look for, in lower case and with the words of an identifier apart, and what to write instead."""
 
