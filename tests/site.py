@@ -12,6 +12,7 @@ from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
+from exporter.events.records import ALL_DETAILS
 from exporter.model import Entry, Priority
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
@@ -39,6 +40,7 @@ class Site:
         self.batching = BatchingConfig()
         self.privacy = PrivacyConfig()
         self.levels = LevelsConfig()
+        self.details = ALL_DETAILS
         self.switches: dict[str, bool] = {}
         self.full = False
         self.fed = 0
@@ -87,6 +89,7 @@ class Site:
             self.telemetry,
             channels=True,
             levels=self.levels,
+            details=self.details,
         )
         await pipeline.start()
         return pipeline

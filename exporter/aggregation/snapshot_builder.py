@@ -152,10 +152,14 @@ def activity_entry(
     newcomers: Container[int],
 ) -> Entry | None:
     """MEMBER_ACTIVITY_SNAPSHOT of one guild, None if no member was active; ``newcomers`` joined meanwhile."""
-    deltas: dict[int, Counter[tuple[Series, int]]] = {}
+    deltas: dict[int, dict[tuple[Series, int], int]] = {}
     for (series, channel_id, user_id, _emoji), amount in activity.cells.items():
         if user_id:
-            deltas.setdefault(user_id, Counter())[series, channel_id] += amount
+            sums = deltas.get(user_id)
+            if sums is None:
+                sums = deltas[user_id] = {}
+            place = (series, channel_id)
+            sums[place] = sums.get(place, 0) + amount
     if not deltas:
         return None
     start, end = period

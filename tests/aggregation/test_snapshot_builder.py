@@ -1,8 +1,9 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Any
+from typing import Any, NoReturn
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -12,7 +13,7 @@ from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, 
 from exporter.events.facts import Series
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
-from exporter.events.records import ALL_DETAILS
+from exporter.events.records import ALL_DETAILS, SnapshotDetail
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Priority
 from tests.entry_data import fields_of
@@ -55,6 +56,33 @@ def test_a_snapshot_says_all_that_the_seed_s_does() -> None:
     assert data["gauges"] == {"members": 7}
     assert data["sessions"] == {"count": 2, "average_seconds": 45.25}
     assert data["peak_voice"] == {"members": 3, "by_channel": {"20": 2}}
+
+
+DETAILS = sorted(ALL_DETAILS - {SnapshotDetail.NEWCOMERS})
+
+
+@pytest.mark.parametrize("wanted", DETAILS)
+def test_only_the_details_that_a_sink_stores_are_computed(wanted: SnapshotDetail) -> None:
+    entry = metrics_entry(5, PERIOD, "key", Activity(CELLS), AROUND, MetricsConfig(), {wanted})
+    whole = metrics(CELLS)
+    assert fields_of(entry) == {
+        name: value for name, value in whole.items() if name not in DETAILS or name == wanted
+    }
+
+
+def test_without_details_a_snapshot_names_no_channel_and_no_member() -> None:
+    around = Surroundings({"members": 7}, 3, {20: 2}, Unread(), Unread())
+    entry = metrics_entry(5, PERIOD, "key", Activity(CELLS), around, MetricsConfig(), frozenset())
+    data = fields_of(entry)
+    assert data.keys() == {"period_start", "period_end", "period_duration", "series", "gauges"}
+    assert data["series"] == metrics(CELLS)["series"]
+
+
+class Unread(dict[int, str]):
+    """Names that no one may look up."""
+
+    def get(self, *_: object) -> NoReturn:
+        raise AssertionError
 
 
 def test_who_only_received_reactions_was_not_active() -> None:

@@ -12,12 +12,13 @@ import aiohttp
 import pytest
 
 from exporter import app as module
-from exporter.app import Application, run
+from exporter.app import Application, make_sinks, run
 from exporter.clock import SystemClock
 from exporter.config.load import parse_config
 from exporter.config.model import Config
 from exporter.config.yaml_source import read_yaml
 from exporter.errors import ConfigError, SpoolError
+from exporter.events.records import ALL_DETAILS
 from exporter.model import Entry
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
@@ -159,3 +160,10 @@ async def test_a_signal_during_the_start_is_a_clean_stop(
     finally:
         signal.signal(signal.SIGTERM, previous)
     assert await can_be_opened(tmp_path)
+
+
+@pytest.mark.parametrize("stored", [True, False])
+def test_details_of_snapshots_are_needed_where_they_are_stored(*, stored: bool) -> None:
+    text = f"sinks: {{sql: {{store_snapshots: {str(stored).lower()}}}}}"
+    sinks = make_sinks(parse_config(read_yaml(text, "config.yaml"), {}), SystemClock())
+    assert frozenset().union(*(sink.needs for sink in sinks)) == (ALL_DETAILS if stored else frozenset())

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import logging
 
-from exporter.model import Priority
+from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
 from exporter.spool.write_jobs import CallJob
 
@@ -140,6 +140,25 @@ async def test_a_damaged_row_is_dead_for_every_sink_that_has_not_passed_it(
         ("sql", "damaged", None),
     ]
     assert len(await drain(spool, "influx")) == 4
+
+
+async def test_an_entry_that_is_not_as_its_type_declares_is_dead_for_every_sink_and_holds_up_nothing(
+    open_spool, make_entry, drain, check_accounts, caplog
+):
+    spool = await open_spool(sinks=("sql", "influx"))
+    bad = Entry("GUILD_BAN_ADD", 1, 1, "bad", Priority.SLOW, {"moderator_id": "seven"})
+    await spool.append([make_entry(0), bad, make_entry(2)])
+    with caplog.at_level(logging.ERROR):
+        assert [entry.key for entry in await drain(spool, "sql")] == ["key:0", "key:2"]
+    assert "1 malformed slow entries" in caplog.text
+    assert "seven" not in caplog.text
+    letters = await spool.dead_letters()
+    assert [(letter.sink, letter.reason, letter.key, letter.entry) for letter in letters] == [
+        ("influx", "malformed", "bad", None),
+        ("sql", "malformed", "bad", None),
+    ]
+    assert await spool.replay([letter.id for letter in letters]) == 0
+    await check_accounts(spool)
 
 
 async def test_a_page_of_nothing_but_damaged_rows_is_stepped_over(open_spool, make_entry, check_accounts):

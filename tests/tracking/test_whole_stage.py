@@ -160,6 +160,19 @@ async def test_newcomers_are_not_gathered_for_a_snapshot_that_is_off(site: Site,
     assert not pipeline._recorder.newcomers
 
 
+async def test_what_no_sink_stores_of_snapshots_is_neither_gathered_nor_written(
+    site: Site, payload: Payload
+) -> None:
+    site.details = frozenset()
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "GUILD_MEMBER_ADD", payload("GUILD_MEMBER_ADD", "person"))
+    site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms()))
+    assert not pipeline._recorder.newcomers
+    assert await pipeline.flush()
+    (metrics,) = await site.entries("METRICS_SNAPSHOT")
+    assert fields_of(metrics).keys() == {"period_start", "period_end", "period_duration", "series", "gauges"}
+
+
 async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, payload: Payload) -> None:
     pipeline = await begin(site, payload)
     site.feed(pipeline, "GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person"))

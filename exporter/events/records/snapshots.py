@@ -102,7 +102,7 @@ class TopMember(msgspec.Struct, frozen=True):
     top_channels: list[MemberPlace]
 
 
-class ActiveMember(msgspec.Struct, frozen=True, array_like=True):
+class ActiveMember(msgspec.Struct, frozen=True, array_like=True, gc=False):
     """What a member did in a window; ``is_new`` who joined in it, ``name`` empty where unknown."""
 
     user_id: Id

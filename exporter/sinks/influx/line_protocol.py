@@ -143,15 +143,15 @@ class Encoder:
 
     def encode_row(self, salt: int, row: Row, lines: Lines) -> None:
         """Add the lines of one row to ``lines``, or the row to what is rejected."""
-        entry = row.entry
+        data = row.entry.data
         try:
-            match entry.data:
-                case MetricsSnapshot():
-                    lines.activity += self._snapshot(salt, row, entry.data)
-                case MemberActivitySnapshot():
-                    lines.members += self._member_activity(salt, row, entry.data)
-                case _ if not entry.amends:
+            if not isinstance(data, WindowData):
+                if not row.entry.amends:
                     lines.activity.append(_event(salt, row))
+            elif isinstance(data, MetricsSnapshot):
+                lines.activity += self._snapshot(salt, row, data)
+            elif isinstance(data, MemberActivitySnapshot):
+                lines.members += self._member_activity(salt, row, data)
         except _UnknownNameError:
             lines.rejected.append((row.position, "unknown_measure"))
         except ValueError:

@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Iterator
+
 import msgspec
 import pytest
 from msgspec import inspect
 from sqlalchemy import JSON, BigInteger, Boolean, Text
 
+from exporter.events.changes import CHANGES
+from exporter.events.facts import Action, AuditEntry, AuditPage
+from exporter.events.moderation import ACTIONS, ENTRY_CREATE, TYPE_OF_ACTION
+from exporter.events.moderation import RECORDS as MODERATION
 from exporter.events.records import MetricsSnapshot, SnapshotDetail, describe_fields
+from exporter.events.structure import RECORDS as STRUCTURE
 from exporter.model import EntryData
 from exporter.sinks.sql.records import OCCURRENCES
 from exporter.sinks.sql.schema import guilds, invites
 from exporter.sinks.sql.types import UtcMilliseconds
 from tests.events.records.well_formed import CATALOGUE, RECORDS
+from tests.goldens.script import RECORDED
+
+AT = 1_700_000_000_000
 
 
 def test_what_has_a_table_says_something_and_what_is_only_counted_says_nothing() -> None:
@@ -47,6 +58,32 @@ def test_who_is_named_is_marked_as_personal() -> None:
             if name.startswith(("moderator", "actor", "inviter", "invitee", "owner"))
         }
         assert people <= marked, kind
+
+
+def test_what_an_audit_log_entry_or_a_dispatch_says_has_a_field_in_its_record() -> None:
+    records = {action: MODERATION[TYPE_OF_ACTION.get(action, ENTRY_CREATE)] for action in ACTIONS.values}
+    records |= {action: STRUCTURE[action.upper()] for action in CHANGES}
+    seen = set()
+    for fact in recorded_facts():
+        match fact:
+            case AuditEntry(action=action, details=said) if action:
+                pass
+            case Action(action=action, data=said) if action in records:
+                pass
+            case _:
+                continue
+        assert said.keys() <= set(records[action].__struct_fields__), action
+        seen.add(action)
+    assert len(seen) > 25
+
+
+def recorded_facts() -> Iterator[object]:
+    for path in sorted(RECORDED.glob("*.json")):
+        for case in json.loads(path.read_text(encoding="utf-8"))["cases"]:
+            for reader in CATALOGUE.readers.get(path.stem, ()):
+                body = json.dumps(case["d"]).encode()
+                for fact in reader.read(msgspec.json.decode(body, type=reader.payload, strict=False), AT):
+                    yield from fact.entries if isinstance(fact, AuditPage) else (fact,)
 
 
 def test_every_detail_of_a_snapshot_is_a_field_that_may_be_missing() -> None:
