@@ -74,6 +74,10 @@ GIVEN_UP = Panel(
             promql.grown("discord_exporter_damaged_state_total", over="$__interval") + " > 0",
             "damaged: rows of state",
         ),
+        Prom(
+            promql.grown("discord_exporter_withheld_total", by="sink", over="$__interval") + " > 0",
+            "withheld after an opt-out: {{sink}}",
+        ),
     ),
     step="1m",
     decimals=0,
