@@ -9,13 +9,14 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import platform
 import signal
 import sys
 from collections.abc import Awaitable, Callable
 from functools import partial
 from importlib.metadata import version
-from typing import Final
+from typing import Final, NoReturn
 
 from exporter import __version__
 from exporter.clock import Clock, SystemClock
@@ -49,6 +50,10 @@ log = logging.getLogger(__name__)
 
 SPOOL_DIRECTORY: Final = "spool"
 IDENTIFIES_FILE: Final = "identifies.json"
+
+STOP_SECONDS: Final = 8.0
+"""How long a stop may take; the service manager kills after 10 s. On a disk that hangs, a thread waits in the
+kernel and cannot be ended: the process then ends without it."""
 
 DRAIN_SECONDS: Final = 3.0
 """How long a stop waits for the sinks to take what is in the spool. What they do not take is kept and
@@ -276,11 +281,26 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
         log.info("stopping")
-        await application.stop()
+        stopping_ends = asyncio.ensure_future(application.stop())
+        await asyncio.wait((stopping_ends,), timeout=STOP_SECONDS)
+        if not stopping_ends.done():
+            _abandon()
+        stopping_ends.result()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
     for task in done:
         task.result()
+
+
+def _abandon() -> NoReturn:
+    """End the process at once: what is not committed is lost, as by a kill."""
+    log.critical(
+        "the stop did not end in %.0f s, the disk or a store does not answer: ending without it; what was "
+        "counted since the last commit is lost",
+        STOP_SECONDS,
+    )
+    logging.shutdown()
+    os._exit(SpoolError.exit_code)
 
 
 async def _live(

@@ -157,7 +157,7 @@ def _read_member_events(connection: sa.Connection) -> dict[Quantity, dict[Key, f
         guild_id, user_id, event, reason, count = tuple(row)
         for name in ("joins",) if event == "join" else ("leaves", f"leaves: {reason or 'leave'}"):
             cells = amounts.setdefault(Quantity(name, Scope.MEMBER), {})
-            key = (int(guild_id), int(user_id))
+            key = (int(guild_id), int(user_id or 0))  # a row without a user is a difference
             cells[key] = cells.get(key, 0) + count
     return amounts
 

@@ -306,7 +306,9 @@ class Checkpoint:
                 entries, state=rows, increments=increments, forget=forget, forget_journal=forget_journal
             )
         except SpoolError as error:
-            self._note_problem(error)
+            # Its traceback holds what was to be written, and is held by it: a cycle that would wait for the
+            # garbage collector, one for each try.
+            self._note_problem(error.with_traceback(None))
             return None
         finally:
             self._began = None

@@ -321,6 +321,11 @@ def spool_error(path: Path, what: str, error: BaseException) -> SpoolError:
     return SpoolError(f"{what} on {path} failed: {error}; {advice}")
 
 
+def full_volume_error(path: Path) -> SpoolError:
+    """The same for what is not tried, because the volume is known to have no space for it."""
+    return SpoolError(f"writing on {path} failed: the volume is full; free space on it")
+
+
 def _read_text(raw: bytes) -> str:
     # A damaged row must be listed, not raise.
     return raw.decode("utf-8", "replace")

@@ -19,7 +19,7 @@ from exporter.errors import SpoolError
 from exporter.model import Batch, Entry, Priority
 from exporter.spool import accounting, dead_letters
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import spool_error
+from exporter.spool.database import full_volume_error, spool_error
 from exporter.spool.dead_letters import DeadLetter
 from exporter.spool.directory import SpoolDirectory
 from exporter.spool.disk_quota import DiskQuota
@@ -48,6 +48,7 @@ class Spool:
         self._tips: dict[Priority, int] = {}
         self._grown = {lane: asyncio.Event() for lane in Priority}
         self._refused: set[tuple[str, str]] = set()
+        self._refused_bytes = 0
         self._closed = False
 
     @classmethod
@@ -112,18 +113,29 @@ class Spool:
         began = self._clock.monotonic()
         limit, unbounded = self._config.max_entry_bytes, self._quota.unbounded_for_state
         job = AppendJob(changes, limit, unbounded, self._clock, self._announce)
-        appended = await self._writer.run(job)
+        self._refused_bytes = 0
+        try:
+            appended = await self._writer.run(job)
+        except SpoolError:
+            self._refused_bytes = job.size + job.state_size
+            raise
         self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
         return appended.increments
 
     async def probe(self) -> None:
         """Write one page as an append of entries would, so that a caller need not encode what is refused.
 
+        A page fits into the log on a volume that is full; what was refused last has to have space, too.
+
         Raises:
             SpoolError: the disk takes no entries now.
         """
+        needed = self._refused_bytes
 
         def touch(connection: sqlite3.Connection) -> None:
+            _, reusable = self._directory.sizes()
+            if self._directory.free() + reusable < needed:
+                raise full_volume_error(self._directory.database)
             connection.execute("UPDATE books SET clean = clean")
 
         await self._writer.run(CallJob(touch, takes_entries=True))

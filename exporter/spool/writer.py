@@ -18,7 +18,7 @@ from typing import Any, Final, TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
-from exporter.spool.database import spool_error, transaction
+from exporter.spool.database import full_volume_error, spool_error, transaction
 from exporter.spool.disk_quota import DiskQuota
 from exporter.spool.write_jobs import CallJob, WriteJob
 
@@ -140,7 +140,7 @@ class WriterThread:
             if self._quota.admits(job):
                 admitted.append(job)
             else:
-                job.fail(spool_error(self._path, "writing", sqlite3.OperationalError("the volume is full")))
+                job.fail(full_volume_error(self._path))
         return admitted
 
     def _serve_group(self, group: list[WriteJob[Any]]) -> None:

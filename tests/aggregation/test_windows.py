@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -256,6 +257,41 @@ async def test_a_busy_guild_leaves_as_several_entries(
     amounts = [entry.data["amount"] for entry in process.disk.entries if entry.type == "short"]
     assert amounts == [10, 10, 5]
     assert len({entry.key for entry in process.disk.entries}) == len(process.disk.entries)
+
+
+async def test_others_run_between_the_portions_of_a_busy_guild(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(module, "PORTION", 10)
+    for user in range(1, 36):
+        process.count(user_id=user)
+    turns: list[int] = []
+    made: list[int] = []
+    make = process.windows._snapshots["short"]
+
+    def noted(*arguments: Any) -> Entry | None:
+        made.append(len(turns))
+        return make(*arguments)
+
+    async def take_turns() -> None:
+        while True:
+            turns.append(1)
+            await asyncio.sleep(0)
+
+    monkeypatch.setitem(process.windows._snapshots, "short", noted)
+    other = asyncio.create_task(take_turns())
+    await process.close(everything=True)
+    other.cancel()
+    assert len(set(made)) == len(made) == 4
+
+
+async def test_a_slice_is_bounded_by_its_counters(process: Process, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "SLICE_CELLS", 10)
+    for guild, users in {1: 4, 2: 6, 3: 1, 4: 25, 5: 2}.items():
+        for user in range(1, users + 1):
+            process.count(guild, user_id=user)
+    await process.close(everything=True)
+    assert [guilds for kind, _, guilds in process.settled if kind == "short"] == [[1, 2], [3], [4], [5]]
 
 
 async def test_a_snapshot_that_cannot_be_made_costs_no_counts(

@@ -1,6 +1,8 @@
 from __future__ import annotations
 
 import asyncio
+import gc
+import weakref
 from collections.abc import Sequence
 
 import pytest
@@ -421,6 +423,24 @@ async def test_while_the_disk_refuses_only_a_probe_is_tried(bench: Bench) -> Non
         assert not await bench.committer.commit()
     assert bench.disk.probes == 5
     assert bench.counts.captures == captures, "nothing is taken or encoded for a probe"
+
+
+async def test_nothing_of_a_refused_commit_waits_for_the_garbage_collector(bench: Bench) -> None:
+    class Rows(list[StateRow]):
+        """A list that can be watched."""
+
+    rows = Rows([StateRow("t", b"k", b"v")])
+    watched = weakref.ref(rows)
+    bench.state.changed = rows
+    del rows
+    bench.disk.full = True
+    gc.disable()
+    try:
+        assert not await bench.committer.commit()
+        assert watched() is None
+    finally:
+        gc.enable()
+    assert bench.state.changed == [StateRow("t", b"k", b"v")]
 
 
 async def test_counts_are_saved_within_their_interval_and_nothing_is_committed_for_nothing(

@@ -43,12 +43,12 @@ def _environ() -> dict[str, str]:
 
 
 async def _spawn(
-    *arguments: str, log: Path, stdout: int | None = None, **environ: str
+    *arguments: str, log: Path, stdout: int | None = None, module: str = "exporter", **environ: str
 ) -> asyncio.subprocess.Process:
     with log.open("ab") as file:
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "exporter", *arguments),
+            *("-m", module, *arguments),
             stdin=asyncio.subprocess.DEVNULL,
             stdout=stdout if stdout is not None else file,
             stderr=file,
@@ -63,6 +63,8 @@ class Simulation:
     directory: Path
     process: asyncio.subprocess.Process | None = None
     url: str = ""
+    module: str = "exporter"
+    environ: dict[str, str] = field(default_factory=dict)
 
     @property
     def ledger(self) -> Path:
@@ -74,6 +76,8 @@ class Simulation:
             *("--port", "0", "--ledger", str(self.ledger), *options),
             log=self.directory / "simulate.log",
             stdout=asyncio.subprocess.PIPE,
+            module=self.module,
+            **self.environ,
         )
         line = await asyncio.wait_for(self.process.stdout.readline(), DEADLINE)
         word, _, self.url = line.decode().strip().partition(" ")

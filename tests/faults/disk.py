@@ -125,8 +125,12 @@ class SmallVolume:
             while True:
                 file.write(bytes(CHUNK))
 
+    def release(self, size: int) -> None:
+        """Give this many bytes back."""
+        os.truncate(self._ballast, self._ballast.stat().st_size - size)
+
     def free(self) -> None:
-        """Give the space back."""
+        """Give all the space back."""
         self._ballast.unlink(missing_ok=True)
 
     @property
