@@ -67,8 +67,8 @@ HEAP_SECONDS: Final = 5.0
 """How often the heap is looked at: a start brings a few hundred guilds in that time."""
 
 FLUSH_SECONDS: Final = 30.0
-"""How long a flush waits for the sinks, after up to 40 s for departures that are not decided; the caller
-waits for the answer."""
+"""How long a flush waits for the sinks, after up to 30 s for what is not decided; the caller waits for the
+answer."""
 
 
 def make_sinks(config: Config, clock: Clock) -> list[Sink]:
@@ -187,7 +187,10 @@ class Application:
                 task.result()
 
     async def flush(self) -> bool:
-        """Close all windows now and wait until every sink has stored what there is; False if one has not."""
+        """Close all windows now and wait until every sink has stored what there is; False if one has not.
+
+        What comes meanwhile is not waited for.
+        """
         async with self._flushing:
             committed = await self._pipeline.flush()
             return await self._runner.drain(FLUSH_SECONDS) and committed

@@ -64,8 +64,9 @@ VOICE_SETTLING_SECONDS: Final = 300.0
 FLUSH_POLL_SECONDS: Final = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""
 
-FLUSH_POLLS: Final = 400
-"""How often at most: a departure waits up to 30 s for an answer about it, and 10 s to be matched with it."""
+UNDECIDED_SECONDS: Final = 30.0
+"""How long a flush waits for them at most: a departure waits 10 s for its reason, or until 10 s after another
+look-up and for 20 s for an answer."""
 
 
 class _RefusalReset(Component):
@@ -230,13 +231,14 @@ class Pipeline:
         """Close every window now, as deltas, and commit all there is; False if the disk refuses.
 
         Waits for actions that are not decided yet, for as long as what explains them may still arrive; for
-        no timeout that ends meanwhile, or it would wait for one after the other.
+        none that came and no timeout that ended after it was called: it would wait for one after the other.
         """
-        asked_at = self._clock.now_ms()
-        now = self._dispatcher.now()
-        self._dispatcher.each(lambda component: component.hurry(now))
-        for _ in range(FLUSH_POLLS):
-            if not any(component.undecided(asked_at) for component in self._dispatcher.components):
+        asked_at, wall = self._dispatcher.now(), self._clock.now_ms()
+        loop = asyncio.get_running_loop()
+        deadline = loop.time() + UNDECIDED_SECONDS
+        self._dispatcher.each(lambda component: component.hurry(asked_at))
+        while any(component.undecided(asked_at, wall) for component in self._dispatcher.components):
+            if loop.time() >= deadline:
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
             self._decide()

@@ -128,12 +128,13 @@ class Component:
         """The state that survives the process."""
         return ()
 
-    def undecided(self, asked_at: int) -> int:
+    def undecided(self, asked_at: int, wall: int) -> int:
         """How much waits for an answer or for time to pass before it is counted.
 
-        A flush waits for it, but not for what began after ``asked_at`` (ms since the epoch).
+        A flush waits for it, but not for what began after it was asked for, at ``asked_at`` on the clock that
+        never steps and at ``wall`` since the epoch, in ms: while dispatches come, something always waits.
         """
-        del asked_at
+        del asked_at, wall
         return 0
 
     @property

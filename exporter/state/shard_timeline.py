@@ -10,6 +10,10 @@ shard has been heard after the decision was due: ``heard``. While a shard is kno
 without connection (``is_silent``) time in voice is not counted; the replay or the next session shows how long
 it was.
 
+A connection can be late: what happened while a replay was sent comes after RESUMED, and a busy process reads
+seconds after the frames came. How late it is shows in messages, against the fastest one (``delay``). What is
+received of a shard has been heard up to then only, and may have happened then (``earliest``).
+
 Messages carry Discord's own time and come in order, also in a replay. So whatever came between two of them
 happened between their times (``TimeBounds``), whenever it was received.
 """
@@ -34,6 +38,10 @@ TOGETHER_MS = 100
 
 SKEW_MS = 5_000
 """How much longer than a message just before a dispatch may have been under way."""
+
+FASTEST_MS = 1_800_000
+"""How long the fastest message is the measure of the others, at least: clocks drift apart by less than a
+second meanwhile."""
 
 MAX_GAPS = 8
 """Gaps remembered of each shard: more within a minute, and Discord would refuse another session."""
@@ -76,12 +84,18 @@ class ShardTimeline(Component):
         )
         self._saved_until = 0
         self.hurried = False
-        """Whether everything is taken to be heard: a flush or a stop waits for no heartbeat."""
+        """Whether a connected shard is taken to be heard: a flush or a stop waits for no heartbeat."""
         self._last: dict[int, int] = {}
         self._noticed: dict[int, int] = {}
         self._heard: dict[int, int] = {}
         self._looked = 0
         self._replays: dict[int, int] = {}
+        self._resumes: dict[int, tuple[int, int]] = {}
+        """When each shard asked for its last replay, and until when frames from that time may come."""
+        self._late: dict[int, tuple[int, int]] = {}
+        """By how much each shard's last message was late, and when it came."""
+        self._fastest: tuple[int, int] | None = None
+        self._fastest_before: int | None = None
         self._silent: set[int] = set()
         self._messages: dict[int, tuple[int, int]] = {}
         self._open: dict[int, deque[TimeBounds]] = {}
@@ -128,6 +142,7 @@ class ShardTimeline(Component):
 
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
         """Note a message: what came before it happened before, what comes after it later."""
+        self._measure(shard, sent_at, received_at)
         if sent_at > self._messages.get(shard, (0, 0))[0]:
             self._messages[shard] = (sent_at, received_at)
         for moment in self._open.pop(shard, ()):
@@ -148,10 +163,51 @@ class ShardTimeline(Component):
     def _wait_for_message(self, shard: int, moment: TimeBounds) -> None:
         self._open.setdefault(shard, deque(maxlen=MAX_OPEN)).append(moment)
 
+    def _measure(self, shard: int, sent_at: int, received_at: int) -> None:
+        """Measure by a message how late its shard is; only differences of Discord's clock and ours count."""
+        now = self._now()
+        if shard in self._replays or (self._fastest is None and now < self._resumes.get(shard, (0, 0))[1]):
+            return
+        self._resumes.pop(shard, None)
+        # On the steady clock: the wall clock may be set meanwhile.
+        way = now - (self._clock.now_ms() - received_at) - sent_at
+        if self._fastest is None or now - self._fastest[0] >= FASTEST_MS:
+            self._fastest_before = None if self._fastest is None else self._fastest[1]
+            self._fastest = (now, way)
+        elif way < self._fastest[1]:
+            self._fastest = (self._fastest[0], way)
+        best = (
+            self._fastest[1] if self._fastest_before is None else min(self._fastest[1], self._fastest_before)
+        )
+        self._late[shard] = (way - best, now)
+
+    def delay(self, shard: int) -> int:
+        """By how much longer than usual what comes of a shard has been under way, ms.
+
+        After a while without a message nothing is taken to be late: what is in line comes sooner.
+        """
+        now = self._now()
+        asked_at, until = self._resumes.get(shard, (0, 0))
+        if now < until:
+            return now - asked_at
+        late, noted_at = self._late.get(shard, (0, now))
+        return min(late, LONGEST_SILENCE_MS) if now - noted_at < LONGEST_SILENCE_MS else 0
+
+    def earliest(self, guild_id: int) -> int:
+        """The monotonic moment after which what is now received of a guild was sent, ms."""
+        shard, now = self.shard_of(guild_id), self._now()
+        if shard in self._replays:
+            return self._heard.get(shard, now - LONGEST_SILENCE_MS)
+        return max(now - self.delay(shard), self._heard.get(shard, 0))
+
     def start_session(self, fact: SessionStarted) -> None:
         """Note that a new session begins: what happened since the last message may never be received."""
         shard, self.shards = fact.shard
         self.take(ShardStateChanged(shard, "settled"))
+        # What was before will not come any more, what comes was after.
+        self._heard[shard] = self._now()
+        self._resumes.pop(shard, None)
+        self._late.pop(shard, None)
         sent_at, _ = self._messages.get(shard, (self._before, 0))
         gap = TimeBounds(sent_at, self._clock.now_ms() + SKEW_MS)
         self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
@@ -185,11 +241,15 @@ class ShardTimeline(Component):
             self._began[shard] = self._clock.now_ms()
         elif news.state == "resuming":
             self._replays[shard] = self._last.get(shard, self._clock.now_ms())
+            self._resumes[shard] = (self._now(), 0)
         elif news.state == "heard":
             self._last[shard] = self._clock.now_ms()
         else:
             self._silent.discard(shard)
-            self._replays.pop(shard, None)
+            if self._replays.pop(shard, None) is not None:
+                # What happened meanwhile is sent after RESUMED; that takes no longer than it has lasted.
+                asked_at, _ = self._resumes[shard]
+                self._resumes[shard] = (asked_at, 2 * self._now() - asked_at)
             self._last[shard] = self._clock.now_ms()
 
     def tick(self, now: int, wall: int) -> None:
@@ -200,16 +260,20 @@ class ShardTimeline(Component):
                 continue
             if self._noticed.get(shard) != last:
                 self._noticed[shard] = last
-                self._heard[shard] = self._looked
+                self._heard[shard] = max(self._heard.get(shard, 0), self._looked - self.delay(shard))
         self._looked = self._now()
 
     @property
     def heard(self) -> int:
         """The monotonic moment up to which everything has been heard, on every shard."""
         now = self._now()
-        if self.hurried:
-            return now
-        return max(min(self._heard.values(), default=now), now - LONGEST_SILENCE_MS)
+        if not self.hurried:
+            return max(min(self._heard.values(), default=now), now - LONGEST_SILENCE_MS)
+        waiting = self._silent | self._replays.keys()
+        moments = (
+            heard if shard in waiting else now - self.delay(shard) for shard, heard in self._heard.items()
+        )
+        return max(min(moments, default=now), now - LONGEST_SILENCE_MS)
 
     def is_silent(self, guild_id: int) -> bool:
         """Whether the guild's shard is without a connection, or still catching up."""

@@ -29,8 +29,8 @@ _MALFORMED.setLevel(logging.CRITICAL)
 
 SCRAPE_LIMIT: Final = 4
 """Two Prometheus servers, a browser and one more; beyond that it is a mistake or an attack."""
-FLUSH_TIMEOUT_S: Final = 45.0
-"""A flush ends by itself after 40 s; this deadline is for one that hangs."""
+FLUSH_TIMEOUT_S: Final = 65.0
+"""A flush ends by itself after 60 s; this deadline is for one that hangs."""
 MAX_HEADER_BYTES: Final = 8190
 MAX_HEADERS: Final = 64
 """What Prometheus and browsers send is far below both."""

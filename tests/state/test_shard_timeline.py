@@ -6,7 +6,13 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.events.facts import SessionStarted, ShardStateChanged
-from exporter.state.shard_timeline import MAX_OPEN, SKEW_MS, ShardTimeline
+from exporter.state.shard_timeline import (
+    FASTEST_MS,
+    LONGEST_SILENCE_MS,
+    MAX_OPEN,
+    SKEW_MS,
+    ShardTimeline,
+)
 from tests.emitted import discard
 
 GUILD = 5 << 22
@@ -108,6 +114,121 @@ def test_a_replay_is_no_sign_of_life(streams: ShardTimeline, clock: ManualClock)
     streams.date(0, clock.now_ms())
     streams.tick(0, 0)
     assert streams.heard == 0
+
+
+# ---------------------------------------------------------------------- late dispatches
+
+
+def test_a_shard_is_as_late_as_its_last_message_is_against_the_fastest(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    skew = 90_000
+    assert streams.delay(0) == 0
+    streams.pass_message(0, NOW + skew, NOW)
+    clock.advance(10)
+    streams.pass_message(0, NOW + skew + 6_000, clock.now_ms())
+    assert streams.delay(0) == 4_000
+    assert streams.earliest(GUILD) == 6_000
+    clock.advance(1)
+    streams.pass_message(0, NOW + skew + 11_000, clock.now_ms())
+    assert streams.delay(0) == 0
+    assert streams.earliest(GUILD) == 11_000
+
+
+def test_a_shard_on_which_nobody_writes_is_not_late_for_ever(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    streams.pass_message(0, NOW, NOW)
+    clock.advance(600)
+    streams.pass_message(0, NOW, clock.now_ms())
+    assert streams.delay(0) == LONGEST_SILENCE_MS, "the longest that is heard late"
+    clock.advance(LONGEST_SILENCE_MS / 1000)
+    assert streams.delay(0) == 0
+
+
+def test_a_wall_clock_that_is_set_makes_nothing_late(streams: ShardTimeline, clock: ManualClock) -> None:
+    streams.pass_message(0, NOW, NOW)
+    clock.advance(1)
+    clock.step(61)
+    streams.pass_message(0, NOW + 1_000, clock.now_ms())
+    assert streams.delay(0) == 0
+
+
+def test_clocks_that_drift_apart_make_nothing_late_for_ever(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    streams.pass_message(0, NOW, NOW)
+    sent = NOW
+    for _ in range(3):
+        clock.advance(FASTEST_MS / 1000)
+        sent += FASTEST_MS - 1_000
+        streams.pass_message(0, sent, clock.now_ms())
+        assert streams.delay(0) <= 1_000
+
+
+def test_what_comes_after_a_replay_may_have_happened_since_it_was_asked_for(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    streams.take(ShardStateChanged(0, "resuming"))
+    clock.advance(4)
+    streams.pass_message(0, NOW + 100, clock.now_ms())
+    assert streams.earliest(GUILD) == 4_000 - LONGEST_SILENCE_MS, "in the replay"
+    streams.take(ShardStateChanged(0, "settled"))
+    clock.advance(3)
+    streams.pass_message(0, NOW + 2_000, clock.now_ms())
+    assert streams.earliest(GUILD) == 0, "no message was ever fast"
+    clock.advance(1)
+    assert streams.earliest(GUILD) == 8_000
+    streams.pass_message(0, NOW + 8_000, clock.now_ms())
+    streams.take(ShardStateChanged(0, "resuming"))
+    clock.advance(4)
+    streams.take(ShardStateChanged(0, "settled"))
+    assert streams.earliest(GUILD) == 8_000
+    clock.advance(1)
+    streams.pass_message(0, NOW + 12_900, clock.now_ms())
+    assert streams.earliest(GUILD) == 12_900, "a message says it better"
+
+
+def test_a_shard_is_not_heard_up_to_what_is_still_on_its_way(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    streams.date(0, NOW)
+    streams.pass_message(0, NOW, NOW)
+    streams.tick(0, 0)
+    clock.advance(10)
+    streams.tick(0, 0)
+    clock.advance(1)
+    streams.date(0, clock.now_ms())
+    streams.pass_message(0, NOW + 8_000, clock.now_ms())
+    streams.tick(0, 0)
+    assert streams.heard == 7_000
+    streams.hurried = True
+    assert streams.heard == 8_000
+
+
+@pytest.mark.parametrize("states", [("lost",), ("resuming",), ("lost", "resuming")])
+def test_a_hurry_does_not_make_heard_what_a_replay_is_to_bring(
+    streams: ShardTimeline, clock: ManualClock, states: tuple[str, ...]
+) -> None:
+    streams.start_session(SessionStarted((), NOW, (0, 1)))
+    clock.advance(5)
+    streams.hurried = True
+    assert streams.heard == 5_000
+    for state in states:
+        streams.take(ShardStateChanged(0, state))
+    assert streams.heard == 0
+    clock.advance(200)
+    assert streams.heard == 205_000 - LONGEST_SILENCE_MS
+
+
+def test_a_new_session_is_heard_from_its_start_and_not_late(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    streams.take(ShardStateChanged(0, "resuming"))
+    clock.advance(30)
+    streams.start_session(SessionStarted((), NOW, (0, 1)))
+    assert streams.delay(0) == 0
+    assert streams.heard == streams.earliest(GUILD) == 30_000
 
 
 # ---------------------------------------------------------------------- moments

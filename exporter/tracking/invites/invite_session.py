@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from exporter.events.facts import InviteKnown, InvitesRead, MemberJoined
 from exporter.events.rest_request import RequestKind
-from exporter.tracking.invites.assignment import Finding
+from exporter.tracking.invites.assignment import Confidence, Finding
 from exporter.tracking.invites.inference import LATE_MS, SETTLE_MS, Arrival, Reading, infer, is_in
 
 BURST = 10
@@ -66,11 +66,20 @@ class Asked:
 
 @dataclass(slots=True)
 class WaitingJoin:
-    """A join; ``explained`` if it needs no finding, though the findings of other joins depend on it."""
+    """A join; ``explained`` if it needs no finding, though the findings of other joins depend on it.
+
+    ``early`` if it may have happened before a reading that is not kept any more and may include its use.
+    """
 
     fact: MemberJoined
     arrival: Arrival
     explained: bool = False
+    early: bool = False
+
+    def restrict(self, finding: Finding) -> Finding:
+        """The finding, or unknown if the invite of this join may not be among its codes."""
+        certain = finding.confidence is Confidence.EXACT
+        return finding if certain or not self.early else Finding(Confidence.UNKNOWN)
 
 
 @dataclass(slots=True)
@@ -85,6 +94,8 @@ class InviteSession:
     last_asked: int = 0
     read_to: int = -1
     """When the last answered reading was requested."""
+    forgotten_to: int = 0
+    """When the last reading was answered that is not kept any more."""
     failures: int = 0
     not_before: int = 0
     lacking: bool = False
@@ -108,7 +119,8 @@ class InviteSession:
 
     def join(self, fact: MemberJoined, arrival: Arrival) -> bool:
         """Take a join; returns whether no other join is near it."""
-        self.joins.append(WaitingJoin(fact, arrival, explained=not fact.person.user_id))
+        early = arrival.since + SETTLE_MS < self.forgotten_to
+        self.joins.append(WaitingJoin(fact, arrival, explained=not fact.person.user_id, early=early))
         alone = not self.recent or arrival.received - self.recent[-1] >= QUIET_MS
         self.recent.append(arrival.received)
         return alone and not self._is_burst(arrival.received)
@@ -118,9 +130,10 @@ class InviteSession:
         self.joins.append(WaitingJoin(fact, arrival, explained=True))
         del self.joins[:-MOST_OPEN]
 
-    def begin(self, asked: Asked) -> None:
+    def begin(self, asked: Asked, now: int) -> None:
         """Take the first reading: it includes every join whose use can no longer be late."""
         self.read_to = asked.since
+        self.forgotten_to = now
         self.joins = [one for one in self.joins if one.arrival.received + LATE_MS > asked.since]
 
     def _is_burst(self, now: int) -> bool:
@@ -212,12 +225,19 @@ class InviteSession:
             if not case.closed or (case.used_up_at and heard - case.used_up_at < REVOKED_MS):
                 break
             for index, finding in zip(case.arrivals, case.evaluate(), strict=True):
-                if not self.joins[index].explained:
-                    yield self.joins[index].fact, finding
+                if not (one := self.joins[index]).explained:
+                    yield one.fact, one.restrict(finding)
             done |= set(case.arrivals)
             ended = case.last + 1
         self.joins = [one for index, one in enumerate(self.joins) if index not in done]
-        del self.readings[:ended], readings[:ended]
+        self._forget(ended)
+        del readings[:ended]
+
+    def _forget(self, number: int) -> None:
+        """Forget the first readings."""
+        if number:
+            self.forgotten_to = self.readings[number - 1].answered
+        del self.readings[:number]
 
     def _decide_early(
         self, readings: list[Reading], heard: int, *, sure: bool
@@ -231,10 +251,10 @@ class InviteSession:
                 one = self.joins[index]
                 if not one.explained and is_in(one.arrival, complete):
                     one.explained = True
-                    yield one.fact, finding
+                    yield one.fact, one.restrict(finding)
         since = min((one.arrival.since for one in self.joins if not one.explained), default=heard)
         gone = [reading for reading in readings if reading.answered < since]
-        del self.readings[: len(gone)]
+        self._forget(len(gone))
         self.joins = [one for one in self.joins if not (one.explained and is_in(one.arrival, gone))]
 
 

@@ -109,17 +109,21 @@ class InviteTracker(Component):
         return not self._permissions.lacks(guild_id, permission)
 
     def _take_join(self, fact: MemberJoined, now: int) -> None:
-        # A replay contains events from any time since the connection last received data.
-        self.join(fact, now, self._timeline.heard if self._timeline.replaying else None)
+        self.join(fact, now, self._timeline.earliest(fact.guild_id))
 
     def _delete_guild(self, fact: GuildDeleted, now: int) -> None:
         if not fact.unavailable:
             self.forget(fact.guild_id, now)
 
-    def undecided(self, asked_at: int) -> int:
+    def undecided(self, asked_at: int, wall: int) -> int:
         """Joins not explained yet."""
-        del asked_at
-        return self._waiting
+        del wall
+        return sum(
+            1
+            for session in self._sessions.values()
+            for one in session.unexplained
+            if one.arrival.received <= asked_at
+        )
 
     # ------------------------------------------------------------------ facts
 
@@ -177,7 +181,7 @@ class InviteTracker(Component):
             if named:
                 self._uses.decide_at_once(fact, OAUTH, "oauth")
             return
-        arrival = Arrival(min(now - SETTLE_MS, now if since is None else since), now)
+        arrival = Arrival(min(now, now if since is None else since) - SETTLE_MS, now)
         if guild_id not in self._packed or self._waiting >= MAX_WAITING:
             if named:
                 self._uses.decide_at_once(fact, UNKNOWN, "unknown")
@@ -218,7 +222,7 @@ class InviteTracker(Component):
                     self._uses.record_invite(guild_id, invite, fact.at)
             found |= {code: before[code] for code in session.created if code not in found and code in before}
         else:
-            session.begin(asked)
+            session.begin(asked, now)
         self._packed[guild_id] = msgspec.msgpack.encode(list(found.values()))
         session.created.clear()
 
@@ -277,7 +281,7 @@ class InviteTracker(Component):
                 continue
             if session.joins:
                 self._decide(guild_id, session, heard)
-            if not session.is_due(now) and session.is_over(now):
+            if not session.is_due(now) and session.is_over(heard):
                 self._close(guild_id, session)
         self.look(now)
         self._prime(now)

@@ -210,10 +210,10 @@ class MembershipTracker(Component):
 
     # ------------------------------------------------------------------ decisions
 
-    def undecided(self, asked_at: int) -> int:
+    def undecided(self, asked_at: int, wall: int) -> int:
         """Departures that are not decided."""
-        del asked_at
-        return len(self._pending)
+        del wall
+        return sum(1 for departure in self._pending.values() if departure.arrived <= asked_at)
 
     def tick(self, now: int, wall: int) -> None:
         """Decide what has waited long enough."""

@@ -107,13 +107,13 @@ class AggregatedEntries:
             "aggregated", _Key, SavedEntry, self._read, self._load
         )
 
-    @property
-    def open(self) -> int:
-        """Guilds and kinds that are to be read again, or whose answer is awaited."""
+    def open(self, asked_at: int) -> int:
+        """Guilds and kinds that are to be read again, or whose answer is awaited, since before a moment."""
         return sum(
             1
             for (guild_id, _), poll in self._polls.items()
-            if poll.awaited or (poll.wanted and self._is_readable(guild_id))
+            if (poll.awaited and poll.submitted_at <= asked_at)
+            or (poll.wanted and poll.wanted - SETTLE_MS <= asked_at and self._is_readable(guild_id))
         )
 
     def _is_readable(self, guild_id: int) -> bool:

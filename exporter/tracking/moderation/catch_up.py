@@ -133,9 +133,9 @@ class CatchUp(Component):
             AuditPage: self.turn,
         }
 
-    def undecided(self, asked_at: int) -> int:
+    def undecided(self, asked_at: int, wall: int) -> int:
         """Guilds whose log has not been read to its end since their session started."""
-        del asked_at
+        del asked_at, wall
         return len(self._behind)
 
     # ------------------------------------------------------------------ gaps

@@ -137,9 +137,9 @@ class ModerationTracker(Component):
         """Submit requests for all counts that may have risen."""
         self._aggregated.submit_due(now, hurry=True)
 
-    def undecided(self, asked_at: int) -> int:
+    def undecided(self, asked_at: int, wall: int) -> int:
         """Timeouts and counts that are not decided yet."""
-        return self._timeouts.open(asked_at) + self._aggregated.open
+        return self._timeouts.open(asked_at, wall) + self._aggregated.open(asked_at)
 
     # ------------------------------------------------------------------ saved state
 

@@ -94,12 +94,14 @@ class LookupBoard:
 class Search:
     """The look-ups of one guild; ``awaited`` is until when an answer is waited for, 0 for none.
 
+    ``begun`` is when the one that is awaited was begun.
     ``quiet`` is until when nothing is submitted, as long if that was ``refused``.
     """
 
     fresh: dict[LookupTicket, None] = field(default_factory=dict)
     submitted: dict[LookupTicket, None] = field(default_factory=dict)
     awaited: int = 0
+    begun: int = 0
     quiet: int = 0
     pages: int = 0
     refused: bool = False
@@ -134,10 +136,10 @@ class Lookups(Component):
             PermissionsChanged: lambda fact, _: self._permit(fact.guild_id),
         }
 
-    def undecided(self, asked_at: int) -> int:
+    def undecided(self, asked_at: int, wall: int) -> int:
         """Guilds whose answer is awaited."""
-        del asked_at
-        return sum(1 for search in self._searches.values() if search.awaited)
+        del wall
+        return sum(1 for search in self._searches.values() if search.awaited and search.begun <= asked_at)
 
     def _open(self, fact: ActionUnexplained, now: int) -> None:
         """Note an action that is to be looked up unless its entry comes."""
@@ -196,6 +198,7 @@ class Lookups(Component):
         for ticket in search.fresh:
             ticket.state = LookupState.SUBMITTED
         search.refused = False
+        search.begun = now
         search.submitted |= search.fresh
         search.fresh = {}
         search.pages = 0

@@ -185,10 +185,10 @@ class Timeouts:
     def __len__(self) -> int:
         return len(self._members)
 
-    def open(self, wall: int) -> int:
-        """Updates held back, and members with timeouts that have run out and can be recorded."""
+    def open(self, asked_at: int, wall: int) -> int:
+        """Updates held back, and members with timeouts that have run out and can be recorded, by a moment."""
         places = {(guild_id, user_id) for due, guild_id, user_id in self._due if due - WINDOW_MS <= wall}
-        return len(self._held) + sum(
+        return sum(1 for held in self._held.values() if held.arrived <= asked_at) + sum(
             1
             for place in places | self._waiting.keys()
             if not self._unread(place[0])

@@ -18,6 +18,7 @@ from exporter.events.facts import (
     Record,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
+from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
 from tests.emitted import Emitted
 from tests.entry_data import fields_of
@@ -54,8 +55,6 @@ class _Guilds:
 class _Timeline:
     """Up to when every dispatch was received: until now, unless a test says otherwise."""
 
-    replaying = False
-
     def __init__(self, world: World) -> None:
         self.world = world
 
@@ -63,11 +62,17 @@ class _Timeline:
     def heard(self) -> int:
         return self.world.now if self.world.heard is None else self.world.heard
 
+    def earliest(self, _: int) -> int:
+        return self.heard
+
+    def tick(self, now: int, wall: int) -> None:
+        """There is nothing to note."""
+
 
 class World:
     """A guild, its invites, and a stage that watches it; ``lag`` is how late Discord answers, in ms."""
 
-    def __init__(self) -> None:
+    def __init__(self, timeline: ShardTimeline | None = None) -> None:
         self.now = 0
         self.heard: int | None = None
         self.invites: dict[str, Invite] = {}
@@ -79,13 +84,13 @@ class World:
         self.calls = 0
         self.emitted = Emitted()
         self.people = 0
-        self.timeline = _Timeline(self)
+        self.timeline: Any = timeline or _Timeline(self)
         self.stage = InviteTracker(
             self.emitted,
             self._submit,
             _Permissions(self),  # type: ignore[arg-type]  # a port in all that is used
             _Guilds(self),  # type: ignore[arg-type]  # as above
-            self.timeline,  # type: ignore[arg-type]  # as above
+            self.timeline,
         )
 
     @property
@@ -111,13 +116,18 @@ class World:
         until = self.now + ms
         while self.now < until:
             self.now += 50
+            self.step()
             for due, request in [item for item in self.asked if item[0] <= self.now]:
                 self.asked.remove((due, request))
                 self.stage.answer(self.read(request).without(OPTED_OUT), self.now)
             if self.now % 1000 == 0:
+                self.timeline.tick(self.now, 0)
                 self.stage.tick(self.now, 0)
             elif self.now % LOOK_MS == 0:
                 self.stage.look(self.now)
+
+    def step(self) -> None:
+        """Time has passed."""
 
     def read(self, request: RestRequest) -> InvitesRead:
         at = START + self.now
@@ -177,10 +187,10 @@ class World:
 
     def settle(self) -> None:
         for _ in range(200):
-            if not self.stage.undecided(0):
+            if not self.stage.undecided(self.now, 0):
                 return
             self.wait(1_000)
-        raise AssertionError(self.stage.undecided(0))
+        raise AssertionError(self.stage.undecided(self.now, 0))
 
     def told(self) -> dict[int, dict[str, Any]]:
         """The rows by who joined; each once."""

@@ -63,7 +63,7 @@ async def test_who_came_before_the_bot_was_removed_is_told_if_everybody_else_was
     world.stage.forget(GUILD, world.now)
     assert world.told()[user_id]["confidence"] == confidence
     assert world.counts.total() == 1
-    assert not world.stage.undecided(0)
+    assert not world.stage.undecided(world.now, 0)
 
 
 async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_somebody_elses() -> None:
@@ -246,7 +246,7 @@ async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_t
         code = None if number % 10 == 9 else f"c{number * 7 % 30}"
         truth[world.join(code)] = code
         world.wait(200)
-        longest = max(longest, world.stage.undecided(0))
+        longest = max(longest, world.stage.undecided(world.now, 0))
     assert longest <= 130 * 5, "two minutes of them"
     assert len(world.stage._sessions) == 1
     assert len(next(iter(world.stage._sessions.values())).joins) <= longest + 100

@@ -228,6 +228,17 @@ def test_a_decided_departure_leaves_nothing() -> None:
     assert log.undecided() == 0
 
 
+def test_a_flush_waits_for_no_departure_that_came_after_it_was_asked_for() -> None:
+    log = Log()
+    log.take(act("leave"))
+    asked_at = log.steady
+    log.wait(5_000)
+    log.take(act("leave", AT + 5_000, 70))
+    assert (log.stage.undecided(asked_at, log.wall), log.undecided()) == (1, 2)
+    log.wait(6_000)
+    assert (log.stage.undecided(asked_at, log.wall), log.undecided()) == (0, 1)
+
+
 # ---------------------------------------------------------------------- bans beside departures
 
 

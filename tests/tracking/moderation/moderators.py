@@ -177,7 +177,7 @@ class Log:
         self._collect()
 
     def undecided(self) -> int:
-        return self.stage.undecided(self.wall)
+        return self.stage.undecided(self.steady, self.wall)
 
     def start_session(self) -> None:
         """A new session begins: what happened since the last message may never be received."""

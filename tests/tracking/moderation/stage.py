@@ -98,8 +98,8 @@ class Stage:
     def catch_up(self) -> CatchUp:
         return self.find(CatchUp)
 
-    def undecided(self, asked_at: int) -> int:
-        return sum(component.undecided(asked_at) for component in self.dispatcher.components)
+    def undecided(self, asked_at: int, wall: int) -> int:
+        return sum(component.undecided(asked_at, wall) for component in self.dispatcher.components)
 
     def save(self) -> list[StateRow]:
         """Commit what changed; returns all that is on the disk."""

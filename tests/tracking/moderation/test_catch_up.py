@@ -73,7 +73,7 @@ class Reader(CatchUp):
 
     @property
     def behind(self) -> int:
-        return self.undecided(0)
+        return self.undecided(0, 0)
 
     def see_guild(self, guild_id: int, at: int, joined_at: int = 0) -> None:
         self._see(msgspec.structs.replace(guild(at, joined_at), guild_id=guild_id), 0)

@@ -82,7 +82,8 @@ def test_a_miss_is_asked_for_once_its_entry_is_late_and_no_sooner() -> None:
     miss = desk.open(GUILD, AT, 0)
     assert (desk.look(PATIENCE_MS - 1), miss.state) == (0, LookupState.OPEN)
     assert (desk.look(PATIENCE_MS), miss.state) == (1, LookupState.SUBMITTED)
-    assert desk.stage.undecided(0) == 1
+    assert desk.stage.undecided(PATIENCE_MS, 0) == 1
+    assert desk.stage.undecided(PATIENCE_MS - 1, 0) == 0, "a flush asked for before it began"
     assert desk.board.is_pending("0")
     assert not desk.board.is_pending("1")
 
