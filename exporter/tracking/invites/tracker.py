@@ -26,6 +26,7 @@ from exporter.events.facts import (
     InvitesRead,
     MemberJoined,
     PermissionsChanged,
+    SessionStarted,
 )
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.state.guild_cache import GuildCache
@@ -103,6 +104,7 @@ class InviteTracker(Component):
             GuildUpserted: lambda fact, _: self.take_guild(fact.guild_id),
             GuildDeleted: self._delete_guild,
             PermissionsChanged: lambda fact, _: self.update_permissions(fact.guild_id),
+            SessionStarted: lambda fact, _: self.start_session(fact),
         }
 
     def _permitted(self, guild_id: int, permission: str) -> bool:
@@ -132,6 +134,14 @@ class InviteTracker(Component):
         self._give_up(guild_id)
         if self._submit is not None:
             self._unread[guild_id] = None
+
+    def start_session(self, fact: SessionStarted) -> None:
+        """Discard what is known of these guilds: joins in the gap before the session are never received.
+
+        Not only with each guild's own dispatch: a tick between the two would decide joins without those.
+        """
+        for guild_id in fact.guild_ids:
+            self._give_up(guild_id)
 
     def update_permissions(self, guild_id: int) -> None:
         """Take a change of the bot's permissions in a guild."""

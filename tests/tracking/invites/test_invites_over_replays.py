@@ -205,6 +205,22 @@ def test_a_flush_decides_nothing_that_a_replay_may_still_change() -> None:
     line.end()
 
 
+def test_the_use_of_a_join_lost_in_a_gap_is_not_that_of_the_join_before() -> None:
+    line = begin(a=Invite(3), b=Invite(1))
+    line.turn()
+    before = line.come(None)
+    line.turn(2)
+    line.lose()
+    line.invites["b"].uses += 1
+    line.turn(60)
+    began = SessionStarted((GUILD,), START + line.now, (0, 1))
+    line.timeline.start_session(began)
+    line.stage.handles[SessionStarted](began, line.now)
+    line.state = "live"
+    line.turn(60)
+    assert line.told()[before]["confidence"] == "unknown"
+
+
 def _change_connection(line: Line, rng: random.Random) -> None:
     """Now and then a connection falls silent, is lost, or is resumed."""
     if rng.randrange(150 if line.state == "live" else 30):
