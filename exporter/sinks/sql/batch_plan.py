@@ -144,7 +144,7 @@ def _take_record(table: Table, entry: Entry, data: EntryData, plan: BatchPlan, n
         runs.append(Run(entry.amends))
     runs[-1].rows.append(row)
     if row.get("recovered") and row.get("action") in _EXPELS and row["target_user_id"]:
-        # No tenure was received: that they had to leave is all there is.
+        # No departure was received; that they had to leave is all that is known.
         key = (entry.guild_id, row["target_user_id"])
         plan.expelled[key] = max(row["at"], plan.expelled.get(key, 0))
     if not isinstance(data, MemberJoinRecord | MemberLeaveRecord) or not data.user_id:
