@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import sqlite3
 import time
@@ -45,9 +46,13 @@ class Watch:
 
     exporter: Exporter
     began: float = field(default_factory=time.monotonic)
+    waited: float = 0.0
     rss: list[tuple[float, int]] = field(default_factory=list)
     waiting: list[float] = field(default_factory=list)
     metrics: list[Metrics] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.waited = waiting_for_cpu(self.exporter.process.pid)
 
     async def look(self) -> None:
         metrics = await self.exporter.metrics()
@@ -80,7 +85,9 @@ class Watch:
         shed = self.metrics[-1].by("discord_exporter_shed_total", "class")
         print(f"\n{what}: RSS in MiB by second {minutes}, largest {max(self.rss, key=lambda item: item[1])}")
         print(f"  entries waiting at most {max(self.waiting):.0f}, shed {shed}")
+        waited = (waiting_for_cpu(self.exporter.process.pid) - self.waited) / self.rss[-1][0]
         print(f"  loop lag p50 <= {self.lag(0.5)} s, p99 <= {self.lag(0.99)} s")
+        print(f"  the event loop's thread waited for a processor {waited:.0%} of the time")
 
     def _is_shown(self, at: float) -> bool:
         step = max(1, SECONDS // 20)
@@ -91,6 +98,11 @@ def resident(pid: int) -> int:
     """Bytes of memory a process occupies."""
     with Path(f"/proc/{pid}/status").open() as status:
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmRSS"))
+
+
+def waiting_for_cpu(pid: int) -> float:
+    """Seconds that the main thread of a process was ready to run and did not: how busy the machine is."""
+    return int(Path(f"/proc/{pid}/task/{pid}/schedstat").read_text().split()[1]) / 1e9
 
 
 async def settled(exporter: Exporter) -> None:
@@ -208,6 +220,13 @@ async def test_a_hanging_disk_holds_up_neither_the_loop_nor_the_end(simulation, 
     first, last = watch.metrics
     messages = last.total("discord_messages_total") - first.total("discord_messages_total")
     assert messages > SECONDS * RATE / 10
+    await simulation.control("invalidate", resumable="false")
+
+    async def identified_again() -> bool:
+        return (await exporter.metrics()).total("discord_gateway_identifies_total") >= 2
+
+    # The file that remembers IDENTIFYs is on the same disk.
+    await until(identified_again, "a new session while the disk hangs")
     began = time.monotonic()
     code = await exporter.terminate(deadline=10)
     print(f"  ended with {code} in {time.monotonic() - began:.1f} s")
@@ -232,6 +251,39 @@ async def test_a_disk_that_stops_hanging_loses_nothing(simulation, exporter, fau
     assert_conserved(await exporter.metrics())
 
 
+@pytest.mark.parametrize("error", [errno.EIO, errno.EROFS], ids=errno.errorcode.get)
+async def test_a_disk_that_refuses_for_a_while_loses_nothing(simulation, exporter, faulty_disk, error):
+    exporter.environ = in_sqlite(exporter, faulty_disk)
+    await simulation.start("--rate", str(RATE), "--duration", f"{SECONDS + 6}s", "--seed", "36")
+    exporter.api_url = simulation.url
+    await exporter.start()
+    faulty_disk.refuse(error)
+    await until(lambda: refused(faulty_disk), "a write that is refused")
+    watch = Watch(exporter)
+    await watch.watch(SECONDS)
+    watch.report(f"disk that refuses with {errno.errorcode[error]}")
+    assert not await exporter.is_ready()
+    faulty_disk.heal()
+    await simulation.over()
+    await exporter.verify(simulation.ledger)
+    await settled(exporter)
+    assert_conserved(await exporter.metrics())
+    assert exporter.log.read_text().count("the spool takes nothing") == 1
+
+
+async def test_a_stop_on_a_disk_that_refuses_ends_in_order(simulation, exporter, faulty_disk):
+    exporter.environ = in_sqlite(exporter, faulty_disk)
+    await simulation.start("--rate", str(RATE), "--seed", "37")
+    exporter.api_url = simulation.url
+    await exporter.start()
+    faulty_disk.refuse(errno.EIO)
+    await until(lambda: refused(faulty_disk), "a write that is refused")
+    assert await exporter.terminate(deadline=10) == 0
+    log = exporter.log.read_text()
+    assert "the spool takes nothing: what was counted since the last commit is lost" in log
+    assert '"stopped"' in log
+
+
 async def test_a_raid_on_a_slow_disk_costs_a_kill_two_commits(simulation, exporter, faulty_disk):
     """2,000 joins and bans a minute, 200 ms for each fsync, and a kill in the middle of the bans."""
     seconds = min(60, max(20, SECONDS))
@@ -249,6 +301,7 @@ async def test_a_raid_on_a_slow_disk_costs_a_kill_two_commits(simulation, export
     # Into the last quarter, in which the raiders are banned.
     await watch.watch(seconds * 0.9)
     closings.cancel()
+    watch.report("raid on a slow disk")
     killed_at = time.time()
     await exporter.stop()
     await simulation.control("stop")
@@ -269,7 +322,6 @@ async def test_a_raid_on_a_slow_disk_costs_a_kill_two_commits(simulation, export
     lost_messages = killed_at - written[messages] / 1000 if messages < len(written) else 0.0
     lost_bans = killed_at - banned[bans] / 1000 if bans < len(banned) else 0.0
     longest = watch.bound("discord_exporter_commit_seconds", 1.0)
-    watch.report("raid on a slow disk")
     print(f"  {len(banned)} bans, {len(written)} messages; longest commit <= {longest} s")
     print(f"  a kill lost {len(written) - messages} messages of the last {lost_messages:.2f} s")
     print(f"  and {len(banned) - bans} bans of the last {lost_bans:.2f} s")
@@ -283,5 +335,9 @@ async def test_a_raid_on_a_slow_disk_costs_a_kill_two_commits(simulation, export
         assert watch.lag(0.99) <= 0.05
 
 
-async def held(disk) -> bool:
+async def held(disk: FaultyDisk) -> bool:
     return disk.held > 0
+
+
+async def refused(disk: FaultyDisk) -> bool:
+    return disk.refused > 0

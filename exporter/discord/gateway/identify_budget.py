@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
@@ -48,6 +49,10 @@ _MAX_WAIT: Final = 3600.0
 """Seconds after which the limit is asked for again, in case a person has reset it meanwhile."""
 
 
+_WRITE_SECONDS: Final = 0.1
+"""How long an IDENTIFY waits for the file: a thousand times what a disk that answers takes."""
+
+
 class _LedgerFile(msgspec.Struct, frozen=True):
     bot: int
     sent: list[int]
@@ -64,6 +69,7 @@ class IdentifyLedger:
         self._path = path
         self._bot = bot
         self._sent: deque[int] = deque(maxlen=_MAX_REMEMBERED)
+        self._writing: threading.Thread | None = None
         if path is not None and path.exists():
             self._load(path)
 
@@ -79,17 +85,13 @@ class IdentifyLedger:
     def add(self, now_ms: int) -> None:
         """Note an IDENTIFY that is about to be sent."""
         self._sent.append(now_ms)
-        if self._path is None:
+        if self._path is None or (self._writing is not None and self._writing.is_alive()):
             return
-        temporary = self._path.with_suffix(".tmp")
-        try:
-            # Not synced: a power cut may lose the last IDENTIFYs, but power cuts do not come in loops.
-            temporary.write_text(json.dumps({"bot": self._bot, "sent": list(self._sent)}))
-            temporary.replace(self._path)
-        except OSError as error:
-            _log.warning(
-                "%s cannot be written (%s); a restart will not count this IDENTIFY.", self._path, error
-            )
+        # In a thread of its own: a disk that hangs must not keep the event loop.
+        record = json.dumps({"bot": self._bot, "sent": list(self._sent)})
+        self._writing = threading.Thread(target=_write, args=(self._path, record), daemon=True)
+        self._writing.start()
+        self._writing.join(_WRITE_SECONDS)
 
     def spent(self, now_ms: int) -> int:
         """IDENTIFYs within the last 24 hours; one from the future, the clock being stepped, counts as now."""
@@ -103,6 +105,16 @@ class IdentifyLedger:
         if over < 0:
             return 0.0
         return max(0.0, (min(self._sent[over], now_ms) + _DAY_MS - now_ms) / 1000)
+
+
+def _write(path: Path, record: str) -> None:
+    temporary = path.with_suffix(".tmp")
+    try:
+        # Not synced: a power cut may lose the last IDENTIFYs, but power cuts do not come in loops.
+        temporary.write_text(record)
+        temporary.replace(path)
+    except OSError as error:
+        _log.warning("%s cannot be written (%s); a restart will not count this IDENTIFY.", path, error)
 
 
 def daily_allowance(limit: SessionStartLimit, shards: int) -> int:
