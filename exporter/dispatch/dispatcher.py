@@ -156,7 +156,9 @@ class Dispatcher:
             self._reject(name, error)
             return
         for fact in facts:
-            self.dispatch(fact)
+            self._handle(fact, -1)
+            if self._queue or self._left:
+                self._drain()
         self._accepted[label] = self._accepted.get(label, 0) + 1
 
     def dispatch(self, fact: Fact, after: int = -1) -> None:
