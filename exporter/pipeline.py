@@ -237,7 +237,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + UNDECIDED_SECONDS
         self._dispatcher.each(lambda component: component.hurry(asked_at))
-        while any(component.undecided(asked_at, wall) for component in self._dispatcher.components):
+        while any(self._dispatcher.ask(lambda each: each.undecided(asked_at, wall), default=0)):
             if loop.time() >= deadline:
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
@@ -303,27 +303,30 @@ class Pipeline:
 
     async def _maintain(self) -> None:
         """Close windows that have ended, commit what is due, restore failed components."""
+        await self._revert_suspended()
         if self._windows.due() or self._clock.monotonic() - self._voice_settled >= VOICE_SETTLING_SECONDS:
             # A window closed without its last seconds in voice would have to be written twice.
             await self._settle_voice()
         await self._close(everything=self._counters.cell_count() > self._batching.max_cells)
-        await self.checkpoint.save(urgent=any(component.urgent for component in self._dispatcher.components))
-        await self._revert_suspended()
+        await self.checkpoint.save(urgent=any(self._dispatcher.ask(lambda each: each.urgent, default=False)))
 
     async def _close(self, *, everything: bool = False) -> bool:
         return await self._windows.close(self.checkpoint.commit, everything=everything)
 
     async def _revert_suspended(self) -> None:
         """Reset components that failed to what was committed last."""
-        for component in list(self._dispatcher.suspended):
-            try:
-                rows = await self._spool.state(f"{component.name}/")
-            except SpoolError as error:
-                log.warning(
-                    "component %s stays suspended: the spool cannot be read (%s)", component.name, error
-                )
-                return
-            self._dispatcher.revert(component, rows)
+        suspended = list(self._dispatcher.suspended)
+        if not suspended:
+            return
+        # Under the turn: a commit in flight may hold newer rows of theirs.
+        async with self.checkpoint.turn:
+            for component in suspended:
+                try:
+                    rows = await self._spool.state(f"{component.name}/")
+                except SpoolError as error:
+                    self._dispatcher.report("spool", error)
+                    return
+                self._dispatcher.revert(component, rows)
 
     # ------------------------------------------------------------------ what the exposition reads
 

@@ -177,16 +177,22 @@ class Counters(Component):
             return
         added, self._added = self._added, {}
         seen, self._seen = self._seen, {}
+        shed = self._shed
+        active: set[tuple[int, int]] = set()
         for start, cells in added.items():
             self._total(cells)
             if self.kinds:
                 admitted = self._admit(start, cells)
                 self._open(start, admitted)
                 self._note_unsaved(start, admitted)
+                if self.limit is not None:
+                    active |= {(guild_id, user_id) for _, guild_id, _, user_id, _ in admitted}
         if self.kinds:
             for member, (first, last) in seen.items():
-                self._extend_seen(*member, first, last)
-                self._note_seen(member, first, last)
+                # Of a member whose counts were all shed nothing is kept, or memory would grow by members.
+                if self._shed == shed or member in active:
+                    self._extend_seen(*member, first, last)
+                    self._note_seen(member, first, last)
 
     def _total(self, cells: Mapping[_Key, int]) -> None:
         for (series, guild_id, channel_id, _user, _emoji), amount in cells.items():

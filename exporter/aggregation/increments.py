@@ -66,7 +66,11 @@ def decode_increment(body: bytes) -> Increment:
     Raises:
         msgspec.MsgspecError: the bytes were not written by ``encode_increment``.
     """
-    return _DECODER.decode(body)
+    increment = _DECODER.decode(body)
+    if not all(length > 0 for length in increment.lengths.values()):
+        msg = "a window has no length"
+        raise msgspec.ValidationError(msg)
+    return increment
 
 
 class _Kept(NamedTuple):

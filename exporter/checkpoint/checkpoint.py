@@ -132,8 +132,9 @@ class Checkpoint:
         self._due: float | None = None
         self._saved = clock.monotonic()
         self._wake = asyncio.Event()
-        self._turn = asyncio.Lock()
-        self._forget_journal = False
+        self.turn = asyncio.Lock()
+        """Held during a commit; whoever holds it reads what was committed last."""
+        self._in_flight = 0
         self._shedding: set[str] = set()
         self._began: float | None = None
         self.problem = ""
@@ -153,11 +154,7 @@ class Checkpoint:
     @property
     def unsaved(self) -> bool:
         """Whether anything at all is in memory only."""
-        return bool(self._size or self._has_counts() or self._state.unsaved or self._forget_journal)
-
-    def forget_journal(self) -> None:
-        """Delete what the previous layout left, with the next commit, which holds what it was made into."""
-        self._forget_journal = True
+        return bool(self._size or self._has_counts() or self._state.unsaved)
 
     # ------------------------------------------------------------------ what waits
 
@@ -166,7 +163,7 @@ class Checkpoint:
         self._telemetry.offered.labels(entry.type).inc()
         self._waiting[entry.priority].append(entry)
         self._size += 1
-        if self._size > self._config.max_pending:
+        if self._size - self._in_flight > self._config.max_pending:
             self._shed_entry()
         batch = self._config.of(entry.type, entry.priority)
         gathered = self._gathered[entry.type] = self._gathered.get(entry.type, 0) + 1
@@ -255,27 +252,28 @@ class Checkpoint:
                 return
 
     async def _commit(self, take: Callable[[], Capture]) -> bool:
-        async with self._turn:
+        async with self.turn:
             if self.problem and not await self._probe():
                 return False
             # From here to the first await is one step: the consistent cut.
             counts = take()
+            rows = self._state.save()
             group = [entry for waiting in self._waiting.values() for entry in waiting]
             for waiting in self._waiting.values():
                 waiting.clear()
-            rows = self._state.save()
+            self._in_flight = len(group)
             self._due = None
             self._gathered.clear()
             self._saved = self._clock.monotonic()
-            forget_journal = self._forget_journal
             numbers: Sequence[int] | None = None
             try:
                 increments = await counts.encode()
                 # Not before: a guild whose snapshot fails stays in its window, and needs its increments.
                 forget = counts.forget
                 entries = (*group, *counts.entries)
-                numbers = await self._append(entries, rows, increments, forget, forget_journal=forget_journal)
+                numbers = await self._append(entries, rows, increments, forget)
             finally:
+                self._in_flight = 0
                 if numbers is None:
                     self._put_back(group)
                     counts.merge_back()
@@ -283,7 +281,6 @@ class Checkpoint:
             if numbers is None:
                 return False
             self._size -= len(group)
-            self._forget_journal = False
             counts.confirm(numbers, forget)
             self._state.confirm()
             for entry in counts.entries:
@@ -296,15 +293,11 @@ class Checkpoint:
         rows: Sequence[StateRow],
         increments: Sequence[bytes],
         forget: int,
-        *,
-        forget_journal: bool,
     ) -> Sequence[int] | None:
         """Write one commit; None if the disk refuses."""
         self._began = self._clock.monotonic()
         try:
-            numbers = await self._spool.append(
-                entries, state=rows, increments=increments, forget=forget, forget_journal=forget_journal
-            )
+            numbers = await self._spool.append(entries, state=rows, increments=increments, forget=forget)
         except SpoolError as error:
             # Its traceback holds what was to be written, and is held by it: a cycle that would wait for the
             # garbage collector, one for each try.

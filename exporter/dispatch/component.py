@@ -199,5 +199,6 @@ class Component:
             except Exception:
                 # Whatever it is, the next start would meet it again: the row is left out, not raised.
                 unread += 1
-                log.exception("a saved row of %s cannot be read and is left out", row.table)
+                if unread == 1:
+                    log.exception("saved rows of %s cannot be read and are left out; the first", row.table)
         return unread

@@ -44,6 +44,7 @@ MAX_DERIVED: Final = 200_000
 left. Beyond it a component is taken to cause its own facts without end."""
 
 C = TypeVar("C", bound=Component)
+T = TypeVar("T")
 
 
 class Timeline(Protocol):
@@ -177,7 +178,7 @@ class Dispatcher:
 
     def _handle(self, fact: Fact, after: int) -> None:
         if self._people:
-            remaining = fact.without(self._people)
+            remaining = self._screen(fact)
             if remaining is None:
                 return
             fact = remaining
@@ -195,6 +196,14 @@ class Dispatcher:
                 self._guard(index, handle, fact, now)
         if type(fact) is GuildDeleted and not fact.unavailable:
             self._left.append(fact.guild_id)
+
+    def _screen(self, fact: Fact) -> Fact | None:
+        """What remains of a fact without the people who opted out; nothing of one that cannot be screened."""
+        try:
+            return fact.without(self._people)
+        except Exception as error:  # noqa: BLE001 - what is not screened is not handled
+            self.report("screen", error)
+            return None
 
     def _guard(self, index: int, call: Callable[..., Any], *arguments: object) -> None:
         """Call into a component; facts emitted by a failed call are dropped."""
@@ -256,25 +265,36 @@ class Dispatcher:
             if index in self._suspended:
                 continue
             try:
-                rows += component.save()
+                rows += list(component.save())  # all rows of a component or none
             except Exception as error:  # noqa: BLE001 - the error border: whatever it is
                 self._fail(index, error)
         return rows
 
     def confirm(self) -> None:
         """What was saved last is committed."""
-        for component in self._components:
-            component.confirm()
+        for index, component in enumerate(self._components):
+            self._guard(index, component.confirm)
 
     def merge_back(self) -> None:
         """What was saved last was not committed."""
-        for component in self._components:
-            component.merge_back()
+        for index, component in enumerate(self._components):
+            self._guard(index, component.merge_back)
 
     @property
     def unsaved(self) -> bool:
         """Whether any component has something to save."""
-        return any(component.unsaved for component in self._components)
+        return any(self.ask(lambda component: component.unsaved, default=False))
+
+    def ask(self, question: Callable[[Component], T], default: T) -> Iterator[T]:
+        """The answer of every component; ``default`` of one that is suspended, or fails to answer."""
+        for index, component in enumerate(self._components):
+            answer = default
+            if index not in self._suspended:
+                try:
+                    answer = question(component)
+                except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+                    self._fail(index, error)
+            yield answer
 
     def restore(self, rows: Iterable[StateRow]) -> None:
         """Give every component the rows that were committed; before anything is accepted."""
@@ -302,7 +322,11 @@ class Dispatcher:
         self._restore(index, component, rows)
 
     def _restore(self, index: int, component: Component, rows: Iterable[StateRow]) -> None:
-        unread = component.restore(rows)
+        try:
+            unread = component.restore(rows)
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            self._fail(index, error)
+            unread = 0
         if unread:
             self._count_error(component.name, unread)
         now, wall = self.now(), self._clock.now_ms()
@@ -330,7 +354,7 @@ class Dispatcher:
         if kind not in self._logged:
             self._logged.add(kind)
             log.error(
-                "component %s failed; its state is put back to the last commit and the others go on "
+                "component %s failed, the others go on; state that it saves is put back to the last commit "
                 "(further errors of this kind are counted, not logged)",
                 name,
                 exc_info=error,

@@ -18,9 +18,9 @@ SUBJECTS: Final = ("user_id", "target_user_id", "invitee_id")
 """Fields with the person an entry is about: nothing remains of it without them."""
 
 MENTIONS: Final[Mapping[str, tuple[str, ...]]] = {
-    "moderator_id": ("moderator_id", "moderator_username", "reason"),
+    "moderator_id": ("moderator_id", "moderator_username"),
     "inviter_id": ("inviter_id", "inviter_username"),
-    "actor_id": ("actor_id", "actor_username", "reason"),
+    "actor_id": ("actor_id", "actor_username"),
     "owner_id": ("owner_id",),
 }
 """Fields with a person who had a part in it, and what is left out of the entry with them."""
@@ -34,15 +34,36 @@ def without(entry: Entry, people: Container[int]) -> Entry | None:
         return msgspec.structs.replace(entry, data=screened) if screened is not data else entry
     if any(_holds(data, field, people) for field in SUBJECTS):
         return None
+    changes = _read(data, "changes")
+    if isinstance(changes, Mapping) and "owner_id" in changes:
+        data = _screen_owner(data, changes, people)
     hidden = [name for field, names in MENTIONS.items() if _holds(data, field, people) for name in names]
     if not hidden:
-        return entry
+        return entry if data is entry.data else msgspec.structs.replace(entry, data=data)
     return msgspec.structs.replace(entry, data=_hide(data, hidden))
 
 
+def _read(data: EntryData | Mapping[str, Json], field: str) -> object:
+    return data.get(field) if isinstance(data, Mapping) else getattr(data, field, None)
+
+
 def _holds(data: EntryData | Mapping[str, Json], field: str, people: Container[int]) -> bool:
-    value = data.get(field) if isinstance(data, Mapping) else getattr(data, field, None)
+    value = _read(data, field)
     return isinstance(value, int) and value in people
+
+
+def _screen_owner(
+    data: EntryData | Mapping[str, Json], changes: Mapping[str, Mapping[str, Json]], people: Container[int]
+) -> EntryData | Mapping[str, Json]:
+    """The change of a guild without an owner, old or new, among these people."""
+    owners = changes["owner_id"]
+    if not any(owner in people for owner in owners.values()):
+        return data
+    kept = {when: None if owner in people else owner for when, owner in owners.items()}
+    screened = {**changes, "owner_id": kept}
+    if isinstance(data, Mapping):
+        return {**data, "changes": screened}
+    return msgspec.structs.replace(data, changes=screened)
 
 
 def _hide(data: EntryData | Mapping[str, Json], names: list[str]) -> EntryData | Mapping[str, Json]:

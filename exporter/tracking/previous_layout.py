@@ -52,7 +52,7 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
     for stored in parts:
         try:
             part = decode_part(stored.body)
-        except msgspec.MsgspecError:
+        except Exception:  # whatever it is, the next start would meet it again
             unread += 1
             log.exception("journal part %d cannot be read; its counts are lost", stored.number)
             continue

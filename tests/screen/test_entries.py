@@ -38,11 +38,11 @@ def test_nothing_remains_of_an_entry_about_them(data: Any) -> None:
 
 def test_a_moderator_among_them_is_not_named_and_the_action_stays() -> None:
     data = ModerationRecord(
-        action="ban", target_user_id=ELSE, moderator_id=OUT, moderator_username="ann", reason="by ann"
+        action="ban", target_user_id=ELSE, moderator_id=OUT, moderator_username="ann", reason="spam"
     )
     remaining = without(entry(data), {OUT})
     assert remaining is not None
-    assert remaining.data == ModerationRecord(action="ban", target_user_id=ELSE)
+    assert remaining.data == ModerationRecord(action="ban", target_user_id=ELSE, reason="spam")
 
 
 def test_an_entry_of_an_unknown_type_is_screened_by_its_keys() -> None:
@@ -55,6 +55,16 @@ def test_an_entry_about_others_is_the_very_same() -> None:
     for data in (ModerationRecord(target_user_id=ELSE, moderator_id=ELSE), {"user_id": ELSE}):
         whole = entry(data)
         assert without(whole, {OUT}) is whole
+
+
+def test_an_owner_among_them_is_left_out_of_the_change_of_a_guild() -> None:
+    changes = {"owner_id": {"old": OUT, "new": ELSE}, "name": {"old": "a", "new": "b"}}
+    remaining = without(entry({"owner_id": ELSE, "changes": changes}), {OUT})
+    assert remaining is not None
+    assert remaining.data == {
+        "owner_id": ELSE,
+        "changes": {"owner_id": {"old": None, "new": ELSE}, "name": {"old": "a", "new": "b"}},
+    }
 
 
 def test_members_are_left_out_of_snapshots_and_sums_of_the_guild_stay() -> None:

@@ -64,6 +64,7 @@ class AuditPage(Fact, frozen=True):
     """A page of an audit log as requested; ``status`` is that of HTTP, 0 if there was no answer.
 
     ``people`` are those the page itself names; ``size`` is how many entries it had, readable or not.
+    ``newest`` is the largest entry id, where entries were left out of the page.
     """
 
     request: RestRequest
@@ -71,6 +72,7 @@ class AuditPage(Fact, frozen=True):
     entries: tuple[AuditEntry, ...] = ()
     people: tuple[Person, ...] = ()
     size: int = 0
+    newest: int = 0
 
     def without(self, people: Container[int]) -> Self | None:
         """The page without the entries and names of people who opted out."""
@@ -78,6 +80,7 @@ class AuditPage(Fact, frozen=True):
         return msgspec.structs.replace(
             self,
             entries=tuple(entry for entry in screened if entry is not None),
+            newest=max((self.newest, *(entry.entry_id for entry in self.entries))),
             people=tuple(person for person in self.people if person.user_id not in people),
         )
 

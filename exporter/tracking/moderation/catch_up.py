@@ -227,16 +227,17 @@ class CatchUp(Component):
         """Take a page: put its entries out, those read here all as recovered, and then its end."""
         own = page.request.purpose == PURPOSE
         entries = sorted(page.entries, key=lambda entry: entry.entry_id)
-        newest = entries[-1].entry_id if entries else 0
+        newest = max((page.newest, *(entry.entry_id for entry in entries)))
         more = page.size >= page.request.limit and newest > page.request.after
         if own:
-            self._catch_up(page, entries, now, more=more)
+            self._catch_up(page, entries, now, newest=newest if more else 0)
         else:
             for entry in entries:
                 self._put_out(entry, recovered=self.is_missed(entry))
         self.emit(AuditPageRead(page.request, page.status, newest, more))
 
-    def _catch_up(self, page: AuditPage, entries: Iterable[AuditEntry], now: int, *, more: bool) -> None:
+    def _catch_up(self, page: AuditPage, entries: Iterable[AuditEntry], now: int, *, newest: int) -> None:
+        """Take a page that was submitted here; ``newest`` is its last id where more may follow, else 0."""
         guild_id = page.request.guild_id
         self._submitted.discard(guild_id)
         if guild_id not in self._behind or guild_id not in self._floors:
@@ -245,13 +246,11 @@ class CatchUp(Component):
         if page.status != HTTPStatus.OK:
             self._stumble(guild_id, page.status, now)
             return
-        last = self._floors[guild_id]
         for entry in entries:
             if self._put_out(entry, recovered=True) and self._progress is not None:
                 self._progress.entries += 1
-            last = max(last, entry.entry_id)
-        if more:
-            self._raise_floor(guild_id, last)
+        if newest:
+            self._raise_floor(guild_id, newest)
             self._behind[guild_id] = self._behind.pop(guild_id)  # to the end of the line
         elif guild_id in self._again:  # what was read may lie before the last gap
             self._again.discard(guild_id)
@@ -394,10 +393,13 @@ class CatchUp(Component):
         self._kept = True
 
     def resume(self, now: int, wall: int) -> None:
-        """Save the marks that were kept."""
-        del now, wall
+        """Save the marks that were kept, and read again what was missed while this was suspended."""
+        del wall
         if self._kept:
             self._kept = False
+            self._submitted.clear()
+            for guild_id in self._floors:
+                self._fall_behind(guild_id, _UNKNOWN, now)
             for guild_id in self._floors:
                 self._floor_table.touch(guild_id)
             for guild_id, recent in self._recent.items():
