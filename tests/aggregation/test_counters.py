@@ -255,6 +255,22 @@ def test_what_is_kept_and_what_is_shed_is_what_was_counted(counts: list[Count], 
     assert sum(cell[-1] for step in counters.take_unsaved().steps() for cell in step.cells) == kept
 
 
+def test_of_members_whose_counts_are_shed_nothing_is_kept() -> None:
+    counters = make(limit=20)
+    for user in range(1, 1001):
+        counters.add(Count(MESSAGES["human"], 1, BASE, 2, user))
+        counters.fold()
+    (activity,) = (activity for window in counters.kinds[0].windows.values() for activity in window.values())
+    assert len(activity.seen) == 10
+    assert len(counters.take_unsaved().seen) == 10
+
+
+@pytest.mark.parametrize("length", [0, -60_000])
+def test_an_increment_with_windows_of_no_length_is_refused(length: int) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        decode_increment(encode_increment(Increment([], {"short": length})))
+
+
 def test_an_increment_comes_back_from_its_bytes() -> None:
     increment = Increment(
         [

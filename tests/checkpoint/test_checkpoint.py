@@ -332,6 +332,19 @@ async def test_memory_full_sheds_the_lowest_class_and_its_oldest_first() -> None
     assert bench.disk.keys == critical + slow[100:]
 
 
+async def test_entries_in_flight_cost_no_entry_that_waits_its_place() -> None:
+    bench = Bench(max_pending=1000)
+    slow = [bench.offer(Priority.SLOW) for _ in range(1000)]
+    bench.disk.gate.clear()
+    running = asyncio.create_task(bench.committer.commit())
+    await bench.disk.asked.wait()
+    critical = [bench.offer(Priority.CRITICAL) for _ in range(50)]
+    bench.disk.gate.set()
+    assert await running
+    assert await bench.committer.drain()
+    assert bench.disk.keys == slow + critical
+
+
 async def test_a_low_entry_never_pushes_out_a_higher_one() -> None:
     bench = Bench(max_pending=1000)
     critical = [bench.offer(Priority.CRITICAL) for _ in range(1000)]

@@ -219,3 +219,53 @@ def test_rows_that_were_not_committed_are_saved_again() -> None:
     assert len(second) == 2
     assert bench.dispatcher.save() == []
     assert not bench.dispatcher.unsaved
+
+
+CALLBACKS = ("tick", "hurry", "stop", "save", "restore", "resume", "undecided", "confirm", "merge_back")
+
+
+def raise_error(*_: object) -> Any:
+    raise LookupError
+
+
+@pytest.mark.parametrize("callback", [*CALLBACKS, "unsaved", "urgent", "forget_people", "without"])
+def test_an_error_in_any_callback_stays_in_its_component(callback: str) -> None:
+    bench = Bench(frozenset({7}))
+
+    class Failing(Recording):
+        pass
+
+    if callback == "without":
+
+        class Unscreened(Fact, frozen=True):
+            def without(self, _: Any) -> Any:
+                raise LookupError
+
+        bench.add("a")
+        other = bench.add("b")
+        bench.dispatcher.dispatch(Unscreened())
+    else:
+        error: Any = property(raise_error) if callback in {"unsaved", "urgent"} else raise_error
+        setattr(Failing, callback, error)
+        bench.dispatcher.add(lambda emit: Failing(emit, bench.journal, "a"))
+        other = bench.add("b")
+    dispatcher = bench.dispatcher
+    dispatcher.restore([StateRow("b/rows", msgspec.msgpack.encode(1), msgspec.msgpack.encode(Saved(1)))])
+    dispatcher.dispatch(First(2))
+    dispatcher.tick()
+    dispatcher.each(lambda component: component.hurry(0))
+    dispatcher.each(lambda component: component.stop(0))
+    assert not any(dispatcher.ask(lambda component: component.undecided(0, 0), default=0))
+    assert not any(dispatcher.ask(lambda component: component.urgent, default=False))
+    assert dispatcher.unsaved
+    rows = dispatcher.save()
+    dispatcher.merge_back()
+    assert (
+        [row for row in rows if row.table == "b/rows"]
+        == [row for row in dispatcher.save() if row.table == "b/rows"]
+        != []
+    )
+    dispatcher.confirm()
+    assert other.held == {1: Saved(1), 2: Saved(2)}
+    assert bench.errors("screen" if callback == "without" else "a") >= 1
+    assert bench.errors("b") == 0
