@@ -260,7 +260,9 @@ class Application:
             raise TimeoutError(msg)
 
     async def _render(self, accept: str, accept_encoding: str) -> RenderedMetrics:
-        await self._runner.refresh()
+        async with self._pipeline.checkpoint.between_commits():
+            await self._runner.refresh()
+            self.telemetry.unspooled.set(self._pipeline.checkpoint.waiting)
         return await self._renderer.render(accept, accept_encoding)
 
 

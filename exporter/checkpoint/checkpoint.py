@@ -17,9 +17,10 @@ Conservation: offered = spooled + shed + waiting.
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections import deque
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from exporter.checkpoint.config import BatchingConfig
@@ -33,6 +34,9 @@ log = logging.getLogger(__name__)
 
 RETRY_SECONDS: Final = 1.0
 """Pause after a commit the disk refused: short, since memory fills meanwhile."""
+
+PATIENCE_SECONDS: Final = 0.5
+"""How long a scrape waits for a commit in flight: longer than a commit takes, shorter than a scrape may."""
 
 HANGING_SECONDS: Final = 5.0
 """A commit that takes longer is taken to hang: memory is bounded from then on."""
@@ -231,6 +235,24 @@ class Checkpoint:
         ``capture`` takes the counts, where a window closes with this commit.
         """
         return await finish(self._commit(capture or self._capture))
+
+    @contextlib.asynccontextmanager
+    async def between_commits(self) -> AsyncIterator[None]:
+        """Hold commits up for a moment, so that what was offered and what is spooled are read as of one time.
+
+        A commit that takes longer than ``PATIENCE_SECONDS`` is not waited for.
+        """
+        held = False
+        try:
+            async with asyncio.timeout(PATIENCE_SECONDS):
+                held = await self.turn.acquire()
+        except TimeoutError:
+            pass
+        try:
+            yield
+        finally:
+            if held:
+                self.turn.release()
 
     async def drain(self) -> bool:
         """Commit until nothing waits that was there when this was called; False if the disk refuses it."""

@@ -345,6 +345,31 @@ async def test_entries_in_flight_cost_no_entry_that_waits_its_place() -> None:
     assert bench.disk.keys == slow + critical
 
 
+async def test_between_commits_what_was_offered_is_spooled_or_waits(bench: Bench) -> None:
+    bench.disk.gate.clear()
+    bench.offer(Priority.CRITICAL)
+    running = asyncio.create_task(bench.committer.commit())
+    await bench.disk.asked.wait()
+    opening = asyncio.get_running_loop().call_later(0.05, bench.disk.gate.set)
+    async with bench.committer.between_commits():
+        assert bench.committer.waiting == 0, "the commit in flight was waited for"
+    opening.cancel()
+    assert await running
+
+
+async def test_a_commit_that_hangs_is_not_waited_for(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "PATIENCE_SECONDS", 0)
+    bench.disk.gate.clear()
+    bench.offer(Priority.CRITICAL)
+    running = asyncio.create_task(bench.committer.commit())
+    await bench.disk.asked.wait()
+    async with bench.committer.between_commits():
+        assert bench.committer.waiting == 1
+    bench.disk.gate.set()
+    assert await running
+    assert await bench.committer.drain()
+
+
 async def test_a_low_entry_never_pushes_out_a_higher_one() -> None:
     bench = Bench(max_pending=1000)
     critical = [bench.offer(Priority.CRITICAL) for _ in range(1000)]

@@ -115,7 +115,7 @@ def worked() -> Telemetry:
 
 def _deliver(found: Telemetry) -> None:
     for sink in ("sql", "influxdb"):
-        for meter in (found.delivered, found.dead, found.evicted):
+        for meter in (found.delivered, found.dead, found.evicted, found.withheld):
             meter.labels(sink).inc(9_000)
         found.pending.labels(sink).set(40)
         found.oldest_unsent.labels(sink).set(4)
