@@ -46,6 +46,9 @@ class SimulatorProcess:
             line = await asyncio.wait_for(self._line(), START_TIMEOUT_S)
         word, _, self.api_url = line.partition(" ")
         if word != READY:
+            if line:  # it ends by itself, and the reason may still be on its way to the log
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._process.wait(), STOP_TIMEOUT_S)
             await self.stop()
             last = self._log.read_text(errors="replace").strip().rpartition("\n")[2]
             msg = f"the simulator did not start: {last or 'it printed no error'}"

@@ -157,13 +157,13 @@ async def _read_metrics(config: Config, _expected: Expected) -> Observed:
 
 async def _read_sql(config: Config, _expected: Expected) -> Observed:
     from discord_simulator.verify.database import read_database
-    from exporter.sinks.sql.engine import make_engine
+    from exporter.sinks.sql.engine import dispose_engine, make_engine
 
     engine = make_engine(config.sinks.of(SQL_SINK))
     try:
         return await read_database(engine, actions=_stored_types(config))
     finally:
-        await engine.dispose()
+        await dispose_engine(engine)
 
 
 def _stored_types(config: Config) -> frozenset[str]:

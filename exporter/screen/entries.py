@@ -32,7 +32,7 @@ def without(entry: Entry, people: Container[int]) -> Entry | None:
     if isinstance(data, MetricsSnapshot | MemberActivitySnapshot):
         screened = _screen_snapshot(data, people)
         return msgspec.structs.replace(entry, data=screened) if screened is not data else entry
-    if any(_holds(data, field, people) for field in SUBJECTS):
+    if any(_holds(data, field, people) for field in SUBJECTS) or _names(entry.key, people):
         return None
     changes = _read(data, "changes")
     if isinstance(changes, Mapping) and "owner_id" in changes:
@@ -41,6 +41,11 @@ def without(entry: Entry, people: Container[int]) -> Entry | None:
     if not hidden:
         return entry if data is entry.data else msgspec.structs.replace(entry, data=data)
     return msgspec.structs.replace(entry, data=_hide(data, hidden))
+
+
+def _names(key: str, people: Container[int]) -> bool:
+    """Whether a key holds the id of one of them: an amendment may name its person by the key alone."""
+    return any(part.isdigit() and int(part) in people for part in key.split(":"))
 
 
 def _read(data: EntryData | Mapping[str, Json], field: str) -> object:

@@ -45,6 +45,12 @@ def test_a_moderator_among_them_is_not_named_and_the_action_stays() -> None:
     assert remaining.data == ModerationRecord(action="ban", target_user_id=ELSE, reason="spam")
 
 
+def test_an_amendment_that_names_its_person_by_the_key_alone_is_left_out() -> None:
+    amendment = Entry("T", 1, 0, f"leave:1:{OUT}:1700", Priority.CRITICAL, ModerationRecord(reason="x"), True)
+    assert without(amendment, {OUT}) is None
+    assert without(amendment, {ELSE}) is amendment
+
+
 def test_an_entry_of_an_unknown_type_is_screened_by_its_keys() -> None:
     remaining = without(entry({"inviter_id": OUT, "inviter_username": "ann", "code": "x"}), {OUT})
     assert remaining is not None

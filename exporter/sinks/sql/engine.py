@@ -8,7 +8,9 @@ writer once another has written.
 
 from __future__ import annotations
 
+import asyncio
 import json
+import threading
 from collections.abc import Mapping
 from typing import Any
 
@@ -25,6 +27,13 @@ POOL_SIZE = 2
 _APPLICATION = "discord-exporter"
 _CLIENT_GRACE = 5.0
 """How much later than the server the client gives up, so that the server's clearer answer comes first."""
+
+
+_WORKER_THREAD = "(_connection_worker_thread)"
+"""How Python names the threads of aiosqlite, by the function they run."""
+
+_JOIN_SECONDS = 0.5
+"""Longer than such a thread takes to end; one of another engine goes on and is not waited for longer."""
 
 
 def encode_json(document: Mapping[str, Any]) -> str:
@@ -53,6 +62,20 @@ def make_engine(config: SqlConfig) -> AsyncEngine:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
     return engine
+
+
+async def dispose_engine(engine: AsyncEngine) -> None:
+    """Close every connection, and wait for the threads of those to SQLite.
+
+    aiosqlite does not wait for the thread of a connection that could not be opened: it would answer to an
+    event loop that is closed by then.
+    """
+    await engine.dispose()
+    if engine.dialect.name != "sqlite":
+        return
+    for thread in threading.enumerate():
+        if thread.name.endswith(_WORKER_THREAD):
+            await asyncio.to_thread(thread.join, _JOIN_SECONDS)
 
 
 def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:

@@ -23,7 +23,7 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from exporter.errors import SchemaError
 from exporter.sinks.sql.config import SqlConfig
-from exporter.sinks.sql.engine import make_engine
+from exporter.sinks.sql.engine import dispose_engine, make_engine
 from exporter.sinks.sql.error_mapping import describe
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.views.sync import drop_views, grant_reader, stale_views, sync_views, view_readers
@@ -85,7 +85,7 @@ async def migrate(config: SqlConfig, *, reader_role: str | None = None) -> Schem
                 await connection.run_sync(grant_reader, reader_role)
         return state
     finally:
-        await engine.dispose()
+        await dispose_engine(engine)
 
 
 async def migrate_engine(engine: AsyncEngine) -> SchemaState:

@@ -22,7 +22,7 @@ from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
-from exporter.sinks.sql.engine import make_engine
+from exporter.sinks.sql.engine import dispose_engine, make_engine
 from exporter.sinks.sql.error_mapping import FAILURES, describe, verdict_of
 from exporter.sinks.sql.migration import migrate_engine, schema_state
 from exporter.sinks.sql.writer import SqlWriter, WriteSet
@@ -70,7 +70,7 @@ class SqlSink:
         """Close every connection."""
         engine, self._engine, self._prepared = self._engine, None, False
         if engine is not None:
-            await engine.dispose()
+            await dispose_engine(engine)
 
     async def deliver(self, batch: Batch) -> Verdict:
         """Apply what of the batch is not applied yet."""
@@ -103,7 +103,7 @@ class SqlSink:
         except FAILURES as error:
             return Probe(ok=False, detail=f"{where}: {describe(error)}")
         finally:
-            await engine.dispose()
+            await dispose_engine(engine)
         try:
             state.require_known()
         except SchemaError as error:
