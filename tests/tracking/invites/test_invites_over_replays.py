@@ -81,7 +81,7 @@ class Line(World):
         self._send(read)
 
     def come(self, code: str | None) -> int:
-        """Somebody comes now; the dispatch is read in its turn."""
+        """A member comes now; the dispatch is read in its turn."""
         self.people += 1
         user_id = 1_000 + self.people
         self.truth[user_id] = code
