@@ -143,7 +143,7 @@ class History:
         for body in self.increments:
             self.counters.replay(decode_increment(body).steps)
 
-    def told(self, kind: WindowKind) -> Sums:
+    def counted(self, kind: WindowKind) -> Sums:
         return self.closed[kind.name] + still_open(kind)
 
 
@@ -161,7 +161,7 @@ def test_what_left_and_what_is_open_is_what_was_counted(actions: list[Count | st
         assert history.counters.cell_count() == cells
     history.counters.fold()
     for kind in history.counters.kinds:
-        assert history.told(kind) == history.sure + history.unsaved
+        assert history.counted(kind) == history.sure + history.unsaved
 
 
 @given(ACTIONS)
@@ -171,7 +171,7 @@ def test_a_crash_loses_what_was_not_saved_and_nothing_else(actions: list[Count |
         history.play(action)
     history.kill()
     for kind in history.counters.kinds:
-        assert history.told(kind) == history.sure
+        assert history.counted(kind) == history.sure
 
 
 @given(st.lists(COUNTS, max_size=40))

@@ -20,7 +20,7 @@ from tests.entry_data import fields_of
 
 PERIOD = (1_700_000_040_000, 1_700_000_100_000)
 HUMAN, ACTIVE = MESSAGES["human"], SECONDS["active"]
-AROUND = Surroundings({"members": 7}, 3, {20: 2}, {10: "general", 20: "talk"}, {1: "nelly", 2: "mason"})
+AROUND = Surroundings({"members": 7}, 3, {20: 2}, {10: "general", 20: "voice"}, {1: "nelly", 2: "mason"})
 
 
 def metrics(cells: dict[Cell, int], limits: MetricsConfig | None = None) -> dict[str, Any]:
@@ -124,7 +124,7 @@ def test_channels_are_ranked_with_names_where_known() -> None:
     top = metrics(CELLS)["top_channels"]
     assert [(place["channel_id"], place["channel_name"]) for place in top] == [
         ("10", "general"),
-        ("20", "talk"),
+        ("20", "voice"),
         ("11", None),
     ]
     assert top[1]["peak_users"] == 2
@@ -177,8 +177,8 @@ def test_series_and_members_sum_to_the_cells(cells: dict[Cell, int]) -> None:
     assert sums(data["members"]) == expected(lambda cell: cell[2])
     assert len({tuple(row[:4]) for row in data["series"]}) == len(data["series"])
     activity = activity_entry(5, PERIOD, "key", Activity(cells), {}, [])
-    told = [row for member in fields_of(activity)["members"] for row in member[5]] if activity else []
-    assert sums(told) == expected(lambda cell: cell[2])
+    deltas = [row for member in fields_of(activity)["members"] for row in member[5]] if activity else []
+    assert sums(deltas) == expected(lambda cell: cell[2])
 
 
 def test_a_member_s_activity_has_name_times_and_whether_they_are_new() -> None:

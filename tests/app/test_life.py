@@ -153,7 +153,7 @@ async def test_a_signal_during_the_start_is_a_clean_stop(
 
     monkeypatch.setattr(module.Application, "_start", interrupted)
     # Without a handler the signal would end pytest itself.
-    previous = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("nobody listens to SIGTERM yet"))
+    previous = signal.signal(signal.SIGTERM, lambda *_: pytest.fail("SIGTERM has no handler yet"))
     try:
         async with asyncio.timeout(30):
             await run(configure(tmp_path))

@@ -21,7 +21,7 @@ from tests.scale import scaled
 
 
 class Disk:
-    """A spool that can be told to refuse, or to take its time."""
+    """A spool that refuses or delays commits while a test wants it to."""
 
     source = "disk"
 

@@ -62,7 +62,7 @@ def test_help_loads_none_of_the_heavy_parts():
     assert done.stdout == "[]\n"
 
 
-def test_the_version_is_told(call):
+def test_the_version_is_printed(call):
     answer = call("--version")
     assert answer.code == 0
     assert answer.out.startswith("discord-exporter ")
@@ -76,20 +76,20 @@ def test_an_unknown_command_or_option_is_a_usage_error(call):
 
 
 @pytest.mark.parametrize("command", ["run", "check", "migrate"])
-def test_a_wrong_configuration_is_told_whole_with_exit_78(call, tmp_path, command):
+def test_every_error_of_a_configuration_is_reported_with_exit_78(call, tmp_path, command):
     (tmp_path / "config.yaml").write_text(WRONG)
     answer = call(command, "--config", "config.yaml", DISCORD_TOKEN=CANARY)
     assert answer.code == 78
     assert answer.out == ""
-    told = answer.err.splitlines()
-    assert [line.split()[2].rstrip(":") for line in told] == [
+    reported = answer.err.splitlines()
+    assert [line.split()[2].rstrip(":") for line in reported] == [
         "discord.tokn",
         "metrics.snapshot_interval",
         "sinks.influxdb.gzip",
         "sinks.influxdb.url",
         "events.VOICE_CHANNEL_JOIN",
     ]
-    assert all(line.startswith("error: config.yaml:") and "; " in line for line in told)
+    assert all(line.startswith("error: config.yaml:") and "; " in line for line in reported)
 
 
 def test_run_without_a_token_says_how_to_give_one(call):
@@ -99,7 +99,7 @@ def test_run_without_a_token_says_how_to_give_one(call):
     assert "DISCORD_TOKEN" in answer.err
 
 
-def test_a_configuration_that_is_not_there_is_told(call):
+def test_a_missing_configuration_is_reported(call):
     answer = call("run", "--config", "absent.yaml")
     assert answer.code == 78
     assert answer.err == "error: absent.yaml: there is no such file; name another file with --config\n"
@@ -217,7 +217,7 @@ def test_migrate_tells_a_view_that_stands_in_the_way(call, tmp_path):
     assert call("migrate").code == 0
     with sqlite3.connect(tmp_path / "data" / "discord.db") as database:
         database.execute("DROP VIEW v_guilds")
-        database.execute("CREATE VIEW v_guilds AS SELECT 'somebody made this by hand' AS note")
+        database.execute("CREATE VIEW v_guilds AS SELECT 'made by hand' AS note")
     database.close()
     answer = call("migrate")
     assert answer.code == 1
@@ -291,7 +291,7 @@ def test_the_token_is_in_no_output(call, tmp_path, arguments, config):
     assert answer.code in (0, 1, 74, 78), answer.all
 
 
-def test_an_unforeseen_error_is_told_with_its_place_and_without_secrets(tmp_path):
+def test_an_unforeseen_error_is_reported_with_its_place_and_without_secrets(tmp_path):
     code = (
         "import exporter.__main__ as m, os\n"
         "def broken(): raise RuntimeError('cannot use ' + os.environ['DISCORD_TOKEN'])\n"
@@ -310,10 +310,10 @@ def test_an_unforeseen_error_is_told_with_its_place_and_without_secrets(tmp_path
     assert "any-shape-at-all" not in done.stderr
 
 
-def test_an_error_for_people_is_told_without_secrets():
+def test_an_error_for_people_is_reported_without_secrets():
     code = (
         "import exporter.__main__ as m, os\nfrom exporter.errors import SpoolError\n"
-        "def broken(): raise SpoolError('no room for ' + os.environ['DISCORD_TOKEN'])\n"
+        "def broken(): raise SpoolError('no space for ' + os.environ['DISCORD_TOKEN'])\n"
         "m.app = broken\nm.main()\n"
     )
     done = subprocess.run(
@@ -323,7 +323,7 @@ def test_an_error_for_people_is_told_without_secrets():
         text=True,
         check=False,
     )
-    assert (done.returncode, done.stderr) == (74, "error: no room for [redacted]\n")
+    assert (done.returncode, done.stderr) == (74, "error: no space for [redacted]\n")
 
 
 def test_an_error_for_people_inside_a_group_is_found():

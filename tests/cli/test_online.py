@@ -83,7 +83,7 @@ async def test_a_second_signal_does_not_spoil_the_ledger(tmp_path):
     assert (tmp_path / "ledger").read_text().splitlines()[-1].count('"END"') == 1
 
 
-def test_a_port_in_use_is_told(call, simulator):
+def test_a_port_in_use_is_reported(call, simulator):
     port = simulator.api_url.split(":")[2].partition("/")[0]
     answer = call("simulate", "--port", port)
     assert answer.code == 1

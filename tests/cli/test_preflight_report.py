@@ -107,7 +107,7 @@ async def test_only_privileged_intents_have_a_caption_in_the_portal():
     assert "MESSAGE_CREATE" in by_name["guild_messages"]
 
 
-async def test_what_is_lost_without_a_permission_is_told_once_with_all_it_concerns():
+async def test_what_is_lost_without_a_permission_is_reported_once_with_all_it_concerns():
     found = await examine(configured(token(b"1" * 18)))
     places = [(spot.permission, spot.lost) for spot in found.blind]
     assert len(places) == len(set(places))
@@ -196,14 +196,14 @@ def report(blind: int, **change: object) -> OnlineReport:
 
 
 def test_ids_are_text_for_programs_and_counts_stay_numbers():
-    told = replace(EMPTY, online=report(1), permission_integer=8).as_json()
-    assert told["online"]["bot_id"] == str(BOT)
-    assert told["online"]["application_id"] == str(BOT + 1)
-    assert told["online"]["blind"][0]["id"] == "900719925474099300"
-    assert told["online"]["guilds"] == 50
-    assert told["online"]["session_start_limit"]["remaining"] == 7
-    assert told["permission_integer"] == 8
-    assert json.loads(json.dumps(told))["online"]["blind"][0]["missing"] == ["connect"]
+    found = replace(EMPTY, online=report(1), permission_integer=8).as_json()
+    assert found["online"]["bot_id"] == str(BOT)
+    assert found["online"]["application_id"] == str(BOT + 1)
+    assert found["online"]["blind"][0]["id"] == "900719925474099300"
+    assert found["online"]["guilds"] == 50
+    assert found["online"]["session_start_limit"]["remaining"] == 7
+    assert found["permission_integer"] == 8
+    assert json.loads(json.dumps(found))["online"]["blind"][0]["missing"] == ["connect"]
 
 
 @pytest.mark.parametrize(

@@ -92,10 +92,10 @@ async def test_a_stop_that_is_asked_for_ends_it_with_the_number_of_lines(start, 
         assert answer.status == 200
     word, number = (await running.word()).split()
     await running.task
-    told = stories(tmp_path / "ledger")
+    lines = stories(tmp_path / "ledger")
     assert word == "over"
-    assert int(number) == len(told)
-    assert [told[0]["type"], told[-1]["type"]] == ["HEADER", "END"]
+    assert int(number) == len(lines)
+    assert [lines[0]["type"], lines[-1]["type"]] == ["HEADER", "END"]
 
 
 async def connect(

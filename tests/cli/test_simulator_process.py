@@ -41,7 +41,7 @@ async def test_it_is_started_on_any_free_port_with_the_options_given(become, tmp
     [
         ("exit 1\n", "it printed no error"),
         ("echo first >&2; echo the port is taken >&2; exit 1\n", "the port is taken"),
-        ("echo hello; echo no greeting >&2\n", "no greeting"),
+        ("echo hello; echo no address >&2\n", "no address"),
         ("printf 'caf\\351' >&2\n", "caf"),
         ("echo readyish http://x\n", "it printed no error"),
     ],

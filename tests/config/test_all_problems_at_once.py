@@ -37,7 +37,7 @@ log: {level: info}
 42: true
 """
 
-TOLD = """\
+PROBLEMS = """\
 config.yaml:2 discord.tokn: is unknown; did you mean token?
 config.yaml:3 discord.shards: is 'many'; write auto or number; the default is auto
 config.yaml:5 metrics.snapshot_interval: '10 parsecs' is not a duration; \
@@ -73,12 +73,12 @@ def problems_of(text: str, **environ: str) -> list[str]:
     return list(raised.value.problems)
 
 
-def test_every_problem_of_a_wrong_file_is_told_in_one_run():
-    assert problems_of(WRONG, DISCORD_TOKEN="x") == TOLD.split("\n")
+def test_every_problem_of_a_wrong_file_is_reported_in_one_run():
+    assert problems_of(WRONG, DISCORD_TOKEN="x") == PROBLEMS.split("\n")
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "expected"),
     [
         ("a: [", "config.yaml:1: is not valid YAML"),
         ("- 1\n- 2", "config.yaml:1: must consist of sections"),
@@ -89,8 +89,8 @@ def test_every_problem_of_a_wrong_file_is_told_in_one_run():
         ("sinks: !!python/object/apply:os.system [ls]", "is a list, but holds settings"),
     ],
 )
-def test_what_is_no_configuration_at_all_is_told_without_a_traceback(text, told):
-    assert any(told in problem for problem in problems_of(text)), problems_of(text)
+def test_what_is_no_configuration_at_all_is_reported_without_a_traceback(text, expected):
+    assert any(expected in problem for problem in problems_of(text)), problems_of(text)
 
 
 def test_aliases_that_would_expand_without_end_are_refused():
@@ -104,14 +104,14 @@ def test_a_file_far_too_large_is_refused_unread():
     assert "is it the right file?" in problems_of("#" * 1_000_001)[0]
 
 
-def test_a_rule_over_a_section_is_told_once_its_parts_are_right():
-    (told,) = problems_of("metrics: {snapshot_interval: 60s, member_activity_interval: 90s}")
-    assert told.startswith("config.yaml:1 metrics: member_activity_interval must be a multiple")
+def test_a_rule_over_a_section_is_reported_once_its_parts_are_right():
+    (problem,) = problems_of("metrics: {snapshot_interval: 60s, member_activity_interval: 90s}")
+    assert problem.startswith("config.yaml:1 metrics: member_activity_interval must be a multiple")
 
 
 def test_a_problem_with_a_value_from_the_environment_names_the_variable_and_not_the_value():
-    (told,) = problems_of("", INFLUXDB_URL="ftp://wrong.example")
-    assert told.startswith("INFLUXDB_URL sinks.influxdb.url: '${INFLUXDB_URL}' is not an address")
+    (problem,) = problems_of("", INFLUXDB_URL="ftp://wrong.example")
+    assert problem.startswith("INFLUXDB_URL sinks.influxdb.url: '${INFLUXDB_URL}' is not an address")
 
 
 @pytest.mark.parametrize(
@@ -126,5 +126,5 @@ def test_a_problem_with_a_value_from_the_environment_names_the_variable_and_not_
     ],
 )
 def test_each_problem_says_what_to_do(text, advice):
-    (told,) = problems_of(text)
-    assert advice in told
+    (problem,) = problems_of(text)
+    assert advice in problem

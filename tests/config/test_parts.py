@@ -71,7 +71,7 @@ def test_an_empty_document_is_no_flaw(text):
     "text",
     [
         "a: !!python/name:os.system x",
-        "a: *nobody",
+        "a: *unknown",
         "a: [1",
         "a: 1\n---\nb: 2",
         "a: 2020-99-99",
@@ -101,7 +101,7 @@ def test_a_key_that_stands_twice_names_both_lines_and_the_first_one_counts():
 
 
 @given(st.text(max_size=200))
-def test_whatever_stands_in_a_file_it_is_read_or_told(text):
+def test_whatever_stands_in_a_file_it_is_read_or_reported(text):
     document = read_yaml(text, "f")
     assert isinstance(document.data, dict)
     assert all("\n" not in what for _, _, what in document.flaws)
@@ -113,15 +113,15 @@ def test_whatever_stands_in_a_file_it_is_read_or_told(text):
 def resolve(
     data: dict[str, object], base: pathlib.Path = pathlib.Path(), **environ: str
 ) -> tuple[dict[str, object], list[str], Resolver]:
-    told: list[str] = []
+    reported: list[str] = []
     resolver = Resolver(
         environ,
         lambda path: path == SECRET,
-        lambda path, what, advice: told.append(f"{dotted(path)}: {what}; {advice}"),
+        lambda path, what, advice: reported.append(f"{dotted(path)}: {what}; {advice}"),
         base,
         {SECRET: "DISCORD_TOKEN"},
     )
-    return resolver.mapping(data), told, resolver
+    return resolver.mapping(data), reported, resolver
 
 
 @pytest.mark.parametrize(
@@ -139,22 +139,22 @@ def resolve(
     ],
 )
 def test_references_are_replaced_within_a_text(text, value):
-    found, told, _ = resolve({"a": {"b": [text]}}, A="one", B="two", EMPTY="")
+    found, reported, _ = resolve({"a": {"b": [text]}}, A="one", B="two", EMPTY="")
     assert found == {"a": {"b": [value]}}
-    assert told == []
+    assert reported == []
 
 
 @pytest.mark.parametrize("text", ["${A B}", "${1A}", "${}", "${A-x}", "${:-x}"])
-def test_a_reference_nobody_can_read_is_told_as_it_stands(text):
-    found, told, _ = resolve({"a": text}, A="one")
+def test_a_malformed_reference_is_reported_as_it_stands(text):
+    found, reported, _ = resolve({"a": text}, A="one")
     assert found == {}
-    assert told == [f"a: has a malformed reference {text}; write ${{NAME}} or ${{NAME:-x}}"]
+    assert reported == [f"a: has a malformed reference {text}; write ${{NAME}} or ${{NAME:-x}}"]
 
 
 def test_what_a_variable_holds_is_not_read_for_references_again():
-    found, told, _ = resolve({"a": "${A}"}, A="${B}", B="deeper")
+    found, reported, _ = resolve({"a": "${A}"}, A="${B}", B="deeper")
     assert found == {"a": "${B}"}
-    assert told == []
+    assert reported == []
 
 
 def test_values_of_other_kinds_are_left_as_they_are():
@@ -164,9 +164,9 @@ def test_values_of_other_kinds_are_left_as_they_are():
 
 @pytest.mark.parametrize("value", ["abc", "x${T}", "${T}x", "${T:-abc}", 12345, "$${T}"])
 def test_a_secret_that_is_not_wholly_a_reference_is_refused_and_not_repeated(value):
-    found, told, _ = resolve({"discord": {"token": value}}, T="fine-fine")
+    found, reported, _ = resolve({"discord": {"token": value}}, T="fine-fine")
     assert found == {"discord": {}}
-    (line,) = told
+    (line,) = reported
     assert line.startswith("discord.token: is a secret written into the file; ")
     assert "DISCORD_TOKEN" in line
     assert "abc" not in line
@@ -175,8 +175,8 @@ def test_a_secret_that_is_not_wholly_a_reference_is_refused_and_not_repeated(val
 
 def test_what_was_put_in_is_known_by_its_reference(tmp_path):
     (tmp_path / "secret").write_text("  from-a-file\n")
-    _, told, resolver = resolve({"discord": {"token_file": "secret"}, "a": "${A}"}, tmp_path, A="one")
-    assert told == []
+    _, reported, resolver = resolve({"discord": {"token_file": "secret"}, "a": "${A}"}, tmp_path, A="one")
+    assert reported == []
     assert resolver.used == {"from-a-file": "<content of secret>", "one": "${A}"}
 
 
@@ -230,9 +230,9 @@ def test_advice_for_an_unknown_word(word, known, advice):
 # ── fields ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_each_kind_of_setting_is_told_in_words_with_its_default_as_in_yaml():
-    told = {dotted(each.path): (each.kind, each.default) for each in settings(Kettle)}
-    assert told == {
+def test_each_kind_of_setting_is_described_in_words_with_its_default_as_in_yaml():
+    reported = {dotted(each.path): (each.kind, each.default) for each in settings(Kettle)}
+    assert reported == {
         "on": ("switch", "true"),
         "wait": ("duration", "90s"),
         "colour": ("red, blue or green", "red"),
@@ -298,13 +298,13 @@ def test_sections_that_agree_or_are_wrong_in_another_way_are_no_contradiction(da
 @pytest.mark.parametrize(
     "switch", ["messages", "voice", "reactions", "invites", "moderation", "detailed_members"]
 )
-def test_every_type_asked_for_against_its_family_is_told(switch):
+def test_every_type_asked_for_against_its_family_is_reported(switch):
     kinds = types_of(switch, full_catalogue())
     assert kinds
     data = {"track": {switch: False}, "events": dict.fromkeys(kinds, True)}
-    told = list(contradictions(data, full_catalogue()))
-    assert [path for path, _, _ in told] == [("events", kind) for kind in kinds]
-    assert {what for _, what, _ in told} == {f"is on, but track.{switch} is off"}
+    reported = list(contradictions(data, full_catalogue()))
+    assert [path for path, _, _ in reported] == [("events", kind) for kind in kinds]
+    assert {what for _, what, _ in reported} == {f"is on, but track.{switch} is off"}
 
 
 def test_a_document_made_by_hand_has_no_lines():

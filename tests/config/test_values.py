@@ -110,11 +110,11 @@ def test_a_value_with_yaml_in_it_makes_no_settings():
 def test_a_secret_written_into_the_file_is_refused_and_not_repeated(path, variable, secret):
     with pytest.raises(ConfigError) as raised:
         parse(path % f"'{secret}'", V="value-of-v")
-    told = str(raised.value)
-    assert "is a secret written into the file" in told
-    assert f"environment variable {variable}" in told
+    message = str(raised.value)
+    assert "is a secret written into the file" in message
+    assert f"environment variable {variable}" in message
     for shown in ("hunter2", "value-of-v", "12345678"):
-        assert shown not in told
+        assert shown not in message
 
 
 def test_a_secret_file_is_read_without_the_line_end_and_relative_to_the_configuration(tmp_path):
@@ -124,7 +124,7 @@ def test_a_secret_file_is_read_without_the_line_end_and_relative_to_the_configur
 
 
 @pytest.mark.parametrize(
-    ("text", "told"),
+    ("text", "message"),
     [
         ("discord: {token_file: absent}", "cannot read absent (No such file or directory)"),
         ("discord: {token_file: empty}", "empty is empty"),
@@ -134,13 +134,13 @@ def test_a_secret_file_is_read_without_the_line_end_and_relative_to_the_configur
         ("data_dir_file: good", "is unknown"),
     ],
 )
-def test_a_secret_file_that_cannot_be_used_is_told(tmp_path, text, told):
+def test_a_secret_file_that_cannot_be_used_is_reported(tmp_path, text, message):
     (tmp_path / "empty").write_text(" \n")
     (tmp_path / "binary").write_bytes(b"\xff\xfe")
     (tmp_path / "good").write_text(TOKEN)
     with pytest.raises(ConfigError) as raised:
         parse(text, tmp_path, T="other")
-    assert told in str(raised.value)
+    assert message in str(raised.value)
     assert TOKEN not in str(raised.value)
 
 
@@ -187,7 +187,7 @@ def test_the_sqlite_log_lies_in_the_data_directory_unless_a_dsn_says_otherwise(t
     assert named.sinks.sql.url.database == "other.db"
 
 
-def test_a_missing_token_is_told_with_both_ways_to_give_it():
+def test_a_missing_token_is_reported_with_both_ways_to_give_it():
     for environ in ({}, {"DISCORD_TOKEN": "  "}):
         with pytest.raises(ConfigError, match="DISCORD_TOKEN") as raised:
             require_token(parse("", **environ))
@@ -195,7 +195,7 @@ def test_a_missing_token_is_told_with_both_ways_to_give_it():
         assert raised.value.exit_code == 78
 
 
-def test_secrets_are_told_to_the_redactor_and_print_nowhere():
+def test_secrets_are_registered_with_the_redactor_and_print_nowhere():
     config = parse("", DISCORD_TOKEN=TOKEN, DISCORD_EXPORTER_DSN="postgresql://u:p%40ss@h/d")
     assert {TOKEN, "p%40ss", "p@ss"} <= set(config.secrets())
     for shown in (repr(config), str(config), config.model_dump_json()):

@@ -67,7 +67,7 @@ def databases(
 SELDOM, OFTEN = 2 * MINUTE, MINUTE // 2
 """Between two scrapes of guilds, whose panels look at five minutes or more, and of the exporter, at one."""
 PHASE = 41_000
-"""Scrapes are not at the moments that the past is told by."""
+"""Scrapes fall between the moments of the entries."""
 
 
 @pytest.fixture(scope="session")

@@ -1,4 +1,4 @@
-"""Two months of a community as the pipeline would have told them: people who come, talk, behave badly and go.
+"""Two months of a community as entries of the pipeline: members join, write, are moderated and leave.
 
 Every panel has something to show, and numbers are the kind an admin would meet: busy evenings, a quiet
 channel, a raid with its wave of bans, invites that bring people who stay and one that does not.
@@ -19,8 +19,8 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import Series
 from exporter.events.records import ALL_DETAILS
 from exporter.model import Entry, Json
+from tests.dashboards.behaviour import rebuild, rise, show_up, speak
 from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count
-from tests.dashboards.doings import rebuild, rise, show_up, speak
 from tests.entry_data import entry_of
 
 DISCORD_EPOCH = 1_420_070_400_000
@@ -119,13 +119,13 @@ class Past:
         newcomers = [*self._arrive(hour, counts), *self._raid(hour, counts)]
         self._moderate(hour, here, counts)
         self._leave(hour, here, counts)
-        talkers = self._talk(hour, here + newcomers, counts, seen)
+        talkers = self._converse(hour, here + newcomers, counts, seen)
         rise(self, hour, here, counts)
         rebuild(self, hour, counts)
         show_up(self, hour, counts)
         size = sum(person.left is None for person in self.people)
         known = {"members": size, "online": size // 3, "boosts": 9, "voice_members": talkers}
-        # One that is declared and not told of here has some value, as every gauge of a real guild has.
+        # A gauge that is declared and not simulated here has a value, as every gauge of a real guild has.
         gauges: dict[str, Json] = {name: known.get(name, 1) for name in full_catalogue().gauges}
         activity = Activity()
         activity.cells.update(counts)
@@ -138,7 +138,7 @@ class Past:
                 *(self.guild_id, period, f"metrics:{key}", activity, around), MetricsConfig(), ALL_DETAILS
             )
         )
-        told = activity_entry(
+        active = activity_entry(
             self.guild_id,
             period,
             f"activity:{key}",
@@ -146,8 +146,8 @@ class Past:
             names,
             [person.user_id for person in newcomers],
         )
-        if told is not None:
-            self.entries.append(told)
+        if active is not None:
+            self.entries.append(active)
         totals: Counter[Series] = Counter()
         for (slot, *_), amount in counts.items():
             totals[slot] += amount
@@ -160,28 +160,30 @@ class Past:
         growth = 0.8 + 0.4 * (hour - self.start) / (self.end - self.start)
         return daily * (1.4 if of_week in {0, 6} else 1.0) * growth
 
-    def _talk(self, hour: int, here: list[Person], counts: Cells, seen: dict[int, tuple[int, int]]) -> int:
+    def _converse(
+        self, hour: int, here: list[Person], counts: Cells, seen: dict[int, tuple[int, int]]
+    ) -> int:
         chance, busy = self.chance, self.busy(hour)
         weights = [person.weight * math.exp(-(hour - person.joined) / (60 * DAY)) + 0.01 for person in here]
-        rooms = [
+        channels = [
             key for key, name in self.text.items() if name != "archive-2024" or hour < self.start + 20 * DAY
         ]
-        shares = [10, 6, 1, 4, 3, 8, 0.5, 2][: len(rooms)]
+        shares = [10, 6, 1, 4, 3, 8, 0.5, 2][: len(channels)]
         for person in chance.choices(here, weights, k=round(busy * self.size * chance.uniform(0.3, 0.7))):
-            room, at = chance.choices(rooms, shares)[0], hour + chance.randrange(HOUR)
-            count(counts, "messages", "human", room, person.user_id)
+            channel, at = chance.choices(channels, shares)[0], hour + chance.randrange(HOUR)
+            count(counts, "messages", "human", channel, person.user_id)
             first, last = seen.get(person.user_id, (at, at))
             seen[person.user_id] = min(first, at), max(last, at)
             if chance.random() < 0.4:
                 other = chance.choices(here, weights)[0]
-                count(counts, "reactions", "normal", room, other.user_id, emoji=chance.choice(EMOJIS))
+                count(counts, "reactions", "normal", channel, other.user_id, emoji=chance.choice(EMOJIS))
                 count(counts, "reactions_received", "", 0, person.user_id)
                 seen.setdefault(other.user_id, (at, at))
             if chance.random() < 0.05:
-                count(counts, "message_edits", "", room)
+                count(counts, "message_edits", "", channel)
             if chance.random() < 0.03:
-                count(counts, "message_deletes", "single", room)
-        count(counts, "messages", "bot", rooms[0], amount=chance.randrange(4))
+                count(counts, "message_deletes", "single", channel)
+        count(counts, "messages", "bot", channels[0], amount=chance.randrange(4))
         talkers = {person.user_id for person in chance.choices(here, weights, k=round(busy * self.size / 8))}
         speak(self, hour, talkers, counts, seen)
         return len(talkers)

@@ -44,7 +44,7 @@ def test_bands_are_filled_from_edge_to_edge_and_stand_one_under_the_other(drawn,
     assert all(0 <= column < WIDTH and top <= row < top + height(described, variant) for column, row in cells)
 
 
-def test_a_panel_without_queries_in_a_variant_leaves_its_room_to_its_neighbours():
+def test_a_panel_without_queries_in_a_variant_leaves_its_space_to_its_neighbours():
     band = Band(4, (panel(1, 1, lite=True), panel(2, 1, lite=False)))
     assert [w for *_, w, _ in place((band,), Variant.FULL, 0)] == [12, 12]
     assert [w for *_, w, _ in place((band,), Variant.LITE, 0)] == [24]

@@ -48,8 +48,8 @@ def test_every_panel_has_a_title_a_known_unit_and_a_query(dashboard):
 def test_a_title_fits_the_width_of_its_panel(dashboard):
     for panel in dashboard.panels:
         # About 7 px for a letter, 60 px for a column of the grid less 40 px for the sign of the description.
-        room = (panel["gridPos"]["w"] * 60 - 75) / 7.5
-        assert len(panel["title"]) <= room, panel["title"]
+        space = (panel["gridPos"]["w"] * 60 - 75) / 7.5
+        assert len(panel["title"]) <= space, panel["title"]
 
 
 @each_dashboard

@@ -57,7 +57,7 @@ def test_what_grafana_reads_only_in_its_details_is_there():
 
 
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_interval_told_to_grafana_is_that_of_the_scrapes(variant):
+def test_the_interval_set_in_grafana_is_that_of_the_scrapes(variant):
     settings = yaml.safe_load((PROVISIONING / "prometheus/prometheus.yml").read_text())
     prometheus = next(source for source in sources(variant) if source["uid"] == Source.PROMETHEUS)
     assert prometheus["jsonData"]["timeInterval"] == settings["global"]["scrape_interval"]

@@ -62,7 +62,7 @@ def days(past: tuple[Past, Past]) -> list[dt.date]:
     return [dt.datetime.fromtimestamp(day * DAY / 1000, dt.UTC).date() for day in range(last - DAYS, last)]
 
 
-def told(question: Question, past: Past, days: list[dt.date]) -> list[float]:
+def happened(question: Question, past: Past, days: list[dt.date]) -> list[float]:
     """What happened."""
     measure = MEASURES[question.measure]
     slots = [
@@ -82,7 +82,7 @@ def test_sql_tells_what_happened(question, database, databases, past: tuple[Past
     ask = databases.ask_postgres if database == "postgres" else databases.ask_sqlite
     rows = [list(row.values()) for row in ask(question.rows.format(day=DAY_OF[database]))]
     found = {str(day): float(number) for day, number in rows}
-    assert [found.get(f"{day}", 0) for day in days] == pytest.approx(told(question, past[0], days))
+    assert [found.get(f"{day}", 0) for day in days] == pytest.approx(happened(question, past[0], days))
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
@@ -94,7 +94,7 @@ def test_promql_tells_it_but_for_what_is_between_two_scrapes(question, scraped, 
         text.replace("$guild", f"{MEADOW}"), start, start + (DAYS - 1) * DAY / 1000, DAY / 1000
     )
     found = [float(value) for _, value in series["values"]]
-    assert found == pytest.approx(told(question, past[0], days), rel=0.01, abs=1)
+    assert found == pytest.approx(happened(question, past[0], days), rel=0.01, abs=1)
 
 
 @pytest.mark.parametrize("question", QUESTIONS.values(), ids=QUESTIONS)
@@ -102,4 +102,4 @@ def test_flux_tells_what_happened(question, influx: Points, past: tuple[Past, Pa
     start, stop = f"{days[0]}T00:00:00Z", f"{days[-1] + dt.timedelta(days=1)}T00:00:00Z"
     (table,) = influx.ask(flux.counted(question.measure, only=question.only), start, stop, "1d", MEADOW)
     found = {row.get_time().date(): row.get_value() for row in table.records}
-    assert [found.get(day, 0) for day in days] == pytest.approx(told(question, past[0], days))
+    assert [found.get(day, 0) for day in days] == pytest.approx(happened(question, past[0], days))

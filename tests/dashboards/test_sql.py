@@ -47,7 +47,7 @@ def span(past: tuple[Past, Past]) -> Range:
 
 @pytest.fixture(scope="session")
 def choices(past: tuple[Past, Past], span: Range) -> dict[str, str]:
-    """What a person chose: the larger guild, and somebody active who was acted against there."""
+    """What a person chose: the larger guild, and one of its active members against whom moderators acted."""
     active = {
         member[0]
         for entry in past[0].entries
@@ -134,7 +134,7 @@ def plain(name: str, value: object) -> object:
 
 
 @pytest.mark.parametrize("found", **titled(QUERIES))
-def test_a_guild_that_nobody_knows_breaks_nothing(found, databases, choices, span):
+def test_an_unknown_guild_breaks_nothing(found, databases, choices, span):
     ask(databases, found, choices | {"guild": "1"}, span)
 
 
@@ -155,10 +155,10 @@ def test_the_raid_is_marked_as_a_wave_of_bans(databases, choices, span, past):
     assert all(raid <= row["time"] * 1000 < raid + HOUR for row in rows)
 
 
-def test_numbers_are_those_that_were_told(databases, choices, span, past):
-    told = [entry for entry in past[0].entries if span.start <= entry.at <= span.end]
-    bans = [entry for entry in told if entry.type == "GUILD_BAN_ADD"]
-    joins = [entry for entry in told if entry.type == "GUILD_MEMBER_ADD"]
+def test_numbers_are_those_of_the_entries(databases, choices, span, past):
+    within = [entry for entry in past[0].entries if span.start <= entry.at <= span.end]
+    bans = [entry for entry in within if entry.type == "GUILD_BAN_ADD"]
+    joins = [entry for entry in within if entry.type == "GUILD_MEMBER_ADD"]
     expected = {"discord-moderation/Bans/A": len(bans), "discord-growth/Joined/A": len(joins)}
     for name, number in expected.items():
         rows = ask(databases, SHOWN[name], choices, span)
@@ -167,7 +167,7 @@ def test_numbers_are_those_that_were_told(databases, choices, span, past):
 
 
 def active_days(past: Past) -> set[tuple[int, dt.date]]:
-    """Who wrote, was in voice (not AFK) or reacted on which UTC day, from what was told."""
+    """Who wrote, was in voice (not AFK) or reacted on which UTC day, from the entries."""
     return {
         (member[0], dt.datetime.fromtimestamp(entry.at / 1000, dt.UTC).date())
         for entry in past.entries

@@ -39,7 +39,7 @@ async def test_the_report_says_who_what_and_where_it_is_blind(gateway: Gateway) 
         {"id": "11", "name": "some", "permissions": str(1 << 10)},
         {"id": "12", "name": "owner", "permissions": str(1 << 3)},
         {"id": "13", "name": "none", "permissions": "0"},
-        {"id": "14", "name": "untold"},
+        {"id": "14", "name": "absent"},
     ]
     report = await _inspect(gateway.url)
     assert (report.bot_id, report.bot_name, report.application_id) == (4242, "exporter", 4242)
@@ -95,6 +95,6 @@ async def test_an_answer_that_is_not_discords_names_the_address(
         await _inspect(gateway.url)
 
 
-async def test_an_address_nobody_listens_at_is_named() -> None:
+async def test_an_address_without_a_listener_is_named() -> None:
     with pytest.raises(ExporterError, match=r"http://127\.0\.0\.1:1/api/v10"):
         await _inspect("http://127.0.0.1:1/api/v10")

@@ -58,8 +58,8 @@ def test_every_measurement_and_table_and_setting_is_on_its_page():
         assert f"\n### {found.name}\n" in pages["sql.md"]
         assert all(f"| `{column.name}` |" in pages["sql.md"] for column in found.columns)
     for view in VIEWS:
-        told = pages["sql.md"].partition(f"\n### {view.name}\n")[2].partition("\n### ")[0]
-        assert all(f"| `{c.name}` | {c.kind.type_name} | {c.comment} |" in told for c in view.columns)
+        section = pages["sql.md"].partition(f"\n### {view.name}\n")[2].partition("\n### ")[0]
+        assert all(f"| `{c.name}` | {c.kind.type_name} | {c.comment} |" in section for c in view.columns)
     for setting in settings(config_type(full_catalogue())):
         if not setting.section:
             assert f"| `{dotted(setting.path)}` |" in pages["configuration.md"]
@@ -108,7 +108,7 @@ def test_links_between_pages_lead_somewhere(path):
 
 
 @pytest.mark.parametrize("path", WRITTEN, ids=lambda path: path.name)
-def test_every_metric_and_setting_the_pages_speak_of_exists(path):
+def test_every_metric_and_setting_the_pages_mention_exists(path):
     text = path.read_text()
     pages = write_pages()
     known = set(re.findall(r"discord_[a-z_]+", "".join(pages.values()))) | {

@@ -1,6 +1,6 @@
 """The programs under test as processes of their own: the simulated Discord and the exporter.
 
-Both are started by their command line, as a person would, and talk over real sockets.
+Both are started by their command line, as an operator would, and are connected by real sockets.
 """
 
 from __future__ import annotations

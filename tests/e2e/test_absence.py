@@ -74,7 +74,7 @@ async def stay_away(simulation) -> None:
     async def done() -> bool:
         return entries(simulation) - before >= AWAY
 
-    await until(done, "the actions nobody sees", SLOW)
+    await until(done, "the actions during the absence", SLOW)
 
 
 def read_back(visibility: Visibility, lines: tuple[LedgerLine, ...], kills: Sequence[int] = ()) -> Visibility:
@@ -134,7 +134,7 @@ async def assert_every_action_is_one_row(simulation, exporter, kills: Sequence[i
     assert len(ids) == len(set(ids))
     known = {row.row.audit_entry_id for row in rows if not row.optional}
     # A question for another purpose may bring an entry before its guild is known to be behind.
-    assert len(known & missed - set(ids)) <= len(missed) // 50, "what only the audit log told of is marked"
+    assert len(known & missed - set(ids)) <= len(missed) // 50, "what only the audit log has is marked"
 
 
 async def test_ten_minutes_of_moderation_are_read_back_after_a_stop(simulation, exporter):

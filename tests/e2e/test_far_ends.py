@@ -138,7 +138,7 @@ async def test_influxdb_holds_what_the_ledger_says(simulation, exporter):
 
 
 async def test_a_store_that_comes_back_gets_everything(simulation, exporter):
-    """SQL goes on while InfluxDB is away; nothing is lost, and nothing is told twice."""
+    """SQL goes on while InfluxDB is away; nothing is lost, and nothing is stored twice."""
     await simulation.start("--rate", "200", "--duration", "6s", "--seed", "14")
     exporter.api_url = simulation.url
     exporter.settings = {

@@ -24,7 +24,7 @@ def rows(exporter, kind: str) -> list[tuple[int, dict[str, object]]]:
         return [(guild, json.loads(details)) for guild, details in log.execute(query, (kind,))]
 
 
-def told(changes: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
+def as_written(changes: dict[str, dict[str, object]]) -> dict[str, dict[str, object]]:
     """Changes as the exporter writes them: ids as numbers."""
     return {
         name: {side: int(str(value)) for side, value in sides.items()} if name == "owner_id" else sides
@@ -49,7 +49,9 @@ async def test_guilds_that_fail_and_change_leave_exactly_their_changes(simulatio
     await exporter.verify(simulation.ledger)
     updates = ledger_lines(simulation, "GUILD_UPDATE")
     assert len(updates) >= 3
-    expected = sorted((int(str(line["guild_id"])), line["n"], told(line["changes"])) for line in updates)
+    expected = sorted(
+        (int(str(line["guild_id"])), line["n"], as_written(line["changes"])) for line in updates
+    )
     found = rows(exporter, "GUILD_UPDATE")
     assert [(guild, details["changes"]) for guild, details in found] == [
         (guild, changes) for guild, _, changes in expected
@@ -65,8 +67,8 @@ async def test_a_member_count_led_astray_comes_right_by_asking(simulation, expor
     await exporter.start()
     true = (await exporter.metrics()).by("discord_guild_members", "guild_id")
     guild_id = next(iter(true))
-    # As if this had been told twice, or a join missed.
-    gone = json.dumps({"guild_id": guild_id, "user": {"id": "5", "username": "nobody"}}).encode()
+    # As if this had been dispatched twice, or a join missed.
+    gone = json.dumps({"guild_id": guild_id, "user": {"id": "5", "username": "unknown"}}).encode()
     for _ in range(3):
         await simulation.control("inject", gone, type="GUILD_MEMBER_REMOVE", guild=guild_id)
 

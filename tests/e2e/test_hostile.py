@@ -136,7 +136,7 @@ async def test_mutated_recorded_payloads_through_the_socket(simulation, exporter
 
 
 async def settle(exporter) -> None:
-    """Everything sent is in the stores, and the books are right."""
+    """Everything sent is in the stores, and the accounting is right."""
     before = -1.0
 
     async def quiet() -> bool:

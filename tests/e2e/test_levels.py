@@ -1,4 +1,4 @@
-"""Experience follows from what people really wrote, and a restart earns nobody anything."""
+"""Experience follows from what people really wrote, and a restart earns no experience."""
 
 from __future__ import annotations
 

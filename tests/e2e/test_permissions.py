@@ -1,4 +1,4 @@
-"""A permission taken away costs what it is for and nothing else, and everybody is told what that is."""
+"""A permission taken away costs what it is for and nothing else, and what that is is reported."""
 
 from __future__ import annotations
 

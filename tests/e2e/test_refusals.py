@@ -13,19 +13,19 @@ async def ended(exporter) -> tuple[int, list[str]]:
     return code, lines
 
 
-async def test_a_wrong_token_is_told_in_one_line_and_tried_once(simulation, exporter):
+async def test_a_wrong_token_is_reported_in_one_line_and_tried_once(simulation, exporter):
     await simulation.start("--rate", "1", "--duration", "30s")
-    exporter.api_url, exporter.token = simulation.url, "wrong-token-of-nobody"
+    exporter.api_url, exporter.token = simulation.url, "wrong-token-of-no-bot"
     await exporter.start(ready=False)
     code, lines = await ended(exporter)
     assert code == 78
     assert len(lines) == 1
     assert "token" in lines[0]
-    assert "wrong-token-of-nobody" not in exporter.log.read_text()
+    assert "wrong-token-of-no-bot" not in exporter.log.read_text()
     assert (await simulation.state())["counters"]["identifies"] == 0
 
 
-async def test_every_error_of_a_configuration_is_told_at_once(exporter, monkeypatch):
+async def test_every_error_of_a_configuration_is_reported_at_once(exporter, monkeypatch):
     monkeypatch.delenv("UNSET_VARIABLE", raising=False)
     exporter.api_url = "http://127.0.0.1:9/api/v10"
     exporter.settings = {
@@ -38,7 +38,7 @@ async def test_every_error_of_a_configuration_is_told_at_once(exporter, monkeypa
     await exporter.start(ready=False)
     code, lines = await ended(exporter)
     assert code == 78
-    told = "\n".join(lines)
+    reported = "\n".join(lines)
     for path in (
         "metrcs",
         "metrics.snapshot_interval",
@@ -47,6 +47,6 @@ async def test_every_error_of_a_configuration_is_told_at_once(exporter, monkeypa
         "events.MESSAGE_CRATE",
         "sinks.influxdb.url",
     ):
-        assert path in told
+        assert path in reported
     for suggestion in ("metrics", "MESSAGE_CREATE", "UNSET_VARIABLE", "10s"):
-        assert suggestion in told
+        assert suggestion in reported

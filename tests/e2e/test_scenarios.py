@@ -1,4 +1,4 @@
-"""What happens in unusual hours is told as it was: by whom, to whom, why, how many, and once.
+"""What happens in unusual hours is recorded as it was: by whom, to whom, why, how many, and once.
 
 ``make scenarios`` plays each for a minute.
 """
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.timeout(180 + 5 * SECONDS)
 
 
 @pytest.mark.parametrize("scenario", PLAYED)
-async def test_a_scenario_is_told_as_it_was(simulation, exporter, scenario):
+async def test_a_scenario_is_recorded_as_it_was(simulation, exporter, scenario):
     await simulation.start(
         "--scenario", scenario, "--rate", "200", "--duration", f"{SECONDS}s", "--seed", "21"
     )

@@ -1,4 +1,4 @@
-"""Who made, changed or deleted what a guild is made of is told as it was, and only where it is asked for."""
+"""Who made, changed or deleted an object of a guild is recorded as it was, and only where it is asked for."""
 
 from __future__ import annotations
 
@@ -39,8 +39,8 @@ async def test_every_change_is_one_row_with_its_actor_and_what_changed(simulatio
     exporter.settings = {"events": dict.fromkeys((*TYPES, "PRESENCE_UPDATE"), True)}
     await exporter.start()
     await simulation.over()
-    told = await exporter.verify(simulation.ledger)
-    rows = {line["quantity"].removesuffix(" rows"): line for line in told["lines"]}
+    verified = await exporter.verify(simulation.ledger)
+    rows = {line["quantity"].removesuffix(" rows"): line for line in verified["lines"]}
     assert {kind: rows[kind]["ledger"] for kind in TYPES if not rows[kind]["ledger"]} == {}
     kept = rows_of(exporter)
     assert sum(actor is not None for _, actor in kept) > 20
@@ -59,7 +59,7 @@ async def test_what_was_done_while_the_program_was_dead_is_in_the_log_and_marked
     await until(lambda: at_least(done, 60), "changes")
     await exporter.stop()  # as kill -9 would
     before = done()
-    await until(lambda: at_least(done, before + 60), "changes nobody saw")
+    await until(lambda: at_least(done, before + 60), "changes during the absence")
     await exporter.start()
     await simulation.over()
     _, out, err = await exporter.run_command("verify", "--ledger", str(simulation.ledger), "--format", "json")

@@ -1,4 +1,4 @@
-"""Time in voice is told to the second by channel, member and state, whatever happens to the program."""
+"""Time in voice is recorded to the second by channel, member and state, whatever happens to the program."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ async def start_both(simulation, exporter, *options: str) -> None:
     await exporter.start()
 
 
-async def talked(exporter, seconds: float) -> None:
+async def voice_seconds_reach(exporter, seconds: float) -> None:
     """Return once so many seconds of voice have been shown."""
 
     async def enough() -> bool:
@@ -50,7 +50,7 @@ def of_voice(verdict) -> dict[tuple[str, str], dict[str, object]]:
     return lines
 
 
-async def test_every_second_of_an_evening_is_told(simulation, exporter):
+async def test_every_second_of_an_evening_is_recorded(simulation, exporter):
     await start_both(simulation, exporter, "--duration", "20s", "--seed", "31")
     await simulation.over()
     lines = of_voice(await exporter.verify(simulation.ledger))
@@ -59,13 +59,13 @@ async def test_every_second_of_an_evening_is_told(simulation, exporter):
 
 async def test_a_kill_and_a_restart_take_no_second_from_who_stayed(simulation, exporter):
     await start_both(simulation, exporter, "--duration", "45s", "--seed", "32")
-    await talked(exporter, 60)
+    await voice_seconds_reach(exporter, 60)
     await asyncio.sleep(3)  # any moment under load will do; there is nothing to await
     exporter.process.send_signal(signal.SIGKILL)
     await exporter.process.wait()
     exporter.port = 0
     await exporter.start()
-    await talked(exporter, 60)
+    await voice_seconds_reach(exporter, 60)
     assert await exporter.terminate() == 0
     exporter.port = 0
     await exporter.start()

@@ -33,7 +33,7 @@ GUILD = 197038439483310086
 
 TYPING = Measure(
     name="typing",
-    help="Times somebody began to type.",
+    help="Times a user began to type.",
     metric="discord_typing",
     measurement="discord_typing",
     field="typing",
@@ -58,7 +58,7 @@ FAMILY = Family(
         EventSpec(
             type="TYPING_START",
             family="typing",
-            help="Somebody began to type.",
+            help="A user began to type.",
             priority=Priority.SLOW,
             reads={"TYPING_START": Reader(TypingPayload, read_typing)},
             intents=("guild_message_typing",),

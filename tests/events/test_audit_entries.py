@@ -26,8 +26,8 @@ ISO_EARLIER = "2023-11-14T00:00:00+00:00"
 
 
 def raw(kind: int, **more: Any) -> dict[str, Any]:
-    told = {"id": str(ID), "action_type": kind, "user_id": str(MODERATOR), "target_id": str(TARGET)}
-    return told | more
+    entry = {"id": str(ID), "action_type": kind, "user_id": str(MODERATOR), "target_id": str(TARGET)}
+    return entry | more
 
 
 def read(kind: int, **more: Any) -> AuditEntry:
@@ -51,14 +51,14 @@ def test_a_type_that_tells_all_by_itself_is_named_after_it(kind: int, action: st
 
 
 @pytest.mark.parametrize("kind", [143, 144, 145])
-def test_automoderation_blames_nobody_though_the_entry_names_the_offender_twice(kind: int) -> None:
+def test_automoderation_has_no_actor_though_the_entry_names_the_offender_twice(kind: int) -> None:
     entry = read(kind, user_id=str(TARGET), options={"auto_moderation_rule_name": "no\nspam"})
     assert (entry.actor_id, entry.target_id) == (0, TARGET)
     assert entry.details["rule"] == "no spam"
 
 
 @pytest.mark.parametrize("kind", [audit.PRUNE, audit.MEMBER_MOVE, audit.MEMBER_DISCONNECT])
-def test_where_the_target_is_nobody_none_is_named(kind: int) -> None:
+def test_where_the_target_is_no_person_none_is_named(kind: int) -> None:
     assert read(kind).target_id == 0
 
 
@@ -69,7 +69,7 @@ def test_the_target_of_messages_deleted_in_bulk_is_their_channel() -> None:
 
 
 @pytest.mark.parametrize("kind", sorted(audit.GROUPED))
-def test_the_count_of_what_is_grouped_is_told_with_its_channel(kind: int) -> None:
+def test_the_count_of_what_is_grouped_is_read_with_its_channel(kind: int) -> None:
     entry = read(kind, options={"count": "4", "channel_id": "12"})
     assert (entry.amount, entry.channel_id) == (4, 12)
     assert entry.details == {"count": 4, "channel_id": 12}
@@ -81,7 +81,7 @@ def test_a_prune_tells_how_many_and_after_how_many_days() -> None:
 
 
 @pytest.mark.parametrize("target", [None, "", "x", "-1", "1.0", "٣", str(MAX_ID + 1), "9" * 40, " 9"])
-def test_a_target_that_is_no_id_is_nobody(target: str | None) -> None:
+def test_a_target_that_is_no_id_is_none(target: str | None) -> None:
     assert read(audit.BAN, target_id=target).target_id == 0
 
 
@@ -91,13 +91,13 @@ def test_a_target_that_fits_the_stores_is_taken(target: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("reason", "told"), [(None, None), ("", ""), ("a\x00b", "a b"), ("x" * 900, "x" * MAX_TEXT)]
+    ("reason", "stored"), [(None, None), ("", ""), ("a\x00b", "a b"), ("x" * 900, "x" * MAX_TEXT)]
 )
-def test_a_reason_is_made_fit_to_be_stored(reason: str | None, told: str | None) -> None:
-    assert read(audit.KICK, reason=reason).reason == told
+def test_a_reason_is_made_fit_to_be_stored(reason: str | None, stored: str | None) -> None:
+    assert read(audit.KICK, reason=reason).reason == stored
 
 
-def test_an_entry_by_nobody_or_without_guild() -> None:
+def test_an_entry_without_actor_or_guild() -> None:
     assert read(audit.KICK, user_id=None).actor_id == 0
     body = json.dumps(raw(audit.KICK)).encode()
     assert read_entry(msgspec.json.decode(body, type=EntryPayload, strict=False), NOW) == ()
@@ -163,11 +163,11 @@ def test_a_nickname_given_by_another_is_an_action_and_one_s_own_is_none() -> Non
     assert (own.action, own.details) == ("", {})
 
 
-def test_a_nickname_taken_away_is_told_as_none() -> None:
+def test_a_nickname_taken_away_is_none() -> None:
     assert updated(change("nick", None, "old")).details == {"nick": None, "old_nick": "old"}
 
 
-def test_what_one_changes_of_oneself_besides_the_name_is_told_of() -> None:
+def test_what_one_changes_of_oneself_besides_the_name_is_a_fact() -> None:
     """Only names are one's own affair."""
     entry = updated(change("mute", True), change("nick", "n"), user_id=str(TARGET))
     assert (entry.action, entry.details) == ("voice_mute", {})
@@ -243,13 +243,13 @@ def test_roles_that_are_no_list_are_refused_and_none_are_none() -> None:
 # ---------------------------------------------------------------------- answers
 
 
-INQUIRY = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p")
+REQUEST = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p")
 
 
 def answered(body: object, status: int = 200) -> AuditPage:
     packed = msgspec.Raw(body if isinstance(body, bytes) else json.dumps(body).encode())
-    (page,) = read_answer(Answer(INQUIRY, status, packed), NOW)
-    assert (page.request, page.status) == (INQUIRY, status)
+    (page,) = read_answer(Answer(REQUEST, status, packed), NOW)
+    assert (page.request, page.status) == (REQUEST, status)
     return page
 
 

@@ -29,13 +29,13 @@ DERIVED = AGGREGATES | {"XP_GAIN", "LEVEL_UP"}
 
 
 def measure(name: str = "waves", **kwargs: object) -> Measure:
-    told = {"help": "Waves.", "metric": f"discord_{name}", "measurement": "discord_fun", "field": name}
-    return Measure(name=name, **(told | kwargs))  # type: ignore[arg-type]  # the table of a test
+    defaults = {"help": "Waves.", "metric": f"discord_{name}", "measurement": "discord_fun", "field": name}
+    return Measure(name=name, **(defaults | kwargs))  # type: ignore[arg-type]  # the table of a test
 
 
 def event(kind: str, *measures: Measure, **kwargs: object) -> EventSpec:
-    told = {"family": "fun", "help": "Fun.", "priority": Priority.SLOW, "measures": measures}
-    return EventSpec(type=kind, **(told | kwargs))  # type: ignore[arg-type]  # the table of a test
+    defaults = {"family": "fun", "help": "Fun.", "priority": Priority.SLOW, "measures": measures}
+    return EventSpec(type=kind, **(defaults | kwargs))  # type: ignore[arg-type]  # the table of a test
 
 
 def catalogue(*events: EventSpec) -> Catalogue:
@@ -97,7 +97,7 @@ def test_a_measure_follows_the_rules_for_names(spec: Measure) -> None:
 
 
 @pytest.mark.parametrize("spec", CATALOGUE.measures.values(), ids=lambda spec: spec.name)
-def test_columns_are_told_for_known_values_only(spec: Measure) -> None:
+def test_columns_are_declared_for_known_values_only(spec: Measure) -> None:
     assert set(spec.columns) <= set(spec.values)
     assert set(spec.member_columns) <= set(spec.values)
     assert not spec.member_columns or Dimension.MEMBER in spec.by

@@ -35,7 +35,7 @@ ELSEWHERE = {
     "MEMBER_ROLE_UPDATE": {"role_add", "role_remove"},
 }
 """Actions, which are rows of ``GUILD_AUDIT_LOG_ENTRY_CREATE`` or of a ban's own type, and no types beside
-them: one real action is one row, whatever told of it."""
+them: one real action is one row, whatever reported it."""
 
 TYPES = sorted({kind for kinds in CATEGORIES.values() for kind in kinds.split()})
 DESCRIBED = {event.type: event for event in describe_events(full_catalogue())}

@@ -67,7 +67,7 @@ def test_an_invite_made_is_a_row_a_count_and_known_from_then_on() -> None:
     assert known == InviteCreated(GUILD, InviteKnown("abc", 0, 3, 9, "ma son", begun + 60_000))
 
 
-def test_an_invite_by_nobody_that_never_ends() -> None:
+def test_an_invite_without_a_maker_that_never_ends() -> None:
     record, _, known = made(code="abc", guild_id=str(GUILD))
     assert (record.at, record.person) == (NOW, 0)
     assert (fields_of(record)["expires_at"], fields_of(record)["inviter_username"]) == (None, None)
@@ -132,12 +132,12 @@ def test_the_invites_of_a_guild_are_read_with_their_uses() -> None:
 
 
 @pytest.mark.parametrize("kind", [RequestKind.INVITES, RequestKind.VANITY])
-@pytest.mark.parametrize(("status", "told"), [(200, 0), (0, 0), (403, 403), (500, 500)])
+@pytest.mark.parametrize(("status", "expected"), [(200, 0), (0, 0), (403, 403), (500, 500)])
 def test_an_answer_without_content_is_none_whatever_its_status_says(
-    kind: RequestKind, status: int, told: int
+    kind: RequestKind, status: int, expected: int
 ) -> None:
     found = answered(status, None, kind)
-    assert (found.status, found.invites) == (told, ())
+    assert (found.status, found.invites) == (expected, ())
 
 
 def test_a_guild_without_invites_is_an_answer() -> None:
@@ -182,7 +182,7 @@ def guild(**fields: Any) -> tuple[Any, ...]:
     return read(roles.GuildRoles, roles.read_guild, **{"id": "5"} | fields)
 
 
-def test_a_guild_s_roles_and_those_of_its_bots_are_told_and_of_people_none() -> None:
+def test_a_guild_s_roles_and_those_of_its_bots_are_facts_and_of_people_none() -> None:
     members = [
         {"user": {"id": "1", "bot": True}, "roles": ["2", "3"]},
         {"user": {"id": "4"}, "roles": ["2"]},
@@ -197,7 +197,7 @@ def test_a_guild_that_cannot_be_seen_says_nothing_of_roles(fields: dict[str, Any
     assert guild(**fields) == ()
 
 
-def test_a_guild_of_unknown_owner_is_nobody_s() -> None:
+def test_a_guild_of_unknown_owner_has_none() -> None:
     (found,) = guild(roles=[{"id": "5"}], owner_id=None)
     assert found.owner_id == 0
 
@@ -208,16 +208,16 @@ def test_permissions_that_are_no_bits_are_refused(permissions: object) -> None:
         guild(roles=[{"id": "5", "permissions": permissions}])
 
 
-def test_changes_of_roles_are_told_one_by_one() -> None:
+def test_changes_of_roles_are_facts_one_by_one() -> None:
     role = {"id": "2", "permissions": str(1 << 52)}
     assert read(roles.RoleChange, roles.read_role, guild_id="5", role=role) == (RoleUpserted(5, 2, 1 << 52),)
     assert read(roles.RoleDelete, roles.read_role_gone, guild_id="5", role_id="2") == (RoleDeleted(5, 2),)
 
 
-@pytest.mark.parametrize(("bot", "told"), [(True, (MemberRoles(5, 1, (2,)),)), (False, ())])
-def test_only_a_bot_s_own_roles_are_followed(bot: bool, told: tuple[Any, ...]) -> None:  # noqa: FBT001 - a table
+@pytest.mark.parametrize(("bot", "expected"), [(True, (MemberRoles(5, 1, (2,)),)), (False, ())])
+def test_only_a_bot_s_own_roles_are_followed(bot: bool, expected: tuple[Any, ...]) -> None:  # noqa: FBT001 - a table
     user = {"id": "1", "bot": bot}
-    assert read(roles.MemberRolesUpdate, roles.read_member, guild_id="5", user=user, roles=["2"]) == told
+    assert read(roles.MemberRolesUpdate, roles.read_member, guild_id="5", user=user, roles=["2"]) == expected
 
 
 def test_ready_says_who_the_bot_is_or_nothing() -> None:
@@ -246,8 +246,8 @@ def test_a_ban_is_dated_by_its_receipt_and_names_its_target_clean(
 
 
 def executed(kind: int, **fields: Any) -> tuple[Any, ...]:
-    told = {"guild_id": "5", "action": {"type": kind}, "rule_id": "6", "user_id": "9"}
-    return read(moderation.ExecutionPayload, moderation.read_execution, **told | fields)
+    execution = {"guild_id": "5", "action": {"type": kind}, "rule_id": "6", "user_id": "9"}
+    return read(moderation.ExecutionPayload, moderation.read_execution, **execution | fields)
 
 
 @pytest.mark.parametrize(
@@ -272,12 +272,12 @@ def test_one_hit_with_several_actions_bears_one_name_and_the_next_hit_another() 
     assert len({block.dedup_key, other.dedup_key, rule.dedup_key}) == 3
 
 
-def test_a_blocked_message_is_told_apart_by_its_alert_or_by_the_time() -> None:
+def test_a_blocked_message_is_identified_by_its_alert_or_by_the_time() -> None:
     (alerted,), (silent,) = executed(1, alert_system_message_id="80"), executed(1)
     assert (alerted.dedup_key, silent.dedup_key) == ("6:9:80", f"6:9:{NOW}")
 
 
-def test_a_message_gone_from_a_guild_is_told_with_its_channel_and_from_elsewhere_not() -> None:
+def test_a_message_gone_from_a_guild_is_a_fact_with_its_channel_and_from_elsewhere_none() -> None:
     gone = {"id": "1", "channel_id": "8"}
     payload, reader = moderation.DeletionPayload, moderation.read_deletion
     assert read(payload, reader, **gone, guild_id="5") == (MessageDeleted(5, 8, NOW),)

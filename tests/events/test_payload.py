@@ -96,7 +96,7 @@ def test_a_moment_is_believed_within_the_spread_only(at: int) -> None:
     assert taken == at or abs(at - NOW) > CLOCK_SPREAD_MS
 
 
-def test_an_id_of_another_age_is_booked_on_its_receipt() -> None:
+def test_an_id_of_another_age_is_dated_by_its_receipt() -> None:
     assert moment_of(1, NOW) == NOW
     assert moment_of((NOW - 5 - 1_420_070_400_000) << 22, NOW) == NOW - 5
 
@@ -120,5 +120,5 @@ def test_an_emoji_is_known_by_its_id_else_by_its_text(emoji: Emoji, key: str) ->
     [("0001-01-01T00:00:00+23:59", 1), ("9999-12-31T23:59:59.999-23:59", 9999)],
 )
 def test_no_zone_leads_out_of_the_years_that_can_be_written_down(text: str, year: int) -> None:
-    told = unix_ms(dt.datetime.fromisoformat(text))
-    assert (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=told)).year == year
+    milliseconds = unix_ms(dt.datetime.fromisoformat(text))
+    assert (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=milliseconds)).year == year

@@ -58,7 +58,7 @@ class Held:
         return self.states.get(gauge, {})
 
 
-def exposer(
+def rendering(
     source: Held, telemetry: Telemetry | None = None, catalogue: Catalogue = CATALOGUE, **settings: object
 ) -> MetricsRenderer:
     config = ExpositionConfig.model_validate(settings)
@@ -92,5 +92,5 @@ def key(name: str, **labels: object) -> Sample:
 async def scrape(
     source: Held | MetricsRenderer, accept: str | None = None, **settings: object
 ) -> dict[Sample, float]:
-    by = source if isinstance(source, MetricsRenderer) else exposer(source, **settings)  # type: ignore[arg-type] # passed on
+    by = source if isinstance(source, MetricsRenderer) else rendering(source, **settings)  # type: ignore[arg-type] # passed on
     return samples(await by.render(accept, None))

@@ -10,7 +10,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.spec import Dimension, Unit
 from exporter.exposition import series_admission
 from exporter.telemetry import Telemetry
-from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, exposer, families, key, samples, scrape
+from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, families, key, rendering, samples, scrape
 from tests.scale import scaled
 
 ACCEPTS = pytest.mark.parametrize("accept", [None, OPENMETRICS], ids=["text", "openmetrics"])
@@ -51,7 +51,7 @@ def one_guild() -> Held:
 async def test_every_name_of_the_interface_is_there_with_its_labels(accept: str | None) -> None:
     found = {
         family.name: {frozenset(sample.labels) for sample in family.samples}
-        for family in families(await exposer(one_guild()).render(accept, None))
+        for family in families(await rendering(one_guild()).render(accept, None))
     }
     for name, labels in DESIGN_NAMES.items():
         assert found[name] == {frozenset(labels)}
@@ -82,7 +82,7 @@ async def test_a_guild_whose_state_is_not_known_has_no_gauge() -> None:
 async def test_a_measure_without_a_metric_is_not_shown() -> None:
     hidden = [measure for measure in CATALOGUE.measures.values() if not measure.metric]
     assert hidden
-    text = (await exposer(one_guild()).render(None, None)).body.decode()
+    text = (await rendering(one_guild()).render(None, None)).body.decode()
     assert all(f"discord_{measure.name}" not in text for measure in hidden)
 
 
@@ -97,7 +97,7 @@ async def test_no_member_is_ever_a_label() -> None:
 
 async def test_what_is_switched_off_is_not_there() -> None:
     catalogue = full_catalogue().switched({"MESSAGE_UPDATE": False})
-    text = (await exposer(one_guild(), catalogue=catalogue).render(None, None)).body
+    text = (await rendering(one_guild(), catalogue=catalogue).render(None, None)).body
     assert b"discord_message_edits" not in text
     assert b"discord_message_deletes_total" in text
 
@@ -116,7 +116,7 @@ async def test_the_source_is_brought_up_to_date_before_it_is_read() -> None:
         refresh()
         source.add("messages", "human", 10, 1)
 
-    source.refresh = count_late  # type: ignore[method-assign] # time in progress, booked at the last moment
+    source.refresh = count_late  # type: ignore[method-assign] # time in progress, settled at the last moment
     assert (await scrape(source))[expected_key("messages", "human", 10)] == 1
 
 
@@ -166,7 +166,7 @@ async def test_the_series_shown_are_counted() -> None:
     telemetry = Telemetry()
     source = one_guild()
     source.add("messages", "human", 10, 4, channel=900)
-    by = exposer(source, telemetry, channels=True, max_series=5000)
+    by = rendering(source, telemetry, channels=True, max_series=5000)
     found = samples(await by.render(None, None))
     about_guilds = [labels for _, labels in found if "guild_id" in dict(labels)]
     assert found[key("discord_exporter_series")] == len(about_guilds)

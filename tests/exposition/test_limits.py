@@ -1,4 +1,4 @@
-"""What finds no room is summed up, and no counter ever falls."""
+"""What is beyond the limits is summed up, and no counter ever falls."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from exporter.exposition.guilds import GuildText
 from exporter.exposition.other_bucket import OtherBucket
 from exporter.exposition.series_admission import SeriesAdmission
 from exporter.exposition.text import TextFormat
-from tests.exposition.held import CATALOGUE, Held, Sample, exposer, key, scrape
+from tests.exposition.held import CATALOGUE, Held, Sample, key, rendering, scrape
 from tests.scale import scaled
 
 PER_GUILD = sum(len(m.values) for m in CATALOGUE.measures.values() if m.metric) + len(CATALOGUE.gauges) + 1
@@ -32,7 +32,7 @@ def test_a_channel_once_shown_stays_though_others_overtake_it() -> None:
     assert dict(shown.read(7, amounts)) == {"1": 5, "other": 400}
 
 
-def test_a_channel_that_is_gone_makes_room_and_its_successor_starts_at_zero() -> None:
+def test_a_channel_that_is_gone_frees_its_place_and_its_successor_starts_at_zero() -> None:
     shown, amounts = ChannelTopK(1), {1: 5, 2: 4}
     dict(shown.read(7, amounts))
     del amounts[1]
@@ -59,7 +59,7 @@ def test_a_channel_that_comes_back_counts_from_its_start() -> None:
 
 async def test_a_guild_that_comes_back_brings_nothing_of_its_channels_along() -> None:
     source = Held()
-    by = exposer(source, channels=True, max_channels=1)
+    by = rendering(source, channels=True, max_channels=1)
 
     def channels(found: dict[Sample, float]) -> dict[str, float]:
         return {
@@ -119,7 +119,7 @@ def test_what_a_fold_forgot_stays_in_its_total() -> None:
 
 
 class Guilds(RuleBasedStateMachine):
-    """Guilds come, act and go; more of them than there is room for."""
+    """Guilds come, act and go; more of them than the limit admits."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -183,7 +183,7 @@ async def test_guilds_beyond_the_budget_are_summed_up_and_counted() -> None:
     assert found[key("discord_exporter_series")] <= 1000
 
 
-async def test_the_default_budget_has_room_for_fifty_thousand_guilds() -> None:
+async def test_the_default_budget_admits_fifty_thousand_guilds() -> None:
     text = GuildText(Held(), CATALOGUE.switched({}), ExpositionConfig())
     assert not any(text.pieces(TextFormat.TEXT)) or text.admission.update(range(50_000))
     assert not text.admission.excluded
@@ -196,7 +196,7 @@ async def test_channels_are_shown_only_when_asked_for_and_sum_to_the_guild() -> 
         source.add("messages", "bot", 10, 1, channel=channel)
         source.add("voice_seconds", "active", 10, 1500, channel=channel)
     assert not {name for name, _ in await scrape(source) if "_channel_" in name}
-    found = await scrape(exposer(source, channels=True, max_channels=10))
+    found = await scrape(rendering(source, channels=True, max_channels=10))
     messages = {
         dict(labels)["channel_id"]: n for (name, labels), n in found.items() if "channel_messages" in name
     }

@@ -19,7 +19,7 @@ from exporter.telemetry import (
     total,
     value,
 )
-from tests.exposition.held import OPENMETRICS, Held, exposer, families, key, scrape
+from tests.exposition.held import OPENMETRICS, Held, families, key, rendering, scrape
 
 FORMATS = pytest.mark.parametrize(
     ("encode", "parse"), [(generate_latest, parse_text), (generate_openmetrics, parse_openmetrics)]
@@ -101,7 +101,7 @@ def test_a_name_cannot_be_declared_twice() -> None:
 
 @pytest.mark.parametrize("accept", [None, OPENMETRICS])
 async def test_one_scrape_has_every_family_of_the_exporter(accept: str | None) -> None:
-    found = {family.name: family for family in families(await exposer(Held()).render(accept, None))}
+    found = {family.name: family for family in families(await rendering(Held()).render(accept, None))}
     for spec in metric_specs():
         assert found[spec.name].type == spec.kind
         assert found[spec.name].documentation == spec.help
@@ -109,7 +109,7 @@ async def test_one_scrape_has_every_family_of_the_exporter(accept: str | None) -
 
 async def test_a_metric_that_moved_is_seen_by_the_next_scrape() -> None:
     telemetry = Telemetry()
-    by = exposer(Held(), telemetry)
+    by = rendering(Held(), telemetry)
     telemetry.delivered.labels("sql").inc(3)
     assert (await scrape(by))[key("discord_exporter_delivered_total", sink="sql")] == 3
     telemetry.delivered.labels("sql").inc()

@@ -10,7 +10,7 @@ import pytest
 from aiohttp import web
 
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
-from tests.exposition.held import CATALOGUE, Held, exposer
+from tests.exposition.held import CATALOGUE, Held, rendering
 from tests.servers.prometheus import Prometheus, running_prometheus
 
 GUILDS = 40
@@ -42,7 +42,7 @@ async def served(by: MetricsRenderer, asked: list[RenderedMetrics]) -> AsyncIter
 async def scraped() -> AsyncIterator[tuple[Held, Prometheus, list[RenderedMetrics]]]:
     source = Held({guild: f'guild "{guild}"\\' for guild in range(1, GUILDS + 1)})
     asked: list[RenderedMetrics] = []
-    async with served(exposer(source, channels=True), asked) as address:
+    async with served(rendering(source, channels=True), asked) as address:
         running = running_prometheus(address)
         # Prometheus scrapes while it starts, so the loop must be free to answer.
         server = await asyncio.to_thread(running.__enter__)

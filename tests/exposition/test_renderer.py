@@ -6,10 +6,10 @@ import gzip
 import pytest
 from prometheus_client.metrics import MetricWrapperBase
 
-from exporter.exposition import renderer as exposer_module
+from exporter.exposition import renderer as renderer_module
 from exporter.exposition import series_admission
 from exporter.telemetry import PlainMetric, Telemetry
-from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, exposer, families, key, samples
+from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, families, key, rendering, samples
 from tests.servers.prometheus import promtool_check
 
 TURN_BYTES = 16 * 1024
@@ -21,7 +21,7 @@ MOVES = {"counter": "inc", "gauge": "set", "histogram": "observe"}
 
 @pytest.fixture(autouse=True)
 def small_steps(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(exposer_module, "TURN_BYTES", TURN_BYTES)
+    monkeypatch.setattr(renderer_module, "TURN_BYTES", TURN_BYTES)
     monkeypatch.setattr(series_admission, "BLOCK_GUILDS", 50)
 
 
@@ -60,24 +60,24 @@ def moved() -> Telemetry:
     ],
 )
 async def test_the_content_type_names_the_format(accept: str | None, content_type: str) -> None:
-    assert (await exposer(busy()).render(accept, None)).content_type == content_type
+    assert (await rendering(busy()).render(accept, None)).content_type == content_type
 
 
 async def test_openmetrics_ends_with_its_mark_and_text_does_not() -> None:
-    by = exposer(busy())
+    by = rendering(busy())
     assert (await by.render(OPENMETRICS, None)).body.endswith(b"\n# EOF\n")
     assert b"# EOF" not in (await by.render(None, None)).body
 
 
 async def test_both_formats_say_the_same() -> None:
-    by = exposer(busy(), moved(), channels=True)
+    by = rendering(busy(), moved(), channels=True)
     text, openmetrics = await by.render(None, None), await by.render(OPENMETRICS, None)
     assert samples(text) == samples(openmetrics)
     assert [f.name for f in families(text)] == [f.name for f in families(openmetrics)]
 
 
 async def test_compressed_is_the_same_text_and_smaller() -> None:
-    by = exposer(busy(guilds=MANY))
+    by = rendering(busy(guilds=MANY))
     plain, packed = await by.render(None, None), await by.render(None, "gzip")
     assert len(plain.body) > 2 * TURN_BYTES
     assert packed.content_encoding == "gzip"
@@ -87,7 +87,7 @@ async def test_compressed_is_the_same_text_and_smaller() -> None:
 
 
 async def test_each_family_is_declared_once_and_its_samples_stand_together() -> None:
-    body = (await exposer(busy(), moved(), channels=True).render(None, None)).body.decode()
+    body = (await rendering(busy(), moved(), channels=True).render(None, None)).body.decode()
     declared = [line.split()[2] for line in body.splitlines() if line.startswith("# TYPE")]
     assert len(set(declared)) == len(declared)
     order = []
@@ -102,11 +102,11 @@ async def test_each_family_is_declared_once_and_its_samples_stand_together() -> 
 
 @pytest.mark.parametrize("channels", [False, True])
 async def test_promtool_finds_nothing_to_say(*, channels: bool) -> None:
-    assert promtool_check((await exposer(busy(), moved(), channels=channels).render(None, None)).body) == ""
+    assert promtool_check((await rendering(busy(), moved(), channels=channels).render(None, None)).body) == ""
 
 
 async def test_the_loop_turns_while_a_large_scrape_is_written() -> None:
-    by = exposer(busy(guilds=MANY))
+    by = rendering(busy(guilds=MANY))
     turns = 0
 
     async def turn() -> None:
@@ -124,7 +124,7 @@ async def test_the_loop_turns_while_a_large_scrape_is_written() -> None:
 @pytest.mark.parametrize("encoding", [None, "gzip"])
 async def test_guilds_that_come_go_and_act_during_a_scrape_do_not_break_it(encoding: str | None) -> None:
     source = busy(guilds=MANY)
-    by = exposer(source, channels=True)
+    by = rendering(source, channels=True)
 
     async def change() -> None:
         for guild in range(1, MANY - 20):
@@ -145,14 +145,14 @@ async def test_guilds_that_come_go_and_act_during_a_scrape_do_not_break_it(encod
 
 async def test_scrapes_at_the_same_time_are_each_whole() -> None:
     source = busy(guilds=MANY)
-    by = exposer(source)
+    by = rendering(source)
     answers = await asyncio.gather(*(by.render(accept, "gzip") for accept in (None, OPENMETRICS) * 4))
     assert len({answer.body for answer in answers}) == 2
     assert samples(answers[0]) == samples(answers[1])
 
 
 async def test_a_scrape_given_up_half_way_does_not_hold_up_the_next() -> None:
-    by = exposer(busy(guilds=MANY))
+    by = rendering(busy(guilds=MANY))
     task = asyncio.create_task(by.render(None, "gzip"))
     await asyncio.sleep(0)
     task.cancel()
@@ -164,6 +164,6 @@ async def test_a_scrape_given_up_half_way_does_not_hold_up_the_next() -> None:
 async def test_a_name_that_utf8_cannot_hold_does_not_break_the_scrape() -> None:
     telemetry = Telemetry()
     telemetry.dropped.labels("\ud800\x00").inc()
-    found = samples(await exposer(Held({1: "\udfff"}), telemetry).render(None, None))
+    found = samples(await rendering(Held({1: "\udfff"}), telemetry).render(None, None))
     assert found[key("discord_guild_info", guild_id=1, guild_name="\ufffd")] == 1
     assert found[key("discord_exporter_dropped_total", reason="\ufffd\ufffd")] == 1

@@ -117,21 +117,21 @@ class SmallVolume:
     def __init__(self, path: Path, size: int) -> None:
         self.path = path
         self.size = size
-        self._ballast = path / "ballast"
+        self._filler = path / "filler"
 
     def fill(self) -> None:
         """Take the space that is left; called again, what was freed since."""
-        with self._ballast.open("ab", buffering=0) as file, suppress(OSError):
+        with self._filler.open("ab", buffering=0) as file, suppress(OSError):
             while True:
                 file.write(bytes(CHUNK))
 
     def release(self, size: int) -> None:
         """Give this many bytes back."""
-        os.truncate(self._ballast, self._ballast.stat().st_size - size)
+        os.truncate(self._filler, self._filler.stat().st_size - size)
 
     def free(self) -> None:
         """Give all the space back."""
-        self._ballast.unlink(missing_ok=True)
+        self._filler.unlink(missing_ok=True)
 
     @property
     def left(self) -> int:

@@ -32,7 +32,7 @@ class Commit(NamedTuple):
 
 
 class Writer:
-    """The child. ``made`` counts the commits it was told of as made."""
+    """The child. ``made`` counts the commits that were acknowledged."""
 
     def __init__(self, database: Path, environ: dict[str, str]) -> None:
         self.database = database

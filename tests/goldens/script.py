@@ -68,7 +68,7 @@ READY = step("READY", "without shards")
 
 
 def begin(**changes: Any) -> tuple[Step, ...]:
-    """A session and its guild, with nobody in voice."""
+    """A session and its guild, with no member in voice."""
     return READY, step("GUILD_CREATE", "full", voice_states=[], **changes)
 
 

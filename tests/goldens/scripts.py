@@ -24,9 +24,9 @@ ONE_MESSAGE_A_LEVEL = LevelsConfig(message=20, base=20)
 
 
 def renamed(old: str | None, new: str | None) -> list[dict[str, str]]:
-    """A change of name as the audit log tells it."""
-    told = {"key": "name", "old_value": old, "new_value": new}
-    return [{key: value for key, value in told.items() if value is not None}]
+    """A change of name as the audit log has it."""
+    change = {"key": "name", "old_value": old, "new_value": new}
+    return [{key: value for key, value in change.items() if value is not None}]
 
 
 def entry(number: int, target: str, old: str | None, new: str | None) -> Step:
@@ -148,7 +148,7 @@ _STRUCTURE: dict[str, Script] = {
         step("CHANNEL_CREATE", "text", id=NEW_CHANNEL, name="news"), entry(10, NEW_CHANNEL, None, "news")
     ),
     "CHANNEL_UPDATE": script(
-        step("CHANNEL_UPDATE", "text", name="talk"), entry(11, CHANNEL, "general", "talk")
+        step("CHANNEL_UPDATE", "text", name="chat"), entry(11, CHANNEL, "general", "chat")
     ),
     "CHANNEL_DELETE": script(step("CHANNEL_DELETE", "text"), entry(12, CHANNEL, "general", None)),
     "THREAD_CREATE": script(

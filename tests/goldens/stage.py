@@ -94,7 +94,7 @@ class Stage:
             levels=script.levels,
             rng=random.Random(0),
         )
-        self._exposer = _exposer(self._pipeline, catalogue)
+        self._renderer = _renderer(self._pipeline, catalogue)
 
     @property
     def rows(self) -> tuple[Row, ...]:
@@ -146,10 +146,10 @@ class Stage:
 
     async def _expose(self) -> str:
         self._pipeline.refresh()
-        return (await self._exposer.render(None, None)).body.decode()
+        return (await self._renderer.render(None, None)).body.decode()
 
 
-def _exposer(source: Pipeline, catalogue: Catalogue) -> MetricsRenderer:
+def _renderer(source: Pipeline, catalogue: Catalogue) -> MetricsRenderer:
     # The exporter's own meters stay out of it: what they say is no event's.
     return MetricsRenderer(source, Telemetry(), catalogue, ExpositionConfig(channels=True))
 

@@ -19,7 +19,7 @@ from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.sink import SqlSink
 from tests.goldens.stage import CATALOGUE, Shelf
 
-BOOKS = {"deliveries"}
+ACCOUNTING = {"deliveries"}
 """Tables that hold nothing of what happened."""
 
 
@@ -50,7 +50,7 @@ async def _read(engine: AsyncEngine) -> dict[str, list[dict[str, object]]]:
     found = {}
     async with engine.connect() as connection:
         for name, table in sorted(metadata.tables.items()):
-            if name not in BOOKS:
+            if name not in ACCOUNTING:
                 rows = await connection.execute(select(table).order_by(*table.primary_key.columns))
                 found[name] = [_filled(table, row) for row in rows.mappings()]
     return {name: rows for name, rows in found.items() if rows}

@@ -34,7 +34,7 @@ QUIET = [
     "--disable-sync",
     "--hide-scrollbars",
 ]
-"""Chromium asks nobody but Grafana; root, as in a container, has no sandbox."""
+"""Chromium sends requests to Grafana alone; root, as in a container, has no sandbox."""
 
 UNFOLD = "document.querySelectorAll('button[aria-label=\"Expand row\"]').forEach(button => button.click())"
 
@@ -135,7 +135,7 @@ def _shrink(shot: bytes) -> Image.Image:
 def _settle(page: Page, board: Board) -> None:
     page.wait_for_selector("[data-viz-panel-key]", timeout=PATIENCE)
     page.evaluate(UNFOLD)
-    with contextlib.suppress(LateError):  # what is missing is told panel by panel
+    with contextlib.suppress(LateError):  # what is missing is reported panel by panel
         page.wait_for_function(SETTLED, arg=len(board.panels), timeout=PATIENCE)
     page.wait_for_load_state("networkidle", timeout=PATIENCE)
 

@@ -53,7 +53,7 @@ class Grafana:
 
 
 def free_address() -> str:
-    """Host and port that nobody listens on."""
+    """A free host and port."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{probe.getsockname()[1]}"
@@ -177,11 +177,11 @@ async def _running(
 
 
 def _healthy(process: asyncio.subprocess.Process, url: str, log: Path) -> Callable[[], Awaitable[bool]]:
-    def told() -> str:
+    def last_lines() -> str:
         return log.read_text()[-3000:]
 
     async def answers() -> bool:
-        assert process.returncode is None, told()
+        assert process.returncode is None, last_lines()
         try:
             async with aiohttp.ClientSession() as session, session.get(url) as answer:
                 return answer.status == 200

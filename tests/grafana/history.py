@@ -1,6 +1,6 @@
 """Two months of two communities in the SQL database and InfluxDB, written by the real sinks.
 
-What people did is told by ``tests.dashboards.past``; here it ends now, so that a page shows it as present.
+What people did comes from ``tests.dashboards.past``; here it ends now, so that a page shows it as present.
 """
 
 from __future__ import annotations

@@ -16,7 +16,7 @@ URL_SAFE = string.ascii_letters + string.digits + "-_"
 
 
 def bot_token(chance: random.Random) -> str:
-    """A token of the shape Discord gives, of nobody."""
+    """A token of the shape Discord gives, which belongs to no bot."""
 
     def some(length: int) -> str:
         return "".join(chance.choices(URL_SAFE, k=length))
@@ -25,7 +25,7 @@ def bot_token(chance: random.Random) -> str:
     return f"{head}.{some(6)}.{some(chance.choice((27, 38)))}"
 
 
-def test_ten_thousand_tokens_nobody_told_of_do_not_pass():
+def test_ten_thousand_unregistered_tokens_do_not_pass():
     chance, redact = random.Random(7), Redactor()
     frames = ("{}", "token={}", "Authorization: Bot {}", '{{"token": "{}"}}', "login as {} failed", "u:{}@h")
     for _ in range(10_000):

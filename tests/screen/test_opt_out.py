@@ -117,19 +117,19 @@ def test_a_fact_about_who_opted_out_goes_no_further(make: Callable[[int], Any]) 
     assert through(make(OUT)) == []
 
 
-def test_that_somebody_used_an_invite_goes_on_without_saying_who() -> None:
+def test_the_use_of_an_invite_goes_on_without_saying_by_whom() -> None:
     assert through(joined(OUT)) == [MemberJoined(GUILD, AT, Person(0, ""))]
 
 
 @pytest.mark.parametrize("make", ABOUT, ids=IDS)
-def test_a_fact_about_somebody_else_goes_on_as_it_is(make: Callable[[int], Any]) -> None:
+def test_a_fact_about_another_member_goes_on_as_it_is(make: Callable[[int], Any]) -> None:
     fact = make(ELSE)
     (taken,) = through(fact)
     assert taken is fact
 
 
 @pytest.mark.parametrize("make", ABOUT, ids=IDS)
-def test_where_nobody_opted_out_every_fact_goes_on(make: Callable[[int], Any]) -> None:
+def test_where_no_member_opted_out_every_fact_goes_on(make: Callable[[int], Any]) -> None:
     fact = make(OUT)
     (taken,) = through(fact, frozenset())
     assert taken is fact
@@ -190,7 +190,7 @@ def test_every_fact_type_that_names_a_user_says_what_remains_without_them() -> N
 # ---------------------------------------------------------------------- the audit log
 
 
-def test_a_moderator_who_opted_out_is_not_named_and_the_deed_stays() -> None:
+def test_a_moderator_who_opted_out_is_not_named_and_the_action_stays() -> None:
     (taken,) = through(entry(ELSE, MOD_OUT))
     assert taken == msgspec.structs.replace(entry(ELSE), actor_id=0)
 
@@ -201,11 +201,11 @@ def test_what_a_moderator_who_opted_out_did_to_another_one_is_left_out_whole() -
 
 def test_a_page_keeps_its_other_entries_in_order_and_its_size() -> None:
     """The size says whether there is another page, so it stays that of Discord's answer."""
-    told = page(entry(ELSE, ELSE, 1), entry(OUT, ELSE, 2), entry(ELSE, MOD_OUT, 3), entry(ELSE + 1, ELSE, 4))
-    (taken,) = through(told)
+    sent = page(entry(ELSE, ELSE, 1), entry(OUT, ELSE, 2), entry(ELSE, MOD_OUT, 3), entry(ELSE + 1, ELSE, 4))
+    (taken,) = through(sent)
     assert [one.entry_id for one in taken.entries] == [1, 3, 4]
     assert [one.actor_id for one in taken.entries] == [ELSE, 0, ELSE]
-    assert (taken.size, taken.status, taken.request) == (4, 200, told.request)
+    assert (taken.size, taken.status, taken.request) == (4, 200, sent.request)
 
 
 def test_a_page_names_only_people_who_did_not_opt_out() -> None:
@@ -215,8 +215,8 @@ def test_a_page_names_only_people_who_did_not_opt_out() -> None:
 
 
 def test_a_page_of_nothing_but_who_opted_out_still_arrives_for_who_waits_for_it() -> None:
-    told = page(entry(OUT), people=(Person(OUT, "out"),))
-    (taken,) = through(told)
+    sent = page(entry(OUT), people=(Person(OUT, "out"),))
+    (taken,) = through(sent)
     assert (taken.entries, taken.people, taken.size) == ((), (), 1)
 
 
@@ -235,7 +235,7 @@ def test_who_opted_out_is_not_in_voice_of_a_guild_that_appears() -> None:
 
 
 @pytest.mark.parametrize("make", [guild, changed, roles])
-def test_an_owner_who_opted_out_is_nobody(make: Callable[[int], Any]) -> None:
+def test_an_owner_who_opted_out_is_not_named(make: Callable[[int], Any]) -> None:
     (taken,) = through(make(OUT))
     assert taken == msgspec.structs.replace(make(OUT), owner_id=0)
     (other,) = through(make(ELSE))
@@ -251,7 +251,7 @@ def test_the_roles_of_a_guild_go_on_whole_although_its_owner_opted_out() -> None
 # ---------------------------------------------------------------------- counts
 
 
-def test_a_count_of_nobody_goes_on() -> None:
+def test_a_count_without_a_user_goes_on() -> None:
     fact = count()
     assert through(fact) == [fact]
 

@@ -34,7 +34,7 @@ def iso(site: Site, seconds: int) -> str:
 def act(site: Site, pipeline: Pipeline, payload: Payload) -> None:
     """Everything that can be open of a person: done by them, done to them, and by them as a moderator."""
     guild = {"guild_id": str(GUILD)}
-    member = payload("GUILD_MEMBER_UPDATE", "somebody") | guild
+    member = payload("GUILD_MEMBER_UPDATE", "a member") | guild
     site.feed(pipeline, "GUILD_MEMBER_ADD", payload("GUILD_MEMBER_ADD", "person") | {"user": user()})
     site.feed(
         pipeline,

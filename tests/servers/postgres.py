@@ -44,7 +44,7 @@ class Postgres:
         return f"postgresql://{user}:{password}@127.0.0.1:{self.port}/{database}"
 
     def create_database(self, template: str = "template0") -> str:
-        """A new database's name; empty, or a copy of ``template``, to which nobody may be connected."""
+        """A new database's name; empty, or a copy of ``template``, which must have no open connection."""
         name = f"test_{next(self.numbers)}"
         self.sql(f"CREATE DATABASE {name} TEMPLATE {template}")
         return name

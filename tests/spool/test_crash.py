@@ -23,11 +23,11 @@ CHILD = Path(__file__).with_name("crash_child.py")
 
 
 def run_and_kill(directory: Path, log: Path, run: int, seconds: float) -> list[list[str]]:
-    """The complete lines a child told before it was killed."""
-    with log.open("wb") as told:
+    """The complete lines a child wrote before it was killed."""
+    with log.open("wb") as output:
         child = subprocess.Popen(
             [sys.executable, str(CHILD), str(directory), str(run)],
-            stdout=told,
+            stdout=output,
             stderr=subprocess.PIPE,
             bufsize=0,
         )
@@ -52,7 +52,9 @@ async def test_nothing_acknowledged_is_lost_by_kill(tmp_path, open_spool, check_
     passed: dict[int, int] = {}
     delivered: set[str] = set()
     for run in range(KILLS):
-        for kind, *values in run_and_kill(tmp_path / "spool", tmp_path / "told", run, rng.uniform(0, 0.15)):
+        for kind, *values in run_and_kill(
+            tmp_path / "spool", tmp_path / "acknowledged", run, rng.uniform(0, 0.15)
+        ):
             if kind == "a":
                 acknowledged.add(values[0])
                 numbers[values[0]] = int(values[1])

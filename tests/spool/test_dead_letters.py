@@ -7,7 +7,7 @@ from exporter.spool.config import SpoolConfig
 from exporter.spool.write_jobs import CallJob
 
 
-async def bury(spool, sink="sql", reason="bad", lane=Priority.SLOW):
+async def reject(spool, sink="sql", reason="bad", lane=Priority.SLOW):
     """Pass everything that waits, as dead."""
     batch = await spool.read(sink, lane, max_rows=10**6, max_bytes=10**9)
     dead = [(row.position, reason) for row in batch.rows]
@@ -25,7 +25,7 @@ async def damage(spool, *positions):
 async def test_dead_letters_hold_what_was_refused_by_whom_and_why(open_spool, make_entry, clock):
     spool = await open_spool()
     await spool.append([make_entry(1)])
-    await bury(spool, reason="too old")
+    await reject(spool, reason="too old")
     (letter,) = await spool.dead_letters()
     assert letter.entry == make_entry(1)
     assert (letter.sink, letter.lane, letter.reason) == ("sql", Priority.SLOW, "too old")
@@ -36,8 +36,8 @@ async def test_dead_letters_hold_what_was_refused_by_whom_and_why(open_spool, ma
 async def test_dead_letters_are_listed_by_sink_and_in_pages(open_spool, make_entry):
     spool = await open_spool(sinks=("sql", "influx"))
     await spool.append([make_entry(number) for number in range(5)])
-    await bury(spool, "sql")
-    await bury(spool, "influx")
+    await reject(spool, "sql")
+    await reject(spool, "influx")
     first = await spool.dead_letters(sink="influx", limit=3)
     rest = await spool.dead_letters(sink="influx", limit=3, after=first[-1].id)
     assert [letter.key for letter in first + rest] == [f"key:{number}" for number in range(5)]
@@ -50,7 +50,7 @@ async def test_a_replayed_letter_comes_again_for_its_sink_alone(
     spool = await open_spool(sinks=("sql", "influx"))
     await spool.append([make_entry(1), make_entry(2)])
     before = spool.tip(Priority.SLOW)
-    await bury(spool, "sql")
+    await reject(spool, "sql")
     await drain(spool, "influx")
     letters = await spool.dead_letters()
     assert await spool.replay([letter.id for letter in letters]) == 2
@@ -69,7 +69,7 @@ async def test_a_replayed_letter_comes_again_for_its_sink_alone(
 async def test_a_replay_wakes_the_runner(open_spool, make_entry):
     spool = await open_spool()
     await spool.append([make_entry(1)])
-    await bury(spool)
+    await reject(spool)
     tip = spool.tip(Priority.SLOW)
     (letter,) = await spool.dead_letters()
     await spool.replay([letter.id])
@@ -79,7 +79,7 @@ async def test_a_replay_wakes_the_runner(open_spool, make_entry):
 async def test_replaying_twice_or_what_is_not_there_does_nothing(open_spool, make_entry):
     spool = await open_spool()
     await spool.append([make_entry(1)])
-    await bury(spool)
+    await reject(spool)
     (letter,) = await spool.dead_letters()
     assert await spool.replay([letter.id, letter.id]) == 1
     assert await spool.replay([letter.id, 999]) == 0
@@ -88,7 +88,7 @@ async def test_replaying_twice_or_what_is_not_there_does_nothing(open_spool, mak
 async def test_a_letter_of_a_sink_no_longer_configured_stays(open_spool, make_entry):
     spool = await open_spool(sinks=("sql", "influx"))
     await spool.append([make_entry(1)])
-    await bury(spool, "influx")
+    await reject(spool, "influx")
     await spool.register(("sql",))
     (letter,) = await spool.dead_letters()
     assert await spool.replay([letter.id]) == 0
@@ -98,7 +98,7 @@ async def test_a_letter_of_a_sink_no_longer_configured_stays(open_spool, make_en
 async def test_the_oldest_letters_go_beyond_the_number_kept(open_spool, make_entry):
     spool = await open_spool(SpoolConfig(reserve=0, dead_max_rows=3))
     await spool.append([make_entry(number) for number in range(5)])
-    await bury(spool)
+    await reject(spool)
     assert [letter.key for letter in await spool.dead_letters()] == ["key:2", "key:3", "key:4"]
     assert (await spool.stats()).sinks["sql"].dead == 5
 
@@ -106,14 +106,14 @@ async def test_the_oldest_letters_go_beyond_the_number_kept(open_spool, make_ent
 async def test_the_oldest_letters_go_beyond_the_bytes_kept(open_spool, make_entry):
     spool = await open_spool(SpoolConfig(reserve=0, dead_max_bytes=2_500))
     await spool.append([make_entry(number, padding=1_000) for number in range(5)])
-    await bury(spool)
+    await reject(spool)
     assert [letter.key for letter in await spool.dead_letters()] == ["key:3", "key:4"]
 
 
 async def test_letters_go_when_they_are_too_old(open_spool, make_entry, clock):
     spool = await open_spool(SpoolConfig(reserve=0, dead_max_age=100))
     await spool.append([make_entry(1)])
-    await bury(spool)
+    await reject(spool)
     clock.advance(99)
     await spool.tidy()
     assert len(await spool.dead_letters()) == 1

@@ -34,13 +34,13 @@ def run_child(command: list[str]) -> dict[str, str]:
 
 @pytest.mark.parametrize("limit", [MIB // 2, MIB, 3 * MIB, 6 * MIB])
 def test_a_process_that_may_not_write_more_loses_nothing_accepted_and_goes_on(tmp_path, limit):
-    told = run_child([sys.executable, str(CHILD), str(tmp_path / "spool"), str(limit)])
-    accepted = int(told["accepted"])
+    reported = run_child([sys.executable, str(CHILD), str(tmp_path / "spool"), str(limit)])
+    accepted = int(reported["accepted"])
     assert accepted > 0
-    assert "free space on its volume" in told["refused"]
-    assert told["pending"] == str(accepted)
-    assert told["drained"] == f"{accepted} True"
-    assert told["again"] == "True"
+    assert "free space on its volume" in reported["refused"]
+    assert reported["pending"] == str(accepted)
+    assert reported["drained"] == f"{accepted} True"
+    assert reported["again"] == "True"
     inspect(tmp_path / "spool" / "spool.db")
 
 
@@ -54,16 +54,16 @@ def can_mount() -> bool:
 @pytest.mark.skipif(not can_mount(), reason="no volume can be mounted here")
 def test_a_full_volume_drains_completely_while_it_is_full(tmp_path):
     private = ["unshare", "--user", "--map-root-user", "--mount"]
-    told = run_child([*private, "sh", "-c", VOLUME, "sh", str(tmp_path), sys.executable, str(CHILD)])
-    accepted = int(told["accepted"])
+    reported = run_child([*private, "sh", "-c", VOLUME, "sh", str(tmp_path), sys.executable, str(CHILD)])
+    accepted = int(reported["accepted"])
     assert accepted > 10_000
-    assert "free space on its volume" in told["refused"]
-    assert "stuck" not in told
-    assert told["drained"] == f"{accepted} True"
-    assert told["again"] == "True"
+    assert "free space on its volume" in reported["refused"]
+    assert "stuck" not in reported
+    assert reported["drained"] == f"{accepted} True"
+    assert reported["again"] == "True"
     # While it is full, state is written until half of the reserve of 4 MiB is left, and then refused.
-    assert MIB < int(told["state"]) < 4 * MIB
-    assert told["kept"] == "True"
+    assert MIB < int(reported["state"]) < 4 * MIB
+    assert reported["kept"] == "True"
 
 
 async def test_one_append_larger_than_the_whole_spool_is_refused_and_the_next_one_taken(

@@ -43,7 +43,7 @@ class Sink:
     waiting: dict[Priority, list[str]]
     delivered: int = 0
     dead: list[str] = field(default_factory=list)
-    buried: int = 0
+    dead_letters: int = 0
     evicted: int = 0
 
 
@@ -167,10 +167,10 @@ class SpoolMachine(RuleBasedStateMachine):
         count = max(1, round(passed * len(batch.rows)))
         dead = [(row.position, "bad") for index, row in enumerate(batch.rows[:count]) if index in bad]
         self.do(self.spool.advance(name, lane, batch.rows[count - 1].position, dead=dead))
-        buried = [key for index, key in enumerate(expected[:count]) if index in bad]
-        sink.delivered += count - len(buried)
-        sink.buried += len(buried)
-        sink.dead += buried
+        rejected = [key for index, key in enumerate(expected[:count]) if index in bad]
+        sink.delivered += count - len(rejected)
+        sink.dead_letters += len(rejected)
+        sink.dead += rejected
         del sink.waiting[lane][:count]
 
     @rule(name=sinks)
@@ -246,7 +246,7 @@ class SpoolMachine(RuleBasedStateMachine):
             waiting = sum(map(len, sink.waiting.values()))
             assert (accounts.delivered, accounts.dead, accounts.evicted, accounts.pending) == (
                 sink.delivered,
-                sink.buried,
+                sink.dead_letters,
                 sink.evicted,
                 waiting,
             )

@@ -126,7 +126,7 @@ async def test_the_oldest_pending_time_is_that_of_the_commit(open_spool, make_en
     assert (await spool.stats()).sinks["sql"].oldest_pending_at == committed
 
 
-async def test_sizes_on_disk_are_told(open_spool, make_entry):
+async def test_sizes_on_disk_are_reported(open_spool, make_entry):
     spool = await open_spool()
     await spool.append([make_entry(1, padding=100_000)])
     tally = await spool.stats()

@@ -79,7 +79,7 @@ async def test_a_directory_that_was_let_go_can_be_taken(open_spool):
     await open_spool()
 
 
-async def test_a_path_that_cannot_be_a_directory_is_told(tmp_path, open_spool):
+async def test_a_path_that_cannot_be_a_directory_is_reported(tmp_path, open_spool):
     (tmp_path / "spool").write_text("a file")
     with pytest.raises(SpoolError, match=f"directory {tmp_path}/spool cannot be used: .*data_dir"):
         await open_spool()
@@ -230,7 +230,7 @@ async def test_a_new_spool_is_opened_without_a_word(open_spool, caplog):
 
 
 @pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
-async def test_a_directory_that_cannot_be_written_is_told(open_spool, tmp_path):
+async def test_a_directory_that_cannot_be_written_is_reported(open_spool, tmp_path):
     tmp_path.chmod(0o500)
     with pytest.raises(SpoolError, match="cannot be used"):
         await open_spool()

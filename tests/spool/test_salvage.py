@@ -1,4 +1,4 @@
-"""Whatever happens to the file, the spool opens, keeps what was damaged, and its books add up."""
+"""Whatever happens to the file, the spool opens, keeps what was damaged, and its accounting adds up."""
 
 from __future__ import annotations
 
@@ -149,7 +149,7 @@ async def test_a_rebuilt_spool_keeps_its_name_and_uses_no_position_again(
     assert spool.tip(Priority.SLOW) > last
 
 
-async def test_a_spool_whose_books_are_lost_gets_a_new_name(open_spool, make_entry, tmp_path):
+async def test_a_spool_whose_accounting_is_lost_gets_a_new_name(open_spool, make_entry, tmp_path):
     spool = await open_spool()
     await spool.append([make_entry(1)])
     old = spool.source

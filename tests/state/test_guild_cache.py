@@ -25,14 +25,14 @@ AT = 1_700_000_000_000
 def seen(
     name: str = "Place", *, guild: int = GUILD, members: int = 7, joined: int = 5, **kwargs: object
 ) -> GuildUpserted:
-    told: dict[str, object] = {
+    defaults: dict[str, object] = {
         "icon": None,
         "owner_id": 3,
         "features": ("NEWS",),
         "premium_tier": 1,
         "premium_subscription_count": 2,
         "afk_channel_id": 0,
-        "channels": (channel(10, "general"), channel(11, "talk", 2), channel(20, "thread", 11, parent=10)),
+        "channels": (channel(10, "general"), channel(11, "voice", 2), channel(20, "thread", 11, parent=10)),
         "voice_states": (),
     }
     return GuildUpserted(
@@ -41,7 +41,7 @@ def seen(
         name=name,
         member_count=members,
         joined_at=joined,
-        **(told | kwargs),  # type: ignore[arg-type]  # the table of a test
+        **(defaults | kwargs),  # type: ignore[arg-type]  # the table of a test
     )
 
 
@@ -71,20 +71,20 @@ def know(directory: GuildCache, guild: int = GUILD) -> None:
     assert types(directory.see_guild(seen(guild=guild))) == ["GUILD_SYNC"]
 
 
-def test_the_first_sight_after_identify_is_a_sync(directory: GuildCache) -> None:
+def test_the_first_dispatch_after_identify_is_a_sync(directory: GuildCache) -> None:
     know(directory)
     guild = directory.guilds[GUILD]
     assert (guild.presence, guild.known, guild.member_count) == (Presence.HERE, True, 7)
 
 
-def test_a_guild_nobody_expected_is_an_invitation(directory: GuildCache) -> None:
+def test_an_unexpected_guild_is_an_invitation(directory: GuildCache) -> None:
     directory.start_session(started())
     created, synced = directory.see_guild(seen())
     assert (created.type, synced.type) == ("GUILD_CREATE", "GUILD_SYNC")
     assert fields_of(created)["name"] == "Place"
     assert fields_of(synced)["channels"] == [
         [10, "general", 0, 0],
-        [11, "talk", 2, 0],
+        [11, "voice", 2, 0],
         [20, "thread", 11, 10],
     ]
 
@@ -105,7 +105,7 @@ def test_a_return_from_an_outage_is_nothing_new(directory: GuildCache) -> None:
     assert directory.guilds[GUILD].member_count == 9
 
 
-def test_what_changed_during_an_outage_is_told(directory: GuildCache) -> None:
+def test_what_changed_during_an_outage_is_recorded(directory: GuildCache) -> None:
     know(directory)
     list(directory.lose_guild(GuildDeleted(GUILD, AT, unavailable=True)))
     (record,) = directory.see_guild(seen("Other place"))
@@ -168,20 +168,20 @@ def test_an_update_carries_only_what_changed(directory: GuildCache) -> None:
         ("premium_subscription_count", 2, 7),
     ],
 )
-def test_each_field_that_changes_is_told_alone_and_back_again(
+def test_each_field_that_changes_is_recorded_alone_and_back_again(
     directory: GuildCache, field: str, old: object, new: object
 ) -> None:
     know(directory)
     as_it_was = changed("Place")
 
-    def told(value: object) -> object:
+    def written(value: object) -> object:
         return list(value) if isinstance(value, tuple) else value
 
     (there,) = directory.change_guild(msgspec.structs.replace(as_it_was, **{field: new}))
-    assert fields_of(there)["changes"] == {field: {"old": told(old), "new": told(new)}}
-    assert fields_of(there)[field] == told(new)
+    assert fields_of(there)["changes"] == {field: {"old": written(old), "new": written(new)}}
+    assert fields_of(there)[field] == written(new)
     (back,) = directory.change_guild(as_it_was)
-    assert fields_of(back)["changes"] == {field: {"old": told(new), "new": told(old)}}
+    assert fields_of(back)["changes"] == {field: {"old": written(new), "new": written(old)}}
     assert not list(directory.change_guild(as_it_was))
 
 
@@ -217,7 +217,7 @@ def test_members_come_and_go_and_never_below_none(directory: GuildCache) -> None
 
 def test_channels_are_named_renamed_and_forgotten(directory: GuildCache) -> None:
     know(directory)
-    assert directory.channel_names(GUILD) == {10: "general", 11: "talk"}
+    assert directory.channel_names(GUILD) == {10: "general", 11: "voice"}
     directory.see_channel(channel(12, "new"))
     directory.see_channel(channel(10, "renamed"))
     directory.lose_channel(ChannelDeleted(GUILD, 11))

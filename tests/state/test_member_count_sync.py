@@ -123,7 +123,7 @@ def test_more_guilds_than_the_budget_covers_are_each_asked_for_before_one_is_twi
     last: dict[int, int] = {}
     for position, guild_id in enumerate(order):
         if guild_id in last:
-            assert position - last[guild_id] >= 250, "nobody is asked for again while others wait"
+            assert position - last[guild_id] >= 250, "no guild is requested again while others wait"
         last[guild_id] = position
     assert len(last) == 500
 
@@ -258,7 +258,7 @@ def test_questions_lost_do_not_stop_the_others(monkeypatch: pytest.MonkeyPatch) 
 def test_however_dispatches_and_answers_overtake_each_other_the_count_ends_true(
     missed: int, steps: list[tuple[int, bool, bool]]
 ) -> None:
-    """Some departures are never told; dispatches are late by up to a question."""
+    """Some departures are never dispatched; dispatches are late by up to a request."""
     truth = 100
     bench = Bench(members=truth)
     truth -= missed

@@ -78,7 +78,7 @@ def test_a_permission_no_feature_asks_for_is_never_missed() -> None:
     assert not list(rights.blind())
 
 
-def test_a_change_of_roles_is_followed_and_told_once() -> None:
+def test_a_change_of_roles_is_followed_and_reported_once() -> None:
     emitted = Emitted()
     rights = Permissions(emitted, CATALOGUE)
     rights.know_bot(BotKnown(BOT))

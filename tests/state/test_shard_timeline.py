@@ -33,7 +33,7 @@ def test_a_dispatch_happened_when_it_is_received(streams: ShardTimeline) -> None
     assert streams.date(0, NOW + 5) == NOW + 5
 
 
-def test_a_replay_is_dated_by_what_told_its_time_last(streams: ShardTimeline, clock: ManualClock) -> None:
+def test_a_replay_is_dated_by_the_last_known_time(streams: ShardTimeline, clock: ManualClock) -> None:
     streams.date(0, NOW)
     clock.advance(60)
     received = NOW + 60_000
@@ -54,7 +54,7 @@ def test_nothing_in_a_replay_lies_in_the_future(streams: ShardTimeline) -> None:
     assert streams.date(0, NOW) == NOW
 
 
-def test_what_was_before_its_session_began_is_told_only_in_passing(
+def test_what_was_before_its_session_began_is_known_only_in_passing(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
     assert not streams.predates(GUILD, NOW - 1)
@@ -135,9 +135,7 @@ def test_a_shard_is_as_late_as_its_last_message_is_against_the_fastest(
     assert streams.earliest(GUILD) == 11_000
 
 
-def test_a_shard_on_which_nobody_writes_is_not_late_for_ever(
-    streams: ShardTimeline, clock: ManualClock
-) -> None:
+def test_a_shard_without_messages_is_not_late_for_ever(streams: ShardTimeline, clock: ManualClock) -> None:
     streams.pass_message(0, NOW, NOW)
     clock.advance(600)
     streams.pass_message(0, NOW, clock.now_ms())
@@ -242,7 +240,7 @@ def test_a_moment_lies_between_the_messages_around_it(streams: ShardTimeline) ->
     assert (moment.since, moment.until) == (NOW, NOW + 700)
 
 
-def test_where_nobody_writes_a_moment_is_as_sharp_as_the_clock(streams: ShardTimeline) -> None:
+def test_without_messages_a_moment_is_as_sharp_as_the_clock(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW - 600_000, NOW - 599_000)
     moment = streams.moment(GUILD, NOW)
     assert (moment.since, moment.until) == (NOW - 1_000 - SKEW_MS, NOW - 1_000 + SKEW_MS)
@@ -277,8 +275,8 @@ def test_a_new_session_may_have_missed_what_happened_between_its_messages(stream
     assert not streams.missed(GUILD, NOW - 10_000, NOW - 10_000)
     streams.start_session(SessionStarted((), NOW, (0, streams.shards)))
     streams.pass_message(0, NOW + 1_000, NOW + 1_000)
-    told = [streams.missed(GUILD, NOW + at, NOW + at) for at in (-30_101, -30_100, 0, 1_100, 1_101)]
-    assert told == [False, True, True, True, False]
+    missed = [streams.missed(GUILD, NOW + at, NOW + at) for at in (-30_101, -30_100, 0, 1_100, 1_101)]
+    assert missed == [False, True, True, True, False]
 
 
 def test_what_another_shard_missed_is_not_missed(streams: ShardTimeline) -> None:
@@ -288,7 +286,7 @@ def test_what_another_shard_missed_is_not_missed(streams: ShardTimeline) -> None
     assert not streams.missed(5 << 22, NOW, NOW)
 
 
-def test_a_new_process_missed_what_the_one_before_was_not_told(streams: ShardTimeline) -> None:
+def test_a_new_process_missed_what_the_previous_run_did_not_receive(streams: ShardTimeline) -> None:
     before = ShardTimeline(discard, ManualClock(NOW))
     before.pass_message(0, NOW - 5_000, NOW)
     assert streams.restore(list(before.save())) == 0
@@ -299,7 +297,7 @@ def test_a_new_process_missed_what_the_one_before_was_not_told(streams: ShardTim
     assert streams.missed(GUILD, NOW - 60_000, NOW)
 
 
-def test_told_is_what_the_last_shard_has_been_told(streams: ShardTimeline) -> None:
+def test_complete_is_what_the_last_shard_has_received(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW, NOW)
     streams.pass_message(1, NOW - 10, NOW)
     assert streams.complete_until == NOW - 10

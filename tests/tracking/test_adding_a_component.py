@@ -67,27 +67,27 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
 async def test_its_state_is_saved_and_restored_after_a_kill(start: Start) -> None:
     child = await start()
     for _ in range(5):
-        told = await child.say(ANN)
-    assert told["state"] == [5, ANN]
-    assert told["streaks"] == 1
+        answer = await child.say(ANN)
+    assert answer["state"] == [5, ANN]
+    assert answer["streaks"] == 1
     await child.kill()
     child = await start()
-    told = await child.say(ANN)
-    assert told["state"] == [6, ANN]
-    assert told["streaks"] == 1, "the sixth message, counted by the state of the run before"
+    answer = await child.say(ANN)
+    assert answer["state"] == [6, ANN]
+    assert answer["streaks"] == 1, "the sixth message, counted by the state of the run before"
 
 
 async def test_who_opts_out_between_two_runs_is_neither_counted_nor_remembered(start: Start) -> None:
     child = await start()
     for _ in range(2):
-        told = await child.say(ANN)
-    assert told["state"] == [2, ANN]
+        answer = await child.say(ANN)
+    assert answer["state"] == [2, ANN]
     await child.kill()
     child = await start(ANN)
-    told = await child.say(ANN)
-    assert told["state"] == [2, 0], "forgotten by id, and not counted"
-    told = await child.say(BOB)
-    assert told["state"] == [3, BOB]
+    answer = await child.say(ANN)
+    assert answer["state"] == [2, 0], "forgotten by id, and not counted"
+    answer = await child.say(BOB)
+    assert answer["state"] == [3, BOB]
     await child.kill()
 
 
@@ -95,12 +95,12 @@ async def test_an_error_in_it_is_isolated_and_its_state_put_back_to_the_last_com
     child = await start()
     for _ in range(2):
         await child.say(ANN)
-    told = await child.say(BOB, "raise")
-    assert told["errors"] == 1
-    assert told["messages"] == 3, "the others went on"
-    assert told["streaks"] == 0, "what the failed call put out is dropped"
-    assert told["state"] == [2, ANN]
-    told = await child.say(ANN)
-    assert told["state"] == [3, ANN]
-    assert told["streaks"] == 1
+    answer = await child.say(BOB, "raise")
+    assert answer["errors"] == 1
+    assert answer["messages"] == 3, "the others went on"
+    assert answer["streaks"] == 0, "what the failed call put out is dropped"
+    assert answer["state"] == [2, ANN]
+    answer = await child.say(ANN)
+    assert answer["state"] == [3, ANN]
+    assert answer["streaks"] == 1
     await child.kill()

@@ -25,7 +25,7 @@ def spoilt(step: Step) -> Iterator[bytes]:
 
 
 @pytest.mark.parametrize("kind", CATALOGUE.events)
-async def test_an_event_told_of_in_hostile_payloads_breaks_no_stage_and_no_store(kind: str) -> None:
+async def test_an_event_reported_in_hostile_payloads_breaks_no_stage_and_no_store(kind: str) -> None:
     script = script_of(kind)
     stage = Stage(kind, script)
     await stage.begin(script)

@@ -145,7 +145,7 @@ async def test_nesting_too_deep_is_counted_as_such() -> None:
     assert telemetry.rejected.values == {("GUILD_AUDIT_LOG_ENTRY_CREATE", "depth"): 1}
 
 
-async def test_what_nobody_asked_for_is_not_even_counted() -> None:
+async def test_what_is_switched_off_is_not_even_counted() -> None:
     pipeline, _sink, clock, telemetry = make()
     pipeline.accept("TYPING_START", b"{}", 0, clock.now_ms())
     assert total(telemetry.received) == 0

@@ -50,7 +50,7 @@ async def test_ten_minutes_of_an_outage_leave_no_row_and_no_dip(site: Site, payl
     assert await rows(site, pipeline) == ["GUILD_SYNC"]
 
 
-async def test_what_changed_meanwhile_is_told_when_it_is_back(site: Site, payload: Payload) -> None:
+async def test_what_changed_meanwhile_is_recorded_when_it_is_back(site: Site, payload: Payload) -> None:
     pipeline = await begin(site, payload)
     site.feed(pipeline, "GUILD_DELETE", AWAY)
     site.feed(pipeline, "GUILD_CREATE", whole(payload, name="Other place", member_count=9))

@@ -77,7 +77,7 @@ async def test_a_minute_of_a_guild_becomes_one_snapshot(
     assert pipeline.gauges("members") == {GUILD: 7}
 
 
-async def test_a_message_is_booked_on_the_window_of_its_id(site: Site, payload: Payload) -> None:
+async def test_a_message_is_counted_in_the_window_of_its_id(site: Site, payload: Payload) -> None:
     pipeline = await begin(site, payload)
     earlier = site.clock.now_ms() - 25_000
     site.feed(pipeline, "MESSAGE_CREATE", message(payload, earlier))
@@ -110,7 +110,7 @@ async def test_a_flush_waits_for_what_has_ended_and_for_nothing_that_ends_meanwh
 async def test_voice_leaves_with_its_window_and_not_a_second_time(
     site: Site, payload: Payload, sum_series: SumSeries
 ) -> None:
-    site.clock.advance(2)  # so that the edge of a window falls between two regular bookings
+    site.clock.advance(2)  # so that the edge of a window falls between two regular settlements
     pipeline = await begin(site, payload)
     site.feed(pipeline, "VOICE_STATE_UPDATE", payload("VOICE_STATE_UPDATE", "enter"))
     await pass_time(site, pipeline, 150)
@@ -228,7 +228,7 @@ async def test_who_opted_out_appears_nowhere(site: Site, payload: Payload) -> No
     assert pipeline.voice.members(GUILD) == 0
 
 
-async def test_nothing_is_counted_of_who_opted_out_whichever_way_it_is_told(
+async def test_nothing_is_counted_of_who_opted_out_whichever_way_it_is_reported(
     site: Site, payload: Payload
 ) -> None:
     site.privacy = PrivacyConfig(opt_out=frozenset({NELLY, MASON}))
@@ -285,7 +285,7 @@ async def test_who_opts_out_over_a_restart_leaves_the_open_windows_and_voice(
     assert await pipeline.stop()
     site.privacy = PrivacyConfig(opt_out=frozenset({NELLY, MASON}))
     pipeline = await begin(site, payload)
-    assert pipeline._counters.cell_count() < 4, "what is booked on nobody stays"
+    assert pipeline._counters.cell_count() < 4, "what is counted without a user stays"
     await pipeline.flush()
     for entry in await site.entries():
         for trace in (str(NELLY), str(MASON)):
@@ -446,7 +446,7 @@ async def test_every_entry_is_offered_and_every_offer_spooled(site: Site, payloa
     assert pipeline.checkpoint.waiting == 0
 
 
-async def test_a_replay_books_voice_on_the_time_it_happened(site: Site, payload: Payload) -> None:
+async def test_a_replay_counts_voice_at_the_time_it_happened(site: Site, payload: Payload) -> None:
     pipeline = await begin(site, payload)
     entered = payload("VOICE_STATE_UPDATE", "enter")
     site.feed(pipeline, "VOICE_STATE_UPDATE", entered)
@@ -474,7 +474,7 @@ async def test_an_audit_entry_in_a_replay_finds_the_ban_from_before_the_silence(
     assert pipeline.totals("moderation_actions", "ban") == {GUILD: 1}
 
 
-async def test_a_session_that_ends_unseen_is_booked_up_to_the_loss(site: Site, payload: Payload) -> None:
+async def test_a_session_that_ends_unseen_is_counted_up_to_the_loss(site: Site, payload: Payload) -> None:
     pipeline = await begin(site, payload)
     site.feed(pipeline, "VOICE_STATE_UPDATE", payload("VOICE_STATE_UPDATE", "enter"))
     await pass_time(site, pipeline, 5)

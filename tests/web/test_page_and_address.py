@@ -67,7 +67,7 @@ def test_an_exporter_that_has_just_started_has_a_page_too():
 @pytest.mark.parametrize(
     ("age", "text"), [(0, "0 s"), (59, "59 s"), (61, "1 min 1 s"), (3_660, "1 h 1 min"), (90_061, "1 d 1 h")]
 )
-def test_ages_are_told_in_two_units(age, text):
+def test_ages_are_shown_in_two_units(age, text):
     status = Status(0, sinks=(SinkStatus("sql", up=True, oldest_age=age),))
     assert f"<td>{text}</td>" in write_page(status, version="1", now_ms=0)
 

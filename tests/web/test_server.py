@@ -38,7 +38,9 @@ async def test_every_page_answers_get_and_head_alike(client, address, path):
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE"])
 @pytest.mark.parametrize("path", PATHS)
-async def test_other_methods_are_refused_and_told_which_are_not(client, address, method, path):
+async def test_other_methods_are_refused_and_the_answer_names_those_that_are_not(
+    client, address, method, path
+):
     async with client.request(method, address + path) as answer:
         assert answer.status == 405
         assert answer.headers["Allow"] == "GET,HEAD"
@@ -281,7 +283,7 @@ async def test_the_pages_style_is_the_one_the_policy_allows(client, address):
     assert f"'sha256-{digest}'" in answer.headers["Content-Security-Policy"]
 
 
-async def test_an_address_in_use_is_told_before_anything_runs(stages):
+async def test_an_address_in_use_is_reported_before_anything_runs(stages):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()

@@ -212,10 +212,10 @@ def fired(tmp_path, name: str, trouble: Trouble) -> bool:
         expected = [{"eval_time": trouble.at, "alertname": name, "exp_alerts": []}]
         check(tmp_path, trouble.series, expected, every=trouble.every)
     except AssertionError as error:
-        told = str(error)
-        assert "got:" in told, told
+        output = str(error)
+        assert "got:" in output, output
         for label, value in trouble.labels.items():
-            assert f'{label}="{value}"' in told, told
+            assert f'{label}="{value}"' in output, output
         return True
     return False
 
@@ -253,7 +253,7 @@ def test_a_guild_that_always_grows_fast_is_not_raided(tmp_path):
     assert not fired(tmp_path, "DiscordRaid", trouble)
 
 
-def test_a_loss_is_told_again_after_the_counter_began_anew(tmp_path):
+def test_a_loss_is_reported_again_after_the_counter_began_anew(tmp_path):
     series = {own("discord_exporter_dead_total", sink="sql"): "0x5 9x60 0x60 4x20"}
     trouble = Trouble(series, "130m", {"sink": "sql", "what": "dead"})
     assert fired(tmp_path, "DiscordExporterLoss", trouble)

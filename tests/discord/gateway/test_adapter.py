@@ -200,8 +200,8 @@ async def test_a_heartbeat_is_reported_as_it_leaves_and_its_answer_never_warned_
     assert not [record for record in caplog.records if "behind" in record.getMessage()]
 
 
-async def test_the_heartbeat_starts_with_hello_and_counts_the_frames_it_is_told_of(gateway, line) -> None:
-    """_keep_alive, tick; its thread takes a connection for dead that it has not been told a frame of."""
+async def test_the_heartbeat_starts_with_hello_and_counts_the_frames_it_is_notified_of(gateway, line) -> None:
+    """_keep_alive, tick; its thread takes a connection for dead if it was not notified of a frame."""
     gateway.interval = 0.05
     gateway.scripts = [_silent_but_open]
     used = line(silence=0.3)
@@ -212,7 +212,7 @@ async def test_the_heartbeat_starts_with_hello_and_counts_the_frames_it_is_told_
     for _ in range(20):
         used.socket.note_frame()
         await asyncio.sleep(0.03)
-    assert used.socket.close_code is None, "frames were told of for twice the silence that is tolerated"
+    assert used.socket.close_code is None, "it was notified of frames for twice the silence that is tolerated"
     await until(lambda: used.socket.close_code == 4000)
 
 

@@ -89,7 +89,7 @@ async def test_a_name_that_only_resembles_ours_is_handed_on_as_unknown(name: str
     assert [taken[0] for taken in line.taken] == [name]
     assert line.refused == 0
     assert total(line.telemetry.gateway_events) == 1
-    assert name not in CATALOGUE.readers, "nobody reads it"
+    assert name not in CATALOGUE.readers, "it has no reader"
 
 
 def test_no_dispatch_discord_has_begins_like_ours() -> None:
@@ -103,7 +103,7 @@ def test_every_name_the_source_makes_and_the_catalogue_reads_is_refused_of_the_g
 
 
 @pytest.mark.parametrize("name", sorted(CATALOGUE.readers.keys() & LABELS.keys() - {"READY"}))
-async def test_every_dispatch_somebody_reads_is_handed_on_with_shard_and_time(name: str) -> None:
+async def test_every_dispatch_with_a_reader_is_handed_on_with_shard_and_time(name: str) -> None:
     line = Line()
     await line.send(name, {"id": "1"})
     ((taken, data, shard, at),) = line.taken

@@ -369,7 +369,7 @@ async def test_a_shard_is_ended_even_while_it_hangs_up(
     assert shard.cancelled()
 
 
-async def test_an_address_nobody_listens_at_is_tried_until_closed(
+async def test_an_address_without_a_listener_is_tried_until_closed(
     gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
 ) -> None:
     harness = start(api_url="http://127.0.0.1:1/api/v10")

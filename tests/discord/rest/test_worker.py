@@ -211,7 +211,7 @@ async def test_a_question_in_flight_survives_the_connection_it_was_asked_over(be
     bench.settled()
 
 
-async def test_without_room_a_question_is_dropped_counted_and_answered(bench: Bench) -> None:
+async def test_a_request_beyond_the_capacity_is_dropped_counted_and_answered(bench: Bench) -> None:
     await bench.give_up()
     for guild_id in range(MAX_QUEUED + 3):
         bench.worker.submit(RestRequest(RequestKind.INVITES, guild_id))
@@ -237,7 +237,7 @@ def drain(queue: RequestQueue) -> list[RestRequest]:
     return found
 
 
-_INQUIRIES = st.lists(
+_REQUESTS = st.lists(
     st.builds(
         RestRequest,
         kind=st.sampled_from(RequestKind),
@@ -248,7 +248,7 @@ _INQUIRIES = st.lists(
 )
 
 
-@given(_INQUIRIES)
+@given(_REQUESTS)
 def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[RestRequest]) -> None:
     queue = RequestQueue(1000)
     for request in asked:
@@ -264,7 +264,7 @@ def test_every_question_comes_out_once_and_urgent_ones_first(asked: list[RestReq
     assert [one.urgent for one in found] == sorted((one.urgent for one in found), reverse=True)
 
 
-@given(_INQUIRIES)
+@given(_REQUESTS)
 def test_no_kind_gets_a_second_turn_before_each_other_had_one_nor_a_guild_among_its_own(
     asked: list[RestRequest],
 ) -> None:
@@ -281,7 +281,7 @@ def test_no_kind_gets_a_second_turn_before_each_other_had_one_nor_a_guild_among_
 
 
 def assert_fair(order: Sequence[Hashable], left: Mapping[Any, int]) -> None:
-    """Nobody who still waits has had fewer turns than who is next."""
+    """No guild that still waits has had fewer turns than the one that is next."""
     turns: Counter[Hashable] = Counter()
     for one in order:
         assert turns[one] == min(turns[each] for each in left if left[each] > turns[each])

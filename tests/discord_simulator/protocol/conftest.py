@@ -382,7 +382,7 @@ class HastyClient(disnake.AutoShardedClient):
 
 @pytest.fixture
 async def make_bot(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Callable[..., Bot]]:
-    """Make bots that talk to a lab; the address of the API is restored afterwards."""
+    """Make bots that connect to a lab; the address of the API is restored afterwards."""
     bots: list[Bot] = []
 
     def make(

@@ -164,7 +164,7 @@ async def test_client_that_does_not_read_is_cut_off_and_can_resume(
         if number % 100 == 0:
             await asyncio.sleep(0)
         if number % 50 == 0:
-            lab.simulator.publish(Dispatch("BALLAST", lab.world.guilds[0], b'"%s"' % (b"x" * 500_000), 0))
+            lab.simulator.publish(Dispatch("PADDING", lab.world.guilds[0], b'"%s"' % (b"x" * 500_000), 0))
     again = await lab.connected()
     await again.resume(client.session_id, client.seq)
     await again.until("RESUMED")

@@ -85,7 +85,7 @@ def test_nothing_is_written_to_a_closing_transport() -> None:
     assert pipe.writes == 0
 
 
-async def test_drain_waits_for_room() -> None:
+async def test_drain_waits_for_space() -> None:
     pipe = Pipe()
     pipe.buffered = 10_000_000
     draining = asyncio.create_task(FrameWriter(pipe, zlib_level=None).drain())

@@ -85,7 +85,7 @@ class DispatchCounter:
         if reader is not None:
             reader(dispatch.guild_id, data)
 
-    def booked(self, data: dict[str, Any]) -> int:
+    def counted_channel(self, data: dict[str, Any]) -> int:
         channel = int(data["channel_id"])
         return self.parents.get(channel, channel)
 
@@ -104,7 +104,7 @@ class DispatchCounter:
 
     def message_create(self, guild: int, data: dict[str, Any]) -> None:
         author = int(data["author"]["id"])
-        channel = self.booked(data)
+        channel = self.counted_channel(data)
         if data["type"] not in {0, 19}:
             self.add("system_messages", guild, channel=channel)
         elif "webhook_id" in data:
@@ -118,40 +118,40 @@ class DispatchCounter:
         mark = (data["id"], data["edited_timestamp"])
         if mark[1] and mark not in self.edits:
             self.edits.add(mark)
-            self.add("message_edits", guild, channel=self.booked(data))
+            self.add("message_edits", guild, channel=self.counted_channel(data))
 
     def message_delete(self, guild: int, data: dict[str, Any]) -> None:
-        self.add("message_deletes", guild, channel=self.booked(data))
+        self.add("message_deletes", guild, channel=self.counted_channel(data))
 
     def message_delete_bulk(self, guild: int, data: dict[str, Any]) -> None:
-        self.add("message_deletes", guild, len(data["ids"]), channel=self.booked(data))
+        self.add("message_deletes", guild, len(data["ids"]), channel=self.counted_channel(data))
 
     def message_reaction_add(self, guild: int, data: dict[str, Any]) -> None:
         emoji = data["emoji"]["id"] or data["emoji"]["name"]
-        self.add("reactions", guild, channel=self.booked(data), emoji=emoji)
+        self.add("reactions", guild, channel=self.counted_channel(data), emoji=emoji)
         self.amounts[Quantity("reactions_given", Scope.MEMBER)][guild, int(data["user_id"])] += 1
         if author := data.get("message_author_id"):
             self.amounts[Quantity("reactions_received", Scope.MEMBER)][guild, int(author)] += 1
 
     def message_reaction_remove(self, guild: int, data: dict[str, Any]) -> None:
-        self.add("reactions_removed", guild, channel=self.booked(data))
+        self.add("reactions_removed", guild, channel=self.counted_channel(data))
 
     def voice_state_update(self, guild: int, data: dict[str, Any]) -> None:
         user = int(data["user_id"])
         if data["channel_id"] is None:
             self.leave_voice(guild, user)
             return
-        self.book_voice(guild, user)
+        self.count_voice(guild, user)
         self.voice[guild, user] = (int(data["channel_id"]), self.clock.now_ms())
 
-    def book_voice(self, guild: int, user: int) -> None:
+    def count_voice(self, guild: int, user: int) -> None:
         if (guild, user) in self.voice:
             channel, since = self.voice[guild, user]
             name = "afk_voice_seconds" if channel == self.afk[guild] else "voice_seconds"
             self.add(name, guild, (self.clock.now_ms() - since) / 1000, channel=channel, member=user)
 
     def leave_voice(self, guild: int, user: int) -> None:
-        self.book_voice(guild, user)
+        self.count_voice(guild, user)
         del self.voice[guild, user]
         self.add("voice_sessions", guild, member=user)
 

@@ -92,7 +92,7 @@ def amount_of(measure: str, amount: int) -> float:
     return amount / 1000 if measure in {"voice_seconds", *SHOWN.values()} else amount
 
 
-def book(cells: Cells, name: str, scope: Scope, key: Key, amount: float) -> None:
+def add(cells: Cells, name: str, scope: Scope, key: Key, amount: float) -> None:
     found = cells[Quantity(name, scope)]
     found[key] = found.get(key, 0) + amount
 
@@ -109,19 +109,19 @@ def read_snapshots(entries: Iterable[Entry]) -> Observed:
     )
     for entry in entries:
         for measure, value, channel_id, emoji, amount in fields_of(entry)["series"]:
-            told = amount_of(measure, amount)
+            total = amount_of(measure, amount)
             if state := STATES.get((measure, value)):
-                book(cells, state, Scope.GUILD, (entry.guild_id,), told)
+                add(cells, state, Scope.GUILD, (entry.guild_id,), total)
             name = QUANTITIES.get((measure, value))
             if name is None:
                 continue
-            book(cells, name, Scope.GUILD, (entry.guild_id,), told)
+            add(cells, name, Scope.GUILD, (entry.guild_id,), total)
             if measure == "member_leaves":
-                book(cells, "leaves", Scope.GUILD, (entry.guild_id,), told)
+                add(cells, "leaves", Scope.GUILD, (entry.guild_id,), total)
             if channel_id:
-                book(cells, name, Scope.CHANNEL, (entry.guild_id, channel_id), told)
+                add(cells, name, Scope.CHANNEL, (entry.guild_id, channel_id), total)
             if measure == "reactions":
-                book(cells, name, Scope.EMOJI, (entry.guild_id, emoji), told)
+                add(cells, name, Scope.EMOJI, (entry.guild_id, emoji), total)
     return Observed("snapshots", cells)
 
 
@@ -130,7 +130,7 @@ def read_members(store: str, rows: Iterable[tuple[int, str, str, int, int]]) -> 
     for guild_id, measure, value, user_id, amount in rows:
         place = (measure, value)
         for name in filter(None, (OF_MEMBERS.get(place), STATES.get(place))):
-            book(cells, name, Scope.MEMBER, (guild_id, user_id), amount_of(measure, amount))
+            add(cells, name, Scope.MEMBER, (guild_id, user_id), amount_of(measure, amount))
     return Observed(store, cells)
 
 
@@ -152,7 +152,7 @@ def merge(entries: Iterable[Entry]) -> list[tuple[Entry, dict[str, Any]]]:
     opened: dict[str, tuple[Entry, dict[str, Any]]] = {}
     for entry in entries:
         if not entry.amends:
-            assert entry.key not in opened, f"{entry.key} is told twice"
+            assert entry.key not in opened, f"{entry.key} is recorded twice"
             opened[entry.key] = (entry, fields_of(entry))
             continue
         known, data = opened[entry.key]
@@ -171,13 +171,15 @@ def read_records(entries: Iterable[Entry]) -> Observed:
     rows: list[ModerationRow] = []
     for entry, data in merge(entries):
         if "action" in data:
-            told = (data.get("moderator_id"), data.get("reason"), data.get("audit_entry_id"))
-            rows.append(ModerationRow(entry.guild_id, data["action"], data.get("target_user_id") or 0, *told))
+            named = (data.get("moderator_id"), data.get("reason"), data.get("audit_entry_id"))
+            rows.append(
+                ModerationRow(entry.guild_id, data["action"], data.get("target_user_id") or 0, *named)
+            )
         elif data.get("event") == "join":
-            book(cells, "joins", Scope.MEMBER, (entry.guild_id, data["user_id"]), 1)
+            add(cells, "joins", Scope.MEMBER, (entry.guild_id, data["user_id"]), 1)
         elif data.get("event") == "leave":
             for name in ("leaves", f"leaves: {data['reason']}"):
-                book(cells, name, Scope.MEMBER, (entry.guild_id, data["user_id"]), 1)
+                add(cells, name, Scope.MEMBER, (entry.guild_id, data["user_id"]), 1)
     return Observed("records", cells, tuple(rows), ACTIONS)
 
 
@@ -186,9 +188,9 @@ def read_totals(pipeline: Pipeline) -> Observed:
     cells = empty((*BY_GUILD - {"leaves"}, *STATES.values(), "members"), Scope.GUILD)
     for (measure, value), name in (*QUANTITIES.items(), *STATES.items()):
         for guild_id, amount in pipeline.totals(measure, value).items():
-            book(cells, name, Scope.GUILD, (guild_id,), amount_of(measure, amount))
+            add(cells, name, Scope.GUILD, (guild_id,), amount_of(measure, amount))
     for guild_id, members in pipeline.gauges("members").items():
-        book(cells, "members", Scope.GUILD, (guild_id,), members)
+        add(cells, "members", Scope.GUILD, (guild_id,), members)
     return Observed("totals", cells, only_current_guilds=True)
 
 
@@ -209,7 +211,7 @@ class Run:
         self.world = World(shape, self.ledger, self.clock, self.see)
         self.view = WorldAdapter(self.world)
         self.traffic = Traffic(self.world, rate=self.rate)
-        self.told = 0
+        self.dispatched = 0
         self.ledger.header(
             seed=self.seed, guilds=self.guilds, members=self.members, rate=self.rate, version="0"
         )
@@ -259,14 +261,14 @@ class Run:
     def see(self, dispatch: Dispatch) -> None:
         allowed = (self.view.has_permission(dispatch.guild_id, name) for name in dispatch.permissions)
         if not dispatch.permissions or any(allowed):
-            self.told += 1
+            self.dispatched += 1
             self.accept(dispatch.type, dispatch.data)
 
     def accept(self, name: str, body: bytes) -> None:
         self.pipeline.accept(name, body, 0, self.clock.now_ms())
 
     async def act(self, steps: int) -> None:
-        """Let people act; the stage looks after itself once a second, as it does by itself."""
+        """Let people act; the pipeline ticks once a second."""
         second = self.clock.monotonic()
         for _ in range(steps):
             self.clock.advance(1 / self.rate)
@@ -331,7 +333,7 @@ async def test_everything_delivered_is_what_happened(tmp_path, seed, rate):
         }
         assert compared >= kept
         assert {line.quantity for line in lines if line.ledger} >= {"ban rows", "unban rows", "kick rows"}
-        assert run.told > 20_000
+        assert run.dispatched > 20_000
 
 
 DECIDED_BY_ECHOES = {

@@ -191,13 +191,13 @@ def test_an_automod_row_needs_no_entry_and_has_no_moderator(scribe: Scribe, agre
 
 
 def test_the_end_of_a_timeout_by_automod_is_in_the_member_update_only(scribe: Scribe, agrees: Judge) -> None:
-    told = scribe.act("automod_timeout", moderator_id=None, reason=None, visible=True, until=60)
+    written = scribe.act("automod_timeout", moderator_id=None, reason=None, visible=True, until=60)
     scribe.write("TIMEOUT_EXPIRED", target_user_id=str(U), until=60, member=True)
     row = ModerationRow(G, "automod_timeout", U, None, None, E)
     expired = ModerationRow(G, "timeout_expired", U)
     assert agrees(row, expired)
     assert not agrees(row)
-    scribe.write("LOST", refs=[told])
+    scribe.write("LOST", refs=[written])
     assert agrees(row)
     assert agrees(row, expired)
     assert not agrees(expired)

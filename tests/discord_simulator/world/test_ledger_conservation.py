@@ -240,7 +240,7 @@ def test_lost_lines_and_gaps_are_written_at_once(tmp_path: Any) -> None:
     ledger.write("MESSAGE_CREATE", clock.now_ms(), {})
     assert path.read_bytes() == b""
     ledger.lost([0, 1], "session timed out")
-    ledger.lost([0], "nothing to speak of")
+    ledger.lost([0], "nothing of note")
     ledger.gap(2, 1000, 2500)
     ledger.close()
     ledger.close()

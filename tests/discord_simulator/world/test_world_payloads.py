@@ -500,10 +500,10 @@ def test_a_prune_is_one_entry_without_a_target(stage: Any) -> None:
 def test_a_join_has_a_system_message(stage: Any) -> None:
     newcomer = 223456789012345678
     members.join(stage.world, stage.guild, newcomer)
-    (_, joined), (_, greeting) = stage.take()
+    (_, joined), (_, welcome) = stage.take()
     assert joined["user"]["id"] == str(newcomer)
     assert disnake.utils.parse_time(joined["joined_at"]).timestamp() * 1000 == stage.clock.now_ms()
-    assert (greeting["type"], greeting["author"]["id"]) == (7, str(newcomer))
+    assert (welcome["type"], welcome["author"]["id"]) == (7, str(newcomer))
     assert stage.lines()[-1]["author"] == "system"
 
 

@@ -177,11 +177,11 @@ def test_members_are_paged_and_found_one_by_one(stage: Any) -> None:
 
 def test_channels_threads_and_roles_are_those_of_the_guild(stage: Any) -> None:
     guild = stage.guild
-    threads.start(stage.world, guild, guild.text[0], guild.members[0], name="talk")
+    threads.start(stage.world, guild, guild.text[0], guild.members[0], name="plans")
     _, channels = get(stage, f"/guilds/{guild.id}/channels")
     assert {int(channel["id"]) for channel in channels} == {channel.id for channel in guild.channels()}
     _, active = get(stage, f"/guilds/{guild.id}/threads/active")
-    assert [thread["name"] for thread in active["threads"]] == ["talk"]
+    assert [thread["name"] for thread in active["threads"]] == ["plans"]
     assert get(stage, f"/channels/{active['threads'][0]['id']}")[1] == active["threads"][0]
     assert get(stage, f"/channels/{channels[0]['id']}")[1] == channels[0]
     assert get(stage, "/channels/1") == (404, {"message": "Unknown Channel", "code": 10003})

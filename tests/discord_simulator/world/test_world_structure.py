@@ -93,7 +93,7 @@ def test_a_deleted_emoji_remains_in_reactions_by_its_id(stage: Any, by: Actor) -
 
 def test_a_thread_is_started_renamed_and_deleted_with_entries(stage: Any, by: Actor) -> None:
     guild = stage.guild
-    threads.start(stage.world, guild, guild.text[0], guild.members[0], name="talk")
+    threads.start(stage.world, guild, guild.text[0], guild.members[0], name="plans")
     (thread,) = guild.threads
     threads.rename(stage.world, guild, thread, "quiet", by)
     threads.delete(stage.world, guild, thread, by)
@@ -115,7 +115,7 @@ def test_a_thread_is_started_renamed_and_deleted_with_entries(stage: Any, by: Ac
     assert not guild.threads
     lines = {line["type"]: line for line in stage.lines()}
     assert lines["THREAD_CREATE"]["moderator_id"] == str(guild.members[0])
-    assert lines["THREAD_UPDATE"]["changes"] == {"name": {"old": "talk", "new": "quiet"}}
+    assert lines["THREAD_UPDATE"]["changes"] == {"name": {"old": "plans", "new": "quiet"}}
     assert lines["THREAD_DELETE"]["moderator_id"] == str(by.moderator_id)
 
 

@@ -54,7 +54,7 @@ def test_a_session_keeps_its_id_from_joining_to_leaving_and_a_new_one_has_anothe
     assert ids[0] == ids[1] == ids[2] != ids[3]
 
 
-def test_a_moved_member_books_each_channel_for_itself(stage: Any, speaker: int) -> None:
+def test_each_channel_of_a_moved_member_is_counted_by_itself(stage: Any, speaker: int) -> None:
     first, second = stage.guild.voice[:2]
     voice.move(stage.world, stage.guild, speaker, second)
     stage.clock.advance(5)

@@ -74,8 +74,8 @@ def test_nothing_is_written_for_what_an_entry_does_not_say() -> None:
 
 def previous() -> Iterator[tuple[str, bytes]]:
     for line in PREVIOUS.read_text(encoding="utf-8").splitlines():
-        told = json.loads(line)
-        yield told["type"], base64.b64decode(told["body"])
+        saved = json.loads(line)
+        yield saved["type"], base64.b64decode(saved["body"])
 
 
 def test_what_the_previous_layout_wrote_is_read_without_loss() -> None:

@@ -54,7 +54,7 @@ def _entry(kind: str, data: Mapping[str, Json], guild: int, start: int, key: str
 
 
 def member(user: int, *deltas: tuple[str, str, int, int]) -> list[Json]:
-    return [user, "somebody", START, START, False, [list(delta) for delta in deltas]]
+    return [user, "ann", START, START, False, [list(delta) for delta in deltas]]
 
 
 def record(

@@ -49,7 +49,7 @@ def test_rows_of_spools_with_different_salts_never_meet(
     assert timestamp_ns(start, end, one, salt) != timestamp_ns(start, end, other, another)
 
 
-def test_a_minute_has_room_for_more_rows_than_a_spool_holds() -> None:
+def test_a_minute_has_timestamps_for_more_rows_than_a_spool_holds() -> None:
     assert 60_000 * NS_PER_MS // SLOT_NS > 50_000_000
     assert RECORD_SPAN_MS * NS_PER_MS // SLOT_NS > 900_000
 

@@ -138,7 +138,7 @@ class World:
             while not condition():
                 await asyncio.sleep(0.001)
 
-    async def check_books(self) -> None:
+    async def check_accounts(self) -> None:
         tally = await self.spool.stats()
         for sink in tally.sinks.values():
             assert sink.spooled == sink.delivered + sink.dead + sink.evicted + sink.pending
@@ -152,7 +152,7 @@ async def world(tmp_path: Path) -> AsyncIterator[World]:
     yield world
     for runner in world.runners:
         await runner.stop()
-    await world.check_books()
+    await world.check_accounts()
     await spool.close()
     for sink in world.sinks:
         assert sink.violations == []

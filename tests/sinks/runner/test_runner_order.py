@@ -23,7 +23,7 @@ async def test_everything_arrives_once_and_in_order_at_every_sink(world, far_end
     for sink in sinks:
         assert sink.keys == list(itertools.chain(*keys))
     tally = await world.spool.stats()
-    assert {name: books.delivered for name, books in tally.sinks.items()} == {"sql": 700, "influx": 700}
+    assert {name: sink.delivered for name, sink in tally.sinks.items()} == {"sql": 700, "influx": 700}
 
 
 async def test_what_is_spooled_later_arrives_without_being_asked_for(world, far_end):

@@ -8,7 +8,7 @@ from typing import Any
 
 from exporter.model import Entry
 from tests.entry_data import entry_of, fields_of
-from tests.sinks.sql.entries import MINUTE, active, activity, ban, blame, guild, join, leave, metrics
+from tests.sinks.sql.entries import MINUTE, active, activity, attribution, ban, guild, join, leave, metrics
 
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
@@ -46,7 +46,7 @@ def tell(now: int, *, seed: int = 1) -> Iterator[Entry]:
 
 def _guild(place: int, at: int) -> Entry:
     channels = [[channel, f"c{channel}", 0, CATEGORY] for channel in CHANNELS]
-    channels += [[CATEGORY, "rooms", 4, 0], [FIRST + 16, "silent", 2, 0]]
+    channels += [[CATEGORY, "lounges", 4, 0], [FIRST + 16, "silent", 2, 0]]
     return guild(
         at=at, guild_id=place, name=f"guild {place}", icon="abc", owner_id=MODERATORS[0], member_count=30,
         premium_tier=2, premium_subscription_count=9, channels=channels,
@@ -90,7 +90,7 @@ def _person(chance: random.Random, place: int, index: int, now: int) -> Iterator
     stays = (now - joined) // HOUR
     for _ in range(chance.randrange(6)):
         at = joined + chance.randrange(stays + 1) * HOUR
-        yield activity(_doings(chance, user, at), at=at, guild=place, key=f"activity:{user}:{at}")
+        yield activity(_member_counts(chance, user, at), at=at, guild=place, key=f"activity:{user}:{at}")
     if chance.random() < 0.5:
         yield from _end(chance, place, user, joined + chance.randrange(stays + 1) * HOUR)
 
@@ -99,33 +99,33 @@ def _changes(chance: random.Random, place: int, now: int) -> Iterator[Entry]:
     for number, kind in enumerate(("ROLE_CREATE", "CHANNEL_UPDATE", "EMOJI_DELETE", "GUILD_UPDATE") * 3):
         at = now - chance.randrange(60 * 24) * HOUR - HOUR // 2
         if kind == "GUILD_UPDATE":
-            told: dict[str, Any] = {"name": f"guild {place}", "changes": {"name": {"old": "x", "new": "y"}}}
+            data: dict[str, Any] = {"name": f"guild {place}", "changes": {"name": {"old": "x", "new": "y"}}}
         else:
-            told = {
+            data = {
                 "target_id": place + 100 + number,
                 "name": f"part{number}" if number % 4 else None,
                 "actor_id": chance.choice((MODERATORS[0], user_id(7, now - 500 * DAY), None)),
-                "actor_username": "somebody" if number % 2 else None,
+                "actor_username": "moderator" if number % 2 else None,
                 "reason": chance.choice(("tidying", None)),
                 "audit_entry_id": place * 100 + 60 + number,
                 "recovered": number % 5 == 0,
             }
         if kind == "CHANNEL_UPDATE":
-            told["changes"] = {"topic": {"old": None, "new": "z"}, "name": {"old": "x", "new": "y"}}
-        yield entry_of(kind, told, guild=place, at=at, key=f"change:{place}:{number}")
+            data["changes"] = {"topic": {"old": None, "new": "z"}, "name": {"old": "x", "new": "y"}}
+        yield entry_of(kind, data, guild=place, at=at, key=f"change:{place}:{number}")
 
 
 def _levels(place: int, now: int) -> Iterator[Entry]:
-    """Two levels of somebody who is a member, and one of somebody whose coming was not seen."""
+    """Two levels of a member, and one of a user whose join was not seen."""
     for user, level in ((7, 1), (7, 2), (8, 1)):
         who = user_id(user, now - 500 * DAY)
-        told = {"user_id": who, "username": f"user{who}", "level": level, "xp": 100 * level}
+        data = {"user_id": who, "username": f"user{who}", "level": level, "xp": 100 * level}
         key = f"level:{place}:{who}:{level}"
-        yield entry_of("LEVEL_UP", told, guild=place, at=now - DAY - HOUR // 2, key=key)
+        yield entry_of("LEVEL_UP", data, guild=place, at=now - DAY - HOUR // 2, key=key)
 
 
 def _return(place: int, now: int) -> Iterator[Entry]:
-    """Somebody who came by one invite, was banned, and came again by another."""
+    """A user who joined by one invite, was banned, and joined again by another."""
     user = user_id(7, now - 500 * DAY)
     first, banned, again = now - 30 * DAY - HOUR // 2, now - 20 * DAY - HOUR // 2, now - 10 * DAY - HOUR // 2
     came, back = join(user, first, guild=place), join(user, again, guild=place)
@@ -145,7 +145,7 @@ def _return(place: int, now: int) -> Iterator[Entry]:
 
 def _use(came: Entry, code: str | None, inviter: int | None) -> Iterator[Entry]:
     user = fields_of(came)["user_id"]
-    told = {
+    data = {
         "invite_code": code,
         "inviter_id": inviter,
         "inviter_username": f"mod{inviter}" if inviter else None,
@@ -155,11 +155,11 @@ def _use(came: Entry, code: str | None, inviter: int | None) -> Iterator[Entry]:
         "confidence": "certain",
     }
     key = f"use:{came.guild_id}:{user}:{came.at}"
-    yield entry_of("INVITE_USE", told, guild=came.guild_id, at=came.at, key=key)
-    yield blame(came, invite_code=code, inviter_id=inviter)
+    yield entry_of("INVITE_USE", data, guild=came.guild_id, at=came.at, key=key)
+    yield attribution(came, invite_code=code, inviter_id=inviter)
 
 
-def _doings(chance: random.Random, user: int, at: int) -> list[Any]:
+def _member_counts(chance: random.Random, user: int, at: int) -> list[Any]:
     received = ["reactions_received", "", CHANNELS[0], chance.randrange(4)]
     if chance.random() < 0.3:
         return active(user, received, name=f"user{user}", first=at, last=at)
@@ -181,8 +181,8 @@ def _end(chance: random.Random, place: int, user: int, at: int) -> Iterator[Entr
     reason = chance.choice(("leave", "kick", "ban"))
     yield leave(user, at, guild=place, reason=reason)
     if reason == "ban":
-        told = {"target_user_id": user, "target_username": f"user{user}", "reason": 'spam\'s "end"'}
-        yield ban(f"ban:{place}:{user}", at, guild=place, moderator_id=MODERATORS[1], **told)
+        data = {"target_user_id": user, "target_username": f"user{user}", "reason": 'spam\'s "end"'}
+        yield ban(f"ban:{place}:{user}", at, guild=place, moderator_id=MODERATORS[1], **data)
 
 
 def _actions(chance: random.Random, place: int, now: int) -> Iterator[Entry]:

@@ -16,17 +16,17 @@ MOD, ANN, BOB = 101, 202, 303
 def ban(
     key: str = "ban:1", at: int = NOON, *, amends: bool = False, guild: int = GUILD, **data: Any
 ) -> Entry:
-    told = data if amends else {"action": "ban", "target_user_id": ANN, "target_username": "ann", **data}
-    return entry_of("GUILD_BAN_ADD", told, guild=guild, at=at, key=key, amends=amends)
+    record = data if amends else {"action": "ban", "target_user_id": ANN, "target_username": "ann", **data}
+    return entry_of("GUILD_BAN_ADD", record, guild=guild, at=at, key=key, amends=amends)
 
 
 def join(user: int = ANN, at: int = NOON, *, guild: int = GUILD, **data: Any) -> Entry:
-    told = {"event": "join", "user_id": user, "username": f"user{user}", "bot": False, **data}
-    return entry_of("GUILD_MEMBER_ADD", told, guild=guild, at=at, key=f"join:{guild}:{user}:{at}")
+    record = {"event": "join", "user_id": user, "username": f"user{user}", "bot": False, **data}
+    return entry_of("GUILD_MEMBER_ADD", record, guild=guild, at=at, key=f"join:{guild}:{user}:{at}")
 
 
 def leave(user: int = ANN, at: int = NOON, *, guild: int = GUILD, **data: Any) -> Entry:
-    told = {
+    record = {
         "event": "leave",
         "user_id": user,
         "username": f"user{user}",
@@ -34,10 +34,10 @@ def leave(user: int = ANN, at: int = NOON, *, guild: int = GUILD, **data: Any) -
         "reason": "leave",
         **data,
     }
-    return entry_of("GUILD_MEMBER_REMOVE", told, guild=guild, at=at, key=f"leave:{guild}:{user}:{at}")
+    return entry_of("GUILD_MEMBER_REMOVE", record, guild=guild, at=at, key=f"leave:{guild}:{user}:{at}")
 
 
-def blame(left: Entry, **data: Any) -> Entry:
+def attribution(left: Entry, **data: Any) -> Entry:
     """What is learnt of a join or leave afterwards; it does not repeat whom it is about."""
     return entry_of(left.type, data, guild=left.guild_id, at=left.at, key=left.key, amends=True)
 

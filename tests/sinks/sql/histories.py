@@ -13,7 +13,18 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.spec import Dimension
 from exporter.model import Entry
 from tests.entry_data import fields_of
-from tests.sinks.sql.entries import GUILD, MINUTE, NOON, activity, ban, blame, guild, join, leave, metrics
+from tests.sinks.sql.entries import (
+    GUILD,
+    MINUTE,
+    NOON,
+    activity,
+    attribution,
+    ban,
+    guild,
+    join,
+    leave,
+    metrics,
+)
 
 MEASURES = full_catalogue().measures
 GUILDS = (GUILD, GUILD + 1)
@@ -60,7 +71,7 @@ def _record(draw: st.DrawFn) -> Entry:
                 ban(f"ban:{of}:{user}", at, guild=of, amends=True, reason="spam", audit_entry_id=user),
                 join(user, at, guild=of),
                 left,
-                blame(left, reason="kick", moderator_id=7),
+                attribution(left, reason="kick", moderator_id=7),
                 guild(
                     "GUILD_SYNC", at, guild_id=of, name=f"at {at}", member_count=3, channels=[[11, "a", 0, 0]]
                 ),
@@ -81,7 +92,7 @@ def expected_sums(entries: Sequence[Entry]) -> Sums:
     """Amounts by table, key and column, in the measures' own steps."""
     sums: Sums = {"guild_daily": {}, "channel_daily": {}, "member_daily": {}}
 
-    def book(table: str, key: tuple[Any, ...], column: str | None, amount: int) -> None:
+    def add(table: str, key: tuple[Any, ...], column: str | None, amount: int) -> None:
         if column is not None:
             sums[table].setdefault(key, Counter())[column] += amount
 
@@ -91,15 +102,15 @@ def expected_sums(entries: Sequence[Entry]) -> Sums:
         if entry.type == "METRICS_SNAPSHOT":
             for name, value, channel, _, amount in data["series"]:
                 measure = MEASURES[name]
-                book("guild_daily", (entry.guild_id, day), measure.columns.get(value), amount)
+                add("guild_daily", (entry.guild_id, day), measure.columns.get(value), amount)
                 if channel and Dimension.CHANNEL in measure.by:
                     key = (entry.guild_id, channel, day)
-                    book("channel_daily", key, measure.columns.get(value), amount)
+                    add("channel_daily", key, measure.columns.get(value), amount)
         else:
             for user, *_, cells in data["members"]:
                 for name, value, _, amount in cells:
                     column = MEASURES[name].member_columns.get(value)
-                    book("member_daily", (entry.guild_id, user, day), column, amount)
+                    add("member_daily", (entry.guild_id, user, day), column, amount)
     return sums
 
 

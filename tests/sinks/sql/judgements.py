@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from tests.sinks.sql import reckoning as told
+from tests.sinks.sql import reckoning
 from tests.sinks.sql.communities import HOUR
 from tests.sinks.sql.reckoning import USERS, Reckon, Row, World, grouped, linked, shown
 
@@ -225,18 +225,18 @@ def banned(world: World) -> Iterable[Row]:
 
 
 RECKONED: Mapping[str, Reckon] = {
-    "v_guilds": told.guilds,
-    "v_guild_daily": told.guild_daily,
-    "v_channel_daily": told.channel_daily,
-    "v_channels": told.channels,
-    "v_activity_hours": told.hours,
-    "v_member_daily": told.member_daily,
-    "v_leaderboard": told.leaderboard,
-    "v_members": told.members,
-    "v_retention": told.retention,
-    "v_newcomers": told.newcomers,
-    "v_joiners": told.joiners,
-    "v_leavers": told.leavers,
+    "v_guilds": reckoning.guilds,
+    "v_guild_daily": reckoning.guild_daily,
+    "v_channel_daily": reckoning.channel_daily,
+    "v_channels": reckoning.channels,
+    "v_activity_hours": reckoning.hours,
+    "v_member_daily": reckoning.member_daily,
+    "v_leaderboard": reckoning.leaderboard,
+    "v_members": reckoning.members,
+    "v_retention": reckoning.retention,
+    "v_newcomers": reckoning.newcomers,
+    "v_joiners": reckoning.joiners,
+    "v_leavers": reckoning.leavers,
     "v_moderation": moderation,
     "v_member_history": history,
     "v_changes": changes,

@@ -180,7 +180,7 @@ def channels(world: World) -> Iterable[Row]:
             "channel_name": row["name"],
             "kind": {0: "text", 2: "voice"}[row["type"]],
             "category_id": shown(parent),
-            "category_name": "rooms" if parent else None,
+            "category_name": "lounges" if parent else None,
             "last_active": last,
             "quiet_days": (world.today - last).days if last else None,
             "url": linked(PLACES, guild, channel),

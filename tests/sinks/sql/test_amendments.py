@@ -1,4 +1,4 @@
-"""What is known of an occurrence does not depend on the order in which it was told."""
+"""What is known of an occurrence does not depend on the order in which it was reported."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ import pytest
 from exporter.model import STORED
 from exporter.sinks.sql.schema import member_events, moderation_logs
 from tests.sinks.sql.conftest import Store
-from tests.sinks.sql.entries import ANN, BOB, MINUTE, MOD, NOON, ban, blame, join, leave
+from tests.sinks.sql.entries import ANN, BOB, MINUTE, MOD, NOON, attribution, ban, join, leave
 
-TOLD = ban(note="first", both="original")
+ORIGINAL = ban(note="first", both="original")
 MORE = ban(
     at=NOON + 900, amends=True, moderator_id=MOD, moderator_username="mod", reason="spam", both="amended"
 )
@@ -20,7 +20,7 @@ MOST = ban(at=NOON + 950, amends=True, audit_entry_id=77, reason=None, nested={"
 
 @pytest.mark.parametrize("together", [True, False])
 async def test_three_reports_of_one_ban_make_one_row_in_any_order(store: Store, *, together: bool) -> None:
-    for order in itertools.permutations((TOLD, MORE, MOST)):
+    for order in itertools.permutations((ORIGINAL, MORE, MOST)):
         await store.wipe()
         for batch in [order] if together else [(entry,) for entry in order]:
             assert await store.deliver(*batch) == STORED
@@ -34,7 +34,7 @@ async def test_three_reports_of_one_ban_make_one_row_in_any_order(store: Store, 
 async def test_a_leave_becomes_a_kick_whoever_speaks_first(store: Store) -> None:
     for user, amend_first in ((ANN, False), (BOB, True)):
         left = leave(user, reason="leave")
-        kicked = blame(left, reason="kick", moderator_id=MOD, audit_entry_id=5)
+        kicked = attribution(left, reason="kick", moderator_id=MOD, audit_entry_id=5)
         for entry in (kicked, left) if amend_first else (left, kicked):
             assert await store.deliver(entry) == STORED
     for row in await store.read(member_events):
@@ -55,7 +55,7 @@ async def test_of_two_amendments_the_later_counts(store: Store) -> None:
     assert (await store.only(moderation_logs))["reason"] == "second"
 
 
-async def test_an_original_told_again_by_another_spool_changes_nothing(store: Store) -> None:
+async def test_an_original_sent_again_by_another_spool_changes_nothing(store: Store) -> None:
     await store.deliver(ban(), ban(amends=True, reason="spam"))
     before = await store.only(moderation_logs)
     store.source = "spool-b"
@@ -81,7 +81,7 @@ async def test_an_amendment_whose_audit_entry_stands_elsewhere_does_nothing(stor
 
 async def test_one_audit_entry_may_explain_a_ban_and_a_leave(store: Store) -> None:
     left = leave(BOB)
-    await store.deliver(ban(audit_entry_id=77), left, blame(left, reason="ban", audit_entry_id=77))
+    await store.deliver(ban(audit_entry_id=77), left, attribution(left, reason="ban", audit_entry_id=77))
     assert (await store.only(moderation_logs))["audit_entry_id"] == 77
     assert (await store.only(member_events))["audit_entry_id"] == 77
 
@@ -90,6 +90,6 @@ async def test_tenure_survives_an_amendment_that_comes_after_the_rejoin(store: S
     left = leave(at=NOON + MINUTE)
     await store.deliver(join(at=NOON), left)
     await store.deliver(join(at=NOON + 2 * MINUTE))
-    await store.deliver(blame(left, reason="kick"))
+    await store.deliver(attribution(left, reason="kick"))
     row = next(row for row in await store.read(member_events) if row["event"] == "leave")
     assert (row["tenure_seconds"], row["reason"]) == (60.0, "kick")

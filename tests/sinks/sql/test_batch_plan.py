@@ -150,7 +150,7 @@ def test_a_new_event_needs_no_code_here() -> None:
     assert row["messages"] == 4
 
 
-def test_every_booked_column_has_a_unit() -> None:
+def test_every_counted_column_has_a_unit() -> None:
     mapping = ColumnMapping.of(CATALOGUE)
     for places in (mapping.guild, mapping.channel, mapping.member):
         for column in places.values():

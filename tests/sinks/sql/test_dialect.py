@@ -52,8 +52,8 @@ def moment(ms: int) -> dt.datetime:
 
 
 def literal(ms: int, kind: str) -> str:
-    told = rfc3339(moment(ms))
-    return f"'{told}'" if kind == "sqlite" else f"CAST('{told}' AS TIMESTAMP WITH TIME ZONE)"
+    text = rfc3339(moment(ms))
+    return f"'{text}'" if kind == "sqlite" else f"CAST('{text}' AS TIMESTAMP WITH TIME ZONE)"
 
 
 def days(day: dt.date, kind: str) -> str:
@@ -73,19 +73,19 @@ BORDERS = [
 async def test_parts_of_a_moment(ask: Any, kind: str, border: str) -> None:
     sql, evaluate = ask
     when = dt.datetime.fromisoformat(border)
-    told = literal((when - EPOCH) // MILLISECOND, kind)
+    at = literal((when - EPOCH) // MILLISECOND, kind)
     monday = when.date() - dt.timedelta(days=when.weekday())
     found = await evaluate(
-        sql.day_of(told),
-        sql.first_day_of("week", told),
-        sql.first_day_of("month", told),
-        sql.midnight(sql.day_of(told)),
-        sql.weekday(told),
-        sql.hour(told),
-        sql.days_later(sql.day_of(told), "7 * 2"),
-        sql.days_later(sql.day_of(told), "-1"),
-        sql.hours_later(told, 24),
-        sql.hours_later(told, -24),
+        sql.day_of(at),
+        sql.first_day_of("week", at),
+        sql.first_day_of("month", at),
+        sql.midnight(sql.day_of(at)),
+        sql.weekday(at),
+        sql.hour(at),
+        sql.days_later(sql.day_of(at), "7 * 2"),
+        sql.days_later(sql.day_of(at), "-1"),
+        sql.hours_later(at, 24),
+        sql.hours_later(at, -24),
     )
     assert found == (
         when.date().isoformat(),

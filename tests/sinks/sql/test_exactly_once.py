@@ -140,15 +140,15 @@ async def pair(
 
 
 @PROPERTY
-@given(told=records, counted=counters, sizes=st.lists(st.integers(1, 5), min_size=1))
+@given(recorded=records, counted=counters, sizes=st.lists(st.integers(1, 5), min_size=1))
 async def test_both_dialects_hold_the_same_rows(
-    pair: tuple[Store, Store], told: list[Entry], counted: list[Entry], sizes: list[int]
+    pair: tuple[Store, Store], recorded: list[Entry], counted: list[Entry], sizes: list[int]
 ) -> None:
     held = []
     for store in pair:
         await store.wipe()
         store.position = 0
-        for entries, lane in ((told, Priority.CRITICAL), (counted, Priority.SLOW)):
+        for entries, lane in ((recorded, Priority.CRITICAL), (counted, Priority.SLOW)):
             rows = store.rows(*entries)
             for number, start in enumerate(range(0, len(rows), 3)):
                 part = rows[start : start + max(3, sizes[number % len(sizes)])]

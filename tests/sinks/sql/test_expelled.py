@@ -1,4 +1,4 @@
-"""Whoever was kicked or banned while nobody watched is a member no more, as far as that is known."""
+"""A user kicked or banned during an absence is a member no more, as far as that is known."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from tests.sinks.sql.entries import ANN, BOB, MINUTE, MOD, NOON, ban, join, leav
 
 
 def found(at: int = NOON, **data: object) -> Entry:
-    told = {"moderator_id": MOD, "audit_entry_id": at, "recovered": True} | data
-    return ban(f"audit:{at}", at, **told)
+    record = {"moderator_id": MOD, "audit_entry_id": at, "recovered": True} | data
+    return ban(f"audit:{at}", at, **record)
 
 
 async def left(store: Store) -> dict[int, int | None]:
@@ -29,7 +29,7 @@ async def test_a_member_removed_unseen_has_left(store: Store, action: str, *, to
     assert len(await store.read(member_events)) == 2, "no departure is invented"
 
 
-async def test_somebody_who_came_back_since_is_there(store: Store) -> None:
+async def test_a_user_who_came_back_since_is_there(store: Store) -> None:
     await store.deliver(join(at=NOON + MINUTE))
     await store.deliver(found())
     assert await left(store) == {ANN: None}
@@ -49,7 +49,7 @@ async def test_a_stranger_who_is_banned_was_never_a_member(store: Store) -> None
 
 
 @pytest.mark.parametrize("other", [found(action="unban"), found(action="timeout"), found(recovered=False)])
-async def test_other_actions_remove_nobody(store: Store, other: Entry) -> None:
+async def test_other_actions_remove_no_member(store: Store, other: Entry) -> None:
     await store.deliver(join(at=NOON - MINUTE))
     await store.deliver(other)
     assert await left(store) == {ANN: None}

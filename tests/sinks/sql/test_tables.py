@@ -36,8 +36,8 @@ from tests.sinks.sql.entries import (
     NOON,
     active,
     activity,
+    attribution,
     ban,
-    blame,
     guild,
     invite,
     join,
@@ -148,7 +148,7 @@ class TestMembers:
         assert (ann["joined_at"], ann["left_at"]) == (NOON + 5000, None)
         assert (bob["joined_at"], bob["left_at"]) == (None, NOON)
 
-    async def test_a_leave_told_after_the_rejoin_does_not_remove_the_member(self, store: Store) -> None:
+    async def test_a_leave_reported_after_the_rejoin_does_not_remove_the_member(self, store: Store) -> None:
         await stored(store, join(at=NOON + 5000))
         await stored(store, leave(at=NOON))
         assert (await store.only(members))["left_at"] is None
@@ -160,10 +160,10 @@ class TestMembers:
         await stored(store, leave(at=NOON + 1, username=""))
         assert (await store.only(members))["username"] == "ann"
 
-    async def test_an_invite_told_later_fills_the_join(self, store: Store) -> None:
+    async def test_an_invite_attributed_later_fills_the_join(self, store: Store) -> None:
         came = join()
         await stored(store, came)
-        await stored(store, blame(came, invite_code="abc", inviter_id=MOD))
+        await stored(store, attribution(came, invite_code="abc", inviter_id=MOD))
         row = await store.only(member_events)
         assert (row["invite_code"], row["inviter_id"], row["user_id"]) == ("abc", MOD, ANN)
 
@@ -179,7 +179,7 @@ class TestGuilds:
             premium_tier=1,
             premium_subscription_count=3,
             joined_at=NOON - MINUTE,
-            channels=[[1, "general", 0, 0], [2, "talk", 2, 1]],
+            channels=[[1, "general", 0, 0], [2, "voice", 2, 1]],
         )
         await stored(store, entry)
         assert await store.only(guilds) == {
@@ -197,7 +197,7 @@ class TestGuilds:
         }
         assert await store.read(channels) == [
             {"guild_id": GUILD, "channel_id": 1, "name": "general", "type": 0, "parent_id": None},
-            {"guild_id": GUILD, "channel_id": 2, "name": "talk", "type": 2, "parent_id": 1},
+            {"guild_id": GUILD, "channel_id": 2, "name": "voice", "type": 2, "parent_id": 1},
         ]
         assert await store.read(guild_events) == []
 
@@ -219,7 +219,7 @@ class TestGuilds:
         await stored(store, guild("GUILD_CREATE", NOON + 1, name="Guild"))
         assert (await store.only(guilds))["left_at"] is None
 
-    async def test_an_icon_taken_away_is_gone_but_an_untold_one_stays(self, store: Store) -> None:
+    async def test_an_icon_taken_away_is_gone_but_an_unknown_one_stays(self, store: Store) -> None:
         await stored(store, guild(icon="abc", name="Guild"))
         await stored(store, guild("GUILD_UPDATE", NOON + 1, name="Guild"))
         assert (await store.only(guilds))["icon"] == "abc"
@@ -232,7 +232,7 @@ class TestGuilds:
         row = await store.only(guilds)
         assert (row["name"], row["icon"], row["updated_at"]) == ("New", "abc", NOON + 10)
 
-    async def test_a_gauge_counts_the_members_unless_the_guild_told_later(self, store: Store) -> None:
+    async def test_a_gauge_counts_the_members_unless_a_later_row_of_the_guild_did(self, store: Store) -> None:
         await stored(store, guild(at=NOON, name="Guild", member_count=10))
         late = metrics(at=NOON - 5 * MINUTE, gauges={"members": 5})
         await stored(store, late, lane=Priority.SLOW)
@@ -344,8 +344,8 @@ class TestCounting:
             "leaves": 1,
             "afk_voice_seconds": 3.0,
         }
-        talk, away, text_channel = await store.read(channel_daily)
-        assert (talk["channel_id"], talk["voice_seconds"], talk["bot_voice_seconds"]) == (7, 1.75, 0.04)
+        voice, away, text_channel = await store.read(channel_daily)
+        assert (voice["channel_id"], voice["voice_seconds"], voice["bot_voice_seconds"]) == (7, 1.75, 0.04)
         assert (away["channel_id"], away["voice_seconds"], away["afk_voice_seconds"]) == (8, 0, 3.0)
         assert (text_channel["channel_id"], text_channel["messages"]) == (CHANNEL, 9)
         assert (text_channel["message_deletes"], text_channel["reactions"]) == (11, 5)

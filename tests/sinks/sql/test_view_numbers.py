@@ -30,7 +30,7 @@ FLOATS = (ColumnKind.SECONDS, ColumnKind.NUMBER)
 
 
 @pytest.fixture(scope="module", params=["sqlite", "postgresql"])
-def told(
+def communities(
     request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[tuple[SqlConfig, World]]:
     """A database with two communities in it, and its tables as read back."""
@@ -90,8 +90,8 @@ async def ask(config: SqlConfig, view: View, where: str = "") -> list[Row]:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-async def test_it_shows_what_the_tables_say(told: tuple[SqlConfig, World], view: View) -> None:
-    config, world = told
+async def test_it_shows_what_the_tables_say(communities: tuple[SqlConfig, World], view: View) -> None:
+    config, world = communities
     found = await ask(config, view)
     if any(column.name == "details" for column in view.columns):
         found = [row | {"details": json.loads(row["details"])} for row in found]
@@ -108,8 +108,10 @@ async def test_it_shows_what_the_tables_say(told: tuple[SqlConfig, World], view:
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-async def test_asked_for_one_guild_it_shows_that_guild(told: tuple[SqlConfig, World], view: View) -> None:
-    config, _ = told
+async def test_asked_for_one_guild_it_shows_that_guild(
+    communities: tuple[SqlConfig, World], view: View
+) -> None:
+    config, _ = communities
     everything = await ask(config, view)
     for guild in (FIRST, SECOND):
         one = await ask(config, view, f"WHERE guild_id = '{guild}'")
@@ -120,8 +122,8 @@ async def test_asked_for_one_guild_it_shows_that_guild(told: tuple[SqlConfig, Wo
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
-async def test_cells_are_of_the_kind_declared(told: tuple[SqlConfig, World], view: View) -> None:
-    config, _ = told
+async def test_cells_are_of_the_kind_declared(communities: tuple[SqlConfig, World], view: View) -> None:
+    config, _ = communities
     store = await open_store(config)
     async with store.engine.connect() as connection:
         rows = (await connection.execute(text(f"SELECT * FROM {view.name}"))).all()
@@ -148,8 +150,8 @@ async def test_cells_are_of_the_kind_declared(told: tuple[SqlConfig, World], vie
                 assert value.endswith("Z")
 
 
-def test_the_day_of_the_test_holds_every_case(told: tuple[SqlConfig, World]) -> None:
-    _, world = told
+def test_the_day_of_the_test_holds_every_case(communities: tuple[SqlConfig, World]) -> None:
+    _, world = communities
     assert world.now % DAY % HOUR == 0
     assert not [name for name, rows in world.tables.items() if not rows]
     assert any(row["afk_voice_seconds"] for row in world.tables["channel_daily"])

@@ -80,7 +80,7 @@ def changed(*names: str) -> tuple[View, ...]:
 
 
 class TestDeclarations:
-    def test_names_are_told_once(self) -> None:
+    def test_names_are_declared_once(self) -> None:
         assert len(set(NAMES)) == len(NAMES)
         assert not set(NAMES) & set(metadata.tables)
         assert all(name.startswith("v_") for name in NAMES)
@@ -255,10 +255,10 @@ class TestReaders:
         with pytest.raises(DBAPIError, match="permission denied"):
             await self._as(engine, "partial_reader", "SELECT * FROM v_guilds")
 
-    async def test_a_role_that_is_not_there_is_told(self, kind: str, config: SqlConfig) -> None:
+    async def test_a_role_that_is_not_there_is_reported(self, kind: str, config: SqlConfig) -> None:
         if kind == "postgresql":
-            with pytest.raises(SchemaError, match='CREATE ROLE "nobody else" LOGIN PASSWORD'):
-                await migrate(config, reader_role="nobody else")
+            with pytest.raises(SchemaError, match='CREATE ROLE "another reader" LOGIN PASSWORD'):
+                await migrate(config, reader_role="another reader")
 
     async def test_a_role_that_can_do_more_is_refused(self, kind: str, config: SqlConfig) -> None:
         if kind == "postgresql":

@@ -147,14 +147,14 @@ class World:
             ),
         )
 
-    def use(self, code: str, *, told: bool = True) -> None:
-        """An invite is used; used up, it goes, and Discord tells of it."""
+    def use(self, code: str, *, dispatched: bool = True) -> None:
+        """An invite is used; at its last use Discord deletes it and dispatches that."""
         invite = self.vanity if code == "vanity" else self.invites[code]
         assert invite is not None
         invite.uses += 1
         if invite.uses == invite.max_uses:
             del self.invites[code]
-            if told:
+            if dispatched:
                 self.stage.delete(InviteDeleted(GUILD, code), self.now)
 
     def join(self, code: str | None = None, *, bot: bool = False) -> int:
@@ -163,7 +163,7 @@ class World:
         return self.tell_join(bot=bot)
 
     def tell_join(self, *, bot: bool = False, ago: int = 0, known: bool = True) -> int:
-        """A dispatch says that somebody came, in a replay of what happened up to so long ago."""
+        """A member joined, by a dispatch in a replay of what happened up to so long ago."""
         self.people += 1
         person = Person(1_000 + self.people, f"p{self.people}", bot) if known else Person(0, "")
         self.stage.join(
@@ -172,7 +172,7 @@ class World:
         return person.user_id
 
     def make(self, code: str, invite: Invite) -> None:
-        """An invite is made, and Discord tells of it."""
+        """An invite is made, and Discord dispatches that."""
         self.invites[code] = invite
         self.tell_made(code, invite)
 
@@ -192,7 +192,7 @@ class World:
             self.wait(1_000)
         raise AssertionError(self.stage.undecided(self.now, 0))
 
-    def told(self) -> dict[int, dict[str, Any]]:
+    def rows(self) -> dict[int, dict[str, Any]]:
         """The rows by who joined; each once."""
         found: dict[int, dict[str, Any]] = {}
         keys = set()
@@ -215,5 +215,5 @@ class World:
 
     def only(self) -> tuple[str | None, str, str]:
         self.settle()
-        (row,) = self.told().values()
+        (row,) = self.rows().values()
         return row["invite_code"], row["method"], row["confidence"]

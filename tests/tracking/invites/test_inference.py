@@ -43,7 +43,7 @@ def judge(joins: int, reading: Reading, *, sure: bool = True) -> list[Finding]:
     return find(came(*[100_000] * joins), [reading, read({}, asked=100_000 + LATE_MS)], sure=sure)
 
 
-def test_nobody_came_nothing_is_found() -> None:
+def test_without_joins_nothing_is_found() -> None:
     assert infer([], [], sure=True) == []
     assert judge(0, read({"a": 3})) == []
 
@@ -69,11 +69,11 @@ def test_of_one_join(reading: Reading, finding: Finding) -> None:
     assert judge(1, reading) == [finding]
 
 
-def test_where_a_removal_may_have_gone_untold_one_used_up_is_only_probable() -> None:
+def test_where_a_removal_may_not_be_dispatched_one_used_up_is_only_probable() -> None:
     assert judge(1, read({}, {"a": 1}), sure=False) == [Finding(PROBABLE, ("a",))]
 
 
-def test_what_rose_is_exact_whether_removals_are_told_of_or_not() -> None:
+def test_what_rose_is_exact_whether_removals_are_dispatched_or_not() -> None:
     assert judge(1, read({"a": 1}), sure=False) == [COUNTED]
 
 
@@ -90,7 +90,7 @@ def test_what_rose_is_exact_whether_removals_are_told_of_or_not() -> None:
         (read({}), Finding(UNKNOWN)),
     ],
 )
-def test_of_three_joins_each_is_told_the_same(reading: Reading, finding: Finding) -> None:
+def test_of_three_joins_each_is_attributed_the_same(reading: Reading, finding: Finding) -> None:
     assert judge(3, reading) == [finding] * 3
 
 
@@ -150,7 +150,7 @@ def test_a_case_is_closed_only_when_no_reading_can_tell_more() -> None:
     assert closed(came(0, 9_000), read({"a": 1}, asked=0)) == [True, False]
 
 
-def test_who_may_have_used_what_is_forgotten_makes_nobody_certain() -> None:
+def test_who_may_have_used_what_is_forgotten_makes_no_join_certain() -> None:
     spent = Arrival(0, 1_000)
     readings = [read({"a": 1}, asked=2_000), read({}, asked=9_000)]
     assert find([spent, *came(2_000)], readings) == [Finding(AMBIGUOUS, ("a",))] * 2
@@ -167,16 +167,16 @@ _LOOKS = st.lists(st.tuples(st.integers(0, 5_000), st.integers(0, 1_500)), min_s
 def test_what_is_exact_is_right_however_readings_and_dispatches_fall(
     plan: list[tuple[str | None, int, int]], looks: list[tuple[int, int]]
 ) -> None:
-    """Each happens some time after the one before and is told of late, as dispatches are: in their order."""
+    """Each happens some time after the one before and is dispatched late, in their order."""
     happened: list[tuple[int, str | None]] = []
     arrivals: list[Arrival] = []
-    told = at = 0
+    dispatched = at = 0
     for code, pause, delay in plan:
         at += pause
-        told = max(told, at + delay)
-        told = min(told, at + SETTLE_MS)
+        dispatched = max(dispatched, at + delay)
+        dispatched = min(dispatched, at + SETTLE_MS)
         happened.append((at, code))
-        arrivals.append(Arrival(told - SETTLE_MS, told))
+        arrivals.append(Arrival(dispatched - SETTLE_MS, dispatched))
     readings: list[Reading] = []
     asked = -2_000
     seen = -1

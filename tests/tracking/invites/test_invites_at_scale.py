@@ -66,7 +66,7 @@ class Site:
         self.world = World(Shape(seed=seed, guilds=12, members=60), self.ledger, self.clock)
         self.world.on_dispatch = self.send
         self.due: list[tuple[int, Any]] = []
-        self.told_until: defaultdict[int, int] = defaultdict(int)
+        self.sent_until: defaultdict[int, int] = defaultdict(int)
         self.calls: list[tuple[int, int]] = []
         self.rows: dict[str, dict[str, Any]] = {}
         self.counted = 0
@@ -118,8 +118,8 @@ class Site:
 
     def send(self, dispatch: Dispatch) -> None:
         if dispatch.type in self.readers:
-            at = max(self.told_until[dispatch.guild_id], self.now() + round(self.rng.expovariate(1 / 80)))
-            at = self.told_until[dispatch.guild_id] = min(at, self.now() + 1_400)
+            at = max(self.sent_until[dispatch.guild_id], self.now() + round(self.rng.expovariate(1 / 80)))
+            at = self.sent_until[dispatch.guild_id] = min(at, self.now() + 1_400)
             self.due.append((at, partial(self.take, dispatch.type, dispatch.data)))
 
     def submit(self, request: RestRequest) -> None:
@@ -201,7 +201,7 @@ class Site:
 
 
 def nothing(_: Context) -> bool:
-    """Nobody does anything."""
+    """No member does anything."""
     return True
 
 
@@ -251,7 +251,7 @@ def bursts(uses: tuple[InviteUse, ...]) -> list[list[InviteUse]]:
     return found
 
 
-async def test_thousands_of_joins_are_told_as_well_as_they_can_be(tmp_path: Path) -> None:
+async def test_thousands_of_joins_are_attributed_as_well_as_they_can_be(tmp_path: Path) -> None:
     site = Site(tmp_path, seed=scaled(3))
     site.play()
     expected = load_expected(site.path)
@@ -259,7 +259,7 @@ async def test_thousands_of_joins_are_told_as_well_as_they_can_be(tmp_path: Path
     line, exact = compare_uses(expected, Observed("rows", {}, uses=rows))
     assert line.differences == ()
     assert exact.differences == ()
-    told = sum(row.confidence == "exact" for row in rows)
+    certain = sum(row.confidence == "exact" for row in rows)
     found = bursts(expected.uses)
     assert found, "no burst, nothing shown"
     spent = sum(
@@ -269,7 +269,7 @@ async def test_thousands_of_joins_are_told_as_well_as_they_can_be(tmp_path: Path
     )
     size = sum(map(len, found))
     print(
-        f"\n{len(rows)} joins: {told} exact, all of them right; {exact.stores['rows']} of {exact.ledger}"
+        f"\n{len(rows)} joins: {certain} exact, all of them right; {exact.stores['rows']} of {exact.ledger}"
         f" that can be ({exact.stores['rows'] / exact.ledger:.2%}); {len(found)} bursts of {size} joins,"
         f" {spent / size:.3f} requests a join; {len(site.calls) / len(rows):.2f} over everything"
     )

@@ -9,20 +9,22 @@ from exporter.tracking.invites.inference import SETTLE_MS
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
 
 
-async def test_who_come_seconds_apart_by_different_invites_are_each_told_exactly() -> None:
+async def test_who_come_seconds_apart_by_different_invites_are_each_attributed_exactly() -> None:
     world = World().begin(a=Invite(3), b=Invite(1), c=Invite())
     users = {}
     for code in "abcab":
         users[world.join(code)] = code
         world.wait(2_000)
     world.settle()
-    told = {user_id: row["invite_code"] for user_id, row in world.told().items()}
-    assert told == users
-    assert {row["confidence"] for row in world.told().values()} == {"exact"}
+    attributed = {user_id: row["invite_code"] for user_id, row in world.rows().items()}
+    assert attributed == users
+    assert {row["confidence"] for row in world.rows().values()} == {"exact"}
 
 
 @pytest.mark.parametrize("phase", range(0, 1_000, 150))
-async def test_who_comes_three_seconds_after_somebody_whom_no_count_shows_is_told_exactly(phase: int) -> None:
+async def test_who_comes_three_seconds_after_one_whom_no_count_shows_is_attributed_exactly(
+    phase: int,
+) -> None:
     world = World().begin(a=Invite(3), b=Invite(1))
     world.lag = 400
     world.wait(phase)
@@ -32,12 +34,12 @@ async def test_who_comes_three_seconds_after_somebody_whom_no_count_shows_is_tol
     world.wait(3_000)
     user_id = world.join("b")
     world.settle()
-    told = world.told()[user_id]
-    assert (told["invite_code"], told["confidence"]) == ("b", "exact")
+    row = world.rows()[user_id]
+    assert (row["invite_code"], row["confidence"]) == ("b", "exact")
 
 
 @pytest.mark.parametrize("phase", range(0, 1_000, 150))
-async def test_who_comes_four_seconds_after_a_crowd_is_told_exactly(phase: int) -> None:
+async def test_who_comes_four_seconds_after_a_crowd_is_attributed_exactly(phase: int) -> None:
     world = World().begin(a=Invite(3), b=Invite(1))
     world.lag = 400
     world.wait(phase)
@@ -49,24 +51,24 @@ async def test_who_comes_four_seconds_after_a_crowd_is_told_exactly(phase: int) 
     user_id = world.join("b")
     assert world.calls - calls == 1
     world.settle()
-    told = world.told()[user_id]
-    assert (told["invite_code"], told["confidence"]) == ("b", "exact")
+    row = world.rows()[user_id]
+    assert (row["invite_code"], row["confidence"]) == ("b", "exact")
 
 
 @pytest.mark.parametrize(("after", "confidence"), [(1_800, "exact"), (1_400, "unknown")])
-async def test_who_came_before_the_bot_was_removed_is_told_if_everybody_else_was(
+async def test_who_came_before_the_bot_was_removed_is_attributed_if_all_others_were(
     after: int, confidence: str
 ) -> None:
     world = World().begin(a=Invite(3))
     user_id = world.join("a")
     world.wait(after)
     world.stage.forget(GUILD, world.now)
-    assert world.told()[user_id]["confidence"] == confidence
+    assert world.rows()[user_id]["confidence"] == confidence
     assert world.counts.total() == 1
     assert not world.stage.undecided(world.now, 0)
 
 
-async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_somebody_elses() -> None:
+async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_that_of_another() -> None:
     world = World()
     world.invites |= {"a": Invite(3), "b": Invite(1)}
     world.stage.take_guild(GUILD)
@@ -77,11 +79,11 @@ async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_
     world.wait(1_500)
     world.use("b")
     world.settle()
-    told = world.told()[user_id]
-    assert (told["invite_code"], told["confidence"]) in {(None, "ambiguous"), ("b", "exact")}
+    row = world.rows()[user_id]
+    assert (row["invite_code"], row["confidence"]) in {(None, "ambiguous"), ("b", "exact")}
 
 
-async def test_what_was_read_and_leaves_nobody_unexplained_is_not_looked_at_again() -> None:
+async def test_a_reading_that_explains_every_join_is_not_used_again() -> None:
     world = World().begin(a=Invite(3))
     world.join("a")
     world.wait(30_000)
@@ -100,10 +102,10 @@ async def test_a_reading_that_was_quicker_than_the_invites_own_dispatch_counts_n
     world.wait(20_000)
     user_id = world.join()
     world.settle()
-    assert world.told()[user_id]["confidence"] == "unknown"
+    assert world.rows()[user_id]["confidence"] == "unknown"
 
 
-async def test_an_invite_made_and_used_up_between_two_readings_is_told_exactly() -> None:
+async def test_an_invite_made_and_used_up_between_two_readings_is_attributed_exactly() -> None:
     world = World().begin(a=Invite(3))
     world.wait(20_000)
     world.make("once", Invite(0, 1, 8))
@@ -111,7 +113,7 @@ async def test_an_invite_made_and_used_up_between_two_readings_is_told_exactly()
     assert world.only() == ("once", "invite", "exact")
 
 
-async def test_an_invite_made_while_nobody_looked_is_known_with_its_maker_when_it_is_used() -> None:
+async def test_an_invite_made_during_an_absence_is_known_with_its_maker_when_it_is_used() -> None:
     world = World().begin(a=Invite(3))
     world.invites["silent"] = Invite(4, 0, 8)
     world.join("silent")
@@ -125,7 +127,7 @@ async def test_an_invite_made_while_nobody_looked_is_known_with_its_maker_when_i
     }
 
 
-async def test_uses_are_what_was_read_even_if_nobody_knows_who_came_by_what() -> None:
+async def test_uses_are_what_was_read_even_if_it_is_unknown_who_came_by_what() -> None:
     world = World().begin(a=Invite(3), b=Invite(1), c=Invite(7))
     for code in "abaab":
         world.join(code)
@@ -140,24 +142,24 @@ async def test_who_made_an_invite_and_opted_out_is_not_noted() -> None:
     assert not world.noted()["a"].keys() & {"inviter_id", "inviter_username"}
 
 
-async def test_the_use_of_somebody_unnamed_is_not_taken_for_that_of_who_came_with_them() -> None:
+async def test_the_use_of_an_unnamed_member_is_not_taken_for_that_of_who_came_with_them() -> None:
     world = World().begin(a=Invite(3))
     world.use("a")
     world.tell_join(known=False)
     user_id = world.join()
     world.settle()
-    assert world.told().keys() == {user_id}
-    assert world.told()[user_id]["confidence"] == "ambiguous"
+    assert world.rows().keys() == {user_id}
+    assert world.rows()[user_id]["confidence"] == "ambiguous"
     assert world.counts.total() == 1
     world.wait(20_000)
     world.use("a")
     world.tell_join(known=False)
     world.wait(30_000)
-    assert world.told().keys() == {user_id}
+    assert world.rows().keys() == {user_id}
     assert not world.stage._sessions
 
 
-async def test_an_unlimited_invite_deleted_as_somebody_joined_by_it_is_no_certainty() -> None:
+async def test_an_unlimited_invite_deleted_as_a_member_joined_by_it_is_no_certainty() -> None:
     world = World().begin(a=Invite(3), b=Invite(1))
     world.use("a")
     world.take_back("a")
@@ -205,23 +207,23 @@ async def test_a_join_during_a_failure_is_explained_by_the_reading_after_it() ->
     world.wait(1_000)
     world.status = 200
     world.settle()
-    assert [world.told()[user_id]["confidence"] for user_id in users] == ["exact", "exact"]
+    assert [world.rows()[user_id]["confidence"] for user_id in users] == ["exact", "exact"]
 
 
 async def test_nothing_is_decided_while_the_connection_is_silent() -> None:
     world = World().begin(a=Invite(3), b=Invite(1))
     world.heard = world.now
     first = world.join()
-    # The reading after it has the use of somebody of whom the gateway did not tell yet.
+    # The reading after it has the use of a member whose join was not dispatched yet.
     world.use("b")
     world.wait(15_000)
-    assert world.told()[first]["confidence"] == "unknown"
+    assert world.rows()[first]["confidence"] == "unknown"
     assert not world.counts
     second = world.tell_join(ago=15_500)
     world.heard = None
     world.settle()
     for user_id in (first, second):
-        row = world.told()[user_id]
+        row = world.rows()[user_id]
         assert (row["confidence"], row["candidates"]) == ("ambiguous", ["b"])
 
 
@@ -235,10 +237,10 @@ async def test_joins_of_a_replay_by_one_invite_are_exact() -> None:
         world.tell_join(ago=6_000)
     world.heard = None
     world.settle()
-    assert [row["confidence"] for row in world.told().values()] == ["exact"] * 5
+    assert [row["confidence"] for row in world.rows().values()] == ["exact"] * 5
 
 
-async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_the_truth_among_few() -> None:
+async def test_where_joins_never_stop_each_is_recorded_in_time_and_with_the_truth_among_few() -> None:
     world = World().begin(**{f"c{number}": Invite() for number in range(30)})
     truth = {}
     longest = 0
@@ -251,7 +253,7 @@ async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_t
     assert len(world.stage._sessions) == 1
     assert len(next(iter(world.stage._sessions.values())).joins) <= longest + 100
     world.settle()
-    rows = world.told()
+    rows = world.rows()
     assert rows.keys() == truth.keys()
     for user_id, row in rows.items():
         assert row["confidence"] in {"ambiguous", "unknown"}
@@ -260,7 +262,7 @@ async def test_where_people_never_stop_coming_each_is_told_of_in_time_and_with_t
     assert world.calls <= 0.1 * len(truth)
 
 
-async def test_too_many_at_once_are_told_of_sooner() -> None:
+async def test_too_many_at_once_are_recorded_sooner() -> None:
     world = World().begin(a=Invite(3))
     for _ in range(110):
         for _ in range(50):
@@ -275,7 +277,7 @@ async def test_where_it_may_have_been_any_of_very_many_nothing_is_known() -> Non
     for code in list(world.invites):
         world.join(code)
     world.settle()
-    rows = world.told().values()
+    rows = world.rows().values()
     assert {(row["confidence"], row["candidates"]) for row in rows} == {("unknown", None)}
 
 
@@ -287,4 +289,4 @@ async def test_a_use_whose_join_is_on_its_way_is_not_taken_for_that_of_who_came_
     world.wait(SETTLE_MS - 100)
     users.append(world.tell_join())
     world.settle()
-    assert {world.told()[user_id]["confidence"] for user_id in users} == {"ambiguous"}
+    assert {world.rows()[user_id]["confidence"] for user_id in users} == {"ambiguous"}

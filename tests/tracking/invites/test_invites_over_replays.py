@@ -134,7 +134,7 @@ class Line(World):
             self.turn()
             if not self.frames and not self.stage.undecided(self.now, 0):
                 break
-        rows = self.told()
+        rows = self.rows()
         assert rows.keys() == self.truth.keys()
         for user_id, row in rows.items():
             truth = self.truth[user_id]
@@ -218,7 +218,7 @@ def test_the_use_of_a_join_lost_in_a_gap_is_not_that_of_the_join_before() -> Non
     line.stage.handles[SessionStarted](began, line.now)
     line.state = "live"
     line.turn(60)
-    assert line.told()[before]["confidence"] == "unknown"
+    assert line.rows()[before]["confidence"] == "unknown"
 
 
 def _change_connection(line: Line, rng: random.Random) -> None:

@@ -1,4 +1,4 @@
-"""Who came by which invite: exact is never wrong, a burst is cheap, and what cannot be told is unknown."""
+"""Who came by which invite: exact is never wrong, a burst is cheap, and what is uncertain is unknown."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from tests.entry_data import fields_of
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
 
 
-async def test_a_single_join_is_told_exactly_at_the_cost_of_one_request() -> None:
+async def test_a_single_join_is_attributed_exactly_at_the_cost_of_one_request() -> None:
     world = World().begin(a=Invite(3), b=Invite(9))
     user_id = world.join("a")
     assert world.only() == ("a", "invite", "exact")
     assert world.calls == 1
-    assert world.told()[user_id] | {"invitee_username": ""} == {
+    assert world.rows()[user_id] | {"invitee_username": ""} == {
         "invitee_id": user_id,
         "invitee_username": "",
         "invite_code": "a",
@@ -31,10 +31,10 @@ async def test_a_single_join_is_told_exactly_at_the_cost_of_one_request() -> Non
 async def test_a_join_has_its_row_before_its_invite_is_known() -> None:
     world = World().begin(a=Invite())
     user_id = world.join("a")
-    assert world.told()[user_id]["confidence"] == "unknown"
+    assert world.rows()[user_id]["confidence"] == "unknown"
     assert not world.counts
     world.settle()
-    assert world.told()[user_id]["confidence"] == "exact"
+    assert world.rows()[user_id]["confidence"] == "exact"
     assert world.counts == {"invite": 1}
 
 
@@ -55,7 +55,7 @@ async def test_a_single_use_invite_that_vanished_was_used() -> None:
 
 
 @pytest.mark.parametrize("permission", ["view_audit_log", "manage_channels"])
-async def test_where_a_removal_would_not_be_told_of_a_vanished_invite_is_only_probable(
+async def test_where_a_removal_would_not_be_dispatched_a_vanished_invite_is_only_probable(
     permission: str,
 ) -> None:
     world = World().begin(once=Invite(0, 1))
@@ -72,7 +72,7 @@ async def test_where_no_audit_log_is_received_a_vanished_invite_is_only_probable
     assert world.only() == ("once", "invite", "probable")
 
 
-async def test_a_single_use_invite_taken_back_while_somebody_joined_otherwise_is_not_exact() -> None:
+async def test_a_single_use_invite_taken_back_while_a_member_joined_otherwise_is_not_exact() -> None:
     world = World().begin(once=Invite(0, 1))
     world.join()
     world.take_back("once")
@@ -95,7 +95,7 @@ async def test_an_invite_that_expired_long_before_a_join_has_no_part_in_it() -> 
     assert world.only() == (None, "unknown", "unknown")
 
 
-async def test_the_guilds_own_address_is_told_from_invites() -> None:
+async def test_the_guilds_own_address_is_distinguished_from_invites() -> None:
     world = World()
     world.vanity = Invite(100)
     world.begin(a=Invite(3))
@@ -134,7 +134,7 @@ async def test_an_invite_made_meanwhile_is_known() -> None:
     assert world.only() == ("new", "invite", "exact")
 
 
-async def test_an_invite_nobody_told_of_is_found_by_reading() -> None:
+async def test_an_invite_without_a_dispatch_is_found_by_reading() -> None:
     world = World().begin(a=Invite(3))
     world.invites["silent"] = Invite(0, 0, 8)
     world.join("silent")
@@ -146,7 +146,7 @@ async def test_two_at_once_by_different_invites_are_ambiguous_and_name_both() ->
     users = [world.join("a"), world.join("b")]
     world.settle()
     for user_id in users:
-        row = world.told()[user_id]
+        row = world.rows()[user_id]
         assert (row["confidence"], row["invite_code"], row["method"]) == ("ambiguous", None, "invite")
         assert sorted(row["candidates"]) == ["a", "b"]
     assert "GUILD_MEMBER_ADD" not in {record.type for record, _ in world.records}
@@ -158,7 +158,7 @@ async def test_a_burst_by_one_invite_is_exact_and_cheap() -> None:
         world.join("a")
         world.wait(300)
     world.settle()
-    assert {row["confidence"] for row in world.told().values()} == {"exact"}
+    assert {row["confidence"] for row in world.rows().values()} == {"exact"}
     assert world.calls <= 0.1 * 200
 
 
@@ -172,7 +172,7 @@ async def test_a_read_that_fails_changes_nothing_and_is_tried_again() -> None:
 
 
 @pytest.mark.parametrize(("status", "calls"), [(0, RETRIES), (503, RETRIES), (403, 1)])
-async def test_without_an_answer_a_join_is_unknown_and_no_later_one_is_blamed_for_it(
+async def test_without_an_answer_a_join_is_unknown_and_its_use_is_attributed_to_no_later_one(
     status: int, calls: int
 ) -> None:
     world = World().begin(a=Invite(3), b=Invite(1))
@@ -182,14 +182,14 @@ async def test_without_an_answer_a_join_is_unknown_and_no_later_one_is_blamed_fo
         world.wait(1_000)
         if world.counts:
             break
-    assert world.told()[first]["confidence"] == "unknown"
+    assert world.rows()[first]["confidence"] == "unknown"
     assert world.calls == calls
     world.status = 200
     world.stage.update_permissions(GUILD)
     world.wait(60_000)
     second = world.join()
     world.settle()
-    assert world.told()[second]["confidence"] == "unknown"
+    assert world.rows()[second]["confidence"] == "unknown"
 
 
 async def test_an_answer_that_comes_after_it_was_given_up_is_ignored() -> None:
@@ -199,7 +199,7 @@ async def test_an_answer_that_comes_after_it_was_given_up_is_ignored() -> None:
     world.wait(65_000)
     world.lag = 100
     world.settle()
-    assert len(world.told()) == 1
+    assert len(world.rows()) == 1
 
 
 async def test_who_joins_before_the_first_reading_or_after_a_gap_is_unknown() -> None:
@@ -211,7 +211,7 @@ async def test_who_joins_before_the_first_reading_or_after_a_gap_is_unknown() ->
     world.wait(3_000)
     world.join("a")
     world.stage.take_guild(GUILD)
-    assert [row["confidence"] for row in world.told().values()] == ["unknown", "unknown"]
+    assert [row["confidence"] for row in world.rows().values()] == ["unknown", "unknown"]
     assert world.counts == {"unknown": 2}
 
 
@@ -227,14 +227,14 @@ async def test_without_the_permission_nothing_is_asked() -> None:
     world.wait(3_000)
     user_id = world.join("a")
     world.settle()
-    assert world.told()[user_id]["confidence"] == "exact"
+    assert world.rows()[user_id]["confidence"] == "exact"
 
 
 async def test_an_inviter_who_opted_out_is_not_named() -> None:
     world = World().begin(a=Invite(0, 0, 666))
     user_id = world.join("a")
     world.settle()
-    row = world.told()[user_id]
+    row = world.rows()[user_id]
     assert (row["invite_code"], row["inviter_id"], row["inviter_username"]) == ("a", None, None)
 
 
@@ -272,7 +272,7 @@ def test_an_exact_finding_is_right_however_joins_fall(plan: list[tuple[str | Non
         truth[world.join(code)] = code
         world.wait(pause)
     world.settle()
-    rows = world.told()
+    rows = world.rows()
     assert rows.keys() == truth.keys()
     for user_id, row in rows.items():
         if row["confidence"] == "exact":

@@ -31,8 +31,8 @@ ON = full_catalogue().switched({"XP_GAIN": True, "LEVEL_UP": True})
 RULES = LevelsConfig(message=20, reaction=2, voice_minute=10, cooldown=60, base=100, linear=50, quadratic=5)
 
 
-class Class:
-    """Levels, and what they said."""
+class LevelsRun:
+    """Levels, and what they put out."""
 
     def __init__(self, rules: LevelsConfig = RULES, catalogue: Any = ON) -> None:
         self.telemetry = Telemetry()
@@ -77,112 +77,112 @@ def reaction(at: int = 0, user: int = ANN) -> Count:
     return Count(REACTIONS["normal"], GUILD, AT + at * 1000, 7, user, "x")
 
 
-def talk(seconds: float, state: str = "active", user: int = ANN) -> Count:
+def voice(seconds: float, state: str = "active", user: int = ANN) -> Count:
     return Count(SECONDS[state], GUILD, AT, 7, user, amount=round(seconds * 1000))
 
 
 def test_a_message_earns_and_the_next_one_not_before_the_cooldown_is_over() -> None:
-    room = Class()
-    room.take(message(0), message(1), message(59.999), message(60), message(90), message(120))
-    assert room.xp == {ANN: 60}
+    run = LevelsRun()
+    run.take(message(0), message(1), message(59.999), message(60), message(90), message(120))
+    assert run.xp == {ANN: 60}
 
 
 def test_each_member_and_each_kind_has_a_cooldown_of_its_own() -> None:
-    room = Class()
-    room.take(message(0), message(0, BOB), reaction(1), reaction(2), reaction(61), reaction(61, BOB))
-    assert room.xp == {ANN: 20 + 4, BOB: 22}
+    run = LevelsRun()
+    run.take(message(0), message(0, BOB), reaction(1), reaction(2), reaction(61), reaction(61, BOB))
+    assert run.xp == {ANN: 20 + 4, BOB: 22}
 
 
-def test_a_message_told_of_late_earns_nothing_twice() -> None:
-    room = Class()
-    room.take(message(100), message(0), message(30), message(160))
-    assert room.xp == {ANN: 40}
+def test_a_message_dispatched_late_earns_nothing_twice() -> None:
+    run = LevelsRun()
+    run.take(message(100), message(0), message(30), message(160))
+    assert run.xp == {ANN: 40}
 
 
 def test_voice_earns_by_the_whole_minute_and_keeps_the_rest() -> None:
-    room = Class()
-    room.take(talk(59), talk(0.999))
-    assert not room.xp
-    room.take(talk(0.001), talk(125, "muted"))
-    assert room.xp == {ANN: 30}
-    room.take(talk(55))
-    assert room.xp == {ANN: 40}
+    run = LevelsRun()
+    run.take(voice(59), voice(0.999))
+    assert not run.xp
+    run.take(voice(0.001), voice(125, "muted"))
+    assert run.xp == {ANN: 30}
+    run.take(voice(55))
+    assert run.xp == {ANN: 40}
 
 
 @pytest.mark.parametrize("state", ["alone", "deafened", "afk", "bot"])
 def test_who_is_alone_or_away_earns_nothing_in_voice(state: str) -> None:
-    room = Class()
-    room.take(talk(600, state))
-    assert not room.xp
+    run = LevelsRun()
+    run.take(voice(600, state))
+    assert not run.xp
 
 
 def test_bots_and_what_others_do_earn_nothing() -> None:
-    room = Class()
-    room.take(
+    run = LevelsRun()
+    run.take(
         message(kind="bot"),
         message(kind="webhook"),
         message(user=0),
         Count(RECEIVED.series, GUILD, AT, 7, ANN),
     )
-    assert not room.xp
+    assert not run.xp
 
 
 def test_a_level_reached_is_a_row_and_counted_once() -> None:
-    room = Class(RULES.model_copy(update={"message": 50}))
-    room.take(*(message(60 * number) for number in range(6)))
-    assert room.reached() == [1, 2]
-    assert room.ups == 2
-    first = room.rows[0]
+    run = LevelsRun(RULES.model_copy(update={"message": 50}))
+    run.take(*(message(60 * number) for number in range(6)))
+    assert run.reached() == [1, 2]
+    assert run.ups == 2
+    first = run.rows[0]
     assert (first.type, first.guild_id, first.at) == ("LEVEL_UP", GUILD, AT + 60_000)
     assert first.key == f"level:{GUILD}:{ANN}:1"
     assert fields_of(first) == {"user_id": ANN, "username": "ann", "level": 1, "xp": 100}
 
 
 def test_several_levels_at_once_are_a_row_each() -> None:
-    room = Class(LevelsConfig(message=1000, base=100, linear=100, quadratic=0))
-    room.take(message())
-    assert room.reached() == [1, 2, 3, 4]
-    assert room.ups == 4
+    run = LevelsRun(LevelsConfig(message=1000, base=100, linear=100, quadratic=0))
+    run.take(message())
+    assert run.reached() == [1, 2, 3, 4]
+    assert run.ups == 4
 
 
 def test_switched_off_nothing_earns() -> None:
-    room = Class(catalogue=full_catalogue().switched({}))
-    room.take(message(), reaction(), talk(600))
-    assert not room.xp
-    assert not room.levels.earners
-    assert not room.levels.unsaved
-    assert not room.levels.handles
+    run = LevelsRun(catalogue=full_catalogue().switched({}))
+    run.take(message(), reaction(), voice(600))
+    assert not run.xp
+    assert not run.levels.earners
+    assert not run.levels.unsaved
+    assert not run.levels.handles
 
 
 def test_only_who_earned_something_is_saved_again_and_the_next_process_goes_on() -> None:
-    room = Class()
-    room.take(message(0), talk(59), message(0, BOB))
-    saved = commit(room.levels)
-    assert not room.levels.unsaved
-    room.take(message(61, BOB))
-    assert users(commit(room.levels)) == [BOB]
-    later = Class()
+    run = LevelsRun()
+    run.take(message(0), voice(59), message(0, BOB))
+    saved = commit(run.levels)
+    assert not run.levels.unsaved
+    run.take(message(61, BOB))
+    assert users(commit(run.levels)) == [BOB]
+    later = LevelsRun()
     later.levels.restore(saved)
-    later.take(message(30), talk(1), message(60), message(59, BOB))
+    later.take(message(30), voice(1), message(60), message(59, BOB))
     assert later.xp == {ANN: 30}
 
 
 def test_what_could_not_be_committed_is_saved_with_the_next() -> None:
-    room = Class()
-    room.take(message(0))
-    list(room.levels.save())
-    room.levels.merge_back()
-    assert users(commit(room.levels)) == [ANN]
+    run = LevelsRun()
+    run.take(message(0))
+    list(run.levels.save())
+    run.levels.merge_back()
+    assert users(commit(run.levels)) == [ANN]
 
 
 def test_a_later_commit_replaces_an_earlier_one() -> None:
     rules = RULES.model_copy(update={"message": 50})
-    room = Class(rules)
-    room.take(message(0))
-    rows = {row.key: row for row in commit(room.levels)}
-    room.take(message(60))
-    rows |= {row.key: row for row in commit(room.levels)}
-    later = Class(rules)
+    run = LevelsRun(rules)
+    run.take(message(0))
+    rows = {row.key: row for row in commit(run.levels)}
+    run.take(message(60))
+    rows |= {row.key: row for row in commit(run.levels)}
+    later = LevelsRun(rules)
     later.levels.restore(rows.values())
     later.take(message(120))
     assert later.reached() == []
@@ -191,22 +191,22 @@ def test_a_later_commit_replaces_an_earlier_one() -> None:
 
 
 def test_the_idlest_are_forgotten_first_and_counted() -> None:
-    room = Class(RULES.model_copy(update={"max_members": 100}))
-    room.take(*(message(number, 1000 + number) for number in range(100)))
-    room.take(message(200, 1000), message(201, 5000))
-    assert room.forgotten == 1
-    rows = commit(room.levels)
+    run = LevelsRun(RULES.model_copy(update={"max_members": 100}))
+    run.take(*(message(number, 1000 + number) for number in range(100)))
+    run.take(message(200, 1000), message(201, 5000))
+    assert run.forgotten == 1
+    rows = commit(run.levels)
     kept = [row for row in rows if row.value is not None]
     assert set(users(rows)) - set(users(kept)) == {1001}
     assert set(users(kept)) == {1000 + number for number in range(100)} - {1001} | {5000}
 
 
 def test_who_opted_out_meanwhile_is_not_remembered() -> None:
-    room = Class()
-    room.take(message(0), message(0, BOB))
-    commit(room.levels)
-    room.levels.forget_people({ANN})
-    (row,) = commit(room.levels)
+    run = LevelsRun()
+    run.take(message(0), message(0, BOB))
+    commit(run.levels)
+    run.levels.forget_people({ANN})
+    (row,) = commit(run.levels)
     assert (users([row]), row.value) == ([ANN], None)
 
 
@@ -222,7 +222,7 @@ def test_the_level_is_the_number_of_steps_paid_for(base: int, linear: int, quadr
 @given(st.lists(st.tuples(st.integers(0, 300), st.sampled_from([ANN, BOB])), max_size=40), st.integers(0, 40))
 def test_a_restart_at_any_moment_changes_nothing(said: list[tuple[int, int]], cut: int) -> None:
     counts = [message(at, user) for at, user in said]
-    whole, before, after = Class(), Class(), Class()
+    whole, before, after = LevelsRun(), LevelsRun(), LevelsRun()
     whole.take(*counts)
     before.take(*counts[:cut])
     after.levels.restore(commit(before.levels))
@@ -273,7 +273,7 @@ async def test_a_cooldown_outlasts_the_process_and_many_windows(site: Any) -> No
     site.levels = LevelsConfig(message=20, cooldown=86400)
     pipeline = await site.start()
     say(site, pipeline)
-    for _ in range(40):  # others talk on, and the windows of the first message leave
+    for _ in range(40):  # others write on, and the windows of the first message leave
         site.clock.advance(30)
         say(site, pipeline, BOB)
         await pipeline.tick()

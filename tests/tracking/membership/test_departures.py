@@ -1,4 +1,4 @@
-"""Why somebody left is told by what belongs to that very departure, over a restart too."""
+"""The reason of a departure comes from evidence of that very departure, over a restart too."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = 1000
 
 
 def reasons(log: Log) -> list[str]:
-    """Of every departure, in the order they were told of."""
+    """Of every departure, in the order they were recorded."""
     return [row["reason"] for row in log.of("GUILD_MEMBER_REMOVE")]
 
 
@@ -65,7 +65,7 @@ def test_an_entry_known_before_a_stop_is_still_the_reason_after_it(
 
 
 @pytest.mark.parametrize("ban_first", [True, False])
-def test_a_ban_told_by_its_dispatch_before_a_stop_is_still_the_reason_after_it(
+def test_a_ban_known_by_its_dispatch_before_a_stop_is_still_the_reason_after_it(
     ban_first: bool,  # noqa: FBT001 - a parameter of the table
 ) -> None:
     before = Log()
@@ -79,7 +79,7 @@ def test_a_ban_told_by_its_dispatch_before_a_stop_is_still_the_reason_after_it(
     assert after.counts == {"ban": 1}
 
 
-def test_a_ban_known_before_a_stop_is_blamed_by_an_entry_that_comes_after_it() -> None:
+def test_a_ban_known_before_a_stop_gets_its_actor_by_an_entry_that_comes_after_it() -> None:
     before = Log()
     before.take(act("ban"), act("leave", AT + 1))
     after = restart(before, blind=False)
@@ -112,7 +112,7 @@ def test_what_is_saved_of_a_departure_is_the_reason_known_so_far() -> None:
     assert (explained.entry, explained.banned) == (audit("ban"), True)
 
 
-def test_a_ban_of_somebody_who_had_left_is_not_saved_with_the_departure() -> None:
+def test_a_ban_of_a_user_who_had_left_is_not_saved_with_the_departure() -> None:
     log = Log()
     log.take(act("leave"), act("ban", AT + BESIDE_MS + 1))
     (departure,) = saved(log)
@@ -362,7 +362,7 @@ def test_a_member_s_case_is_forgotten_once_nothing_can_come_of_it() -> None:
     assert not log.stage.find(MembershipTracker)._members
 
 
-def test_with_departures_switched_on_only_their_rows_are_told() -> None:
+def test_with_departures_switched_on_only_their_rows_are_written() -> None:
     log = Log(("GUILD_MEMBER_REMOVE",))
     log.take(act("ban"), act("leave", AT + 1))
     log.wait(30 * SECOND)
@@ -382,8 +382,8 @@ def test_a_prune_takes_no_departure_with_a_reason_of_its_own_nor_one_of_another_
     log.take(prune(10), act("ban", AT, 6), *(act("leave", AT, user) for user in (5, 6)))
     log.take(msgspec.structs.replace(act("leave", AT, 7), guild_id=GUILD + 1))
     log.wait(25 * SECOND)
-    told = {row["user_id"]: row["reason"] for row in log.of("GUILD_MEMBER_REMOVE")}
-    assert told == {5: "prune", 6: "ban", 7: "leave"}
+    found = {row["user_id"]: row["reason"] for row in log.of("GUILD_MEMBER_REMOVE")}
+    assert found == {5: "prune", 6: "ban", 7: "leave"}
 
 
 @pytest.mark.parametrize(("apart", "reason"), [(0, "prune"), (PRUNE_MS, "prune"), (PRUNE_MS + 1, "leave")])
@@ -401,7 +401,7 @@ def test_who_joined_after_the_prune_was_not_pruned() -> None:
     assert reasons(log) == ["leave"]
 
 
-def test_a_prune_of_nobody_takes_nobody_and_makes_nobody_wait() -> None:
+def test_a_prune_of_no_member_takes_none_and_makes_none_wait() -> None:
     log = Log()
     log.take(prune(0), act("leave"))
     log.wait(11 * SECOND)

@@ -1,4 +1,4 @@
-"""Who was pruned is told where it can be told, and nobody is taken for pruned who may have left."""
+"""Who was pruned is recorded where it can be known, and no member is taken for pruned who may have left."""
 
 from __future__ import annotations
 
@@ -38,43 +38,43 @@ def numbers(found: object) -> list[int]:
     return [departure.order for departure in found]  # type: ignore[attr-defined]  # a sequence of departures
 
 
-def told(*spans: tuple[int, int], number: int, whole: bool = True) -> tuple[list[int], list[int]]:
+def assigned(*spans: tuple[int, int], number: int, whole: bool = True) -> tuple[list[int], list[int]]:
     pruned, doubtful = assign_departures(departures(*spans), number, [AT], whole=whole)
     return numbers(pruned), numbers(doubtful)
 
 
 def test_as_many_as_were_removed_at_that_moment_are_those_that_were() -> None:
-    assert told((-9000, -8000), (0, 5), (0, 5), (7000, 9000), number=2) == ([1, 2], [])
+    assert assigned((-9000, -8000), (0, 5), (0, 5), (7000, 9000), number=2) == ([1, 2], [])
 
 
 @pytest.mark.parametrize(
     ("since", "until", "there"), [(-100, -100, True), (-101, -101, False), (100, 200, True)]
 )
 def test_a_moment_is_as_sharp_as_discord_keeps_order(since: int, until: int, *, there: bool) -> None:
-    pruned, doubtful = told((since, until), (0, 0), number=1)
+    pruned, doubtful = assigned((since, until), (0, 0), number=1)
     assert (pruned, doubtful) == (([], [0, 1]) if there else ([1], []))
 
 
 def test_of_too_many_in_a_row_the_middle_is_certain_and_the_edges_are_not() -> None:
-    assert told(*[(0, 0)] * 6, number=4) == ([2, 3], [0, 1, 4, 5])
+    assert assigned(*[(0, 0)] * 6, number=4) == ([2, 3], [0, 1, 4, 5])
 
 
-def test_of_many_too_many_nobody_is_certain() -> None:
-    assert told(*[(0, 0)] * 6, number=2) == ([], [0, 1, 2, 3, 4, 5])
+def test_of_many_too_many_none_is_certain() -> None:
+    assert assigned(*[(0, 0)] * 6, number=2) == ([], [0, 1, 2, 3, 4, 5])
 
 
 def test_where_not_all_was_seen_the_number_says_nothing() -> None:
-    assert told((0, 0), (0, 0), (9000, 9000), number=2, whole=False) == ([], [0, 1])
+    assert assigned((0, 0), (0, 0), (9000, 9000), number=2, whole=False) == ([], [0, 1])
 
 
 def test_a_slow_prune_is_completed_by_the_closest_group() -> None:
     moments = [(0, 0), (20_000, 20_000), (20_050, 20_050), (55_000, 55_000)]
-    assert told(*moments, number=3) == ([0, 1, 2], [])
+    assert assigned(*moments, number=3) == ([0, 1, 2], [])
 
 
-def test_of_two_groups_about_as_close_nobody_can_say_which() -> None:
+def test_of_two_groups_about_as_close_none_is_certain() -> None:
     moments = [(9_000, 9_000), (9_500, 9_500), (30_000, 30_000), (30_400, 30_400)]
-    assert told(*moments, number=2) == ([], [0, 1, 2, 3])
+    assert assigned(*moments, number=2) == ([], [0, 1, 2, 3])
 
 
 @given(
@@ -106,7 +106,7 @@ def test_whoever_is_said_to_be_pruned_was_and_whoever_is_said_to_have_left_did(
     assert not set(numbers(sure)) & set(numbers(doubtful))
 
 
-# ---------------------------------------------------------------------- over a restart, and out of sight
+# ---------------------------------------------------------------------- over a restart, and during an absence
 
 
 def prune(amount: int, at: int = AT) -> object:
@@ -175,7 +175,7 @@ def test_two_prunes_at_one_moment_have_all_their_departures_between_them() -> No
     assert len(set(entries)) == 2
 
 
-def test_two_prunes_and_somebody_else_at_one_moment_are_all_unknown() -> None:
+def test_two_prunes_and_another_departure_at_one_moment_are_all_unknown() -> None:
     log = Log()
     log.take(prune(2), audit("prune", AT + 10, 2, target=0, amount=1))
     log.take(*(act("leave", AT + 5, 50 + number) for number in range(4)))
@@ -189,7 +189,7 @@ def test_nothing_saved_is_nothing_open() -> None:
     assert log.undecided() == 0
 
 
-def test_prunes_whose_departures_are_mixed_take_nobody_from_another_time() -> None:
+def test_prunes_whose_departures_are_mixed_take_none_from_another_time() -> None:
     log = Log()
     log.take(*(act("leave", AT - 9 * SECOND + number, 70 + number) for number in range(3)))
     log.take(*(act("leave", AT, 40 + number) for number in range(3)), prune(3))

@@ -61,10 +61,10 @@ def entry_id(at: int, number: int = 0) -> int:
 
 
 def audit(action: str, at: int = AT, number: int = 0, target: int = TARGET, **more: Any) -> AuditEntry:
-    told = {"action": action} | more
-    actor = told.pop("actor_id", MODERATOR)
-    reason = told.pop("reason", "spam")
-    return AuditEntry(GUILD, entry_id(at, number), at, NUMBERS[action], actor, target, reason, **told)
+    fields = {"action": action} | more
+    actor = fields.pop("actor_id", MODERATOR)
+    reason = fields.pop("reason", "spam")
+    return AuditEntry(GUILD, entry_id(at, number), at, NUMBERS[action], actor, target, reason, **fields)
 
 
 def act(action: str, at: int = AT, target: int = TARGET) -> Action:
@@ -82,7 +82,7 @@ def fields_of(record: Record) -> dict[str, Any]:
 
 
 class Log:
-    """What the components put out: rows as the stores merge them, and counts; time passes when told to.
+    """What the components put out: rows as the stores merge them, and counts; time passes if a test wants it.
 
     While it waits, requests are answered by an empty log, unless ``answering`` is off.
     """
@@ -210,18 +210,18 @@ class Log:
 
 @dataclass
 class Standing:
-    """Somebody's standing, and when Discord last told of them."""
+    """The standing of a user, and when the last dispatch named them."""
 
     member: bool = True
     banned: bool = False
     free_at: int = 0
     gone_at: int = -60_000
-    told_at: int = 0
+    named_at: int = 0
     until: int = 0
 
 
 @dataclass
-class Drama:
+class RandomActions:
     """A number of actions in random order and timing; ``play`` lets them happen."""
 
     seed: int
@@ -242,12 +242,12 @@ class Drama:
         self.chance = random.Random(self.seed)
         self.log = Log(blind=self.blind)
         self.numbers = itertools.count(1)
-        self.agenda: list[tuple[int, int, Callable[[], None]]] = []
+        self.schedule: list[tuple[int, int, Callable[[], None]]] = []
         self.stored: list[AuditEntry] = []
         self.standing = {100 + number: Standing() for number in range(self.people)}
 
-    def at(self, moment: int, deed: Callable[[], None]) -> None:
-        heapq.heappush(self.agenda, (moment, next(self.numbers), deed))
+    def at(self, moment: int, step: Callable[[], None]) -> None:
+        heapq.heappush(self.schedule, (moment, next(self.numbers), step))
 
     def play(self) -> Log:
         moment = 0
@@ -256,10 +256,10 @@ class Drama:
             self.at(moment, self.decide)
         for second in range(moment // 1000 + 90):
             self.at(second * 1000, self.tick)
-        while self.agenda:
-            moment, _, deed = heapq.heappop(self.agenda)
+        while self.schedule:
+            moment, _, step = heapq.heappop(self.schedule)
             self.log.pass_to(max(moment, self.log.steady))
-            deed()
+            step()
         return self.log
 
     def tick(self) -> None:
@@ -308,7 +308,7 @@ class Drama:
         there = [
             target
             for target, person in self.standing.items()
-            if person.member and max(person.free_at, person.told_at) < now
+            if person.member and max(person.free_at, person.named_at) < now
         ]
         if not there:
             return
@@ -317,13 +317,13 @@ class Drama:
         self.pruned_at.append(self.log.wall)
         for target in gone:
             person = self.standing[target]
-            person.member, person.gone_at, person.told_at = False, now, now
+            person.member, person.gone_at, person.named_at = False, now, now
             person.free_at = now + 3_000
             self.departures.setdefault(target, []).append(("prune", entry.entry_id))
             self.log.take(act("leave", self.log.wall, target))
 
     def unclear(self) -> set[int]:
-        """Moments of prunes at which somebody else went too, as far as moments can be told apart."""
+        """Moments of prunes at which others left too, as far as moments can be distinguished."""
         found = {
             at
             for at in self.pruned_at
@@ -331,12 +331,12 @@ class Drama:
         }
         return {at for at in self.pruned_at if any(abs(at - other) <= 2 * TOGETHER_MS for other in found)}
 
-    def tell(self, person: Standing, *deeds: Callable[[], None]) -> None:
+    def tell(self, person: Standing, *steps: Callable[[], None]) -> None:
         """Dispatches about one person, in order, after a while."""
-        arrival = max(self.log.steady + self.chance.randrange(0, self.event_delay), person.told_at + 1)
-        person.told_at = arrival
-        for deed in deeds:
-            self.at(arrival, deed)
+        arrival = max(self.log.steady + self.chance.randrange(0, self.event_delay), person.named_at + 1)
+        person.named_at = arrival
+        for step in steps:
+            self.at(arrival, step)
 
     def join(self, target: int, person: Standing) -> None:
         person.member = True
@@ -345,18 +345,18 @@ class Drama:
 
     def do(self, action: str, target: int, person: Standing) -> None:
         entry = None if action == "leave" else self.enter(action, target)
-        told: list[Callable[[], None]] = []
+        dispatches: list[Callable[[], None]] = []
         if action in {"ban", "unban"}:
-            told.append(lambda: self.log.take(act(action, self.log.wall, target)))
+            dispatches.append(lambda: self.log.take(act(action, self.log.wall, target)))
             person.banned = action == "ban"
         if action in {"ban", "kick", "leave"} and person.member:
-            told.append(lambda: self.leave(action, target))
-            self.chance.shuffle(told)
+            dispatches.append(lambda: self.leave(action, target))
+            self.chance.shuffle(dispatches)
             reason = "unknown" if self.blind and action != "ban" else action
             known = entry.entry_id if entry and not self.blind else None
             self.departures.setdefault(target, []).append((reason, known))
             person.member, person.gone_at = False, self.log.steady
-        self.tell(person, *told)
+        self.tell(person, *dispatches)
 
     def leave(self, action: str, target: int) -> None:
         if action == "leave":
@@ -365,8 +365,8 @@ class Drama:
 
     def enter(self, action: str, target: int, amount: int = 0) -> AuditEntry:
         number = next(self.numbers)
-        told = {"actor_id": number % 7 + 10, "reason": f"r{number}", "amount": amount}
-        entry = audit(action, self.log.wall, number % 4096, target, **told)
+        fields = {"actor_id": number % 7 + 10, "reason": f"r{number}", "amount": amount}
+        entry = audit(action, self.log.wall, number % 4096, target, **fields)
         if self.blind:
             if action in {"ban", "unban"}:
                 self.truth[action, target, None, None, None] += 1

@@ -40,8 +40,8 @@ class Guild:
         self.groups = AggregatedEntries(self.asked.append, lambda guild_id: guild_id in self.blind)
 
     def enter(self, amount: int, number: int = 0, now: int = 0, **more: Any) -> AuditEntry:
-        told = {"channel_id": CHANNEL} | more
-        entry = audit("message_delete", told.pop("at", AT), number, amount=amount, **told)
+        fields = {"channel_id": CHANNEL} | more
+        entry = audit("message_delete", fields.pop("at", AT), number, amount=amount, **fields)
         self.groups.enter(entry, now)
         return entry
 
@@ -243,7 +243,7 @@ def test_an_entry_is_followed_as_long_as_discord_may_raise_it() -> None:
     assert guild.saved() == {}
 
 
-def test_an_answer_nobody_asked_for_changes_nothing() -> None:
+def test_an_answer_without_a_request_changes_nothing() -> None:
     guild = Guild()
     request = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose=PURPOSE, action_type=MESSAGE_DELETE)
     guild.groups.answer(AuditPageRead(request, 200))

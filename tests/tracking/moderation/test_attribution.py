@@ -20,8 +20,8 @@ from tests.tracking.moderation.moderators import (
     GUILD,
     MODERATOR,
     TARGET,
-    Drama,
     Log,
+    RandomActions,
     act,
     audit,
     entry_id,
@@ -30,63 +30,63 @@ from tests.tracking.moderation.moderators import (
 SECOND = 1000
 
 
-def check(drama: Drama) -> None:
-    log = drama.play()
-    assert Counter(log.actions()) == drama.truth
+def check(simulation: RandomActions) -> None:
+    log = simulation.play()
+    assert Counter(log.actions()) == simulation.truth
     found: dict[int, list[tuple[str, int | None]]] = {}
     for row in log.of("GUILD_MEMBER_REMOVE"):
         found.setdefault(row["user_id"], []).append((row["reason"], row.get("audit_entry_id")))
-    assert found == drama.departures
-    departed = Counter(reason for told in drama.departures.values() for reason, _ in told)
-    counted = departed + Counter(action for action, *_ in drama.truth.elements())
+    assert found == simulation.departures
+    departed = Counter(reason for departures in simulation.departures.values() for reason, _ in departures)
+    counted = departed + Counter(action for action, *_ in simulation.truth.elements())
     assert log.counts == counted
 
 
 @pytest.mark.parametrize("seed", range(4))
-def test_thousands_of_actions_with_late_double_and_missing_entries_are_all_told_right(seed: int) -> None:
-    check(Drama(seed, 5_000))
+def test_thousands_of_actions_with_late_double_and_missing_entries_are_all_recorded_right(seed: int) -> None:
+    check(RandomActions(seed, 5_000))
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_entries_long_before_their_dispatches_are_told_right_too(seed: int) -> None:
-    check(Drama(seed, 4_000, event_delay=5_000))
+def test_entries_long_before_their_dispatches_are_recorded_right_too(seed: int) -> None:
+    check(RandomActions(seed, 4_000, event_delay=5_000))
 
 
 @pytest.mark.parametrize("seed", range(2))
-def test_without_the_audit_log_all_is_counted_and_nobody_blamed(seed: int) -> None:
-    drama = Drama(seed, 3_000, blind=True)
-    check(drama)
-    assert not drama.log.asked
+def test_without_the_audit_log_all_is_counted_and_no_actor_named(seed: int) -> None:
+    simulation = RandomActions(seed, 3_000, blind=True)
+    check(simulation)
+    assert not simulation.log.asked
 
 
 @pytest.mark.parametrize("event_delay", [300, 5_000])
-def test_with_prunes_nothing_is_wrong_and_unknown_only_what_nobody_can_tell(event_delay: int) -> None:
-    drama = Drama(11, scaled(1_000), people=40, event_delay=event_delay, never=0.1, prunes=0.03)
-    log = drama.play()
-    assert Counter(log.actions()) == drama.truth
+def test_with_prunes_nothing_is_wrong_and_unknown_only_what_cannot_be_known(event_delay: int) -> None:
+    simulation = RandomActions(11, scaled(1_000), people=40, event_delay=event_delay, never=0.1, prunes=0.03)
+    log = simulation.play()
+    assert Counter(log.actions()) == simulation.truth
     found: dict[int, list[tuple[str, int | None]]] = {}
     for row in log.of("GUILD_MEMBER_REMOVE"):
         found.setdefault(row["user_id"], []).append((row["reason"], row.get("audit_entry_id")))
-    assert {target: len(told) for target, told in found.items()} == {
-        target: len(told) for target, told in drama.departures.items()
+    assert {target: len(departures) for target, departures in found.items()} == {
+        target: len(departures) for target, departures in simulation.departures.items()
     }
-    unclear = {entry_id(at) >> 22 for at in drama.unclear()}
+    unclear = {entry_id(at) >> 22 for at in simulation.unclear()}
     unknown = 0
-    for target, told in drama.departures.items():
-        for is_said, truth in zip(found[target], told, strict=True):
+    for target, departures in simulation.departures.items():
+        for is_said, truth in zip(found[target], departures, strict=True):
             if is_said[0] == "unknown":
                 unknown += 1
                 assert truth[0] == "leave" or (truth[1] or 0) >> 22 in unclear
             else:
                 assert is_said == truth
     assert unknown <= 10 * len(unclear)
-    assert log.counts["prune"] > len(drama.pruned_at)
+    assert log.counts["prune"] > len(simulation.pruned_at)
 
 
 @settings(max_examples=60, deadline=None)
 @given(st.integers(0, 2**32), st.integers(10, 120), st.integers(1, 6), st.integers(1, 5_000), st.floats(0, 1))
-def test_any_drama_is_told_right(seed: int, number: int, people: int, late: int, never: float) -> None:
-    check(Drama(seed, number, people=people, entry_delay=late, never=never))
+def test_any_drama_is_recorded_right(seed: int, number: int, people: int, late: int, never: float) -> None:
+    check(RandomActions(seed, number, people=people, entry_delay=late, never=never))
 
 
 @pytest.mark.parametrize("facts", list(itertools.permutations([act("ban"), act("leave"), audit("ban")])))
@@ -103,7 +103,7 @@ def test_a_ban_is_one_row_and_a_departure_by_ban_in_any_order(facts: tuple[Any, 
     assert log.counts == {"ban": 2}, "one action and one departure, both labelled ban"
 
 
-def test_who_bans_somebody_who_has_left_did_not_make_them_leave() -> None:
+def test_who_bans_a_user_who_has_left_did_not_make_them_leave() -> None:
     log = Log()
     log.take(act("leave"))
     log.wait(3 * SECOND)
@@ -113,7 +113,7 @@ def test_who_bans_somebody_who_has_left_did_not_make_them_leave() -> None:
 
 
 @pytest.mark.parametrize("place", range(4))
-def test_kick_rejoin_and_leave_are_told_apart_by_discord_s_own_time(place: int) -> None:
+def test_kick_rejoin_and_leave_are_distinguished_by_discord_s_own_time(place: int) -> None:
     """The dispatches keep their order; the entry comes anywhere among them."""
     log = Log()
     facts: list[Any] = [
@@ -189,7 +189,7 @@ def test_of_two_hits_of_automoderation_each_gets_its_own_entry() -> None:
     assert log.counts == {"automod_block": 2}
 
 
-def test_a_prune_told_of_long_before_takes_the_departures_that_come_together() -> None:
+def test_a_prune_known_long_before_takes_the_departures_that_come_together() -> None:
     log = Log()
     log.take(audit("prune", target=0, amount=3))
     log.wait(1 * SECOND)
@@ -253,7 +253,7 @@ def test_what_automoderation_does_is_one_row_by_either_way(facts: tuple[Any, ...
 @pytest.mark.parametrize(
     "entry", [audit("kick", target=0), msgspec.structs.replace(audit("nick"), action="")]
 )
-def test_an_entry_that_speaks_of_nobody_or_of_something_else_is_passed_over(entry: Any) -> None:
+def test_an_entry_without_a_person_or_of_another_kind_is_passed_over(entry: Any) -> None:
     log = Log()
     log.take(entry)
     assert not log.rows
@@ -273,7 +273,7 @@ def test_what_is_recovered_is_marked() -> None:
     assert log.of("GUILD_AUDIT_LOG_ENTRY_CREATE")[0]["recovered"] is True
 
 
-def test_an_action_of_the_process_before_still_gets_its_entry() -> None:
+def test_an_action_of_the_previous_run_still_gets_its_entry() -> None:
     before = Log()
     before.take(act("ban"))
     after = Log()

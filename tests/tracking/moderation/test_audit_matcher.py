@@ -88,7 +88,7 @@ def test_a_dispatch_without_a_name_does_not_wipe_out_the_entry_s() -> None:
     assert "target_username" not in fields_of(amendment)
 
 
-def test_an_entry_of_nobody_blames_nobody() -> None:
+def test_an_entry_without_an_actor_names_none() -> None:
     rows = Rows()
     rows.take(audit("kick", actor_id=0, reason=None))
     (row,) = rows.rows.values()
@@ -123,9 +123,9 @@ def test_a_row_is_saved_when_it_is_begun_if_something_more_will_tell_of_it() -> 
 
 def test_a_type_that_is_off_has_neither_row_nor_count_and_its_dispatch_is_still_known() -> None:
     rows = Rows(("GUILD_BAN_REMOVE",))
-    (told,) = rows.take(act("ban"))
+    (row,) = rows.take(act("ban"))
     assert (rows.rows, rows.counts) == ({}, {})
-    assert told is not None
+    assert row is not None
     assert rows.take(act("ban")) == [None]
 
 
@@ -144,7 +144,7 @@ def test_an_entry_too_far_from_a_hit_of_automoderation_is_another(apart: int, ro
 
 @pytest.mark.parametrize("apart", [-UNMATCHED_MS, WINDOW_MS + 1, UNMATCHED_MS])
 def test_an_entry_of_a_ban_is_that_of_the_open_ban_however_far(apart: int) -> None:
-    """Nobody is banned twice without an unban between."""
+    """No user is banned twice without an unban between."""
     rows = Rows()
     rows.take(act("ban"), audit("ban", AT + apart))
     assert len(rows.rows) == 1
@@ -178,7 +178,7 @@ def test_of_two_entries_before_a_dispatch_the_nearer_gets_it() -> None:
     assert rows.counts == {"automod_block": 2}
 
 
-def test_a_hit_told_of_twice_is_one_although_its_entry_came_first() -> None:
+def test_a_hit_reported_twice_is_one_although_its_entry_came_first() -> None:
     rows = Rows()
     rows.take(audit("automod_block"), hit("a"), hit("a"))
     assert rows.counts == {"automod_block": 1}

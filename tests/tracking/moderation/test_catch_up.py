@@ -157,7 +157,7 @@ def test_the_first_start_takes_nothing_from_before() -> None:
     assert not discord.asked
 
 
-def test_the_first_start_takes_as_much_as_it_is_told_to() -> None:
+def test_the_first_start_takes_as_much_as_is_configured() -> None:
     discord = Discord()
     discord.write(1, NOW - 8 * DAY)
     wanted = [discord.write(1, NOW - 6 * DAY), discord.write(1, NOW - 1)]
@@ -172,7 +172,7 @@ def test_an_entry_from_before_the_session_is_missed_by_whatever_question_it_is_f
     open_session(stage, (1,))
     stage = restart(stage, discord)
     old, new = (AuditEntry(1, 5, at, 22, 1, 2, None) for at in (NOW - 1, NOW))
-    assert stage.is_missed(new), "the process before is the last that watched"
+    assert stage.is_missed(new), "the previous run is the last that watched"
     open_session(stage, (1,))
     assert (stage.is_missed(old), stage.is_missed(new)) == (True, False)
     finish(stage, discord)
@@ -231,7 +231,7 @@ def test_a_guild_is_behind_from_the_end_of_one_process_until_its_log_was_read_by
     assert not after.access.is_behind(2)
 
 
-def test_what_is_told_live_before_the_gap_is_read_does_not_hide_the_gap() -> None:
+def test_what_is_received_live_before_the_gap_is_read_does_not_hide_the_gap() -> None:
     discord = Discord()
     stage = begin(discord)
     open_session(stage, (1,))
@@ -324,7 +324,7 @@ def test_a_refusal_ends_a_guild_s_catch_up_and_keeps_its_place(status: int) -> N
     assert finish(stage, discord) == [(1, missed)]
 
 
-def test_what_is_told_live_does_not_hide_what_could_not_be_read_before() -> None:
+def test_what_is_received_live_does_not_hide_what_could_not_be_read_before() -> None:
     discord = Discord()
     stage = begin(discord)
     open_session(stage, (1,))
@@ -364,7 +364,7 @@ def test_of_a_guild_that_another_process_had_before_nothing_is_read() -> None:
     assert following.behind == 0
 
 
-def test_a_backlog_told_live_leaves_nothing_unread() -> None:
+def test_a_backlog_received_live_leaves_nothing_unread() -> None:
     discord = Discord()
     stage = begin(discord)
     open_session(stage, (1,))

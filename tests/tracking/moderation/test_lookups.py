@@ -1,4 +1,4 @@
-"""What nobody explains is looked up once for a burst; what counts on is read again."""
+"""What no entry explains is looked up once for a burst; what counts on is read again."""
 
 from __future__ import annotations
 
@@ -158,7 +158,7 @@ def test_people_deleting_their_own_messages_are_no_action_and_cost_less_and_less
     assert log.counts == {"message_delete": 1}
 
 
-def test_somebody_who_waits_for_true_numbers_has_them_read_at_once() -> None:
+def test_a_caller_that_waits_for_true_numbers_has_them_read_at_once() -> None:
     log = Log()
     log.answering = False
     log.take(counted(1))

@@ -48,7 +48,7 @@ def test_a_ban_whose_process_was_killed_before_its_entry_came_is_one_row() -> No
     assert after.actions() == [("ban", TARGET, MODERATOR, "spam", audit("ban").entry_id)]
     (left,) = after.of("GUILD_MEMBER_REMOVE")
     assert (left["reason"], left["moderator_id"]) == ("ban", MODERATOR)
-    assert after.counts == {"ban": 1}, "the departure; the ban was counted by the process before"
+    assert after.counts == {"ban": 1}, "the departure; the ban was counted by the previous run"
 
 
 def test_a_change_of_structure_is_known_to_the_next_process_with_its_row() -> None:

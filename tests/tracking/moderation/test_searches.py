@@ -77,11 +77,11 @@ class Desk:
         self.pages.turn(AuditPage(self.asked[-1], status, entries, size=size), now)
 
 
-def test_a_miss_is_asked_for_once_its_entry_is_late_and_no_sooner() -> None:
+def test_a_lookup_is_requested_once_its_entry_is_late_and_no_sooner() -> None:
     desk = Desk()
-    miss = desk.open(GUILD, AT, 0)
-    assert (desk.look(PATIENCE_MS - 1), miss.state) == (0, LookupState.OPEN)
-    assert (desk.look(PATIENCE_MS), miss.state) == (1, LookupState.SUBMITTED)
+    ticket = desk.open(GUILD, AT, 0)
+    assert (desk.look(PATIENCE_MS - 1), ticket.state) == (0, LookupState.OPEN)
+    assert (desk.look(PATIENCE_MS), ticket.state) == (1, LookupState.SUBMITTED)
     assert desk.stage.undecided(PATIENCE_MS, 0) == 1
     assert desk.stage.undecided(PATIENCE_MS - 1, 0) == 0, "a flush asked for before it began"
     assert desk.board.is_pending("0")
@@ -127,7 +127,7 @@ def test_an_answer_decides_for_everybody_asked_about_and_quiets_the_guild(
     desk.look(PATIENCE_MS)
     later = desk.open(GUILD, AT, PATIENCE_MS)
     desk.answer(PATIENCE_MS, status)
-    assert [miss.state for miss in asked] == [fate] * 3
+    assert [ticket.state for ticket in asked] == [fate] * 3
     assert later.state is LookupState.OPEN
     end = PATIENCE_MS + pause
     assert (desk.look(end - 1), desk.look(end)) == (0, 1)
@@ -135,20 +135,20 @@ def test_an_answer_decides_for_everybody_asked_about_and_quiets_the_guild(
 
 def test_an_answer_that_does_not_come_has_failed_after_a_while() -> None:
     desk = Desk()
-    miss = desk.open(GUILD, AT, 0)
+    ticket = desk.open(GUILD, AT, 0)
     desk.look(PATIENCE_MS)
     desk.look(PATIENCE_MS + ANSWER_MS - 1)
-    fates = [miss.state]
+    fates = [ticket.state]
     desk.look(PATIENCE_MS + ANSWER_MS)
-    fates.append(miss.state)
+    fates.append(ticket.state)
     desk.answer(PATIENCE_MS + ANSWER_MS + 1)
-    fates.append(miss.state)
+    fates.append(ticket.state)
     assert fates == [LookupState.SUBMITTED, LookupState.FAILED, LookupState.FAILED], (
         "an answer too late changes nothing"
     )
 
 
-def test_where_it_would_be_refused_a_miss_is_blind_at_once_and_leaves_nothing() -> None:
+def test_where_it_would_be_refused_a_lookup_ends_at_once_and_leaves_nothing() -> None:
     desk = Desk()
     desk.blind.add(GUILD)
     assert desk.open(GUILD, AT, 0).state is LookupState.REFUSED
@@ -158,26 +158,26 @@ def test_where_it_would_be_refused_a_miss_is_blind_at_once_and_leaves_nothing() 
 
 def test_pages_go_on_from_the_newest_entry_to_a_bound() -> None:
     desk = Desk()
-    miss = desk.open(GUILD, AT, 0)
+    ticket = desk.open(GUILD, AT, 0)
     desk.look(PATIENCE_MS)
     newest = desk.asked[0].after
     for _ in range(MAX_PAGES - 1):
         newest += 1000
         desk.answer(PATIENCE_MS, newest=newest, size=100)
         assert desk.asked[-1].after == newest
-        assert miss.state is LookupState.SUBMITTED
+        assert ticket.state is LookupState.SUBMITTED
     desk.answer(PATIENCE_MS, newest=newest + 1000, size=100)
     assert len(desk.asked) == MAX_PAGES
-    assert miss.state is LookupState.READ
+    assert ticket.state is LookupState.READ
 
 
 @pytest.mark.parametrize(("newest", "size"), [(0, 100), (1, 100), (2**62, 99)])
 def test_a_page_that_leads_no_further_is_the_last(newest: int, size: int) -> None:
     desk = Desk()
-    miss = desk.open(GUILD, AT, 0)
+    ticket = desk.open(GUILD, AT, 0)
     desk.look(PATIENCE_MS)
     desk.answer(PATIENCE_MS, newest=newest, size=size)
-    assert (len(desk.asked), miss.state) == (1, LookupState.READ)
+    assert (len(desk.asked), ticket.state) == (1, LookupState.READ)
 
 
 def test_many_guilds_are_begun_with_a_few_at_a_time_and_none_is_left() -> None:

@@ -1,4 +1,4 @@
-"""Timeouts are told once each, set, changed, lifted or run out, by whatever way they are learnt."""
+"""Timeouts are recorded once each, set, changed, lifted or run out, by whatever way they are learnt."""
 
 from __future__ import annotations
 
@@ -81,7 +81,7 @@ def test_what_is_learnt_late_of_its_lifting_is_still_in_time() -> None:
     assert log.counts == {"timeout": 1, "timeout_removed": 1}
 
 
-def test_without_the_audit_log_a_timeout_is_told_by_nobody() -> None:
+def test_without_the_audit_log_a_timeout_has_no_actor() -> None:
     log = Log(blind=True)
     log.take(update(END), update(0, AT + 5000))
     log.wait(100 * SECOND)
@@ -105,7 +105,7 @@ def test_an_update_after_the_end_changes_nothing() -> None:
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations([act("automod_timeout"), update(END)])))
-def test_a_timeout_by_automoderation_is_not_told_twice(order: tuple[Any, ...]) -> None:
+def test_a_timeout_by_automoderation_is_not_recorded_twice(order: tuple[Any, ...]) -> None:
     log = Log(blind=True)
     log.take(*order)
     log.wait(100 * SECOND)
@@ -136,7 +136,7 @@ def restarted(before: Log, wall_seconds: int) -> Log:
 
 
 @pytest.mark.parametrize("change", [lifted(AT + 9 * SECOND, 1), set_(AT + 900 * SECOND, AT + 9 * SECOND, 1)])
-def test_one_changed_while_nobody_watched_never_runs_out_at_its_first_end(change: AuditEntry) -> None:
+def test_one_changed_during_an_absence_never_runs_out_at_its_first_end(change: AuditEntry) -> None:
     before = Log()
     before.take(set_())
     after = restarted(restarted(before, 500), 510)
@@ -147,7 +147,7 @@ def test_one_changed_while_nobody_watched_never_runs_out_at_its_first_end(change
 
 
 @pytest.mark.parametrize("read", [True, False])
-def test_one_not_lifted_while_nobody_watched_runs_out_when_that_is_known(read: bool) -> None:  # noqa: FBT001 - a table
+def test_one_not_lifted_during_an_absence_runs_out_when_that_is_known(read: bool) -> None:  # noqa: FBT001 - a table
     before = Log()
     before.take(set_())
     after = restarted(before, 500)
@@ -218,7 +218,7 @@ def test_where_discord_does_not_answer_an_update_alone_is_no_action() -> None:
 
 
 @pytest.mark.parametrize("entries", [True, False])
-def test_one_that_ran_out_right_before_the_next_is_told_too(entries: bool) -> None:  # noqa: FBT001 - a table
+def test_one_that_ran_out_right_before_the_next_is_recorded_too(entries: bool) -> None:  # noqa: FBT001 - a table
     log = Log(blind=not entries)
     log.take(set_(AT + 6000) if entries else update(AT + 6000))
     log.wait(8 * SECOND)
@@ -228,7 +228,7 @@ def test_one_that_ran_out_right_before_the_next_is_told_too(entries: bool) -> No
     assert log.counts == {"timeout": 2, "timeout_expired": 2}
 
 
-def test_by_whom_a_timeout_was_is_told_once_the_audit_log_may_be_read() -> None:
+def test_by_whom_a_timeout_was_is_recorded_once_the_audit_log_may_be_read() -> None:
     log = Log(blind=True)
     log.take(update(END))
     log.wait(12 * SECOND)
@@ -261,7 +261,7 @@ def test_one_set_in_an_absence_and_lifted_live_never_runs_out(kill: bool) -> Non
     assert log.counts["timeout_expired"] == 0
 
 
-def test_one_that_ran_out_before_the_next_was_set_is_told_although_it_is_read_after_that() -> None:
+def test_one_that_ran_out_before_the_next_was_set_is_recorded_although_it_is_read_after_that() -> None:
     log = Log()
     log.behind.add(GUILD)
     log.take(set_(AT + 900 * SECOND, AT + 100 * SECOND, 1))

@@ -36,7 +36,7 @@ class Process:
     def __init__(self, clock: ManualClock, rows: Rows, opted_out: frozenset[int] = frozenset()) -> None:
         self.clock = clock
         self.rows = rows
-        self.booked: list[Count] = []
+        self.counts: list[Count] = []
         self.silent: set[int] = set()
         self.tracker = VoiceTracker(self._take, _Timeline(self.silent), clock, WINDOW)  # type: ignore[arg-type]  # a port
         for guild_id in range(1, 100):
@@ -47,7 +47,7 @@ class Process:
 
     def _take(self, fact: Fact) -> None:
         if isinstance(fact, Count):
-            self.booked.append(fact)
+            self.counts.append(fact)
 
     def state(self, guild: int, user: int, channel: int, **flags: Any) -> VoiceState:
         return VoiceState(guild, user, channel, self.clock.now_ms(), **flags)
@@ -71,7 +71,7 @@ class Process:
 
     def total(self) -> dict[tuple[int, str], int]:
         sums: dict[tuple[int, str], int] = {}
-        for count in self.booked:
+        for count in self.counts:
             if count.series.measure == SECONDS.name:
                 key = (count.guild_id, count.series.value)
                 sums[key] = sums.get(key, 0) + count.amount
@@ -126,11 +126,11 @@ def test_who_left_meanwhile_is_closed_when_the_last_part_was_written() -> None:
     after = kill(before)
     after.tracker.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "alone"): 20_000}
-    (length,) = (count.amount for count in after.booked if count.series is SESSION_TIME.series)
+    (length,) = (count.amount for count in after.counts if count.series is SESSION_TIME.series)
     assert length == 20_000
 
 
-def test_nobody_is_known_to_go_on_in_a_connections_silence() -> None:
+def test_no_session_is_known_to_go_on_in_a_connections_silence() -> None:
     before = process()
     before.speak(1, 7, 10)
     before.save()
@@ -179,7 +179,7 @@ def test_a_process_says_nothing_of_how_long_sessions_of_another_ran() -> None:
     assert after.total() == {(1, "alone"): 10_000}
 
 
-def test_nothing_is_booked_of_a_session_in_doubt_before_the_guild_is_known_again() -> None:
+def test_nothing_is_settled_of_a_session_in_doubt_before_the_guild_is_known_again() -> None:
     before = process()
     before.speak(1, 7, 99)
     before.clock.advance(10)

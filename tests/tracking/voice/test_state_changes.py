@@ -141,7 +141,7 @@ async def test_an_order_is_one_row_whichever_tells_of_it_first(first: str) -> No
     assert sorted(row["audit_entry_id"] for row in stage.rows.values()) == [900, 901, 902]
 
 
-async def test_an_order_whose_entry_never_comes_is_by_somebody_unknown() -> None:
+async def test_an_order_whose_entry_never_comes_has_no_actor() -> None:
     stage = Stage()
     stage.speak()
     stage.speak(deaf=True)
@@ -164,7 +164,7 @@ async def test_entries_that_come_late_find_their_own_order() -> None:
     assert [moderator for _, _, moderator, _ in await stage.log()] == [MOD, MOD + 1, MOD + 2, MOD + 3]
 
 
-async def test_an_entry_told_before_its_order_is_not_that_of_one_already_lifted() -> None:
+async def test_an_entry_received_before_its_order_is_not_that_of_one_already_lifted() -> None:
     stage = Stage()
     stage.speak()
     stage.speak(mute=True)

@@ -39,7 +39,7 @@ class _Timeline:
         return guild_id in self._silent
 
 
-class Booked:
+class Settled:
     """A tracker and all it has put out."""
 
     def __init__(self) -> None:
@@ -131,14 +131,14 @@ def truth(steps: list[Step]) -> Counter[tuple[str, int, int]]:
     return +sums
 
 
-def play(steps: list[Step]) -> tuple[Booked, int]:
-    booked = Booked()
+def play(steps: list[Step]) -> tuple[Settled, int]:
+    settled = Settled()
     now = BASE
     for step in steps:
         now += step.pause
         if step.book:
-            booked.tracker.settle(now)
-        booked.tracker.apply(
+            settled.tracker.settle(now)
+        settled.tracker.apply(
             VoiceState(
                 GUILD,
                 step.user,
@@ -149,21 +149,21 @@ def play(steps: list[Step]) -> tuple[Booked, int]:
                 deaf=step.deafened,
             )
         )
-    return booked, now
+    return settled, now
 
 
 @given(STEPS)
-def test_time_is_booked_on_who_where_and_how_whatever_the_order(steps: list[Step]) -> None:
+def test_time_is_settled_by_who_where_and_how_whatever_the_order(steps: list[Step]) -> None:
     end = Step(1234, 6, 0, muted=False, deafened=False, book=True)
-    booked, _now = play([*steps, end])
-    assert +booked.total() == truth([*steps, end])
+    settled, _now = play([*steps, end])
+    assert +settled.total() == truth([*steps, end])
 
 
 @given(STEPS)
 def test_no_amount_crosses_the_edge_of_a_window(steps: list[Step]) -> None:
-    booked, now = play(steps)
-    booked.tracker.settle(now + 59_999)
-    for count in booked.counts:
+    settled, now = play(steps)
+    settled.tracker.settle(now + 59_999)
+    for count in settled.counts:
         if count.series.measure == SECONDS.name:
             assert count.amount > 0
             assert count.at // WINDOW == (count.at + count.amount - 1) // WINDOW
@@ -171,7 +171,7 @@ def test_no_amount_crosses_the_edge_of_a_window(steps: list[Step]) -> None:
 
 @given(STEPS)
 def test_people_present_and_sessions_agree_with_who_is_there(steps: list[Step]) -> None:
-    booked, _now = play(steps)
+    settled, _now = play(steps)
     where: dict[int, int] = {}
     most = 0
     entered = left = 0
@@ -183,22 +183,22 @@ def test_people_present_and_sessions_agree_with_who_is_there(steps: list[Step]) 
             entered += not was and bool(step.channel)
             left += bool(was) and not step.channel
         most = max(most, len(where.keys() - BOTS))
-    assert booked.tracker.members(GUILD) == len(where.keys() - BOTS)
-    assert booked.tracker.peaks(GUILD)[0] == most
-    assert booked.number(JOINS.series) == entered
-    assert booked.number(SESSIONS.series) == left
+    assert settled.tracker.members(GUILD) == len(where.keys() - BOTS)
+    assert settled.tracker.peaks(GUILD)[0] == most
+    assert settled.number(JOINS.series) == entered
+    assert settled.number(SESSIONS.series) == left
 
 
 @given(STEPS, st.integers(0, 60_000))
 def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step], gap: int) -> None:
-    booked, now = play(steps)
-    booked.tracker.settle(now)
-    first = booked.total()
-    after = Booked()
-    after.tracker.restore(list(booked.tracker.save()))
+    settled, now = play(steps)
+    settled.tracker.settle(now)
+    first = settled.total()
+    after = Settled()
+    after.tracker.restore(list(settled.tracker.save()))
     after.tracker.resume(0, 0)
     after.tracker.settle(now + gap)
-    assert not after.counts, "nothing is booked before the guild has been seen"
+    assert not after.counts, "nothing is settled before the guild has been seen"
     last = {step.user: step for step in steps}
     states = [
         VoiceState(GUILD, user, step.channel, now, bot=user in BOTS, self_mute=step.muted, deaf=step.deafened)
@@ -211,157 +211,157 @@ def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step]
     assert +(first + after.total()) == truth([*steps, end])
 
 
-def test_who_left_while_nobody_looked_is_closed_at_the_last_moment_known() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.settle(at(30))
-    booked.tracker.doubt([GUILD])
-    booked.tracker.settle(at(50))
-    booked.tracker.reconcile(GUILD, [], at(90))
-    assert booked.total() == {("alone", 10, 1): 30_000}
-    assert booked.number(SESSION_TIME.series) == 30_000
-    assert booked.tracker.members(GUILD) == 0
+def test_who_left_during_an_absence_is_closed_at_the_last_moment_known() -> None:
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.settle(at(30))
+    settled.tracker.doubt([GUILD])
+    settled.tracker.settle(at(50))
+    settled.tracker.reconcile(GUILD, [], at(90))
+    assert settled.total() == {("alone", 10, 1): 30_000}
+    assert settled.number(SESSION_TIME.series) == 30_000
+    assert settled.tracker.members(GUILD) == 0
 
 
 @pytest.mark.parametrize("order", [(1, 2), (2, 1)])
 def test_company_that_left_in_a_gap_is_company_no_more(order: tuple[int, int]) -> None:
-    booked = Booked()
+    settled = Settled()
     for user in order:
-        booked.tracker.apply(state(user, 10, 0))
-    booked.tracker.settle(at(10))
-    booked.tracker.doubt([GUILD])
-    booked.tracker.reconcile(GUILD, [state(1, 10, 40)], at(40))
-    assert booked.total() == {("active", 10, 1): 10_000, ("active", 10, 2): 10_000, ("alone", 10, 1): 30_000}
+        settled.tracker.apply(state(user, 10, 0))
+    settled.tracker.settle(at(10))
+    settled.tracker.doubt([GUILD])
+    settled.tracker.reconcile(GUILD, [state(1, 10, 40)], at(40))
+    assert settled.total() == {("active", 10, 1): 10_000, ("active", 10, 2): 10_000, ("alone", 10, 1): 30_000}
 
 
 def test_who_is_in_another_channel_after_a_gap_has_begun_anew() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.settle(at(10))
-    booked.tracker.doubt([GUILD])
-    booked.tracker.reconcile(GUILD, [state(1, 11, 40)], at(40))
-    booked.tracker.settle(at(45))
-    assert booked.total() == {("alone", 10, 1): 10_000, ("alone", 11, 1): 5_000}
-    assert (booked.number(SESSIONS.series), booked.number(JOINS.series)) == (1, 2)
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.settle(at(10))
+    settled.tracker.doubt([GUILD])
+    settled.tracker.reconcile(GUILD, [state(1, 11, 40)], at(40))
+    settled.tracker.settle(at(45))
+    assert settled.total() == {("alone", 10, 1): 10_000, ("alone", 11, 1): 5_000}
+    assert (settled.number(SESSIONS.series), settled.number(JOINS.series)) == (1, 2)
 
 
 def test_a_gap_longer_than_the_limit_is_not_counted_on() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.doubt([GUILD])
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.doubt([GUILD])
     late = 1 + MAX_GAP_MS / 1000
-    booked.tracker.reconcile(GUILD, [state(1, 10, late)], at(late))
-    booked.tracker.settle(at(late + 5))
-    assert booked.total() == {("alone", 10, 1): 5_000}
-    assert booked.number(SESSION_TIME.series) == 0
+    settled.tracker.reconcile(GUILD, [state(1, 10, late)], at(late))
+    settled.tracker.settle(at(late + 5))
+    assert settled.total() == {("alone", 10, 1): 5_000}
+    assert settled.number(SESSION_TIME.series) == 0
 
 
 def test_a_change_within_the_channel_confirms_a_session_in_doubt() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.doubt([GUILD])
-    booked.tracker.apply(state(1, 10, 20, self_mute=True))
-    booked.tracker.settle(at(25))
-    assert booked.total() == {("alone", 10, 1): 20_000, ("muted", 10, 1): 5_000}
-    assert (booked.number(JOINS.series), booked.number(MOVES.series)) == (1, 0)
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.doubt([GUILD])
+    settled.tracker.apply(state(1, 10, 20, self_mute=True))
+    settled.tracker.settle(at(25))
+    assert settled.total() == {("alone", 10, 1): 20_000, ("muted", 10, 1): 5_000}
+    assert (settled.number(JOINS.series), settled.number(MOVES.series)) == (1, 0)
 
 
 def test_leaving_out_of_doubt_counts_what_was_sure_and_no_more() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.settle(at(15))
-    booked.tracker.doubt([GUILD])
-    booked.tracker.apply(state(1, 0, 60))
-    assert booked.total() == {("alone", 10, 1): 15_000}
-    assert booked.number(SESSION_TIME.series) == 15_000
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.settle(at(15))
+    settled.tracker.doubt([GUILD])
+    settled.tracker.apply(state(1, 0, 60))
+    assert settled.total() == {("alone", 10, 1): 15_000}
+    assert settled.number(SESSION_TIME.series) == 15_000
 
 
 def test_a_second_sync_of_a_guild_without_doubt_changes_nothing() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.reconcile(GUILD, [state(1, 10, 30)], at(30))
-    booked.tracker.apply(state(1, 0, 40))
-    assert booked.total() == {("alone", 10, 1): 40_000}
-    assert booked.number(SESSIONS.series) == 1
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.reconcile(GUILD, [state(1, 10, 30)], at(30))
+    settled.tracker.apply(state(1, 0, 40))
+    assert settled.total() == {("alone", 10, 1): 40_000}
+    assert settled.number(SESSIONS.series) == 1
 
 
-def test_a_clock_set_back_a_little_books_no_moment_twice() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 100))
-    booked.tracker.settle(at(110))
-    booked.tracker.settle(at(105))
-    booked.tracker.settle(at(112))
-    assert booked.total() == {("alone", 10, 1): 12_000}
+def test_a_clock_set_back_a_little_counts_no_moment_twice() -> None:
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 100))
+    settled.tracker.settle(at(110))
+    settled.tracker.settle(at(105))
+    settled.tracker.settle(at(112))
+    assert settled.total() == {("alone", 10, 1): 12_000}
 
 
 def test_a_clock_set_back_far_goes_on_from_there() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 100))
-    booked.tracker.settle(at(110))
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 100))
+    settled.tracker.settle(at(110))
     back = 110 - MAX_SETBACK_MS / 1000 - 1
-    booked.tracker.settle(at(back))
-    booked.tracker.apply(state(1, 0, back + 20))
-    assert booked.total() == {("alone", 10, 1): 30_000}
-    assert booked.number(SESSION_TIME.series) == 30_000
+    settled.tracker.settle(at(back))
+    settled.tracker.apply(state(1, 0, back + 20))
+    assert settled.total() == {("alone", 10, 1): 30_000}
+    assert settled.number(SESSION_TIME.series) == 30_000
 
 
-def test_a_clock_set_forward_by_years_books_no_years() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.settle(at(5))
+def test_a_clock_set_forward_by_years_counts_no_years() -> None:
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.settle(at(5))
     years = 40 * 365 * 86_400
-    booked.tracker.settle(at(years))
-    booked.tracker.apply(state(1, 0, years + 10))
-    assert booked.total() == {("alone", 10, 1): 15_000}
-    assert booked.number(SESSION_TIME.series) == 15_000
+    settled.tracker.settle(at(years))
+    settled.tracker.apply(state(1, 0, years + 10))
+    assert settled.total() == {("alone", 10, 1): 15_000}
+    assert settled.number(SESSION_TIME.series) == 15_000
 
 
 def test_a_guild_the_bot_was_removed_from_is_closed_and_forgotten() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.leave_guild(at(7))
-    booked.tracker.settle(at(20))
-    assert booked.total() == {("alone", 10, 1): 7_000}
-    assert not booked.tracker.guilds
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.leave_guild(at(7))
+    settled.tracker.settle(at(20))
+    assert settled.total() == {("alone", 10, 1): 7_000}
+    assert not settled.tracker.guilds
 
 
 def test_peaks_begin_anew_with_who_is_there() -> None:
-    booked = Booked()
+    settled = Settled()
     for user in (1, 2, 3):
-        booked.tracker.apply(state(user, 10, 0))
-    booked.tracker.apply(state(9, 10, 0, bot=True))
-    booked.tracker.apply(state(3, 0, 1))
-    assert booked.tracker.peaks(GUILD) == (3, {10: 3})
-    assert booked.tracker.peaks(GUILD) == (3, {10: 3}), "reading changes nothing"
-    booked.tracker.reset_peaks(GUILD)
-    assert booked.tracker.peaks(GUILD) == (2, {10: 2})
+        settled.tracker.apply(state(user, 10, 0))
+    settled.tracker.apply(state(9, 10, 0, bot=True))
+    settled.tracker.apply(state(3, 0, 1))
+    assert settled.tracker.peaks(GUILD) == (3, {10: 3})
+    assert settled.tracker.peaks(GUILD) == (3, {10: 3}), "reading changes nothing"
+    settled.tracker.reset_peaks(GUILD)
+    assert settled.tracker.peaks(GUILD) == (2, {10: 2})
 
 
-def test_an_empty_guild_is_forgotten_once_its_peak_is_told() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.apply(state(1, 0, 1))
-    assert booked.tracker.peaks(GUILD) == (1, {10: 1})
-    booked.tracker.reset_peaks(GUILD)
-    assert not booked.tracker.guilds
-    assert booked.tracker.peaks(GUILD) == (0, {})
+def test_an_empty_guild_is_forgotten_once_its_peak_is_read() -> None:
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.apply(state(1, 0, 1))
+    assert settled.tracker.peaks(GUILD) == (1, {10: 1})
+    settled.tracker.reset_peaks(GUILD)
+    assert not settled.tracker.guilds
+    assert settled.tracker.peaks(GUILD) == (0, {})
 
 
 def test_a_payload_that_leaves_the_user_out_does_not_make_a_bot_a_person() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0, bot=True))
-    booked.tracker.apply(state(1, 10, 5))
-    booked.tracker.apply(state(1, 0, 10))
-    assert booked.total() == {("bot", 10, 0): 10_000}
-    assert booked.number(SESSIONS.series) == 0
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0, bot=True))
+    settled.tracker.apply(state(1, 10, 5))
+    settled.tracker.apply(state(1, 0, 10))
+    assert settled.total() == {("bot", 10, 0): 10_000}
+    assert settled.number(SESSIONS.series) == 0
 
 
 def test_a_session_lasts_over_moves_from_the_first_channel_to_the_last() -> None:
-    booked = Booked()
+    settled = Settled()
     for channel, seconds in ((10, 0), (11, 20), (10, 30), (0, 60)):
-        booked.tracker.apply(state(1, channel, seconds))
-    assert booked.number(SESSION_TIME.series) == 60_000
-    assert (booked.number(SESSIONS.series), booked.number(JOINS.series), booked.number(MOVES.series)) == (
+        settled.tracker.apply(state(1, channel, seconds))
+    assert settled.number(SESSION_TIME.series) == 60_000
+    assert (settled.number(SESSIONS.series), settled.number(JOINS.series), settled.number(MOVES.series)) == (
         1,
         1,
         2,
@@ -369,86 +369,86 @@ def test_a_session_lasts_over_moves_from_the_first_channel_to_the_last() -> None
 
 
 def test_leaving_without_having_been_seen_is_nothing() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 0, 0))
-    assert not booked.counts
-    assert not booked.tracker.guilds
+    settled = Settled()
+    settled.tracker.apply(state(1, 0, 0))
+    assert not settled.counts
+    assert not settled.tracker.guilds
 
 
 @given(STEPS, st.integers(1, 3))
-def test_what_is_shown_is_what_will_be_booked_and_never_less(steps: list[Step], often: int) -> None:
-    booked = Booked()
+def test_what_is_accrued_is_what_will_be_settled_and_never_less(steps: list[Step], often: int) -> None:
+    settled = Settled()
     now = BASE
     for number, step in enumerate(steps):
         now += step.pause
         if number % often == 0:
-            booked.tracker.accrue_some(now)
-        booked.tracker.apply(
+            settled.tracker.accrue_some(now)
+        settled.tracker.apply(
             VoiceState(GUILD, step.user, step.channel, now, bot=step.user in BOTS, self_mute=step.muted)
         )
         by_place = Counter[tuple[str, int]]()
-        for (kind, channel, _user), amount in booked.total().items():
+        for (kind, channel, _user), amount in settled.total().items():
             by_place[kind, channel] += amount
-        assert by_place <= booked.shown
-    booked.tracker.settle(now)
+        assert by_place <= settled.shown
+    settled.tracker.settle(now)
     by_place = Counter[tuple[str, int]]()
-    for (kind, channel, _user), amount in booked.total().items():
+    for (kind, channel, _user), amount in settled.total().items():
         by_place[kind, channel] += amount
-    assert by_place == booked.shown
+    assert by_place == settled.shown
 
 
 def test_everybody_is_shown_within_as_many_goes_as_are_allowed() -> None:
-    booked = Booked()
+    settled = Settled()
     for guild in range(1, ROUNDS * ACCRUED_AT_ONCE + 1):
-        booked.tracker.apply(VoiceState(guild, 7, 10, at(0)))
+        settled.tracker.apply(VoiceState(guild, 7, 10, at(0)))
     for number in range(1, ROUNDS + 1):
-        booked.tracker.accrue_some(at(10))
-        assert booked.shown["alone", 10] <= number * ACCRUED_AT_ONCE * 10_000
-    assert booked.shown["alone", 10] == ROUNDS * ACCRUED_AT_ONCE * 10_000
+        settled.tracker.accrue_some(at(10))
+        assert settled.shown["alone", 10] <= number * ACCRUED_AT_ONCE * 10_000
+    assert settled.shown["alone", 10] == ROUNDS * ACCRUED_AT_ONCE * 10_000
 
 
-def test_in_silence_nothing_is_shown_and_what_was_shown_is_booked() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.accrue(at(7), [GUILD])
-    booked.silent.add(GUILD)
-    booked.tracker.settle(at(50))
-    assert booked.total() == {("alone", 10, 1): 7_000}
+def test_in_silence_nothing_is_accrued_and_what_was_accrued_is_settled() -> None:
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.accrue(at(7), [GUILD])
+    settled.silent.add(GUILD)
+    settled.tracker.settle(at(50))
+    assert settled.total() == {("alone", 10, 1): 7_000}
 
 
-def test_time_on_stream_and_on_camera_is_told_beside_the_state() -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0, stream=True))
-    booked.tracker.apply(state(1, 10, 20, stream=True, video=True))
-    booked.tracker.apply(state(1, 10, 50, self_mute=True))
-    booked.tracker.apply(state(1, 0, 60))
-    told = Counter[str]()
-    for count in booked.counts:
+def test_time_on_stream_and_on_camera_is_counted_beside_the_state() -> None:
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0, stream=True))
+    settled.tracker.apply(state(1, 10, 20, stream=True, video=True))
+    settled.tracker.apply(state(1, 10, 50, self_mute=True))
+    settled.tracker.apply(state(1, 0, 60))
+    beside = Counter[str]()
+    for count in settled.counts:
         if count.series in {STREAM_SECONDS.series, VIDEO_SECONDS.series}:
             assert (count.channel_id, count.user_id) == (10, 1)
-            told[count.series.measure] += count.amount
-    assert told == {STREAM_SECONDS.name: 50_000, VIDEO_SECONDS.name: 30_000}
-    assert booked.total() == {("alone", 10, 1): 50_000, ("muted", 10, 1): 10_000}
+            beside[count.series.measure] += count.amount
+    assert beside == {STREAM_SECONDS.name: 50_000, VIDEO_SECONDS.name: 30_000}
+    assert settled.total() == {("alone", 10, 1): 50_000, ("muted", 10, 1): 10_000}
 
 
 def test_what_a_replay_tells_of_is_not_counted_again_up_to_when_the_connection_was_lost() -> None:
-    """Somebody moved, and the bot was removed from the guild, long before the connection was known dead."""
-    booked = Booked()
-    booked.tracker.apply(state(1, 20, 0))
-    booked.tracker.apply(state(2, 10, 0))
-    booked.tracker.accrue(at(62), [GUILD])
-    booked.tracker.apply(state(2, 20, 5))
-    booked.leave_guild(at(8))
-    total = booked.total()
+    """A member moved, and the bot was removed from the guild, long before the connection was known dead."""
+    settled = Settled()
+    settled.tracker.apply(state(1, 20, 0))
+    settled.tracker.apply(state(2, 10, 0))
+    settled.tracker.accrue(at(62), [GUILD])
+    settled.tracker.apply(state(2, 20, 5))
+    settled.leave_guild(at(8))
+    total = settled.total()
     assert sum(amount for (_, _, user), amount in total.items() if user == 1) == 62_000
     assert sum(amount for (_, _, user), amount in total.items() if user == 2) == 62_000 + 3_000
 
 
 @pytest.mark.parametrize("silence", [59, 61, MAX_SETBACK_MS / 1000])
 def test_time_shown_in_a_silence_is_not_shown_again_by_its_replay(silence: float) -> None:
-    booked = Booked()
-    booked.tracker.apply(state(1, 10, 0))
-    booked.tracker.accrue(at(silence), [GUILD])
-    booked.tracker.apply(state(1, 10, 0.001, self_mute=True))
-    booked.tracker.settle(at(silence + 10))
-    assert sum(booked.total().values()) == at(silence + 10) - at(0)
+    settled = Settled()
+    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.accrue(at(silence), [GUILD])
+    settled.tracker.apply(state(1, 10, 0.001, self_mute=True))
+    settled.tracker.settle(at(silence + 10))
+    assert sum(settled.total().values()) == at(silence + 10) - at(0)

@@ -1,4 +1,4 @@
-"""What members do besides writing, as an hour of the past is told."""
+"""What members do besides writing, in each hour of the past."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SWITCHES = {
     "voice_self_mutes": (0.6, ""),
     "voice_self_deafens": (0.3, ""),
 }
-"""How often somebody in voice does it, and the time that is shown by it."""
+"""How often a member in voice does it, and the measure of the time it lasts."""
 LEVEL = 100
 """Experience between two levels."""
 
@@ -25,24 +25,24 @@ LEVEL = 100
 def speak(
     past: Past, hour: int, talkers: Iterable[int], counts: Cells, seen: dict[int, tuple[int, int]]
 ) -> None:
-    """Somebody is in voice for a while, and some of them show something there."""
+    """Members are in voice for a while, and some of them share a screen or a camera."""
     chance = past.chance
     for person in talkers:
-        room, length = chance.choice([*past.voice]), chance.randrange(5, 60) * MINUTE
+        channel, length = chance.choice([*past.voice]), chance.randrange(5, 60) * MINUTE
         for state, part in STATES:
-            count(counts, "voice_seconds", state, room, person, amount=round(length * part))
-        count(counts, "voice_joins", "", room)
+            count(counts, "voice_seconds", state, channel, person, amount=round(length * part))
+        count(counts, "voice_joins", "", channel)
         count(counts, "voice_sessions", "", 0, person)
         count(counts, "voice_session_seconds", "", 0, amount=length)
         if chance.random() < 0.2:
-            count(counts, "voice_moves", "", room)
+            count(counts, "voice_moves", "", channel)
         mood = chance.random()
         for switch, (often, shown) in SWITCHES.items():
             if mood < often:
                 count(counts, switch, "on")
                 count(counts, switch, "off")
                 if shown:
-                    count(counts, shown, "", room, person, amount=length // 3)
+                    count(counts, shown, "", channel, person, amount=length // 3)
         seen.setdefault(person, (hour, hour + length))
 
 
@@ -67,7 +67,7 @@ def show_up(past: Past, hour: int, counts: Cells) -> None:
 
 
 def rebuild(past: Past, hour: int, counts: Cells) -> None:
-    """Now and then a moderator, or nobody known, changes what the guild is made of."""
+    """At times a moderator, or an unknown actor, changes a channel, a role or another object of the guild."""
     chance = past.chance
     if chance.random() < 0.04:
         change = chance.choice(MEASURES["structure_changes"].values)
