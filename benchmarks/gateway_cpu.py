@@ -31,8 +31,8 @@ from exporter.events.catalogue import full_catalogue
 from exporter.model import Entry
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
-from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 from exporter.telemetry import Telemetry, value
+from tests.memory_spool import MemorySpool
 
 Message = str | bytes
 
@@ -176,28 +176,13 @@ class BareBot(disnake.Client):
         self.counts[message.author.id] += 1
 
 
-class MemorySpool:
-    """Takes what the pipeline commits; messages alone commit next to nothing."""
-
-    source = "benchmark"
+class DiscardingSpool(MemorySpool):
+    """Takes what the pipeline commits and keeps nothing; messages alone commit next to nothing."""
 
     async def append(self, entries: Sequence[Entry], **_: object) -> Sequence[int]:
         """Forget everything."""
         del entries
         return ()
-
-    async def journal(self) -> list[JournalPart]:
-        """There is nothing from an earlier run."""
-        return []
-
-    async def increments(self) -> list[StoredIncrement]:
-        """There is nothing from an earlier run."""
-        return []
-
-    async def state(self, prefix: str = "") -> list[StateRow]:
-        """There is nothing from an earlier run."""
-        del prefix
-        return []
 
 
 def websocket(loop: asyncio.AbstractEventLoop) -> DiscordWebSocket:
@@ -231,7 +216,7 @@ class Sides:
             MetricsConfig(),
             BatchingConfig(),
             PrivacyConfig(),
-            MemorySpool(),
+            DiscardingSpool(),
             self._clock,
             self._telemetry,
             channels=True,

@@ -12,7 +12,7 @@ import tracemalloc
 from collections.abc import Awaitable, Callable
 from functools import partial
 
-from benchmarks.gateway_cpu import GUILD_ID, BareBot, MemorySpool, guild_create
+from benchmarks.gateway_cpu import GUILD_ID, BareBot, DiscardingSpool, guild_create
 from benchmarks.result import Result
 from exporter.aggregation.config import MetricsConfig
 from exporter.checkpoint.config import BatchingConfig
@@ -52,7 +52,7 @@ def _make_pipeline() -> Side:
         MetricsConfig(),
         BatchingConfig(),
         PrivacyConfig(),
-        MemorySpool(),
+        DiscardingSpool(),
         clock,
         Telemetry(),
     )

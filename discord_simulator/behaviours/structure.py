@@ -2,14 +2,25 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from discord_simulator import vocabulary as words
+from discord_simulator.guild import Channel, Emoji, Role, Sticker
 from discord_simulator.operations import members, structure, threads
 
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
+
     from discord_simulator.behaviours.context import Context
-    from discord_simulator.guild import Emoji, Guild, Role
+    from discord_simulator.guild import Guild
+    from discord_simulator.operations.audit import Actor
+    from discord_simulator.world import World
+
+    _Create: TypeAlias = Callable[[World, Guild, str, Actor], object]
+    _Rename: TypeAlias = Callable[[World, Guild, "_Object", str, Actor], object]
+    _Delete: TypeAlias = Callable[[World, Guild, "_Object", Actor], None]
+
+_Object = TypeVar("_Object", Role, Channel, Emoji, Sticker)
 
 _MOST_CREATED = 8
 """Largest number of objects of a kind that are created; above it one is deleted."""
@@ -22,34 +33,19 @@ def change_roles(context: Context) -> bool:
     guild = context.guild()
     if guild is None:
         return False
-    created = _created_roles(context, guild)
-    name, by = context.rng.choice(words.ROLE_NAMES), context.acting_moderator(guild)
-    match _choose(context, len(created)):
-        case "create":
-            structure.create_role(context.world, guild, name, by)
-        case "rename":
-            role = context.rng.choice(created)
-            structure.rename_role(context.world, guild, role, f"{role.name} 2", by)
-        case _:
-            structure.delete_role(context.world, guild, context.rng.choice(created), by)
-    return True
+    created = _created_later(context, guild.roles)
+    by_verb = structure.create_role, structure.rename_role, structure.delete_role
+    return _change(context, guild, created, by_verb, words.ROLE_NAMES)
 
 
 def change_channels(context: Context) -> bool:
-    """A moderator creates, renames or deletes a channel."""
+    """A moderator creates, renames or deletes a channel; the initial ones are renamed too."""
     guild = context.guild()
     if guild is None:
         return False
-    name, by = context.rng.choice(words.TEXT_NAMES), context.acting_moderator(guild)
-    match _choose(context, len(guild.created_channels)):
-        case "create":
-            structure.create_channel(context.world, guild, name, by)
-        case "rename":
-            channel = context.rng.choice([*guild.text, *guild.created_channels])
-            structure.rename_channel(context.world, guild, channel, f"{channel.name}-2", by)
-        case _:
-            structure.delete_channel(context.world, guild, context.rng.choice(guild.created_channels), by)
-    return True
+    every = [*guild.text, *guild.created_channels]
+    by_verb = structure.create_channel, structure.rename_channel, structure.delete_channel
+    return _change(context, guild, guild.created_channels, by_verb, words.TEXT_NAMES, "-2", renamed=every)
 
 
 def change_emojis(context: Context) -> bool:
@@ -57,17 +53,9 @@ def change_emojis(context: Context) -> bool:
     guild = context.guild()
     if guild is None:
         return False
-    created = _created_emojis(context, guild)
-    name, by = context.rng.choice(words.EMOJI_NAMES), context.acting_moderator(guild)
-    match _choose(context, len(created)):
-        case "create":
-            structure.create_emoji(context.world, guild, f"{name}_new", by)
-        case "rename":
-            emoji = context.rng.choice(created)
-            structure.rename_emoji(context.world, guild, emoji, f"{emoji.name}_2", by)
-        case _:
-            structure.delete_emoji(context.world, guild, context.rng.choice(created), by)
-    return True
+    created = _created_later(context, guild.emojis)
+    by_verb = structure.create_emoji, structure.rename_emoji, structure.delete_emoji
+    return _change(context, guild, created, by_verb, [f"{name}_new" for name in words.EMOJI_NAMES], "_2")
 
 
 def change_stickers(context: Context) -> bool:
@@ -75,15 +63,31 @@ def change_stickers(context: Context) -> bool:
     guild = context.guild()
     if guild is None:
         return False
-    name, by = context.rng.choice(words.EMOJI_NAMES), context.acting_moderator(guild)
-    match _choose(context, len(guild.stickers)):
+    by_verb = structure.create_sticker, structure.rename_sticker, structure.delete_sticker
+    return _change(context, guild, guild.stickers, by_verb, words.EMOJI_NAMES)
+
+
+def _change(
+    context: Context,
+    guild: Guild,
+    created: Sequence[_Object],
+    by_verb: tuple[_Create, _Rename[_Object], _Delete[_Object]],
+    names: Sequence[str],
+    suffix: str = " 2",
+    *,
+    renamed: Sequence[_Object] = (),
+) -> bool:
+    """Create, rename or delete one of ``created``; ``renamed`` has those to rename if they are others."""
+    create, rename, delete = by_verb
+    name, by = context.rng.choice(names), context.acting_moderator(guild)
+    match _choose(context, len(created)):
         case "create":
-            structure.create_sticker(context.world, guild, name, by)
+            create(context.world, guild, name, by)
         case "rename":
-            sticker = context.rng.choice(guild.stickers)
-            structure.rename_sticker(context.world, guild, sticker, f"{sticker.name} 2", by)
+            target = context.rng.choice(renamed or created)
+            rename(context.world, guild, target, f"{target.name}{suffix}", by)
         case _:
-            structure.delete_sticker(context.world, guild, context.rng.choice(guild.stickers), by)
+            delete(context.world, guild, context.rng.choice(created), by)
     return True
 
 
@@ -93,15 +97,9 @@ def _choose(context: Context, existing: int) -> str:
     return "delete" if existing >= _MOST_CREATED else context.rng.choice(("create", "rename", "delete"))
 
 
-def _created_roles(context: Context, guild: Guild) -> list[Role]:
-    """Roles created since the start; the initial ones are never deleted."""
-    start = context.world.start_id
-    return [role for role in guild.roles if role.id > start]
-
-
-def _created_emojis(context: Context, guild: Guild) -> list[Emoji]:
-    start = context.world.start_id
-    return [emoji for emoji in guild.emojis if emoji.id > start]
+def _created_later(context: Context, objects: Sequence[_Object]) -> list[_Object]:
+    """Objects created since the start; the initial ones are never deleted."""
+    return [each for each in objects if each.id > context.world.start_id]
 
 
 def rename_thread(context: Context) -> bool:

@@ -15,7 +15,8 @@ from discord_simulator.vocabulary import AuditAction, Author, Intent, MessageKin
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
-    from discord_simulator.guild import Guild
+    from discord_simulator.guild import AuditEntry, Guild
+    from discord_simulator.objects import Data
     from discord_simulator.world import World
 
 
@@ -83,25 +84,10 @@ def ban(world: World, guild: Guild, user_id: int, by: Actor) -> None:
     """A moderator bans a user, who need not be a member."""
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_BAN_ADD, by, user_id)
     guild.bans[user_id] = by.reason
-    line = world.record(
-        "GUILD_BAN_ADD",
-        guild,
-        world.now(),
-        target_user_id=str(user_id),
-        moderator_id=str(by.moderator_id),
-        reason=by.reason,
-        audit_entry_id=str(entry.id),
-    )
-    audit.publish_before(world, guild, entry, line, by)
+    line = _record_ban(world, guild, "GUILD_BAN_ADD", user_id, entry, by)
     if guild.has_member(user_id) and user_id in guild.states:
         voice.leave(world, guild, user_id)
-    world.publish(
-        "GUILD_BAN_ADD",
-        guild,
-        {"guild_id": str(guild.id), "user": world.render.user(user_id)},
-        Intent.GUILD_MODERATION,
-        line,
-    )
+    _publish_ban(world, guild, "GUILD_BAN_ADD", user_id, line)
     if guild.has_member(user_id):
         _remove_and_publish(world, guild, user_id, Removal("ban", by, entry.id))
     if user_id in guild.former_members:
@@ -114,8 +100,15 @@ def unban(world: World, guild: Guild, user_id: int, by: Actor) -> None:
     entry = audit.entry_for(world, guild, AuditAction.MEMBER_BAN_REMOVE, by, user_id)
     del guild.bans[user_id]
     guild.former_members.append(user_id)
+    line = _record_ban(world, guild, "GUILD_BAN_REMOVE", user_id, entry, by)
+    _publish_ban(world, guild, "GUILD_BAN_REMOVE", user_id, line)
+    audit.publish_after(world, guild, entry, line, by)
+
+
+def _record_ban(world: World, guild: Guild, kind: str, user_id: int, entry: AuditEntry, by: Actor) -> int:
+    """Record a ban or its end, and publish its entry if that comes first; the number of the line."""
     line = world.record(
-        "GUILD_BAN_REMOVE",
+        kind,
         guild,
         world.now(),
         target_user_id=str(user_id),
@@ -124,14 +117,12 @@ def unban(world: World, guild: Guild, user_id: int, by: Actor) -> None:
         audit_entry_id=str(entry.id),
     )
     audit.publish_before(world, guild, entry, line, by)
-    world.publish(
-        "GUILD_BAN_REMOVE",
-        guild,
-        {"guild_id": str(guild.id), "user": world.render.user(user_id)},
-        Intent.GUILD_MODERATION,
-        line,
-    )
-    audit.publish_after(world, guild, entry, line, by)
+    return line
+
+
+def _publish_ban(world: World, guild: Guild, kind: str, user_id: int, line: int) -> None:
+    data: Data = {"guild_id": str(guild.id), "user": world.render.user(user_id)}
+    world.publish(kind, guild, data, Intent.GUILD_MODERATION, line)
 
 
 def update_presence(world: World, guild: Guild, user_id: int, status: PresenceStatus) -> None:

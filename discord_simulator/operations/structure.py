@@ -8,7 +8,7 @@ Update, Guild Stickers Update and following.
 from __future__ import annotations
 
 from dataclasses import replace
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, TypeAlias, TypeVar
 
 from discord_simulator.guild import Channel, Emoji, Role, Sticker
 from discord_simulator.objects import channel_object, emoji_object, role_object, sticker_object
@@ -24,23 +24,19 @@ if TYPE_CHECKING:
     from discord_simulator.world import World
 
 GuildObject: TypeAlias = Role | Channel | Emoji | Sticker
+_Object = TypeVar("_Object", Role, Channel, Emoji, Sticker)
 
 _LEDGER_NAMES = {Role: "ROLE", Channel: "CHANNEL", Emoji: "EMOJI", Sticker: "STICKER"}
 
 
 def create_role(world: World, guild: Guild, name: str, by: Actor) -> Role:
     """A user creates a role."""
-    role = Role(world.ids.make(world.now()), name, len(guild.roles))
-    guild.roles.append(role)
-    _change(world, guild, role, "CREATE", None, by)
-    return role
+    return _create(world, guild, guild.roles, Role(world.ids.make(world.now()), name, len(guild.roles)), by)
 
 
 def rename_role(world: World, guild: Guild, role: Role, name: str, by: Actor) -> Role:
     """A user renames a role."""
-    renamed = guild.roles[guild.roles.index(role)] = replace(role, name=name)
-    _change(world, guild, renamed, "UPDATE", role.name, by)
-    return renamed
+    return _rename(world, guild, guild.roles, role, name, by)
 
 
 def set_role_permissions(
@@ -53,21 +49,18 @@ def set_role_permissions(
 
 def delete_role(world: World, guild: Guild, role: Role, by: Actor) -> None:
     """A user deletes a role; no event is published for the members who had it."""
-    guild.roles.remove(role)
     for user_id, roles in guild.given_roles.items():
         if role.id in roles:
             guild.given_roles[user_id] = [role_id for role_id in roles if role_id != role.id]
             world.render.forget_member(guild, user_id)
-    _change(world, guild, role, "DELETE", role.name, by)
+    _delete(world, guild, guild.roles, role, by)
 
 
 def create_channel(world: World, guild: Guild, name: str, by: Actor) -> Channel:
     """A user creates a text channel."""
     now = world.now()
     channel = Channel(world.ids.make(now), ChannelKind.TEXT, name, position=len(guild.text), created_at=now)
-    guild.created_channels.append(channel)
-    _change(world, guild, channel, "CREATE", None, by)
-    return channel
+    return _create(world, guild, guild.created_channels, channel, by)
 
 
 def rename_channel(world: World, guild: Guild, channel: Channel, name: str, by: Actor) -> None:
@@ -78,50 +71,56 @@ def rename_channel(world: World, guild: Guild, channel: Channel, name: str, by: 
 
 def delete_channel(world: World, guild: Guild, channel: Channel, by: Actor) -> None:
     """A user deletes a channel that was created while the simulator ran."""
-    guild.created_channels.remove(channel)
-    _change(world, guild, channel, "DELETE", channel.name, by)
+    _delete(world, guild, guild.created_channels, channel, by)
 
 
 def create_emoji(world: World, guild: Guild, name: str, by: Actor) -> Emoji:
     """A user uploads an emoji."""
-    emoji = Emoji(world.ids.make(world.now()), name)
-    guild.emojis.append(emoji)
-    _change(world, guild, emoji, "CREATE", None, by)
-    return emoji
+    return _create(world, guild, guild.emojis, Emoji(world.ids.make(world.now()), name), by)
 
 
 def rename_emoji(world: World, guild: Guild, emoji: Emoji, name: str, by: Actor) -> Emoji:
     """A user renames an emoji."""
-    renamed = guild.emojis[guild.emojis.index(emoji)] = replace(emoji, name=name)
-    _change(world, guild, renamed, "UPDATE", emoji.name, by)
-    return renamed
+    return _rename(world, guild, guild.emojis, emoji, name, by)
 
 
 def delete_emoji(world: World, guild: Guild, emoji: Emoji, by: Actor) -> None:
     """A user deletes an emoji; reactions with it remain."""
-    guild.emojis.remove(emoji)
-    _change(world, guild, emoji, "DELETE", emoji.name, by)
+    _delete(world, guild, guild.emojis, emoji, by)
 
 
 def create_sticker(world: World, guild: Guild, name: str, by: Actor) -> Sticker:
     """A user uploads a sticker."""
-    sticker = Sticker(world.ids.make(world.now()), name)
-    guild.stickers.append(sticker)
-    _change(world, guild, sticker, "CREATE", None, by)
-    return sticker
+    return _create(world, guild, guild.stickers, Sticker(world.ids.make(world.now()), name), by)
 
 
 def rename_sticker(world: World, guild: Guild, sticker: Sticker, name: str, by: Actor) -> Sticker:
     """A user renames a sticker."""
-    renamed = guild.stickers[guild.stickers.index(sticker)] = replace(sticker, name=name)
-    _change(world, guild, renamed, "UPDATE", sticker.name, by)
-    return renamed
+    return _rename(world, guild, guild.stickers, sticker, name, by)
 
 
 def delete_sticker(world: World, guild: Guild, sticker: Sticker, by: Actor) -> None:
     """A user deletes a sticker."""
-    guild.stickers.remove(sticker)
-    _change(world, guild, sticker, "DELETE", sticker.name, by)
+    _delete(world, guild, guild.stickers, sticker, by)
+
+
+def _create(world: World, guild: Guild, objects: list[_Object], made: _Object, by: Actor) -> _Object:
+    objects.append(made)
+    _change(world, guild, made, "CREATE", None, by)
+    return made
+
+
+def _rename(
+    world: World, guild: Guild, objects: list[_Object], target: _Object, name: str, by: Actor
+) -> _Object:
+    renamed = objects[objects.index(target)] = replace(target, name=name)
+    _change(world, guild, renamed, "UPDATE", target.name, by)
+    return renamed
+
+
+def _delete(world: World, guild: Guild, objects: list[_Object], target: _Object, by: Actor) -> None:
+    objects.remove(target)
+    _change(world, guild, target, "DELETE", target.name, by)
 
 
 def _change(world: World, guild: Guild, target: GuildObject, verb: str, old: str | None, by: Actor) -> None:

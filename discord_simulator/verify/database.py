@@ -31,34 +31,22 @@ _DAILY: tuple[tuple[str, str | None, Scope], ...] = (
     ("member_daily", "user_id", Scope.MEMBER),
 )
 
+_OF_CHANNELS = (
+    "messages",
+    "bot_messages",
+    "webhook_messages",
+    "system_messages",
+    "message_edits",
+    "message_deletes",
+    "reactions",
+    "reactions_removed",
+    "voice_seconds",
+    AFK,
+)
+
 _COLUMNS: Mapping[Scope, tuple[str, ...]] = {
-    Scope.GUILD: (
-        "messages",
-        "bot_messages",
-        "webhook_messages",
-        "system_messages",
-        "message_edits",
-        "message_deletes",
-        "reactions",
-        "reactions_removed",
-        "voice_seconds",
-        AFK,
-        "voice_sessions",
-        "joins",
-        "leaves",
-    ),
-    Scope.CHANNEL: (
-        "messages",
-        "bot_messages",
-        "webhook_messages",
-        "system_messages",
-        "message_edits",
-        "message_deletes",
-        "reactions",
-        "reactions_removed",
-        "voice_seconds",
-        AFK,
-    ),
+    Scope.GUILD: (*_OF_CHANNELS, "voice_sessions", "joins", "leaves"),
+    Scope.CHANNEL: _OF_CHANNELS,
     Scope.MEMBER: (
         "messages",
         "voice_seconds",

@@ -1,7 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
@@ -14,7 +14,6 @@ from exporter.aggregation.windows import GRACE_MS, MAX_TRIES, Windows
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
-from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts import Count
 from exporter.events.messages import MESSAGES
@@ -23,24 +22,20 @@ from exporter.spool.ports import StateRow, StoredIncrement
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry
 from tests.emitted import discard
+from tests.memory_spool import GatedSpool
 
 MINUTE = 60_000
 
 
-class Disk:
+class Disk(GatedSpool):
     """Entries and increments of a spool, kept over processes."""
 
-    source = "disk"
-
     def __init__(self) -> None:
+        super().__init__()
         self.entries: list[Entry] = []
         self.parts: dict[int, bytes] = {}
         self.number = 0
         self.commits = 0
-        self.full = False
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.asked = asyncio.Event()
 
     async def append(
         self,
@@ -52,11 +47,7 @@ class Disk:
         forget_journal: bool = False,
     ) -> list[int]:
         del forget_journal
-        self.asked.set()
-        await self.gate.wait()
-        if self.full:
-            msg = "full"
-            raise SpoolError(msg)
+        await self.take_commit()
         self.commits += bool(entries or increments or forget)
         assert not state
         self.entries += entries
@@ -66,11 +57,6 @@ class Disk:
         self.number += len(increments)
         self.parts |= dict(zip(numbers, increments, strict=True))
         return numbers
-
-    async def probe(self) -> None:
-        if self.full:
-            msg = "full"
-            raise SpoolError(msg)
 
     async def increments(self) -> list[StoredIncrement]:
         return [StoredIncrement(number, body) for number, body in sorted(self.parts.items())]
@@ -211,9 +197,10 @@ async def test_a_large_window_leaves_in_slices_between_which_others_run(
     assert [len(guilds) for kind, _, guilds in process.settled if kind == "short"] == [10, 10, 10, 5]
 
 
-async def test_counts_between_slices_are_neither_lost_nor_doubled(
-    process: Process, monkeypatch: pytest.MonkeyPatch
+async def close_while_counting(
+    process: Process, monkeypatch: pytest.MonkeyPatch, before_the_rest: Callable[[], object] = lambda: None
 ) -> None:
+    """Close windows slice by slice; more is counted while the first slice is being committed."""
     monkeypatch.setattr(module, "SLICE", 1)
     process.disk.gate.clear()
     for guild in (1, 2, 3):
@@ -222,9 +209,15 @@ async def test_counts_between_slices_are_neither_lost_nor_doubled(
     await process.disk.asked.wait()
     for guild in (1, 2, 3):
         process.count(guild, amount=10)
-    process.counters.fold()
+    before_the_rest()
     process.disk.gate.set()
     await closing
+
+
+async def test_counts_between_slices_are_neither_lost_nor_doubled(
+    process: Process, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    await close_while_counting(process, monkeypatch, process.counters.fold)
     await process.close(everything=True)
     assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 11, 2: 11, 3: 11}
 
@@ -232,16 +225,7 @@ async def test_counts_between_slices_are_neither_lost_nor_doubled(
 async def test_what_is_counted_between_slices_is_saved_with_the_next(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(module, "SLICE", 1)
-    process.disk.gate.clear()
-    for guild in (1, 2, 3):
-        process.count(guild)
-    closing = asyncio.create_task(process.close(everything=True))
-    await process.disk.asked.wait()
-    for guild in (1, 2, 3):
-        process.count(guild, amount=10)
-    process.disk.gate.set()
-    await closing
+    await close_while_counting(process, monkeypatch)
     restarted = await Process(process.disk, process.clock).begin()
     await restarted.close(everything=True)
     assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 11, 2: 11, 3: 11}

@@ -13,28 +13,23 @@ from exporter.checkpoint import checkpoint as module
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchClass, BatchingConfig
 from exporter.clock import ManualClock
-from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.spool.ports import StateRow
 from exporter.telemetry import Telemetry, total, value
+from tests.memory_spool import GatedSpool
 from tests.scale import scaled
 
 
-class Disk:
-    """A spool that refuses or delays commits while a test wants it to."""
-
-    source = "disk"
+class Disk(GatedSpool):
+    """A spool that keeps what each commit held."""
 
     def __init__(self) -> None:
+        super().__init__()
         self.commits: list[list[Entry]] = []
         self.rows: list[list[StateRow]] = []
         self.increments: list[list[bytes]] = []
         self.forgotten: list[tuple[int, bool]] = []
         self.probes = 0
-        self.full = False
-        self.gate = asyncio.Event()
-        self.gate.set()
-        self.asked = asyncio.Event()
 
     async def append(
         self,
@@ -45,11 +40,7 @@ class Disk:
         forget: int = 0,
         forget_journal: bool = False,
     ) -> list[int]:
-        self.asked.set()
-        await self.gate.wait()
-        if self.full:
-            msg = "full"
-            raise SpoolError(msg)
+        await self.take_commit()
         self.commits.append(list(entries))
         self.rows.append(list(state))
         self.increments.append(list(increments))
@@ -58,9 +49,7 @@ class Disk:
 
     async def probe(self) -> None:
         self.probes += 1
-        if self.full:
-            msg = "full"
-            raise SpoolError(msg)
+        self.refuse_if_full()
 
     @property
     def keys(self) -> list[str]:

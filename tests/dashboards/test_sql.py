@@ -11,7 +11,7 @@ import itertools
 
 import pytest
 
-from dashboards.provisioning import Source
+from dashboards.provisioning import TIME_COLUMNS, Source
 from tests.dashboards.asking import Databases, Range, fill_in
 from tests.dashboards.committed import Asked, asked, titled
 from tests.dashboards.past import DAY, HOUR, MEADOW, Past
@@ -25,18 +25,6 @@ PAIRS = [
     if found.dashboard.variant == "lite"
     for other in [SHOWN[str(found).partition("/")[2]]]
 ]
-TIMES = {
-    "time",
-    "When",
-    "Until",
-    "Last",
-    "Last used",
-    "Last ban",
-    "Joined at",
-    "Left at",
-    "Last active",
-    "Account created",
-}
 
 
 @pytest.fixture(scope="session")
@@ -128,7 +116,7 @@ def plain(name: str, value: object) -> object:
         return round(value.timestamp(), 3)
     if isinstance(value, decimal.Decimal | float | int):
         return float(value)
-    if isinstance(value, str) and name in TIMES:
+    if isinstance(value, str) and name in TIME_COLUMNS:
         return round(dt.datetime.fromisoformat(value).timestamp(), 3)
     return value
 

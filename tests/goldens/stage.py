@@ -18,9 +18,9 @@ from exporter.model import Entry, Row
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
 from exporter.spool.codec import pack, unpack
-from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 from exporter.telemetry import Telemetry
 from tests.goldens.script import Script, Step
+from tests.memory_spool import MemorySpool
 
 CATALOGUE = full_catalogue()
 PRELUDE_SECONDS = 5
@@ -34,12 +34,13 @@ CARRIERS = ("METRICS_SNAPSHOT", "MEMBER_ACTIVITY_SNAPSHOT")
 """What takes counters to the stores; on with every type."""
 
 
-class Shelf:
+class Shelf(MemorySpool):
     """A spool in memory, under one name for ever: a real one makes its own, which keys and times hold."""
 
     source = "goldens"
 
     def __init__(self) -> None:
+        super().__init__(self.source)
         self.rows: list[Row] = []
 
     async def append(self, entries: Sequence[Entry], **_: object) -> tuple[int, ...]:
@@ -49,16 +50,6 @@ class Shelf:
             assert stored == entry
             self.rows.append(Row(len(self.rows) + 1, stored))
         return ()
-
-    async def journal(self) -> list[JournalPart]:
-        return []
-
-    async def increments(self) -> list[StoredIncrement]:
-        return []
-
-    async def state(self, prefix: str = "") -> list[StateRow]:
-        del prefix
-        return []
 
 
 @dataclass(frozen=True, slots=True)

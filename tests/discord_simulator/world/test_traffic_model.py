@@ -19,7 +19,7 @@ from discord_simulator.scheduler import Scheduler
 from discord_simulator.seed import Shape
 from discord_simulator.traffic import EVERYDAY, Traffic
 from discord_simulator.world import World
-from exporter.clock import ManualClock, SystemClock
+from exporter.clock import Clock, ManualClock, SystemClock
 
 
 def actions_of(stage: Any) -> list[tuple[Any, ...]]:
@@ -233,24 +233,42 @@ def production(tmp_path: Any) -> Any:
     ledger.close()
 
 
+async def running(
+    world: World,
+    traffic: Traffic,
+    ledger: Ledger,
+    clock: Clock,
+    *,
+    publish: Callable[[Any], None] = lambda _dispatch: None,
+    ready: asyncio.Event | None = None,
+    duration: float | None = None,
+    stop: asyncio.Event | None = None,
+) -> None:
+    """The runner at the rate of the traffic; a bot is ready from the start unless ``ready`` says so later."""
+    if ready is None:
+        ready = asyncio.Event()
+        ready.set()
+    await run_traffic(
+        world,
+        traffic,
+        ledger,
+        publish,
+        version="0",
+        rate=traffic.rate,
+        duration=duration,
+        ready=ready,
+        clock=clock,
+        stop_event=stop or asyncio.Event(),
+    )
+
+
 async def test_the_runner_writes_a_whole_ledger_and_ends_every_voice_session(production: Any) -> None:
     world, ledger, path, clock = production
     ready, stop = asyncio.Event(), asyncio.Event()
     seen: list[Any] = []
     traffic = Traffic(world, rate=2000)
     task = asyncio.create_task(
-        run_traffic(
-            world,
-            traffic,
-            ledger,
-            seen.append,
-            version="0",
-            rate=2000,
-            duration=0.3,
-            ready=ready,
-            clock=clock,
-            stop_event=stop,
-        )
+        running(world, traffic, ledger, clock, publish=seen.append, ready=ready, duration=0.3, stop=stop)
     )
     await asyncio.sleep(0)
     assert not seen
@@ -269,39 +287,13 @@ async def test_the_runner_stops_on_request_even_before_it_is_ready(production: A
     world, ledger, path, clock = production
     stop = asyncio.Event()
     stop.set()
-    await run_traffic(
-        world,
-        Traffic(world, rate=10),
-        ledger,
-        lambda _dispatch: None,
-        version="0",
-        rate=10,
-        duration=None,
-        ready=asyncio.Event(),
-        clock=clock,
-        stop_event=stop,
-    )
+    await running(world, Traffic(world, rate=10), ledger, clock, ready=asyncio.Event(), stop=stop)
     assert '"type":"END"' in path.read_text().splitlines()[-1]
 
 
 async def test_a_cancelled_runner_still_ends_the_ledger(production: Any) -> None:
     world, ledger, path, clock = production
-    ready = asyncio.Event()
-    ready.set()
-    task = asyncio.create_task(
-        run_traffic(
-            world,
-            Traffic(world, rate=500),
-            ledger,
-            lambda _dispatch: None,
-            version="0",
-            rate=500,
-            duration=None,
-            ready=ready,
-            clock=clock,
-            stop_event=asyncio.Event(),
-        )
-    )
+    task = asyncio.create_task(running(world, Traffic(world, rate=500), ledger, clock))
     await until(lambda: ledger.counts["MESSAGE_CREATE"] >= 10)
     task.cancel()
     with pytest.raises(asyncio.CancelledError):
@@ -313,23 +305,9 @@ async def test_after_a_stall_only_a_quarter_second_is_made_up_for() -> None:
     clock = ManualClock()
     ledger = Ledger(None, clock)
     world = World(Shape(seed=3, guilds=2, members=20), ledger, clock)
-    ready, stop = asyncio.Event(), asyncio.Event()
-    ready.set()
+    stop = asyncio.Event()
     traffic = Traffic(world, rate=100)
-    task = asyncio.create_task(
-        run_traffic(
-            world,
-            traffic,
-            ledger,
-            lambda _dispatch: None,
-            version="0",
-            rate=100,
-            duration=None,
-            ready=ready,
-            clock=clock,
-            stop_event=stop,
-        )
-    )
+    task = asyncio.create_task(running(world, traffic, ledger, clock, stop=stop))
     await asyncio.sleep(0.05)
     clock.advance(60)
     await until(lambda: traffic.steps > 0)
@@ -345,23 +323,9 @@ async def test_a_high_rate_lets_other_tasks_run() -> None:
     clock = ManualClock()
     ledger = Ledger(None, clock)
     world = World(Shape(seed=3, guilds=2, members=20), ledger, clock)
-    ready, stop = asyncio.Event(), asyncio.Event()
-    ready.set()
+    stop = asyncio.Event()
     traffic = Traffic(world, rate=20_000)
-    task = asyncio.create_task(
-        run_traffic(
-            world,
-            traffic,
-            ledger,
-            lambda _dispatch: None,
-            version="0",
-            rate=20_000,
-            duration=None,
-            ready=ready,
-            clock=clock,
-            stop_event=stop,
-        )
-    )
+    task = asyncio.create_task(running(world, traffic, ledger, clock, stop=stop))
     await asyncio.sleep(0.05)
     clock.advance(10)
     turns = 0
@@ -375,20 +339,7 @@ async def test_a_high_rate_lets_other_tasks_run() -> None:
 
 async def test_a_rate_of_zero_lets_the_world_stand_still(production: Any) -> None:
     world, ledger, _path, clock = production
-    ready = asyncio.Event()
-    ready.set()
     traffic = Traffic(world, rate=0)
-    await run_traffic(
-        world,
-        traffic,
-        ledger,
-        lambda _dispatch: None,
-        version="0",
-        rate=0,
-        duration=0.1,
-        ready=ready,
-        clock=clock,
-        stop_event=asyncio.Event(),
-    )
+    await running(world, traffic, ledger, clock, duration=0.1)
     assert traffic.steps == 0
     assert ledger.counts == {"HEADER": 1, "GUILD": 3, "END": 1}
