@@ -10,7 +10,6 @@ import io
 import json
 import os
 import signal
-import socket
 import sys
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +17,8 @@ from pathlib import Path
 import aiohttp
 import yaml
 from prometheus_client.parser import text_string_to_metric_families
+
+from tests.servers.process import free_port
 
 TOKEN = "simulated-token"
 DEADLINE = 60.0
@@ -129,7 +130,7 @@ class Exporter:
         return self.directory / "data" / "discord.db"
 
     def configure(self) -> None:
-        self.port = self.port or _free_port()
+        self.port = self.port or free_port()
         settings: Json = {
             "data_dir": str(self.directory / "data"),
             "discord": {"api_url": self.api_url},
@@ -256,12 +257,6 @@ def assert_conserved(metrics: Metrics) -> None:
             for fate in ("delivered", "dead", "evicted")
         )
         assert spooled == passed + pending, sink
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 async def _end(process: asyncio.subprocess.Process | None, number: int) -> None:

@@ -77,6 +77,13 @@ async def stay_away(simulation) -> None:
     await until(done, "the actions during the absence", SLOW)
 
 
+async def until_caught_up(exporter) -> None:
+    async def back() -> bool:
+        return caught_up(exporter) >= 1
+
+    await until(back, "the end of catching up", SLOW)
+
+
 def read_back(visibility: Visibility, lines: tuple[LedgerLine, ...], kills: Sequence[int] = ()) -> Visibility:
     """What can be known when audit logs have been read after the gaps: every entry, however it was missed.
 
@@ -144,11 +151,7 @@ async def test_ten_minutes_of_moderation_are_read_back_after_a_stop(simulation, 
     exporter.port = 0
     await exporter.start()
     await simulation.control("stop")
-
-    async def back() -> bool:
-        return caught_up(exporter) >= 1
-
-    await until(back, "the end of catching up", SLOW)
+    await until_caught_up(exporter)
     await simulation.over()
     await exporter.verify(simulation.ledger, "--stores", "sql")
     await assert_every_action_is_one_row(simulation, exporter)
@@ -176,11 +179,7 @@ async def test_a_kill_in_the_middle_of_catching_up_loses_and_repeats_nothing(sim
     exporter.port = 0
     await exporter.start()
     await simulation.control("stop")
-
-    async def back() -> bool:
-        return caught_up(exporter) >= 1
-
-    await until(back, "the end of catching up", SLOW)
+    await until_caught_up(exporter)
     await simulation.over()
     await exporter.flush()
     await assert_every_action_is_one_row(simulation, exporter, kills)
@@ -209,11 +208,7 @@ async def test_a_ban_seen_right_before_a_kill_and_explained_after_it_is_one_row(
     assert await exporter.terminate() == 0, "what is known of the guilds is saved"
     exporter.port = 0
     await exporter.start()
-
-    async def back() -> bool:
-        return caught_up(exporter) >= 1
-
-    await until(back, "the end of catching up", SLOW)
+    await until_caught_up(exporter)
 
     async def waiting() -> set[str]:
         return unexplained_bans(exporter)

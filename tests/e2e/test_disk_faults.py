@@ -145,16 +145,22 @@ async def watch_closings(exporter: Exporter, late: list[float]) -> None:
         await asyncio.sleep(0.1)
 
 
-async def test_a_full_volume_loses_nothing_that_memory_holds(simulation, exporter, postgres, small_volume):
-    exporter.environ = {"DISCORD_EXPORTER_DSN": postgres.dsn(postgres.create_database())}
-    exporter.settings = {"data_dir": str(small_volume.path / "data")}
-    await simulation.start("--rate", str(RATE), "--duration", f"{SECONDS + 8}s", "--seed", "31")
+async def watch_full_volume(simulation, exporter, small_volume) -> Watch:
+    """Start the exporter, fill its volume, and watch it while the volume is full."""
     exporter.api_url = simulation.url
     await exporter.start()
     await asyncio.sleep(2)
     small_volume.fill()
     watch = Watch(exporter)
     await watch.watch(SECONDS)
+    return watch
+
+
+async def test_a_full_volume_loses_nothing_that_memory_holds(simulation, exporter, postgres, small_volume):
+    exporter.environ = {"DISCORD_EXPORTER_DSN": postgres.dsn(postgres.create_database())}
+    exporter.settings = {"data_dir": str(small_volume.path / "data")}
+    await simulation.start("--rate", str(RATE), "--duration", f"{SECONDS + 8}s", "--seed", "31")
+    watch = await watch_full_volume(simulation, exporter, small_volume)
     watch.report("full volume, bounds as by default")
     assert watch.waiting[-1] > 0
     small_volume.free()
@@ -174,12 +180,7 @@ async def test_what_does_not_fit_into_memory_is_shed_and_counted(
         "events": dict.fromkeys(VOICE, False),
     }
     await simulation.start("--rate", str(RATE), "--seed", "32", "--duration", f"{SECONDS + 8}s")
-    exporter.api_url = simulation.url
-    await exporter.start()
-    await asyncio.sleep(2)
-    small_volume.fill()
-    watch = Watch(exporter)
-    await watch.watch(SECONDS)
+    watch = await watch_full_volume(simulation, exporter, small_volume)
     watch.report("full volume, small bounds")
     small_volume.free()
     await simulation.over()

@@ -7,7 +7,6 @@ import contextlib
 import os
 import shutil
 import signal
-import socket
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,6 +15,7 @@ import aiohttp
 from aiohttp import web
 
 from tests.e2e.programs import until
+from tests.servers.process import free_port
 
 ROOT = Path(__file__).parents[2]
 ORGANISATION = "discord"
@@ -54,9 +54,7 @@ class Grafana:
 
 def free_address() -> str:
     """A free host and port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return f"127.0.0.1:{probe.getsockname()[1]}"
+    return f"127.0.0.1:{free_port()}"
 
 
 def find(variable: str, program: str) -> str:

@@ -6,7 +6,6 @@ import contextlib
 import itertools
 import os
 import shutil
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -14,6 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
+
+from tests.servers.process import free_port
 
 USER = "exporter"
 PASSWORD = "wr1tten-d0wn-n0where"
@@ -75,7 +76,7 @@ def running_postgres() -> Iterator[Postgres]:
     with _guard(bindir, directory):
         if os.geteuid() == 0:
             shutil.chown(directory, "postgres")
-        server = Postgres(bindir, directory, _free_port())
+        server = Postgres(bindir, directory, free_port())
         _initialise(server)
         server.start()
         yield server
@@ -140,12 +141,6 @@ def _run(command: list[str]) -> None:
 def _prefix() -> list[str]:
     # The server refuses to run as root.
     return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from tests.servers.victoria import await_http, free_port
+from tests.servers.process import free_port, running
 
 _SETTINGS = """
 global: {{scrape_interval: 200ms, scrape_timeout: 200ms}}
@@ -112,13 +112,8 @@ def _serving(directory: Path, settings: str) -> Iterator[Prometheus]:
         f"--web.listen-address={address}",
         "--log.level=error",
     ]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    try:
-        await_http(f"http://{address}/-/ready", process)
+    with running(command, f"http://{address}/-/ready"):
         yield Prometheus(f"http://{address}")
-    finally:
-        process.terminate()
-        process.wait(timeout=30)
 
 
 def store(lines: Iterable[str], directory: Path) -> None:

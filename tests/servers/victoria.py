@@ -5,11 +5,7 @@ from __future__ import annotations
 import contextlib
 import json
 import shutil
-import socket
-import subprocess
 import tempfile
-import time
-import urllib.error
 import urllib.parse
 import urllib.request
 from collections.abc import Iterator
@@ -17,7 +13,7 @@ from dataclasses import dataclass
 
 import pytest
 
-START_TIMEOUT = 30.0
+from tests.servers.process import free_port, running
 
 
 @dataclass(frozen=True)
@@ -63,32 +59,8 @@ def running_victoria(*arguments: str) -> Iterator[Victoria]:
             "-loggerLevel=ERROR",
             *arguments,
         ]
-        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        try:
-            await_http(f"http://{address}/health", process)
+        with running(command, f"http://{address}/health"):
             yield Victoria(f"http://{address}")
-        finally:
-            process.terminate()
-            process.wait(timeout=30)
-
-
-def await_http(url: str, process: subprocess.Popen[bytes]) -> None:
-    """Return once the address answers with success."""
-    deadline = time.monotonic() + START_TIMEOUT
-    while time.monotonic() < deadline:
-        if process.poll() is not None:
-            pytest.fail(f"{process.args!r} ended with {process.returncode}")
-        with contextlib.suppress(OSError, urllib.error.HTTPError), urllib.request.urlopen(url, timeout=1):
-            return
-        time.sleep(0.02)
-    pytest.fail(f"{url} did not answer within {START_TIMEOUT:.0f} s")
-
-
-def free_port() -> int:
-    """A free port."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 @pytest.fixture(scope="session")

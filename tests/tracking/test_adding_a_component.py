@@ -1,33 +1,80 @@
-"""A stateful event is one file under events/ and one folder under tracking/; the rest follows.
+"""A stateful event is one file under events/, one folder under tracking/ and one line; the rest follows.
 
-``throwaway/`` is what a developer writes: nothing in the program names it but the line of the registry, which
-stands here as ``trackers=(*TRACKERS, make)``.
+The event is the one that docs/contributing.md walks through. It is built from that page into a copy of the
+package, and nothing else in the copy is changed.
 """
 
 from __future__ import annotations
 
 import asyncio
 import json
+import os
+import re
+import shutil
+import subprocess
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+ROOT = Path(__file__).parents[2]
+PAGE = ROOT / "docs" / "contributing.md"
+SECTION = re.compile(r"^## Adding a stateful event$(.*?)^## ", re.DOTALL | re.MULTILINE)
+FILE = re.compile(r"^`([\w/]+\.py)`(?:(?!\n\n).)*\n\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
+LINE = re.compile(r"`(\w+,)` in the list `TRACKERS`")
+END_OF_LIST = re.compile(r"(?<=^TRACKERS: Sequence\[Factory\] = \(\n)(?:    \w+,\n)+", re.MULTILINE)
+EVENT = "exporter/events/milestones.py"
+COMPONENT = "exporter/tracking/milestones/component.py"
+REGISTRY = "exporter/tracking/registry.py"
+CHILD = Path(__file__).with_name("messages_child.py")
 ANN, BOB = 1001, 1002
 
 
+def build(site: Path) -> None:
+    """Copy the package into ``site``, and add the event as the page says."""
+    shutil.copytree(ROOT / "exporter", site / "exporter")
+    section = SECTION.search(PAGE.read_text())
+    assert section
+    files: Mapping[str, str] = dict(FILE.findall(section[1]))
+    assert files.keys() == {EVENT, COMPONENT, REGISTRY}
+    (site / COMPONENT).parent.mkdir()
+    (site / COMPONENT).with_name("__init__.py").write_text('"""Milestones, by guild."""\n')
+    for name in (EVENT, COMPONENT):
+        (site / name).write_text(files[name])
+    imported, _, factory = files[REGISTRY].partition("\n\n\n")
+    (line,) = LINE.findall(section[1])
+    text = (site / REGISTRY).read_text()
+    text, ends = END_OF_LIST.subn(lambda names: f"{names[0]}    {line}\n", text)
+    assert ends == 1
+    future = "from __future__ import annotations\n"
+    text = text.replace(future, f"{future}{imported}\n").replace("\nTRACKERS:", f"\n{factory}\n\nTRACKERS:")
+    (site / REGISTRY).write_text(text)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    directory = tmp_path_factory.mktemp("site")
+    build(directory)
+    return directory
+
+
+def environ(site: Path) -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": str(site), "PYTHONDONTWRITEBYTECODE": "1"}
+
+
 class Child:
-    """The program with the throw-away event."""
+    """The program with the event of the page."""
 
     def __init__(self, process: asyncio.subprocess.Process) -> None:
         self.process = process
 
-    async def say(self, user_id: int, content: str = "") -> dict[str, Any]:
+    async def say(self, user_id: int, messages: int = 1) -> dict[str, Any]:
+        """Messages of a user; what is committed after them."""
         assert self.process.stdin is not None
         assert self.process.stdout is not None
-        self.process.stdin.write(f"{user_id} {content}\n".encode())
+        self.process.stdin.write(f"{user_id} {messages}\n".encode())
         line = await self.process.stdout.readline()
         assert line, "the process ended"
         return dict(json.loads(line))
@@ -44,13 +91,14 @@ Start = Callable[..., Awaitable[Child]]
 async def start(tmp_path: Path) -> AsyncIterator[Start]:
     children: list[Child] = []
 
-    async def begin(*opted_out: int) -> Child:
+    async def begin(site: Path, *opted_out: int) -> Child:
+        arguments = (str(tmp_path / "spool"), "milestones", "message_milestones", *map(str, opted_out))
         process = await asyncio.create_subprocess_exec(
-            sys.executable,
-            *("-m", "tests.tracking.throwaway.child", str(tmp_path / "spool"), *map(str, opted_out)),
+            *(sys.executable, str(CHILD), *arguments),
             stdin=asyncio.subprocess.PIPE,
             stdout=asyncio.subprocess.PIPE,
-            cwd=Path(__file__).parents[2],
+            env=environ(site),
+            cwd=site,
         )
         child = Child(process)
         children.append(child)
@@ -64,43 +112,75 @@ async def start(tmp_path: Path) -> AsyncIterator[Start]:
             await child.kill()
 
 
-async def test_its_state_is_saved_and_restored_after_a_kill(start: Start) -> None:
-    child = await start()
-    for _ in range(5):
-        answer = await child.say(ANN)
-    assert answer["state"] == [5, ANN]
-    assert answer["streaks"] == 1
+async def test_its_state_is_saved_and_restored_after_a_kill(site: Path, start: Start) -> None:
+    child = await start(site)
+    answer = await child.say(ANN, 999)
+    assert (answer["state"], answer["counted"], answer["records"]) == ([[999, 0]], 0, [])
     await child.kill()
-    child = await start()
+    child = await start(site)
     answer = await child.say(ANN)
-    assert answer["state"] == [6, ANN]
-    assert answer["streaks"] == 1, "the sixth message, counted by the state of the run before"
+    assert (answer["state"], answer["counted"]) == ([[1000, ANN]], 1)
+    assert answer["records"] == [{"messages": 1000, "user_id": ANN}]
+    await child.kill()
+    child = await start(site)
+    answer = await child.say(BOB, 1000)
+    assert answer["state"] == [[2000, BOB]]
+    assert answer["records"][1:] == [{"messages": 2000, "user_id": BOB, "previous_user_id": ANN}]
 
 
-async def test_who_opts_out_between_two_runs_is_neither_counted_nor_remembered(start: Start) -> None:
-    child = await start()
-    for _ in range(2):
-        answer = await child.say(ANN)
-    assert answer["state"] == [2, ANN]
+async def test_who_opts_out_between_two_runs_is_neither_counted_nor_remembered(
+    site: Path, start: Start
+) -> None:
+    child = await start(site)
+    assert (await child.say(ANN, 1000))["state"] == [[1000, ANN]]
     await child.kill()
-    child = await start(ANN)
-    answer = await child.say(ANN)
-    assert answer["state"] == [2, 0], "forgotten by id, and not counted"
+    child = await start(site, ANN)
+    assert (await child.say(ANN))["state"] == [[1000, 0]], "forgotten by id, and not counted"
+    answer = await child.say(BOB, 1000)
+    assert answer["state"] == [[2000, BOB]]
+    assert answer["records"][1:] == [{"messages": 2000, "user_id": BOB}]
+
+
+DEFECT = f"""
+    def _take(self, fact: MessageWritten, now: int) -> None:
+        self._count(fact, now)
+        if fact.user_id == {BOB}:
+            raise ArithmeticError
+
+    def _count("""
+
+
+async def test_an_error_in_it_is_isolated_and_its_state_put_back_to_the_last_commit(
+    tmp_path: Path, start: Start
+) -> None:
+    build(tmp_path / "site")
+    component = tmp_path / "site" / COMPONENT
+    text = component.read_text()
+    assert text.count("\n    def _take(") == 1
+    component.write_text(text.replace("\n    def _take(", DEFECT))
+    child = await start(tmp_path / "site")
     answer = await child.say(BOB)
-    assert answer["state"] == [3, BOB]
-    await child.kill()
-
-
-async def test_an_error_in_it_is_isolated_and_its_state_put_back_to_the_last_commit(start: Start) -> None:
-    child = await start()
-    for _ in range(2):
-        await child.say(ANN)
-    answer = await child.say(BOB, "raise")
-    assert answer["errors"] == 1
-    assert answer["messages"] == 3, "the others went on"
-    assert answer["streaks"] == 0, "what the failed call put out is dropped"
-    assert answer["state"] == [2, ANN]
+    assert (answer["state"], answer["errors"], answer["messages"]) == ([], 1, 1), "the others went on"
+    answer = await child.say(ANN, 999)
+    assert answer["state"] == [[999, 0]]
+    answer = await child.say(BOB)
+    assert (answer["counted"], answer["records"]) == (0, []), "what the failed call put out is dropped"
+    assert (answer["state"], answer["errors"]) == ([[999, 0]], 2)
     answer = await child.say(ANN)
-    assert answer["state"] == [3, ANN]
-    assert answer["streaks"] == 1
-    await child.kill()
+    assert (answer["state"], answer["counted"]) == ([[1000, ANN]], 1)
+
+
+def test_it_is_switched_documented_and_counted_like_the_others(site: Path) -> None:
+    command = [sys.executable, "-m", "exporter", "events", "--format", "json"]
+    done = subprocess.run(command, cwd=site, env=environ(site), capture_output=True, check=True, timeout=60)
+    (event,) = (event for event in json.loads(done.stdout) if event["type"] == "MESSAGE_MILESTONE")
+    assert "discord_message_milestones_total" in json.dumps(event)
+    written = (
+        "import json; from exporter.reference.pages import write_pages; print(json.dumps(write_pages()))"
+    )
+    command = [sys.executable, "-c", written]
+    done = subprocess.run(command, cwd=site, env=environ(site), capture_output=True, check=True, timeout=60)
+    pages = json.loads(done.stdout)
+    assert "| `previous_user_id` |" in pages["events.md"]
+    assert "`events.MESSAGE_MILESTONE`" in pages["configuration.md"]
+    assert "`discord_message_milestones_total`" in pages["metrics.md"]

@@ -12,7 +12,7 @@ from exporter.model import STORED, Outcome, Row, Verdict
 from exporter.sinks.base import Sink
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.sink import InfluxSink
-from tests.servers.victoria import free_port
+from tests.servers.process import free_port
 from tests.sinks.influx.entries import activity, batch, member, record, snapshot
 from tests.sinks.influx.far_end import FarEnd, Manner, answer, problem
 

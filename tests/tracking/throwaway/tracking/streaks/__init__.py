@@ -1,1 +1,0 @@
-"""Streaks: the state of a throw-away event, by guild."""
