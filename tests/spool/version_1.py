@@ -1,4 +1,8 @@
-"""A spool as version 1 of the schema left it: its tables, and rows in every one of them."""
+"""A spool as version 1 of the schema left it: its tables, and rows in every one of them.
+
+The tables are written out here although some are those of the present schema: what a released version left
+on disk does not change with the code.
+"""
 
 from __future__ import annotations
 
