@@ -81,8 +81,8 @@ def ledger(tmp_path: pathlib.Path) -> pathlib.Path:
 
 
 def write_ledger(path: pathlib.Path, *, messages: int, end: bool = True) -> pathlib.Path:
-    story = [{"type": "HEADER", "format": 1}]
-    story += [
+    lines = [{"type": "HEADER", "format": 1}]
+    lines += [
         {
             "type": "MESSAGE_CREATE",
             "guild_id": GUILD,
@@ -91,8 +91,8 @@ def write_ledger(path: pathlib.Path, *, messages: int, end: bool = True) -> path
             "author": "human",
         }
     ] * messages
-    story += [{"type": "END"}] if end else []
-    numbered = ({"n": number, "at": number} | line for number, line in enumerate(story, 1))
+    lines += [{"type": "END"}] if end else []
+    numbered = ({"n": number, "at": number} | line for number, line in enumerate(lines, 1))
     path.write_text("".join(json.dumps(line) + "\n" for line in numbered))
     return path
 

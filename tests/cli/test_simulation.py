@@ -72,7 +72,7 @@ async def start() -> AsyncIterator[Callable[[SimulationPlan], Running]]:
             await running.task
 
 
-def stories(ledger: pathlib.Path) -> list[dict[str, object]]:
+def lines_of(ledger: pathlib.Path) -> list[dict[str, object]]:
     return [json.loads(line) for line in ledger.read_text().splitlines()]
 
 
@@ -92,7 +92,7 @@ async def test_a_stop_that_is_asked_for_ends_it_with_the_number_of_lines(start, 
         assert answer.status == 200
     word, number = (await running.word()).split()
     await running.task
-    lines = stories(tmp_path / "ledger")
+    lines = lines_of(tmp_path / "ledger")
     assert word == "over"
     assert int(number) == len(lines)
     assert [lines[0]["type"], lines[-1]["type"]] == ["HEADER", "END"]
@@ -146,7 +146,7 @@ async def test_a_signal_ends_the_traffic_in_order_and_is_given_back(start, tmp_p
     os.kill(os.getpid(), number)
     assert (await running.word()).startswith("over ")
     await running.task
-    assert stories(tmp_path / "ledger")[-1]["type"] == "END"
+    assert lines_of(tmp_path / "ledger")[-1]["type"] == "END"
     assert signal.getsignal(number) in (signal.default_int_handler, signal.SIG_DFL)
 
 

@@ -215,15 +215,21 @@ async def test_what_does_not_fit_into_memory_is_shed_and_counted(
     assert log.count("the spool takes nothing") == log.count("the spool takes entries again") == 1
 
 
-async def test_a_hanging_disk_holds_up_neither_the_loop_nor_the_end(simulation, exporter, faulty_disk):
-    exporter.environ = in_sqlite(exporter, faulty_disk)
-    await simulation.start("--rate", str(RATE), "--seed", "33")
+async def watch_hanging_disk(simulation, exporter, faulty_disk) -> Watch:
+    """Start the exporter, let its disk hang, and watch it while the disk hangs."""
     exporter.api_url = simulation.url
     await exporter.start()
     faulty_disk.hang()
     await until(lambda: held(faulty_disk), "a commit that hangs")
     watch = Watch(exporter)
     await watch.watch(SECONDS)
+    return watch
+
+
+async def test_a_hanging_disk_holds_up_neither_the_loop_nor_the_end(simulation, exporter, faulty_disk):
+    exporter.environ = in_sqlite(exporter, faulty_disk)
+    await simulation.start("--rate", str(RATE), "--seed", "33")
+    watch = await watch_hanging_disk(simulation, exporter, faulty_disk)
     watch.report("hanging disk")
     first, last = watch.metrics
     messages = last.total("discord_messages_total") - first.total("discord_messages_total")
@@ -245,12 +251,7 @@ async def test_a_hanging_disk_holds_up_neither_the_loop_nor_the_end(simulation, 
 async def test_a_disk_that_stops_hanging_loses_nothing(simulation, exporter, faulty_disk):
     exporter.environ = in_sqlite(exporter, faulty_disk)
     await simulation.start("--rate", str(RATE), "--duration", f"{SECONDS + 8}s", "--seed", "34")
-    exporter.api_url = simulation.url
-    await exporter.start()
-    faulty_disk.hang()
-    await until(lambda: held(faulty_disk), "a commit that hangs")
-    watch = Watch(exporter)
-    await watch.watch(SECONDS)
+    watch = await watch_hanging_disk(simulation, exporter, faulty_disk)
     watch.report("disk that hangs and goes on")
     faulty_disk.heal()
     await simulation.over()

@@ -34,7 +34,7 @@ CARRIERS = ("METRICS_SNAPSHOT", "MEMBER_ACTIVITY_SNAPSHOT")
 """What takes counters to the stores; on with every type."""
 
 
-class Shelf(MemorySpool):
+class PackedSpool(MemorySpool):
     """A spool in memory, under one name for ever: a real one makes its own, which keys and times hold."""
 
     source = "goldens"
@@ -69,7 +69,7 @@ class Stage:
         catalogue = CATALOGUE.switched({name: name in on for name in CATALOGUE.events})
         self.telemetry = Telemetry()
         self._clock = ManualClock(RECORDED_AT - PRELUDE_SECONDS * 1000)
-        self._shelf = Shelf()
+        self._spool = PackedSpool()
         self._asked: list[RestRequest] = []
         answered = any(step.dispatch.startswith(ANSWERS) for step in script.steps)
         self._pipeline = Pipeline(
@@ -77,7 +77,7 @@ class Stage:
             MetricsConfig(),
             BatchingConfig(),
             PrivacyConfig(),
-            self._shelf,
+            self._spool,
             self._clock,
             self.telemetry,
             channels=True,
@@ -90,7 +90,7 @@ class Stage:
     @property
     def rows(self) -> tuple[Row, ...]:
         """What was committed so far."""
-        return tuple(self._shelf.rows)
+        return tuple(self._spool.rows)
 
     async def play(self, script: Script) -> Outcome:
         await self.begin(script)

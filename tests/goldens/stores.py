@@ -17,7 +17,7 @@ from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.sink import SqlSink
-from tests.goldens.stage import CATALOGUE, Shelf
+from tests.goldens.stage import CATALOGUE, PackedSpool
 
 ACCOUNTING = {"deliveries"}
 """Tables that hold nothing of what happened."""
@@ -25,7 +25,7 @@ ACCOUNTING = {"deliveries"}
 
 def lines(rows: tuple[Row, ...]) -> list[str]:
     """Every line, those of members last."""
-    encoded = Encoder(CATALOGUE).encode(Shelf.source, rows)
+    encoded = Encoder(CATALOGUE).encode(PackedSpool.source, rows)
     assert not encoded.rejected
     return [*encoded.activity, *encoded.members]
 
@@ -37,7 +37,7 @@ async def tables(rows: tuple[Row, ...], file: Path, *, snapshots: bool) -> dict[
     await sink.open()
     lanes = sorted(rows, key=lambda row: (row.entry.priority, row.position))
     for lane, found in itertools.groupby(lanes, key=lambda row: row.entry.priority):
-        assert await sink.deliver(Batch(Shelf.source, lane, tuple(found))) == STORED
+        assert await sink.deliver(Batch(PackedSpool.source, lane, tuple(found))) == STORED
     await sink.close()
     engine = make_engine(config)
     try:

@@ -34,7 +34,7 @@ log_min_messages = fatal
 
 @dataclass
 class Postgres:
-    """A running cluster; every database made with it dies with it."""
+    """A running cluster; every database made with it is deleted with it."""
 
     bindir: Path
     directory: Path

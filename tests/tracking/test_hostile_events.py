@@ -12,7 +12,7 @@ from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from tests.entry_data import fields_of
 from tests.goldens.script import Step
 from tests.goldens.scripts import script_of
-from tests.goldens.stage import CATALOGUE, RECORDED_AT, Shelf, Stage
+from tests.goldens.stage import CATALOGUE, RECORDED_AT, PackedSpool, Stage
 from tests.tracking.hostile import HOLE, RAW, check, check_text, places, put
 
 
@@ -41,7 +41,7 @@ async def test_an_event_reported_in_hostile_payloads_breaks_no_stage_and_no_stor
     for row in stage.rows:
         check_text(row.entry.key)
         check(fields_of(row.entry))
-    assert not Encoder(CATALOGUE).encode(Shelf.source, stage.rows).rejected
+    assert not Encoder(CATALOGUE).encode(PackedSpool.source, stage.rows).rejected
     plan_batch(
         stage.rows, Rules.of(CATALOGUE, store_snapshots=True), RECORDED_AT
     )  # refuses what does not fit
