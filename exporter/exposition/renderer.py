@@ -16,6 +16,7 @@ from dataclasses import dataclass
 from prometheus_client import Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 from exporter.events.catalogue import Catalogue
 from exporter.exposition.config import ExpositionConfig
@@ -61,17 +62,13 @@ class MetricsRenderer:
         return RenderedMetrics(body, format_.value, "gzip" if gzip else None)
 
     async def _write(self, format_: TextFormat, body: _PlainBody | _GzipBody) -> bytes:
-        waiting: list[str] = []
         size = 0
         for piece in self._pieces(format_):
-            waiting.append(piece)
-            size += len(piece)
+            size += body.write(piece.encode("utf-8", "replace"))
             if size >= TURN_BYTES:
-                await body.add("".join(waiting))
-                waiting.clear()
+                await body.end_turn()
                 size = 0
-        waiting.append(self._own_families(format_))
-        await body.add("".join(waiting))
+        body.write(self._own_families(format_))
         return await body.finish()
 
     def _pieces(self, format_: TextFormat) -> Iterator[str]:
@@ -80,10 +77,10 @@ class MetricsRenderer:
             self._telemetry.series.set(self._guilds.series)
             self._telemetry.guilds_folded.set(len(self._guilds.admission.excluded))
 
-    def _own_families(self, format_: TextFormat) -> str:
+    def _own_families(self, format_: TextFormat) -> bytes:
         """The exporter's own families and, in OpenMetrics, the end mark."""
         encode = generate_openmetrics if format_ is TextFormat.OPENMETRICS else generate_latest
-        return encode(ReadableFamilies(self._telemetry.registry)).decode()
+        return encode(ReadableFamilies(self._telemetry.registry))
 
 
 class ReadableFamilies(Collector):
@@ -96,22 +93,30 @@ class ReadableFamilies(Collector):
         """The families, changed in place: a registry makes them anew for each scrape."""
         for family in self._registry.collect():
             family.samples = [
-                sample._replace(labels={name: readable(text) for name, text in sample.labels.items()})
-                for sample in family.samples
-                if not sample.name.endswith("_created")
+                _readable_sample(sample) for sample in family.samples if not sample.name.endswith("_created")
             ]
             yield family
 
 
+def _readable_sample(sample: Sample) -> Sample:
+    """The sample itself if it can be shown, as nearly all can: a copy costs more than the encoding."""
+    if all(map(str.isprintable, sample.labels.values())):
+        return sample
+    return sample._replace(labels={name: readable(text) for name, text in sample.labels.items()})
+
+
 class _PlainBody:
-    """Uncompressed text."""
+    """Uncompressed text.
+
+    The buffer grows in place and returns its content uncopied. Every piece is added to it by itself: joining
+    100 MB blocks the loop for 90 ms, and a large temporary text costs more than writing it, in memory pages.
+    """
 
     def __init__(self) -> None:
-        # Grows in place and returns its content uncopied; joining 100 MB blocks the loop for 90 ms.
         self._buffer = io.BytesIO()
+        self.write = self._buffer.write
 
-    async def add(self, text: str) -> None:
-        self._buffer.write(text.encode("utf-8", "replace"))
+    async def end_turn(self) -> None:
         await asyncio.sleep(0)
 
     async def finish(self) -> bytes:
@@ -119,16 +124,21 @@ class _PlainBody:
 
 
 class _GzipBody:
-    """Text compressed piece by piece, so that the whole of it is never in memory."""
+    """Text compressed turn by turn, so that the whole of it is never in memory."""
 
     def __init__(self) -> None:
-        self._buffer = io.BytesIO()
+        self._turn = io.BytesIO()
+        self._compressed = io.BytesIO()
         self._stream = zlib.compressobj(_LEVEL, zlib.DEFLATED, _GZIP)
+        self.write = self._turn.write
 
-    async def add(self, text: str) -> None:
-        data = text.encode("utf-8", "replace")
-        self._buffer.write(await asyncio.to_thread(self._stream.compress, data))
+    async def end_turn(self) -> None:
+        data = self._turn.getvalue()
+        self._turn.seek(0)
+        self._turn.truncate()
+        self._compressed.write(await asyncio.to_thread(self._stream.compress, data))
 
     async def finish(self) -> bytes:
-        self._buffer.write(self._stream.flush())
-        return self._buffer.getvalue()
+        await self.end_turn()
+        self._compressed.write(self._stream.flush())
+        return self._compressed.getvalue()
