@@ -2,7 +2,7 @@
 
 All code logs with the standard ``logging``; this module formats and filters it. Invariants: one event is one
 line; no secret is written; disnake and the drivers never log below INFO, because they log payloads and
-statements there; a repeated warning is written a few times a minute and then counted.
+statements there; a repeated warning is written a few times a minute and then counted, an error always.
 """
 
 from __future__ import annotations
@@ -86,31 +86,35 @@ class _LibraryFilter(logging.Filter):
 class RepeatFilter(logging.Filter):
     """Passes a warning ``REPEAT_LIMIT`` times per window; the next record says how many were suppressed.
 
-    Errors always pass: each one means a loss or a required action of the operator.
+    A warning logged with ``extra={"once_per": subject}`` passes once per window for each subject, so that one
+    subject does not hide another. Errors always pass: each one means a loss or a required action of the
+    operator.
     """
 
     def __init__(self, clock: Clock) -> None:
         super().__init__()
         self._clock = clock
-        self._seen: OrderedDict[tuple[str, str], list[float]] = OrderedDict()
+        self._seen: OrderedDict[tuple[str, str, str], list[float]] = OrderedDict()
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Whether the record is written."""
         if record.levelno != logging.WARNING:
             return True
-        key = (record.name, str(record.msg))
+        subject = record.__dict__.pop("once_per", "")
+        limit = 1 if subject else REPEAT_LIMIT
+        key = (record.name, str(record.msg), subject)
         now = self._clock.monotonic()
         entry = self._seen.get(key)
         if entry is None or now - entry[0] >= REPEAT_WINDOW_S:
-            if entry is not None and entry[1] > REPEAT_LIMIT:
-                record.repeated = int(entry[1]) - REPEAT_LIMIT
+            if entry is not None and entry[1] > limit:
+                record.repeated = int(entry[1]) - limit
             self._seen[key] = [now, 1]
             self._seen.move_to_end(key)
             if len(self._seen) > MAX_REMEMBERED:
                 self._seen.popitem(last=False)
             return True
         entry[1] += 1
-        return entry[1] <= REPEAT_LIMIT
+        return entry[1] <= limit
 
 
 class _Formatter(structlog.stdlib.ProcessorFormatter):

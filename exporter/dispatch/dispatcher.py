@@ -16,6 +16,7 @@ to what was committed last. The others go on.
 from __future__ import annotations
 
 import logging
+import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -42,6 +43,11 @@ MESSAGE: Final = "MESSAGE_CREATE"
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
 left. Beyond it a component is taken to cause its own facts without end."""
+
+_VALUES: Final = re.compile(
+    r"(?<=Invalid value ).*(?= - at `)|(?<=enum value ).*(?= - at `)|['\"].*['\"]", re.DOTALL
+)
+"""What a message of msgspec quotes from a payload, which may be personal; a place is between backticks."""
 
 C = TypeVar("C", bound=Component)
 T = TypeVar("T")
@@ -222,7 +228,7 @@ class Dispatcher:
                 self.timeline.learn(shard, own)
 
     def _reject(self, name: str, error: Exception) -> None:
-        """Count a dispatch that cannot be read, by the reason."""
+        """Count a dispatch that cannot be read by the reason, and log the place in it without its value."""
         reason = "defect"
         if isinstance(error, msgspec.ValidationError):
             reason = "shape"
@@ -231,7 +237,13 @@ class Dispatcher:
         elif isinstance(error, RecursionError):
             reason = "depth"
         self._telemetry.rejected.labels(name, reason).inc()
-        if reason == "defect" and (name, "") not in self._logged:
+        if reason != "defect":
+            log.warning(
+                "a %s could not be read and is lost (%s): %s",
+                *(name, reason, _VALUES.sub("…", str(error))),
+                extra={"once_per": name},
+            )
+        elif (name, "") not in self._logged:
             self._logged.add((name, ""))
             log.error("a %s could not be used; counted, not logged again", name, exc_info=error)
 

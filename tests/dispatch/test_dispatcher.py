@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import msgspec
 import pytest
@@ -269,3 +270,52 @@ def test_an_error_in_any_callback_stays_in_its_component(callback: str) -> None:
     assert other.held == {1: Saved(1), 2: Saved(2)}
     assert bench.errors("screen" if callback == "without" else "a") >= 1
     assert bench.errors("b") == 0
+
+
+@pytest.mark.parametrize(
+    ("payload", "place"),
+    [
+        (
+            '{"id": "1", "channel_id": "2", "guild_id": "3", "author": {"id": "Ada Lovelace"}}',
+            "`$.author.id`",
+        ),
+        ('{"id": "1", "channel_id": "2", "guild_id": "3", "author": "Ada Lovelace"}', "`$.author`"),
+        ('{"id": "1", "name": "Ada Lovelace"}', "missing required field"),
+        ('{"name": "Ada Lovelace"', "truncated"),
+    ],
+)
+def test_a_rejected_payload_is_logged_by_its_place_and_without_its_values(
+    payload: str, place: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    telemetry = Telemetry()
+    dispatcher = Dispatcher(full_catalogue(), ManualClock(), telemetry)
+    dispatcher.timeline = ShardTimeline(discard, ManualClock())
+    dispatcher.accept("MESSAGE_CREATE", payload.encode(), 0, 0)
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    assert "MESSAGE_CREATE" in record.getMessage()
+    assert place in record.getMessage()
+    assert "Ada" not in record.getMessage()
+    assert record.once_per == "MESSAGE_CREATE"
+
+
+@pytest.mark.parametrize(
+    "shape",
+    [
+        Annotated[str, msgspec.Meta(pattern="^[0-9]+$")],
+        enum.StrEnum("Colour", {"RED": "red"}),
+        Literal["red"],
+    ],
+)
+@pytest.mark.parametrize("name", ["Ada", "A'da", "A\"d'a", "A - at `$.da", "A\nda"])
+def test_no_message_of_the_decoder_quotes_a_value(
+    shape: Any, name: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    dispatcher = Dispatcher(full_catalogue(), ManualClock(), Telemetry())
+    with pytest.raises(msgspec.ValidationError) as caught:
+        msgspec.json.decode(msgspec.json.encode({"name": name}), type=dict[str, shape])
+    dispatcher._reject("MESSAGE_CREATE", caught.value)
+    (record,) = caplog.records
+    assert "A" not in record.getMessage().replace("MESSAGE_CREATE", "")
+    assert "da" not in record.getMessage()
+    assert "`$[...]`" in record.getMessage()

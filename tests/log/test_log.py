@@ -158,6 +158,18 @@ def test_a_repeated_warning_is_written_a_few_times_a_minute_and_then_counted(sta
     assert last["repeated"] == 20
 
 
+def test_a_warning_about_one_subject_is_written_once_a_minute_and_hides_no_other_subject(start, clock):
+    stream = start()
+    subjects = [f"TYPE_{number}" for number in range(REPEAT_LIMIT + 3)]
+    for subject in subjects * 4:
+        logger.warning("a %s could not be read", subject, extra={"once_per": subject})
+    assert [line["event"] for line in lines(stream)] == [f"a {name} could not be read" for name in subjects]
+    clock.advance(REPEAT_WINDOW_S)
+    logger.warning("a %s could not be read", "TYPE_0", extra={"once_per": "TYPE_0"})
+    assert lines(stream)[-1]["repeated"] == 3
+    assert "once_per" not in stream.getvalue()
+
+
 def test_errors_are_never_held_back(start):
     stream = start()
     for _ in range(REPEAT_LIMIT * 4):
