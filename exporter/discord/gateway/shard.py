@@ -176,7 +176,7 @@ class Shard:
         self._connected_at = self._clock.now_ms()
         self._since = self._clock.monotonic()
         self._telemetry.gateway_connected.labels(self._label).set(1)
-        _log.info("Shard %d is connected (%s).", self.id, name)
+        _log.info("Shard %d has %s session.", self.id, "resumed its" if name == "RESUMED" else "a new")
 
     async def run(self) -> None:
         """Keep the shard connected.
@@ -243,6 +243,7 @@ class Shard:
     def _note_loss(self, error: Exception) -> None:
         """Record why the connection ended, and keep what is needed to resume."""
         self._publish_state(self.id, "lost")
+        had_session = self.connected or self._session is not None
         socket = self._socket
         code = None if socket is None else socket.close_code
         if isinstance(error, ReconnectWebSocket):
@@ -265,13 +266,17 @@ class Shard:
             elif self._session is not None:
                 # Lost in the middle of a replay: continue from where it got to.
                 self._session = replace(self._session, sequence=socket.sequence)
-        _log.warning(
-            "Shard %d lost its connection (%s); its session is %s.",
-            self.id,
-            self._problem,
-            "resumed" if self._session else "started anew",
-            exc_info=None if isinstance(error, _EXPECTED) else error,
-        )
+        if self._session is not None:
+            level, text = logging.WARNING, "Shard %d lost its connection (%s); it asks to resume its session."
+        elif had_session:
+            level, text = (
+                logging.ERROR,
+                "Shard %d lost its session (%s), and what happens until the next one.",
+            )
+        else:
+            level, text = logging.WARNING, "Shard %d could not begin a session (%s); it tries again."
+        unexpected = None if isinstance(error, _EXPECTED) else error
+        _log.log(level, text, self.id, self._problem, exc_info=unexpected)
 
     async def _close_and_drain(self) -> None:
         """Send close 1000 and drain frames until the peer acknowledges: Discord does not send them again."""

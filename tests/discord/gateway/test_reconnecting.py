@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import io
+import json
+import logging
 import random
 import threading
 from dataclasses import replace
@@ -16,9 +19,11 @@ from hypothesis import strategies as st
 from exporter.backoff import Backoff
 from exporter.discord.gateway.frame_reader import SHORTEST_TIMEOUT
 from exporter.discord.gateway.shard import ConnectionTimings
+from exporter.log import REPEAT_LIMIT, LogConfig, configure
+from exporter.redaction import Redactor
 from exporter.telemetry import samples, total, value
 from tests.discord.conftest import Start
-from tests.discord.fake_gateway import SESSION, Connection, Gateway, answer
+from tests.discord.fake_gateway import SESSION, Connection, Gateway, answer, serve
 from tests.discord.harness import FAST, TOKEN, until
 
 RESUME, IDENTIFY = 6, 2
@@ -102,6 +107,57 @@ async def test_a_lost_connection_is_resumed_from_the_last_sequence(
     assert harness.source.connected
     assert samples(harness.telemetry.gateway_resumes) == {("0",): 1}
     assert samples(harness.telemetry.gateway_identifies) == {("0",): 1}
+
+
+async def test_a_lost_session_is_logged_however_many_connections_were_lost_before(
+    gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = io.StringIO()
+    monkeypatch.setattr(logging.getLogger(), "handlers", [])
+    configure(LogConfig(), Redactor(), stream=stream)
+    harness = start()
+    for _ in range(REPEAT_LIMIT + 3):
+        connection = await gateway.connected()
+        await harness.connected()
+        await _drop(connection)
+        await until(lambda: not harness.source.connected)
+    connection = await gateway.connected()
+    await harness.connected()
+    await connection.send(9, d=False)
+    await gateway.connected()
+    await harness.connected()
+    logged = [json.loads(line) for line in stream.getvalue().splitlines()]
+    (loss,) = [line for line in logged if line["level"] == "error"]
+    assert "Shard 0 lost its session" in loss["event"]
+    assert sum("lost its connection" in line["event"] for line in logged) == REPEAT_LIMIT
+
+
+async def test_a_session_is_logged_as_resumed_once_discord_has_said_so(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+
+    def resumed() -> bool:
+        return any("resumed its session" in record.getMessage() for record in caplog.records)
+
+    asked, answering = asyncio.Event(), asyncio.Event()
+
+    async def resume_later(connection: Connection) -> None:
+        await connection.hello()
+        await connection.command()
+        asked.set()
+        await answering.wait()
+        await connection.resumed()
+        await connection.closed.wait()
+
+    gateway.scripts = [serve, resume_later]
+    harness = start()
+    await _drop(await gateway.connected())
+    await asked.wait()
+    assert not resumed()
+    answering.set()
+    await until(resumed)
+    assert harness.source.connected
 
 
 async def test_a_half_open_socket_is_noticed_and_resumed(gateway: Gateway, start: Start) -> None:
