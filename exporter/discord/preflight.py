@@ -15,8 +15,8 @@ import disnake
 import msgspec
 
 from exporter.discord.config import DiscordConfig
-from exporter.discord.gateway import fatal_errors
 from exporter.discord.gateway.adapter import set_api_base
+from exporter.discord.gateway.fatal_errors import read_token
 from exporter.discord.intents import granted_intents, refused_intents
 from exporter.discord.rest.client import (
     GatewayBot,
@@ -25,7 +25,6 @@ from exporter.discord.rest.client import (
     describe_failure,
     fetch,
     fetch_application,
-    is_unauthorized,
 )
 from exporter.errors import ExporterError
 from exporter.events.permissions import missing_permissions
@@ -86,7 +85,7 @@ async def inspect_online(
         CredentialsError: there is no token, or Discord does not know it.
         ExporterError: the API cannot be reached or answers something else; the message says what.
     """
-    token = fatal_errors.read_token(config.token)
+    token = read_token(config.token)
     set_api_base(config.api_url)
     rest = RestClient(telemetry, asyncio.get_running_loop())
     try:
@@ -94,11 +93,7 @@ async def inspect_online(
         application = await fetch_application(rest)
         gateway = await fetch(rest, "/gateway/bot", GatewayBot)
         guilds = await _list_guilds(rest)
-    except disnake.LoginFailure as error:
-        raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
     except (disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
-        if isinstance(error, disnake.HTTPException) and is_unauthorized(error):
-            raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
         msg = f"Discord's API at {config.api_url} gave no usable answer: {describe_failure(error)}"
         raise ExporterError(msg) from error
     finally:

@@ -18,8 +18,13 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.discord.config import DiscordConfig
-from exporter.discord.gateway import fatal_errors
 from exporter.discord.gateway.adapter import ConnectionOnlyClient, GatewaySocket, set_api_base
+from exporter.discord.gateway.fatal_errors import (
+    DISALLOWED_INTENTS,
+    close_refused,
+    cluster_too_large,
+    read_token,
+)
 from exporter.discord.gateway.frame_reader import FrameReader, Intake
 from exporter.discord.gateway.identify_budget import IdentifyGate, IdentifyLedger
 from exporter.discord.gateway.shard import ConnectionTimings, Shard, ShardSnapshot
@@ -30,7 +35,6 @@ from exporter.discord.rest.client import (
     describe_failure,
     fetch,
     fetch_application,
-    is_unauthorized,
 )
 from exporter.discord.rest.worker import RestWorker
 from exporter.errors import CredentialsError
@@ -77,7 +81,7 @@ class DiscordSource:
         rate = config.requests_per_second / config.cluster.count
         self._rest_worker = RestWorker(intake, telemetry, clock, self._rng, rate=rate)
         self._shards: dict[int, Shard] = {}
-        self._closing = asyncio.Event()
+        self._closing = False
         self._serving: asyncio.Task[None] | None = None
         set_api_base(config.api_url)
 
@@ -105,42 +109,9 @@ class DiscordSource:
         Raises:
             CredentialsError: Discord refused the token, an intent or the shard layout.
         """
-        token = fatal_errors.read_token(self._config.token)
-        failures = 0
-        while not self._closing.is_set():
-            started = self._clock.monotonic()
-            try:
-                await self._supervise(token)
-            except CredentialsError:
-                raise
-            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
-                problem = describe_failure(error)
-                _log.debug("The client failed.", exc_info=True)
-            else:
-                return
-            good = self._clock.monotonic() - started >= self._timings.stable_after
-            failures = 1 if good else failures + 1
-            delay = self._timings.reconnect.wait(failures, self._rng)
-            _log.warning("Discord at %s: %s; next attempt in %.0f s.", self._config.api_url, problem, delay)
-            await self._sleep_unless_closing(delay)
-
-    async def close(self) -> None:
-        """End the sessions and let ``run`` return, within a few seconds, whatever the network does."""
-        self._closing.set()
-        if self._serving is not None:
-            self._serving.cancel()
-            await asyncio.wait({self._serving})
-
-    async def _sleep_unless_closing(self, seconds: float) -> None:
-        try:
-            async with asyncio.timeout(seconds):
-                await self._closing.wait()
-        except TimeoutError:
-            pass
-
-    async def _supervise(self, token: str) -> None:
-        """Run one client; returns once the source is closed."""
-        self._serving = asyncio.create_task(self._serve(token), name="discord client")
+        if self._closing:
+            return
+        self._serving = asyncio.create_task(self._serve_again(read_token(self._config.token)), name="source")
         try:
             await asyncio.wait({self._serving})
         finally:
@@ -148,9 +119,35 @@ class DiscordSource:
             await asyncio.wait({self._serving})
         if not self._serving.cancelled():
             self._serving.result()
-        elif not self._closing.is_set():
-            msg = "the client was cancelled"
-            raise RuntimeError(msg)
+
+    async def close(self) -> None:
+        """End the sessions and let ``run`` return, within a few seconds, whatever the network does."""
+        self._closing = True
+        if self._serving is not None:
+            self._serving.cancel()
+            await asyncio.wait({self._serving})
+
+    async def _serve_again(self, token: str) -> None:
+        """Run one client after the other, with growing waits; ends by cancellation or a refusal."""
+        failures = 0
+        while True:
+            started = self._clock.monotonic()
+            problem = "the client was cancelled"
+            try:
+                await self._serve(token)
+            except CredentialsError:
+                raise
+            except asyncio.CancelledError:
+                if self._serving is None or self._serving.cancelling():
+                    raise
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
+                problem = describe_failure(error)
+                _log.debug("The client failed.", exc_info=True)
+            good = self._clock.monotonic() - started >= self._timings.stable_after
+            failures = 1 if good else failures + 1
+            delay = self._timings.reconnect.wait(failures, self._rng)
+            _log.warning("Discord at %s: %s; next attempt in %.0f s.", self._config.api_url, problem, delay)
+            await asyncio.sleep(delay)
 
     async def _serve(self, token: str) -> None:
         def identifying(shard: int) -> None:
@@ -176,15 +173,9 @@ class DiscordSource:
                 spacing=self._timings.identify_spacing,
             )
             await self._run_shards(client, gate)
-        except disnake.LoginFailure as error:
-            raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
-        except disnake.HTTPException as error:
-            if is_unauthorized(error):
-                raise fatal_errors.token_refused(fatal_errors.UNAUTHORIZED) from error
-            raise
         except disnake.ConnectionClosed as error:
-            refused = await self._ask_refused(client) if error.code == fatal_errors.DISALLOWED_INTENTS else ()
-            raise fatal_errors.close_refused(error.code, self._why, refused) from error
+            refused = await self._ask_refused(client) if error.code == DISALLOWED_INTENTS else ()
+            raise close_refused(error.code, self._why, refused) from error
         finally:
             await client.close()
 
@@ -194,9 +185,7 @@ class DiscordSource:
         total = (await gate.gateway()).shards if wanted == "auto" else wanted
         own = self._config.own_shards(total)
         if not own:
-            raise fatal_errors.cluster_too_large(
-                self._config.cluster.index, self._config.cluster.count, total
-            )
+            raise cluster_too_large(self._config.cluster.index, self._config.cluster.count, total)
         client.set_shard_count(total)
         gate.shards = len(own)
         self._shards = {

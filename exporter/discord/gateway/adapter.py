@@ -23,7 +23,6 @@ from disnake.gateway import (
     DiscordWebSocket,
     KeepAliveHandler,
     ReconnectWebSocket,
-    WebSocketClosure,
 )
 from disnake.http import HTTPClient, Route
 from disnake.state import ConnectionState
@@ -35,17 +34,21 @@ if TYPE_CHECKING:
     from disnake.types.gateway import ReadyEvent, ResumedEvent
 
 __all__ = [
+    "CONNECTION_ENDS",
     "ApiClient",
     "ConnectionOnlyClient",
     "GatewaySocket",
     "ReconnectWebSocket",
-    "WebSocketClosure",
     "api_base",
     "set_api_base",
 ]
 
 _DEFAULT_SILENCE: Final = 60.0
 """Seconds to wait for HELLO, before the heartbeat's interval is known; disnake's own default."""
+
+
+CONNECTION_ENDS: Final = (ReconnectWebSocket, disnake.ConnectionClosed, OSError, aiohttp.ClientError)
+"""What is raised where a websocket's connection ends or cannot be made; a TimeoutError is an OSError."""
 
 
 def set_api_base(url: str) -> None:
@@ -259,8 +262,6 @@ class ConnectionOnlyClient(disnake.Client):
             asyncio_debug=loop.get_debug(),
             intents=wanted,
             max_messages=None,
-            chunk_guilds_at_startup=False,
-            member_cache_flags=disnake.MemberCacheFlags.none(),
             heartbeat_timeout=silence or _DEFAULT_SILENCE,
             gateway_params=disnake.GatewayParams(zlib=compress),
         )

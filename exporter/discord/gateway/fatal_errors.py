@@ -28,8 +28,15 @@ FATAL_CODES: Final = frozenset({_AUTHENTICATION_FAILED, INVALID_INTENTS, DISALLO
 """Close codes after which Discord asks not to reconnect."""
 
 
-UNAUTHORIZED: Final = "401 Unauthorized"
-"""How the REST API refuses a token."""
+_NOT_SET: Final = (
+    "no Discord token: set DISCORD_TOKEN, or discord.token_file to a file that holds it "
+    "(Developer Portal › your application › Bot › Token)"
+)
+_MALFORMED: Final = (
+    "the Discord token holds spaces, line breaks or other characters no token has: copy it again "
+    "(Developer Portal › your application › Bot › Token)"
+)
+"""Does not say which characters: that would print part of a secret."""
 
 
 def read_token(secret: Secret | None) -> str:
@@ -40,26 +47,10 @@ def read_token(secret: Secret | None) -> str:
     """
     token = secret.get_secret_value().strip() if secret else ""
     if not token:
-        raise token_missing()
+        raise CredentialsError(_NOT_SET)
     if not (token.isascii() and token.isprintable() and " " not in token):
-        raise token_malformed()
+        raise CredentialsError(_MALFORMED)
     return token
-
-
-def token_missing() -> CredentialsError:
-    """There is no token to log in with."""
-    return CredentialsError(
-        "no Discord token: set DISCORD_TOKEN, or discord.token_file to a file that holds it "
-        "(Developer Portal › your application › Bot › Token)"
-    )
-
-
-def token_malformed() -> CredentialsError:
-    """The token has characters no token has; saying which would print part of a secret."""
-    return CredentialsError(
-        "the Discord token holds spaces, line breaks or other characters no token has: copy it again "
-        "(Developer Portal › your application › Bot › Token)"
-    )
 
 
 def token_refused(answer: str) -> CredentialsError:

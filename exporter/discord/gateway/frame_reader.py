@@ -14,19 +14,16 @@ import asyncio
 import enum
 import json
 import logging
-import zlib
 from collections.abc import Callable
 from typing import Annotated, Final, TypeAlias
 
-import aiohttp
 import msgspec
-from disnake.errors import ConnectionClosed
 from msgspec import Meta
 
 from exporter.clock import Clock
-from exporter.discord.gateway.adapter import GatewaySocket, ReconnectWebSocket, WebSocketClosure
+from exporter.discord.gateway.adapter import CONNECTION_ENDS, GatewaySocket, ReconnectWebSocket
 from exporter.discord.gateway.dispatches import LABELS, OTHER
-from exporter.discord.gateway.heartbeat import HeartbeatTimer
+from exporter.discord.gateway.inflater import Inflater, StreamError
 from exporter.events.rest_request import ANSWERS
 from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
@@ -35,12 +32,6 @@ _log = logging.getLogger(__name__)
 
 Intake: TypeAlias = Callable[[str, msgspec.Raw, int, int], None]
 """Takes a dispatch: name, JSON of its data, shard, time of receipt in Unix milliseconds; does not raise."""
-
-ZLIB_SUFFIX: Final = b"\x00\x00\xff\xff"
-"""Ends each message of the stream: a Z_SYNC_FLUSH (Discord docs, Gateway › Transport Compression)."""
-
-INFLATED_LIMIT: Final = 64 * 1024 * 1024
-"""Bytes of one message. The largest GUILD_CREATE has a few megabytes; far more is an attack or a fault."""
 
 HEARTBEATS_MISSED: Final = 1.5
 """Heartbeat intervals of silence that mean a dead socket: each interval brings at least the ACK."""
@@ -52,7 +43,6 @@ CLOSE_TIMEOUT: Final = 2.0
 """Seconds for the closing handshake Discord itself asked for; each is time without a connection."""
 
 _FAR_PAST_ANY_SEQUENCE = 2**53
-_ENDS_CONNECTION = (ReconnectWebSocket, WebSocketClosure, ConnectionClosed, OSError, aiohttp.ClientError)
 
 
 class Opcode(enum.IntEnum):
@@ -103,45 +93,6 @@ def _decode_leniently(message: str | bytes) -> Frame | None:
         return None
 
 
-class StreamError(Exception):
-    """The zlib stream cannot be read any further; the message is the reason to count."""
-
-
-class Inflater:
-    """One connection's zlib stream; memory is bounded by ``INFLATED_LIMIT``."""
-
-    __slots__ = ("_inflate", "_pending")
-
-    def __init__(self) -> None:
-        self._inflate = zlib.decompressobj()
-        self._pending = bytearray()
-
-    def feed(self, chunk: bytes) -> bytes | None:
-        """The message this chunk completes, or None while one is incomplete.
-
-        Raises:
-            StreamError: the stream is broken or a message is larger than the limit.
-        """
-        if self._pending or chunk[-4:] != ZLIB_SUFFIX:
-            self._pending += chunk  # the suffix itself may come in parts
-            if len(self._pending) > INFLATED_LIMIT:
-                reason = "oversized"
-                raise StreamError(reason)
-            if not self._pending.endswith(ZLIB_SUFFIX):
-                return None
-            chunk = bytes(self._pending)
-            self._pending.clear()
-        try:
-            message = self._inflate.decompress(chunk, INFLATED_LIMIT)
-        except zlib.error as error:
-            reason = "zlib"
-            raise StreamError(reason) from error
-        if self._inflate.unconsumed_tail:
-            reason = "oversized"
-            raise StreamError(reason)
-        return message
-
-
 class FrameReader:
     """Receives the frames of one websocket in disnake's place.
 
@@ -154,7 +105,7 @@ class FrameReader:
         "_counts",
         "_established",
         "_heard",
-        "_heartbeat",
+        "_heartbeat_sent_at",
         "_inflater",
         "_intake",
         "_note_frame",
@@ -191,15 +142,15 @@ class FrameReader:
         self._established = established
         self._heard = heard
         self._inflater = Inflater()
-        self._heartbeat = HeartbeatTimer(clock)
-        socket.receive_with(self.receive, self._heartbeat.note_sent)
+        self._heartbeat_sent_at: float | None = None
+        socket.receive_with(self.receive, self._note_heartbeat)
 
     async def receive(self, message: str | bytes) -> None:
         """Take one websocket message; called by ``poll_event``.
 
         Raises:
             ReconnectWebSocket: Discord asks for it, or the zlib stream is broken.
-            ConnectionClosed, WebSocketClosure, OSError: the connection has ended.
+            ConnectionClosed, OSError: the connection has ended.
         """
         if self._note_frame is not None:
             self._note_frame()
@@ -250,13 +201,24 @@ class FrameReader:
                 self._hand_over(name, frame.d)
         elif op in {Opcode.HEARTBEAT, Opcode.HEARTBEAT_ACK}:
             await self._delegate(message)
-            if op == Opcode.HEARTBEAT_ACK and (latency := self._heartbeat.acknowledged()) is not None:
-                self._telemetry.gateway_latency.labels(str(self._shard)).set(latency)
+            if op == Opcode.HEARTBEAT_ACK:
+                self._measure_heartbeat()
             self._heard()
         elif op in {Opcode.RECONNECT, Opcode.INVALID_SESSION}:
             await self._reconnect(message)
         else:
             self._reject("opcode")
+
+    def _note_heartbeat(self) -> None:
+        self._heartbeat_sent_at = self._clock.monotonic()
+
+    def _measure_heartbeat(self) -> None:
+        # disnake's own figure is not used: its thread notes the time of a heartbeat once it has learnt that
+        # it was sent, so an answer quicker than the thread is measured against the heartbeat before.
+        sent_at, self._heartbeat_sent_at = self._heartbeat_sent_at, None
+        if sent_at is not None:
+            latency = self._clock.monotonic() - sent_at
+            self._telemetry.gateway_latency.labels(str(self._shard)).set(latency)
 
     async def _reconnect(self, message: str | bytes) -> None:
         # disnake closes the socket first and would wait half a minute for the peer's close frame.
@@ -283,7 +245,7 @@ class FrameReader:
         """Let disnake handle a frame; False if it could not."""
         try:
             await self._socket.handle(message if isinstance(message, str) else message.decode())
-        except _ENDS_CONNECTION:
+        except CONNECTION_ENDS:
             raise
         except Exception:  # noqa: BLE001 - whatever a malformed frame raises in disnake, the connection stays up
             self._reject("control")

@@ -15,16 +15,21 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-import aiohttp
 import disnake
 import msgspec
 
 from exporter.backoff import Backoff
 from exporter.clock import Clock
-from exporter.discord.gateway.adapter import ConnectionOnlyClient, GatewaySocket, ReconnectWebSocket
+from exporter.discord.gateway.adapter import (
+    CONNECTION_ENDS,
+    ConnectionOnlyClient,
+    GatewaySocket,
+    ReconnectWebSocket,
+)
 from exporter.discord.gateway.fatal_errors import FATAL_CODES
 from exporter.discord.gateway.identify_budget import IdentifyGate
-from exporter.discord.rest.client import describe_failure, is_unauthorized
+from exporter.discord.rest.client import describe_failure
+from exporter.errors import CredentialsError
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -39,16 +44,6 @@ _RESUMABLE_CODE: Final = 4000
 _SESSION_ENDING_CODES: Final = frozenset({4007, 4009})
 """Invalid sequence and session timed out: Discord asks for a new session."""
 
-_CLOSING_ERRORS: Final = (
-    disnake.ConnectionClosed,
-    ReconnectWebSocket,
-    OSError,
-    TimeoutError,
-    aiohttp.ClientError,
-    RuntimeError,
-)
-"""How a connection may end while it is being closed."""
-
 _CUT_OFF: Final = 1006
 """Code of a socket without a closing handshake (RFC 6455 §7.1.5), as after our own timeout."""
 
@@ -58,16 +53,8 @@ FRAMES_PER_TURN: Final = 64
 _FAILURES_BEFORE_GENERAL: Final = 3
 """Failed resumes at the address READY named before the general one is tried: that host may be gone."""
 
-_EXPECTED = (
-    ReconnectWebSocket,
-    OSError,
-    TimeoutError,
-    aiohttp.ClientError,
-    disnake.HTTPException,
-    disnake.ConnectionClosed,
-    msgspec.DecodeError,
-)
-
+_EXPECTED: Final = (*CONNECTION_ENDS, disnake.HTTPException, msgspec.DecodeError)
+"""Failures whose text says enough; any other is logged with its traceback."""
 
 _RECONNECT: Final = Backoff(base=1.0, cap=600.0, floor=0.5)
 _RESUME: Final = Backoff(base=1.0, cap=5.0, floor=0.5)
@@ -183,7 +170,7 @@ class Shard:
 
         Raises:
             disnake.ConnectionClosed: with a code of ``FATAL_CODES``.
-            disnake.HTTPException: 401, the token being revoked meanwhile.
+            CredentialsError: the token is revoked meanwhile.
         """
         self._telemetry.gateway_connected.labels(self._label).set(0)
         self._telemetry.gateway_resumes.labels(self._label).inc(0)
@@ -283,7 +270,7 @@ class Shard:
         socket = self._socket
         if socket is None or not self.connected:
             return
-        with suppress(*_CLOSING_ERRORS):
+        with suppress(*CONNECTION_ENDS, RuntimeError):
             async with asyncio.timeout(self._timings.close_timeout):
                 await socket.send_close(CLOSE_CODE)
                 while True:
@@ -297,13 +284,13 @@ class Shard:
         self._telemetry.gateway_latency.values.pop((self._label,), None)
         if socket is None:
             return
-        with suppress(OSError, TimeoutError, aiohttp.ClientError, RuntimeError):
+        with suppress(*CONNECTION_ENDS, RuntimeError):
             # Not wait_for: up to Python 3.11 it swallows a cancellation that comes as the close completes.
             async with asyncio.timeout(self._timings.close_timeout):
                 await socket.close(code)
 
 
-def _is_fatal(error: BaseException) -> bool:
+def _is_fatal(error: Exception) -> bool:
     if isinstance(error, disnake.ConnectionClosed):
         return error.code in FATAL_CODES
-    return isinstance(error, disnake.HTTPException) and is_unauthorized(error)
+    return isinstance(error, CredentialsError)

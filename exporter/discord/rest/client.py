@@ -18,6 +18,7 @@ import msgspec
 from msgspec import Meta
 
 from exporter.discord.gateway.adapter import ApiClient, api_base
+from exporter.discord.gateway.fatal_errors import token_refused
 from exporter.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -42,6 +43,8 @@ _LONGEST_ROUTE: Final = 8
 _LONGEST_FAILURE: Final = 200
 """Characters of a failure worth a log line."""
 
+_UNAUTHORIZED: Final = "401 Unauthorized"
+
 _DEADLINES: Final = aiohttp.ClientTimeout(total=60, sock_connect=15, sock_read=30)
 """Seconds. Discord answers within one or two; without a deadline a half-open socket blocks for ever."""
 
@@ -63,19 +66,14 @@ class RestClient(ApiClient):
         """Open the session and fetch the bot's user; called by ``Client.login``.
 
         Raises:
-            disnake.LoginFailure: Discord does not know the token.
-            disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
+            CredentialsError: Discord does not know the token.
+            disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError: no usable answer.
         """
         trace = aiohttp.TraceConfig()
         trace.on_request_end.append(self._count_answer)
         trace.on_request_exception.append(self._count_failure)
         self.use_session(token, trace=trace, timeout=_DEADLINES)
-        try:
-            return cast("User", await self.get("/users/@me"))
-        except disnake.HTTPException as error:
-            if is_unauthorized(error):
-                raise disnake.LoginFailure from error
-            raise
+        return cast("User", await fetch(self, "/users/@me", object))
 
     async def _count_answer(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
@@ -92,11 +90,6 @@ class RestClient(ApiClient):
         if url.startswith(base := api_base()):
             path = url.removeprefix(base).partition("?")[0]
             self._telemetry.rest_requests.labels(route_label(path), status).inc()
-
-
-def is_unauthorized(error: disnake.HTTPException) -> bool:
-    """Whether Discord does not know the token (any more)."""
-    return error.status == HTTPStatus.UNAUTHORIZED
 
 
 def describe_failure(error: Exception) -> str:
@@ -133,10 +126,16 @@ async def fetch(rest: ApiClient, path: str, shape: type[_T], query: Mapping[str,
     """GET a route without path parameters and convert the answer.
 
     Raises:
+        CredentialsError: Discord does not know the token (any more).
         disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
         msgspec.DecodeError: the answer is not JSON, or not of that shape.
     """
-    return msgspec.convert(await rest.get(path, query), shape, strict=False)
+    try:
+        return msgspec.convert(await rest.get(path, query), shape, strict=False)
+    except disnake.HTTPException as error:
+        if error.status == HTTPStatus.UNAUTHORIZED:
+            raise token_refused(_UNAUTHORIZED) from error
+        raise
 
 
 class ApplicationInfo(msgspec.Struct, frozen=True):

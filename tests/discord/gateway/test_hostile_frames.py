@@ -137,7 +137,7 @@ async def test_repeated_hellos_do_not_pile_up_threads(gateway: Gateway, start: S
 async def test_a_bomb_in_the_stream_is_refused_and_the_session_resumed(
     gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.discord.gateway.frame_reader.INFLATED_LIMIT", 1_000_000)
+    monkeypatch.setattr("exporter.discord.gateway.inflater.INFLATED_LIMIT", 1_000_000)
     harness = start()
     connection = await gateway.connected()
     await connection.send_text('{"op":0,"t":"X","s":2,"d":"' + "a" * 5_000_000 + '"}')
@@ -150,7 +150,7 @@ async def test_a_bomb_in_the_stream_is_refused_and_the_session_resumed(
 async def test_an_endless_message_in_the_stream_is_refused(
     gateway: Gateway, start: Start, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.discord.gateway.frame_reader.INFLATED_LIMIT", 10_000)
+    monkeypatch.setattr("exporter.discord.gateway.inflater.INFLATED_LIMIT", 10_000)
     harness = start()
     connection = await gateway.connected()
     for _ in range(11):
