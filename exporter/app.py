@@ -27,8 +27,8 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.records import SnapshotDetail
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
+from exporter.notation import counted
 from exporter.pipeline import Pipeline
-from exporter.plural import counted
 from exporter.screen.entries import without
 from exporter.sinks.base import Sink
 from exporter.sinks.registry import make_sink

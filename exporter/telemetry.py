@@ -60,11 +60,11 @@ class PlainMetric(Collector):
     gauge that has no sample while its value is not known.
     """
 
-    __slots__ = ("spec", "values")
-
     def __init__(self, spec: MetricSpec) -> None:
         self.spec = spec
         self.values: dict[tuple[str, ...], float] = {}
+        if spec.kind == "counter" and not spec.labels:
+            self.set(0)
 
     def labels(self, *values: str) -> PlainChild:
         """The series with these label values."""
@@ -93,14 +93,12 @@ class Telemetry:
     def __init__(self) -> None:
         self.registry = CollectorRegistry(auto_describe=True)  # refuses a name that is declared twice
         self.specs: list[MetricSpec] = []
-        self._declare_gateway()
-        self._declare_rest()
+        self._declare_discord()
         self._declare_events()
-        self._declare_spool()
-        self._declare_sinks()
+        self._declare_storage()
         self._declare_process()
 
-    def _declare_gateway(self) -> None:
+    def _declare_discord(self) -> None:
         self.gateway_events = self._plain_counter(
             "discord_gateway_events", "Dispatches received from the gateway.", "type"
         )
@@ -119,8 +117,6 @@ class Telemetry:
         self.identifies_remaining = self._plain_gauge(
             "discord_gateway_identifies_remaining", "New sessions the bot may still request today."
         )
-
-    def _declare_rest(self) -> None:
         self.rest_requests = self._counter(
             "discord_rest_requests", "REST requests, by the status of their response.", "route", "status"
         )
@@ -177,7 +173,7 @@ class Telemetry:
             "missing",
         )
 
-    def _declare_spool(self) -> None:
+    def _declare_storage(self) -> None:
         self.offered = self._plain_counter(
             "discord_exporter_offered", "Entries offered to the spool.", "type"
         )
@@ -203,8 +199,6 @@ class Telemetry:
         self.commit_seconds = self._histogram(
             "discord_exporter_commit_seconds", "Duration of one spool commit."
         )
-
-    def _declare_sinks(self) -> None:
         self.delivered = self._plain_counter(
             "discord_exporter_delivered", "Entries a sink has stored since the spool was created.", "sink"
         )
@@ -269,10 +263,7 @@ class Telemetry:
         return Histogram(name, help_, labels, registry=self.registry, buckets=SECONDS_BUCKETS)
 
     def _plain_counter(self, name: str, help_: str, *labels: str) -> PlainMetric:
-        metric = self._plain(self._spec("counter", name, help_, labels))
-        if not labels:
-            metric.set(0)
-        return metric
+        return self._plain(self._spec("counter", name, help_, labels))
 
     def _plain_gauge(self, name: str, help_: str, *labels: str) -> PlainMetric:
         return self._plain(self._spec("gauge", name, help_, labels))

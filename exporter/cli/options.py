@@ -22,7 +22,7 @@ def read_duration(value: Any) -> float:
     Raises:
         typer.BadParameter: it is not a duration.
     """
-    from exporter.settings import parse_duration
+    from exporter.notation import parse_duration
 
     text = str(value).strip()
     try:

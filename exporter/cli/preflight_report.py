@@ -20,7 +20,7 @@ from exporter.discord.intents import PRIVILEGED, intent_mask
 from exporter.errors import ExporterError
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.permissions import invite_url, permission_mask
-from exporter.plural import counted
+from exporter.notation import counted
 from exporter.redaction import one_line
 from exporter.sinks.base import Probe, Sink
 

@@ -12,14 +12,11 @@ from rich.table import Table
 
 from exporter.cli.scrape import MetricsReading
 from exporter.clock import Clock
+from exporter.notation import counted
 
 LINE_EVERY_S: Final = 5.0
 _TOP: Final = 12
 """Number of event types shown, busiest first; a screen has about 24 lines."""
-
-
-def _counted(count: float, one: str, many: str) -> str:
-    return f"{count:,.0f} {one if count == 1 else many}"
 
 
 class Progress:
@@ -69,8 +66,8 @@ class Progress:
             for name, waiting in reading.pending.items()
         )
         return (
-            f"{self._elapsed(now)}: {_counted(reading.events, 'event', 'events')}, {self._rate:,.0f}/s; "
-            f"{_counted(reading.spooled, 'entry', 'entries')} spooled; {sinks or 'no sink yet'}"
+            f"{self._elapsed(now)}: {counted(round(reading.events), 'event')}, {self._rate:,.0f}/s; "
+            f"{counted(round(reading.spooled), 'entry', 'entries')} spooled; {sinks or 'no sink yet'}"
         )
 
     def _table(self, reading: MetricsReading, now: float) -> Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Any, Final
 
 import aiohttp
 from prometheus_client.parser import text_string_to_metric_families
@@ -50,11 +50,10 @@ _FIELDS: Final = {
     "discord_exporter_delivered_total": ("delivered", "sink"),
     "discord_exporter_dead_total": ("dead", "sink"),
     "discord_gateway_connected": ("connected", "shard"),
+    "discord_exporter_unspooled_entries": ("unspooled", None),
+    "discord_exporter_spooled_total": ("spooled", None),
 }
-_SINGLE: Final = {
-    "discord_exporter_unspooled_entries": "unspooled",
-    "discord_exporter_spooled_total": "spooled",
-}
+"""Field and label of each sample that is read."""
 
 
 async def scrape(base: str) -> MetricsReading:
@@ -82,23 +81,12 @@ async def flush(base: str) -> None:
 
 def read(text: str) -> MetricsReading:
     """Parse an exposition in the Prometheus text format."""
-    labelled: dict[str, dict[str, float]] = {name: {} for name, _ in _FIELDS.values()}
-    single: dict[str, float] = {}
+    found: dict[str, Any] = {"text": text}
     for family in text_string_to_metric_families(text):
         for sample in family.samples:
-            if sample.name in _FIELDS:
-                name, label = _FIELDS[sample.name]
-                labelled[name][sample.labels.get(label, "")] = sample.value
-            elif sample.name in _SINGLE:
-                single[_SINGLE[sample.name]] = sample.value
-    return MetricsReading(
-        text=text,
-        received=labelled["received"],
-        sink_up=labelled["sink_up"],
-        pending=labelled["pending"],
-        delivered=labelled["delivered"],
-        dead=labelled["dead"],
-        connected=labelled["connected"],
-        unspooled=single.get("unspooled", 0.0),
-        spooled=single.get("spooled", 0.0),
-    )
+            name, label = _FIELDS.get(sample.name, ("", None))
+            if label:
+                found.setdefault(name, {})[sample.labels.get(label, "")] = sample.value
+            elif name:
+                found[name] = sample.value
+    return MetricsReading(**found)

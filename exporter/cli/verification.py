@@ -24,7 +24,7 @@ from exporter.cli.scrape import flush, scrape
 from exporter.config.model import Config
 from exporter.config.problems import suggest
 from exporter.errors import ConfigError, DifferenceError, ExporterError
-from exporter.plural import counted
+from exporter.notation import counted
 from exporter.redaction import one_line
 from exporter.sinks.influx.declaration import SINK as INFLUX_SINK
 from exporter.sinks.sql.declaration import SINK as SQL_SINK

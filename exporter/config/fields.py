@@ -7,16 +7,23 @@ import types
 import typing
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Annotated, Any, Union
 
 from pydantic import BaseModel, BeforeValidator, SecretStr
 from pydantic.fields import FieldInfo
 
 from exporter.config.yaml_source import Path
-from exporter.settings import parse_duration, parse_size
+from exporter.notation import format_duration, format_size, parse_duration, parse_size
 
-_SECONDS = ((86_400, "d"), (3600, "h"), (60, "m"), (1, "s"))
-_BYTES = ((1024**3, "GiB"), (1024**2, "MiB"), (1024, "KiB"))
+_NOTATIONS = {parse_duration: "duration", parse_size: "size"}
+_WORDS = {
+    bool: "switch",
+    int: "number",
+    float: "number",
+    str: "text",
+    pathlib.Path: "path",
+    SecretStr: "secret",
+}
 ANY_KEY = "<type>"
 """In a path, any key of a table whose keys are free."""
 
@@ -88,17 +95,12 @@ def section_in(annotation: Any) -> type[BaseModel] | None:
 
 def is_secret(info: FieldInfo) -> bool:
     """Whether the value must not be seen."""
-    return SecretStr in (info.annotation, *typing.get_args(info.annotation))
+    return kind_of(info) == "secret"
 
 
 def kind_of(info: FieldInfo) -> str:
     """The type of a setting as messages and the reference page name it."""
-    if is_secret(info):
-        return "secret"
-    for validator, kind in ((parse_duration, "duration"), (parse_size, "size")):
-        if _has_validator(info, validator):
-            return kind
-    return _kind(info.annotation)
+    return _kind(Annotated[info.annotation, None, *info.metadata])
 
 
 def _kind(annotation: Any) -> str:
@@ -108,13 +110,22 @@ def _kind(annotation: Any) -> str:
         return _either(str(argument) for argument in arguments)
     if origin in (Union, types.UnionType):
         return _either(_kind(part) for part in arguments if part is not type(None))
-    if origin is typing.Annotated:
-        return _kind(arguments[0])
+    if origin is Annotated:
+        validators = {item.func for item in arguments[1:] if isinstance(item, BeforeValidator)}
+        known = (kind for validator, kind in _NOTATIONS.items() if validator in validators)
+        return next(known, "") or _kind(arguments[0])
     if origin in (list, tuple, set, frozenset):
         return f"list of {_kind(arguments[0])}s"
     if origin is dict:
         return "table by event type"
-    words = {bool: "switch", int: "number", float: "number", str: "text", pathlib.Path: "path"}
+    words = {
+        bool: "switch",
+        int: "number",
+        float: "number",
+        str: "text",
+        pathlib.Path: "path",
+        SecretStr: "secret",
+    }
     return words.get(annotation, "value")
 
 
@@ -140,29 +151,6 @@ def write_value(value: object, info: FieldInfo) -> str:
     if isinstance(value, bool):
         return str(value).lower()
     return "" if value is None else str(value)
-
-
-def format_duration(seconds: float) -> str:
-    """Seconds in the largest unit that is exact: ``90d``, ``5m``, ``500ms``."""
-    for length, unit in _SECONDS:
-        if seconds >= length and seconds % length == 0:
-            return f"{seconds / length:.0f}{unit}"
-    return f"{seconds * 1000:.15g}ms" if seconds else "0s"
-
-
-def format_size(size: int) -> str:
-    """Bytes in the largest unit that is exact."""
-    for length, unit in _BYTES:
-        if size >= length and size % length == 0:
-            return f"{size // length}{unit}"
-    return f"{size}B"
-
-
-def _has_validator(info: FieldInfo, function: object) -> bool:
-    metadata: list[object] = list(info.metadata)
-    for part in typing.get_args(info.annotation):
-        metadata.extend(typing.get_args(part)[1:])
-    return any(isinstance(item, BeforeValidator) and item.func is function for item in metadata)
 
 
 def _is_table(annotation: Any) -> bool:

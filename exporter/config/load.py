@@ -142,19 +142,15 @@ def _put(data: dict[str, object], target: Path, value: str) -> bool:
     """Set a value if there is none; returns whether it was set."""
     section: Any = data
     for part in target[:-1]:
-        section = section.setdefault(part, {}) if section.get(part) is not None else _section(section, part)
+        if section.get(part) is None:
+            section[part] = {}
+        section = section[part]
         if not isinstance(section, dict):
             return False
     if section.get(target[-1]) is not None:
         return False
     section[target[-1]] = value
     return True
-
-
-def _section(parent: dict[str, object], name: str | int) -> dict[str, object]:
-    made: dict[str, object] = {}
-    parent[str(name)] = made
-    return made
 
 
 def _validate(

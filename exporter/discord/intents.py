@@ -67,11 +67,6 @@ def intent_mask(names: Iterable[str]) -> int:
     return sum(INTENTS[name] for name in wanted)
 
 
-def intent_names(mask: int) -> tuple[str, ...]:
-    """The intents in a mask, in the order of their bits; bits without a name are left out."""
-    return tuple(name for name, bit in INTENTS.items() if mask & bit)
-
-
 def granted_intents(application_flags: int) -> frozenset[str]:
     """The privileged intents an application's flags show as granted."""
     return frozenset(name for name, flags in _GRANTING_FLAGS.items() if application_flags & flags)

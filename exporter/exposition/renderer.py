@@ -10,8 +10,8 @@ from __future__ import annotations
 import asyncio
 import io
 import zlib
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
 
 from prometheus_client import Metric, generate_latest
 from prometheus_client.openmetrics.exposition import generate_latest as generate_openmetrics
@@ -33,13 +33,11 @@ _LEVEL = 1
 saves little more."""
 
 
-@dataclass(frozen=True, slots=True)
-class RenderedMetrics:
-    """The response to a scrape."""
+class RenderedMetrics(NamedTuple):
+    """The response to a scrape, of which the headers name format and encoding."""
 
     body: bytes
-    content_type: str
-    content_encoding: str | None
+    headers: Mapping[str, str]
 
 
 class MetricsRenderer:
@@ -57,9 +55,12 @@ class MetricsRenderer:
         """The response to a request with these headers."""
         format_ = choose_format(accept)
         gzip = accepts_gzip(accept_encoding)
+        headers = {"Content-Type": format_.value, "Vary": "Accept, Accept-Encoding"}
+        if gzip:
+            headers["Content-Encoding"] = "gzip"
         async with self._lock:
             body = await self._write(format_, _GzipBody() if gzip else _PlainBody())
-        return RenderedMetrics(body, format_.value, "gzip" if gzip else None)
+        return RenderedMetrics(body, headers)
 
     async def _write(self, format_: TextFormat, body: _PlainBody | _GzipBody) -> bytes:
         size = 0

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Final, Protocol
+from typing import Final
 
 from aiohttp import hdrs, web
 
@@ -57,27 +57,8 @@ _FORWARDED: Final = ("Forwarded", "X-Forwarded-For", "X-Real-IP", hdrs.ORIGIN)
 not."""
 
 
-class ScrapeResponse(Protocol):
-    """One rendering of all metrics."""
-
-    @property
-    def body(self) -> bytes:
-        """The encoded text."""
-        ...
-
-    @property
-    def content_type(self) -> str:
-        """Full value of ``Content-Type``, with version and charset."""
-        ...
-
-    @property
-    def content_encoding(self) -> str | None:
-        """``gzip`` or None."""
-        ...
-
-
-Render = Callable[[str, str], Awaitable[ScrapeResponse]]
-"""Renders the metrics for the headers ``Accept`` and ``Accept-Encoding``."""
+Render = Callable[[str, str], Awaitable[tuple[bytes, Mapping[str, str]]]]
+"""Renders the metrics for the headers ``Accept`` and ``Accept-Encoding``: the body and its headers."""
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -176,15 +157,12 @@ class WebServer:
             return _text(HTTPStatus.SERVICE_UNAVAILABLE, f"{SCRAPE_LIMIT} scrapes are already running")
         self._scrapes += 1
         try:
-            exposition = await self._render(
+            body, headers = await self._render(
                 request.headers.get(hdrs.ACCEPT, ""), request.headers.get(hdrs.ACCEPT_ENCODING, "")
             )
         finally:
             self._scrapes -= 1
-        headers = {hdrs.CONTENT_TYPE: exposition.content_type, hdrs.VARY: "Accept, Accept-Encoding"}
-        if exposition.content_encoding:
-            headers[hdrs.CONTENT_ENCODING] = exposition.content_encoding
-        return web.Response(body=exposition.body, headers=headers)
+        return web.Response(body=body, headers=headers)
 
     async def _healthz(self, _request: web.Request) -> web.Response:
         return _text(HTTPStatus.OK, "alive")

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from exporter.plural import counted
+from exporter.notation import counted
 
 
 @dataclass(frozen=True, slots=True)

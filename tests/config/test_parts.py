@@ -11,12 +11,13 @@ from hypothesis import strategies as st
 from pydantic import Field
 
 from exporter.config.event_toggles import contradictions, types_of
-from exporter.config.fields import field_at, format_duration, format_size, kind_of, section_at, settings
+from exporter.config.fields import field_at, kind_of, section_at, settings
 from exporter.config.problems import Problem, dotted, suggest
 from exporter.config.references import Resolver
 from exporter.config.yaml_source import MAX_DEPTH, YamlSource, read_yaml
 from exporter.events.catalogue import full_catalogue
-from exporter.settings import Duration, Secret, Section, Size, parse_duration, parse_size
+from exporter.notation import format_duration, format_size, parse_duration, parse_size
+from exporter.settings import Duration, Secret, Section, Size
 
 SECRET = ("discord", "token")
 

@@ -8,7 +8,7 @@ import re
 
 import pytest
 
-from exporter.config.fields import format_duration, format_size, settings
+from exporter.config.fields import settings
 from exporter.config.load import parse_config
 from exporter.config.model import Config, config_type
 from exporter.config.problems import dotted
@@ -18,7 +18,7 @@ from exporter.errors import ConfigError
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.spec import EventSpec, Family
 from exporter.model import Priority
-from exporter.settings import parse_duration, parse_size
+from exporter.notation import format_duration, format_size, parse_duration, parse_size
 
 ROOT = pathlib.Path(__file__).parents[2]
 TEXT = (ROOT / "config.yaml").read_text()

@@ -13,7 +13,6 @@ from exporter.discord.intents import (
     PRIVILEGED,
     granted_intents,
     intent_mask,
-    intent_names,
     refused_intents,
 )
 from exporter.discord.rest.client import route_label
@@ -52,11 +51,6 @@ def test_an_intents_bit_is_the_one_disnake_uses(name: str) -> None:
 
 def test_every_intent_of_discords_is_known() -> None:
     assert intent_mask(INTENTS) == disnake.Intents.all().value
-
-
-@given(st.sets(st.sampled_from(sorted(INTENTS))))
-def test_names_and_mask_are_the_same_thing(names: set[str]) -> None:
-    assert set(intent_names(intent_mask(names))) == names
 
 
 def test_an_unknown_intent_is_named() -> None:

@@ -66,8 +66,12 @@ def rendering(
 
 
 def families(exposition: RenderedMetrics) -> list[Metric]:
-    body = gzip.decompress(exposition.body) if exposition.content_encoding else exposition.body
-    parse = parse_openmetrics if exposition.content_type.startswith("application/openmetrics") else parse_text
+    body = gzip.decompress(exposition.body) if exposition.headers.get("Content-Encoding") else exposition.body
+    parse = (
+        parse_openmetrics
+        if exposition.headers["Content-Type"].startswith("application/openmetrics")
+        else parse_text
+    )
     return list(parse(body.decode()))
 
 

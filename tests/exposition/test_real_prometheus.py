@@ -21,9 +21,7 @@ async def served(by: MetricsRenderer, asked: list[RenderedMetrics]) -> AsyncIter
     async def metrics(request: web.Request) -> web.Response:
         answer = await by.render(request.headers.get("Accept"), request.headers.get("Accept-Encoding"))
         asked.append(answer)
-        headers = {"Content-Type": answer.content_type}
-        if answer.content_encoding:
-            headers["Content-Encoding"] = answer.content_encoding
+        headers = answer.headers
         return web.Response(body=answer.body, headers=headers)
 
     app = web.Application()
@@ -76,6 +74,6 @@ async def test_promql_gives_the_totals_and_the_first_event_is_an_increase(
     assert {dict(labels)["guild_name"] for labels in names} == set(source.names.values())
     (target,) = await asyncio.to_thread(server.targets)
     assert (target["health"], target["lastError"]) == ("up", "")
-    assert {(a.content_type.split(";")[0], a.content_encoding) for a in asked} == {
+    assert {(a.headers["Content-Type"].split(";")[0], a.headers.get("Content-Encoding")) for a in asked} == {
         ("application/openmetrics-text", "gzip")
     }

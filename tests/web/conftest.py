@@ -15,11 +15,8 @@ from exporter.web.status import ShardConnection, SinkStatus, Status
 STARTED = 1_700_000_000_000 - 90_000
 
 
-@dataclass
-class Rendered:
-    body: bytes = b"a_total 1\n"
-    content_type: str = "text/plain; version=0.0.4; charset=utf-8"
-    content_encoding: str | None = None
+Rendered = tuple[bytes, dict[str, str]]
+RENDERED = (b"a_total 1\n", {"Content-Type": "text/plain; version=0.0.4; charset=utf-8"})
 
 
 @dataclass
@@ -34,7 +31,7 @@ class Stages:
             sinks=(SinkStatus("sql", up=True),),
         )
     )
-    rendered: Rendered = field(default_factory=Rendered)
+    rendered: Rendered = RENDERED
     accepted: list[tuple[str, str]] = field(default_factory=list)
     gate: asyncio.Event = field(default_factory=asyncio.Event)
     waiting: int = 0

@@ -59,11 +59,13 @@ async def test_every_answer_carries_the_security_headers(client, address, path):
 
 
 async def test_metrics_passes_on_what_is_asked_for_and_what_was_rendered(client, address, stages):
-    stages.rendered = dataclasses.replace(
-        stages.rendered,
-        body=gzip.compress(b"x_total 2\n# EOF\n"),
-        content_type="application/openmetrics-text; version=1.0.0; charset=utf-8",
-        content_encoding="gzip",
+    stages.rendered = (
+        gzip.compress(b"x_total 2\n# EOF\n"),
+        {
+            "Content-Type": "application/openmetrics-text; version=1.0.0; charset=utf-8",
+            "Content-Encoding": "gzip",
+            "Vary": "Accept, Accept-Encoding",
+        },
     )
     headers = {"Accept": "application/openmetrics-text", "Accept-Encoding": "gzip"}
     async with client.get(f"{address}/metrics", headers=headers) as answer:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final
 
 import aiohttp
 import disnake
@@ -27,27 +27,15 @@ from disnake.gateway import (
 from disnake.http import HTTPClient, Route
 from disnake.state import ConnectionState
 from disnake.user import ClientUser
-from disnake.utils import MISSING
 from disnake.voice_client import VoiceClient
-
-if TYPE_CHECKING:
-    from disnake.types.gateway import ReadyEvent, ResumedEvent
-
-__all__ = [
-    "CONNECTION_ENDS",
-    "ApiClient",
-    "ConnectionOnlyClient",
-    "GatewaySocket",
-    "ReconnectWebSocket",
-    "api_base",
-    "set_api_base",
-]
 
 _DEFAULT_SILENCE: Final = 60.0
 """Seconds to wait for HELLO, before the heartbeat's interval is known; disnake's own default."""
 
+ConnectionLost = ReconnectWebSocket
+"""The connection ended, and may be resumed or begun anew."""
 
-CONNECTION_ENDS: Final = (ReconnectWebSocket, disnake.ConnectionClosed, OSError, aiohttp.ClientError)
+CONNECTION_ENDS: Final = (ConnectionLost, disnake.ConnectionClosed, OSError, aiohttp.ClientError)
 """What is raised where a websocket's connection ends or cannot be made; a TimeoutError is an OSError."""
 
 
@@ -101,7 +89,7 @@ class GatewaySocket:
     """One shard's websocket, from its connection to its end.
 
     ``poll`` takes one frame and hands it to the receiver. Raises:
-        ReconnectWebSocket: the connection ended and may be resumed or begun anew.
+        ConnectionLost: the connection ended and may be resumed or begun anew.
         disnake.ConnectionClosed: it ended with a code after which Discord refuses to go on.
     """
 
@@ -111,7 +99,7 @@ class GatewaySocket:
         self._ws = ws
         self._handle = ws.received_message
         self._send_heartbeat = ws.send_heartbeat
-        self._heartbeat_sent: Callable[[], None] | None = None
+        self._heartbeat_sent: Callable[[], None] = lambda: None
         self.poll: Callable[[], Awaitable[None]] = ws.poll_event
 
     def receive_with(
@@ -132,8 +120,7 @@ class GatewaySocket:
         await self._handle(message)
 
     async def _beat(self, data: Any) -> None:
-        if self._heartbeat_sent is not None:
-            self._heartbeat_sent()
+        self._heartbeat_sent()
         if (keep_alive := self._keep_alive) is not None:
             # disnake sets ``_last_send`` only when its thread learns that the heartbeat was sent; an answer
             # quicker than the thread would be measured against the heartbeat before, and warned of as a lag.
@@ -214,11 +201,11 @@ class _ConnectionState(ConnectionState):
         super().clear(views=views, application_commands=application_commands, modals=modals)
         self.parsers = {"READY": self.parse_ready, "RESUMED": self.parse_resumed}
 
-    def parse_ready(self, data: ReadyEvent) -> None:
+    def parse_ready(self, data: Any) -> None:
         """Keep who the bot is; guilds are read from the raw payload."""
         self.user = ClientUser(state=self, data=data["user"])
 
-    def parse_resumed(self, data: ResumedEvent) -> None:
+    def parse_resumed(self, data: Any) -> None:
         """Nothing to do: the session goes on."""
 
     def _update_references(self, ws: DiscordWebSocket) -> None:
@@ -282,7 +269,7 @@ class ConnectionOnlyClient(disnake.Client):
     @property
     def bot_id(self) -> int:
         """The bot's user id; 0 before the login."""
-        return self._connection.user.id if self._connection.user is not MISSING else 0
+        return int(getattr(self.user, "id", 0))
 
     async def connect_shard(
         self, shard_id: int, gateway: str, *, session_id: str | None = None, sequence: int | None = None

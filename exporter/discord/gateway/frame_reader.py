@@ -21,7 +21,7 @@ import msgspec
 from msgspec import Meta
 
 from exporter.clock import Clock
-from exporter.discord.gateway.adapter import CONNECTION_ENDS, GatewaySocket, ReconnectWebSocket
+from exporter.discord.gateway.adapter import CONNECTION_ENDS, ConnectionLost, GatewaySocket
 from exporter.discord.gateway.dispatches import LABELS, OTHER
 from exporter.discord.gateway.inflater import Inflater, StreamError
 from exporter.events.rest_request import ANSWERS
@@ -149,7 +149,7 @@ class FrameReader:
         """Take one websocket message; called by ``poll_event``.
 
         Raises:
-            ReconnectWebSocket: Discord asks for it, or the zlib stream is broken.
+            ConnectionLost: Discord asks for it, or the zlib stream is broken.
             ConnectionClosed, OSError: the connection has ended.
         """
         if self._note_frame is not None:
@@ -226,7 +226,7 @@ class FrameReader:
             async with asyncio.timeout(CLOSE_TIMEOUT):
                 await self._delegate(message)
         except TimeoutError as error:
-            raise ReconnectWebSocket(self._shard, resume=self._socket.session_id is not None) from error
+            raise ConnectionLost(self._shard, resume=self._socket.session_id is not None) from error
 
     async def _hello(self, frame: Frame, message: str | bytes) -> None:
         if self._note_frame is not None:  # each further HELLO would start another thread in disnake
@@ -257,7 +257,7 @@ class FrameReader:
             return self._inflater.feed(chunk)
         except StreamError as error:
             self._reject(str(error))
-            raise ReconnectWebSocket(self._shard) from error
+            raise ConnectionLost(self._shard) from error
 
     def _reject(self, reason: str) -> None:
         self._telemetry.rejected.labels("FRAME", reason).inc()

@@ -22,9 +22,9 @@ from exporter.backoff import Backoff
 from exporter.clock import Clock
 from exporter.discord.gateway.adapter import (
     CONNECTION_ENDS,
+    ConnectionLost,
     ConnectionOnlyClient,
     GatewaySocket,
-    ReconnectWebSocket,
 )
 from exporter.discord.gateway.fatal_errors import FATAL_CODES
 from exporter.discord.gateway.identify_budget import IdentifyGate
@@ -233,13 +233,13 @@ class Shard:
         had_session = self.connected or self._session is not None
         socket = self._socket
         code = None if socket is None else socket.close_code
-        if isinstance(error, ReconnectWebSocket):
+        if isinstance(error, ConnectionLost):
             self._problem = "silent or cut off" if code in {None, _CUT_OFF} else f"closed with {code}"
         else:
             self._problem = describe_failure(error)
         stable = self.connected and self._clock.monotonic() - self._since >= self._timings.stable_after
         self._failures = 0 if stable else self._failures + 1
-        self._invalidated = isinstance(error, ReconnectWebSocket) and not error.resume
+        self._invalidated = isinstance(error, ConnectionLost) and not error.resume
         if self._invalidated or code in _SESSION_ENDING_CODES:
             # The wait before another session depends on how many short sessions there were in a row, not on
             # how often the connection was resumed, which is free.
