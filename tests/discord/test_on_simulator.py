@@ -84,6 +84,7 @@ async def test_nothing_is_lost_or_seen_twice_through_a_fault(
 ) -> None:
     harness = start(api_url=discord.url, token=TOKEN, compress=compress)
     await discord.simulator.gateway.all_ready(2)
+    await harness.connected()  # a fault before READY is received ends no session that could be resumed
     for number in range(600):
         if number % 200 == 100 and (number == 100 or fault != "half-open"):
             await discord.make(fault)
