@@ -22,7 +22,6 @@ class MetricsReading:
     sink_up: Mapping[str, float] = field(default_factory=dict)
     pending: Mapping[str, float] = field(default_factory=dict)
     delivered: Mapping[str, float] = field(default_factory=dict)
-    dead: Mapping[str, float] = field(default_factory=dict)
     connected: Mapping[str, float] = field(default_factory=dict)
     unspooled: float = 0.0
     spooled: float = 0.0
@@ -48,7 +47,6 @@ _FIELDS: Final = {
     "discord_exporter_sink_up": ("sink_up", "sink"),
     "discord_exporter_pending_entries": ("pending", "sink"),
     "discord_exporter_delivered_total": ("delivered", "sink"),
-    "discord_exporter_dead_total": ("dead", "sink"),
     "discord_gateway_connected": ("connected", "shard"),
     "discord_exporter_unspooled_entries": ("unspooled", None),
     "discord_exporter_spooled_total": ("spooled", None),

@@ -36,7 +36,6 @@ class Setting:
     kind: str
     default: str
     help: str
-    secret: bool = False
     section: bool = False
 
 
@@ -52,7 +51,7 @@ def _settings(model: type[BaseModel], defaults: BaseModel, path: Path) -> Iterat
         value = getattr(defaults, name)
         help_ = info.description or (nested and nested.__doc__) or ""
         if nested is None or _is_table(info.annotation):
-            yield Setting(place, kind_of(info), write_value(value, info), help_, is_secret(info))
+            yield Setting(place, kind_of(info), write_value(value, info), help_)
             if nested is not None:
                 yield from _settings(nested, nested(), (*place, ANY_KEY))
         else:

@@ -102,9 +102,11 @@ def exposition(messages: int) -> str:
 
 
 async def test_a_scrape_asks_for_text_and_reads_what_comes(far_end):
-    far_end.metrics = '# TYPE discord_exporter_dead counter\ndiscord_exporter_dead_total{sink="sql"} 4\n'
+    far_end.metrics = (
+        '# TYPE discord_exporter_delivered counter\ndiscord_exporter_delivered_total{sink="sql"} 4\n'
+    )
     reading = await scrape(far_end.base)
-    assert reading.dead == {"sql": 4}
+    assert reading.delivered == {"sql": 4}
     assert reading.text == far_end.metrics
     assert far_end.asked == [("GET", "/metrics")]
     assert far_end.accepted == ["text/plain"]

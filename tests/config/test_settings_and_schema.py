@@ -69,7 +69,7 @@ def test_every_setting_has_words_and_a_kind():
 
 
 def test_secrets_are_known_as_such():
-    found = {dotted(each.path) for each in settings(config_type(full_catalogue())) if each.secret}
+    found = {dotted(each.path) for each in settings(config_type(full_catalogue())) if each.kind == "secret"}
     assert found == SECRETS
 
 

@@ -85,16 +85,12 @@ class ConnectionTimings:
 class ShardSnapshot:
     """A shard at one moment.
 
-    ``latency`` is the heartbeat's round trip in seconds, None before the first; ``connected_at`` the wall
-    time in milliseconds at which the session last began or was resumed, 0 if never; ``problem`` why the
-    connection was last lost, for display.
+    ``latency`` is the heartbeat's round trip in seconds, None before the first.
     """
 
     id: int
     connected: bool
     latency: float | None
-    connected_at: int
-    problem: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -136,15 +132,13 @@ class Shard:
         self._ready_deadline: asyncio.Timeout | None = None
         self._began = 0.0
         self._invalidated = False
-        self._connected_at = 0
         self._since = 0.0
-        self._problem = ""
 
     @property
     def status(self) -> ShardSnapshot:
         """The shard's state now."""
         latency = self._telemetry.gateway_latency.values.get((self._label,))
-        return ShardSnapshot(self.id, self.connected, latency, self._connected_at, self._problem)
+        return ShardSnapshot(self.id, self.connected, latency)
 
     def attach(self, socket: GatewaySocket) -> None:
         """Take a new websocket, before its first frame."""
@@ -160,7 +154,6 @@ class Shard:
         self.connected = True
         if self._ready_deadline is not None:
             self._ready_deadline.reschedule(None)
-        self._connected_at = self._clock.now_ms()
         self._since = self._clock.monotonic()
         self._telemetry.gateway_connected.labels(self._label).set(1)
         _log.info("Shard %d has %s session.", self.id, "resumed its" if name == "RESUMED" else "a new")
@@ -234,9 +227,9 @@ class Shard:
         socket = self._socket
         code = None if socket is None else socket.close_code
         if isinstance(error, ConnectionLost):
-            self._problem = "silent or cut off" if code in {None, _CUT_OFF} else f"closed with {code}"
+            problem = "silent or cut off" if code in {None, _CUT_OFF} else f"closed with {code}"
         else:
-            self._problem = describe_failure(error)
+            problem = describe_failure(error)
         stable = self.connected and self._clock.monotonic() - self._since >= self._timings.stable_after
         self._failures = 0 if stable else self._failures + 1
         self._invalidated = isinstance(error, ConnectionLost) and not error.resume
@@ -263,7 +256,7 @@ class Shard:
         else:
             level, text = logging.WARNING, "Shard %d could not begin a session (%s); it tries again."
         unexpected = None if isinstance(error, _EXPECTED) else error
-        _log.log(level, text, self.id, self._problem, exc_info=unexpected)
+        _log.log(level, text, self.id, problem, exc_info=unexpected)
 
     async def _close_and_drain(self) -> None:
         """Send close 1000 and drain frames until the peer acknowledges: Discord does not send them again."""

@@ -10,7 +10,6 @@ one request at most, and within a kind a guild delays another guild by one; ther
 
 from __future__ import annotations
 
-from collections import deque
 from dataclasses import dataclass
 
 import msgspec
@@ -26,81 +25,64 @@ class QueuedRequest:
     failures: int = 0
 
 
-class _RoundRobin:
-    """Requests of one urgency, round-robin over kinds, and within a kind over guilds."""
-
-    __slots__ = ("_kinds",)
-
-    def __init__(self) -> None:
-        self._kinds: dict[RequestKind, dict[int, deque[QueuedRequest]]] = {}
-
-    def push(self, queued: QueuedRequest) -> None:
-        guilds = self._kinds.setdefault(queued.request.kind, {})
-        guilds.setdefault(queued.request.guild_id, deque()).append(queued)
-
-    def pop(self) -> QueuedRequest | None:
-        """The next one; its kind goes to the end of the round, and its guild to that of the kind."""
-        if not self._kinds:
-            return None
-        kind = next(iter(self._kinds))
-        guilds = self._kinds.pop(kind)
-        guild_id = next(iter(guilds))
-        waiting = guilds.pop(guild_id)
-        queued = waiting.popleft()
-        if waiting:
-            guilds[guild_id] = waiting
-        if guilds:
-            self._kinds[kind] = guilds
-        return queued
-
-    def remove(self, request: RestRequest) -> None:
-        guilds = self._kinds[request.kind]
-        waiting = guilds[request.guild_id]
-        waiting.remove(next(queued for queued in waiting if queued.request == request))
-        if not waiting:
-            del guilds[request.guild_id]
-        if not guilds:
-            del self._kinds[request.kind]
+_Guilds = dict[int, dict[RestRequest, QueuedRequest]]
 
 
 class RequestQueue:
-    """The requests that wait to be sent."""
+    """The requests that wait to be sent, by urgency, kind and guild; the first of each is next."""
 
     def __init__(self, capacity: int) -> None:
         self._capacity = capacity
-        self._urgent = _RoundRobin()
-        self._normal = _RoundRobin()
-        self._waiting: dict[RestRequest, RestRequest] = {}
+        self._kinds: dict[bool, dict[RequestKind, _Guilds]] = {True: {}, False: {}}
+        self._urgency: dict[RestRequest, bool] = {}
 
     def __len__(self) -> int:
-        return len(self._waiting)
+        return len(self._urgency)
 
     @property
     def full(self) -> bool:
         """Whether no other request can be queued."""
-        return len(self._waiting) >= self._capacity
+        return len(self) >= self._capacity
 
     def merge(self, request: RestRequest) -> bool:
         """Whether an equal request is queued already; it becomes urgent if this one is."""
-        waiting = self._waiting.get(_without_urgency(request))
-        if waiting is None:
+        key = _without_urgency(request)
+        if key not in self._urgency:
             return False
-        if request.urgent and not waiting.urgent:
-            self._normal.remove(waiting)
-            self._waiting[_without_urgency(request)] = request
-            self._urgent.push(QueuedRequest(request))
+        if request.urgent and not self._urgency[key]:
+            self._remove(key)
+            self.push(QueuedRequest(request))
         return True
 
     def push(self, queued: QueuedRequest) -> None:
         """Queue a request that is not queued yet."""
-        self._waiting[_without_urgency(queued.request)] = queued.request
-        (self._urgent if queued.request.urgent else self._normal).push(queued)
+        request, key = queued.request, _without_urgency(queued.request)
+        self._urgency[key] = request.urgent
+        guilds = self._kinds[request.urgent].setdefault(request.kind, {})
+        guilds.setdefault(request.guild_id, {})[key] = queued
 
     def pop(self) -> QueuedRequest | None:
-        """The next request; None if the queue is empty."""
-        queued = self._urgent.pop() or self._normal.pop()
-        if queued is not None:
-            del self._waiting[_without_urgency(queued.request)]
+        """The next request; its kind and its guild go to the end of their rounds. None if there is none."""
+        kinds = self._kinds[True] or self._kinds[False]
+        if not kinds:
+            return None
+        kind, guilds = next(iter(kinds.items()))
+        guild_id, waiting = next(iter(guilds.items()))
+        queued = self._remove(next(iter(waiting)))
+        if kind in kinds:
+            kinds[kind] = kinds.pop(kind)
+        if guild_id in guilds:
+            guilds[guild_id] = guilds.pop(guild_id)
+        return queued
+
+    def _remove(self, key: RestRequest) -> QueuedRequest:
+        kinds = self._kinds[self._urgency.pop(key)]
+        guilds = kinds[key.kind]
+        queued = guilds[key.guild_id].pop(key)
+        if not guilds[key.guild_id]:
+            del guilds[key.guild_id]
+        if not guilds:
+            del kinds[key.kind]
         return queued
 
 

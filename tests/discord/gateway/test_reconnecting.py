@@ -160,14 +160,16 @@ async def test_a_session_is_logged_as_resumed_once_discord_has_said_so(
     assert harness.source.connected
 
 
-async def test_a_half_open_socket_is_noticed_and_resumed(gateway: Gateway, start: Start) -> None:
+async def test_a_half_open_socket_is_noticed_and_resumed(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     harness = start(heartbeat_timeout=0.3)
     connection = await gateway.connected()
     connection.acknowledge = False
     await gateway.connected()
     assert gateway.commands[1]["op"] == RESUME
     await harness.connected()
-    assert harness.source.shards[0].problem == "silent or cut off"
+    assert "Shard 0 lost its connection (silent or cut off)" in caplog.text
 
 
 async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
@@ -368,7 +370,9 @@ async def test_a_gateway_that_never_says_ready_is_left_and_asked_again(
     assert len(gateway.paths) == 2
 
 
-async def test_the_other_shards_go_on_while_one_is_gone(gateway: Gateway, start: Start) -> None:
+async def test_the_other_shards_go_on_while_one_is_gone(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
     async def stay_away(connection: Connection) -> None:
         await _drop(connection)
 
@@ -384,7 +388,8 @@ async def test_the_other_shards_go_on_while_one_is_gone(gateway: Gateway, start:
     assert (await harness.next("MESSAGE_CREATE"))[2] == 1
     assert not harness.source.connected
     assert [status.connected for status in harness.source.shards] == [False, True]
-    assert harness.source.shards[0].problem
+    assert "Shard 0 lost its connection (" in caplog.text
+    assert "Shard 1 lost" not in caplog.text
 
 
 async def test_a_rest_api_that_is_down_is_waited_for(
