@@ -2,89 +2,18 @@
 
 Components move them through the interface of ``prometheus_client``: ``metric.labels("sql").inc()``,
 ``.set(1)``, ``.observe(0.2)``. What moves with each frame or entry is a ``PlainMetric`` with the same
-interface: the library's locked counter costs three to nine times as much as a dictionary, and the whole
-program counts on one thread. The reference page and the dashboards take names from ``metric_specs``.
+interface. The reference page and the dashboards take names from ``metric_specs``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from typing import Literal
-
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
 from prometheus_client.registry import Collector
 
-MetricType = Literal["counter", "gauge", "histogram"]
+from exporter.plain_metric import MetricSpec, MetricType, PlainMetric
 
 SECONDS_BUCKETS = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
 """From a local SQLite commit (about 1 ms) to a request that ran into its deadline (30 s)."""
-
-
-@dataclass(frozen=True, slots=True)
-class MetricSpec:
-    """A family's declaration. ``name`` is the family's name without ``_total``."""
-
-    name: str
-    kind: MetricType
-    help: str
-    labels: tuple[str, ...] = ()
-
-    @property
-    def exposed_name(self) -> str:
-        """The name queries use: a counter's ends in ``_total``."""
-        return f"{self.name}_total" if self.kind == "counter" else self.name
-
-
-@dataclass(frozen=True, slots=True)
-class PlainChild:
-    """One series of a ``PlainMetric``."""
-
-    values: dict[tuple[str, ...], float]
-    key: tuple[str, ...]
-
-    def inc(self, amount: float = 1) -> None:
-        """Add ``amount``; the series starts at 0."""
-        self.values[self.key] = self.values.get(self.key, 0) + amount
-
-    def set(self, value: float) -> None:
-        """Replace the value: of a gauge, or of a counter whose true value is kept elsewhere."""
-        self.values[self.key] = value
-
-
-class PlainMetric(Collector):
-    """A counter or gauge held in a dictionary, by label values in the order of ``spec.labels``.
-
-    For three uses: a hot path that writes ``values`` itself, a counter whose value the spool keeps, and a
-    gauge that has no sample while its value is not known.
-    """
-
-    def __init__(self, spec: MetricSpec) -> None:
-        self.spec = spec
-        self.values: dict[tuple[str, ...], float] = {}
-        if spec.kind == "counter" and not spec.labels:
-            self.set(0)
-
-    def labels(self, *values: str) -> PlainChild:
-        """The series with these label values."""
-        return PlainChild(self.values, values)
-
-    def inc(self, amount: float = 1) -> None:
-        """Add to the only series of a family without labels."""
-        self.labels().inc(amount)
-
-    def set(self, value: float) -> None:
-        """Set the only series of a family without labels."""
-        self.labels().set(value)
-
-    def collect(self) -> Iterator[Metric]:
-        """The family with its samples."""
-        kind = CounterMetricFamily if self.spec.kind == "counter" else GaugeMetricFamily
-        family = kind(self.spec.name, self.spec.help, labels=self.spec.labels)
-        for labels, value in self.values.items():
-            family.add_metric(labels, value)
-        yield family
 
 
 class Telemetry:

@@ -9,7 +9,7 @@ that two calls into C do most of the work for a thousand samples.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import repeat
 
 from exporter.events.catalogue import Catalogue
@@ -69,8 +69,7 @@ class GuildText:
         yield header(format_, "discord_guild_info", "gauge", "The guild's name, always 1.")
         names = self._source.guilds()
         for block in self.admission.blocks:
-            self.series += len(block.ids)
-            yield "".join(
+            yield self._count(
                 f'discord_guild_info{{guild_id="{text}",'
                 f'guild_name="{escape_label(names.get(guild, ""))}"}} 1\n'
                 for guild, text in zip(block.ids, block.texts, strict=True)
@@ -80,13 +79,11 @@ class GuildText:
         yield header(format_, gauge.metric, "gauge", gauge.help)
         values = self._source.gauges(gauge.name)
         for block in self.admission.blocks:
-            lines = [
+            yield self._count(
                 f'{gauge.metric}{{guild_id="{text}"}} {number(values[guild])}\n'
                 for guild, text in zip(block.ids, block.texts, strict=True)
                 if guild in values
-            ]
-            self.series += len(lines)
-            yield "".join(lines)
+            )
         if self.admission.excluded:
             total = sum(values.get(guild, 0) for guild in self.admission.excluded)
             self.series += 1
@@ -121,14 +118,18 @@ class GuildText:
         totals = self._source.channel_totals(measure.name)
         nothing: Mapping[int, int] = {}
         for block in self.admission.blocks:
-            lines = [
+            yield self._count(
                 f'{metric}_total{{guild_id="{text}",channel_id="{channel}"}} '
                 f"{number(measure.unit.expose(amount))}\n"
                 for guild, text in zip(block.ids, block.texts, strict=True)
                 for channel, amount in top.read(guild, totals.get(guild, nothing))
-            ]
-            self.series += len(lines)
-            yield "".join(lines)
+            )
+
+    def _count(self, samples: Iterable[str]) -> str:
+        """The text of some samples, which are counted."""
+        lines = list(samples)
+        self.series += len(lines)
+        return "".join(lines)
 
 
 def write_column(head: str, tail: str, block: Block, totals: Mapping[int, int], unit: Unit) -> str:

@@ -9,10 +9,9 @@ from prometheus_client.openmetrics.parser import text_string_to_metric_families 
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
 from exporter.exposition.renderer import ReadableFamilies
+from exporter.plain_metric import MetricSpec, PlainMetric
 from exporter.telemetry import (
     SECONDS_BUCKETS,
-    MetricSpec,
-    PlainMetric,
     Telemetry,
     metric_specs,
     samples,

@@ -8,7 +8,8 @@ from prometheus_client.metrics import MetricWrapperBase
 
 from exporter.exposition import renderer as renderer_module
 from exporter.exposition import series_admission
-from exporter.telemetry import PlainMetric, Telemetry
+from exporter.plain_metric import PlainMetric
+from exporter.telemetry import Telemetry
 from tests.exposition.held import CATALOGUE, OPENMETRICS, Held, families, key, rendering, samples
 from tests.servers.prometheus import promtool_check
 
