@@ -61,28 +61,28 @@ def _settings(model: type[BaseModel], defaults: BaseModel, path: Path) -> Iterat
 
 def field_at(model: type[BaseModel], path: Path) -> FieldInfo | None:
     """The declaration a path leads to; None if it leads nowhere or to an item of a list or table."""
+    return _find(model, path)[0]
+
+
+def section_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
+    """The section a path leads to, None if it leads to none."""
+    info, section = _find(model, path)
+    return None if info is not None and _is_table(info.annotation) else section
+
+
+def _find(model: type[BaseModel], path: Path) -> tuple[FieldInfo | None, type[BaseModel] | None]:
+    """The declaration a path leads to, and the section in it; an item of a table is a section only."""
     info: FieldInfo | None = None
     section: type[BaseModel] | None = model
     for part in path:
         if info is not None and _is_table(info.annotation):
             info = None
             continue
-        if section is None or not isinstance(part, str) or part not in section.model_fields:
-            return None
-        info = section.model_fields[part]
+        info = section.model_fields.get(str(part)) if section is not None else None
+        if info is None:
+            return None, None
         section = section_in(info.annotation)
-    return info
-
-
-def section_at(model: type[BaseModel], path: Path) -> type[BaseModel] | None:
-    """The section a path leads to, None if it leads to none."""
-    if not path:
-        return model
-    info = field_at(model, path)
-    if info is None:
-        info = field_at(model, path[:-1])
-        return section_in(info.annotation) if info is not None and _is_table(info.annotation) else None
-    return None if _is_table(info.annotation) else section_in(info.annotation)
+    return info, section
 
 
 def section_in(annotation: Any) -> type[BaseModel] | None:

@@ -100,21 +100,6 @@ class FrameReader:
     ``heard`` is called for heartbeats and their acknowledgements.
     """
 
-    __slots__ = (
-        "_clock",
-        "_counts",
-        "_established",
-        "_heard",
-        "_heartbeat_sent_at",
-        "_inflater",
-        "_intake",
-        "_note_frame",
-        "_shard",
-        "_silence",
-        "_socket",
-        "_telemetry",
-    )
-
     def __init__(
         self,
         socket: GatewaySocket,
