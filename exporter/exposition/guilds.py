@@ -19,7 +19,7 @@ from exporter.exposition.config import ExpositionConfig
 from exporter.exposition.other_bucket import OtherBucket
 from exporter.exposition.series_admission import Block, SeriesAdmission
 from exporter.exposition.source import Source
-from exporter.exposition.text import TextFormat, escape_label, header, labels, number
+from exporter.exposition.text import TextFormat, escape_label, header, is_plain, number
 
 CHANNEL_MEASURES = ("messages", "voice_seconds")
 """The measures exposed by channel; the others are stored by channel in InfluxDB and SQL only."""
@@ -69,11 +69,11 @@ class GuildText:
         yield header(format_, "discord_guild_info", "gauge", "The guild's name, always 1.")
         names = self._source.guilds()
         for block in self.admission.blocks:
-            yield self._count(
-                f'discord_guild_info{{guild_id="{text}",'
-                f'guild_name="{escape_label(names.get(guild, ""))}"}} 1\n'
-                for guild, text in zip(block.ids, block.texts, strict=True)
-            )
+            shown = tuple(map(names.get, block.ids, repeat("")))
+            if not is_plain("".join(shown)):  # one look at all of a block, since nearly every name is
+                shown = tuple(map(escape_label, shown))
+            self.series += len(shown)
+            yield fill('discord_guild_info{guild_id="', '",guild_name="%s"} 1\n', block, shown)
 
     def _gauge(self, format_: TextFormat, gauge: Gauge) -> Iterator[str]:
         yield header(format_, gauge.metric, "gauge", gauge.help)
@@ -93,7 +93,7 @@ class GuildText:
         yield header(format_, measure.metric or "", "counter", measure.help)
         for value in measure.values:
             head = f'{measure.metric}_total{{guild_id="'
-            pair = f",{labels((measure.label,), (value,))}" if measure.label else ""
+            pair = f',{measure.label}="{escape_label(value)}"' if measure.label else ""
             tail = f'"{pair}}} '
             totals = self._source.totals(measure.name, value)
             for block in self.admission.blocks:
@@ -137,9 +137,12 @@ def write_column(head: str, tail: str, block: Block, totals: Mapping[int, int], 
     head, tail = head.replace("%", "%%"), tail.replace("%", "%%")
     amounts = map(totals.get, block.ids, repeat(0))
     if unit is Unit.COUNT:
-        end = f"{tail}%d\n"
-        values: tuple[int | float, ...] = tuple(amounts)
-    else:
-        end = f"{tail}%s\n"
-        values = tuple([amount / unit.value if amount else 0 for amount in amounts])
+        return fill(head, f"{tail}%d\n", block, tuple(amounts))
+    return fill(
+        head, f"{tail}%s\n", block, tuple([amount / unit.value if amount else 0 for amount in amounts])
+    )
+
+
+def fill(head: str, end: str, block: Block, values: tuple[object, ...]) -> str:
+    """A line for each guild of the block: ``head``, its id, and ``end`` with its value at the one ``%``."""
     return f"{head}{(end + head).join(block.texts)}{end}" % values

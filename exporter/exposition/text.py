@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import enum
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 
 _TEXT_TYPE = "text/plain; version=0.0.4; charset=utf-8"
 _OPENMETRICS_TYPE = "application/openmetrics-text; version=1.0.0; charset=utf-8"
@@ -39,9 +39,14 @@ def readable(value: str) -> str:
     return _UNREADABLE.sub("\N{REPLACEMENT CHARACTER}", value)
 
 
+def is_plain(text: str) -> bool:
+    """Whether a label's value is written as it is."""
+    return text.isprintable() and '"' not in text and "\\" not in text
+
+
 def escape_label(value: str) -> str:
     """A label's value, between the quotes."""
-    if value.isprintable() and '"' not in value and "\\" not in value:
+    if is_plain(value):
         return value
     return readable(value).replace("\\", r"\\").replace("\n", r"\n").replace('"', r"\"")
 
@@ -54,11 +59,6 @@ def header(format_: TextFormat, name: str, kind: str, help_: str) -> str:
     if format_ is TextFormat.OPENMETRICS:
         text = text.replace('"', r"\"")
     return f"# HELP {name} {text}\n# TYPE {name} {kind}\n"
-
-
-def labels(names: Iterable[str], values: Iterable[str]) -> str:
-    """Label pairs without the braces."""
-    return ",".join(f'{name}="{escape_label(value)}"' for name, value in zip(names, values, strict=True))
 
 
 def number(value: float) -> str:
