@@ -65,13 +65,18 @@ def simulate(
     """Serve a simulated Discord: gateway, REST API, and members who write, react and moderate."""
     import asyncio
 
+    from discord_simulator.simulation import SimulationPlan, StartError, serve
+    from exporter import __version__
     from exporter.cli.bootstrap import prepare_log
-    from exporter.cli.simulation import SimulationPlan, serve
+    from exporter.clock import SystemClock
     from exporter.config.problems import suggest
-    from exporter.errors import ConfigError
+    from exporter.errors import ConfigError, ExporterError
 
     prepare_log()
     if scenario is not None and scenario not in SCENARIO_NAMES:
         raise ConfigError((f"--scenario: {scenario} is not a scenario; {suggest(scenario, SCENARIO_NAMES)}",))
     plan = SimulationPlan(port, guilds, members, rate, seed, ledger, duration, shards, heartbeat, scenario)
-    asyncio.run(serve(plan, typer.echo))
+    try:
+        asyncio.run(serve(plan, typer.echo, clock=SystemClock(), version=__version__))
+    except StartError as error:
+        raise ExporterError(str(error)) from error

@@ -8,7 +8,7 @@ import pathlib
 import sys
 from typing import Final
 
-from exporter.cli.simulation import OVER, READY
+from discord_simulator.simulation import OVER, READY
 from exporter.errors import ExporterError
 
 START_TIMEOUT_S: Final = 60.0

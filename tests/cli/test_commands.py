@@ -233,6 +233,13 @@ def test_migrate_tells_a_database_it_cannot_reach_without_the_password(call):
     assert "Traceback" not in answer.err
 
 
+def test_a_simulator_that_cannot_start_is_one_line(call):
+    answer = call("simulate", "--port", "0", "--duration", "1s", "--ledger", "absent/ledger")
+    assert answer.code == 1
+    assert answer.err.startswith("error: cannot write the ledger absent/ledger (")
+    assert len(answer.err.splitlines()) == 1
+
+
 def test_verify_needs_a_ledger_it_can_read(call, tmp_path):
     (tmp_path / "wrong").write_text("no ledger\n")
     for name in ("absent", "wrong"):

@@ -19,6 +19,7 @@ from discord_simulator.ledger import Ledger
 from discord_simulator.scenarios import SCENARIOS
 from discord_simulator.seed import Shape
 from discord_simulator.settings import SimulatorSettings
+from discord_simulator.simulation import _POLL_S, SimulationPlan, StartError, _make_traffic, serve
 from discord_simulator.traffic import EVERYDAY
 from discord_simulator.world import World
 from exporter.cli.options import read_duration
@@ -26,9 +27,7 @@ from exporter.cli.output import print_table
 from exporter.cli.progress import LINE_EVERY_S, Progress
 from exporter.cli.scrape import MetricsReading
 from exporter.cli.simulate import SCENARIO_NAMES
-from exporter.cli.simulation import _POLL_S, SimulationPlan, _make_traffic, serve
-from exporter.clock import ManualClock
-from exporter.errors import ExporterError
+from exporter.clock import ManualClock, SystemClock
 
 
 def plan(**change: object) -> SimulationPlan:
@@ -45,7 +44,9 @@ class Running:
 
     def __init__(self, wanted: SimulationPlan) -> None:
         self.said: asyncio.Queue[str] = asyncio.Queue()
-        self.task = asyncio.create_task(serve(wanted, self.said.put_nowait))
+        self.task = asyncio.create_task(
+            serve(wanted, self.said.put_nowait, clock=SystemClock(), version="test")
+        )
 
     async def word(self) -> str:
         """The next line, or the error the simulation ended with."""
@@ -68,7 +69,7 @@ async def start() -> AsyncIterator[Callable[[SimulationPlan], Running]]:
     yield begin
     for running in made:
         running.task.cancel()
-        with contextlib.suppress(asyncio.CancelledError, ExporterError):
+        with contextlib.suppress(asyncio.CancelledError, StartError):
             await running.task
 
 
@@ -157,14 +158,14 @@ async def test_a_port_in_use_is_an_error_that_names_the_option(start):
         port = taken.getsockname()[1]
         running = start(plan(port=port))
         with pytest.raises(
-            ExporterError, match=rf"cannot listen on port {port} \(.*; choose another with --port"
+            StartError, match=rf"cannot listen on port {port} \(.*; choose another with --port"
         ):
             await running.word()
 
 
 async def test_a_ledger_that_cannot_be_written_is_an_error_before_it_listens(start, tmp_path):
     running = start(plan(ledger=tmp_path / "absent" / "ledger"))
-    with pytest.raises(ExporterError, match=r"cannot write the ledger .*; name another file with --ledger"):
+    with pytest.raises(StartError, match=r"cannot write the ledger .*; name another file with --ledger"):
         await running.word()
     assert running.said.empty()
 

@@ -92,7 +92,6 @@ AREAS: Mapping[str, tuple[str, ...]] = {
         "exporter/cli/progress.py",
         "exporter/cli/scrape.py",
         "exporter/cli/simulate.py",
-        "exporter/cli/simulation.py",
         "exporter/cli/simulator_process.py",
         "exporter/cli/verification.py",
         "exporter/cli/verify.py",

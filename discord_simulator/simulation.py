@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
+from discord_simulator.clock import Clock
 from discord_simulator.ledger import Ledger
 from discord_simulator.runner import run_traffic
 from discord_simulator.scenarios import SCENARIOS
@@ -23,9 +24,6 @@ from discord_simulator.settings import SimulatorSettings
 from discord_simulator.traffic import Traffic
 from discord_simulator.world import World
 from discord_simulator.world_adapter import WorldAdapter
-from exporter import __version__
-from exporter.clock import SystemClock
-from exporter.errors import ExporterError
 
 READY: Final = "ready"
 OVER: Final = "over"
@@ -70,18 +68,25 @@ class SimulationPlan:
     scenario: str | None = None
 
 
-async def serve(plan: SimulationPlan, print_line: Callable[[str], None]) -> None:
+class StartError(Exception):
+    """The simulator cannot start; the message is for a person, and says what to do."""
+
+
+async def serve(
+    plan: SimulationPlan, print_line: Callable[[str], None], *, clock: Clock, version: str
+) -> None:
     """Simulate until the plan's duration is over, ``POST /control/stop`` is received, or a signal arrives.
 
+    ``version`` is that of the program, for the ledger.
+
     Raises:
-        ExporterError: the port cannot be bound or the ledger cannot be written.
+        StartError: the port cannot be bound or the ledger cannot be written.
     """
-    clock = SystemClock()
     try:
         ledger = Ledger(plan.ledger, clock)
     except OSError as error:
         msg = f"cannot write the ledger {plan.ledger} ({error.strerror}); name another file with --ledger"
-        raise ExporterError(msg) from error
+        raise StartError(msg) from error
     settings = SimulatorSettings(
         shards=plan.shards,
         heartbeat_interval_ms=round(plan.heartbeat * 1000),
@@ -94,12 +99,12 @@ async def serve(plan: SimulationPlan, print_line: Callable[[str], None]) -> None
     except OSError as error:
         ledger.close()
         msg = f"cannot listen on port {plan.port} ({error.strerror}); choose another with --port"
-        raise ExporterError(msg) from error
+        raise StartError(msg) from error
     stop_serving = asyncio.Event()
     try:
         with _on_signals(simulator.stop_requested, stop_serving):
             print_line(f"{READY} http://{settings.host}:{port}{API_PATH}")
-            await _run_plan(plan, simulator, world, ledger, clock)
+            await _run_plan(plan, simulator, world, ledger, clock, version)
             duration_over = not simulator.stop_requested.is_set()
             simulator.stop_requested.set()
             print_line(f"{OVER} {ledger.lines}")
@@ -119,7 +124,7 @@ def _make_traffic(plan: SimulationPlan, world: World) -> Traffic:
 
 
 async def _run_plan(
-    plan: SimulationPlan, simulator: Simulator, world: World, ledger: Ledger, clock: SystemClock
+    plan: SimulationPlan, simulator: Simulator, world: World, ledger: Ledger, clock: Clock, version: str
 ) -> None:
     ready = asyncio.Event()
     waiting = asyncio.create_task(_set_when_ready(simulator, ready))
@@ -129,7 +134,7 @@ async def _run_plan(
             _make_traffic(plan, world),
             ledger,
             simulator.publish,
-            version=__version__,
+            version=version,
             rate=plan.rate,
             duration=plan.duration,
             ready=ready,
