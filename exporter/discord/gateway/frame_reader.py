@@ -173,7 +173,12 @@ class FrameReader:
             self._intake(name, data, self._shard, self._clock.now_ms())
         except Exception:  # noqa: BLE001 - the intake does not raise; if it did, the connection must stay up
             self._telemetry.rejected.labels(label[0], "intake").inc()
-            _log.debug("The intake failed on a %s.", label[0], exc_info=True)
+            _log.warning(
+                "The intake failed on a %s, which is lost.",
+                label[0],
+                exc_info=True,
+                extra={"once_per": label[0]},
+            )
 
     async def _control(self, frame: Frame, message: str | bytes) -> None:
         op = frame.op
@@ -246,4 +251,6 @@ class FrameReader:
 
     def _reject(self, reason: str) -> None:
         self._telemetry.rejected.labels("FRAME", reason).inc()
-        _log.debug("Shard %d: a frame could not be used (%s).", self._shard, reason)
+        _log.warning(
+            "Shard %d: a frame could not be used (%s).", self._shard, reason, extra={"once_per": reason}
+        )

@@ -78,6 +78,15 @@ async def test_a_frame_that_makes_no_sense_is_counted(
     await _survives(gateway, start, frame, reason)
 
 
+async def test_a_frame_that_cannot_be_read_is_logged_by_its_reason_and_without_its_text(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    await _survives(gateway, start, '{"op":0,"t":"MESSAGE_CREATE","d":{"name":"Ada"', "undecodable")
+    (record,) = [each for each in caplog.records if each.levelname == "WARNING"]
+    assert record.getMessage() == "Shard 0: a frame could not be used (undecodable)."
+    assert record.once_per == "undecodable"
+
+
 async def test_invalid_utf8_inside_the_zlib_stream_is_counted(gateway: Gateway, start: Start) -> None:
     await _survives(gateway, start, b'{"op":0,"t":"\xff\xfe","s":1,"d":{}}', "undecodable")
 
