@@ -19,8 +19,9 @@ from importlib.metadata import version
 from typing import Final, NoReturn
 
 from exporter import __version__
-from exporter.clock import Clock, SystemClock
+from exporter.clock import Clock, DiscordClock
 from exporter.config.model import Config
+from exporter.discord.rest.time_source import TimeSource
 from exporter.discord.source import DiscordSource
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
@@ -90,7 +91,7 @@ class Application:
 
     def __init__(self, config: Config, *, clock: Clock | None = None) -> None:
         self._config = config
-        self._clock = clock or SystemClock()
+        self._clock = DiscordClock(clock)
         self._started_at = self._clock.now_ms()
         self.telemetry = Telemetry()
         self.telemetry.start_time.set(self._started_at / 1000)
@@ -157,6 +158,7 @@ class Application:
             self.telemetry,
             self._clock,
             config.data_dir / IDENTIFIES_FILE,
+            time_source=TimeSource(self._clock, self.telemetry),
         )
         self._renderer = MetricsRenderer(
             self._pipeline, self.telemetry, self.catalogue, config.sinks.prometheus

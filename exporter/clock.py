@@ -6,7 +6,9 @@ stepped wall clock must not fire or delay a timer.
 
 from __future__ import annotations
 
+import math
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 
@@ -34,6 +36,65 @@ class SystemClock:
     def monotonic(self) -> float:
         """Seconds on a clock that never steps."""
         return time.monotonic()
+
+
+TOLERANCE_MS = 250
+"""How far Discord's time may be missed before the clock is moved."""
+
+
+class DiscordClock:
+    """Discord's time, counted on a clock that never steps and corrected by what Discord's answers say.
+
+    So a machine whose clock is wrong, is set or sleeps dates nothing wrongly: a step of the wall clock moves
+    nothing, and time in sleep has passed. Until the first answer the machine is believed.
+    """
+
+    def __init__(self, machine: Clock | None = None, elapsed: Callable[[], float] | None = None) -> None:
+        """Count on from the machine's time; ``elapsed`` are seconds that pass while it sleeps, too."""
+        self._machine = machine or SystemClock()
+        self._elapsed = elapsed or (_elapsed if machine is None else machine.monotonic)
+        self._zero = self._machine.now_ms() - self._elapsed() * 1000
+        self._earliest = -math.inf
+        self._latest = math.inf
+
+    def now_ms(self) -> int:
+        """Discord's time in milliseconds since the Unix epoch (UTC), as far as it is known."""
+        return round(self._zero + self._elapsed() * 1000)
+
+    def monotonic(self) -> float:
+        """Seconds on a clock that never steps."""
+        return self._machine.monotonic()
+
+    @property
+    def offset(self) -> float:
+        """By how many seconds Discord's time is ahead of the machine's."""
+        return (self.now_ms() - self._machine.now_ms()) / 1000
+
+    @property
+    def elapsed(self) -> float:
+        """Seconds that have passed, for ``observe``."""
+        return self._elapsed()
+
+    def observe(self, second: int, asked: float, answered: float) -> None:
+        """Take the second that an answer named, in ms since the epoch (RFC 9110 §6.6.1, Date).
+
+        It was that second at some moment between question and answer, both by ``elapsed``. Each answer
+        narrows what is possible; a clock that is nearly right is not moved, since durations would show it. An
+        answer that contradicts the earlier ones says that the clock it is counted on has stood still or has
+        drifted: it stands alone.
+        """
+        earliest, latest = second - answered * 1000, second + 999 - asked * 1000
+        self._earliest, self._latest = max(earliest, self._earliest), min(latest, self._latest)
+        if self._earliest > self._latest:
+            self._earliest, self._latest = earliest, latest
+        if not self._earliest - TOLERANCE_MS <= self._zero <= self._latest + TOLERANCE_MS:
+            self._zero = (self._earliest + self._latest) / 2
+
+
+def _elapsed() -> float:
+    """Seconds since the machine started, those it slept among them where the system counts them."""
+    boot = getattr(time, "CLOCK_BOOTTIME", None)  # Linux
+    return time.monotonic() if boot is None else time.clock_gettime(boot)
 
 
 class ManualClock:

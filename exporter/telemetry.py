@@ -63,6 +63,10 @@ class Telemetry:
             "kind",
             "outcome",
         )
+        self.clock_offset = self._plain_gauge(
+            "discord_exporter_clock_offset_seconds",
+            "By how much Discord's time, which is used, is ahead of the machine's, in seconds.",
+        )
         self.requests_waiting = self._gauge(
             "discord_exporter_inquiries_waiting", "REST requests in the queue."
         )

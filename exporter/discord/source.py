@@ -12,6 +12,7 @@ import random
 from collections.abc import Mapping, Sequence
 from functools import partial
 from pathlib import Path
+from typing import Final
 
 import disnake
 import msgspec
@@ -36,6 +37,7 @@ from exporter.discord.rest.client import (
     fetch,
     fetch_application,
 )
+from exporter.discord.rest.time_source import TimeSource
 from exporter.discord.rest.worker import RestWorker
 from exporter.errors import CredentialsError
 from exporter.events.rest_request import RestRequest
@@ -43,6 +45,11 @@ from exporter.events.spec import SHARD_NEWS
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
+
+
+_QUESTIONS: Final = 6
+_BETWEEN_QUESTIONS: Final = 0.19
+"""Seconds. An answer names whole seconds: six of them over one second tell its beginning to a fifth."""
 
 
 class DiscordSource:
@@ -63,8 +70,9 @@ class DiscordSource:
         *,
         timings: ConnectionTimings | None = None,
         rng: random.Random | None = None,
+        time_source: TimeSource | None = None,
     ) -> None:
-        """Prepare; nothing is connected before ``run``.
+        """Prepare; nothing is connected before ``run``. ``time_source`` learns Discord's time.
 
         Raises:
             ValueError: an intent is not one of Discord's.
@@ -75,6 +83,7 @@ class DiscordSource:
         self._intake = intake
         self._telemetry = telemetry
         self._clock = clock
+        self._time_source = time_source
         self._state_path = state_path
         self._timings = timings or ConnectionTimings()
         self._rng = rng or random.Random()
@@ -155,7 +164,7 @@ class DiscordSource:
             self._publish_state(shard, "identifying")
 
         client = ConnectionOnlyClient(
-            partial(RestClient, self._telemetry),
+            partial(RestClient, self._telemetry, time_source=self._time_source),
             intents=self._mask,
             compress=self._config.compress,
             silence=self._config.heartbeat_timeout,
@@ -164,6 +173,7 @@ class DiscordSource:
         )
         try:
             await client.login(token)
+            await self._find_second(client)
             ledger = IdentifyLedger(self._state_path, client.bot_id)
             gate = IdentifyGate(
                 lambda: fetch(client.http, "/gateway/bot", GatewayBot),
@@ -178,6 +188,12 @@ class DiscordSource:
             raise close_refused(error.code, self._why, refused) from error
         finally:
             await client.close()
+
+    async def _find_second(self, client: ConnectionOnlyClient) -> None:
+        """Find where Discord's seconds begin, before anything is dated, if the machine's clock is wrong."""
+        for _ in range(_QUESTIONS if self._time_source is not None and self._time_source.is_rough else 0):
+            await asyncio.sleep(_BETWEEN_QUESTIONS)
+            await client.http.get("/users/@me")
 
     async def _run_shards(self, client: ConnectionOnlyClient, gate: IdentifyGate) -> None:
         """Run every own shard until the first refusal, which is raised."""

@@ -19,6 +19,7 @@ from msgspec import Meta
 
 from exporter.discord.gateway.adapter import ApiClient, api_base
 from exporter.discord.gateway.fatal_errors import token_refused
+from exporter.discord.rest.time_source import TimeSource
 from exporter.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -58,9 +59,16 @@ def route_label(path: str) -> str:
 class RestClient(ApiClient):
     """The REST client with a deadline for each request, and each answer counted."""
 
-    def __init__(self, telemetry: Telemetry, loop: asyncio.AbstractEventLoop) -> None:
+    def __init__(
+        self,
+        telemetry: Telemetry,
+        loop: asyncio.AbstractEventLoop,
+        *,
+        time_source: TimeSource | None = None,
+    ) -> None:
         super().__init__(loop=loop)
         self._telemetry = telemetry
+        self._time_source = time_source
 
     async def static_login(self, token: str) -> User:
         """Open the session and fetch the bot's user; called by ``Client.login``.
@@ -70,14 +78,24 @@ class RestClient(ApiClient):
             disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError: no usable answer.
         """
         trace = aiohttp.TraceConfig()
+        trace.on_request_start.append(self._note_question)
         trace.on_request_end.append(self._count_answer)
         trace.on_request_exception.append(self._count_failure)
         self.use_session(token, trace=trace, timeout=_DEADLINES)
         return cast("User", await fetch(self, "/users/@me", object))
 
-    async def _count_answer(
-        self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+    async def _note_question(
+        self, _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestStartParams
     ) -> None:
+        if self._time_source is not None:
+            context.asked = self._time_source.now()
+
+    async def _count_answer(
+        self, _: aiohttp.ClientSession, context: SimpleNamespace, params: aiohttp.TraceRequestEndParams
+    ) -> None:
+        # Another status may be a proxy's, which has a clock of its own.
+        if self._time_source is not None and params.response.status == HTTPStatus.OK:
+            self._time_source.take(params.response.headers.get("Date"), context.asked)
         self._count(str(params.url), str(params.response.status))
 
     async def _count_failure(

@@ -1,0 +1,98 @@
+"""Discord's time, whatever the machine's clock does."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from exporter.clock import DiscordClock, ManualClock
+
+START = 1_700_000_000_000
+
+
+@dataclass
+class World:
+    """True time, and a machine whose wall clock is off by ``skew`` seconds."""
+
+    skew: float = 0.0
+
+    def __post_init__(self) -> None:
+        self.machine = ManualClock(START + round(self.skew * 1000))
+        self.clock = DiscordClock(self.machine)
+
+    @property
+    def true(self) -> float:
+        return START + self.machine.monotonic() * 1000
+
+    @property
+    def error(self) -> float:
+        """Seconds by which the clock is wrong."""
+        return (self.clock.now_ms() - self.true) / 1000
+
+    def ask(self, way: float, back: float) -> None:
+        """An answer whose date is Discord's, made ``way`` seconds after the question."""
+        asked = self.clock.elapsed
+        self.machine.advance(way)
+        second = int(self.true // 1000) * 1000
+        self.machine.advance(back)
+        self.clock.observe(second, asked, self.clock.elapsed)
+
+
+WAYS = st.floats(0, 2)
+SKEWS = st.floats(-3_600, 3_600)
+
+
+@given(SKEWS, st.lists(st.tuples(WAYS, WAYS, st.floats(0, 90)), min_size=1, max_size=20))
+def test_after_an_answer_it_is_wrong_by_a_second_and_the_way_at_most(
+    skew: float, answers: list[tuple[float, float, float]]
+) -> None:
+    world = World(skew)
+    bound = float("inf")
+    for way, back, pause in answers:
+        world.ask(way, back)
+        bound = min(bound, 1 + way + back)
+        assert abs(world.error) <= bound + 0.252
+        world.machine.advance(pause)
+
+
+@given(SKEWS, st.lists(st.one_of(st.tuples(st.just("step"), SKEWS), st.tuples(st.just("pass"), WAYS))))
+def test_a_step_of_the_machine_s_clock_moves_nothing(skew: float, story: list[tuple[str, float]]) -> None:
+    world = World(skew)
+    world.ask(0.05, 0.05)
+    error = world.error
+    for what, seconds in story:
+        if what == "step":
+            world.machine.step(seconds)
+        else:
+            world.machine.advance(seconds)
+        assert abs(world.error - error) <= 0.002
+        assert abs(world.clock.offset - (world.true - world.machine.now_ms()) / 1000 - error) <= 0.004
+
+
+@given(st.lists(st.tuples(WAYS, WAYS), max_size=10))
+def test_a_machine_whose_clock_is_right_is_not_corrected(answers: list[tuple[float, float]]) -> None:
+    world = World()
+    for way, back in answers:
+        world.ask(way, back)
+        assert abs(world.error) <= 0.002
+
+
+def test_before_the_first_answer_the_machine_is_believed() -> None:
+    world = World(skew=5)
+    world.machine.advance(1)
+    assert world.clock.now_ms() == world.machine.now_ms()
+    assert world.clock.offset == 0
+
+
+def test_time_that_a_clock_missed_is_made_up_by_the_next_answer() -> None:
+    stopped = [0.0]
+    machine = ManualClock(START)
+    clock = DiscordClock(machine, lambda: machine.monotonic() - stopped[0])
+    clock.observe(START, clock.elapsed, clock.elapsed)
+    machine.advance(600)
+    stopped[0] = 600  # it slept, and its clock with it
+    assert clock.now_ms() == START
+    clock.observe(START + 600_000, clock.elapsed, clock.elapsed)
+    assert abs(clock.now_ms() - START - 600_000) <= 500
