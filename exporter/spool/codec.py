@@ -27,6 +27,9 @@ from exporter.model import Entry, EntryData, Json, Priority
 INTEGER_LIMIT: Final = 2**63
 """SQLite integers are signed 64-bit; msgpack would also take unsigned ones."""
 
+ROW_OVERHEAD: Final = 96
+"""Bytes of a row beside its body: the other columns and SQLite's own, about."""
+
 DAMAGED: Final = "damaged"
 MALFORMED: Final = "malformed"
 
@@ -40,6 +43,11 @@ class PackedEntry(NamedTuple):
     key: str
     crc: int
     body: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes, about."""
+        return len(self.body) + ROW_OVERHEAD
 
 
 class RefusedError(Exception):

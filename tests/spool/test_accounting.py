@@ -3,8 +3,7 @@ from __future__ import annotations
 import logging
 
 from exporter.model import Priority
-from exporter.spool import accounting
-from exporter.spool.write_jobs import CallJob
+from exporter.spool import delivery
 
 
 async def rows_on_disk(spool):
@@ -14,7 +13,7 @@ async def rows_on_disk(spool):
             for lane in Priority
         }
 
-    return await spool._writer.run(CallJob(count))
+    return await spool._writer.submit(count)
 
 
 async def test_rows_leave_the_disk_once_every_sink_has_passed_them(open_spool, make_entry, drain):
@@ -39,10 +38,10 @@ async def test_passed_rows_are_deleted_in_portions(open_spool, make_entry, drain
     batch = await spool.read("influx", Priority.SLOW, max_rows=7, max_bytes=10**6)
 
     def pass_and_delete(connection):
-        accounting.advance(connection, "influx", Priority.SLOW, batch.rows[-1].position, (), 0)
-        return [accounting.delete_passed(connection, 4) for _ in range(3)]
+        delivery.advance(connection, "influx", Priority.SLOW, batch.rows[-1].position, {}, 0)
+        return [delivery.delete_passed(connection, 4) for _ in range(3)]
 
-    assert await spool._writer.run(CallJob(pass_and_delete)) == [4, 3, 0]
+    assert await spool._writer.submit(pass_and_delete) == [4, 3, 0]
 
 
 async def test_a_new_sink_starts_at_the_oldest_row_still_kept(open_spool, make_entry, drain, check_accounts):

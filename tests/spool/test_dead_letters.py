@@ -4,7 +4,6 @@ import logging
 
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
-from exporter.spool.write_jobs import CallJob
 
 
 async def bury(spool, sink="sql", reason="bad", lane=Priority.SLOW):
@@ -19,7 +18,7 @@ async def damage(spool, *positions):
         for position in positions:
             connection.execute("UPDATE slow SET crc = crc + 1 WHERE position = ?", (position,))
 
-    await spool._writer.run(CallJob(flip))
+    await spool._writer.submit(flip)
 
 
 async def test_dead_letters_hold_what_was_refused_by_whom_and_why(open_spool, make_entry, clock):
