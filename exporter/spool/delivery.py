@@ -21,15 +21,14 @@ import logging
 import sqlite3
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from exporter.errors import SpoolError
-from exporter.model import Entry, Priority, Row
+from exporter.model import Priority, Row
 from exporter.spool.codec import UnreadableError, try_unpack, unpack
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import on_lanes, split_joined
-from exporter.spool.ports import SinkStats
+from exporter.spool.ports import DeadLetter, SinkStats
 
 log = logging.getLogger(__name__)
 
@@ -86,23 +85,6 @@ _LIST: Final = (
     "SELECT id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body FROM dead"
     " WHERE id > :after AND (:sink IS NULL OR sink = :sink) ORDER BY id LIMIT :limit"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class DeadLetter:
-    """One entry a sink refused; ``entry`` is ``None`` where its bytes cannot be read. Times in ms (epoch)."""
-
-    id: int
-    sink: str
-    lane: Priority
-    position: int
-    reason: str
-    dead_at: int
-    type: str
-    guild_id: int
-    at: int
-    key: str
-    entry: Entry | None
 
 
 def read_page(

@@ -1,7 +1,7 @@
 """The spool's directory on its volume: who may use it, and how much space its files take.
 
 The directory is readable by its owner only (0700) and so are the files (0600); one process at a time holds
-``spool.lock``.
+``spool.lock``; a damaged file is never deleted by the step that found it, and at most ``KEPT`` of them stay.
 
 The file is kept inside its bound and the volume's by two lines of defence, each tested against a disk that is
 really full:
@@ -30,6 +30,7 @@ import os
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -43,6 +44,9 @@ from exporter.spool.delivery import DELETE_ROWS, delete_passed, evict, trim_dead
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
+
+KEPT: Final = 3
+"""Damaged files kept: enough to look at the first one after a bad night, without filling the disk."""
 
 SPACE_SHARE: Final = 15 / 16
 """Part of ``max_bytes`` that entries are kept in; the rest is for those written before space is made."""
@@ -128,6 +132,37 @@ class SpoolDirectory:
         """Make an empty file that only its owner may read; SQLite gives its side files the same mode."""
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
         path.chmod(0o600)
+
+    def discard(self, path: Path) -> None:
+        """Delete a database and its side files, as far as they exist."""
+        for suffix in ("", "-wal", "-shm"):
+            path.with_name(path.name + suffix).unlink(missing_ok=True)
+
+    def set_aside(self, now_ms: int) -> Path:
+        """Rename the damaged database and its log out of the way; returns its new path."""
+        stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
+        aside = first = self.path / f"{self.database.name}.damaged-{stamp}"
+        number = 1
+        while aside.exists():
+            number += 1
+            aside = first.with_name(f"{first.name}-{number}")
+        # The log goes first: beside the rebuilt database it would be taken for its own. The shared memory
+        # holds nothing that is not in the log.
+        self.path.joinpath("spool.db-shm").unlink(missing_ok=True)
+        if self.wal.exists() and self.wal.stat().st_size == 0:
+            self.wal.unlink()
+        with contextlib.suppress(FileNotFoundError):
+            self.wal.rename(aside.with_name(aside.name + "-wal"))
+        self.database.rename(aside)
+        for path in self.damaged()[:-KEPT]:
+            self.discard(path)
+        return aside
+
+    def damaged(self) -> list[Path]:
+        """The damaged databases kept, oldest first."""
+        found = self.path.glob(f"{self.database.name}.damaged-*")
+        databases = [path for path in found if not path.name.endswith(("-wal", "-shm"))]
+        return sorted(databases, key=lambda path: (path.stat().st_mtime_ns, path.name))
 
 
 class DiskQuota:

@@ -75,6 +75,23 @@ class SpoolStats:
     sinks: dict[str, SinkStats]
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One entry a sink refused; ``entry`` is ``None`` where its bytes cannot be read. Times in ms (epoch)."""
+
+    id: int
+    sink: str
+    lane: Priority
+    position: int
+    reason: str
+    dead_at: int
+    type: str
+    guild_id: int
+    at: int
+    key: str
+    entry: Entry | None
+
+
 class SpoolWriter(Protocol):
     """The pipeline's side."""
 

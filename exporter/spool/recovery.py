@@ -1,7 +1,7 @@
 """From whatever is in the spool's directory to a database that can be written.
 
 Invariants: damage never stops a start, it costs at most the rows that cannot be read; a file of a newer
-version is left as it is, and a damaged one is kept (at most ``KEPT`` of them). After an end that was not
+version is left as it is, and a damaged one is kept. After an end that was not
 clean no position is given out a second time, even if the log with the last positions was lost.
 
 A damaged file is rebuilt: only rows whose checksum holds are taken over, entries at their old positions; the
@@ -17,8 +17,6 @@ import logging
 import sqlite3
 import string
 from collections.abc import Callable, Iterator, Sequence
-from datetime import UTC, datetime
-from itertools import chain, count
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 from zlib import crc32
@@ -48,9 +46,6 @@ POSITION_GAP: Final = 2**30
 """Positions skipped after an end that was not clean. A log that is damaged loses commits without a trace, and
 sinks would take new rows at their positions for old ones; no log can hold this many. 2**53 leaves 8 million
 such ends."""
-
-KEPT: Final = 3
-"""Damaged files kept: enough to look at the first one after a bad night, without filling the disk."""
 
 MAX_HOLES: Final = 2_000
 """Damaged places stepped over in one table before the rest is left; each costs a few reads."""
@@ -113,10 +108,10 @@ def _open_sound(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection:
             raise
         damage = error
     log.error("spool: %s is damaged (%s), what can be read of it is taken over", directory.database, damage)
-    _discard(directory.rebuilt)
+    directory.discard(directory.rebuilt)
     directory.touch(directory.rebuilt)
     saved = _rebuild(directory.database, directory.rebuilt)
-    aside = _set_aside(directory, clock.now_ms())
+    aside = directory.set_aside(clock.now_ms())
     directory.rebuilt.replace(directory.database)
     log.error("spool: %s; the damaged file is kept as %s", saved, aside)
     return _prepare(directory)
@@ -135,38 +130,6 @@ def _prepare(directory: SpoolDirectory) -> sqlite3.Connection:
         connection.close()
         raise
     return connection
-
-
-def damaged_files(directory: SpoolDirectory) -> list[Path]:
-    """The damaged databases kept, oldest first."""
-    found = directory.path.glob(f"{directory.database.name}.damaged-*")
-    databases = [path for path in found if not path.name.endswith(("-wal", "-shm"))]
-    return sorted(databases, key=lambda path: (path.stat().st_mtime_ns, path.name))
-
-
-def _set_aside(directory: SpoolDirectory, now_ms: int) -> Path:
-    """Rename the damaged database and its log out of the way; returns its new path."""
-    stamp = datetime.fromtimestamp(now_ms / 1000, UTC).strftime("%Y%m%dT%H%M%SZ")
-    name = f"{directory.database.name}.damaged-{stamp}"
-    numbered = (directory.path / f"{name}-{number}" for number in count(2))
-    aside = next(path for path in chain([directory.path / name], numbered) if not path.exists())
-    # The log goes first: beside the rebuilt database it would be taken for its own. The shared memory holds
-    # nothing that is not in the log.
-    directory.database.with_name("spool.db-shm").unlink(missing_ok=True)
-    if directory.wal.exists() and directory.wal.stat().st_size == 0:
-        directory.wal.unlink()
-    with contextlib.suppress(FileNotFoundError):
-        directory.wal.rename(aside.with_name(aside.name + "-wal"))
-    directory.database.rename(aside)
-    for path in damaged_files(directory)[:-KEPT]:
-        _discard(path)
-    return aside
-
-
-def _discard(path: Path) -> None:
-    """Delete a database and its side files, as far as they exist."""
-    for suffix in ("", "-wal", "-shm"):
-        path.with_name(path.name + suffix).unlink(missing_ok=True)
 
 
 def inspect(path: Path) -> None:

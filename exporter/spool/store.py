@@ -24,9 +24,9 @@ from exporter.spool import delivery
 from exporter.spool.commit import Append, read_numbered, read_state
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import connect_reader, full_volume_error, spool_error, transaction
-from exporter.spool.delivery import DeadLetter
 from exporter.spool.disk import DiskQuota, SpoolDirectory
 from exporter.spool.ports import (
+    DeadLetter,
     JournalPart,
     SpoolReader,
     SpoolStats,

@@ -19,6 +19,11 @@ from tests.checkpoint.test_checkpoint import Counts, State
 MIB = 2**20
 
 
+async def left(spool: Spool, lane: Priority) -> list[str]:
+    batch = await spool.read("sql", lane, max_rows=10**6, max_bytes=10**9)
+    return [] if batch is None else [row.entry.key for row in batch.rows]
+
+
 @pytest.mark.parametrize("full_of", [Priority.CRITICAL, Priority.IMPORTANT])
 async def test_a_spool_full_of_a_higher_class_takes_commits_with_entries_of_a_lower_one(
     tmp_path: Path, full_of: Priority
@@ -50,10 +55,12 @@ async def test_a_spool_full_of_a_higher_class_takes_commits_with_entries_of_a_lo
     for number in range(1, 31):
         await commit(number, {full_of: 50})
     assert (await spool.stats()).sinks["sql"].evicted > 0
-    before = await spool.read("sql", full_of, max_rows=10**6, max_bytes=10**9)
-    assert before is not None
-    for number in range(31, 61):
-        await commit(number, {full_of: 1, Priority.SLOW: 50})
+    before = await left(spool, full_of)
+    for number in range(31, 46):
+        await commit(number, {Priority.SLOW: 400})
+    assert await left(spool, full_of) == before
+    for number in range(46, 61):
+        await commit(number, {full_of: 1, Priority.SLOW: 400})
     assert checkpoint.problem == ""
     assert not checkpoint.unsaved
     assert not errors
@@ -61,10 +68,8 @@ async def test_a_spool_full_of_a_higher_class_takes_commits_with_entries_of_a_lo
     assert saved[b"k"] == b"60"
     assert len(saved) == 61
     assert [increment.body for increment in await spool.increments()][-1] == b"60"
-    after = await spool.read("sql", full_of, max_rows=10**6, max_bytes=10**9)
-    assert after is not None
-    kept = [row.entry.key for row in after.rows]
-    held = [row.entry.key for row in before.rows] + [f"{full_of.name}:{number}:0" for number in range(31, 61)]
+    kept = await left(spool, full_of)
+    held = [*before, *(f"{full_of.name}:{number}:0" for number in range(46, 61))]
     assert kept == held[-len(kept) :]
     assert len(held) - len(kept) < 100, "no more than the newer ones of the same class need"
     stats = await spool.stats()

@@ -9,9 +9,9 @@ import pytest
 
 from exporter.errors import SchemaError
 from exporter.model import Priority
-from exporter.spool.disk import SpoolDirectory
+from exporter.spool.disk import KEPT, SpoolDirectory
 from exporter.spool.ports import StateRow
-from exporter.spool.recovery import KEPT, damaged_files, inspect
+from exporter.spool.recovery import inspect
 from exporter.telemetry import value
 
 TRIALS = 40
@@ -81,7 +81,7 @@ async def test_a_spool_damaged_at_random_opens_and_goes_on(
     original = (directory / "spool.db").read_bytes()
 
     spool = await open_spool(sinks=("sql", "influx"))
-    for kept in damaged_files(SpoolDirectory(directory)):
+    for kept in SpoolDirectory(directory).damaged():
         assert kept.read_bytes() == original
     assert set(await spool.state()) <= {state_row(number) for number in range(0, 600, 20)}
     assert {increment.body for increment in await spool.increments()} <= {
@@ -119,7 +119,7 @@ async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_co
     assert "each sink goes on where it was" in caplog.text
     assert f"{lost} " in caplog.text
     assert "gone unsent" in caplog.text
-    (kept,) = damaged_files(SpoolDirectory(directory))
+    (kept,) = SpoolDirectory(directory).damaged()
     assert kept.read_bytes() == bytes(data)
     assert tally.sinks["sql"].delivered == 49
     assert await spool.state() == [state_row(number) for number in range(0, 600, 20)]
@@ -181,7 +181,7 @@ async def test_only_the_last_damaged_files_are_kept(open_spool, make_entry, tmp_
         (directory / "spool.db").write_bytes(b"damage %d" % number * 1_000)
         clock.advance(1 if number % 2 else 0)
         await (await open_spool()).close()
-    kept = damaged_files(SpoolDirectory(directory))
+    kept = SpoolDirectory(directory).damaged()
     assert len(kept) == KEPT
     assert {path.read_bytes()[:8] for path in kept} == {b"damage 2", b"damage 3", b"damage 4"}
 
