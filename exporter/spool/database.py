@@ -288,7 +288,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether there was no space to write, by our own bound, the volume's or the process's."""
+    """Whether there was no space to write: the volume is full, or a limit of the process is reached."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code == sqlite3.SQLITE_FULL or (code & 0xFF == sqlite3.SQLITE_IOERR and code not in _UNREADABLE)
 
@@ -296,7 +296,7 @@ def is_full(error: BaseException) -> bool:
 def spool_error(path: Path, what: str, error: BaseException) -> SpoolError:
     """The error a person reads: what failed, on which file, and what to look at."""
     if is_full(error):
-        advice = "free space on its volume or raise spool.max_bytes"
+        advice = "free space on its volume"
     elif isinstance(error, sqlite3.Error) and is_damage(error):
         advice = "restart the exporter: it keeps the damaged file and saves what it can"
     else:

@@ -35,6 +35,9 @@ log = logging.getLogger(__name__)
 DELETE_ROWS: Final = 5_000
 """Passed rows deleted in one transaction: about 10 ms, so that a waiting commit is not held up."""
 
+DEAD_SHARE: Final = 4
+"""Dead letters take at most one part in this many of ``max_bytes``, not the space of what is to be sent."""
+
 EVICT_ROWS: Final = 64
 """Rows evicted at a time: about 16 KiB, so that no more is lost than the space asked for."""
 
@@ -290,7 +293,7 @@ def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, now_m
     oldest = now_ms - round(config.dead_max_age * 1000)
     connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
     connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
-    connection.execute(_BEYOND_BYTES, (config.dead_max_bytes,))
+    connection.execute(_BEYOND_BYTES, (min(config.dead_max_bytes, config.max_bytes // DEAD_SHARE),))
 
 
 def list_dead_letters(

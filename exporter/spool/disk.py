@@ -177,8 +177,6 @@ class DiskQuota:
         self._clock = clock
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
         self._goal = int(config.max_bytes // page_size * SPACE_SHARE)
-        self.has_passed = True
-        """Whether there may be rows that every sink has passed."""
         self.starved = False
         """Whether the reserve was released and not taken again."""
         self._evicted = 0
@@ -225,23 +223,21 @@ class DiskQuota:
         self.empty_log()
         self.take_reserve()
 
-    def delete_passed(self) -> None:
-        """Delete one portion of passed rows."""
-        # Lowered first, so that a failure is not tried again before a cursor moves or the next idle moment.
-        self.has_passed = False
+    def tidy(self) -> bool:
+        """What an idle moment is for: delete passed rows and old dead letters, shrink file and log.
+
+        Returns whether there may be more rows to delete.
+        """
 
         def delete(limit: int) -> bool:
             with transaction(self._connection):
                 return delete_passed(self._connection, limit) >= limit
 
-        self.has_passed = self._in_portions(delete, DELETE_ROWS)
-
-    def tidy(self) -> None:
-        """What an idle moment is for: age out dead letters, shrink the file, empty the log."""
-        self.delete_passed()
+        more = self._in_portions(delete, DELETE_ROWS)
         with transaction(self._connection):
             trim_dead_letters(self._connection, self._config, self._clock.now_ms())
         self.recover()
+        return more
 
     def empty_log(self) -> None:
         """Write the log back and cut it to nothing; a reader in the middle of a page defers it."""

@@ -135,12 +135,7 @@ class Spool(SpoolWriter, SpoolReader):
             SpoolError: it could not be written.
         """
         names = tuple(sinks)
-
-        def register(connection: sqlite3.Connection) -> None:
-            delivery.register(connection, names)
-            self._quota.has_passed = True
-
-        await self._writer.submit(register)
+        await self._writer.submit(lambda connection: delivery.register(connection, names))
 
     # ------------------------------------------------------------------ the pipeline's side
 
@@ -238,7 +233,7 @@ class Spool(SpoolWriter, SpoolReader):
         def quarantine(connection: sqlite3.Connection) -> None:
             now = self._clock.now_ms()
             delivery.quarantine(connection, lane, reasons, now)
-            self._bound_dead_letters(connection, now)
+            self._bound_dead_letters(connection, lane, now)
 
         await self._writer.submit(quarantine)
         for reason, count in Counter(reasons.values()).items():
@@ -264,15 +259,16 @@ class Spool(SpoolWriter, SpoolReader):
         def advance(connection: sqlite3.Connection) -> None:
             now = self._clock.now_ms()
             delivery.advance(connection, sink, lane, position, refused, now)
-            self._quota.has_passed = True
+            # In this transaction: one of its own would double the commits.
+            delivery.delete_passed(connection)
             if refused:
-                self._bound_dead_letters(connection, now)
+                self._bound_dead_letters(connection, lane, now)
 
         await self._writer.submit(advance)
 
-    def _bound_dead_letters(self, connection: sqlite3.Connection, now_ms: int) -> None:
+    def _bound_dead_letters(self, connection: sqlite3.Connection, lane: Priority, now_ms: int) -> None:
         delivery.trim_dead_letters(connection, self._config, now_ms)
-        self._quota.make_space(Priority.IMPORTANT)
+        self._quota.make_space(lane)
 
     async def stats(self) -> SpoolStats:
         def read(connection: sqlite3.Connection) -> SpoolStats:

@@ -31,10 +31,6 @@ T = TypeVar("T")
 IDLE_SECONDS: Final = 1.0
 """Quiet time after which the log is emptied and the file tidied."""
 
-PASSED_SECONDS: Final = 0.05
-"""A portion of passed rows is deleted after so much quiet time, and this often while jobs keep coming; not
-with each small advance, which would double the commits."""
-
 TIDY_SECONDS: Final = 60.0
 """The file is tidied this often when it never gets quiet; that it fails is logged at most this often."""
 
@@ -83,7 +79,7 @@ class WriterThread:
         self._closed = False
         self._untidy = False
         self._warned_at: float | None = None
-        self._deleted_at = self._tidied_at = clock.monotonic()
+        self._tidied_at = clock.monotonic()
         self._thread = threading.Thread(target=self._serve, name="spool-writer", daemon=True)
         self._thread.start()
 
@@ -129,30 +125,21 @@ class WriterThread:
         while not ended:
             jobs = self._waiting()
             ended = None in jobs
-            group = self._admitted([job for job in jobs if job is not None])
-            self._run_group([job for job in group if not job.alone])
-            for job in group:
-                if job.alone:
-                    self._try(job)
+            self._run_all(self._admitted([job for job in jobs if job is not None]))
             self._maintain()
 
     def _waiting(self) -> list[WriteJob[Any] | None]:
         """All that waits, ended by None when closed; the wait for it is used for maintenance."""
         while True:
             try:
-                jobs = [self._queue.get(timeout=self._patience())]
+                jobs = [self._queue.get(timeout=IDLE_SECONDS if self._untidy else None)]
                 break
             except queue.Empty:
-                self._guard(self._delete_passed if self._quota.has_passed else self._tidy)
+                self._guard(self._tidy)
         with contextlib.suppress(queue.Empty):
             while True:
                 jobs.append(self._queue.get_nowait())
         return jobs
-
-    def _patience(self) -> float | None:
-        if self._quota.has_passed:
-            return PASSED_SECONDS
-        return IDLE_SECONDS if self._untidy else None
 
     def _admitted(self, jobs: Sequence[WriteJob[Any]]) -> list[WriteJob[Any]]:
         """Refuse what a full volume has no space for: the reserve was released for what drains it."""
@@ -169,15 +156,15 @@ class WriterThread:
     def _may_use_reserve(self, job: WriteJob[Any]) -> bool:
         return not job.takes_entries and self._quota.reserve_holds(job.state_size)
 
-    def _run_group(self, group: Sequence[WriteJob[Any]]) -> None:
-        if len(group) > 1:
-            try:
+    def _run_all(self, jobs: Sequence[WriteJob[Any]]) -> None:
+        group = [job for job in jobs if not job.alone]
+        try:
+            if len(group) > 1:
                 self._run(group)
-            except Exception as error:  # noqa: BLE001 - any job may be at fault; each is tried for itself
-                log.debug("spool: a group of %d was rolled back: %s", len(group), error)
-            else:
-                return
-        for job in group:
+                group = []
+        except Exception as error:  # noqa: BLE001 - any job may be at fault; each is tried for itself
+            log.debug("spool: a group of %d was rolled back: %s", len(group), error)
+        for job in [*group, *(job for job in jobs if job.alone)]:
             self._try(job)
 
     def _try(self, job: WriteJob[Any]) -> None:
@@ -201,21 +188,14 @@ class WriterThread:
 
     def _maintain(self) -> None:
         self._untidy = True
-        now = self._clock.monotonic()
-        if self._quota.has_passed and now - self._deleted_at >= PASSED_SECONDS:
-            self._guard(self._delete_passed)
-        if now - self._tidied_at >= TIDY_SECONDS:
+        if self._clock.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._guard(self._tidy)
-
-    def _delete_passed(self) -> None:
-        self._deleted_at = self._clock.monotonic()
-        self._quota.delete_passed()
 
     def _tidy(self) -> None:
         # First, so that a step that fails is not tried in a busy loop.
         self._untidy = False
         self._tidied_at = self._clock.monotonic()
-        self._quota.tidy()
+        self._untidy = self._quota.tidy()
 
     def _guard(self, work: Callable[[], object]) -> None:
         try:

@@ -279,6 +279,19 @@ async def test_passed_rows_make_space_before_anything_is_given_up(
     assert (tally.sinks["sql"].evicted, tally.sinks["sql"].delivered) == (0, 6_000)
 
 
+async def test_dead_letters_keep_the_bound_and_leave_space_for_entries(
+    open_spool, make_entry, check_accounts
+):
+    spool = await open_spool(SMALL, sinks=("lagging", "refusing"))
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000)
+    while batch := await spool.read("refusing", Priority.CRITICAL, max_rows=25, max_bytes=10**6):
+        dead = [(row.position, "bad") for row in batch.rows]
+        await spool.advance("refusing", Priority.CRITICAL, batch.rows[-1].position, dead=dead)
+        assert (await spool.stats()).bytes <= MIB
+    assert 200 < len(await spool.dead_letters(limit=10**6)) < 300
+    assert (await check_accounts(spool)).sinks["lagging"].pending > 350
+
+
 async def test_an_advance_over_evicted_rows_counts_each_row_once(open_spool, make_entry, check_accounts):
     spool = await open_spool(SMALL)
     await fill(spool, make_entry, Priority.SLOW, 100)
@@ -428,6 +441,27 @@ async def test_a_commit_of_several_classes_loses_those_that_find_no_space_and_ke
     await spool.append(entries)
     await spool.probe()
     assert caplog.text.count("oldest unsent entries were evicted") == 1
+
+
+@pytest.mark.parametrize("lane", [Priority.IMPORTANT, Priority.SLOW, None])
+async def test_under_a_lower_bound_than_before_only_entries_of_the_same_class_make_space(
+    open_spool, make_entry, check_accounts, lane
+):
+    spool = await open_spool(SpoolConfig(max_bytes=4 * MIB, reserve=0))
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000)
+    await spool.close()
+    spool = await open_spool(SMALL)
+    state = [StateRow("t", b"%06d" % number, bytes(900)) for number in range(100)]
+    entries = [] if lane is None else [make_entry(10**6 + number, lane, padding=900) for number in range(50)]
+    await spool.append(entries, state=state)
+    left = await keys_of(spool)
+    assert [len(left[lane]) for lane in Priority] == [2_000, 0, 0]
+    assert await spool.state() == state
+    await spool.append([make_entry(2_000, Priority.CRITICAL, padding=900)])
+    left = (await keys_of(spool))[Priority.CRITICAL]
+    assert left == [f"key:{number}" for number in range(2_001 - len(left), 2_001)]
+    assert 500 < len(left) < 1_000
+    await check_accounts(spool)
 
 
 async def test_entries_that_find_no_space_are_counted_for_each_sink_that_loses_them(
