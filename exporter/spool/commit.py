@@ -43,14 +43,12 @@ _UPSERT_STATE: Final = (
 )
 _DELETE_STATE: Final = "DELETE FROM state WHERE (name, key) IN (VALUES {rows})"
 _TABLES: Final = "SELECT name, max(length(value)), count(*) FROM state GROUP BY name ORDER BY name"
-_ROWS: Final = (
-    "SELECT key, crc, value FROM state WHERE name = :name AND key >= :first ORDER BY key LIMIT :limit"
-)
 _JOINED: Final = (
     "SELECT group_concat(length(key)), CAST(group_concat(CAST(key AS TEXT), '') AS BLOB),"
-    " group_concat(length(value)), CAST(group_concat(CAST(value AS TEXT), '') AS BLOB),"
-    " group_concat(crc) FROM ({rows})"
-).replace("{rows}", _ROWS)
+    " group_concat(length(value)), CAST(group_concat(CAST(value AS TEXT), '') AS BLOB), group_concat(crc)"
+    " FROM (SELECT key, coalesce(CAST(crc AS INTEGER), 0) AS crc, CAST(coalesce(value, '') AS BLOB) AS value"
+    " FROM state WHERE name = :name AND key >= :first ORDER BY key LIMIT :limit)"
+)
 _NUMBERED: Final = "SELECT number, crc, CAST(body AS BLOB) FROM {table} ORDER BY number"
 
 
@@ -213,17 +211,13 @@ def _read_table(
     while True:
         where: dict[str, object] = {"name": table, "first": first, "limit": limit}
         key_lengths, keys, lengths, values, checksums = connection.execute(_JOINED, where).fetchone()
-        try:
-            crcs = map(int, (checksums or "").split(",")) if key_lengths else ()
-            rows = list(
-                zip(split_joined(key_lengths, keys), crcs, split_joined(lengths, values), strict=True)
-            )
-        except ValueError:
-            # A column of another type, by damage: one by one, each is judged by its checksum.
-            rows = connection.execute(_ROWS, where).fetchall()
+        if key_lengths is None:
+            return
+        crcs = map(int, checksums.split(","))
+        rows = list(zip(split_joined(key_lengths, keys), crcs, split_joined(lengths, values), strict=True))
         yield from rows
         # Behind a damaged page rows may come out of order.
-        if not rows or rows[-1][0] < first:
+        if rows[-1][0] < first:
             return
         # The smallest key above the last one.
         first = rows[-1][0] + b"\0"

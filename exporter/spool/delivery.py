@@ -58,8 +58,9 @@ _PAGE_END: Final = on_lanes(
     " WHERE number = 1 OR size <= :max_bytes"
 )
 _PAGE: Final = on_lanes(
-    "SELECT group_concat(position), group_concat(CAST(crc AS INTEGER)), group_concat(length(body)),"
-    " CAST(group_concat(CAST(body AS TEXT), '') AS BLOB) FROM (SELECT position, crc, body"
+    "SELECT group_concat(position), group_concat(crc), group_concat(length(body)),"
+    " CAST(group_concat(CAST(body AS TEXT), '') AS BLOB) FROM (SELECT position,"
+    " coalesce(CAST(crc AS INTEGER), 0) AS crc, CAST(coalesce(body, '') AS BLOB) AS body"
     " FROM {lane} WHERE position > :after AND position <= :upto AND {visible} ORDER BY position)"
 )
 _DEAD_LETTER: Final = on_lanes(
@@ -96,8 +97,8 @@ def read_page(
     """The next rows that a sink sees, one at least if there is any; by position, why others are unreadable.
 
     Raises:
-        SpoolError: the sink is not registered, or the file does not hold together; nothing was changed.
-        sqlite3.Error: it could not be read.
+        SpoolError: the sink is not registered.
+        sqlite3.Error: the file could not be read.
     """
     after = cursor_of(connection, sink, lane)
     where: dict[str, object] = {"sink": sink, "after": after, "max_rows": max_rows, "max_bytes": max_bytes}
@@ -107,15 +108,11 @@ def read_page(
     unreadable: dict[int, str] = {}
     if positions is None:
         return rows, unreadable
-    try:
-        bodies = split_joined(lengths, joined)
-        page = list(zip(map(int, positions.split(",")), map(int, checksums.split(",")), bodies, strict=True))
-    except ValueError as error:
-        msg = "a page of the spool does not add up; restart the exporter, it saves what it can"
-        raise SpoolError(msg) from error
-    for position, crc, body in page:
+    bodies = split_joined(lengths, joined)
+    for at, crc, body in zip(positions.split(","), checksums.split(","), bodies, strict=True):
+        position = int(at)
         try:
-            rows.append(Row(position, unpack(body, crc)))
+            rows.append(Row(position, unpack(body, int(crc))))
         except UnreadableError as error:
             unreadable[position] = error.reason
     return rows, unreadable

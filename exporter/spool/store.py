@@ -309,14 +309,6 @@ class Spool(SpoolWriter, SpoolReader):
         )
         return count
 
-    async def tidy(self) -> None:
-        """Do now what is done in an idle moment: delete passed rows, age out dead letters, empty the log.
-
-        Raises:
-            SpoolError: some of it could not be done.
-        """
-        await self._writer.tidy()
-
     # ------------------------------------------------------------------ reading
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -34,16 +34,13 @@ IDLE_SECONDS: Final = 1.0
 TIDY_SECONDS: Final = 60.0
 """The file is tidied this often when it never gets quiet; that it fails is logged at most this often."""
 
-TRIES: Final = 2
-"""How often a job is tried before its caller gets the error that the disk is full."""
-
 
 @dataclass(frozen=True, slots=True, eq=False)
 class WriteJob(Generic[T]):
     """Work on the connection that writes, and the future of its result.
 
     The work may be done more than once, each time in a new transaction. What ``takes_entries`` is refused on
-    a full volume while that drains. What is to run ``alone`` runs outside of a transaction.
+    a full volume while that drains.
     """
 
     work: Callable[[sqlite3.Connection], T]
@@ -51,7 +48,6 @@ class WriteJob(Generic[T]):
     takes_entries: bool
     state_size: int
     """Bytes of saved state it writes."""
-    alone: bool
 
     def answer(self, result: T) -> None:
         """Give the result to the caller; called in the writer thread, after the commit."""
@@ -68,7 +64,7 @@ class WriteJob(Generic[T]):
 
 
 class WriterThread:
-    """Runs jobs in transactions. ``submit`` and ``tidy`` belong to the event loop, all else to the thread."""
+    """Runs jobs in transactions. ``submit`` is for the event loop, all else but ``close`` for the thread."""
 
     def __init__(self, connection: sqlite3.Connection, quota: DiskQuota, path: Path, clock: Clock) -> None:
         self._connection = connection
@@ -90,7 +86,6 @@ class WriterThread:
         *,
         takes_entries: bool = False,
         state_size: int = 0,
-        alone: bool = False,
     ) -> asyncio.Future[T]:
         """Do the work in a transaction; the future has its result once that is committed.
 
@@ -106,12 +101,8 @@ class WriterThread:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if then is not None:
             future.add_done_callback(lambda done: None if done.exception() else then(done.result()))
-        self._queue.put(WriteJob(work, future, takes_entries, state_size, alone))
+        self._queue.put(WriteJob(work, future, takes_entries, state_size))
         return asyncio.shield(future)
-
-    def tidy(self) -> asyncio.Future[None]:
-        """Do now what is done in an idle moment; the future raises ``SpoolError`` if some of it failed."""
-        return self.submit(lambda _: self._tidy(), alone=True)
 
     def close(self) -> None:
         """Finish what waits and end the thread; blocks, safe twice."""
@@ -125,7 +116,7 @@ class WriterThread:
         while not ended:
             jobs = self._waiting()
             ended = None in jobs
-            self._run_all(self._admitted([job for job in jobs if job is not None]))
+            self._run_group(self._admitted([job for job in jobs if job is not None]))
             self._maintain()
 
     def _waiting(self) -> list[WriteJob[Any] | None]:
@@ -156,32 +147,33 @@ class WriterThread:
     def _may_use_reserve(self, job: WriteJob[Any]) -> bool:
         return not job.takes_entries and self._quota.reserve_holds(job.state_size)
 
-    def _run_all(self, jobs: Sequence[WriteJob[Any]]) -> None:
-        group = [job for job in jobs if not job.alone]
-        try:
-            if len(group) > 1:
+    def _run_group(self, group: Sequence[WriteJob[Any]]) -> None:
+        if len(group) > 1:
+            try:
                 self._run(group)
-                group = []
-        except Exception as error:  # noqa: BLE001 - any job may be at fault; each is tried for itself
-            log.debug("spool: a group of %d was rolled back: %s", len(group), error)
-        for job in [*group, *(job for job in jobs if job.alone)]:
+            except Exception as error:  # noqa: BLE001 - any job may be at fault; each is tried for itself
+                log.debug("spool: a group of %d was rolled back: %s", len(group), error)
+            else:
+                return
+        for job in group:
             self._try(job)
 
     def _try(self, job: WriteJob[Any]) -> None:
-        for attempt in range(1, TRIES + 1):
+        try:
             try:
                 self._run([job])
             except sqlite3.Error as error:
-                if attempt < TRIES and is_full(error):
-                    self._quota.relieve(release=self._may_use_reserve(job))
-                    continue
-                job.fail(spool_error(self._path, "writing", error))
-            except Exception as error:  # noqa: BLE001 - it is raised at the caller
-                job.fail(error)
-            return
+                if not is_full(error):
+                    raise
+                self._quota.relieve(release=self._may_use_reserve(job))
+                self._run([job])
+        except sqlite3.Error as error:
+            job.fail(spool_error(self._path, "writing", error))
+        except Exception as error:  # noqa: BLE001 - it is raised at the caller
+            job.fail(error)
 
     def _run(self, group: Sequence[WriteJob[Any]]) -> None:
-        with contextlib.nullcontext() if group[0].alone else self._quota.transaction():
+        with self._quota.transaction():
             results = [job.work(self._connection) for job in group]
         for job, result in zip(group, results, strict=True):
             job.answer(result)

@@ -23,6 +23,7 @@ from exporter.spool.recovery import inspect
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
+from tests.spool.maintenance import tidy
 
 MIB = 1024**2
 SMALL = SpoolConfig(max_bytes=MIB, reserve=0)
@@ -90,7 +91,7 @@ async def test_of_one_append_larger_than_the_whole_spool_the_newest_entries_are_
     assert stats.spooled == 300
     assert stats.bytes + stats.wal_bytes < 8 * MIB
     await spool.append([make_entry(300, lane)])
-    await spool.tidy()
+    await tidy(spool)
     assert (await spool.stats()).bytes <= MIB
     numbers = [entry.data["number"] for entry in await drain(spool)]
     assert numbers == list(range(301 - len(numbers), 301))
@@ -124,7 +125,7 @@ async def test_reading_and_advancing_go_on_at_the_hard_bound(open_spool, make_en
         await spool.append(rows)
     spool._connection.execute("PRAGMA max_page_count = 1")
     assert len(await drain(spool)) > 500
-    await spool.tidy()
+    await tidy(spool)
     await check_accounts(spool)
 
 
@@ -319,7 +320,7 @@ async def test_the_log_is_emptied_and_the_file_shrinks_in_a_quiet_moment(open_sp
     large = (await spool.stats()).bytes
     await drain(spool)
     for _ in range(8):
-        await spool.tidy()
+        await tidy(spool)
     tally = await spool.stats()
     assert tally.wal_bytes == 0
     assert tally.bytes < large * 0.7
@@ -330,7 +331,7 @@ async def test_the_reserve_is_taken_on_the_disk(open_spool, tmp_path):
     reserve = tmp_path / "spool" / "spool.reserve"
     assert reserve.stat().st_blocks * 512 >= MIB
     reserve.unlink()
-    await spool.tidy()
+    await tidy(spool)
     assert reserve.stat().st_size == MIB
 
 
@@ -581,5 +582,5 @@ async def test_passed_rows_and_free_pages_go_in_smaller_portions_where_a_large_o
     monkeypatch.setattr(disk, "delete_passed", delete)
     monkeypatch.setattr(spool._quota, "_in_portions", limited)
     for _ in range(200):
-        await spool.tidy()
+        await tidy(spool)
     assert (await spool.stats()).bytes < large / 2

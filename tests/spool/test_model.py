@@ -23,6 +23,7 @@ from exporter.spool.ports import StateRow
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
+from tests.spool.maintenance import tidy
 from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
 
 pytestmark = pytest.mark.timeout(120 + scaled(25) * 10)
@@ -186,7 +187,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(SINKS[1:]))
     def add_sink(self, name):
-        self.do(self.spool.tidy())
+        self.do(tidy(self.spool))
         self.trim_kept()
         self.register(sorted({*self.sinks, name}))
 
@@ -225,7 +226,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule()
     def tidy(self):
-        self.do(self.spool.tidy())
+        self.do(tidy(self.spool))
         self.trim_kept()
 
     @rule()

@@ -8,6 +8,7 @@ from exporter.spool import commit
 from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
 from exporter.telemetry import value
+from tests.spool.maintenance import tidy
 from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
 
 MIB = 1024**2
@@ -224,7 +225,7 @@ async def test_the_pages_of_state_are_counted_right_while_the_file_grows_and_shr
         await spool.append([], state=[row._replace(value=None) for row in rows], forget=last.number)
         assert await check() == 0
         for _ in range(5):
-            await spool.tidy()
+            await tidy(spool)
         assert await check() == 0
 
 
