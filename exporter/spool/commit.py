@@ -25,8 +25,8 @@ ROWS_PER_STATEMENT: Final = (128, 16, 1)
 event loop gets it back only after up to 5 ms: row by row, 10,000 rows would take most of a minute."""
 
 PORTION_SHARE: Final = 32
-"""Entries are written by one part in this many of ``max_bytes`` before space is made for them: what they take
-beyond the bound until then, even in pages half full, is what ``disk_quota.SPACE_SHARE`` leaves."""
+"""Entries are written in portions of one part in this many of ``max_bytes``, and space is made after each:
+even in pages half full a portion fits into what ``disk.SPACE_SHARE`` leaves."""
 
 READ_ROWS: Final = 5_000
 """Rows of state joined by one statement (see ``database.split_joined``)."""
@@ -99,7 +99,7 @@ class Append:
             # In this thread, so that the event loop does not wait; once, however often it is tried.
             self._packed = self._pack()
         (position,) = connection.execute("SELECT position FROM books").fetchone()
-        # The lowest first: what the space that is made for the others takes is never one above it.
+        # The lowest class first: all of it can make space for the higher ones.
         for lane, rows in sorted(self._packed.items(), reverse=True):
             for portion in _portions(rows, self.config.max_bytes // PORTION_SHARE):
                 position = append_rows(connection, lane, portion, position, now_ms)

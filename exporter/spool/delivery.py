@@ -49,7 +49,9 @@ _OLDEST: Final = on_lanes(
     "SELECT committed_at FROM {lane} WHERE position > :after AND {visible} ORDER BY position LIMIT 1"
 )
 _HIGHEST: Final = on_lanes("SELECT coalesce(max(position), 0) FROM {lane}")
-_CUT: Final = on_lanes("SELECT max(position) FROM (SELECT position FROM {lane} ORDER BY position LIMIT ?)")
+_CUT: Final = on_lanes(
+    "SELECT max(position) FROM (SELECT position FROM {lane} WHERE position <= ? ORDER BY position LIMIT ?)"
+)
 _DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position <= ?")
 _PAGE_END: Final = on_lanes(
     "SELECT max(position) FROM (SELECT position, row_number() OVER page AS number,"
@@ -233,18 +235,18 @@ def delete_passed(connection: sqlite3.Connection, limit: int = DELETE_ROWS) -> i
     deleted = 0
     for lane in Priority:
         (floor,) = connection.execute(
-            "SELECT min(position) FROM cursors WHERE lane = ? AND active = 1", (lane,)
+            "SELECT coalesce(min(position), ?) FROM cursors WHERE lane = ? AND active = 1",
+            (sys.maxsize, lane),
         ).fetchone()
-        (last,) = connection.execute(_CUT[lane], (limit,)).fetchone()
+        (last,) = connection.execute(_CUT[lane], (floor, limit)).fetchone()
         if last is not None:
-            upto = last if floor is None else min(last, floor)
-            deleted += connection.execute(_DELETE[lane], (upto,)).rowcount
+            deleted += connection.execute(_DELETE[lane], (last,)).rowcount
     return deleted
 
 
 def evict(connection: sqlite3.Connection, lane: Priority, limit: int = EVICT_ROWS) -> int:
     """Delete the oldest rows of a lane, counted as evicted for each sink that has not passed them."""
-    (upto,) = connection.execute(_CUT[lane], (limit,)).fetchone()
+    (upto,) = connection.execute(_CUT[lane], (sys.maxsize, limit)).fetchone()
     if upto is None:
         return 0
     lagging = connection.execute(
