@@ -27,6 +27,9 @@ from exporter.model import Entry, EntryData, Json, Priority
 INTEGER_LIMIT: Final = 2**63
 """SQLite integers are signed 64-bit; msgpack would also take unsigned ones."""
 
+ROW_OVERHEAD: Final = 96
+"""Bytes of a row beside its body: the other columns and SQLite's own, about."""
+
 DAMAGED: Final = "damaged"
 MALFORMED: Final = "malformed"
 
@@ -40,6 +43,11 @@ class PackedEntry(NamedTuple):
     key: str
     crc: int
     body: bytes
+
+    @property
+    def size(self) -> int:
+        """Bytes it takes, about."""
+        return len(self.body) + ROW_OVERHEAD
 
 
 class RefusedError(Exception):
@@ -102,13 +110,13 @@ def pack(entry: Entry, max_bytes: int) -> PackedEntry:
     return PackedEntry(entry.type, guild, at, entry.key, crc32(body), body)
 
 
-def unpack(body: bytes | memoryview, crc: int) -> Entry:
-    """The entry.
+def unpack(body: object, crc: object) -> Entry:
+    """The entry; a column may be of another type, by damage.
 
     Raises:
         UnreadableError: the bytes are not those that were written, or those of no entry.
     """
-    if crc32(body) != crc:
+    if not isinstance(body, bytes) or crc32(body) != crc:
         raise UnreadableError(DAMAGED)
     try:
         found = _decode_envelope(body)
@@ -120,7 +128,7 @@ def unpack(body: bytes | memoryview, crc: int) -> Entry:
         raise UnreadableError(MALFORMED, str(error)) from error
 
 
-def try_unpack(body: bytes | memoryview, crc: int) -> Entry | None:
+def try_unpack(body: object, crc: object) -> Entry | None:
     """The entry, or None if the bytes are those of no entry."""
     try:
         return unpack(body, crc)

@@ -17,8 +17,7 @@ import sqlite3
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from functools import cache
-from itertools import chain
+from itertools import accumulate, chain, pairwise
 from pathlib import Path
 from typing import Final
 
@@ -34,10 +33,6 @@ LOG_LIMIT: Final = 4 * 1024**2
 
 BUSY_MS: Final = 1_000
 """How long a checkpoint waits for a page of the reader; reads take milliseconds."""
-
-ROWS_PER_STATEMENT: Final = (128, 16, 1)
-"""Rows written by one statement. sqlite3 gives up the interpreter lock once a statement, and beside a busy
-event loop gets it back only after up to 5 ms: row by row, 10,000 rows would take most of a minute."""
 
 _DAMAGE: Final = {
     sqlite3.SQLITE_CORRUPT,
@@ -58,10 +53,28 @@ _UNREADABLE: Final = {
 """Input errors that mean bad sectors; all others come from writing, on a volume or under a limit that is
 full."""
 
+PAGES_USED: Final = (
+    "(SELECT page_count - freelist_count - (page_count + page_size / 5 - 1) / (page_size / 5 + 1)"
+    " FROM pragma_page_count, pragma_freelist_count, pragma_page_size)"
+)
+"""Pages of the file that hold rows: neither free nor one of those that auto_vacuum keeps its pointers in.
+Those follow from the size of the file and belong to no table."""
+
+_SUBTRACT: Final = "UPDATE books SET state_pages = state_pages - {used}".replace("{used}", PAGES_USED)
+_ADD_BACK: Final = "UPDATE books SET state_pages = max(0, state_pages + {used})".replace("{used}", PAGES_USED)
+
 _VISIBLE: Final = "(only_for IS NULL OR only_for = :sink)"
 """Rows a sink sees: those for all sinks, and those replayed from its own dead letters."""
 
-_LANE = """
+_NUMBERED: Final = """
+CREATE TABLE {table} (
+    number INTEGER PRIMARY KEY AUTOINCREMENT,
+    crc INTEGER NOT NULL,
+    body BLOB NOT NULL
+)
+"""
+
+_LANE: Final = """
 CREATE TABLE {lane} (
     position INTEGER PRIMARY KEY,
     type TEXT NOT NULL,
@@ -75,112 +88,76 @@ CREATE TABLE {lane} (
 )
 """
 
-_META = "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)"
-
-_TOTALS = """
-CREATE TABLE books (
-    id INTEGER PRIMARY KEY CHECK (id = 1),
-    spooled INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    clean INTEGER NOT NULL
-)
-"""
-
-_CURSORS = """
-CREATE TABLE cursors (
-    sink TEXT NOT NULL,
-    lane INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    spooled INTEGER NOT NULL,
-    delivered INTEGER NOT NULL,
-    dead INTEGER NOT NULL,
-    evicted INTEGER NOT NULL,
-    active INTEGER NOT NULL,
-    PRIMARY KEY (sink, lane)
-)
-"""
-
-_JOURNAL = """
-CREATE TABLE journal (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    crc INTEGER NOT NULL,
-    body BLOB NOT NULL
-)
-"""
-
-_DEAD = """
-CREATE TABLE dead (
-    id INTEGER PRIMARY KEY AUTOINCREMENT,
-    sink TEXT NOT NULL,
-    lane INTEGER NOT NULL,
-    position INTEGER NOT NULL,
-    reason TEXT NOT NULL,
-    buried_at INTEGER NOT NULL,
-    type TEXT NOT NULL,
-    guild INTEGER NOT NULL,
-    at INTEGER NOT NULL,
-    key TEXT NOT NULL,
-    crc INTEGER NOT NULL,
-    body BLOB NOT NULL
-)
-"""
-
-_STATE = """
-CREATE TABLE state (
-    name TEXT NOT NULL,
-    key BLOB NOT NULL,
-    crc INTEGER NOT NULL,
-    value BLOB NOT NULL,
-    PRIMARY KEY (name, key)
-) WITHOUT ROWID
-"""
-
-_INCREMENTS = """
-CREATE TABLE increments (
-    number INTEGER PRIMARY KEY AUTOINCREMENT,
-    crc INTEGER NOT NULL,
-    body BLOB NOT NULL
-)
-"""
-
-_COUNT_JOURNAL = """
-UPDATE books SET state_pages = (
-    SELECT coalesce(sum(length(body) / page_size + 1), 0) FROM journal, pragma_page_size
-)
-"""
-
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
-        _META,
-        _TOTALS,
-        _CURSORS,
-        _JOURNAL,
-        _DEAD,
+        "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",
+        """
+        CREATE TABLE books (
+            id INTEGER PRIMARY KEY CHECK (id = 1),
+            spooled INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            clean INTEGER NOT NULL
+        )
+        """,
+        """
+        CREATE TABLE cursors (
+            sink TEXT NOT NULL,
+            lane INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            spooled INTEGER NOT NULL,
+            delivered INTEGER NOT NULL,
+            dead INTEGER NOT NULL,
+            evicted INTEGER NOT NULL,
+            active INTEGER NOT NULL,
+            PRIMARY KEY (sink, lane)
+        )
+        """,
+        _NUMBERED.replace("{table}", "journal"),
+        """
+        CREATE TABLE dead (
+            id INTEGER PRIMARY KEY AUTOINCREMENT,
+            sink TEXT NOT NULL,
+            lane INTEGER NOT NULL,
+            position INTEGER NOT NULL,
+            reason TEXT NOT NULL,
+            buried_at INTEGER NOT NULL,
+            type TEXT NOT NULL,
+            guild INTEGER NOT NULL,
+            at INTEGER NOT NULL,
+            key TEXT NOT NULL,
+            crc INTEGER NOT NULL,
+            body BLOB NOT NULL
+        )
+        """,
         *(_LANE.replace("{lane}", lane.name.lower()) for lane in Priority),
         "INSERT INTO books VALUES (1, 0, 0, 1)",
     ),
     (
-        _STATE,
-        _INCREMENTS,
+        """
+        CREATE TABLE state (
+            name TEXT NOT NULL,
+            key BLOB NOT NULL,
+            crc INTEGER NOT NULL,
+            value BLOB NOT NULL,
+            PRIMARY KEY (name, key)
+        ) WITHOUT ROWID
+        """,
+        _NUMBERED.replace("{table}", "increments"),
         "ALTER TABLE books ADD COLUMN state_pages INTEGER NOT NULL DEFAULT 0",
-        _COUNT_JOURNAL,
+        """
+        UPDATE books SET state_pages = (
+            SELECT coalesce(sum(length(body) / page_size + 1), 0) FROM journal, pragma_page_size
+        )
+        """,
     ),
 )
 """Step ``n`` leads from version ``n`` to ``n + 1``; a step that was released is never edited."""
 
 
 def on_lanes(template: str) -> dict[Priority, str]:
-    """The statement for each lane.
-
-    ``{lane}`` is the table's name, ``{number}`` the lane's number, ``{visible}`` the rows that ``:sink``
-    sees.
-    """
-    return {
-        lane: template.replace("{lane}", lane.name.lower())
-        .replace("{number}", str(int(lane)))
-        .replace("{visible}", _VISIBLE)
-        for lane in Priority
-    }
+    """The statement for each lane; ``{lane}`` is the table's name, ``{visible}`` the rows ``:sink`` sees."""
+    seen = template.replace("{visible}", _VISIBLE)
+    return {lane: seen.replace("{lane}", lane.name.lower()) for lane in Priority}
 
 
 def read_version(connection: sqlite3.Connection) -> int:
@@ -264,9 +241,9 @@ def connect_reader(path: Path) -> sqlite3.Connection:
 
 
 @contextmanager
-def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+def transaction(connection: sqlite3.Connection, begin: str = "BEGIN IMMEDIATE") -> Iterator[None]:
     """Commit what is written within the context, or nothing of it when that raises."""
-    connection.execute("BEGIN IMMEDIATE")
+    connection.execute(begin)
     try:
         yield
         connection.execute("COMMIT")
@@ -276,24 +253,26 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             connection.execute("ROLLBACK")
 
 
-def execute_rows(connection: sqlite3.Connection, statement: str, columns: int, values: list[object]) -> None:
-    """Run a statement whose ``{rows}`` stands for many rows of values, in as few executions as possible.
+@contextmanager
+def counted_as_state(connection: sqlite3.Connection) -> Iterator[None]:
+    """Within this context, and a transaction, note the pages taken and freed as those of saved state."""
+    connection.execute(_SUBTRACT)
+    yield
+    connection.execute(_ADD_BACK)
 
-    ``values`` holds the columns of all rows, one row after the other: a container for each of them would be
-    work for the garbage collector.
+
+def split_joined(lengths: str | None, joined: bytes) -> list[bytes]:
+    """The values that SQLite joined into one, by their lengths, which it joined with commas.
+
+    sqlite3 gives up the interpreter lock at each row and, beside a busy event loop, waits up to 5 ms to get
+    it back: 5,000 rows one by one would take 25 seconds. So many rows are read as one. The statement makes
+    every column of its own type, whatever damage made of it, and none NULL, so that all columns have as many
+    values; each row is judged by its checksum.
     """
-    done = 0
-    for size in ROWS_PER_STATEMENT:
-        step = size * columns
-        while len(values) - done >= step:
-            connection.execute(_with_rows(statement, columns, size), values[done : done + step])
-            done += step
-
-
-@cache
-def _with_rows(statement: str, columns: int, rows: int) -> str:
-    row = "(" + ", ".join("?" * columns) + ")"
-    return statement.replace("{rows}", ", ".join([row] * rows))
+    if lengths is None:
+        return []
+    ends = accumulate(map(int, lengths.split(",")), initial=0)
+    return [joined[start:end] for start, end in pairwise(ends)]
 
 
 def is_damage(error: BaseException) -> bool:
@@ -305,7 +284,7 @@ def is_damage(error: BaseException) -> bool:
 
 
 def is_full(error: BaseException) -> bool:
-    """Whether there was no space to write, by our own bound, the volume's or the process's."""
+    """Whether there was no space to write: the volume is full, or a limit of the process is reached."""
     code = getattr(error, "sqlite_errorcode", sqlite3.SQLITE_OK)
     return code == sqlite3.SQLITE_FULL or (code & 0xFF == sqlite3.SQLITE_IOERR and code not in _UNREADABLE)
 
@@ -313,7 +292,7 @@ def is_full(error: BaseException) -> bool:
 def spool_error(path: Path, what: str, error: BaseException) -> SpoolError:
     """The error a person reads: what failed, on which file, and what to look at."""
     if is_full(error):
-        advice = "free space on its volume or raise spool.max_bytes"
+        advice = "free space on its volume"
     elif isinstance(error, sqlite3.Error) and is_damage(error):
         advice = "restart the exporter: it keeps the damaged file and saves what it can"
     else:

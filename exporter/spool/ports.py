@@ -75,6 +75,23 @@ class SpoolStats:
     sinks: dict[str, SinkStats]
 
 
+@dataclass(frozen=True, slots=True)
+class DeadLetter:
+    """One entry a sink refused; ``entry`` is ``None`` where its bytes cannot be read. Times in ms (epoch)."""
+
+    id: int
+    sink: str
+    lane: Priority
+    position: int
+    reason: str
+    dead_at: int
+    type: str
+    guild_id: int
+    at: int
+    key: str
+    entry: Entry | None
+
+
 class SpoolWriter(Protocol):
     """The pipeline's side."""
 
@@ -97,8 +114,13 @@ class SpoolWriter(Protocol):
         ``state`` lists rows to write or to delete; of several for one key the last one counts. Increments up
         to number ``forget`` are deleted, those of this call excepted; ``forget_journal`` deletes the journal.
 
+        An entry that can never be spooled is left out, counted as dropped and logged: it must not hold up the
+        others for ever. A spool that is full evicts the oldest entries of the lowest class, up to the class
+        taken in; entries that find no space are evicted at once, and all else is committed. A caller that is
+        cancelled cannot know whether the commit was made.
+
         Raises:
-            SpoolError: nothing was committed (disk full, file system read-only …).
+            SpoolError: nothing was committed (volume full, file system read-only …).
         """
         ...
 
@@ -111,15 +133,21 @@ class SpoolWriter(Protocol):
         ...
 
     async def state(self, prefix: str = "") -> list[StateRow]:
-        """The rows of tables whose name starts with ``prefix``, by table and key; damaged ones left out."""
+        """The rows of tables whose name starts with ``prefix``, by table and key.
+
+        Damaged ones are left out, counted and logged.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
         ...
 
     async def increments(self) -> list[StoredIncrement]:
-        """The increments not forgotten, oldest first; damaged ones left out."""
+        """The increments not forgotten, oldest first; damaged ones are left out, counted and logged."""
         ...
 
     async def journal(self) -> list[JournalPart]:
-        """What the previous layout left, oldest first; damaged parts left out."""
+        """What the previous layout left, oldest first; damaged parts are left out, counted and logged."""
         ...
 
 
@@ -132,17 +160,31 @@ class SpoolReader(Protocol):
         ...
 
     async def read(self, sink: str, lane: Priority, *, max_rows: int, max_bytes: int) -> Batch | None:
-        """The next rows behind the cursor, in order; ``None`` if there are none."""
+        """The next rows behind the cursor, in order; ``None`` if there are none.
+
+        Holds one row at least, even one above ``max_bytes``. Rows that cannot be read become dead letters.
+
+        Raises:
+            SpoolError: the sink is not registered, or the file cannot be read.
+        """
         ...
 
     async def wait(self, lane: Priority, after: int) -> None:
-        """Return once the lane holds an entry with a position above ``after``."""
+        """Return once the lane holds an entry with a position above ``after``.
+
+        Raises:
+            SpoolError: the spool was closed.
+        """
         ...
 
     async def advance(
         self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
     ) -> None:
-        """Move the cursor to ``position`` and keep the ``dead`` rows (position, reason) as dead letters."""
+        """Move the cursor to ``position`` and keep the ``dead`` rows (position, reason) as dead letters.
+
+        Raises:
+            SpoolError: nothing was changed.
+        """
         ...
 
     async def stats(self) -> SpoolStats:

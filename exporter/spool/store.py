@@ -1,40 +1,49 @@
 """The spool: what ``append`` has returned for is on the disk and stays there until every sink has passed it.
 
 The event loop never touches the file. One thread owns the connection that writes, another one that reads;
-both answer through futures. See ``exporter.spool.ports`` for what the stages on either side may ask.
+both answer through futures. What the stages on either side may rely on is said in ``exporter.spool.ports``.
 """
 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from typing import TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Batch, Entry, Priority
-from exporter.spool import accounting, dead_letters
+from exporter.spool import delivery
+from exporter.spool.commit import Append, read_numbered, read_state
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import full_volume_error, spool_error
-from exporter.spool.dead_letters import DeadLetter
-from exporter.spool.directory import SpoolDirectory
-from exporter.spool.disk_quota import DiskQuota
-from exporter.spool.ports import JournalPart, SpoolStats, StateRow, StoredIncrement
-from exporter.spool.reader import LanePage, ReaderThread, read_page
+from exporter.spool.database import connect_reader, full_volume_error, spool_error, transaction
+from exporter.spool.disk import DiskQuota, SpoolDirectory
+from exporter.spool.ports import (
+    DeadLetter,
+    JournalPart,
+    SpoolReader,
+    SpoolStats,
+    SpoolWriter,
+    StateRow,
+    StoredIncrement,
+)
 from exporter.spool.recovery import mark_clean, open_database
-from exporter.spool.state import read_numbered, read_state
-from exporter.spool.write_jobs import Appended, AppendJob, AppendRequest, CallJob
 from exporter.spool.writer import WriterThread
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
+T = TypeVar("T")
 
-class Spool:
+
+class Spool(SpoolWriter, SpoolReader):
     """Both sides of the ports over one SQLite file. Made by ``Spool.open``."""
 
     def __init__(
@@ -50,6 +59,8 @@ class Spool:
         self._refused: set[tuple[str, str]] = set()
         self._refused_bytes = 0
         self._closed = False
+
+    # ------------------------------------------------------------------ opening and closing
 
     @classmethod
     async def open(cls, path: Path, config: SpoolConfig, clock: Clock, telemetry: Telemetry) -> Spool:
@@ -73,209 +84,26 @@ class Spool:
             raise
         return spool
 
-    @property
-    def source(self) -> str:
-        """The spool's own name, made once with the file and unique to it."""
-        return self._source
-
-    async def register(self, sinks: Sequence[str]) -> None:
-        """Name the sinks that entries are kept for; once at start, before any of them reads.
-
-        A new one starts at the oldest entry still kept. Entries are no longer kept for one that is not named.
-
-        Raises:
-            SpoolError: it could not be written.
-        """
-        names = tuple(sinks)
-        await self._writer.run(CallJob(lambda connection: self._register(connection, names)))
-
-    async def append(
-        self,
-        entries: Sequence[Entry],
-        *,
-        state: Sequence[StateRow] = (),
-        increments: Sequence[bytes] = (),
-        forget: int = 0,
-        forget_journal: bool = False,
-    ) -> tuple[int, ...]:
-        """Commit entries and state in one transaction; returns the numbers of the increments, in their order.
-
-        An entry that can never be spooled (``RefusedError``) is left out, counted as dropped and logged: it
-        must not hold up the others for ever. A caller that is cancelled cannot know whether the commit was
-        made.
-
-        Raises:
-            SpoolError: nothing was committed (disk full, file system read-only …).
-        """
-        changes = AppendRequest(tuple(entries), tuple(state), tuple(increments), forget, forget_journal)
-        if not changes:
-            return ()
-        began = self._clock.monotonic()
-        limit, unbounded = self._config.max_entry_bytes, self._quota.unbounded_for_state
-        job = AppendJob(changes, limit, unbounded, self._clock, self._announce)
-        self._refused_bytes = 0
-        try:
-            appended = await self._writer.run(job)
-        except SpoolError:
-            self._refused_bytes = job.size + job.state_size
-            raise
-        self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
-        return appended.increments
-
-    async def probe(self) -> None:
-        """Write one page as an append of entries would, so that a caller need not encode what is refused.
-
-        A page fits into the log on a volume that is full; what was refused last has to have space, too.
-
-        Raises:
-            SpoolError: the disk takes no entries now.
-        """
-        needed = self._refused_bytes
-
-        def touch(connection: sqlite3.Connection) -> None:
-            _, reusable = self._directory.sizes()
-            if self._directory.free() + reusable < needed:
-                raise full_volume_error(self._directory.database)
-            connection.execute("UPDATE books SET clean = clean")
-
-        await self._writer.run(CallJob(touch, takes_entries=True))
-
-    async def state(self, prefix: str = "") -> list[StateRow]:
-        """The rows of the tables whose name starts with ``prefix``, by table and key.
-
-        Damaged ones are left out, counted and logged.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
-        rows, damaged = await self._reader.run(lambda connection: read_state(connection, prefix))
-        self._leave_out(damaged, "rows of saved state")
-        return rows
-
-    async def increments(self) -> list[StoredIncrement]:
-        """The increments not forgotten, oldest first; damaged ones are left out, counted and logged.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
-        rows, damaged = await self._reader.run(lambda connection: read_numbered(connection, "increments"))
-        self._leave_out(damaged, "increments")
-        return [StoredIncrement(number, body) for number, body in rows]
-
-    async def journal(self) -> list[JournalPart]:
-        """What the previous layout left, oldest first; damaged parts are left out, counted and logged.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
-        rows, damaged = await self._reader.run(lambda connection: read_numbered(connection, "journal"))
-        self._leave_out(damaged, "parts of the journal")
-        return [JournalPart(number, body) for number, body in rows]
-
-    async def read(self, sink: str, lane: Priority, *, max_rows: int, max_bytes: int) -> Batch | None:
-        """The next rows behind the cursor, in order; ``None`` if there are none.
-
-        Holds one row at least, even one above ``max_bytes``. Rows that cannot be read become dead letters.
-
-        Raises:
-            SpoolError: the sink is not registered, or the file cannot be read.
-        """
-
-        def read(connection: sqlite3.Connection) -> LanePage:
-            after = accounting.cursor_of(connection, sink, lane)
-            return read_page(connection, sink, lane, after, max_rows=max_rows, max_bytes=max_bytes)
-
-        while True:
-            page = await self._reader.run(read)
-            if page.unreadable:
-                await self._quarantine(lane, page.unreadable)
-            if page.rows:
-                return Batch(self._source, lane, page.rows)
-            if not page.unreadable:
-                return None
-
-    def tip(self, lane: Priority) -> int:
-        """The position of the last entry committed to the lane; 0 for a lane that was empty when opened."""
-        return self._tips[lane]
-
-    async def wait(self, lane: Priority, after: int) -> None:
-        """Return once the lane holds an entry with a position above ``after``.
-
-        Raises:
-            SpoolError: the spool was closed.
-        """
-        while self._tips[lane] <= after:
-            if self._closed:
-                msg = f"the spool {self._directory.path} is closed"
-                raise SpoolError(msg)
-            await self._grown[lane].wait()
-
-    async def advance(
-        self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
-    ) -> None:
-        """Move the cursor to ``position`` and keep the dead rows (position, reason) in the dead-letter table.
-
-        Raises:
-            SpoolError: nothing was changed.
-        """
-        refused = tuple(dead)
-        await self._writer.run(
-            CallJob(lambda connection: self._advance(connection, sink, lane, position, refused))
-        )
-
-    async def stats(self) -> SpoolStats:
-        """The accounts, exact at one moment.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
-
-        def read(connection: sqlite3.Connection) -> SpoolStats:
-            spooled, state_bytes = connection.execute(
-                "SELECT spooled, state_pages * page_size FROM books, pragma_page_size"
-            ).fetchone()
-            database, wal = self._directory.sizes()
-            limit = self._config.max_bytes + state_bytes
-            sinks = accounting.sink_stats(connection)
-            return SpoolStats(spooled, database, wal, limit, self._directory.free(), sinks)
-
-        return await self._reader.run(read)
-
-    async def dead_letters(
-        self, *, sink: str | None = None, after: int = 0, limit: int = 100
-    ) -> list[DeadLetter]:
-        """Dead letters with an id above ``after``, oldest first.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
-        return await self._reader.run(partial(dead_letters.listing, sink=sink, after=after, limit=limit))
-
-    async def replay(self, ids: Sequence[int]) -> int:
-        """Put dead letters back behind their lane for the sink that refused them; returns how many.
-
-        Those that cannot be read, and those of a sink that is not registered, stay.
-
-        Raises:
-            SpoolError: nothing was changed.
-        """
-        now = self._clock.now_ms()
-        numbers = tuple(ids)
-        replayed = await self._writer.run(
-            CallJob(
-                lambda connection: dead_letters.replay(connection, numbers, now),
-                lambda result: self._grow(result.tips),
-            )
-        )
-        return replayed.count
-
-    async def tidy(self) -> None:
-        """Do now what is done in an idle moment: delete passed rows, age out dead letters, empty the log.
-
-        Raises:
-            SpoolError: some of it could not be done.
-        """
-        await self._writer.tidy()
+    def _open(self) -> None:
+        directory = self._directory
+        with contextlib.ExitStack() as undo:
+            directory.claim()
+            undo.callback(directory.release)
+            self._connection = connection = open_database(directory, self._clock)
+            undo.callback(connection.close)
+            self._quota = DiskQuota(connection, directory, self._config, self._clock)
+            self._quota.take_reserve()
+            try:
+                self._tips = delivery.tips(connection)
+                (self._source,) = connection.execute(
+                    "SELECT value FROM meta WHERE name = 'source'"
+                ).fetchone()
+                self._read_connection = connect_reader(directory.database)
+            except sqlite3.Error as error:
+                raise spool_error(directory.database, "opening", error) from error
+            undo.pop_all()
+        self._reader = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
+        self._writer = WriterThread(connection, self._quota, directory.database, self._clock)
 
     async def close(self) -> None:
         """Commit what waits, write the log back and release the directory; safe twice."""
@@ -286,31 +114,10 @@ class Spool:
             event.set()
         await asyncio.to_thread(self._close)
 
-    def _open(self) -> None:
-        self._directory.claim()
-        try:
-            self._open_claimed()
-        except BaseException:
-            self._directory.release()
-            raise
-
-    def _open_claimed(self) -> None:
-        connection = open_database(self._directory, self._clock)
-        try:
-            self._quota = DiskQuota(connection, self._directory, self._config, self._clock)
-            self._quota.take_reserve()
-            self._tips = accounting.tips(connection)
-            (self._source,) = connection.execute("SELECT value FROM meta WHERE name = 'source'").fetchone()
-            self._reader = ReaderThread(self._directory.database)
-        except sqlite3.Error as error:
-            connection.close()
-            raise spool_error(self._directory.database, "opening", error) from error
-        self._connection = connection
-        self._writer = WriterThread(connection, self._quota, self._directory.database, self._clock)
-
     def _close(self) -> None:
         self._writer.close()
-        self._reader.close()
+        self._reader.shutdown()
+        self._read_connection.close()
         try:
             mark_clean(self._connection, clean=True)
             self._quota.empty_log()
@@ -319,49 +126,203 @@ class Spool:
         self._connection.close()
         self._directory.release()
 
-    def _register(self, connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
-        accounting.register(connection, sinks)
-        self._quota.cursor_moved()
+    async def register(self, sinks: Sequence[str]) -> None:
+        """Name the sinks that entries are kept for; once at start, before any of them reads.
 
-    def _advance(
+        A new one starts at the oldest entry still kept. Entries are no longer kept for one that is not named.
+
+        Raises:
+            SpoolError: it could not be written.
+        """
+        names = tuple(sinks)
+        await self._writer.submit(lambda connection: delivery.register(connection, names))
+
+    # ------------------------------------------------------------------ the pipeline's side
+
+    @property
+    def source(self) -> str:
+        return self._source
+
+    async def append(
         self,
-        connection: sqlite3.Connection,
-        sink: str,
-        lane: Priority,
-        position: int,
-        dead: Sequence[tuple[int, str]],
-    ) -> None:
-        now = self._clock.now_ms()
-        accounting.advance(connection, sink, lane, position, dead, now)
-        self._quota.cursor_moved()
-        if dead:
-            dead_letters.trim(connection, self._config, now)
+        entries: Sequence[Entry],
+        *,
+        state: Sequence[StateRow] = (),
+        increments: Sequence[bytes] = (),
+        forget: int = 0,
+        forget_journal: bool = False,
+    ) -> tuple[int, ...]:
+        append = Append(tuple(entries), tuple(state), tuple(increments), forget, forget_journal, self._config)
+        if not append.entries and not append.changes_state:
+            return ()
+        began = self._clock.monotonic()
+        self._refused_bytes = 0
+        try:
+            numbers = await self._writer.submit(
+                lambda connection: append.write(connection, self._clock.now_ms(), self._quota.make_space),
+                lambda _: self._announce(append),
+                takes_entries=bool(append.entries),
+                state_size=append.state_size,
+            )
+        except SpoolError:
+            self._refused_bytes = append.size + append.state_size
+            raise
+        self._telemetry.commit_seconds.observe(self._clock.monotonic() - began)
+        return numbers
+
+    def _announce(self, append: Append) -> None:
+        for kind, reason, detail in append.refused:
+            self._telemetry.dropped.labels(reason).inc()
+            if (kind, reason) not in self._refused:
+                self._refused.add((kind, reason))
+                log.error("spool: an entry of type %s cannot be kept (%s): %s", kind, reason, detail)
+        self._grow(append.tips)
+
+    def _grow(self, tips: Mapping[Priority, int]) -> None:
+        for lane, position in tips.items():
+            self._tips[lane] = max(position, self._tips[lane])
+            self._grown[lane].set()
+            self._grown[lane] = asyncio.Event()
+
+    async def probe(self) -> None:
+        # A page fits into the log on a volume that is full; what was refused last has to have space, too.
+        needed = self._refused_bytes
+
+        def touch(connection: sqlite3.Connection) -> None:
+            _, reusable = self._directory.sizes()
+            if self._directory.free() + reusable < needed:
+                raise full_volume_error(self._directory.database)
+            connection.execute("UPDATE books SET clean = clean")
+
+        await self._writer.submit(touch, takes_entries=True)
+
+    async def state(self, prefix: str = "") -> list[StateRow]:
+        return await self._read_saved(partial(read_state, prefix=prefix), "rows of saved state")
+
+    async def increments(self) -> list[StoredIncrement]:
+        rows = await self._read_saved(partial(read_numbered, table="increments"), "increments")
+        return [StoredIncrement(*row) for row in rows]
+
+    async def journal(self) -> list[JournalPart]:
+        rows = await self._read_saved(partial(read_numbered, table="journal"), "parts of the journal")
+        return [JournalPart(*row) for row in rows]
+
+    async def _read_saved(
+        self, read: Callable[[sqlite3.Connection], tuple[list[T], int]], what: str
+    ) -> list[T]:
+        rows, damaged = await self._read(read)
+        if damaged:
+            self._telemetry.damaged_state.inc(damaged)
+            log.error("spool: %d %s are damaged and left out", damaged, what)
+        return rows
+
+    # ------------------------------------------------------------------ the runner's side
+
+    async def read(self, sink: str, lane: Priority, *, max_rows: int, max_bytes: int) -> Batch | None:
+        page = partial(delivery.read_page, sink=sink, lane=lane, max_rows=max_rows, max_bytes=max_bytes)
+        while True:
+            rows, unreadable = await self._read(page)
+            if unreadable:
+                await self._quarantine(lane, unreadable)
+            if rows:
+                return Batch(self._source, lane, tuple(rows))
+            if not unreadable:
+                return None
 
     async def _quarantine(self, lane: Priority, reasons: Mapping[int, str]) -> None:
-        now = self._clock.now_ms()
-        await self._writer.run(
-            CallJob(lambda connection: dead_letters.quarantine(connection, lane, reasons, now))
-        )
+        def quarantine(connection: sqlite3.Connection) -> None:
+            now = self._clock.now_ms()
+            delivery.quarantine(connection, lane, reasons, now)
+            self._bound_dead_letters(connection, lane, now)
+
+        await self._writer.submit(quarantine)
         for reason, count in Counter(reasons.values()).items():
             log.error(
                 "spool: %d %s %s entries were moved to the dead letters", count, reason, lane.name.lower()
             )
 
-    def _leave_out(self, damaged: int, what: str) -> None:
-        if damaged:
-            self._telemetry.damaged_state.inc(damaged)
-            log.error("spool: %d %s are damaged and left out", damaged, what)
+    def tip(self, lane: Priority) -> int:
+        """The position of the last entry committed to the lane; 0 for a lane that was empty when opened."""
+        return self._tips[lane]
 
-    def _announce(self, appended: Appended) -> None:
-        for kind, reason, detail in appended.refused:
-            self._telemetry.dropped.labels(reason).inc()
-            if (kind, reason) not in self._refused:
-                self._refused.add((kind, reason))
-                log.error("spool: an entry of type %s cannot be kept (%s): %s", kind, reason, detail)
-        self._grow(appended.tips)
+    async def wait(self, lane: Priority, after: int) -> None:
+        while self._tips[lane] <= after:
+            if self._closed:
+                raise self._closed_error()
+            await self._grown[lane].wait()
 
-    def _grow(self, tips: dict[Priority, int]) -> None:
-        for lane, position in tips.items():
-            self._tips[lane] = max(position, self._tips[lane])
-            self._grown[lane].set()
-            self._grown[lane] = asyncio.Event()
+    async def advance(
+        self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
+    ) -> None:
+        refused = dict(dead)
+
+        def advance(connection: sqlite3.Connection) -> None:
+            now = self._clock.now_ms()
+            delivery.advance(connection, sink, lane, position, refused, now)
+            # In this transaction: one of its own would double the commits.
+            delivery.delete_passed(connection)
+            if refused:
+                self._bound_dead_letters(connection, lane, now)
+
+        await self._writer.submit(advance)
+
+    def _bound_dead_letters(self, connection: sqlite3.Connection, lane: Priority, now_ms: int) -> None:
+        delivery.trim_dead_letters(connection, self._config, now_ms)
+        self._quota.make_space(lane)
+
+    async def stats(self) -> SpoolStats:
+        def read(connection: sqlite3.Connection) -> SpoolStats:
+            spooled, state_bytes = connection.execute(
+                "SELECT spooled, state_pages * page_size FROM books, pragma_page_size"
+            ).fetchone()
+            database, wal = self._directory.sizes()
+            limit = self._config.max_bytes + state_bytes
+            sinks = delivery.sink_stats(connection)
+            return SpoolStats(spooled, database, wal, limit, self._directory.free(), sinks)
+
+        return await self._read(read)
+
+    # ------------------------------------------------------------------ for operators
+
+    async def dead_letters(
+        self, *, sink: str | None = None, after: int = 0, limit: int = 100
+    ) -> list[DeadLetter]:
+        """Dead letters with an id above ``after``, oldest first.
+
+        Raises:
+            SpoolError: the file cannot be read.
+        """
+        return await self._read(partial(delivery.list_dead_letters, sink=sink, after=after, limit=limit))
+
+    async def replay(self, ids: Sequence[int]) -> int:
+        """Put dead letters back behind their lane for the sink that refused them; returns how many.
+
+        Those that cannot be read, and those of a sink that is not registered, stay.
+
+        Raises:
+            SpoolError: nothing was changed.
+        """
+        now, numbers = self._clock.now_ms(), tuple(ids)
+        count, _ = await self._writer.submit(
+            lambda connection: delivery.replay(connection, numbers, now),
+            lambda replayed: self._grow(replayed[1]),
+        )
+        return count
+
+    # ------------------------------------------------------------------ reading
+
+    async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        """Do the work in the thread that reads, of one moment; short: the log cannot be cut meanwhile."""
+        if self._closed:
+            raise self._closed_error()
+        return await asyncio.get_running_loop().run_in_executor(self._reader, self._transact, work)
+
+    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        try:
+            with transaction(self._read_connection, "BEGIN"):
+                return work(self._read_connection)
+        except sqlite3.Error as error:
+            raise spool_error(self._directory.database, "reading", error) from error
+
+    def _closed_error(self) -> SpoolError:
+        return SpoolError(f"the spool {self._directory.path} is closed")

@@ -8,48 +8,63 @@ job.
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
 import queue
 import sqlite3
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
-from exporter.spool.database import full_volume_error, spool_error, transaction
-from exporter.spool.disk_quota import DiskQuota
-from exporter.spool.write_jobs import CallJob, WriteJob
+from exporter.spool.database import full_volume_error, is_full, spool_error
+from exporter.spool.disk import DiskQuota
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
-GROUP_WEIGHT: Final = 20_000
-"""Entries and rows of state in one commit, beyond a single caller's own: about 100 ms of writing at most
-before the next group."""
-
 IDLE_SECONDS: Final = 1.0
 """Quiet time after which the log is emptied and the file tidied."""
 
-PASSED_SECONDS: Final = 0.05
-"""Quiet time after which a portion of passed rows is deleted; not with each small advance, which would double
-the commits."""
-
 TIDY_SECONDS: Final = 60.0
-"""The same is done this often when it never gets quiet; that it fails is logged at most this often."""
+"""The file is tidied this often when it never gets quiet; that it fails is logged at most this often."""
 
-PORTION_EVERY: Final = 4
-"""While jobs keep coming, passed rows are deleted after every fourth group: as fast as groups of that size
-can come."""
 
-TRIES: Final = 4
-"""How often space is made for one job before its caller gets the error that the disk is full."""
+@dataclass(frozen=True, slots=True, eq=False)
+class WriteJob(Generic[T]):
+    """Work on the connection that writes, and the future of its result.
+
+    The work may be done more than once, each time in a new transaction. What ``takes_entries`` is refused on
+    a full volume while that drains.
+    """
+
+    work: Callable[[sqlite3.Connection], T]
+    future: asyncio.Future[T]
+    takes_entries: bool
+    state_size: int
+    """Bytes of saved state it writes."""
+
+    def answer(self, result: T) -> None:
+        """Give the result to the caller; called in the writer thread, after the commit."""
+        self._post(self.future.set_result, result)
+
+    def fail(self, error: BaseException) -> None:
+        """Raise the error at the caller; called in the writer thread."""
+        self._post(self.future.set_exception, error)
+
+    def _post(self, settle: Callable[[Any], None], outcome: object) -> None:
+        # The loop may be gone when the program ended in the middle.
+        with contextlib.suppress(RuntimeError):
+            self.future.get_loop().call_soon_threadsafe(settle, outcome)
 
 
 class WriterThread:
-    """Runs jobs in transactions. ``run`` and ``tidy`` belong to the event loop, all else to the thread."""
+    """Runs jobs in transactions. ``submit`` is for the event loop, all else but ``close`` for the thread."""
 
     def __init__(self, connection: sqlite3.Connection, quota: DiskQuota, path: Path, clock: Clock) -> None:
         self._connection = connection
@@ -57,37 +72,37 @@ class WriterThread:
         self._path = path
         self._clock = clock
         self._queue: queue.SimpleQueue[WriteJob[Any] | None] = queue.SimpleQueue()
-        self._held: WriteJob[Any] | None = None
         self._closed = False
-        self._ended = False
-        self._groups = 0
         self._untidy = False
         self._warned_at: float | None = None
         self._tidied_at = clock.monotonic()
         self._thread = threading.Thread(target=self._serve, name="spool-writer", daemon=True)
         self._thread.start()
 
-    async def run(self, job: WriteJob[T]) -> T:
-        """Run a job in a transaction and return its result once that is committed.
+    def submit(
+        self,
+        work: Callable[[sqlite3.Connection], T],
+        then: Callable[[T], object] | None = None,
+        *,
+        takes_entries: bool = False,
+        state_size: int = 0,
+    ) -> asyncio.Future[T]:
+        """Do the work in a transaction; the future has its result once that is committed.
 
-        A caller that is cancelled meanwhile cannot know whether its work was committed.
+        ``then`` is called with the result before, even if the caller was cancelled meanwhile, who cannot know
+        whether the work was committed.
 
         Raises:
-            SpoolError: nothing was committed.
+            SpoolError: the spool is closed. Raised by the future: nothing was committed.
         """
         if self._closed:
             msg = f"the spool {self._path} is closed"
             raise SpoolError(msg)
-        self._queue.put(job)
-        return await job.future
-
-    async def tidy(self) -> None:
-        """Do now what is done in an idle moment.
-
-        Raises:
-            SpoolError: some of it could not be done.
-        """
-        await self.run(CallJob(lambda _: self._tidy(), alone=True))
+        future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
+        if then is not None:
+            future.add_done_callback(lambda done: None if done.exception() else then(done.result()))
+        self._queue.put(WriteJob(work, future, takes_entries, state_size))
+        return asyncio.shield(future)
 
     def close(self) -> None:
         """Finish what waits and end the thread; blocks, safe twice."""
@@ -97,53 +112,42 @@ class WriterThread:
         self._thread.join()
 
     def _serve(self) -> None:
-        while (job := self._next()) is not None:
-            self._serve_group([job] if job.alone else self._admit([job, *self._waiting(job.weight)]))
+        ended = False
+        while not ended:
+            jobs = self._waiting()
+            ended = None in jobs
+            self._run_group(self._admitted([job for job in jobs if job is not None]))
             self._maintain()
 
-    def _next(self) -> WriteJob[Any] | None:
-        """The next job, with the wait for it used for maintenance; ``None`` at the end."""
-        if self._held is not None or self._ended:
-            job, self._held = self._held, None
-            return job
+    def _waiting(self) -> list[WriteJob[Any] | None]:
+        """All that waits, ended by None when closed; the wait for it is used for maintenance."""
         while True:
             try:
-                return self._queue.get(timeout=self._patience())
-            except queue.Empty:
-                self._guard(self._quota.delete_passed if self._quota.has_passed else self._tidy)
-
-    def _patience(self) -> float | None:
-        if self._quota.has_passed:
-            return PASSED_SECONDS
-        return IDLE_SECONDS if self._untidy else None
-
-    def _waiting(self, weight: int) -> list[WriteJob[Any]]:
-        jobs: list[WriteJob[Any]] = []
-        while weight < GROUP_WEIGHT:
-            try:
-                job = self._queue.get_nowait()
-            except queue.Empty:
+                jobs = [self._queue.get(timeout=IDLE_SECONDS if self._untidy else None)]
                 break
-            if job is None or job.alone:
-                self._ended, self._held = job is None, job
-                break
-            jobs.append(job)
-            weight += job.weight
+            except queue.Empty:
+                self._guard(self._tidy)
+        with contextlib.suppress(queue.Empty):
+            while True:
+                jobs.append(self._queue.get_nowait())
         return jobs
 
-    def _admit(self, group: list[WriteJob[Any]]) -> list[WriteJob[Any]]:
+    def _admitted(self, jobs: Sequence[WriteJob[Any]]) -> list[WriteJob[Any]]:
         """Refuse what a full volume has no space for: the reserve was released for what drains it."""
         if self._quota.starved:
             self._guard(self._quota.recover)
         admitted: list[WriteJob[Any]] = []
-        for job in group:
-            if self._quota.admits(job):
+        for job in jobs:
+            if not self._quota.starved or self._may_use_reserve(job):
                 admitted.append(job)
             else:
                 job.fail(full_volume_error(self._path))
         return admitted
 
-    def _serve_group(self, group: list[WriteJob[Any]]) -> None:
+    def _may_use_reserve(self, job: WriteJob[Any]) -> bool:
+        return not job.takes_entries and self._quota.reserve_holds(job.state_size)
+
+    def _run_group(self, group: Sequence[WriteJob[Any]]) -> None:
         if len(group) > 1:
             try:
                 self._run(group)
@@ -152,35 +156,30 @@ class WriterThread:
             else:
                 return
         for job in group:
-            self._serve_alone(job)
+            self._try(job)
 
-    def _serve_alone(self, job: WriteJob[Any]) -> None:
-        for attempt in range(TRIES):
+    def _try(self, job: WriteJob[Any]) -> None:
+        try:
             try:
                 self._run([job])
             except sqlite3.Error as error:
-                if attempt + 1 < TRIES and self._quota.relieve(error, job, attempt):
-                    continue
-                job.fail(spool_error(self._path, "writing", error))
-            except Exception as error:  # noqa: BLE001 - it is raised at the caller
-                job.fail(error)
-            return
+                if not is_full(error):
+                    raise
+                self._quota.relieve(release=self._may_use_reserve(job))
+                self._run([job])
+        except sqlite3.Error as error:
+            job.fail(spool_error(self._path, "writing", error))
+        except Exception as error:  # noqa: BLE001 - it is raised at the caller
+            job.fail(error)
 
     def _run(self, group: Sequence[WriteJob[Any]]) -> None:
-        if group[0].alone:
-            answers = [job.run(self._connection) for job in group]
-        else:
-            with transaction(self._connection):
-                answers = [job.run(self._connection) for job in group]
-        for answer in answers:
-            answer()
+        with self._quota.transaction():
+            results = [job.work(self._connection) for job in group]
+        for job, result in zip(group, results, strict=True):
+            job.answer(result)
 
     def _maintain(self) -> None:
         self._untidy = True
-        self._groups += 1
-        self._guard(self._quota.keep_bound)
-        if self._groups % PORTION_EVERY == 0 and self._quota.has_passed:
-            self._guard(self._quota.delete_passed)
         if self._clock.monotonic() - self._tidied_at >= TIDY_SECONDS:
             self._guard(self._tidy)
 
@@ -188,7 +187,7 @@ class WriterThread:
         # First, so that a step that fails is not tried in a busy loop.
         self._untidy = False
         self._tidied_at = self._clock.monotonic()
-        self._quota.tidy()
+        self._untidy = self._quota.tidy()
 
     def _guard(self, work: Callable[[], object]) -> None:
         try:

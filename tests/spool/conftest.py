@@ -12,10 +12,9 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
+from exporter.spool.database import counted_as_state
 from exporter.spool.ports import SpoolStats
-from exporter.spool.state import counted_as_state
 from exporter.spool.store import Spool
-from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import Telemetry
 
 
@@ -121,6 +120,6 @@ def leave_journal() -> LeaveJournal:
                     row = (crc32(body), body)
                     connection.execute("INSERT INTO journal (crc, body) VALUES (?, ?)", row)
 
-        await spool._writer.run(CallJob(write))
+        await spool._writer.submit(write)
 
     return leave

@@ -2,9 +2,11 @@ from __future__ import annotations
 
 import logging
 
+import pytest
+
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
-from exporter.spool.write_jobs import CallJob
+from tests.spool.maintenance import tidy
 
 
 async def reject(spool, sink="sql", reason="bad", lane=Priority.SLOW):
@@ -19,7 +21,7 @@ async def damage(spool, *positions):
         for position in positions:
             connection.execute("UPDATE slow SET crc = crc + 1 WHERE position = ?", (position,))
 
-    await spool._writer.run(CallJob(flip))
+    await spool._writer.submit(flip)
 
 
 async def test_dead_letters_hold_what_was_refused_by_whom_and_why(open_spool, make_entry, clock):
@@ -115,10 +117,10 @@ async def test_letters_go_when_they_are_too_old(open_spool, make_entry, clock):
     await spool.append([make_entry(1)])
     await reject(spool)
     clock.advance(99)
-    await spool.tidy()
+    await tidy(spool)
     assert len(await spool.dead_letters()) == 1
     clock.advance(2)
-    await spool.tidy()
+    await tidy(spool)
     assert await spool.dead_letters() == []
 
 
@@ -158,6 +160,18 @@ async def test_an_entry_that_is_not_as_its_type_declares_is_dead_for_every_sink_
         ("sql", "malformed", "bad", None),
     ]
     assert await spool.replay([letter.id for letter in letters]) == 0
+    await check_accounts(spool)
+
+
+@pytest.mark.parametrize("damage", ["body = 'text'", "body = 12", "body = x''", "crc = 'text,'", "crc = 1.5"])
+async def test_a_row_with_a_column_of_another_kind_is_dead_and_holds_up_nothing(
+    open_spool, make_entry, drain, check_accounts, damage
+):
+    spool = await open_spool()
+    await spool.append([make_entry(number) for number in range(5)])
+    spool._connection.execute(f"UPDATE slow SET {damage} WHERE key = 'key:2'")
+    assert [entry.key for entry in await drain(spool)] == ["key:0", "key:1", "key:3", "key:4"]
+    assert [letter.reason for letter in await spool.dead_letters()] == ["damaged"]
     await check_accounts(spool)
 
 

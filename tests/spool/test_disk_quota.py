@@ -6,16 +6,24 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+import tempfile
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from exporter.clock import ManualClock
 from exporter.errors import SpoolError
-from exporter.model import Priority
-from exporter.spool import accounting, disk_quota, recovery, write_jobs
+from exporter.model import Entry, Priority
+from exporter.spool import commit, delivery, disk, recovery
 from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import StateRow
-from exporter.spool.salvage import inspect
+from exporter.spool.recovery import inspect
+from exporter.spool.store import Spool
+from exporter.telemetry import Telemetry
+from tests.scale import scaled
+from tests.spool.maintenance import tidy
 
 MIB = 1024**2
 SMALL = SpoolConfig(max_bytes=MIB, reserve=0)
@@ -44,6 +52,12 @@ def test_a_process_that_may_not_write_more_loses_nothing_accepted_and_goes_on(tm
     inspect(tmp_path / "spool" / "spool.db")
 
 
+def full_volume() -> sqlite3.Error:
+    error = sqlite3.OperationalError("database or disk is full")
+    error.sqlite_errorcode = sqlite3.SQLITE_FULL
+    return error
+
+
 def can_mount() -> bool:
     if shutil.which("unshare") is None:
         return False
@@ -66,25 +80,42 @@ def test_a_full_volume_drains_completely_while_it_is_full(tmp_path):
     assert reported["kept"] == "True"
 
 
-async def test_one_append_larger_than_the_whole_spool_is_refused_and_the_next_one_taken(
-    open_spool, make_entry, check_accounts, drain
+@pytest.mark.parametrize("lane", Priority)
+async def test_of_one_append_larger_than_the_whole_spool_the_newest_entries_are_kept(
+    open_spool, make_entry, check_accounts, drain, lane
 ):
-    spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
-    huge = [make_entry(number, padding=10_000) for number in range(300)]
-    with pytest.raises(SpoolError, match="database or disk is full"):
-        await spool.append(huge)
-    await spool.append([make_entry(1)])
-    assert (await check_accounts(spool)).spooled == 1
-    assert await drain(spool) == [make_entry(1)]
+    spool = await open_spool(SMALL)
+    huge = [make_entry(number, lane, padding=10_000) for number in range(300)]
+    await spool.append(huge)
+    stats = await check_accounts(spool)
+    assert stats.spooled == 300
+    assert stats.bytes + stats.wal_bytes < 8 * MIB
+    await spool.append([make_entry(300, lane)])
+    await tidy(spool)
+    assert (await spool.stats()).bytes <= MIB
+    numbers = [entry.data["number"] for entry in await drain(spool)]
+    assert numbers == list(range(301 - len(numbers), 301))
+    assert len(numbers) > 30
+    await check_accounts(spool)
 
 
-async def test_a_group_that_does_not_fit_is_committed_call_by_call(open_spool, make_entry, check_accounts):
-    spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
-    huge = [make_entry(number, padding=10_000) for number in range(300)]
-    calls = [spool.append([make_entry(1)]), spool.append(huge), spool.append([make_entry(2)])]
+async def test_a_group_in_which_one_finds_no_space_on_the_volume_is_committed_call_by_call(
+    open_spool, make_entry, check_accounts
+):
+    spool = await open_spool(SMALL)
+
+    def find_no_space(connection):
+        connection.execute("DELETE FROM slow")
+        raise full_volume()
+
+    calls = [
+        spool.append([make_entry(1)]),
+        spool._writer.submit(find_no_space),
+        spool.append([make_entry(2)]),
+    ]
     results = await asyncio.gather(*calls, return_exceptions=True)
     assert [type(result) for result in results] == [tuple, SpoolError, tuple]
-    assert (await check_accounts(spool)).spooled == 2
+    assert (await check_accounts(spool)).sinks["sql"].pending == 2
 
 
 async def test_reading_and_advancing_go_on_at_the_hard_bound(open_spool, make_entry, drain, check_accounts):
@@ -94,7 +125,7 @@ async def test_reading_and_advancing_go_on_at_the_hard_bound(open_spool, make_en
         await spool.append(rows)
     spool._connection.execute("PRAGMA max_page_count = 1")
     assert len(await drain(spool)) > 500
-    await spool.tidy()
+    await tidy(spool)
     await check_accounts(spool)
 
 
@@ -144,7 +175,7 @@ async def test_nothing_new_is_taken_while_the_reserve_cannot_be_taken_again(
 ):
     spool = await open_spool(SpoolConfig(reserve=MIB))
     await spool.append([make_entry(1)])
-    spool._quota._starved = True
+    spool._quota.starved = True
     monkeypatch.setattr(spool._quota, "take_reserve", lambda: None)
     calls = [spool.append([make_entry(2)]), spool.stats()]
     refused, _ = await asyncio.gather(*calls, return_exceptions=True)
@@ -249,6 +280,19 @@ async def test_passed_rows_make_space_before_anything_is_given_up(
     assert (tally.sinks["sql"].evicted, tally.sinks["sql"].delivered) == (0, 6_000)
 
 
+async def test_dead_letters_keep_the_bound_and_leave_space_for_entries(
+    open_spool, make_entry, check_accounts
+):
+    spool = await open_spool(SMALL, sinks=("lagging", "refusing"))
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000)
+    while batch := await spool.read("refusing", Priority.CRITICAL, max_rows=25, max_bytes=10**6):
+        dead = [(row.position, "bad") for row in batch.rows]
+        await spool.advance("refusing", Priority.CRITICAL, batch.rows[-1].position, dead=dead)
+        assert (await spool.stats()).bytes <= MIB
+    assert 200 < len(await spool.dead_letters(limit=10**6)) < 300
+    assert (await check_accounts(spool)).sinks["lagging"].pending > 350
+
+
 async def test_an_advance_over_evicted_rows_counts_each_row_once(open_spool, make_entry, check_accounts):
     spool = await open_spool(SMALL)
     await fill(spool, make_entry, Priority.SLOW, 100)
@@ -276,7 +320,7 @@ async def test_the_log_is_emptied_and_the_file_shrinks_in_a_quiet_moment(open_sp
     large = (await spool.stats()).bytes
     await drain(spool)
     for _ in range(8):
-        await spool.tidy()
+        await tidy(spool)
     tally = await spool.stats()
     assert tally.wal_bytes == 0
     assert tally.bytes < large * 0.7
@@ -287,7 +331,7 @@ async def test_the_reserve_is_taken_on_the_disk(open_spool, tmp_path):
     reserve = tmp_path / "spool" / "spool.reserve"
     assert reserve.stat().st_blocks * 512 >= MIB
     reserve.unlink()
-    await spool.tidy()
+    await tidy(spool)
     assert reserve.stat().st_size == MIB
 
 
@@ -356,29 +400,123 @@ async def test_entries_of_a_higher_class_are_not_evicted_for_those_of_a_lower_on
     spool = await open_spool(SMALL)
     await fill_up(spool, make_entry)
     full = await spool.stats()
-    refused = 0
     for start in range(0, 5_000, 50):
-        rows = [make_entry(10**6 + start + i, lane, padding=900) for i in range(50)]
-        try:
-            await spool.append(rows)
-        except SpoolError:
-            refused += 1
-    assert refused > 0
+        await spool.append([make_entry(10**6 + start + i, lane, padding=900) for i in range(50)])
     stats = await check_accounts(spool)
+    assert stats.sinks["sql"].evicted - full.sinks["sql"].evicted > 4_900
     read = await spool.read("sql", Priority.CRITICAL, max_rows=10**6, max_bytes=10**9)
     assert len(read.rows) == full.sinks["sql"].pending
+    assert stats.bytes <= MIB
     await spool.append([make_entry(1, Priority.CRITICAL, padding=900)])
     assert (await check_accounts(spool)).spooled == stats.spooled + 1
 
 
-async def test_an_append_larger_than_the_spool_evicts_nothing(open_spool, make_entry, check_accounts):
+async def keys_of(spool):
+    """Keys of what is left, by lane."""
+    pages = {lane: await spool.read("sql", lane, max_rows=10**6, max_bytes=10**9) for lane in Priority}
+    return {lane: [row.entry.key for row in page.rows] if page else [] for lane, page in pages.items()}
+
+
+async def test_a_commit_of_several_classes_loses_those_that_find_no_space_and_keeps_the_rest(
+    open_spool, make_entry, check_accounts, caplog
+):
     spool = await open_spool(SMALL)
-    await fill(spool, make_entry, Priority.SLOW, 500)
-    before = await spool.stats()
-    huge = [make_entry(number, Priority.CRITICAL, padding=10_000) for number in range(300)]
-    with pytest.raises(SpoolError, match="database or disk is full"):
-        await spool.append(huge)
-    assert (await check_accounts(spool)).sinks == before.sinks
+    await fill_up(spool, make_entry)
+    caplog.clear()
+    before = await keys_of(spool)
+    entries = [make_entry(10**6 + number, lane, padding=900) for lane in Priority for number in range(100)]
+    critical = [entry.key for entry in entries if entry.priority is Priority.CRITICAL]
+    state = [StateRow("t", b"%06d" % number, bytes(900)) for number in range(100)]
+    spool._quota._logged_at = None
+    (number,) = await spool.append(entries, state=state, increments=[b"counts"])
+    after = await keys_of(spool)
+    assert (after[Priority.IMPORTANT], after[Priority.SLOW]) == ([], [])
+    assert (
+        after[Priority.CRITICAL] == [*before[Priority.CRITICAL], *critical][-len(after[Priority.CRITICAL]) :]
+    )
+    assert len(before[Priority.CRITICAL]) + 100 - len(after[Priority.CRITICAL]) < 200
+    assert await spool.state() == state
+    assert [(found.number, found.body) for found in await spool.increments()] == [(number, b"counts")]
+    assert (await check_accounts(spool)).bytes <= MIB
+    # An episode is logged once, whatever number of commits it lasts.
+    await spool.append(entries)
+    await spool.probe()
+    assert caplog.text.count("oldest unsent entries were evicted") == 1
+
+
+@pytest.mark.parametrize("lane", [Priority.IMPORTANT, Priority.SLOW, None])
+async def test_under_a_lower_bound_than_before_only_entries_of_the_same_class_make_space(
+    open_spool, make_entry, check_accounts, lane
+):
+    spool = await open_spool(SpoolConfig(max_bytes=4 * MIB, reserve=0))
+    await fill(spool, make_entry, Priority.CRITICAL, 2_000)
+    await spool.close()
+    spool = await open_spool(SMALL)
+    state = [StateRow("t", b"%06d" % number, bytes(900)) for number in range(100)]
+    entries = [] if lane is None else [make_entry(10**6 + number, lane, padding=900) for number in range(50)]
+    await spool.append(entries, state=state)
+    left = await keys_of(spool)
+    assert [len(left[lane]) for lane in Priority] == [2_000, 0, 0]
+    assert await spool.state() == state
+    await spool.append([make_entry(2_000, Priority.CRITICAL, padding=900)])
+    left = (await keys_of(spool))[Priority.CRITICAL]
+    assert left == [f"key:{number}" for number in range(2_001 - len(left), 2_001)]
+    assert 500 < len(left) < 1_000
+    await check_accounts(spool)
+
+
+async def test_entries_that_find_no_space_are_counted_for_each_sink_that_loses_them(
+    open_spool, make_entry, check_accounts, drain
+):
+    spool = await open_spool(SMALL, sinks=("sql", "influx"))
+    await fill_up(spool, make_entry)
+    full = await spool.stats()
+    await spool.append([make_entry(10**6 + number, padding=900) for number in range(50)])
+    stats = await check_accounts(spool)
+    for sink in ("sql", "influx"):
+        lost = stats.sinks[sink].evicted - full.sinks[sink].evicted
+        assert stats.sinks[sink].spooled - full.sinks[sink].spooled == 50
+        assert stats.sinks[sink].pending == full.sinks[sink].pending + 50 - lost
+    # Once there is space again, the lower class is taken in as before.
+    await drain(spool, "sql")
+    await drain(spool, "influx")
+    await spool.append([make_entry(number) for number in range(50)])
+    assert len(await drain(spool, "sql")) == 50
+
+
+@settings(max_examples=scaled(8), deadline=None, suppress_health_check=list(HealthCheck))
+@given(
+    commits=st.lists(
+        st.dictionaries(st.sampled_from(Priority), st.integers(1, 400), min_size=1), min_size=3, max_size=10
+    )
+)
+def test_a_class_loses_entries_only_when_nothing_of_the_classes_below_is_left(commits):
+    async def play(directory):
+        spool = await Spool.open(directory, SMALL, ManualClock(), Telemetry())
+        await spool.register(["sql"])
+        left = {lane: [] for lane in Priority}
+        for number, counts in enumerate(commits):
+            entries = [
+                Entry("T", 1, 1, f"{number}:{lane}:{at}", lane, {"text": "x" * 900})
+                for lane, count in counts.items()
+                for at in range(count)
+            ]
+            state = [StateRow("t", b"commit", b"%d" % number)]
+            await spool.append(entries, state=state)
+            assert await spool.state() == state
+            found = await keys_of(spool)
+            for lane in Priority:
+                held = left[lane] + [entry.key for entry in entries if entry.priority is lane]
+                assert found[lane] == held[len(held) - len(found[lane]) :], "the oldest are lost first"
+                if len(found[lane]) < len(held):
+                    assert lane >= min(counts), "not for entries of a lower class"
+                    assert not any(found[lower] for lower in Priority if lower > lane)
+            left = found
+            assert (await spool.stats()).bytes <= MIB
+        await spool.close()
+
+    with tempfile.TemporaryDirectory() as directory:
+        asyncio.run(play(Path(directory)))
 
 
 async def test_the_reserve_is_given_up_for_state_as_long_as_half_of_it_is_left(
@@ -389,16 +527,14 @@ async def test_the_reserve_is_given_up_for_state_as_long_as_half_of_it_is_left(
     reserve = tmp_path / "spool" / "spool.reserve"
     free = 0
     monkeypatch.setattr(spool._quota._directory, "free", lambda: free)
-    original = write_jobs.write_state
+    original = commit._write_state
 
     def write(connection, rows):
         if reserve.exists() and free == 0:
-            raise full
+            raise full_volume()
         original(connection, rows)
 
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    monkeypatch.setattr(write_jobs, "write_state", write)
+    monkeypatch.setattr(commit, "_write_state", write)
     with pytest.raises(SpoolError, match="disk is full"):
         await spool.append([], state=[StateRow("t", b"1", bytes(MIB // 2 + 1))])
     assert reserve.exists(), "less than half of it would be left"
@@ -427,26 +563,24 @@ async def test_passed_rows_and_free_pages_go_in_smaller_portions_where_a_large_o
     await fill(spool, make_entry, Priority.SLOW, 9_000)
     await drain(spool)
     large = (await spool.stats()).bytes
-    full = sqlite3.OperationalError("database or disk is full")
-    full.sqlite_errorcode = sqlite3.SQLITE_FULL
-    original = accounting.delete_passed
+    original = delivery.delete_passed
     in_portions = spool._quota._in_portions
 
     def delete(connection, limit):
         if limit > 100:
-            raise full
+            raise full_volume()
         return original(connection, limit)
 
     def limited(work, size):
         def small(portion):
             if portion > 200:
-                raise full
+                raise full_volume()
             return work(portion)
 
         return in_portions(small, size)
 
-    monkeypatch.setattr(disk_quota, "delete_passed", delete)
+    monkeypatch.setattr(disk, "delete_passed", delete)
     monkeypatch.setattr(spool._quota, "_in_portions", limited)
     for _ in range(200):
-        await spool.tidy()
+        await tidy(spool)
     assert (await spool.stats()).bytes < large / 2

@@ -16,14 +16,14 @@ from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, 
 
 from exporter.clock import ManualClock
 from exporter.model import Entry, Priority
-from exporter.spool import accounting
+from exporter.spool import delivery
 from exporter.spool.config import SpoolConfig
+from exporter.spool.database import counted_as_state
 from exporter.spool.ports import StateRow
-from exporter.spool.state import counted_as_state
 from exporter.spool.store import Spool
-from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
+from tests.spool.maintenance import tidy
 from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
 
 pytestmark = pytest.mark.timeout(120 + scaled(25) * 10)
@@ -70,7 +70,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     def in_writer(self, work):
         async def run():
-            return await self.spool._writer.run(CallJob(work))
+            return await self.spool._writer.submit(work)
 
         return self.do(run())
 
@@ -187,7 +187,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule(name=st.sampled_from(SINKS[1:]))
     def add_sink(self, name):
-        self.do(self.spool.tidy())
+        self.do(tidy(self.spool))
         self.trim_kept()
         self.register(sorted({*self.sinks, name}))
 
@@ -195,7 +195,7 @@ class SpoolMachine(RuleBasedStateMachine):
     def evict(self, lane, count):
         # Replayed rows have a place on the disk too; the model knows those only by what its sinks wait for.
         before = {name: list(sink.waiting[lane]) for name, sink in self.sinks.items()}
-        self.in_writer(lambda connection: accounting.evict(connection, lane, count))
+        self.in_writer(lambda connection: delivery.evict(connection, lane, count))
         for name, sink in self.sinks.items():
             batch = self.do(self.spool.read(name, lane, max_rows=10**6, max_bytes=10**9))
             left = [] if batch is None else [row.entry.key for row in batch.rows]
@@ -226,7 +226,7 @@ class SpoolMachine(RuleBasedStateMachine):
 
     @rule()
     def tidy(self):
-        self.do(self.spool.tidy())
+        self.do(tidy(self.spool))
         self.trim_kept()
 
     @rule()

@@ -9,9 +9,9 @@ import pytest
 
 from exporter.errors import SchemaError
 from exporter.model import Priority
-from exporter.spool.directory import KEPT, SpoolDirectory
+from exporter.spool.disk import KEPT, SpoolDirectory
 from exporter.spool.ports import StateRow
-from exporter.spool.salvage import inspect
+from exporter.spool.recovery import inspect
 from exporter.telemetry import value
 
 TRIALS = 40

@@ -4,18 +4,18 @@ import pytest
 
 from exporter.errors import SpoolError
 from exporter.model import Priority
-from exporter.spool import state, write_jobs
+from exporter.spool import commit
 from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
-from exporter.spool.write_jobs import CallJob
 from exporter.telemetry import value
+from tests.spool.maintenance import tidy
 from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
 
 MIB = 1024**2
 
 
 async def alter(spool, sql, *values):
-    await spool._writer.run(CallJob(lambda connection: connection.execute(sql, values)))
+    await spool._writer.submit(lambda connection: connection.execute(sql, values))
 
 
 async def test_state_is_written_changed_and_deleted_by_key(open_spool):
@@ -46,8 +46,8 @@ async def test_state_is_read_by_the_beginning_of_the_table(open_spool):
 
 
 async def test_state_of_every_number_and_size_comes_back(open_spool, monkeypatch):
-    monkeypatch.setattr(state, "READ_ROWS", 7)
-    monkeypatch.setattr(state, "READ_BYTES", 100_000)
+    monkeypatch.setattr(commit, "READ_ROWS", 7)
+    monkeypatch.setattr(commit, "READ_BYTES", 100_000)
     spool = await open_spool()
     rows = [
         StateRow(f"t{number % 3}", number.to_bytes(2, "big"), bytes([number % 256]) * (number * 37 % 3_000))
@@ -113,14 +113,14 @@ async def test_entries_and_state_are_committed_together_or_not_at_all(
     await leave_journal(spool, b"old")
     (number,) = await spool.append([], state=[StateRow("a", b"1", b"before")], increments=[b"before"])
     before = await spool.stats()
-    original = write_jobs.append_rows
+    original = commit.append_rows
 
     def fail(*arguments):
         # Last of all in the transaction: everything else has been written.
         original(*arguments)
         raise SpoolError("on purpose")
 
-    monkeypatch.setattr(write_jobs, "append_rows", fail)
+    monkeypatch.setattr(commit, "append_rows", fail)
     changes = {
         "state": [StateRow("a", b"1", None), StateRow("a", b"2", bytes(100_000))],
         "increments": [b"after"],
@@ -183,11 +183,26 @@ async def test_a_damaged_increment_or_part_is_left_out_and_counted(
     assert "damaged and left out" in caplog.text
 
 
-async def test_an_append_that_does_not_fit_leaves_the_state_as_it_was(open_spool, make_entry):
+@pytest.mark.parametrize("lane", Priority)
+async def test_state_is_committed_with_more_entries_than_the_spool_has_space_for(
+    open_spool, make_entry, check_accounts, lane
+):
     spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
-    huge = [make_entry(number, padding=10_000) for number in range(300)]
+    huge = [make_entry(number, lane, padding=10_000) for number in range(300)]
+    await spool.append(huge, state=[StateRow("a", b"1", b"one")], increments=[b"one"])
+    assert await spool.state() == [StateRow("a", b"1", b"one")]
+    assert [increment.body for increment in await spool.increments()] == [b"one"]
+    stats = (await check_accounts(spool)).sinks["sql"]
+    assert stats.evicted + stats.pending == 300
+    assert stats.evicted > 200
+
+
+async def test_an_append_that_finds_no_space_on_the_volume_leaves_the_state_as_it_was(open_spool, make_entry):
+    spool = await open_spool(SpoolConfig(max_bytes=MIB, reserve=0))
+    spool._connection.execute("PRAGMA max_page_count = 1")
+    rows = [make_entry(number, padding=900) for number in range(300)]
     with pytest.raises(SpoolError, match="database or disk is full"):
-        await spool.append(huge, state=[StateRow("a", b"1", b"one")], increments=[b"one"])
+        await spool.append(rows, state=[StateRow("a", b"1", b"one")], increments=[b"one"])
     assert await spool.state() == []
     assert await spool.increments() == []
 
@@ -197,7 +212,7 @@ async def test_the_pages_of_state_are_counted_right_while_the_file_grows_and_shr
     spool = await open_spool()
 
     async def check():
-        noted, found = await spool._writer.run(CallJob(noted_and_found))
+        noted, found = await spool._writer.submit(noted_and_found)
         assert noted == found
         return found
 
@@ -210,7 +225,7 @@ async def test_the_pages_of_state_are_counted_right_while_the_file_grows_and_shr
         await spool.append([], state=[row._replace(value=None) for row in rows], forget=last.number)
         assert await check() == 0
         for _ in range(5):
-            await spool.tidy()
+            await tidy(spool)
         assert await check() == 0
 
 

@@ -8,9 +8,9 @@ import pytest
 
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
-from exporter.spool import accounting, write_jobs
+from exporter.spool import commit
 from exporter.spool.config import SpoolConfig
-from exporter.spool.write_jobs import CallJob, WriteJob
+from exporter.spool.writer import WriteJob
 from exporter.telemetry import value
 
 
@@ -45,7 +45,7 @@ async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool
 
     calls = [
         spool.append([make_entry(1)]),
-        spool._writer.run(CallJob(fail)),
+        spool._writer.submit(fail),
         spool.append([make_entry(2)]),
     ]
     results = await asyncio.gather(*calls, return_exceptions=True)
@@ -56,7 +56,7 @@ async def test_work_that_fails_leaves_the_rest_of_its_group_committed(open_spool
 async def test_an_error_of_sqlite_names_the_file_and_what_to_do(open_spool):
     spool = await open_spool()
     with pytest.raises(SpoolError, match=r"spool\.db failed: no such table: nowhere"):
-        await spool._writer.run(CallJob(lambda connection: connection.execute("SELECT * FROM nowhere")))
+        await spool._writer.submit(lambda connection: connection.execute("SELECT * FROM nowhere"))
 
 
 async def test_a_rollback_that_sqlite_has_made_itself_does_not_hide_the_error(open_spool, make_entry):
@@ -67,7 +67,7 @@ async def test_a_rollback_that_sqlite_has_made_itself_does_not_hide_the_error(op
         raise sqlite3.OperationalError("database or disk is full")
 
     with pytest.raises(SpoolError, match="disk is full"):
-        await spool._writer.run(CallJob(fail))
+        await spool._writer.submit(fail)
     await spool.append([make_entry(1)])
     assert (await spool.stats()).spooled == 1
 
@@ -88,7 +88,7 @@ async def test_the_commit_is_on_the_disk_and_not_only_with_the_operating_system(
         names = ("journal_mode", "synchronous", "auto_vacuum")
         return [connection.execute(f"PRAGMA {name}").fetchone()[0] for name in names]
 
-    assert await spool._writer.run(CallJob(settings)) == ["wal", 2, 2]
+    assert await spool._writer.submit(settings) == ["wal", 2, 2]
 
 
 async def test_every_size_of_append_is_written_whole(open_spool, make_entry, drain):
@@ -121,7 +121,7 @@ async def test_the_event_loop_is_not_stopped_by_a_large_append(open_spool, make_
     spool = await open_spool()
     gate = asyncio.Event()
     loop = asyncio.get_running_loop()
-    original = accounting.append_rows
+    original = commit.append_rows
 
     def slow_append(*arguments):
         # The loop must be able to run while the writer is in here; if it is not, this never ends.
@@ -131,7 +131,7 @@ async def test_the_event_loop_is_not_stopped_by_a_large_append(open_spool, make_
     async def opened():
         gate.set()
 
-    monkeypatch.setattr(write_jobs, "append_rows", slow_append)
+    monkeypatch.setattr(commit, "append_rows", slow_append)
     await spool.append([make_entry(1)])
     assert gate.is_set()
 

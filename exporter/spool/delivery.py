@@ -1,0 +1,331 @@
+"""Entries on disk on their way to the sinks: read, passed, refused or evicted, and the accounts of them.
+
+Every function runs inside a transaction of the writer or reader.
+
+Invariant, per sink and at the end of every transaction: ``spooled = delivered + dead + evicted + pending``,
+where ``spooled`` counts the rows meant for that sink since it was first registered and ``pending`` the rows
+it sees behind its cursor. The accounts are written in the same transaction as the rows, never kept in memory.
+
+A row is deleted once every sink has passed it, or evicted when the spool is full; each function that deletes
+takes a bounded number of rows.
+
+Dead letters are entries a sink will never take, kept for a while to be looked at and replayed. A replayed
+entry goes back into its lane with a new position, visible only to the sink that refused it: the others have
+it already. Bounded by rows, bytes and age, the oldest are deleted first; they were counted as dead when they
+were refused.
+"""
+
+from __future__ import annotations
+
+import logging
+import sqlite3
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from exporter.errors import SpoolError
+from exporter.model import Priority, Row
+from exporter.spool.codec import UnreadableError, try_unpack, unpack
+from exporter.spool.config import SpoolConfig
+from exporter.spool.database import on_lanes, split_joined
+from exporter.spool.ports import DeadLetter, SinkStats
+
+log = logging.getLogger(__name__)
+
+DELETE_ROWS: Final = 5_000
+"""Passed rows deleted in one transaction: about 10 ms, so that a waiting commit is not held up."""
+
+DEAD_SHARE: Final = 4
+"""Dead letters take at most one part in this many of ``max_bytes``, not the space of what is to be sent."""
+
+EVICT_ROWS: Final = 64
+"""Rows evicted at a time: about 16 KiB, so that no more is lost than the space asked for."""
+
+_BETWEEN: Final = on_lanes(
+    "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND {visible}"
+)
+_EXISTING: Final = on_lanes("SELECT count(*), min(position) - 1 FROM {lane} WHERE only_for IS NULL")
+_OLDEST: Final = on_lanes(
+    "SELECT committed_at FROM {lane} WHERE position > :after AND {visible} ORDER BY position LIMIT 1"
+)
+_HIGHEST: Final = on_lanes("SELECT coalesce(max(position), 0) FROM {lane}")
+_CUT: Final = on_lanes(
+    "SELECT max(position) FROM (SELECT position FROM {lane} WHERE position <= ? ORDER BY position LIMIT ?)"
+)
+_DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position <= ?")
+_PAGE_END: Final = on_lanes(
+    "SELECT max(position) FROM (SELECT position, row_number() OVER page AS number,"
+    " sum(length(body)) OVER page AS size FROM {lane} WHERE position > :after AND {visible}"
+    " WINDOW page AS (ORDER BY position ROWS UNBOUNDED PRECEDING) LIMIT :max_rows)"
+    " WHERE number = 1 OR size <= :max_bytes"
+)
+_PAGE: Final = on_lanes(
+    "SELECT group_concat(position), group_concat(crc), group_concat(length(body)),"
+    " CAST(group_concat(CAST(body AS TEXT), '') AS BLOB) FROM (SELECT position,"
+    " coalesce(CAST(crc AS INTEGER), 0) AS crc, CAST(coalesce(body, '') AS BLOB) AS body"
+    " FROM {lane} WHERE position > :after AND position <= :upto AND {visible} ORDER BY position)"
+)
+_DEAD_LETTER: Final = on_lanes(
+    "INSERT INTO dead (sink, lane, position, reason, buried_at, type, guild, at, key, crc, body)"
+    " SELECT :sink, :lane, position, :reason, :now, type, guild, at, key, crc, body"
+    " FROM {lane} WHERE position = :position AND {visible}"
+)
+_REPLAY: Final = on_lanes(
+    "INSERT INTO {lane} (position, type, guild, at, key, crc, body, committed_at, only_for)"
+    " SELECT :position, type, guild, at, key, crc, body, :now, sink FROM dead WHERE id = :id"
+)
+_REPLAYABLE: Final = (
+    "SELECT d.lane, d.sink, d.crc, d.body FROM dead d JOIN cursors c"
+    " ON c.sink = d.sink AND c.lane = d.lane AND c.active = 1 WHERE d.id = ?"
+)
+_DELETE_ONE: Final = on_lanes("DELETE FROM {lane} WHERE position = ?")
+_LAGGING: Final = (
+    "SELECT sink FROM cursors WHERE lane = :lane AND position < :position AND active = 1 ORDER BY sink"
+)
+_BEYOND_ROWS: Final = "DELETE FROM dead WHERE id <= (SELECT id FROM dead ORDER BY id DESC LIMIT 1 OFFSET ?)"
+_BEYOND_BYTES: Final = (
+    "DELETE FROM dead WHERE id IN (SELECT id FROM"
+    " (SELECT id, sum(length(body)) OVER (ORDER BY id DESC) AS size FROM dead) WHERE size > ?)"
+)
+_LIST: Final = (
+    "SELECT id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body FROM dead"
+    " WHERE id > :after AND (:sink IS NULL OR sink = :sink) ORDER BY id LIMIT :limit"
+)
+
+
+def read_page(
+    connection: sqlite3.Connection, sink: str, lane: Priority, *, max_rows: int, max_bytes: int
+) -> tuple[list[Row], dict[int, str]]:
+    """The next rows that a sink sees, one at least if there is any; by position, why others are unreadable.
+
+    Raises:
+        SpoolError: the sink is not registered.
+        sqlite3.Error: the file could not be read.
+    """
+    after = cursor_of(connection, sink, lane)
+    where: dict[str, object] = {"sink": sink, "after": after, "max_rows": max_rows, "max_bytes": max_bytes}
+    (where["upto"],) = connection.execute(_PAGE_END[lane], where).fetchone()
+    positions, checksums, lengths, joined = connection.execute(_PAGE[lane], where).fetchone()
+    rows: list[Row] = []
+    unreadable: dict[int, str] = {}
+    if positions is None:
+        return rows, unreadable
+    bodies = split_joined(lengths, joined)
+    for at, crc, body in zip(positions.split(","), checksums.split(","), bodies, strict=True):
+        position = int(at)
+        try:
+            rows.append(Row(position, unpack(body, int(crc))))
+        except UnreadableError as error:
+            unreadable[position] = error.reason
+    return rows, unreadable
+
+
+def advance(
+    connection: sqlite3.Connection,
+    sink: str,
+    lane: Priority,
+    position: int,
+    dead: Mapping[int, str],
+    now_ms: int,
+) -> None:
+    """Move a cursor forward, never back; rows on the way count as delivered, or dead where listed.
+
+    Raises:
+        SpoolError: the sink is not registered.
+    """
+    after = cursor_of(connection, sink, lane)
+    if position <= after:
+        return
+    span = {"sink": sink, "after": after, "upto": position}
+    (passed,) = connection.execute(_BETWEEN[lane], span).fetchone()
+    refused = sum(
+        _keep_dead(connection, sink, lane, row, reason, now_ms)
+        for row, reason in dead.items()
+        if after < row <= position
+    )
+    connection.execute(
+        "UPDATE cursors SET position = ?, delivered = delivered + ?, dead = dead + ?"
+        " WHERE sink = ? AND lane = ?",
+        (position, passed - refused, refused, sink, lane),
+    )
+
+
+def cursor_of(connection: sqlite3.Connection, sink: str, lane: Priority) -> int:
+    """Where a registered sink is in a lane.
+
+    Raises:
+        SpoolError: the sink is not registered.
+    """
+    row = connection.execute(
+        "SELECT position FROM cursors WHERE sink = ? AND lane = ? AND active = 1", (sink, lane)
+    ).fetchone()
+    if row is None:
+        msg = f"sink {sink!r} was not registered with the spool"
+        raise SpoolError(msg)
+    return int(row[0])
+
+
+def register(connection: sqlite3.Connection, sinks: Sequence[str]) -> None:
+    """Make these the sinks that rows are kept for; a new one starts at the oldest row still kept."""
+    known = {name for (name,) in connection.execute("SELECT DISTINCT sink FROM cursors WHERE active = 1")}
+    for name in sorted(known - set(sinks)):
+        log.info("spool: sink %s is no longer configured, nothing is kept for it any more", name)
+    connection.execute("UPDATE cursors SET active = 0")
+    (highest,) = connection.execute("SELECT position FROM books").fetchone()
+    for sink in sinks:
+        for lane in Priority:
+            kept, start = connection.execute(_EXISTING[lane]).fetchone()
+            connection.execute(
+                "INSERT OR IGNORE INTO cursors VALUES (?, ?, ?, ?, 0, 0, 0, 1)",
+                (sink, lane, highest if start is None else start, kept),
+            )
+            connection.execute("UPDATE cursors SET active = 1 WHERE sink = ? AND lane = ?", (sink, lane))
+            _reconcile(connection, sink, lane, highest)
+
+
+def _reconcile(connection: sqlite3.Connection, sink: str, lane: Priority, highest: int) -> None:
+    """Make the accounts true to the rows that are left, after damage or while the sink was not configured."""
+    position, spooled, delivered, dead, evicted = connection.execute(
+        "SELECT min(position, ?), spooled, delivered, dead, evicted FROM cursors WHERE sink = ? AND lane = ?",
+        (highest, sink, lane),
+    ).fetchone()
+    span = {"sink": sink, "after": position, "upto": sys.maxsize}
+    (pending,) = connection.execute(_BETWEEN[lane], span).fetchone()
+    missing = spooled - delivered - dead - evicted - pending
+    if missing > 0:
+        log.error(
+            "spool: %d %s entries for sink %s are gone unsent, counted as evicted",
+            missing,
+            lane.name.lower(),
+            sink,
+        )
+    connection.execute(
+        "UPDATE cursors SET position = ?, spooled = ?, evicted = ? WHERE sink = ? AND lane = ?",
+        (position, spooled + max(-missing, 0), evicted + max(missing, 0), sink, lane),
+    )
+
+
+def tips(connection: sqlite3.Connection) -> dict[Priority, int]:
+    """The last position of each lane, 0 for an empty one."""
+    return {lane: connection.execute(_HIGHEST[lane]).fetchone()[0] for lane in Priority}
+
+
+def sink_stats(connection: sqlite3.Connection) -> dict[str, SinkStats]:
+    """The accounts of each registered sink, over all lanes."""
+    oldest: dict[str, int] = {}
+    cursors = connection.execute("SELECT sink, lane, position FROM cursors WHERE active = 1").fetchall()
+    for sink, lane, position in cursors:
+        waiting = connection.execute(_OLDEST[Priority(lane)], {"sink": sink, "after": position}).fetchone()
+        if waiting is not None:
+            oldest[sink] = min(waiting[0], oldest.get(sink, waiting[0]))
+    sums = connection.execute(
+        "SELECT sink, sum(spooled), sum(delivered), sum(dead), sum(evicted)"
+        " FROM cursors WHERE active = 1 GROUP BY sink"
+    )
+    return {
+        sink: SinkStats(
+            spooled, delivered, dead, evicted, spooled - delivered - dead - evicted, oldest.get(sink)
+        )
+        for sink, spooled, delivered, dead, evicted in sums
+    }
+
+
+def delete_passed(connection: sqlite3.Connection, limit: int = DELETE_ROWS) -> int:
+    """Delete up to ``limit`` rows a lane that every registered sink has passed; returns how many."""
+    deleted = 0
+    for lane in Priority:
+        (floor,) = connection.execute(
+            "SELECT coalesce(min(position), ?) FROM cursors WHERE lane = ? AND active = 1",
+            (sys.maxsize, lane),
+        ).fetchone()
+        (last,) = connection.execute(_CUT[lane], (floor, limit)).fetchone()
+        if last is not None:
+            deleted += connection.execute(_DELETE[lane], (last,)).rowcount
+    return deleted
+
+
+def evict(connection: sqlite3.Connection, lane: Priority, limit: int = EVICT_ROWS) -> int:
+    """Delete the oldest rows of a lane, counted as evicted for each sink that has not passed them."""
+    (upto,) = connection.execute(_CUT[lane], (sys.maxsize, limit)).fetchone()
+    if upto is None:
+        return 0
+    lagging = connection.execute(
+        "SELECT sink, position FROM cursors WHERE lane = ? AND position < ? AND active = 1", (lane, upto)
+    ).fetchall()
+    for sink, after in lagging:
+        span = {"sink": sink, "after": after, "upto": upto}
+        (lost,) = connection.execute(_BETWEEN[lane], span).fetchone()
+        connection.execute(
+            "UPDATE cursors SET position = ?, evicted = evicted + ? WHERE sink = ? AND lane = ?",
+            (upto, lost, sink, lane),
+        )
+    return connection.execute(_DELETE[lane], (upto,)).rowcount
+
+
+def _keep_dead(
+    connection: sqlite3.Connection, sink: str, lane: Priority, position: int, reason: str, now_ms: int
+) -> int:
+    """Copy a row to the dead letters of a sink; returns 1, or 0 if the row is gone or not for this sink."""
+    values = {"sink": sink, "lane": lane, "position": position, "reason": reason, "now": now_ms}
+    return connection.execute(_DEAD_LETTER[lane], values).rowcount
+
+
+def quarantine(
+    connection: sqlite3.Connection, lane: Priority, reasons: Mapping[int, str], now_ms: int
+) -> None:
+    """Take rows that cannot be read out of a lane; each is dead for every sink that has not passed it.
+
+    ``reasons`` says by position why.
+    """
+    for position, reason in reasons.items():
+        lagging = connection.execute(_LAGGING, {"lane": lane, "position": position}).fetchall()
+        for (sink,) in lagging:
+            dead = _keep_dead(connection, sink, lane, position, reason, now_ms)
+            connection.execute(
+                "UPDATE cursors SET dead = dead + ? WHERE sink = ? AND lane = ?", (dead, sink, lane)
+            )
+        connection.execute(_DELETE_ONE[lane], (position,))
+
+
+def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> None:
+    """Delete the oldest dead letters beyond the bounds."""
+    oldest = now_ms - round(config.dead_max_age * 1000)
+    connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
+    connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
+    connection.execute(_BEYOND_BYTES, (min(config.dead_max_bytes, config.max_bytes // DEAD_SHARE),))
+
+
+def list_dead_letters(
+    connection: sqlite3.Connection, *, sink: str | None, after: int, limit: int
+) -> list[DeadLetter]:
+    """Dead letters with an id above ``after``, oldest first."""
+    rows = connection.execute(_LIST, {"sink": sink, "after": after, "limit": limit})
+    values = ([*row[:2], Priority(row[2]), *row[3:10], try_unpack(row[11], row[10])] for row in rows)
+    return [DeadLetter(*columns) for columns in values]
+
+
+def replay(
+    connection: sqlite3.Connection, ids: Sequence[int], now_ms: int
+) -> tuple[int, dict[Priority, int]]:
+    """Put dead letters back behind their lane, for the sink that refused them.
+
+    Returns how many, and the last position of each lane that got any. Letters that cannot be read and those
+    of a sink that is not registered stay where they are.
+    """
+    (first,) = connection.execute("SELECT position FROM books").fetchone()
+    position = first
+    tips: dict[Priority, int] = {}
+    for number in dict.fromkeys(ids):
+        row = connection.execute(_REPLAYABLE, (number,)).fetchone()
+        if row is None or try_unpack(row[3], row[2]) is None:
+            continue
+        lane = Priority(row[0])
+        position += 1
+        connection.execute(_REPLAY[lane], {"position": position, "now": now_ms, "id": number})
+        connection.execute("DELETE FROM dead WHERE id = ?", (number,))
+        connection.execute(
+            "UPDATE cursors SET spooled = spooled + 1 WHERE sink = ? AND lane = ?", (row[1], lane)
+        )
+        tips[lane] = position
+    connection.execute("UPDATE books SET position = ?", (position,))
+    return position - first, tips
