@@ -244,15 +244,25 @@ def delete_passed(connection: sqlite3.Connection, limit: int = DELETE_ROWS) -> i
     return deleted
 
 
-def evict(connection: sqlite3.Connection, lane: Priority, limit: int = EVICT_ROWS) -> int:
-    """Delete the oldest rows of a lane, counted as evicted for each sink that has not passed them."""
-    (upto,) = connection.execute(_CUT[lane], (sys.maxsize, limit)).fetchone()
+def evict(
+    connection: sqlite3.Connection, lane: Priority, limit: int = EVICT_ROWS, *, lagging: bool = False
+) -> int:
+    """Delete the oldest rows of a lane, counted as evicted for each sink that has not passed them.
+
+    With ``lagging`` only those that a sink has passed.
+    """
+    last = sys.maxsize
+    if lagging:
+        (last,) = connection.execute(
+            "SELECT coalesce(max(position), 0) FROM cursors WHERE lane = ? AND active = 1", (lane,)
+        ).fetchone()
+    (upto,) = connection.execute(_CUT[lane], (last, limit)).fetchone()
     if upto is None:
         return 0
-    lagging = connection.execute(
+    behind = connection.execute(
         "SELECT sink, position FROM cursors WHERE lane = ? AND position < ? AND active = 1", (lane, upto)
     ).fetchall()
-    for sink, after in lagging:
+    for sink, after in behind:
         span = {"sink": sink, "after": after, "upto": upto}
         (lost,) = connection.execute(_BETWEEN[lane], span).fetchone()
         connection.execute(

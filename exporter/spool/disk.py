@@ -51,6 +51,10 @@ KEPT: Final = 3
 SPACE_SHARE: Final = 15 / 16
 """Part of ``max_bytes`` that entries are kept in; the rest is for those written before space is made."""
 
+LAGGING_SHARE: Final = 14 / 16
+"""Part of ``max_bytes`` that entries are kept in which a sink has passed and another has not; what is between
+the two is for what no sink has passed. So a sink that is away costs another one nothing."""
+
 STATE_SHARE: Final = 2
 """Saved state leaves one part in this many of the reserve to what drains the spool."""
 
@@ -176,7 +180,8 @@ class DiskQuota:
         self._config = config
         self._clock = clock
         (page_size,) = connection.execute("PRAGMA page_size").fetchone()
-        self._goal = int(config.max_bytes // page_size * SPACE_SHARE)
+        pages = config.max_bytes // page_size
+        self._goal, self._lagging_goal = int(pages * SPACE_SHARE), int(pages * LAGGING_SHARE)
         self.starved = False
         """Whether the reserve was released and not taken again."""
         self._evicted = 0
@@ -195,13 +200,16 @@ class DiskQuota:
     def make_space(self, lane: Priority) -> None:
         """Delete passed rows, then the oldest of this class and those below, until the others are in bounds.
 
-        Within a transaction.
+        What one sink has passed goes first. Within a transaction.
         """
-        while self._used() > self._goal and delete_passed(self._connection):
+        while self._used() > self._lagging_goal and delete_passed(self._connection):
             pass
-        for lower in range(max(Priority), lane - 1, -1):
-            while self._used() > self._goal and (evicted := evict(self._connection, Priority(lower))):
-                self._evicted += evicted
+        for goal, lagging in ((self._lagging_goal, True), (self._goal, False)):
+            for lower in range(max(Priority), lane - 1, -1):
+                while self._used() > goal and (
+                    evicted := evict(self._connection, Priority(lower), lagging=lagging)
+                ):
+                    self._evicted += evicted
 
     def reserve_holds(self, state_size: int) -> bool:
         """Whether the reserve has space for so much saved state beside what drains the spool."""

@@ -269,6 +269,24 @@ async def test_only_sinks_that_lag_count_an_eviction(open_spool, make_entry, dra
     assert tally.sinks["dead"].evicted > 1_000
 
 
+async def test_a_sink_that_is_away_costs_another_one_nothing_of_a_lower_class(
+    open_spool, make_entry, drain, check_accounts
+):
+    spool = await open_spool(SMALL, sinks=("live", "dead"))
+    for start in range(4):
+        await fill(spool, make_entry, Priority.CRITICAL, 500, start * 2)
+        await drain(spool, "live")
+    full = await spool.stats()
+    assert full.sinks["dead"].evicted > 0, "the spool is full of what the one that is away needs"
+    for start in range(30):
+        await fill(spool, make_entry, Priority.SLOW, 50, 100 + start * 2)
+        await drain(spool, "live")
+    tally = await check_accounts(spool)
+    assert (tally.sinks["live"].evicted, tally.sinks["live"].delivered) == (0, 3_500)
+    critical = [entry for entry in await drain(spool, "dead") if entry.priority is Priority.CRITICAL]
+    assert len(critical) == full.sinks["dead"].pending, "and none of it went for a lower class"
+
+
 async def test_passed_rows_make_space_before_anything_is_given_up(
     open_spool, make_entry, drain, check_accounts
 ):
