@@ -6,8 +6,6 @@ Every value is a bound parameter. What a row had is ``old``, what is offered is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -28,16 +26,14 @@ from sqlalchemy import (
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from exporter.sinks.sql.increments import DAILY
 from exporter.sinks.sql.records import OCCURRENCES
 from exporter.sinks.sql.schema import (
-    channel_daily,
     channels,
     deliveries,
-    guild_daily,
     guild_events,
     guilds,
     invites,
-    member_daily,
     member_stats,
     members,
     metrics_snapshots,
@@ -80,57 +76,39 @@ EXPEL: Final = (
 """``members``: a known member was kicked or banned in an absence; no row is added for others."""
 
 
-@dataclass(frozen=True, slots=True)
 class Statements:
-    """Every statement of one dialect; maps are by the name of the table."""
+    """Every statement of one dialect, by SQLAlchemy's name for it; maps are by the name of the table."""
 
-    enrol: Executable
-    guild: Executable
-    member_count: Executable
-    channel: Executable
-    member: Executable
-    expel: Executable
-    invite: Executable
-    originals: Mapping[str, Executable]
-    amendments: Mapping[str, Executable]
-    increments: Mapping[str, Executable]
-    totals: Executable
-    snapshot: Executable
+    def __init__(self, dialect: str) -> None:
+        self._insert: Callable[[Table], Insert] = (
+            postgresql.insert if dialect == "postgresql" else sqlite.insert
+        )
+        # ``deliveries``: a lane's first row, unless another has just made it.
+        self.enrol: Executable = self._insert(deliveries).on_conflict_do_nothing()
+        self.guild = self._guild()
+        self.member_count = self._member_count()
+        self.channel = self._channel()
+        self.member = self._member()
+        self.expel: Executable = EXPEL
+        # ``invites``: what is reported replaces what was known.
+        self.invite = self._upsert(invites, lambda old, new: func.coalesce(new, old))
+        # The first report of an occurrence fills what is missing, more about it replaces what was known.
+        self.originals = {
+            table.name: self._record(table, func.coalesce, _take_original) for table in OCCURRENCES
+        }
+        self.amendments = {
+            table.name: self._record(table, lambda old, new: func.coalesce(new, old), _take_amendment)
+            for table in OCCURRENCES
+        }
+        # ``*_daily``: every column adds up.
+        self.increments = {table.name: self._upsert(table, lambda old, new: old + new) for table in DAILY}
+        self.totals = self._totals()
+        # ``metrics_snapshots``: a snapshot never changes.
+        self.snapshot: Executable = self._insert(metrics_snapshots).on_conflict_do_nothing(
+            index_elements=["event_key"]
+        )
 
-
-@cache
-def statements_for(dialect: str) -> Statements:
-    """The statements of a dialect, by SQLAlchemy's name for it."""
-    build = _StatementBuilder(postgresql.insert if dialect == "postgresql" else sqlite.insert)
-    return Statements(
-        enrol=build.enrol(),
-        guild=build.guild(),
-        member_count=build.count_members(),
-        channel=build.channel(),
-        member=build.member(),
-        expel=EXPEL,
-        invite=build.invite(),
-        originals={table.name: build.original(table) for table in OCCURRENCES},
-        amendments={table.name: build.amendment(table) for table in OCCURRENCES},
-        increments={table.name: build.add(table) for table in (guild_daily, channel_daily, member_daily)},
-        totals=build.totals(),
-        snapshot=build.snapshot(),
-    )
-
-
-class _StatementBuilder:
-    def __init__(self, insert: Callable[[Table], Insert]) -> None:
-        self._insert = insert
-
-    def enrol(self) -> Executable:
-        """``deliveries``: a lane's first row, unless another has just made it."""
-        return self._insert(deliveries).on_conflict_do_nothing()
-
-    def add(self, table: Table) -> Executable:
-        """A ``*_daily`` table: every column adds up."""
-        return self._upsert(table, lambda old, new: old + new)
-
-    def totals(self) -> Executable:
+    def _totals(self) -> Executable:
         """``member_stats``: sums add up, the name is the one of the latest activity."""
         insert = self._insert(member_stats)
         old, new = member_stats.columns, insert.excluded
@@ -144,14 +122,6 @@ class _StatementBuilder:
         changed["first_seen"] = case((new.first_seen < old.first_seen, new.first_seen), else_=old.first_seen)
         changed["last_seen"] = latest(old.last_seen, new.last_seen)
         return insert.on_conflict_do_update(index_elements=["guild_id", "user_id"], set_=changed)
-
-    def original(self, table: Table) -> Executable:
-        """The first report of an occurrence: it fills what is missing."""
-        return self._record(table, func.coalesce, _take_original)
-
-    def amendment(self, table: Table) -> Executable:
-        """More about an occurrence: it replaces what was known."""
-        return self._record(table, lambda old, new: func.coalesce(new, old), _take_amendment)
 
     def _record(
         self,
@@ -172,7 +142,7 @@ class _StatementBuilder:
             changed[name] = merge(old[name], new[name]) if value is None else value
         return insert.on_conflict_do_update(index_elements=["event_key"], set_=changed)
 
-    def guild(self) -> Executable:
+    def _guild(self) -> Executable:
         """``guilds``: newer information replaces older, older fills what is missing."""
         insert = self._insert(guilds)
         old, new = guilds.columns, insert.excluded
@@ -189,7 +159,7 @@ class _StatementBuilder:
         changed["updated_at"] = latest(old.updated_at, new.updated_at)
         return insert.on_conflict_do_update(index_elements=["guild_id"], set_=changed)
 
-    def count_members(self) -> Executable:
+    def _member_count(self) -> Executable:
         """``guilds.member_count`` from a gauge, unless the guild itself was reported later."""
         insert = self._insert(guilds).values(
             guild_id=bindparam("guild_id"), member_count=bindparam("member_count")
@@ -201,13 +171,13 @@ class _StatementBuilder:
             where=or_(old.updated_at.is_(None), old.updated_at <= bindparam(AT, type_=UtcMilliseconds)),
         )
 
-    def channel(self) -> Executable:
+    def _channel(self) -> Executable:
         """``channels``: the last report counts; an unchanged row is not written again."""
         insert = self._insert(channels)
         changed = {name: insert.excluded[name] for name in ("name", "type", "parent_id")}
         return self._only_if_changed(insert, channels, changed)
 
-    def member(self) -> Executable:
+    def _member(self) -> Executable:
         """``members``: the latest join and leave, in whatever order they arrive."""
         insert = self._insert(members)
         old, new = members.columns, insert.excluded
@@ -219,14 +189,6 @@ class _StatementBuilder:
             "left_at": case((left < joined, null()), else_=left),
         }
         return self._only_if_changed(insert, members, changed)
-
-    def invite(self) -> Executable:
-        """``invites``: what is reported replaces what was known."""
-        return self._upsert(invites, lambda old, new: func.coalesce(new, old))
-
-    def snapshot(self) -> Executable:
-        """``metrics_snapshots``: a snapshot never changes."""
-        return self._insert(metrics_snapshots).on_conflict_do_nothing(index_elements=["event_key"])
 
     def _upsert(self, table: Table, merge: Merge) -> Executable:
         insert = self._insert(table)

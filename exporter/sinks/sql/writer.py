@@ -17,9 +17,9 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 
 from exporter.model import Batch
 from exporter.sinks.sql.batch_plan import BatchPlan, MemberKey, PendingTenure
-from exporter.sinks.sql.increments import Parameters
-from exporter.sinks.sql.schema import channel_daily, deliveries, guild_daily, member_daily, members
-from exporter.sinks.sql.statements import AT, statements_for
+from exporter.sinks.sql.increments import DAILY, Parameters
+from exporter.sinks.sql.schema import deliveries, members
+from exporter.sinks.sql.statements import AT, Statements
 
 ROWS_PER_STATEMENT: Final = 1000
 """Rows of one executemany. Binding them runs on the event loop, some microseconds each, so the loop is never
@@ -43,7 +43,7 @@ class SqlWriter:
     """Writes batches over a connection that is within a transaction; ``dialect`` is SQLAlchemy's name."""
 
     def __init__(self, dialect: str) -> None:
-        self._statements = statements_for(dialect)
+        self._statements = Statements(dialect)
 
     async def lock_position(self, connection: AsyncConnection, batch: Batch) -> int:
         """The position up to which the batch's lane is applied, locked until the transaction ends."""
@@ -88,11 +88,9 @@ class SqlWriter:
         for name, runs in sorted(plan.occurrences.items(), key=itemgetter(0)):
             for run in runs:
                 yield (use.amendments if run.amends else use.originals)[name], run.rows
-        increments = plan.increments
-        yield use.increments[guild_daily.name], increments.guild_rows()
-        yield use.increments[channel_daily.name], increments.channel_rows()
-        yield use.increments[member_daily.name], increments.member_rows()
-        yield use.totals, increments.total_rows()
+        for table in DAILY:
+            yield use.increments[table.name], plan.increments.daily_rows(table)
+        yield use.totals, plan.increments.total_rows()
         yield use.snapshot, [plan.snapshots[key] for key in sorted(plan.snapshots)]
 
 
