@@ -10,16 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
 from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.sql.error_mapping import PRIMARY_CODE
 
 POOL_SIZE = 2
 """The lane being delivered, and a probe or a migration beside it."""
@@ -34,6 +38,15 @@ _WORKER_THREAD = "(_connection_worker_thread)"
 
 _JOIN_SECONDS = 0.5
 """Longer than such a thread takes to end; one of another engine goes on and is not waited for longer."""
+
+_LOCK_SLICE = 0.25
+"""How long a thread waits in SQLite for its lock before it asks again. Nothing can interrupt it there, and
+the process cannot end before it; between two of them the wait can be cancelled."""
+
+_LOCK_TIMEOUT = "lock_timeout"
+"""Execution option: how long to wait for SQLite's lock altogether."""
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def encode_json(document: Mapping[str, Any]) -> str:
@@ -56,6 +69,7 @@ def make_engine(config: SqlConfig) -> AsyncEngine:
         pool_timeout=config.connect_timeout,
         hide_parameters=True,
         json_serializer=encode_json,
+        execution_options={_LOCK_TIMEOUT: config.statement_timeout},
         connect_args=_sqlite_arguments(config) if sqlite else _postgresql_arguments(config),
     )
     if sqlite:
@@ -79,7 +93,7 @@ async def dispose_engine(engine: AsyncEngine) -> None:
 
 
 def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:
-    return {"timeout": config.statement_timeout}
+    return {"timeout": min(config.statement_timeout, _LOCK_SLICE)}
 
 
 def _postgresql_arguments(config: SqlConfig) -> dict[str, Any]:
@@ -112,7 +126,21 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 
 def _begin_sqlite(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        execute_unlocked(connection, "BEGIN IMMEDIATE")
+
+
+def execute_unlocked(connection: Connection, statement: str) -> None:
+    """Execute a statement that takes SQLite's lock; waits for it up to ``statement_timeout``, cancellably."""
+    gives_up_at = time.monotonic() + connection.get_execution_options()[_LOCK_TIMEOUT]
+    while True:
+        try:
+            connection.exec_driver_sql(statement)
+        except OperationalError as error:
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            if code is None or code & PRIMARY_CODE not in _BUSY or time.monotonic() >= gives_up_at:
+                raise
+        else:
+            return
 
 
 def _merge_documents(base: str, over: str) -> str:

@@ -85,7 +85,7 @@ _TYPES: Final[tuple[tuple[tuple[type[BaseException], ...], _Classified], ...]] =
     ((asyncpg.ClientConfigurationError,), _DATABASE),
     ((asyncpg.InterfaceError, asyncpg.InternalClientError), _UNREACHABLE),
 )
-_PRIMARY_CODE: Final = 0xFF
+PRIMARY_CODE: Final = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte."""
 
 FAILURES: Final = (
@@ -123,7 +123,7 @@ def _classify(error: BaseException) -> _Classified:
             isinstance(cause, sqlite3.Error)
             and (code := getattr(cause, "sqlite_errorcode", None)) is not None
         ):
-            return _classify_sqlite(code & _PRIMARY_CODE, str(cause))
+            return _classify_sqlite(code & PRIMARY_CODE, str(cause))
     return _classify_type(causes)
 
 

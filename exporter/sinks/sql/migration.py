@@ -23,7 +23,7 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from exporter.errors import SchemaError
 from exporter.sinks.sql.config import SqlConfig
-from exporter.sinks.sql.engine import dispose_engine, make_engine
+from exporter.sinks.sql.engine import dispose_engine, execute_unlocked, make_engine
 from exporter.sinks.sql.error_mapping import describe
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.views.sync import drop_views, grant_reader, stale_views, sync_views, view_readers
@@ -135,7 +135,7 @@ async def _prepare_file(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         # The mode is a property of the file and cannot be changed within a transaction.
         outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await outside.exec_driver_sql("PRAGMA journal_mode=WAL")
+        await outside.run_sync(execute_unlocked, "PRAGMA journal_mode=WAL")
 
 
 def _make_directory(file: str) -> None:
