@@ -1,12 +1,23 @@
-"""A process whose SQLite log is locked by another ends at once when it is stopped."""
+"""A SQLite log that another process has locked is waited for, and keeps no process that is stopped."""
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
+import logging
+import shutil
 import sqlite3
 import subprocess
 import sys
 from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from exporter.model import STORED
+from exporter.sinks.sql.config import SqlConfig
+from tests.sinks.sql.conftest import close_store, open_store
+from tests.sinks.sql.entries import ban
 
 PROGRAM = """
 import asyncio, logging, sys
@@ -52,3 +63,26 @@ def test_a_process_whose_log_is_locked_ends_when_its_delivery_is_cancelled(migra
         )
         holder.execute("ROLLBACK")
     assert done.stdout == "ended\n", done.stderr
+
+
+async def test_a_lock_is_waited_for_until_it_is_released(
+    migrated_file: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    shutil.copy(migrated_file, tmp_path / "discord.db")
+    store = await open_store(SqlConfig(dsn=SecretStr(f"sqlite:///{tmp_path / 'discord.db'}")))
+
+    def attempts() -> int:
+        return sum("executing" in line and "BEGIN IMMEDIATE" in line for line in caplog.messages)
+
+    with (
+        caplog.at_level(logging.DEBUG, "aiosqlite"),
+        contextlib.closing(sqlite3.connect(tmp_path / "discord.db", isolation_level=None)) as holder,
+    ):
+        holder.execute("BEGIN EXCLUSIVE")
+        delivery = asyncio.create_task(store.deliver(ban()))
+        while attempts() < 3:
+            assert not delivery.done()
+            await asyncio.sleep(0.01)
+        holder.execute("ROLLBACK")
+        assert await delivery == STORED
+    await close_store(store)
