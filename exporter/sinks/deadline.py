@@ -55,6 +55,8 @@ class DeadlineGuard:
             began = self._clock.monotonic()
             verdict = await self._run_within_deadline(batch)
             self._telemetry.deliver_seconds.labels(self._sink.name).observe(self._clock.monotonic() - began)
+        if verdict.lost:
+            self._telemetry.sink_lost.labels(self._sink.name).inc(verdict.lost)
         return verdict
 
     async def close(self) -> None:

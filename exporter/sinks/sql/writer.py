@@ -10,16 +10,19 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
-from typing import Final
+from typing import Final, TypeAlias
 
 from sqlalchemy import Executable, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exporter.model import Batch
+from exporter.model import Batch, Priority
 from exporter.sinks.sql.batch_plan import BatchPlan, MemberKey, PendingTenure
 from exporter.sinks.sql.increments import DAILY, Parameters
 from exporter.sinks.sql.schema import deliveries, members
 from exporter.sinks.sql.statements import AT, Statements
+
+Positions: TypeAlias = dict[tuple[str, Priority], int]
+"""By spool and lane."""
 
 ROWS_PER_STATEMENT: Final = 1000
 """Rows of one executemany. Binding them runs on the event loop, some microseconds each, so the loop is never
@@ -55,6 +58,11 @@ class SqlWriter:
             await connection.execute(self._statements.enrol, row)
             position = await connection.scalar(_POSITION, key)
         return _NOTHING_DELIVERED if position is None else position
+
+    async def positions(self, connection: AsyncConnection) -> Positions:
+        """The position up to which each lane of each spool is applied."""
+        rows = await connection.execute(select(deliveries))
+        return {(source, Priority(lane)): position for source, lane, position in rows}
 
     def arrange(self, plan: BatchPlan) -> WriteSet:
         """Statements with their rows, tables always in the same order."""
