@@ -43,8 +43,8 @@ _LOCK_SLICE = 0.25
 """How long a thread waits in SQLite for its lock before it asks again. Nothing can interrupt it there, and
 the process cannot end before it; between two of them the wait can be cancelled."""
 
-_LOCK_TIMEOUT = "lock_timeout"
-"""Execution option: how long to wait for SQLite's lock altogether."""
+_TIMEOUT = "statement_timeout"
+"""Execution option: the setting of this name."""
 
 _BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
@@ -69,12 +69,14 @@ def make_engine(config: SqlConfig) -> AsyncEngine:
         pool_timeout=config.connect_timeout,
         hide_parameters=True,
         json_serializer=encode_json,
-        execution_options={_LOCK_TIMEOUT: config.statement_timeout},
+        execution_options={_TIMEOUT: config.statement_timeout},
         connect_args=_sqlite_arguments(config) if sqlite else _postgresql_arguments(config),
     )
     if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine.sync_engine, "begin", _limit_postgresql)
     return engine
 
 
@@ -116,17 +118,25 @@ def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:
 
 
 def _postgresql_arguments(config: SqlConfig) -> dict[str, Any]:
-    milliseconds = str(round(config.statement_timeout * 1000))
     return {
         "timeout": config.connect_timeout,
         "command_timeout": config.statement_timeout + _CLIENT_GRACE,
-        "server_settings": {
-            "application_name": _APPLICATION,
-            "statement_timeout": milliseconds,
-            "idle_in_transaction_session_timeout": milliseconds,
-            "timezone": "UTC",
-        },
+        "server_settings": {"application_name": _APPLICATION, "timezone": "UTC"},
+        # A pooler in transaction mode gives each transaction a server connection of its choice, which does
+        # not know statements that were prepared by name.
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": lambda: "",
     }
+
+
+def _limit_postgresql(connection: Connection) -> None:
+    """Set the time limits for a transaction: as settings of a session a pooler refuses or forgets them."""
+    milliseconds = round(connection.get_execution_options()[_TIMEOUT] * 1000)
+    connection.exec_driver_sql(
+        f"SELECT set_config('statement_timeout', '{milliseconds}', true),"
+        f" set_config('idle_in_transaction_session_timeout', '{milliseconds}', true)"
+    )
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -150,7 +160,7 @@ def _begin_sqlite(connection: Connection) -> None:
 
 def execute_unlocked(connection: Connection, statement: str) -> None:
     """Execute a statement that takes SQLite's lock; waits for it up to ``statement_timeout``, cancellably."""
-    gives_up_at = time.monotonic() + connection.get_execution_options()[_LOCK_TIMEOUT]
+    gives_up_at = time.monotonic() + connection.get_execution_options()[_TIMEOUT]
     while True:
         try:
             connection.exec_driver_sql(statement)
