@@ -11,10 +11,12 @@ from __future__ import annotations
 import asyncio
 import json
 import sqlite3
+import ssl
 import threading
 import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
@@ -22,7 +24,7 @@ from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
 
-from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.sql.config import SYSTEM_CERTIFICATES, SqlConfig
 from exporter.sinks.sql.error_mapping import PRIMARY_CODE
 
 POOL_SIZE = 2
@@ -118,7 +120,8 @@ def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:
 
 
 def _postgresql_arguments(config: SqlConfig) -> dict[str, Any]:
-    return {
+    options = dict(config.libpq_options)
+    arguments: dict[str, Any] = {
         "timeout": config.connect_timeout,
         "command_timeout": config.statement_timeout + _CLIENT_GRACE,
         "server_settings": {"application_name": _APPLICATION, "timezone": "UTC"},
@@ -128,6 +131,14 @@ def _postgresql_arguments(config: SqlConfig) -> dict[str, Any]:
         "prepared_statement_cache_size": 0,
         "prepared_statement_name_func": lambda: "",
     }
+    if options.get("sslrootcert") == SYSTEM_CERTIFICATES:
+        context = arguments["ssl"] = ssl.create_default_context()
+        if "sslcert" in options:
+            context.load_cert_chain(options["sslcert"], options.get("sslkey"), options.get("sslpassword"))
+    elif options:
+        # The driver reads libpq's options from a DSN only; the address and the user are given beside it.
+        arguments["dsn"] = f"postgresql:///?{urlencode(options)}"
+    return arguments
 
 
 def _limit_postgresql(connection: Connection) -> None:
