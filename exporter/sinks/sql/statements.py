@@ -24,7 +24,6 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
 from exporter.sinks.sql.increments import DAILY
 from exporter.sinks.sql.records import OCCURRENCES
@@ -42,7 +41,6 @@ from exporter.sinks.sql.schema import (
 from exporter.sinks.sql.types import UtcMilliseconds, merged
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
-Columns: TypeAlias = ReadOnlyColumnCollection[str, ColumnElement[Any]]
 Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
 
 AT: Final = "observed_at"
@@ -92,14 +90,8 @@ class Statements:
         self.expel: Executable = EXPEL
         # ``invites``: what is reported replaces what was known.
         self.invite = self._upsert(invites, lambda old, new: func.coalesce(new, old))
-        # The first report of an occurrence fills what is missing, more about it replaces what was known.
-        self.originals = {
-            table.name: self._record(table, func.coalesce, _take_original) for table in OCCURRENCES
-        }
-        self.amendments = {
-            table.name: self._record(table, lambda old, new: func.coalesce(new, old), _take_amendment)
-            for table in OCCURRENCES
-        }
+        self.originals = {table.name: self._record(table, amends=False) for table in OCCURRENCES}
+        self.amendments = {table.name: self._record(table, amends=True) for table in OCCURRENCES}
         # ``*_daily``: every column adds up.
         self.increments = {table.name: self._upsert(table, lambda old, new: old + new) for table in DAILY}
         self.totals = self._totals()
@@ -123,23 +115,26 @@ class Statements:
         changed["last_seen"] = latest(old.last_seen, new.last_seen)
         return insert.on_conflict_do_update(index_elements=["guild_id", "user_id"], set_=changed)
 
-    def _record(
-        self,
-        table: Table,
-        merge: Merge,
-        special: Callable[[str, Columns, Columns], ColumnElement[Any] | None],
-    ) -> Executable:
+    def _record(self, table: Table, *, amends: bool) -> Executable:
+        """The first report of an occurrence fills what is missing, more about it replaces what was known."""
         names = [column.name for column in table.columns if column.name != "id"]
         insert = self._insert(table)
         if table in _LOGGED_ONCE:
             insert = insert.from_select(names, _unless_logged(table, names))
-        old, new = table.columns, insert.excluded
         changed: dict[str, ColumnElement[Any]] = {}
         for name in names:
-            if name == "event_key":
-                continue
-            value = special(name, old, new)
-            changed[name] = merge(old[name], new[name]) if value is None else value
+            old, new = table.columns[name], insert.excluded[name]
+            winner, other = (new, old) if amends else (old, new)
+            if name in _IDENTITY:
+                changed[name] = other
+            elif name == "details":
+                changed[name] = merged(other, winner)
+            elif name in _ONCE:
+                changed[name] = func.coalesce(old, new)
+            elif name == "recovered":
+                changed[name] = or_(old, new)
+            elif name != "event_key":
+                changed[name] = func.coalesce(winner, other)
         return insert.on_conflict_do_update(index_elements=["event_key"], set_=changed)
 
     def _guild(self) -> Executable:
@@ -212,30 +207,6 @@ class Statements:
 def latest(old: ColumnElement[int], new: ColumnElement[int]) -> ColumnElement[int]:
     """The later of two moments, either of which may be null."""
     return case((old.is_(None), new), (new > old, new), else_=old)
-
-
-def _take_original(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
-    if name in _IDENTITY:
-        return new[name]
-    if name == "details":
-        return merged(new[name], old[name])
-    return _common(name, old, new)
-
-
-def _take_amendment(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
-    if name in _IDENTITY:
-        return old[name]
-    if name == "details":
-        return merged(old[name], new[name])
-    return _common(name, old, new)
-
-
-def _common(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
-    if name in _ONCE:
-        return func.coalesce(old[name], new[name])
-    if name == "recovered":
-        return or_(old[name], new[name])
-    return None
 
 
 def _unless_logged(table: Table, names: list[str]) -> Any:

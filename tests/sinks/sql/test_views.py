@@ -26,7 +26,8 @@ from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS, sync
 from exporter.sinks.sql.views.sync import drop_views
-from exporter.sinks.sql.views.view import ColumnKind, View
+from exporter.sinks.sql.views.columns import ColumnKind
+from exporter.sinks.sql.views.view import View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.conftest import close_store, open_store
 from tests.sinks.sql.entries import ban

@@ -4,24 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.sinks.sql.views import columns as col
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import (
-    GUILD,
-    HERE,
-    Select,
-    count,
-    day,
-    event_guild,
-    flag,
-    ident,
-    number,
-    profile_url,
-    seconds,
-    text,
-    time,
-    view,
-    was_active,
-)
+from exporter.sinks.sql.views.view import Select, select, view, was_active
 
 _COHORTS: Final = 8
 """Weeks before the current one: two months show a trend, and the cost grows with the square."""
@@ -62,19 +47,8 @@ def _retention(sql: Dialect) -> Select:
     def share(part: str) -> str:
         return sql.rounded(f"1.0 * {part} / {size}")
 
-    return Select(
+    return select(
         "w",
-        (
-            GUILD,
-            day("cohort", "Monday of the UTC week of the last join."),
-            time("time", "Beginning of that day, for the time axis.", "w.joined_from"),
-            count("week", "Calendar weeks since the join: 0 is the week of the join."),
-            count("size", "People, without bots, whose last join was in the week of the cohort.", size),
-            count("still_here", "Number of them who have not left.", here),
-            number("still_here_share", "The same as a share of the size, 0 to 1.", share(here)),
-            count("active", "Number of them active in that week.", active),
-            number("active_share", "The same as a share of the size, 0 to 1.", share(active)),
-        ),
         f"""FROM guilds g
 CROSS JOIN (
   SELECT DISTINCT {cohort} AS cohort, CAST(column2 AS BIGINT) AS week,
@@ -87,6 +61,15 @@ JOIN members m ON m.guild_id = g.guild_id AND m.bot IS NOT TRUE
 LEFT JOIN member_daily d ON d.guild_id = m.guild_id AND d.user_id = m.user_id
   AND d.day >= w.first_day AND d.day < w.past_day AND {was_active("d")}
 GROUP BY g.guild_id, w.cohort, w.joined_from, w.week""",
+        col.guild(),
+        col.day("cohort", "Monday of the UTC week of the last join."),
+        col.time("time", "Beginning of that day, for the time axis.", "w.joined_from"),
+        col.count("week", "Calendar weeks since the join: 0 is the week of the join."),
+        col.count("size", "People, without bots, whose last join was in the week of the cohort.", size),
+        col.count("still_here", "Number of them who have not left.", here),
+        col.number("still_here_share", "The same as a share of the size, 0 to 1.", share(here)),
+        col.count("active", "Number of them active in that week.", active),
+        col.number("active_share", "The same as a share of the size, 0 to 1.", share(active)),
     )
 
 
@@ -109,28 +92,26 @@ def _newcomers(sql: Dialect) -> Select:
 
     within_day = those(f"s.first_seen <= {sql.hours_later('m.joined_at', 24)}")
     week_2 = "Number of them active 7 to 13 days later; incomplete for the last 13 days."
-    return Select(
+    return select(
         "m",
-        (
-            GUILD,
-            day("day", "UTC day of the join; people who were active before are not counted.", joined),
-            time("time", "Beginning of the day, for the time axis.", sql.midnight(joined)),
-            count("joined", "People who joined.", "COUNT(*)"),
-            count("active_24h", "Number of them active within 24 hours.", within_day),
-            count(
-                "wrote_next_day",
-                "Number of them with a message by the end of the next UTC day.",
-                did(0, 1, "d.messages > 0"),
-            ),
-            count("active_week_2", week_2, did(7, 13, was_active("d"))),
-            count("still_here", "Number of them who have not left.", those("m.left_at IS NULL")),
-        ),
         f"""FROM guilds g
 JOIN members m ON m.guild_id = g.guild_id AND m.bot IS NOT TRUE
   AND m.joined_at >= {sql.midnight(sql.days_ago(_NEWCOMER_DAYS))}
 LEFT JOIN member_stats s ON s.guild_id = m.guild_id AND s.user_id = m.user_id
 WHERE s.first_seen IS NULL OR s.first_seen >= m.joined_at
 GROUP BY g.guild_id, {joined}""",
+        col.guild(),
+        col.day("day", "UTC day of the join; people who were active before are not counted.", joined),
+        col.time("time", "Beginning of the day, for the time axis.", sql.midnight(joined)),
+        col.count("joined", "People who joined.", "COUNT(*)"),
+        col.count("active_24h", "Number of them active within 24 hours.", within_day),
+        col.count(
+            "wrote_next_day",
+            "Number of them with a message by the end of the next UTC day.",
+            did(0, 1, "d.messages > 0"),
+        ),
+        col.count("active_week_2", week_2, did(7, 13, was_active("d"))),
+        col.count("still_here", "Number of them who have not left.", those("m.left_at IS NULL")),
     )
 
 
@@ -138,29 +119,27 @@ GROUP BY g.guild_id, {joined}""",
 def _joiners(sql: Dialect) -> Select:
     age = sql.age_at("e.at", "e.user_id")
     ages = "Class of it: `< 1 day`, `< 7 days`, `< 30 days`, `< 1 year` or `1 year +`."
-    return Select(
+    return select(
         "e",
-        (
-            event_guild("e"),
-            time("at", "Time of the join."),
-            ident("user_id", "The member.", "e.user_id"),
-            text("username", "Name at that time."),
-            flag("bot", "Whether the account is a bot."),
-            time(
-                "account_created_at",
-                "Creation time of the account, from its id.",
-                sql.created_at("e.user_id"),
-            ),
-            seconds("account_age_seconds", "Age of the account at the join, in seconds.", age),
-            text("account_age", ages, _class(age, _AGES)),
-            text("invite_code", "Code of the invite used, if known."),
-            ident("inviter_id", "Creator of that invite.", "e.inviter_id"),
-            flag("here", "Whether the member is in the guild now.", HERE),
-            text("url", "Opens the profile in Discord.", profile_url("e.user_id")),
-        ),
         """FROM member_events e
 LEFT JOIN members m ON m.guild_id = e.guild_id AND m.user_id = e.user_id
 WHERE e.event = 'join'""",
+        col.guild("e"),
+        col.time("at", "Time of the join."),
+        col.ident("user_id", "The member.", "e.user_id"),
+        col.text("username", "Name at that time."),
+        col.flag("bot", "Whether the account is a bot."),
+        col.time(
+            "account_created_at",
+            "Creation time of the account, from its id.",
+            sql.created_at("e.user_id"),
+        ),
+        col.seconds("account_age_seconds", "Age of the account at the join, in seconds.", age),
+        col.text("account_age", ages, _class(age, _AGES)),
+        col.text("invite_code", "Code of the invite used, if known."),
+        col.ident("inviter_id", "Creator of that invite.", "e.inviter_id"),
+        col.here("Whether the member is in the guild now."),
+        col.profile("url", "the profile", "e.user_id"),
     )
 
 
@@ -173,24 +152,22 @@ def _leavers(_sql: Dialect) -> Select:
     order = f"CAST(CASE WHEN e.tenure_seconds IS NULL THEN {last + 1} {arms} ELSE {last} END AS BIGINT)"
     classes = "A class: `< 1 hour`, `< 1 day`, `< 7 days`, `< 30 days`, `< 1 year`, `1 year +` or `unknown`."
     reasons = "leave, kick, ban or prune; unknown if the exporter did not observe the leave."
-    return Select(
+    return select(
         "e",
-        (
-            event_guild("e"),
-            time("at", "Time of the leave."),
-            ident("user_id", "The member.", "e.user_id"),
-            text("username", "Name at that time."),
-            flag("bot", "Whether the account is a bot."),
-            text("reason", reasons),
-            seconds("tenure_seconds", "Time since the join in seconds; null if the join was not observed."),
-            text("tenure", classes, _class("e.tenure_seconds", _TENURES)),
-            count("tenure_order", "Number of the class, 1 for the shortest; for sorting.", order),
-            ident("moderator_id", "Moderator who removed the member, if any.", "e.moderator_id"),
-            text("moderator_name", "Name of that moderator, if known.", "e.moderator_username"),
-            text("url", "Opens the profile in Discord.", profile_url("e.user_id")),
-        ),
         """FROM member_events e
 WHERE e.event = 'leave'""",
+        col.guild("e"),
+        col.time("at", "Time of the leave."),
+        col.ident("user_id", "The member.", "e.user_id"),
+        col.text("username", "Name at that time."),
+        col.flag("bot", "Whether the account is a bot."),
+        col.text("reason", reasons),
+        col.seconds("tenure_seconds", "Time since the join in seconds; null if the join was not observed."),
+        col.text("tenure", classes, _class("e.tenure_seconds", _TENURES)),
+        col.count("tenure_order", "Number of the class, 1 for the shortest; for sorting.", order),
+        col.ident("moderator_id", "Moderator who removed the member, if any.", "e.moderator_id"),
+        col.text("moderator_name", "Name of that moderator, if known.", "e.moderator_username"),
+        col.profile("url", "the profile", "e.user_id"),
     )
 
 

@@ -5,35 +5,18 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Final
 
+from exporter.sinks.sql.views import columns as col
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import (
-    GUILD,
-    HERE,
-    ColumnKind,
-    Select,
-    ViewColumn,
-    as_text,
-    count,
-    days_of,
-    flag,
-    ident,
-    number,
-    profile_url,
-    seconds,
-    text,
-    time,
-    union,
-    view,
-)
+from exporter.sinks.sql.views.view import Select, select, union, view
 
 _COUNTED: Final = (
-    count("messages", "Messages sent."),
-    seconds("voice_seconds", "Time in voice without the AFK channel, in seconds."),
-    count("voice_sessions", "Voice sessions that ended."),
-    count("reactions_given", "Reactions added to messages."),
-    count("reactions_received", "Reactions of others to the member's messages."),
-    seconds("afk_voice_seconds", "Time in the AFK channel, in seconds."),
-    count("xp", "Experience points earned; 0 while levels are disabled."),
+    col.count("messages", "Messages sent."),
+    col.seconds("voice_seconds", "Time in voice without the AFK channel, in seconds."),
+    col.count("voice_sessions", "Voice sessions that ended."),
+    col.count("reactions_given", "Reactions added to messages."),
+    col.count("reactions_received", "Reactions of others to the member's messages."),
+    col.seconds("afk_voice_seconds", "Time in the AFK channel, in seconds."),
+    col.count("xp", "Experience points earned; 0 while levels are disabled."),
 )
 """What is counted of a member, as the tables name it."""
 
@@ -43,30 +26,28 @@ def _score(sql: Dialect, prefix: str) -> str:
     return sql.rounded(weighted)
 
 
-def _score_column(value: str) -> ViewColumn:
-    return number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions given.", value)
+def _score_column(value: str) -> col.ViewColumn:
+    return col.number("score", "Activity score: messages + 0.5 voice minutes + 0.2 reactions given.", value)
 
 
-def _summed(column: ViewColumn) -> str:
+def _summed(column: col.ViewColumn) -> str:
     sums = f"SUM(d.{column.name})"
-    return sums if column.kind is ColumnKind.SECONDS else f"CAST({sums} AS BIGINT)"
+    return sums if column.kind is col.ColumnKind.SECONDS else f"CAST({sums} AS BIGINT)"
 
 
 @view("v_member_daily", "A member's activity by day, with the name.")
 def _member_daily(sql: Dialect) -> Select:
-    return Select(
+    return select(
         "d",
-        (
-            GUILD,
-            ident("user_id", "The member.", "d.user_id"),
-            text("username", "Last known name.", "m.username"),
-            *days_of(sql, "d"),
-            *_COUNTED,
-            _score_column(_score(sql, "d.")),
-        ),
         """FROM guilds g
 JOIN member_daily d ON d.guild_id = g.guild_id
 LEFT JOIN members m ON m.guild_id = d.guild_id AND m.user_id = d.user_id""",
+        col.guild(),
+        col.ident("user_id", "The member.", "d.user_id"),
+        col.text("username", "Last known name.", "m.username"),
+        *col.days(sql, "d"),
+        *_COUNTED,
+        _score_column(_score(sql, "d.")),
     )
 
 
@@ -81,16 +62,8 @@ def _leaderboard(sql: Dialect) -> Select:
     sums = ",\n    ".join(f"{_summed(column)} AS {column.name}" for column in _COUNTED)
 
     def arm(period: str, since: str, others: str = "") -> Select:
-        return Select(
+        return select(
             "sums",
-            (
-                ident("guild_id", "The guild.", "sums.guild_id"),
-                text("period", periods, f"'{period}'"),
-                ident("user_id", "The member.", "sums.user_id"),
-                text("username", "Last known name.", name),
-                *_COUNTED,
-                _score_column(_score(sql, "sums.")),
-            ),
             f"""FROM (
   SELECT g.guild_id, d.user_id,
     {sums}
@@ -98,9 +71,15 @@ def _leaderboard(sql: Dialect) -> Select:
   JOIN member_daily d ON d.guild_id = g.guild_id AND d.day >= {since}
   GROUP BY g.guild_id, d.user_id
 ) sums{others}""",
+            col.ident("guild_id", "The guild.", "sums.guild_id"),
+            col.text("period", periods, f"'{period}'"),
+            col.ident("user_id", "The member.", "sums.user_id"),
+            col.text("username", "Last known name.", name),
+            *_COUNTED,
+            _score_column(_score(sql, "sums.")),
         )
 
-    ever = f"""SELECT {as_text("g.guild_id")}, 'all', {as_text("s.user_id")}, s.username,
+    ever = f"""SELECT {col.as_text("g.guild_id")}, 'all', {col.as_text("s.user_id")}, s.username,
   {", ".join(f"s.total_{column.name}" for column in _COUNTED)},
   {_score(sql, "s.total_")}
 FROM guilds g
@@ -110,38 +89,36 @@ JOIN member_stats s ON s.guild_id = g.guild_id"""
 
 @view("v_members", "One row for each member who joined, left or was active while the exporter ran.")
 def _members(sql: Dialect) -> Select:
-    def in_all(column: ViewColumn) -> ViewColumn:
+    def in_all(column: col.ViewColumn) -> col.ViewColumn:
         meaning = column.comment.partition(";")
         comment = f"{meaning[0].removesuffix('.')}, all time{''.join(meaning[1:]) or '.'}"
         return replace(column, comment=comment, value=f"COALESCE(s.total_{column.name}, 0)")
 
     level = """(SELECT MAX(u.level) FROM level_ups u
     WHERE u.guild_id = m.guild_id AND u.user_id = m.user_id)"""
-    return Select(
+    return select(
         "m",
-        (
-            GUILD,
-            ident("user_id", "The member.", "m.user_id"),
-            text("username", "Last known name."),
-            flag("bot", "Whether the account is a bot; null if unknown."),
-            flag("here", "Whether the member is in the guild, as far as the exporter knows.", HERE),
-            time("joined_at", "Last observed join."),
-            time("left_at", "Time of the leave; null while the member is in the guild."),
-            time(
-                "account_created_at",
-                "Creation time of the account, from its id.",
-                sql.created_at("m.user_id"),
-            ),
-            time("first_active_at", "First counted activity.", "s.first_seen"),
-            time("last_active_at", "Last counted activity.", "s.last_seen"),
-            *(in_all(column) for column in _COUNTED if column.name != "voice_sessions"),
-            count("level", "Highest level reached; null if none.", level),
-            _score_column(f"COALESCE({_score(sql, 's.total_')}, 0)"),
-            text("url", "Opens the profile in Discord.", profile_url("m.user_id")),
-        ),
         """FROM guilds g
 JOIN members m ON m.guild_id = g.guild_id
 LEFT JOIN member_stats s ON s.guild_id = m.guild_id AND s.user_id = m.user_id""",
+        col.guild(),
+        col.ident("user_id", "The member.", "m.user_id"),
+        col.text("username", "Last known name."),
+        col.flag("bot", "Whether the account is a bot; null if unknown."),
+        col.here("Whether the member is in the guild, as far as the exporter knows."),
+        col.time("joined_at", "Last observed join."),
+        col.time("left_at", "Time of the leave; null while the member is in the guild."),
+        col.time(
+            "account_created_at",
+            "Creation time of the account, from its id.",
+            sql.created_at("m.user_id"),
+        ),
+        col.time("first_active_at", "First counted activity.", "s.first_seen"),
+        col.time("last_active_at", "Last counted activity.", "s.last_seen"),
+        *(in_all(column) for column in _COUNTED if column.name != "voice_sessions"),
+        col.count("level", "Highest level reached; null if none.", level),
+        _score_column(f"COALESCE({_score(sql, 's.total_')}, 0)"),
+        col.profile("url", "the profile", "m.user_id"),
     )
 
 

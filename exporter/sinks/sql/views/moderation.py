@@ -4,22 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.sinks.sql.views import columns as col
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import (
-    GUILD,
-    ColumnKind,
-    Select,
-    ViewColumn,
-    count,
-    event_guild,
-    flag,
-    ident,
-    profile_url,
-    text,
-    time,
-    union,
-    view,
-)
+from exporter.sinks.sql.views.view import Select, select, union, view
 
 _AUTOMOD: Final = ("automod_block", "automod_flag", "automod_timeout")
 _OFFENCES: Final = ("ban", "kick", "timeout", *_AUTOMOD)
@@ -39,26 +26,24 @@ def _listed(actions: tuple[str, ...]) -> str:
 def _moderation(sql: Dialect) -> Select:
     channel_id = sql.json_text("l.details", "channel_id")
     until = sql.moment(f"CAST({sql.json_text('l.details', 'until')} AS BIGINT)")
-    return Select(
+    return select(
         "l",
-        (
-            event_guild("l"),
-            time("at", "Time of the action."),
-            text("action", "The action, such as ban, kick, timeout or message_delete."),
-            ident("target_id", "The member concerned.", "l.target_user_id"),
-            text("target_name", "Name of that person, if known.", "l.target_username"),
-            ident("moderator_id", "The person responsible; null if unknown.", "l.moderator_id"),
-            text("moderator_name", "Name of that person, if known.", "l.moderator_username"),
-            text("reason", "Reason given, if any."),
-            ident("audit_entry_id", "The audit-log entry of the action.", "l.audit_entry_id"),
-            ViewColumn("channel_id", ColumnKind.ID, "The channel, for actions in a channel.", channel_id),
-            time("until", "End of the timeout; null for other actions.", until),
-            flag("recovered", "Whether the entry was read from the audit log later, not received live."),
-            text("details", "Further fields, as JSON.", "CAST(l.details AS TEXT)"),
-            text("target_url", "Opens the target's profile in Discord.", profile_url("l.target_user_id")),
-            text("moderator_url", "Opens the moderator's profile in Discord.", profile_url("l.moderator_id")),
-        ),
         "FROM moderation_logs l",
+        col.guild("l"),
+        col.time("at", "Time of the action."),
+        col.text("action", "The action, such as ban, kick, timeout or message_delete."),
+        col.ident("target_id", "The member concerned.", "l.target_user_id"),
+        col.text("target_name", "Name of that person, if known.", "l.target_username"),
+        col.ident("moderator_id", "The person responsible; null if unknown.", "l.moderator_id"),
+        col.text("moderator_name", "Name of that person, if known.", "l.moderator_username"),
+        col.text("reason", "Reason given, if any."),
+        col.ident("audit_entry_id", "The audit-log entry of the action.", "l.audit_entry_id"),
+        col.ViewColumn("channel_id", col.ColumnKind.ID, "The channel, for actions in a channel.", channel_id),
+        col.time("until", "End of the timeout; null for other actions.", until),
+        col.flag("recovered", "Whether the entry was read from the audit log later, not received live."),
+        col.text("details", "Further fields, as JSON.", "CAST(l.details AS TEXT)"),
+        col.profile("target_url", "the target's profile", "l.target_user_id"),
+        col.profile("moderator_url", "the moderator's profile", "l.moderator_id"),
     )
 
 
@@ -80,22 +65,20 @@ WHERE l.target_user_id IS NOT NULL"""
   CAST(t.invitee_id AS TEXT), t.invitee_username, t.invite_code
 FROM invite_tracking t
 WHERE t.inviter_id IS NOT NULL"""
-    return Select(
+    return select(
         "e",
-        (
-            event_guild("e"),
-            ident("user_id", "The member.", "e.user_id"),
-            time("at", "Time of the action."),
-            text("event", events),
-            text("reason", reasons),
-            ident("other_id", others, "COALESCE(e.moderator_id, e.inviter_id)"),
-            text(
-                "other_name", "Name of that person, if known.", "COALESCE(e.moderator_username, m.username)"
-            ),
-            text("invite_code", "For join and invited: code of the invite used, if known."),
-        ),
         f"""FROM member_events e
 LEFT JOIN members m ON m.guild_id = e.guild_id AND m.user_id = e.inviter_id{union(actions, invited)}""",
+        col.guild("e"),
+        col.ident("user_id", "The member.", "e.user_id"),
+        col.time("at", "Time of the action."),
+        col.text("event", events),
+        col.text("reason", reasons),
+        col.ident("other_id", others, "COALESCE(e.moderator_id, e.inviter_id)"),
+        col.text(
+            "other_name", "Name of that person, if known.", "COALESCE(e.moderator_username, m.username)"
+        ),
+        col.text("invite_code", "For join and invited: code of the invite used, if known."),
     )
 
 
@@ -110,25 +93,23 @@ def _moderators(sql: Dialect) -> Select:
     deletions = _those("l.action IN ('message_delete', 'message_bulk_delete')")
     grouped = "Message deletions within 30 days; a grouped audit entry counts once."
     people = "Number of members concerned within 30 days."
-    return Select(
+    return select(
         "l",
-        (
-            GUILD,
-            ident("moderator_id", "The moderator; null for actions of unknown moderators.", "l.moderator_id"),
-            text("moderator_name", "Name, if known.", name),
-            count("actions_24h", "Actions within 24 hours.", since(24)),
-            count("actions_7d", "Actions within 7 days.", since(7 * 24)),
-            count("actions_30d", "Actions within 30 days.", "COUNT(*)"),
-            count("bans_30d", "Bans within 30 days.", _those("l.action = 'ban'")),
-            count("kicks_30d", "Kicks within 30 days.", _those("l.action = 'kick'")),
-            count("timeouts_30d", "Timeouts within 30 days.", _those("l.action = 'timeout'")),
-            count("deletions_30d", grouped, deletions),
-            count("people_30d", people, "COUNT(DISTINCT l.target_user_id)"),
-            time("last_at", "Time of the last action.", "MAX(l.at)"),
-        ),
         f"""FROM guilds g
 JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(hours=30 * 24)}
 GROUP BY g.guild_id, l.moderator_id""",
+        col.guild(),
+        col.ident("moderator_id", "The moderator; null for actions of unknown moderators.", "l.moderator_id"),
+        col.text("moderator_name", "Name, if known.", name),
+        col.count("actions_24h", "Actions within 24 hours.", since(24)),
+        col.count("actions_7d", "Actions within 7 days.", since(7 * 24)),
+        col.count("actions_30d", "Actions within 30 days.", "COUNT(*)"),
+        col.count("bans_30d", "Bans within 30 days.", _those("l.action = 'ban'")),
+        col.count("kicks_30d", "Kicks within 30 days.", _those("l.action = 'kick'")),
+        col.count("timeouts_30d", "Timeouts within 30 days.", _those("l.action = 'timeout'")),
+        col.count("deletions_30d", grouped, deletions),
+        col.count("people_30d", people, "COUNT(DISTINCT l.target_user_id)"),
+        col.time("last_at", "Time of the last action.", "MAX(l.at)"),
     )
 
 
@@ -143,28 +124,26 @@ def _offenders(sql: Dialect) -> Select:
     member = "FROM members m WHERE m.guild_id = g.guild_id AND m.user_id = l.target_user_id"
     name = f"COALESCE((SELECT m.username {member}), MAX(l.target_username))"
     here = f"EXISTS (SELECT 1 {member} AND m.left_at IS NULL)"
-    return Select(
+    return select(
         "l",
-        (
-            GUILD,
-            ident("user_id", "The member.", "l.target_user_id"),
-            text("username", "Name, if known.", name),
-            count("actions", "Number of such actions within 90 days.", "COUNT(*)"),
-            count("bans", "Bans among them.", acts("ban")),
-            count("kicks", "Kicks among them.", acts("kick")),
-            count("timeouts", "Timeouts among them.", acts("timeout")),
-            count("automod", "AutoMod actions among them.", acts(*_AUTOMOD)),
-            count("moderators", "Number of different moderators.", "COUNT(DISTINCT l.moderator_id)"),
-            time("first_at", "Time of the first of them.", "MIN(l.at)"),
-            time("last_at", "Time of the last of them.", "MAX(l.at)"),
-            flag("here", "Whether the member is in the guild now.", here),
-            text("url", "Opens the profile in Discord.", profile_url("l.target_user_id")),
-        ),
         f"""FROM guilds g
 JOIN moderation_logs l ON l.guild_id = g.guild_id AND l.at >= {sql.ago(hours=90 * 24)}
   AND l.target_user_id IS NOT NULL AND l.action IN ({_listed(_OFFENCES)})
 GROUP BY g.guild_id, l.target_user_id
 HAVING COUNT(*) > 1""",
+        col.guild(),
+        col.ident("user_id", "The member.", "l.target_user_id"),
+        col.text("username", "Name, if known.", name),
+        col.count("actions", "Number of such actions within 90 days.", "COUNT(*)"),
+        col.count("bans", "Bans among them.", acts("ban")),
+        col.count("kicks", "Kicks among them.", acts("kick")),
+        col.count("timeouts", "Timeouts among them.", acts("timeout")),
+        col.count("automod", "AutoMod actions among them.", acts(*_AUTOMOD)),
+        col.count("moderators", "Number of different moderators.", "COUNT(DISTINCT l.moderator_id)"),
+        col.time("first_at", "Time of the first of them.", "MIN(l.at)"),
+        col.time("last_at", "Time of the last of them.", "MAX(l.at)"),
+        col.flag("here", "Whether the member is in the guild now.", here),
+        col.profile("url", "the profile", "l.target_user_id"),
     )
 
 
@@ -181,25 +160,23 @@ def _changes(sql: Dialect) -> Select:
     actor = f"COALESCE(m.username, {detail('actor_username')})"
     fields = "For an update: names of the changed fields; `details` has the values."
     entry = "The audit-log entry of the change, if there is one."
-    return Select(
+    return select(
         "e",
-        (
-            GUILD,
-            time("at", "Time of the change."),
-            text("change", "The change: the event type in lower case, such as role_create.", "LOWER(e.type)"),
-            ident("target_id", target, "e.target_id"),
-            text("target_name", "Name of that part, if known.", detail("name")),
-            ident("actor_id", "The person responsible; null if unknown.", "e.actor_id"),
-            text("actor_name", "Name of that person, if known.", actor),
-            text("fields", fields, sql.json_fields("e.details", "changes")),
-            text("reason", "Reason given, if any."),
-            ident("audit_entry_id", entry, "e.audit_entry_id"),
-            flag("recovered", "Whether the entry was read from the audit log later, not received live."),
-            text("details", "Further fields, as JSON.", "CAST(e.details AS TEXT)"),
-        ),
         """FROM guilds g
 JOIN guild_events e ON e.guild_id = g.guild_id
 LEFT JOIN members m ON m.guild_id = e.guild_id AND m.user_id = e.actor_id""",
+        col.guild(),
+        col.time("at", "Time of the change."),
+        col.text("change", "The change: the event type in lower case, such as role_create.", "LOWER(e.type)"),
+        col.ident("target_id", target, "e.target_id"),
+        col.text("target_name", "Name of that part, if known.", detail("name")),
+        col.ident("actor_id", "The person responsible; null if unknown.", "e.actor_id"),
+        col.text("actor_name", "Name of that person, if known.", actor),
+        col.text("fields", fields, sql.json_fields("e.details", "changes")),
+        col.text("reason", "Reason given, if any."),
+        col.ident("audit_entry_id", entry, "e.audit_entry_id"),
+        col.flag("recovered", "Whether the entry was read from the audit log later, not received live."),
+        col.text("details", "Further fields, as JSON.", "CAST(e.details AS TEXT)"),
     )
 
 

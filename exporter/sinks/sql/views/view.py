@@ -3,62 +3,19 @@
 Names and meanings are an interface, like those of the tables. Ids are text, since a browser rounds numbers
 above 2**53; times are UTC; sums are cast, since PostgreSQL would widen them.
 
-A filter ``guild_id = '…'`` must use an index. Views over sums join the guild's row ``g`` (``GUILD``), so that
-one index of an expression on ``guilds`` serves all of them and the tables keep their numeric keys; views of
-single events have an index of their own, which also gives their order (``event_guild``). SQLite moves a
-condition into one level of grouping and no further, so no view groups twice.
+A filter ``guild_id = '…'`` must use an index. Views over sums join the guild's row ``g``, so that one index
+of an expression on ``guilds`` serves all of them and the tables keep their numeric keys; views of single
+events have an index of their own, which also gives their order. SQLite moves a condition into one level of
+grouping and no further, so no view groups twice.
 """
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
-from typing import Final
 
+from exporter.sinks.sql.views.columns import ViewColumn
 from exporter.sinks.sql.views.dialect import POSTGRESQL, Dialect
-
-
-class ColumnKind(enum.Enum):
-    """The kind of value of a column, with PostgreSQL's name of its type."""
-
-    ID = "id", "text"
-    """A Discord id in digits."""
-    TEXT = "text", "text"
-    """Any text."""
-    COUNT = "count", "bigint"
-    """A whole number."""
-    SECONDS = "seconds", "double precision"
-    """A duration in seconds."""
-    NUMBER = "number", "double precision"
-    """A number that is not always whole; a share is 0 to 1."""
-    DAY = "day", "date"
-    """A day in UTC; text ``2026-01-31`` in SQLite."""
-    TIME = "time", "timestamp with time zone"
-    """A moment in UTC; text ``2026-01-31T12:00:00.000Z`` in SQLite."""
-    FLAG = "flag", "boolean"
-    """True or false; 1 or 0 in SQLite."""
-
-    @property
-    def type_name(self) -> str:
-        """PostgreSQL's name of the type."""
-        return self.value[1]
-
-
-@dataclass(frozen=True, slots=True)
-class ViewColumn:
-    """One column of a view; without a ``value`` it is the column of this name of the view's main row."""
-
-    name: str
-    kind: ColumnKind
-    comment: str
-    value: str = ""
-
-    def sql(self, row: str) -> str:
-        """The column as it stands in a SELECT over the main row ``row``."""
-        value = self.value or f"{row}.{self.name}"
-        return value if value.endswith(f".{self.name}") else f"{value} AS {self.name}"
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +29,11 @@ class Select:
     def __str__(self) -> str:
         columns = ",\n  ".join(column.sql(self.row) for column in self.columns)
         return f"SELECT {columns}\n{self.source}"
+
+
+def select(row: str, source: str, *columns: ViewColumn) -> Select:
+    """A SELECT of ``columns`` over the main row ``row``; ``source`` is the rest of it, from FROM on."""
+    return Select(row, columns, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,58 +53,6 @@ def view(name: str, comment: str) -> Callable[[Callable[[Dialect], Select]], Vie
         return View(name, comment, select(POSTGRESQL).columns, lambda sql: str(select(sql)))
 
     return declare
-
-
-def _column(kind: ColumnKind, name: str, comment: str, value: str = "") -> ViewColumn:
-    return ViewColumn(name, kind, comment, value)
-
-
-text = partial(_column, ColumnKind.TEXT)
-count = partial(_column, ColumnKind.COUNT)
-seconds = partial(_column, ColumnKind.SECONDS)
-number = partial(_column, ColumnKind.NUMBER)
-day = partial(_column, ColumnKind.DAY)
-time = partial(_column, ColumnKind.TIME)
-flag = partial(_column, ColumnKind.FLAG)
-
-
-def ident(name: str, comment: str, value: str) -> ViewColumn:
-    """A column of Discord ids; ``value`` is the number."""
-    return ViewColumn(name, ColumnKind.ID, comment, as_text(value))
-
-
-def total(name: str, comment: str, value: str) -> ViewColumn:
-    """A column of sums of whole numbers."""
-    return ViewColumn(name, ColumnKind.COUNT, comment, f"CAST({value} AS BIGINT)")
-
-
-def as_text(snowflake: str) -> str:
-    """An id as text."""
-    return f"CAST({snowflake} AS TEXT)"
-
-
-def profile_url(user_id: str) -> str:
-    """The address of a user's profile in Discord."""
-    return f"'https://discord.com/users/' || {as_text(user_id)}"
-
-
-HERE: Final = "(m.left_at IS NULL)"
-"""Whether the member of the row ``m`` of ``members`` is in the guild."""
-
-GUILD: Final = ident("guild_id", "The guild.", "g.guild_id")
-
-
-def event_guild(row: str) -> ViewColumn:
-    """The guild of an event, from the event's own row."""
-    return ident("guild_id", "The guild.", f"{row}.guild_id")
-
-
-def days_of(sql: Dialect, row: str) -> tuple[ViewColumn, ViewColumn]:
-    """The day of a row of a ``*_daily`` table, and its beginning."""
-    return (
-        day("day", "The UTC day; filter with this.", f"{row}.day"),
-        time("time", "Beginning of the day, for the time axis.", sql.midnight(f"{row}.day")),
-    )
 
 
 def union(*others: Select | str) -> str:
