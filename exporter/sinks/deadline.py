@@ -93,17 +93,28 @@ class DeadlineGuard:
 
     async def _run_within_deadline(self, batch: Batch) -> Verdict:
         delivery = asyncio.ensure_future(self._attempt(batch))
-        timer = asyncio.ensure_future(self._sleep(self._config.deadline))
+        try:
+            if await self._ends_within(delivery, self._config.deadline):
+                return delivery.result()
+            delivery.cancel()
+            if not await self._ends_within(delivery, GRACE_SECONDS):
+                self._stuck = delivery
+                log.error(
+                    "sink %s ignores cancellation; nothing is delivered to it until that delivery ends",
+                    self._sink.name,
+                )
+            detail = f"no answer in {self._config.deadline:g} s"
+            return Verdict(Outcome.RETRY, reason=DEADLINE, detail=detail)
+        finally:
+            delivery.cancel()
+
+    async def _ends_within(self, delivery: asyncio.Task[Verdict], seconds: float) -> bool:
+        timer = asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait({delivery, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if not delivery.done():
-                await self._cancel(delivery)
-                detail = f"no answer in {self._config.deadline:g} s"
-                return Verdict(Outcome.RETRY, reason=DEADLINE, detail=detail)
-            return delivery.result()
         finally:
             timer.cancel()
-            delivery.cancel()
+        return delivery.done()
 
     async def _attempt(self, batch: Batch) -> Verdict:
         try:
@@ -121,20 +132,6 @@ class DeadlineGuard:
             return Verdict(Outcome.RETRY, reason=DEFECT, detail=f"{type(error).__name__}: {error}")
         self._defect_logged = False
         return verdict
-
-    async def _cancel(self, delivery: asyncio.Task[Verdict]) -> None:
-        delivery.cancel()
-        grace = asyncio.ensure_future(self._sleep(GRACE_SECONDS))
-        try:
-            await asyncio.wait({delivery, grace}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            grace.cancel()
-        if not delivery.done():
-            log.error(
-                "sink %s ignores cancellation; nothing is delivered to it until the running delivery ends",
-                self._sink.name,
-            )
-            self._stuck = delivery
 
 
 def requested_wait(retry_after: float | None, cap: float) -> float:

@@ -42,8 +42,7 @@ _SQLSTATES: Final[Mapping[str, _Classified]] = {
     "25006": (Outcome.RETRY, "read_only"),  # a standby, until it is promoted
     "55P03": _BUSY,
     "42501": _CREDENTIALS,
-}
-_CLASSES: Final[Mapping[str, _Classified]] = {
+    # Classes, for what is not listed above.
     "08": _UNREACHABLE,
     "22": _DATA,
     "23": _CONSTRAINT,
@@ -118,7 +117,7 @@ def _classify(error: BaseException) -> _Classified:
     for cause in causes:
         state = getattr(cause, "sqlstate", None)
         if isinstance(state, str):
-            return _SQLSTATES.get(state) or _CLASSES.get(state[:2], _ERROR)
+            return _SQLSTATES.get(state) or _SQLSTATES.get(state[:2], _ERROR)
         if (
             isinstance(cause, sqlite3.Error)
             and (code := getattr(cause, "sqlite_errorcode", None)) is not None
