@@ -38,7 +38,7 @@ from exporter.sinks.sql.schema import (
     metrics_snapshots,
     moderation_logs,
 )
-from exporter.sinks.sql.types import UtcMilliseconds, merged
+from exporter.sinks.sql.types import UtcMilliseconds
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
@@ -78,9 +78,13 @@ class Statements:
     """Every statement of one dialect, by SQLAlchemy's name for it; maps are by the name of the table."""
 
     def __init__(self, dialect: str) -> None:
-        self._insert: Callable[[Table], Insert] = (
-            postgresql.insert if dialect == "postgresql" else sqlite.insert
-        )
+        self._insert: Callable[[Table], Insert] = sqlite.insert
+        # A document with the keys of both, those of the second winning. SQLite's json_patch would merge
+        # nested objects too and so differ from PostgreSQL; ``engine`` registers this function.
+        self._merged: Merge = func.merged_documents
+        if dialect == "postgresql":
+            self._insert = postgresql.insert
+            self._merged = lambda base, over: base.op("||")(over)
         # ``deliveries``: a lane's first row, unless another has just made it.
         self.enrol: Executable = self._insert(deliveries).on_conflict_do_nothing()
         self.guild = self._guild()
@@ -128,7 +132,7 @@ class Statements:
             if name in _IDENTITY:
                 changed[name] = other
             elif name == "details":
-                changed[name] = merged(other, winner)
+                changed[name] = self._merged(other, winner)
             elif name in _ONCE:
                 changed[name] = func.coalesce(old, new)
             elif name == "recovered":

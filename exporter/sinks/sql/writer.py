@@ -6,11 +6,11 @@ skipped, whatever was lost between this commit and the runner's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
-from typing import Final, TypeAlias
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Executable, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -19,7 +19,7 @@ from exporter.model import Batch, Priority
 from exporter.sinks.sql.batch_plan import BatchPlan, MemberKey, PendingTenure
 from exporter.sinks.sql.increments import DAILY, Parameters
 from exporter.sinks.sql.schema import deliveries, members
-from exporter.sinks.sql.statements import AT, Statements
+from exporter.sinks.sql.statements import Statements
 
 Positions: TypeAlias = dict[tuple[str, Priority], int]
 """By spool and lane."""
@@ -88,10 +88,10 @@ class SqlWriter:
     def _operations(self, plan: BatchPlan) -> Iterator[tuple[Executable, list[Parameters]]]:
         use = self._statements
         yield use.guild, sorted(plan.guilds, key=itemgetter("guild_id"))
-        yield use.member_count, _member_counts(plan)
-        yield use.channel, [plan.channels[key] for key in sorted(plan.channels)]
+        yield use.member_count, _by_key(plan.member_counts)
+        yield use.channel, _by_key(plan.channels)
         yield use.member, plan.member_rows()
-        yield use.expel, _expelled(plan)
+        yield use.expel, _by_key(plan.expelled)
         yield use.invite, sorted(plan.invites, key=itemgetter("guild_id", "code"))
         for name, runs in sorted(plan.occurrences.items(), key=itemgetter(0)):
             for run in runs:
@@ -99,7 +99,7 @@ class SqlWriter:
         for table in DAILY:
             yield use.increments[table.name], plan.increments.daily_rows(table)
         yield use.totals, plan.increments.total_rows()
-        yield use.snapshot, [plan.snapshots[key] for key in sorted(plan.snapshots)]
+        yield use.snapshot, _by_key(plan.snapshots)
 
 
 async def _compute_tenure(connection: AsyncConnection, tenures: Sequence[PendingTenure]) -> None:
@@ -115,18 +115,8 @@ async def _compute_tenure(connection: AsyncConnection, tenures: Sequence[Pending
             row["tenure_seconds"] = (row["at"] - since) / 1000
 
 
-def _member_counts(plan: BatchPlan) -> list[Parameters]:
-    return [
-        {"guild_id": guild_id, "member_count": count, AT: at}
-        for guild_id, (count, at) in sorted(plan.member_counts.items())
-    ]
-
-
-def _expelled(plan: BatchPlan) -> list[Parameters]:
-    return [
-        {"the_guild": guild_id, "the_user": user_id, AT: at}
-        for (guild_id, user_id), at in sorted(plan.expelled.items())
-    ]
+def _by_key(rows: Mapping[Any, Parameters]) -> list[Parameters]:
+    return [rows[key] for key in sorted(rows)]
 
 
 def _parts(rows: Sequence[Parameters]) -> Iterator[Sequence[Parameters]]:

@@ -25,8 +25,8 @@ from exporter.sinks.sql.migration import migrate, schema_state
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS, sync
-from exporter.sinks.sql.views.sync import drop_views
 from exporter.sinks.sql.views.columns import ColumnKind
+from exporter.sinks.sql.views.sync import drop_views
 from exporter.sinks.sql.views.view import View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.conftest import close_store, open_store
