@@ -86,6 +86,20 @@ class TestDeclarations:
         assert not set(NAMES) & set(metadata.tables)
         assert all(name.startswith("v_") for name in NAMES)
 
+    @pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
+    def test_a_mark_depends_on_all_but_white_space(
+        self, monkeypatch: pytest.MonkeyPatch, dialect: str
+    ) -> None:
+        marks = {each.name: each.mark for each in sync.definitions(dialect)}
+        spaced = tuple(
+            replace(view, query=lambda sql, view=view: view.query(sql).replace("\n", "\n  "))
+            for view in VIEWS
+        )
+        monkeypatch.setattr(sync, "VIEWS", spaced)
+        assert {each.name: each.mark for each in sync.definitions(dialect)} == marks
+        monkeypatch.setattr(sync, "VIEWS", changed(*NAMES))
+        assert not {each.mark for each in sync.definitions(dialect)} & set(marks.values())
+
     @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
     def test_everything_says_what_it_is(self, view: View) -> None:
         assert view.comment.endswith((".", "`."))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Final
 
 from exporter.sinks.sql.views import columns as col
@@ -71,7 +70,7 @@ def _leaderboard(sql: Dialect) -> Select:
   JOIN member_daily d ON d.guild_id = g.guild_id AND d.day >= {since}
   GROUP BY g.guild_id, d.user_id
 ) sums{others}""",
-            col.ident("guild_id", "The guild.", "sums.guild_id"),
+            col.guild("sums"),
             col.text("period", periods, f"'{period}'"),
             col.ident("user_id", "The member.", "sums.user_id"),
             col.text("username", "Last known name.", name),
@@ -89,11 +88,12 @@ JOIN member_stats s ON s.guild_id = g.guild_id"""
 
 @view("v_members", "One row for each member who joined, left or was active while the exporter ran.")
 def _members(sql: Dialect) -> Select:
-    def in_all(column: col.ViewColumn) -> col.ViewColumn:
-        meaning = column.comment.partition(";")
-        comment = f"{meaning[0].removesuffix('.')}, all time{''.join(meaning[1:]) or '.'}"
-        return replace(column, comment=comment, value=f"COALESCE(s.total_{column.name}, 0)")
+    def ever(counted: str) -> str:
+        return f"COALESCE(s.total_{counted}, 0)"
 
+    voice = "Time in voice without the AFK channel, in seconds, all time."
+    received = "Reactions of others to the member's messages, all time."
+    xp = "Experience points earned, all time; 0 while levels are disabled."
     level = """(SELECT MAX(u.level) FROM level_ups u
     WHERE u.guild_id = m.guild_id AND u.user_id = m.user_id)"""
     return select(
@@ -115,7 +115,14 @@ LEFT JOIN member_stats s ON s.guild_id = m.guild_id AND s.user_id = m.user_id"""
         ),
         col.time("first_active_at", "First counted activity.", "s.first_seen"),
         col.time("last_active_at", "Last counted activity.", "s.last_seen"),
-        *(in_all(column) for column in _COUNTED if column.name != "voice_sessions"),
+        col.count("messages", "Messages sent, all time.", ever("messages")),
+        col.seconds("voice_seconds", voice, ever("voice_seconds")),
+        col.count("reactions_given", "Reactions added to messages, all time.", ever("reactions_given")),
+        col.count("reactions_received", received, ever("reactions_received")),
+        col.seconds(
+            "afk_voice_seconds", "Time in the AFK channel, in seconds, all time.", ever("afk_voice_seconds")
+        ),
+        col.count("xp", xp, ever("xp")),
         col.count("level", "Highest level reached; null if none.", level),
         _score_column(f"COALESCE({_score(sql, 's.total_')}, 0)"),
         col.profile("url", "the profile", "m.user_id"),
