@@ -129,8 +129,8 @@ class SqlSink:
     async def _prepare(self) -> AsyncEngine:
         """An engine whose database is the one at its path and has its tables."""
         async with self._preparing:
-            engine = self._engine or make_engine(self._config)
-            if self._file is not None and await asyncio.to_thread(self._file.is_other):
+            engine, file = self._engine or make_engine(self._config), self._file
+            if file is not None and await asyncio.to_thread(file.is_other):
                 await empty_wal(engine)
                 await dispose_engine(engine)
                 engine = make_engine(self._config)
@@ -138,11 +138,11 @@ class SqlSink:
             self._engine = engine
             if not self._prepared:
                 await self._prepare_schema(engine)
-                if self._file is not None:
-                    await asyncio.to_thread(self._file.remember)
+                if file is not None:
+                    await asyncio.to_thread(file.remember)
                 self._prepared = True
-            if self._replaced:
-                await self._report_loss(engine)
+            if self._replaced and file is not None:
+                await self._report_loss(engine, file)
                 self._replaced = False
             return engine
 
@@ -165,15 +165,18 @@ class SqlSink:
             )
         log.info("SQL store ready: %s, schema %s", engine.dialect.name, state.current)
 
-    async def _report_loss(self, engine: AsyncEngine) -> None:
+    async def _report_loss(self, engine: AsyncEngine, file: LogFile) -> None:
         """Say which entries were confirmed to the runner and are not in the file that is there now."""
         async with engine.begin() as connection:
             held = await self._writer.positions(connection)
         missing = {
-            (source, lane): (held.get((source, lane), 0), confirmed)
-            for (source, lane), confirmed in sorted(self._confirmed.items())
-            if held.get((source, lane), 0) < confirmed
+            lane: (held.get(lane, 0), confirmed)
+            for lane, confirmed in sorted(self._confirmed.items())
+            if held.get(lane, 0) < confirmed
         }
+        if not missing:
+            log.warning("the SQLite file %s was replaced by one that holds all that was delivered", file.path)
+            return
         self._lost += sum(confirmed - position for position, confirmed in missing.values())
         ranges = (
             f"{lane.name.lower()} {position + 1} to {confirmed}"
@@ -183,8 +186,8 @@ class SqlSink:
             "the SQLite file %s was deleted or replaced while it was in use; delivery goes on in the file "
             "that is there now. Delivered before and not in it, by position: %s. To have them, stop the "
             "exporter, put the earlier file back and start it; replace the file only while it is stopped",
-            self._file.path if self._file else "",
-            ", ".join(ranges) or "none",
+            file.path,
+            ", ".join(ranges),
         )
 
     async def _apply(self, engine: AsyncEngine, batch: Batch) -> None:

@@ -91,6 +91,21 @@ async def test_a_backup_that_is_put_back_lacks_only_what_came_after_it(
     assert "critical 3 to 5." in caplog.text
 
 
+async def test_a_copy_that_lacks_nothing_is_no_loss(
+    store: Store, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    file = tmp_path / "discord.db"
+    with contextlib.closing(sqlite3.connect(file)) as live:
+        live.execute("PRAGMA wal_checkpoint")
+    shutil.copy(file, tmp_path / "copy.db")
+    (tmp_path / "copy.db").rename(file)
+    with caplog.at_level(logging.WARNING):
+        assert await store.deliver(ban("ban:3")) == STORED
+    assert await stored(store) == ["ban:1", "ban:2", "ban:3"]
+    assert [record.levelname for record in caplog.records] == ["WARNING"]
+    assert "holds all that was delivered" in caplog.text
+
+
 async def test_the_loss_is_counted_though_the_delivery_that_noticed_it_failed(
     store: Store, tmp_path: Path
 ) -> None:
