@@ -62,12 +62,10 @@ class DeadlineGuard:
         While the far end has asked for time the verdict is the one that said so, with what is left to wait.
         """
         async with self._lock.hold(batch.lane):
-            began = self._clock.monotonic()
-            left = self._resume_at - began
+            left = self._resume_at - self._clock.monotonic()
             if left > TIMER_SLACK:
                 return replace(self._postponed, retry_after=left)
             verdict = await self._deliver_alone(batch)
-            self._telemetry.deliver_seconds.labels(self._sink.name).observe(self._clock.monotonic() - began)
             asked = requested_wait(verdict.retry_after, self._config.retry_after_cap)
             if asked:
                 self._postponed, self._resume_at = verdict, self._clock.monotonic() + asked
@@ -82,7 +80,10 @@ class DeadlineGuard:
         if self._stuck is not None and not self._stuck.done():
             return Verdict(Outcome.RETRY, reason=DEADLINE, detail="an earlier delivery has not ended")
         self._stuck = None
-        return await self._run_within_deadline(batch)
+        began = self._clock.monotonic()
+        verdict = await self._run_within_deadline(batch)
+        self._telemetry.deliver_seconds.labels(self._sink.name).observe(self._clock.monotonic() - began)
+        return verdict
 
     async def close(self) -> None:
         """Close the sink; its failure to do so is logged."""
