@@ -8,6 +8,7 @@ is ``RETRY`` like any other loss: the position in the same transaction shows the
 from __future__ import annotations
 
 import sqlite3
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -78,6 +79,7 @@ _TYPES: Final[tuple[tuple[tuple[type[BaseException], ...], _Classified], ...]] =
     ((InvalidValueError,), _DATA),
     ((PoolTimeoutError,), _BUSY),
     ((TimeoutError,), _TIMEOUT),
+    ((ssl.SSLCertVerificationError,), _CREDENTIALS),
     # Only SQLite's directory can be refused so; a PostgreSQL socket not there yet is FileNotFoundError.
     ((PermissionError, NotADirectoryError, FileExistsError), _DATABASE),
     ((OSError,), _UNREACHABLE),

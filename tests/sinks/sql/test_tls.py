@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 from sqlalchemy import text
 
-from exporter.model import STORED
+from exporter.model import STORED, Outcome
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.sink import SqlSink
@@ -104,6 +104,10 @@ async def test_a_server_of_another_authority_is_refused(
     assert not probe.ok
     assert "certificate verify failed" in probe.detail
     assert PASSWORD not in probe.detail
+    store = await open_store(config)
+    verdict = await store.deliver(ban())
+    await close_store(store)
+    assert (verdict.outcome, verdict.reason) == (Outcome.NEEDS_OPERATOR, "credentials")
 
 
 async def test_the_authorities_of_the_system_do_not_know_this_one(server: Postgres) -> None:
