@@ -22,7 +22,7 @@ from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
 from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-from sqlalchemy.pool import ConnectionPoolEntry, QueuePool
+from sqlalchemy.pool import ConnectionPoolEntry
 
 from exporter.sinks.sql.config import SYSTEM_CERTIFICATES, SqlConfig
 from exporter.sinks.sql.error_mapping import PRIMARY_CODE
@@ -94,25 +94,6 @@ async def dispose_engine(engine: AsyncEngine) -> None:
     for thread in threading.enumerate():
         if thread.name.endswith(_WORKER_THREAD):
             await asyncio.to_thread(thread.join, _JOIN_SECONDS)
-
-
-async def empty_wal(engine: AsyncEngine) -> None:
-    """Move what SQLite's write-ahead log holds into the file that is open, wherever that is by now.
-
-    The log at the path may still be that file's, and SQLite would apply it to the next file there.
-
-    Raises:
-        TimeoutError: another process is reading the log.
-    """
-    pool = engine.sync_engine.pool
-    if not isinstance(pool, QueuePool) or not pool.checkedin():
-        return
-    async with engine.connect() as connection:
-        outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        busy = (await outside.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
-    if busy:
-        msg = "the SQLite file was replaced while another process reads it"
-        raise TimeoutError(msg)
 
 
 def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlalchemy.pool import QueuePool
+
 
 class LogFile:
     """The file at a path, as it was when the database was opened."""
@@ -30,3 +33,22 @@ class LogFile:
         except FileNotFoundError:
             return None
         return found.st_dev, found.st_ino
+
+
+async def empty_wal(engine: AsyncEngine) -> None:
+    """Move what SQLite's write-ahead log holds into the file that is open, wherever that is by now.
+
+    The log at the path may still be that file's, and SQLite would apply it to the next file there.
+
+    Raises:
+        TimeoutError: another process is reading the log.
+    """
+    pool = engine.sync_engine.pool
+    if not isinstance(pool, QueuePool) or not pool.checkedin():
+        return
+    async with engine.connect() as connection:
+        outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
+        busy = (await outside.exec_driver_sql("PRAGMA wal_checkpoint(TRUNCATE)")).scalar_one()
+    if busy:
+        msg = "the SQLite file was replaced while another process reads it"
+        raise TimeoutError(msg)

@@ -23,9 +23,9 @@ from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
-from exporter.sinks.sql.engine import dispose_engine, empty_wal, make_engine
+from exporter.sinks.sql.engine import dispose_engine, make_engine
 from exporter.sinks.sql.error_mapping import FAILURES, describe, verdict_of
-from exporter.sinks.sql.log_file import LogFile
+from exporter.sinks.sql.log_file import LogFile, empty_wal
 from exporter.sinks.sql.migration import migrate_engine, schema_state
 from exporter.sinks.sql.writer import Positions, SqlWriter, WriteSet
 
