@@ -15,7 +15,7 @@ from typing import Final
 import yaml
 
 from dashboards.model import Folder, Variant
-from exporter.sinks.sql.views.dialect import Dialect, Postgresql, Sqlite
+from exporter.sinks.sql.views.dialect import POSTGRESQL, SQLITE, Dialect
 
 
 class Source(enum.StrEnum):
@@ -34,7 +34,7 @@ TYPES: Final = {
     Source.INFLUX: "influxdb",
 }
 
-DIALECTS: Final[dict[Variant, Dialect]] = {Variant.FULL: Postgresql(), Variant.LITE: Sqlite()}
+DIALECTS: Final[dict[Variant, Dialect]] = {Variant.FULL: POSTGRESQL, Variant.LITE: SQLITE}
 DATABASES: Final = {Variant.FULL: Source.POSTGRES, Variant.LITE: Source.SQLITE}
 
 

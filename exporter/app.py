@@ -13,7 +13,7 @@ import os
 import platform
 import signal
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from importlib.metadata import version
 from typing import Final, NoReturn
@@ -284,11 +284,8 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
         log.info("stopping")
-        stopping_ends = asyncio.ensure_future(application.stop())
+        stopping_ends = asyncio.ensure_future(_stop(application, tasks))
         await asyncio.wait((stopping_ends,), timeout=STOP_SECONDS)
         if not stopping_ends.done():
             _abandon()
@@ -297,6 +294,14 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
             loop.remove_signal_handler(number)
     for task in done:
         task.result()
+
+
+async def _stop(application: Application, tasks: Iterable[asyncio.Task[bool | None]]) -> None:
+    """Cancel the tasks, one of which may stop a start that has not ended, and stop what is left."""
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+    await application.stop()
 
 
 def _abandon() -> NoReturn:

@@ -100,7 +100,7 @@ class Verdict:
 
     ``rejected`` holds (position, reason) of rows the far end will never take; ``reason`` is short and from
     a bounded set, since it becomes a label; ``detail`` is for the log; ``retry_after`` is in seconds and a
-    lower bound.
+    lower bound; ``lost`` counts entries answered ``STORED`` earlier that the far end turns out not to hold.
     """
 
     outcome: Outcome
@@ -108,6 +108,7 @@ class Verdict:
     reason: str = ""
     detail: str = ""
     retry_after: float | None = None
+    lost: int = 0
 
 
 STORED = Verdict(Outcome.STORED)

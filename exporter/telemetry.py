@@ -153,6 +153,11 @@ class Telemetry:
             "discord_exporter_oldest_unsent_seconds", "Age of the oldest undelivered entry.", "sink"
         )
         self.sink_up = self._gauge("discord_exporter_sink_up", "1 while deliveries succeed.", "sink")
+        self.sink_lost = self._counter(
+            "discord_exporter_sink_lost",
+            "Entries a sink had stored that its store no longer holds, as a deleted or replaced SQLite file.",
+            "sink",
+        )
         self.sink_failures = self._counter(
             "discord_exporter_sink_failures", "Deliveries that failed, by reason.", "sink", "reason"
         )

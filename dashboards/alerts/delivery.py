@@ -101,6 +101,7 @@ LOSS: Final = Alert(
             ("discord_exporter_shed_total", "instance, class", "shed", SHED_COUNTS),
             ("discord_exporter_evicted_total", "instance, sink", "evicted", ""),
             ("discord_exporter_dead_total", "instance, sink", "dead", ""),
+            ("discord_exporter_sink_lost_total", "instance, sink", "replaced", ""),
         )
     ),
     comparison=">",
@@ -110,13 +111,16 @@ LOSS: Final = Alert(
     meaning=(
         "`dropped`: memory was full while the disk was not writable, or an entry was too large. `shed`: "
         "memory was full, and counts were discarded. `evicted`: the spool was full and discarded the oldest"
-        " unsent counters. `dead`: a store rejected entries permanently."
+        " unsent counters. `dead`: a store rejected entries permanently. `replaced`: the SQLite file was "
+        "deleted or replaced while the exporter wrote to it; the new file lacks what was stored before."
     ),
     steps="""
         1. The log names type and reason at level error.
         2. evicted, dropped or shed: repair the store or the disk; then raise `spool.max_bytes`.
         3. dead: the entries are stored for `spool.dead_max_age`; the reason in the log names the cause,
            the schema of the store or a bug of the exporter.
+        4. replaced: the log names the file and the positions. Stop the exporter, put the earlier file back if
+           it still exists, and start the exporter again.
     """,
 )
 

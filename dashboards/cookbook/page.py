@@ -6,7 +6,7 @@ import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from exporter.sinks.sql.views.dialect import DIALECTS, Dialect, Postgresql, Sqlite
+from exporter.sinks.sql.views.dialect import POSTGRESQL, SQLITE, Dialect
 
 GUILD = "1185034534534534145"
 """The id of a guild in the queries, to be replaced by the reader."""
@@ -61,7 +61,5 @@ def page(sections: Mapping[Language, tuple[Recipe, ...]]) -> str:
 
 def _section(recipe: Recipe, language: Language) -> str:
     head = f"### {recipe.question}\n\n" + (f"{recipe.note}\n\n" if recipe.note else "")
-    postgres, sqlite = (
-        f"```{language}\n{recipe.text(DIALECTS[name])}\n```\n" for name in (Postgresql.name, Sqlite.name)
-    )
+    postgres, sqlite = (f"```{language}\n{recipe.text(sql)}\n```\n" for sql in (POSTGRESQL, SQLITE))
     return head + (postgres if postgres == sqlite else f"PostgreSQL:\n\n{postgres}\nSQLite:\n\n{sqlite}")

@@ -51,8 +51,9 @@ LOST = Panel(
     slug="lost",
     title="Entries lost",
     about="Was data lost in this range? Counted are entries that a sink rejects permanently (dead), "
-    "entries that a full spool or full memory discards (evicted, dropped), and counts that full memory "
-    "discards (shed). Above 0: discord-exporter spool dead lists the dead entries with their reasons.",
+    "entries that a full spool or full memory discards (evicted, dropped), counts that full memory discards "
+    "(shed), and entries in a SQLite file that was deleted or replaced. Above 0: "
+    "discord-exporter spool dead lists the dead entries with their reasons.",
     view=Stat(filled=True),
     queries=(
         Prom(
@@ -61,6 +62,7 @@ LOST = Panel(
                 for name, *matchers in (
                     ("discord_exporter_dead_total",),
                     ("discord_exporter_evicted_total",),
+                    ("discord_exporter_sink_lost_total",),
                     ("discord_exporter_dropped_total",),
                     # A shed entry is counted as dropped too.
                     ("discord_exporter_shed_total", SHED_COUNTS),

@@ -62,6 +62,10 @@ GIVEN_UP = Panel(
             "evicted: {{sink}}",
         ),
         Prom(
+            promql.grown("discord_exporter_sink_lost_total", by="sink", over="$__interval") + " > 0",
+            "in a replaced file: {{sink}}",
+        ),
+        Prom(
             promql.grown("discord_exporter_shed_total", by="class", over="$__interval") + " > 0",
             "shed: {{class}}",
         ),

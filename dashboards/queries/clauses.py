@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from dashboards.names import Relation, view
-from exporter.sinks.sql.views.dialect import DIALECTS, Dialect, Postgresql, Sqlite
+from exporter.sinks.sql.views.dialect import POSTGRESQL, SQLITE, Dialect
 
 _INTERVAL: Final = "($__interval_ms / 1000)"
 """The panel's interval in whole seconds; panels that use it have a least interval of a minute or more."""
@@ -28,10 +28,8 @@ class TimeRange:
 
 _START, _END = "$__timeFrom()::timestamptz", "$__timeTo()::timestamptz"
 _RANGES: Final = {
-    Postgresql.name: TimeRange(f"{_START} - ({_END} - {_START})", _START, _END),
-    Sqlite.name: TimeRange(
-        *(DIALECTS[Sqlite.name].moment(at) for at in ("(2 * $__from - $__to)", "$__from", "$__to"))
-    ),
+    POSTGRESQL.name: TimeRange(f"{_START} - ({_END} - {_START})", _START, _END),
+    SQLITE.name: TimeRange(*(SQLITE.moment(at) for at in ("(2 * $__from - $__to)", "$__from", "$__to"))),
 }
 
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import math
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.model import Batch, Outcome, Verdict
+from exporter.model import STORED, Batch, Outcome, Verdict
 from exporter.sinks.base import Sink
 from exporter.sinks.priority_lock import PriorityLock
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -25,36 +28,61 @@ Sleeper = Callable[[float], Awaitable[None]]
 GRACE_SECONDS: Final = 5.0
 """How long a delivery past its deadline may take to clean up after it was cancelled."""
 
+TIMER_SLACK: Final = 0.01
+"""How much too early a timer may end, in seconds."""
+
 DEFECT: Final = "defect"
 DEADLINE: Final = "deadline"
 
 
 class DeadlineGuard:
-    """Delivers batches to one sink, each within ``deadline`` seconds."""
+    """Delivers batches to one sink, each within ``config.deadline`` seconds.
+
+    A far end that asks with Retry-After for time is left alone by all lanes until then.
+    """
 
     def __init__(
-        self, sink: Sink, deadline: float, clock: Clock, telemetry: Telemetry, sleep: Sleeper
+        self, sink: Sink, config: RunnerConfig, clock: Clock, telemetry: Telemetry, sleep: Sleeper
     ) -> None:
         self._sink = sink
-        self._deadline = deadline
+        self._config = config
         self._clock = clock
         self._telemetry = telemetry
         self._sleep = sleep
         self._lock = PriorityLock()
         self._opened = False
+        self._postponed = STORED
+        self._resume_at = -math.inf
         self._stuck: asyncio.Task[Verdict] | None = None
         self._defect_logged = False
 
     async def deliver(self, batch: Batch) -> Verdict:
-        """The sink's verdict, or ``RETRY`` with reason ``deadline`` or ``defect``."""
+        """The sink's verdict, or ``RETRY`` with reason ``deadline`` or ``defect``; failures are counted.
+
+        While the far end has asked for time the verdict is the one that said so, with what is left to wait.
+        """
         async with self._lock.hold(batch.lane):
-            if self._stuck is not None:
-                if not self._stuck.done():
-                    return Verdict(Outcome.RETRY, reason=DEADLINE, detail="an earlier delivery has not ended")
-                self._stuck = None
-            began = self._clock.monotonic()
-            verdict = await self._run_within_deadline(batch)
-            self._telemetry.deliver_seconds.labels(self._sink.name).observe(self._clock.monotonic() - began)
+            left = self._resume_at - self._clock.monotonic()
+            if left > TIMER_SLACK:
+                return replace(self._postponed, retry_after=left)
+            verdict = await self._deliver_alone(batch)
+            asked = requested_wait(verdict.retry_after, self._config.retry_after_cap)
+            if asked:
+                self._postponed, self._resume_at = verdict, self._clock.monotonic() + asked
+        if verdict.lost:
+            self._telemetry.sink_lost.labels(self._sink.name).inc(verdict.lost)
+        if verdict.outcome is not Outcome.STORED:
+            reason = verdict.reason or verdict.outcome.value
+            self._telemetry.sink_failures.labels(self._sink.name, reason).inc()
+        return verdict
+
+    async def _deliver_alone(self, batch: Batch) -> Verdict:
+        if self._stuck is not None and not self._stuck.done():
+            return Verdict(Outcome.RETRY, reason=DEADLINE, detail="an earlier delivery has not ended")
+        self._stuck = None
+        began = self._clock.monotonic()
+        verdict = await self._run_within_deadline(batch)
+        self._telemetry.deliver_seconds.labels(self._sink.name).observe(self._clock.monotonic() - began)
         return verdict
 
     async def close(self) -> None:
@@ -66,17 +94,28 @@ class DeadlineGuard:
 
     async def _run_within_deadline(self, batch: Batch) -> Verdict:
         delivery = asyncio.ensure_future(self._attempt(batch))
-        timer = asyncio.ensure_future(self._sleep(self._deadline))
+        try:
+            if await self._ends_within(delivery, self._config.deadline):
+                return delivery.result()
+            delivery.cancel()
+            if not await self._ends_within(delivery, GRACE_SECONDS):
+                self._stuck = delivery
+                log.error(
+                    "sink %s ignores cancellation; nothing is delivered to it until that delivery ends",
+                    self._sink.name,
+                )
+            detail = f"no answer in {self._config.deadline:g} s"
+            return Verdict(Outcome.RETRY, reason=DEADLINE, detail=detail)
+        finally:
+            delivery.cancel()
+
+    async def _ends_within(self, delivery: asyncio.Task[Verdict], seconds: float) -> bool:
+        timer = asyncio.ensure_future(self._sleep(seconds))
         try:
             await asyncio.wait({delivery, timer}, return_when=asyncio.FIRST_COMPLETED)
-            if not delivery.done():
-                await self._cancel(delivery)
-                detail = f"no answer in {self._deadline:g} s"
-                return Verdict(Outcome.RETRY, reason=DEADLINE, detail=detail)
-            return delivery.result()
         finally:
             timer.cancel()
-            delivery.cancel()
+        return delivery.done()
 
     async def _attempt(self, batch: Batch) -> Verdict:
         try:
@@ -95,16 +134,8 @@ class DeadlineGuard:
         self._defect_logged = False
         return verdict
 
-    async def _cancel(self, delivery: asyncio.Task[Verdict]) -> None:
-        delivery.cancel()
-        grace = asyncio.ensure_future(self._sleep(GRACE_SECONDS))
-        try:
-            await asyncio.wait({delivery, grace}, return_when=asyncio.FIRST_COMPLETED)
-        finally:
-            grace.cancel()
-        if not delivery.done():
-            log.error(
-                "sink %s ignores cancellation; nothing is delivered to it until the running delivery ends",
-                self._sink.name,
-            )
-            self._stuck = delivery
+
+def requested_wait(retry_after: float | None, cap: float) -> float:
+    """Seconds that a far end asked for, at most ``cap``; 0 for a request that is negative or not a number."""
+    # The comparison is false for NaN, which a broken far end may send.
+    return min(retry_after, cap) if retry_after is not None and retry_after > 0 else 0.0

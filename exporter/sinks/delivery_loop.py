@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeAlias
 from exporter.backoff import Backoff
 from exporter.errors import SpoolError
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
-from exporter.sinks.deadline import DEFECT, DeadlineGuard, Sleeper
+from exporter.sinks.deadline import DEFECT, DeadlineGuard, Sleeper, requested_wait
 from exporter.sinks.health import Health, State
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.ports import SpoolReader
@@ -138,17 +138,14 @@ class DeliveryLoop:
             part = parts.pop()
             verdict = await self._guard.deliver(Batch(batch.source, batch.lane, tuple(part.rows)))
             if verdict.outcome is Outcome.PARTIAL_FAILURE and len(part.rows) > 1:
-                self._count(verdict)
                 parts += _halves(part.rows)
                 continue
             if verdict.outcome is Outcome.PARTIAL_FAILURE:
                 row = part.rows[0]
-                self._count(verdict)
                 verdict = Verdict(
                     Outcome.STORED, ((row.position, verdict.reason or UNEXPLAINED),), detail=verdict.detail
                 )
             if verdict.outcome is not Outcome.STORED:
-                self._count(verdict)
                 return verdict
             tripped = self._check_breaker(part.rows, verdict)
             if tripped is not None:
@@ -190,9 +187,8 @@ class DeliveryLoop:
             f"more than {self._config.breaker} entries in a row refused, last as {reason} {verdict.detail}; "
             "repair the sink, or raise delivery.breaker to give them up"
         )
-        tripped = Verdict(Outcome.NEEDS_OPERATOR, reason=BREAKER, detail=detail)
-        self._count(tripped)
-        return tripped
+        self._telemetry.sink_failures.labels(self._sink, BREAKER).inc()
+        return Verdict(Outcome.NEEDS_OPERATOR, reason=BREAKER, detail=detail)
 
     async def _pause(self, verdict: Verdict) -> None:
         blocked = verdict.outcome is Outcome.NEEDS_OPERATOR
@@ -208,21 +204,12 @@ class DeliveryLoop:
             self.passed = position
             self.moved.set()
 
-    def _count(self, verdict: Verdict) -> None:
-        self._telemetry.sink_failures.labels(self._sink, verdict.reason or verdict.outcome.value).inc()
-
 
 def _screened(rows: Iterable[Row], screen: Screen) -> Iterator[Row]:
     for row in rows:
         remaining = screen(row.entry)
         if remaining is not None:
             yield row if remaining is row.entry else Row(row.position, remaining)
-
-
-def requested_wait(retry_after: float | None, cap: float) -> float:
-    """Seconds that a far end asked for, at most ``cap``; 0 for a request that is negative or not a number."""
-    # The comparison is false for NaN, which a broken far end may send.
-    return min(retry_after, cap) if retry_after is not None and retry_after > 0 else 0.0
 
 
 def _halves(rows: Sequence[Row]) -> tuple[_Part, _Part]:

@@ -59,7 +59,7 @@ class Runner:
         self._loops: list[DeliveryLoop] = []
         rng = rng or random.Random()
         for sink in sinks:
-            guard = DeadlineGuard(sink, config.deadline, clock, telemetry, sleep)
+            guard = DeadlineGuard(sink, config, clock, telemetry, sleep)
             health = Health(sink.name, clock, telemetry, partial(self._waiting, sink.name))
             self._guards.append(guard)
             self._health[sink.name] = health

@@ -50,18 +50,6 @@ class MigrateOptions:
     reader_role: str | None = None
 
 
-def _no_defaults(_data_dir: pathlib.Path) -> Mapping[str, object]:
-    return {}
-
-
-def _no_places(_spec: EventSpec) -> tuple[str, ...]:
-    return ()
-
-
-def _no_pages(_catalogue: Catalogue) -> Mapping[str, str]:
-    return {}
-
-
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
 class SinkSpec(Generic[SectionT]):
     """The declaration of one sink."""
@@ -77,15 +65,15 @@ class SinkSpec(Generic[SectionT]):
     """The sink of an active section; connects to nothing."""
     environment: Mapping[str, str] = field(default_factory=dict)
     """Variables that give a setting where the file does not: variable → name of the setting."""
-    data_dir_defaults: Callable[[pathlib.Path], Mapping[str, object]] = _no_defaults
+    data_dir_defaults: Callable[[pathlib.Path], Mapping[str, object]] = lambda _data_dir: {}
     """Settings that follow from ``data_dir`` where they are not given."""
     loggers: Mapping[str, int] = field(default_factory=dict)
     """Least level written of what its libraries log; below INFO many log payloads."""
     migrate: Callable[[SectionT, MigrateOptions], Iterable[str]] | None = None
     """Bring the far end up to date; yields a line for each thing done. Blocks; raises ``ExporterError``."""
-    places: Callable[[EventSpec], tuple[str, ...]] = _no_places
+    places: Callable[[EventSpec], tuple[str, ...]] = lambda _spec: ()
     """Where the events of a type are found at the far end, by the names that queries use."""
-    pages: Callable[[Catalogue], Mapping[str, str]] = _no_pages
+    pages: Callable[[Catalogue], Mapping[str, str]] = lambda _catalogue: {}
     """Its reference pages, by file name."""
     origin: str = "discord-exporter"
     """The distribution it came with; set by the registry."""

@@ -56,6 +56,8 @@ def call(tmp_path, monkeypatch, capfd) -> Call:
         monkeypatch.chdir(tmp_path)
         monkeypatch.setattr(sys, "argv", ["discord-exporter", *arguments])
         monkeypatch.setattr(bootstrap, "REDACTOR", Redactor())
+        # The process of the tests goes on when `run` has ended.
+        monkeypatch.setattr("exporter.cli.run.EXIT_SECONDS", 86_400.0)
         monkeypatch.setattr(os, "environ", kept | {"COLUMNS": "200"} | environ)
         capfd.readouterr()
         code = 0

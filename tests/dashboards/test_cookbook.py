@@ -8,7 +8,7 @@ import pytest
 from dashboards.cookbook import SECTIONS
 from dashboards.cookbook.page import GUILD, Language, page
 from dashboards.cookbook.sql import USER
-from exporter.sinks.sql.views.dialect import Postgresql, Sqlite
+from exporter.sinks.sql.views.dialect import POSTGRESQL, SQLITE
 from tests.dashboards.past import MEADOW, Past
 
 SQL = list(SECTIONS[Language.SQL])
@@ -41,8 +41,8 @@ def filled_in(text: str, ids: dict[str, str]) -> str:
 @pytest.mark.parametrize("recipe", SQL, ids=question)
 def test_sql_finds_the_same_in_both_databases(recipe, filled):
     databases, ids = filled
-    from_postgres = databases.ask_postgres(filled_in(recipe.text(Postgresql()), ids))
-    from_sqlite = databases.ask_sqlite(filled_in(recipe.text(Sqlite()), ids))
+    from_postgres = databases.ask_postgres(filled_in(recipe.text(POSTGRESQL), ids))
+    from_sqlite = databases.ask_sqlite(filled_in(recipe.text(SQLITE), ids))
     assert from_postgres
     assert len(from_postgres) == len(from_sqlite)
     assert [list(row) for row in from_postgres] == [list(row) for row in from_sqlite]
@@ -50,4 +50,4 @@ def test_sql_finds_the_same_in_both_databases(recipe, filled):
 
 @pytest.mark.parametrize("recipe", PROMQL, ids=question)
 def test_promql_is_well_typed(recipe):
-    promql_parser.parse(recipe.text(Postgresql()))
+    promql_parser.parse(recipe.text(POSTGRESQL))

@@ -13,7 +13,7 @@ from dashboards.alerts import ALERTS, GROUPS
 from dashboards.cookbook import SECTIONS
 from dashboards.cookbook.page import GUILD, Language
 from dashboards.provisioning import Source
-from exporter.sinks.sql.views.dialect import Postgresql
+from exporter.sinks.sql.views.dialect import POSTGRESQL
 from tests.dashboards.committed import asked, titled
 from tests.dashboards.conftest import OFTEN
 from tests.dashboards.past import DAY, MEADOW, Past
@@ -71,7 +71,7 @@ def test_a_rule_finds_something_at_some_time_of_the_last_days(name, scraped, pas
 
 @pytest.mark.parametrize("recipe", SECTIONS[Language.PROMQL], ids=lambda recipe: recipe.question)
 def test_a_recipe_of_the_cookbook_finds_something(recipe, scraped, past: tuple[Past, Past]):
-    assert scraped.ask(recipe.text(Postgresql()).replace(GUILD, f"{MEADOW}"), past[0].end / 1000)
+    assert scraped.ask(recipe.text(POSTGRESQL).replace(GUILD, f"{MEADOW}"), past[0].end / 1000)
 
 
 def test_every_reason_is_of_an_expression_that_there_is():

@@ -16,7 +16,7 @@ from exporter.events.spec import Dimension, EventSpec, Family, Measure
 from exporter.markdown import page, table
 from exporter.model import Priority
 from exporter.reference.pages import write_pages
-from exporter.sinks.sql.reference import schema_reference
+from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.views import VIEWS
 from exporter.telemetry import metric_specs
 
@@ -54,7 +54,7 @@ def test_every_measurement_and_table_and_setting_is_on_its_page():
     for measure in full_catalogue().measures.values():
         assert f"\n## {measure.measurement}\n" in pages["influxdb.md"]
         assert f"| `{measure.field}` |" in pages["influxdb.md"]
-    for found in schema_reference():
+    for found in metadata.tables.values():
         assert f"\n### {found.name}\n" in pages["sql.md"]
         assert all(f"| `{column.name}` |" in pages["sql.md"] for column in found.columns)
     for view in VIEWS:

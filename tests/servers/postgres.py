@@ -8,7 +8,7 @@ import os
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -69,8 +69,11 @@ class Postgres:
 
 
 @contextlib.contextmanager
-def running_postgres() -> Iterator[Postgres]:
-    """A new cluster, gone afterwards; skips the test where PostgreSQL is not installed."""
+def running_postgres(prepare: Callable[[Path], None] = lambda _: None) -> Iterator[Postgres]:
+    """A new cluster, gone afterwards; skips the test where PostgreSQL is not installed.
+
+    ``prepare`` may change the data directory before the server starts.
+    """
     bindir = _find()
     directory = Path(tempfile.mkdtemp(prefix="exporter-postgres-"))
     with _guard(bindir, directory):
@@ -78,6 +81,7 @@ def running_postgres() -> Iterator[Postgres]:
             shutil.chown(directory, "postgres")
         server = Postgres(bindir, directory, free_port())
         _initialise(server)
+        prepare(directory / "data")
         server.start()
         yield server
 
@@ -86,7 +90,7 @@ def running_postgres() -> Iterator[Postgres]:
 def _guard(bindir: Path, directory: Path) -> Iterator[None]:
     """Stop and remove the cluster when this process ends, however it ends: a killed one cleans up nothing."""
     script = 'read -r _; "$@" stop -w -m immediate; rm -rf "$0"'
-    control = [*_prefix(), str(bindir / "pg_ctl"), "-D", str(directory / "data")]
+    control = [*unprivileged(), str(bindir / "pg_ctl"), "-D", str(directory / "data")]
     guard = subprocess.Popen(
         ["/bin/sh", "-c", script, str(directory), *control],
         stdin=subprocess.PIPE,
@@ -128,7 +132,7 @@ def _initialise(server: Postgres) -> None:
 
 def _run(command: list[str]) -> None:
     subprocess.run(
-        [*_prefix(), *command],
+        [*unprivileged(), *command],
         check=True,
         cwd="/",
         stdin=subprocess.DEVNULL,
@@ -138,8 +142,8 @@ def _run(command: list[str]) -> None:
     )
 
 
-def _prefix() -> list[str]:
-    # The server refuses to run as root.
+def unprivileged() -> list[str]:
+    """What runs a command as another user where this one is root, which servers of PostgreSQL refuse."""
     return ["runuser", "-u", "postgres", "--"] if os.geteuid() == 0 else []
 
 

@@ -27,10 +27,12 @@ MAX_RETRY_AFTER = 3600.0
 
 MAX_DETAIL = 300
 
+TOO_LARGE = "too_large"
+
 _FIXED = {
     HTTPStatus.BAD_REQUEST: (Outcome.PARTIAL_FAILURE, "parse"),
     HTTPStatus.UNPROCESSABLE_ENTITY: (Outcome.PARTIAL_FAILURE, "partial"),
-    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (Outcome.PARTIAL_FAILURE, "too_large"),
+    HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (Outcome.PARTIAL_FAILURE, TOO_LARGE),
     HTTPStatus.UNAUTHORIZED: (Outcome.NEEDS_OPERATOR, "unauthorized"),
     HTTPStatus.FORBIDDEN: (Outcome.NEEDS_OPERATOR, "forbidden"),
     HTTPStatus.NOT_FOUND: (Outcome.NEEDS_OPERATOR, "not_found"),

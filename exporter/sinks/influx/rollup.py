@@ -43,28 +43,17 @@ def tasks(catalogue: Catalogue, bucket: str, longterm: str) -> tuple[Task, ...]:
     gauges = list(catalogue.gauges.values())
     names = sorted(measured | {gauge.measurement for gauge in gauges} | {EVENT_MEASUREMENT})
     states = sorted({(gauge.measurement, gauge.field) for gauge in gauges})
-    hours, days = _named(names, ""), _named(names, "_1h")
-    return (
-        _task("hours", "1h", "10m", bucket, longterm, hours, _states(states, ""), "1h", f"{PROMPT_HOURS}h"),
-        _task("late hours", "1d", "1h", bucket, longterm, hours, _states(states, ""), "1h", f"{LATE_DAYS}d"),
-        _task("days", "1d", "2h", longterm, longterm, days, _states(states, "_1h"), "1d", f"{LATE_DAYS}d"),
-    )
 
-
-def _task(
-    name: str,
-    every: str,
-    offset: str,
-    source: str,
-    target: str,
-    named: str,
-    state: str,
-    window: str,
-    back: str,
-) -> Task:
-    title = f"{OWNER}: {name} of {source}"
-    rename = f'strings.replaceAll(v: r._measurement, t: "_1h", u: "") + "_{window}"'
-    flux = f"""import "date"
+    def task(name: str, every: str, offset: str, window: str, back: str, suffix: str = "") -> Task:
+        named = " or ".join(f"r._measurement == {_quoted(name + suffix)}" for name in names)
+        state = " or ".join(
+            f"(r._measurement == {_quoted(name + suffix)} and r._field == {_quoted(field)})"
+            for name, field in states
+        )
+        source = longterm if suffix else bucket
+        title = f"{OWNER}: {name} of {source}"
+        rename = f'strings.replaceAll(v: r._measurement, t: "_1h", u: "") + "_{window}"'
+        flux = f"""import "date"
 import "strings"
 
 option task = {{name: {_quoted(title)}, every: {every}, offset: {offset}}}
@@ -77,22 +66,17 @@ points = from(bucket: {_quoted(source)})
 roll = (tables=<-, fn) => tables
     |> aggregateWindow(every: {window}, fn: fn, createEmpty: false, timeSrc: "_start")
     |> map(fn: (r) => ({{r with _measurement: {rename}}}))
-    |> to(bucket: {_quoted(target)})
+    |> to(bucket: {_quoted(longterm)})
 
 points |> filter(fn: (r) => not ({state})) |> roll(fn: sum) |> yield(name: "sums")
 points |> filter(fn: (r) => {state}) |> roll(fn: last) |> yield(name: "states")
 """
-    return Task(title, flux)
+        return Task(title, flux)
 
-
-def _named(measurements: list[str], suffix: str) -> str:
-    return " or ".join(f"r._measurement == {_quoted(name + suffix)}" for name in measurements)
-
-
-def _states(states: list[tuple[str, str]], suffix: str) -> str:
-    return " or ".join(
-        f"(r._measurement == {_quoted(name + suffix)} and r._field == {_quoted(field)})"
-        for name, field in states
+    return (
+        task("hours", "1h", "10m", "1h", f"{PROMPT_HOURS}h"),
+        task("late hours", "1d", "1h", "1h", f"{LATE_DAYS}d"),
+        task("days", "1d", "2h", "1d", f"{LATE_DAYS}d", suffix="_1h"),
     )
 
 

@@ -23,7 +23,7 @@ from exporter.model import STORED, Batch, Outcome, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.line_protocol import Encoder, Lines, salt_of
-from exporter.sinks.influx.responses import read_response, redact
+from exporter.sinks.influx.responses import TOO_LARGE, read_response, redact
 
 LINES_PER_TURN = 2000
 """Encoding yields to the event loop after about 2 ms of work."""
@@ -33,6 +33,10 @@ MAX_ANSWER = 64 * 1024
 
 INLINE_BYTES = 16 * 1024
 """Below this, handing the body to a thread costs more than compressing it."""
+
+MAX_REFUSED_LINES = 8
+"""Lines of one row that are too large one by one, after which the rest of the row is given up too: a far end
+that takes no line at all would be asked twice for each."""
 
 _GZIP = 16 + zlib.MAX_WBITS
 _HTTP_OK = 200
@@ -80,7 +84,7 @@ class InfluxSink:
             await client.close()  # type: ignore[no-untyped-call] # influxdb-client annotates in part
 
     async def deliver(self, batch: Batch) -> Verdict:
-        """Write the batch's points: two requests at most, one for each bucket."""
+        """Write the batch's points: one request for each bucket, more for a single row that is too large."""
         lines = await self._encode(batch)
         for bucket, found in (
             (self._config.bucket, lines.activity),
@@ -88,7 +92,8 @@ class InfluxSink:
         ):
             if not found:
                 continue
-            verdict = await self._write(bucket, "\n".join(found).encode())
+            write = self._write_in_parts if len(batch.rows) == 1 else self._write_lines
+            verdict = await write(bucket, found)
             if verdict.outcome is not Outcome.STORED:
                 return verdict
         return Verdict(Outcome.STORED, rejected=tuple(lines.rejected)) if lines.rejected else STORED
@@ -137,6 +142,30 @@ class InfluxSink:
                 turn = len(lines) + LINES_PER_TURN
                 await asyncio.sleep(0)
         return lines
+
+    async def _write_in_parts(self, bucket: str, lines: list[str]) -> Verdict:
+        """Write the lines of one row, in halves while they are too large: the runner cannot halve a row.
+
+        Lines that are too large one by one are left out; the answer to the last of them is the verdict.
+        """
+        parts, refused = [lines], []
+        while parts:
+            part = parts.pop()
+            verdict = await self._write_lines(bucket, part)
+            if verdict.reason != TOO_LARGE:
+                if verdict.outcome is not Outcome.STORED:
+                    return verdict
+            elif len(part) > 1:
+                middle = len(part) // 2
+                parts += [part[middle:], part[:middle]]
+            else:
+                refused.append(verdict)
+                if len(refused) >= MAX_REFUSED_LINES:
+                    break
+        return refused[-1] if refused else STORED
+
+    async def _write_lines(self, bucket: str, lines: list[str]) -> Verdict:
+        return await self._write(bucket, "\n".join(lines).encode())
 
     async def _write(self, bucket: str, body: bytes) -> Verdict:
         headers = {"Content-Type": "text/plain; charset=utf-8", "Accept": "application/json"}

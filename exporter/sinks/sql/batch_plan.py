@@ -29,6 +29,7 @@ from exporter.sinks.sql.column_mapping import ColumnMapping
 from exporter.sinks.sql.dimension_rows import Member, channel_rows, guild_row
 from exporter.sinks.sql.increments import Increments, Parameters, snapshot_row
 from exporter.sinks.sql.records import invite_row, record_row, record_table
+from exporter.sinks.sql.statements import AT
 
 MemberKey = tuple[int, int]
 
@@ -75,13 +76,13 @@ class BatchPlan:
     increments: Increments
     occurrences: dict[str, list[Run]] = field(default_factory=dict)
     guilds: list[Parameters] = field(default_factory=list)
-    member_counts: dict[int, tuple[int, int]] = field(default_factory=dict)
+    member_counts: dict[int, Parameters] = field(default_factory=dict)
     channels: dict[tuple[int, int], Parameters] = field(default_factory=dict)
     members: dict[MemberKey, Member] = field(default_factory=dict)
     invites: list[Parameters] = field(default_factory=list)
     snapshots: dict[str, Parameters] = field(default_factory=dict)
     tenures: list[PendingTenure] = field(default_factory=list)
-    expelled: dict[MemberKey, int] = field(default_factory=dict)
+    expelled: dict[MemberKey, Parameters] = field(default_factory=dict)
 
     def member_rows(self) -> list[Parameters]:
         """Rows for ``members``, by key."""
@@ -131,7 +132,11 @@ def _take_metrics(entry: Entry, data: MetricsSnapshot, plan: BatchPlan, rules: R
     sums = plan.increments.add_guild(entry.guild_id, data)
     members = data.gauges.get(MEMBERS.name)
     if members is not None:
-        plan.member_counts[entry.guild_id] = (members, data.period_end)
+        plan.member_counts[entry.guild_id] = {
+            "guild_id": entry.guild_id,
+            "member_count": members,
+            AT: data.period_end,
+        }
     if rules.store_snapshots:
         row = snapshot_row(entry, data, sums, rules.mapping)
         plan.snapshots.setdefault(row["event_key"], row)
@@ -145,8 +150,9 @@ def _take_record(table: Table, entry: Entry, data: EntryData, plan: BatchPlan, n
     runs[-1].rows.append(row)
     if row.get("recovered") and row.get("action") in _EXPELS and row["target_user_id"]:
         # No departure was received; that they had to leave is all that is known.
-        key = (entry.guild_id, row["target_user_id"])
-        plan.expelled[key] = max(row["at"], plan.expelled.get(key, 0))
+        guild_id, user_id = key = (entry.guild_id, row["target_user_id"])
+        expel = plan.expelled.setdefault(key, {"the_guild": guild_id, "the_user": user_id, AT: 0})
+        expel[AT] = max(row["at"], expel[AT])
     if not isinstance(data, MemberJoinRecord | MemberLeaveRecord) or not data.user_id:
         return
     key = (entry.guild_id, data.user_id)

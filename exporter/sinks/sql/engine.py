@@ -10,16 +10,22 @@ from __future__ import annotations
 
 import asyncio
 import json
+import sqlite3
+import ssl
 import threading
+import time
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlencode
 
 from sqlalchemy import Connection, event
 from sqlalchemy.engine.interfaces import DBAPIConnection
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import ConnectionPoolEntry
 
-from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.sql.config import SYSTEM_CERTIFICATES, SqlConfig
+from exporter.sinks.sql.error_mapping import PRIMARY_CODE
 
 POOL_SIZE = 2
 """The lane being delivered, and a probe or a migration beside it."""
@@ -34,6 +40,15 @@ _WORKER_THREAD = "(_connection_worker_thread)"
 
 _JOIN_SECONDS = 0.5
 """Longer than such a thread takes to end; one of another engine goes on and is not waited for longer."""
+
+_LOCK_SLICE = 0.25
+"""How long a thread waits in SQLite for its lock before it asks again. Nothing can interrupt it there, and
+the process cannot end before it; between two of them the wait can be cancelled."""
+
+_TIMEOUT = "statement_timeout"
+"""Execution option: the setting of this name."""
+
+_BUSY = frozenset({sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED})
 
 
 def encode_json(document: Mapping[str, Any]) -> str:
@@ -56,11 +71,14 @@ def make_engine(config: SqlConfig) -> AsyncEngine:
         pool_timeout=config.connect_timeout,
         hide_parameters=True,
         json_serializer=encode_json,
+        execution_options={_TIMEOUT: config.statement_timeout},
         connect_args=_sqlite_arguments(config) if sqlite else _postgresql_arguments(config),
     )
     if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
         event.listen(engine.sync_engine, "begin", _begin_sqlite)
+    else:
+        event.listen(engine.sync_engine, "begin", _limit_postgresql)
     return engine
 
 
@@ -79,21 +97,38 @@ async def dispose_engine(engine: AsyncEngine) -> None:
 
 
 def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:
-    return {"timeout": config.statement_timeout}
+    return {"timeout": min(config.statement_timeout, _LOCK_SLICE)}
 
 
 def _postgresql_arguments(config: SqlConfig) -> dict[str, Any]:
-    milliseconds = str(round(config.statement_timeout * 1000))
-    return {
+    options = dict(config.libpq_options)
+    arguments: dict[str, Any] = {
         "timeout": config.connect_timeout,
         "command_timeout": config.statement_timeout + _CLIENT_GRACE,
-        "server_settings": {
-            "application_name": _APPLICATION,
-            "statement_timeout": milliseconds,
-            "idle_in_transaction_session_timeout": milliseconds,
-            "timezone": "UTC",
-        },
+        "server_settings": {"application_name": _APPLICATION, "timezone": "UTC"},
+        # A pooler in transaction mode gives each transaction a server connection of its choice, which does
+        # not know statements that were prepared by name.
+        "statement_cache_size": 0,
+        "prepared_statement_cache_size": 0,
+        "prepared_statement_name_func": lambda: "",
     }
+    if options.get("sslrootcert") == SYSTEM_CERTIFICATES:
+        context = arguments["ssl"] = ssl.create_default_context()
+        if "sslcert" in options:
+            context.load_cert_chain(options["sslcert"], options.get("sslkey"), options.get("sslpassword"))
+    elif options:
+        # The driver reads libpq's options from a DSN only; the address and the user are given beside it.
+        arguments["dsn"] = f"postgresql:///?{urlencode(options)}"
+    return arguments
+
+
+def _limit_postgresql(connection: Connection) -> None:
+    """Set the time limits for a transaction: as settings of a session a pooler refuses or forgets them."""
+    milliseconds = round(connection.get_execution_options()[_TIMEOUT] * 1000)
+    connection.exec_driver_sql(
+        f"SELECT set_config('statement_timeout', '{milliseconds}', true),"
+        f" set_config('idle_in_transaction_session_timeout', '{milliseconds}', true)"
+    )
 
 
 def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) -> None:
@@ -112,7 +147,21 @@ def _prepare_sqlite(connection: DBAPIConnection, _entry: ConnectionPoolEntry) ->
 
 def _begin_sqlite(connection: Connection) -> None:
     if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
-        connection.exec_driver_sql("BEGIN IMMEDIATE")
+        execute_unlocked(connection, "BEGIN IMMEDIATE")
+
+
+def execute_unlocked(connection: Connection, statement: str) -> None:
+    """Execute a statement that takes SQLite's lock; waits for it up to ``statement_timeout``, cancellably."""
+    gives_up_at = time.monotonic() + connection.get_execution_options()[_TIMEOUT]
+    while True:
+        try:
+            connection.exec_driver_sql(statement)
+        except OperationalError as error:
+            code = getattr(error.orig, "sqlite_errorcode", None)
+            if code is None or code & PRIMARY_CODE not in _BUSY or time.monotonic() >= gives_up_at:
+                raise
+        else:
+            return
 
 
 def _merge_documents(base: str, over: str) -> str:

@@ -8,6 +8,7 @@ is ``RETRY`` like any other loss: the position in the same transaction shows the
 from __future__ import annotations
 
 import sqlite3
+import ssl
 from collections.abc import Iterator, Mapping
 from typing import Final
 
@@ -42,8 +43,7 @@ _SQLSTATES: Final[Mapping[str, _Classified]] = {
     "25006": (Outcome.RETRY, "read_only"),  # a standby, until it is promoted
     "55P03": _BUSY,
     "42501": _CREDENTIALS,
-}
-_CLASSES: Final[Mapping[str, _Classified]] = {
+    # Classes, for what is not listed above.
     "08": _UNREACHABLE,
     "22": _DATA,
     "23": _CONSTRAINT,
@@ -79,13 +79,14 @@ _TYPES: Final[tuple[tuple[tuple[type[BaseException], ...], _Classified], ...]] =
     ((InvalidValueError,), _DATA),
     ((PoolTimeoutError,), _BUSY),
     ((TimeoutError,), _TIMEOUT),
+    ((ssl.SSLCertVerificationError,), _CREDENTIALS),
     # Only SQLite's directory can be refused so; a PostgreSQL socket not there yet is FileNotFoundError.
     ((PermissionError, NotADirectoryError, FileExistsError), _DATABASE),
     ((OSError,), _UNREACHABLE),
     ((asyncpg.ClientConfigurationError,), _DATABASE),
     ((asyncpg.InterfaceError, asyncpg.InternalClientError), _UNREACHABLE),
 )
-_PRIMARY_CODE: Final = 0xFF
+PRIMARY_CODE: Final = 0xFF
 """SQLite's extended result codes keep the primary one in their lowest byte."""
 
 FAILURES: Final = (
@@ -118,12 +119,12 @@ def _classify(error: BaseException) -> _Classified:
     for cause in causes:
         state = getattr(cause, "sqlstate", None)
         if isinstance(state, str):
-            return _SQLSTATES.get(state) or _CLASSES.get(state[:2], _ERROR)
+            return _SQLSTATES.get(state) or _SQLSTATES.get(state[:2], _ERROR)
         if (
             isinstance(cause, sqlite3.Error)
             and (code := getattr(cause, "sqlite_errorcode", None)) is not None
         ):
-            return _classify_sqlite(code & _PRIMARY_CODE, str(cause))
+            return _classify_sqlite(code & PRIMARY_CODE, str(cause))
     return _classify_type(causes)
 
 

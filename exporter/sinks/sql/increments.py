@@ -6,9 +6,9 @@ Amounts stay integers until the sum is complete; only then do milliseconds becom
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
+from operator import itemgetter
 from typing import Any, Final
 
 from msgspec import UNSET, to_builtins
@@ -24,6 +24,8 @@ Parameters = dict[str, Any]
 """One row as the driver takes it: column names to values."""
 
 Sums = dict[str, int]
+
+DAILY: Final = (guild_daily, channel_daily, member_daily)
 
 _DAY_MS: Final = 86_400_000
 _TOTAL: Final = "total_"
@@ -50,15 +52,15 @@ class Increments:
     """What a batch adds to the counting tables."""
 
     mapping: ColumnMapping
-    guilds: dict[tuple[int, int], Sums] = field(default_factory=dict)
-    channels: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
-    members: dict[tuple[int, int, int], Sums] = field(default_factory=dict)
+    daily: dict[str, dict[tuple[int, ...], Sums]] = field(default_factory=lambda: {t.name: {} for t in DAILY})
+    """By table, then by its key with the day as a number."""
     seen: dict[tuple[int, int], Seen] = field(default_factory=dict)
 
     def add_guild(self, guild_id: int, data: MetricsSnapshot) -> Sums:
         """Add the series of a METRICS_SNAPSHOT; returns the sums of this entry alone."""
         day = data.period_start // _DAY_MS
         places, channel_places = self.mapping.guild, self.mapping.channel
+        channels = self.daily[channel_daily.name]
         own: Sums = {}
         for measure, value, channel, _emoji, amount in data.series:
             place = (measure, value)
@@ -66,10 +68,10 @@ class Increments:
             if column is not None:
                 own[column] = own.get(column, 0) + amount
             if channel and (column := channel_places.get(place)) is not None:
-                sums = self.channels.setdefault((guild_id, channel, day), {})
+                sums = channels.setdefault((guild_id, channel, day), {})
                 sums[column] = sums.get(column, 0) + amount
         if own:
-            _add(self.guilds.setdefault((guild_id, day), {}), own)
+            _add(self.daily[guild_daily.name].setdefault((guild_id, day), {}), own)
         return own
 
     def add_members(self, guild_id: int, data: MemberActivitySnapshot) -> None:
@@ -80,6 +82,7 @@ class Increments:
         """
         day = data.period_start // _DAY_MS
         places = self.mapping.member
+        members = self.daily[member_daily.name]
         for member in data.members:
             check_text(member.name, "username")
             self._see((guild_id, member.user_id), Seen(member.first_seen, member.last_seen, member.name))
@@ -89,7 +92,7 @@ class Increments:
                 if column is not None:
                     sums[column] = sums.get(column, 0) + amount
             if sums:
-                _add(self.members.setdefault((guild_id, member.user_id, day), {}), sums)
+                _add(members.setdefault((guild_id, member.user_id, day), {}), sums)
 
     def _see(self, key: tuple[int, int], now: Seen) -> None:
         before = self.seen.get(key)
@@ -101,66 +104,39 @@ class Increments:
         before.first = min(before.first, now.first)
         before.last = max(before.last, now.last)
 
-    def guild_rows(self) -> list[Parameters]:
-        """Rows for ``guild_daily``, by key."""
-        return self._rows(
-            guild_daily, (({"guild_id": key[0]}, key[1], self.guilds[key]) for key in sorted(self.guilds))
-        )
-
-    def channel_rows(self) -> list[Parameters]:
-        """Rows for ``channel_daily``, by key."""
-        return self._rows(
-            channel_daily,
-            (
-                ({"guild_id": key[0], "channel_id": key[1]}, key[2], self.channels[key])
-                for key in sorted(self.channels)
-            ),
-        )
-
-    def member_rows(self) -> list[Parameters]:
-        """Rows for ``member_daily``, by key."""
-        return self._rows(
-            member_daily,
-            (
-                ({"guild_id": key[0], "user_id": key[1]}, key[2], self.members[key])
-                for key in sorted(self.members)
-            ),
-        )
+    def daily_rows(self, table: Table) -> list[Parameters]:
+        """Rows for one of ``DAILY``, by key."""
+        keys = [column.name for column in table.primary_key.columns]
+        empty: Parameters = {column.name: 0 for column in table.columns if not column.primary_key}
+        rows = []
+        for key, sums in sorted(self.daily[table.name].items(), key=itemgetter(0)):
+            row = empty | dict(zip(keys, key, strict=True)) | self._exposed(sums)
+            row["day"] = utc_day(row["day"])
+            rows.append(row)
+        return rows
 
     def total_rows(self) -> list[Parameters]:
         """Rows for ``member_stats``, by key."""
-        totals: dict[tuple[int, int], Sums] = {}
-        for (guild_id, user_id, _day), sums in self.members.items():
+        totals: dict[tuple[int, ...], Sums] = {}
+        for (guild_id, user_id, _day), sums in self.daily[member_daily.name].items():
             _add(totals.setdefault((guild_id, user_id), {}), sums)
-        columns = [column.name for column in member_stats.columns if column.name.startswith(_TOTAL)]
-        rows = []
-        for key in sorted(self.seen):
-            seen, sums = self.seen[key], totals.get(key, {})
-            row: Parameters = dict.fromkeys(columns, 0)
-            row.update(
-                {_TOTAL + column: self.mapping.expose(column, amount) for column, amount in sums.items()}
-            )
-            row.update(
-                guild_id=key[0],
-                user_id=key[1],
-                username=seen.name,
-                first_seen=seen.first,
-                last_seen=seen.last,
-            )
-            rows.append(row)
-        return rows
+        empty = {column.name: 0 for column in member_stats.columns if column.name.startswith(_TOTAL)}
+        return [
+            {
+                **empty,
+                **self._exposed(totals.get((guild_id, user_id), {}), _TOTAL),
+                "guild_id": guild_id,
+                "user_id": user_id,
+                "username": seen.name,
+                "first_seen": seen.first,
+                "last_seen": seen.last,
+            }
+            for (guild_id, user_id), seen in sorted(self.seen.items(), key=itemgetter(0))
+        ]
 
-    def _rows(self, table: Table, cells: Iterable[tuple[Parameters, int, Sums]]) -> list[Parameters]:
-        empty: Parameters = {column.name: 0 for column in table.columns if not column.primary_key}
+    def _exposed(self, sums: Sums, prefix: str = "") -> Parameters:
         expose = self.mapping.expose
-        rows = []
-        for key, day, sums in cells:
-            row = empty | key
-            row["day"] = utc_day(day)
-            for column, amount in sums.items():
-                row[column] = expose(column, amount)
-            rows.append(row)
-        return rows
+        return {prefix + column: expose(column, amount) for column, amount in sums.items()}
 
 
 def snapshot_row(entry: Entry, data: MetricsSnapshot, sums: Sums, mapping: ColumnMapping) -> Parameters:

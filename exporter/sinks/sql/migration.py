@@ -23,7 +23,7 @@ from sqlalchemy.schema import SetColumnComment, SetTableComment
 
 from exporter.errors import SchemaError
 from exporter.sinks.sql.config import SqlConfig
-from exporter.sinks.sql.engine import dispose_engine, make_engine
+from exporter.sinks.sql.engine import dispose_engine, execute_unlocked, make_engine
 from exporter.sinks.sql.error_mapping import describe
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.views.sync import drop_views, grant_reader, stale_views, sync_views, view_readers
@@ -107,17 +107,35 @@ async def migrate_engine(engine: AsyncEngine) -> SchemaState:
 async def schema_state(engine: AsyncEngine) -> SchemaState:
     """What version the database has, changing nothing."""
     async with engine.connect() as connection:
-        reader = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        return await reader.run_sync(read_state)
+        if engine.dialect.name == "sqlite":
+            # A transaction would take the lock to write.
+            await connection.execution_options(isolation_level="AUTOCOMMIT")
+        return await connection.run_sync(read_state)
 
 
 def read_state(connection: Connection) -> SchemaState:
-    """The state seen by this connection."""
+    """The state seen by this connection.
+
+    Raises:
+        SchemaError: a PostgreSQL database has another encoding than UTF8.
+    """
+    if connection.dialect.name == "postgresql":
+        _require_utf8(connection)
     needed, known = _versions()
     current = MigrationContext.configure(connection).get_current_revision()
     stale = stale_views(connection)
     lack = f"{len(stale)} views differ from those of this program ({stale[0]} first)" if stale else ""
     return SchemaState(current, needed, known, lack)
+
+
+def _require_utf8(connection: Connection) -> None:
+    encoding = connection.scalar(text("SELECT current_setting('server_encoding')"))
+    if encoding != "UTF8":
+        msg = (
+            f"the database has the encoding {encoding}, which cannot hold every name: make another with "
+            "CREATE DATABASE … ENCODING 'UTF8' TEMPLATE template0, and use that"
+        )
+        raise SchemaError(msg)
 
 
 @cache
@@ -135,7 +153,7 @@ async def _prepare_file(engine: AsyncEngine) -> None:
     async with engine.connect() as connection:
         # The mode is a property of the file and cannot be changed within a transaction.
         outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
-        await outside.exec_driver_sql("PRAGMA journal_mode=WAL")
+        await outside.run_sync(execute_unlocked, "PRAGMA journal_mode=WAL")
 
 
 def _make_directory(file: str) -> None:

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import Column
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.engine import Dialect
-from sqlalchemy.types import TypeEngine
 
 from exporter.events.spec import EventSpec
 from exporter.markdown import page, table
@@ -67,60 +66,21 @@ def sql_page() -> str:
         shown = ((f"`{column.name}`", column.kind.type_name, column.comment) for column in view.columns)
         parts += [f"### {view.name}", view.comment, table(("column", "type", "what"), shown)]
     parts.append("## Tables")
-    for found in schema_reference():
+    for found in metadata.tables.values():
         rows = (
-            (
-                f"`{column.name}`",
-                column.type,
-                "key" if column.primary_key else ("" if column.nullable else "always"),
-                column.comment,
-            )
+            (f"`{column.name}`", type_name(column), _presence(column), column.comment or "")
             for column in found.columns
         )
-        parts += [f"### {found.name}", found.comment, table(("column", "type", "set", "what"), rows)]
+        parts += [f"### {found.name}", found.comment or "", table(("column", "type", "set", "what"), rows)]
     return page("SQL", *parts)
 
 
-@dataclass(frozen=True, slots=True)
-class ColumnReference:
-    """One column as the reference page shows it; ``type`` is PostgreSQL's name."""
-
-    name: str
-    type: str
-    nullable: bool
-    primary_key: bool
-    comment: str
+def type_name(column: Column[Any]) -> str:
+    """PostgreSQL's name of a column's type."""
+    return column.type.compile(dialect=_POSTGRESQL).lower()
 
 
-@dataclass(frozen=True, slots=True)
-class TableReference:
-    """One table as the reference page shows it."""
-
-    name: str
-    comment: str
-    columns: tuple[ColumnReference, ...]
-
-
-def schema_reference() -> tuple[TableReference, ...]:
-    """Every table with its columns, in the order declared."""
-    return tuple(
-        TableReference(
-            table.name,
-            table.comment or "",
-            tuple(
-                ColumnReference(
-                    column.name,
-                    _type_name(column.type),
-                    bool(column.nullable),
-                    column.primary_key,
-                    column.comment or "",
-                )
-                for column in table.columns
-            ),
-        )
-        for table in metadata.tables.values()
-    )
-
-
-def _type_name(kind: TypeEngine[Any]) -> str:
-    return kind.compile(dialect=_POSTGRESQL).lower()
+def _presence(column: Column[Any]) -> str:
+    if column.primary_key:
+        return "key"
+    return "" if column.nullable else "always"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -24,8 +25,9 @@ from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import dispose_engine, make_engine
 from exporter.sinks.sql.error_mapping import FAILURES, describe, verdict_of
+from exporter.sinks.sql.log_file import LogFile, empty_wal
 from exporter.sinks.sql.migration import migrate_engine, schema_state
-from exporter.sinks.sql.writer import SqlWriter, WriteSet
+from exporter.sinks.sql.writer import Positions, SqlWriter, WriteSet
 
 log = logging.getLogger(__name__)
 
@@ -50,6 +52,11 @@ class SqlSink:
         self._writer = SqlWriter(config.url.get_backend_name())
         self._preparing = asyncio.Lock()
         self._prepared = False
+        sqlite = config.url.get_backend_name() == "sqlite"
+        self._file = LogFile(config.url.database or "") if sqlite else None
+        self._confirmed: Positions = {}
+        self._replaced = False
+        self._lost = 0
 
     @property
     def name(self) -> str:
@@ -78,14 +85,20 @@ class SqlSink:
             return Verdict(Outcome.RETRY, reason="closed", detail="the sink is not open")
         if not batch.rows:
             return STORED
+        verdict = await self._deliver(batch)
+        lost, self._lost = self._lost, 0
+        return replace(verdict, lost=lost) if lost else verdict
+
+    async def _deliver(self, batch: Batch) -> Verdict:
         try:
-            await self._prepare(self._engine)
-            await self._apply(self._engine, batch)
+            engine = await self._prepare()
+            await self._apply(engine, batch)
         except FAILURES as error:
             verdict = verdict_of(error)
             if verdict.outcome is Outcome.NEEDS_OPERATOR:
                 self._prepared = False
             return verdict
+        self._confirmed[batch.source, batch.lane] = batch.rows[-1].position
         return STORED
 
     async def probe(self) -> Probe:
@@ -113,30 +126,69 @@ class SqlSink:
             return Probe(ok=True, detail=version)
         return Probe(ok=False, detail=f"{version}: run `discord-exporter migrate`")
 
-    async def _prepare(self, engine: AsyncEngine) -> None:
-        if self._prepared:
-            return
+    async def _prepare(self) -> AsyncEngine:
+        """An engine whose database is the one at its path and has its tables."""
         async with self._preparing:
-            if self._prepared:
-                return
-            if self._config.migrate_on_start:
-                state = await migrate_engine(engine)
-            else:
-                state = await schema_state(engine)
-                state.require_known()
-                if not state.is_current:
-                    msg = (
-                        f"the database has schema version {state.current or 'none'}, "
-                        f"version {state.needed} is needed: run `discord-exporter migrate`"
-                    )
-                    raise SchemaError(msg)
-            self._prepared = True
-            if state.views_lack:
-                log.warning(
-                    "%s; rows are stored all the same: run `discord-exporter migrate` as the tables' owner",
-                    state.views_lack,
+            engine, file = self._engine or make_engine(self._config), self._file
+            if file is not None and await asyncio.to_thread(file.is_other):
+                await empty_wal(engine)
+                await dispose_engine(engine)
+                engine = make_engine(self._config)
+                self._prepared, self._replaced = False, True
+            self._engine = engine
+            if not self._prepared:
+                await self._prepare_schema(engine)
+                if file is not None:
+                    await asyncio.to_thread(file.remember)
+                self._prepared = True
+            if self._replaced and file is not None:
+                await self._report_loss(engine, file)
+                self._replaced = False
+            return engine
+
+    async def _prepare_schema(self, engine: AsyncEngine) -> None:
+        if self._config.migrate_on_start:
+            state = await migrate_engine(engine)
+        else:
+            state = await schema_state(engine)
+            state.require_known()
+            if not state.is_current:
+                msg = (
+                    f"the database has schema version {state.current or 'none'}, "
+                    f"version {state.needed} is needed: run `discord-exporter migrate`"
                 )
-            log.info("SQL store ready: %s, schema %s", engine.dialect.name, state.current)
+                raise SchemaError(msg)
+        if state.views_lack:
+            log.warning(
+                "%s; rows are stored all the same: run `discord-exporter migrate` as the tables' owner",
+                state.views_lack,
+            )
+        log.info("SQL store ready: %s, schema %s", engine.dialect.name, state.current)
+
+    async def _report_loss(self, engine: AsyncEngine, file: LogFile) -> None:
+        """Say which entries were confirmed to the runner and are not in the file that is there now."""
+        async with engine.begin() as connection:
+            held = await self._writer.positions(connection)
+        missing = {
+            lane: (held.get(lane, 0), confirmed)
+            for lane, confirmed in sorted(self._confirmed.items())
+            if held.get(lane, 0) < confirmed
+        }
+        if not missing:
+            log.warning("the SQLite file %s was replaced by one that holds all that was delivered", file.path)
+            return
+        self._lost += sum(confirmed - position for position, confirmed in missing.values())
+        ranges = (
+            f"{lane.name.lower()} {position + 1} to {confirmed}"
+            for (_, lane), (position, confirmed) in missing.items()
+        )
+        log.error(
+            "the SQLite file %s was deleted or replaced while it was in use; delivery goes on in the file "
+            "that is there now. Delivered before and not in it, by position: %s. To have them, stop the "
+            "exporter, put the earlier file back and start it; replace the file only while it is stopped",
+            file.path,
+            ", ".join(ranges),
+        )
 
     async def _apply(self, engine: AsyncEngine, batch: Batch) -> None:
         # Planned before the transaction, which holds SQLite's only write lock; redelivery is the exception.

@@ -6,8 +6,6 @@ Every value is a bound parameter. What a row had is ``old``, what is offered is 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from functools import cache
 from typing import Any, Final, TypeAlias
 
 from sqlalchemy import (
@@ -26,27 +24,23 @@ from sqlalchemy import (
     update,
 )
 from sqlalchemy.dialects import postgresql, sqlite
-from sqlalchemy.sql.base import ReadOnlyColumnCollection
 
+from exporter.sinks.sql.increments import DAILY
 from exporter.sinks.sql.records import OCCURRENCES
 from exporter.sinks.sql.schema import (
-    channel_daily,
     channels,
     deliveries,
-    guild_daily,
     guild_events,
     guilds,
     invites,
-    member_daily,
     member_stats,
     members,
     metrics_snapshots,
     moderation_logs,
 )
-from exporter.sinks.sql.types import UtcMilliseconds, merged
+from exporter.sinks.sql.types import UtcMilliseconds
 
 Insert: TypeAlias = postgresql.Insert | sqlite.Insert
-Columns: TypeAlias = ReadOnlyColumnCollection[str, ColumnElement[Any]]
 Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
 
 AT: Final = "observed_at"
@@ -80,57 +74,37 @@ EXPEL: Final = (
 """``members``: a known member was kicked or banned in an absence; no row is added for others."""
 
 
-@dataclass(frozen=True, slots=True)
 class Statements:
-    """Every statement of one dialect; maps are by the name of the table."""
+    """Every statement of one dialect, by SQLAlchemy's name for it; maps are by the name of the table."""
 
-    enrol: Executable
-    guild: Executable
-    member_count: Executable
-    channel: Executable
-    member: Executable
-    expel: Executable
-    invite: Executable
-    originals: Mapping[str, Executable]
-    amendments: Mapping[str, Executable]
-    increments: Mapping[str, Executable]
-    totals: Executable
-    snapshot: Executable
+    def __init__(self, dialect: str) -> None:
+        self._insert: Callable[[Table], Insert] = sqlite.insert
+        # A document with the keys of both, those of the second winning. SQLite's json_patch would merge
+        # nested objects too and so differ from PostgreSQL; ``engine`` registers this function.
+        self._merged: Merge = func.merged_documents
+        if dialect == "postgresql":
+            self._insert = postgresql.insert
+            self._merged = lambda base, over: base.op("||")(over)
+        # ``deliveries``: a lane's first row, unless another has just made it.
+        self.enrol: Executable = self._insert(deliveries).on_conflict_do_nothing()
+        self.guild = self._guild()
+        self.member_count = self._member_count()
+        self.channel = self._channel()
+        self.member = self._member()
+        self.expel: Executable = EXPEL
+        # ``invites``: what is reported replaces what was known.
+        self.invite = self._upsert(invites, lambda old, new: func.coalesce(new, old))
+        self.originals = {table.name: self._record(table, amends=False) for table in OCCURRENCES}
+        self.amendments = {table.name: self._record(table, amends=True) for table in OCCURRENCES}
+        # ``*_daily``: every column adds up.
+        self.increments = {table.name: self._upsert(table, lambda old, new: old + new) for table in DAILY}
+        self.totals = self._totals()
+        # ``metrics_snapshots``: a snapshot never changes.
+        self.snapshot: Executable = self._insert(metrics_snapshots).on_conflict_do_nothing(
+            index_elements=["event_key"]
+        )
 
-
-@cache
-def statements_for(dialect: str) -> Statements:
-    """The statements of a dialect, by SQLAlchemy's name for it."""
-    build = _StatementBuilder(postgresql.insert if dialect == "postgresql" else sqlite.insert)
-    return Statements(
-        enrol=build.enrol(),
-        guild=build.guild(),
-        member_count=build.count_members(),
-        channel=build.channel(),
-        member=build.member(),
-        expel=EXPEL,
-        invite=build.invite(),
-        originals={table.name: build.original(table) for table in OCCURRENCES},
-        amendments={table.name: build.amendment(table) for table in OCCURRENCES},
-        increments={table.name: build.add(table) for table in (guild_daily, channel_daily, member_daily)},
-        totals=build.totals(),
-        snapshot=build.snapshot(),
-    )
-
-
-class _StatementBuilder:
-    def __init__(self, insert: Callable[[Table], Insert]) -> None:
-        self._insert = insert
-
-    def enrol(self) -> Executable:
-        """``deliveries``: a lane's first row, unless another has just made it."""
-        return self._insert(deliveries).on_conflict_do_nothing()
-
-    def add(self, table: Table) -> Executable:
-        """A ``*_daily`` table: every column adds up."""
-        return self._upsert(table, lambda old, new: old + new)
-
-    def totals(self) -> Executable:
+    def _totals(self) -> Executable:
         """``member_stats``: sums add up, the name is the one of the latest activity."""
         insert = self._insert(member_stats)
         old, new = member_stats.columns, insert.excluded
@@ -145,34 +119,29 @@ class _StatementBuilder:
         changed["last_seen"] = latest(old.last_seen, new.last_seen)
         return insert.on_conflict_do_update(index_elements=["guild_id", "user_id"], set_=changed)
 
-    def original(self, table: Table) -> Executable:
-        """The first report of an occurrence: it fills what is missing."""
-        return self._record(table, func.coalesce, _take_original)
-
-    def amendment(self, table: Table) -> Executable:
-        """More about an occurrence: it replaces what was known."""
-        return self._record(table, lambda old, new: func.coalesce(new, old), _take_amendment)
-
-    def _record(
-        self,
-        table: Table,
-        merge: Merge,
-        special: Callable[[str, Columns, Columns], ColumnElement[Any] | None],
-    ) -> Executable:
+    def _record(self, table: Table, *, amends: bool) -> Executable:
+        """The first report of an occurrence fills what is missing, more about it replaces what was known."""
         names = [column.name for column in table.columns if column.name != "id"]
         insert = self._insert(table)
         if table in _LOGGED_ONCE:
             insert = insert.from_select(names, _unless_logged(table, names))
-        old, new = table.columns, insert.excluded
         changed: dict[str, ColumnElement[Any]] = {}
         for name in names:
-            if name == "event_key":
-                continue
-            value = special(name, old, new)
-            changed[name] = merge(old[name], new[name]) if value is None else value
+            old, new = table.columns[name], insert.excluded[name]
+            winner, other = (new, old) if amends else (old, new)
+            if name in _IDENTITY:
+                changed[name] = other
+            elif name == "details":
+                changed[name] = self._merged(other, winner)
+            elif name in _ONCE:
+                changed[name] = func.coalesce(old, new)
+            elif name == "recovered":
+                changed[name] = or_(old, new)
+            elif name != "event_key":
+                changed[name] = func.coalesce(winner, other)
         return insert.on_conflict_do_update(index_elements=["event_key"], set_=changed)
 
-    def guild(self) -> Executable:
+    def _guild(self) -> Executable:
         """``guilds``: newer information replaces older, older fills what is missing."""
         insert = self._insert(guilds)
         old, new = guilds.columns, insert.excluded
@@ -189,7 +158,7 @@ class _StatementBuilder:
         changed["updated_at"] = latest(old.updated_at, new.updated_at)
         return insert.on_conflict_do_update(index_elements=["guild_id"], set_=changed)
 
-    def count_members(self) -> Executable:
+    def _member_count(self) -> Executable:
         """``guilds.member_count`` from a gauge, unless the guild itself was reported later."""
         insert = self._insert(guilds).values(
             guild_id=bindparam("guild_id"), member_count=bindparam("member_count")
@@ -201,13 +170,13 @@ class _StatementBuilder:
             where=or_(old.updated_at.is_(None), old.updated_at <= bindparam(AT, type_=UtcMilliseconds)),
         )
 
-    def channel(self) -> Executable:
+    def _channel(self) -> Executable:
         """``channels``: the last report counts; an unchanged row is not written again."""
         insert = self._insert(channels)
         changed = {name: insert.excluded[name] for name in ("name", "type", "parent_id")}
         return self._only_if_changed(insert, channels, changed)
 
-    def member(self) -> Executable:
+    def _member(self) -> Executable:
         """``members``: the latest join and leave, in whatever order they arrive."""
         insert = self._insert(members)
         old, new = members.columns, insert.excluded
@@ -219,14 +188,6 @@ class _StatementBuilder:
             "left_at": case((left < joined, null()), else_=left),
         }
         return self._only_if_changed(insert, members, changed)
-
-    def invite(self) -> Executable:
-        """``invites``: what is reported replaces what was known."""
-        return self._upsert(invites, lambda old, new: func.coalesce(new, old))
-
-    def snapshot(self) -> Executable:
-        """``metrics_snapshots``: a snapshot never changes."""
-        return self._insert(metrics_snapshots).on_conflict_do_nothing(index_elements=["event_key"])
 
     def _upsert(self, table: Table, merge: Merge) -> Executable:
         insert = self._insert(table)
@@ -250,30 +211,6 @@ class _StatementBuilder:
 def latest(old: ColumnElement[int], new: ColumnElement[int]) -> ColumnElement[int]:
     """The later of two moments, either of which may be null."""
     return case((old.is_(None), new), (new > old, new), else_=old)
-
-
-def _take_original(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
-    if name in _IDENTITY:
-        return new[name]
-    if name == "details":
-        return merged(new[name], old[name])
-    return _common(name, old, new)
-
-
-def _take_amendment(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
-    if name in _IDENTITY:
-        return old[name]
-    if name == "details":
-        return merged(old[name], new[name])
-    return _common(name, old, new)
-
-
-def _common(name: str, old: Columns, new: Columns) -> ColumnElement[Any] | None:
-    if name in _ONCE:
-        return func.coalesce(old[name], new[name])
-    if name == "recovered":
-        return or_(old[name], new[name])
-    return None
 
 
 def _unless_logged(table: Table, names: list[str]) -> Any:

@@ -16,10 +16,6 @@ from typing import Any
 from sqlalchemy import JSON, BigInteger, DateTime, Integer, Text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.engine import Dialect
-from sqlalchemy.ext.compiler import compiles
-from sqlalchemy.sql.compiler import SQLCompiler
-from sqlalchemy.sql.elements import ColumnElement
-from sqlalchemy.sql.functions import FunctionElement
 from sqlalchemy.types import TypeDecorator, TypeEngine
 
 EPOCH = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
@@ -63,32 +59,6 @@ def rfc3339(moment: dt.datetime) -> str:
 # SQLite numbers rows by itself only in a column whose type is spelled INTEGER.
 RowId = BigInteger().with_variant(Integer(), "sqlite")
 Document = JSONB(none_as_null=True).with_variant(JSON(none_as_null=True), "sqlite")
-
-
-class merged(FunctionElement[Any]):  # noqa: N801 - reads as the SQL function it is
-    """``merged(base, over)``: a document with the keys of both, those of ``over`` winning; not recursive."""
-
-    type = Document
-    inherit_cache = True
-    name = "merged"
-
-
-@compiles(merged, "postgresql")
-def _merged_postgresql(element: merged, compiler: SQLCompiler, **kw: Any) -> str:
-    base, over = _operands(element)
-    return f"({compiler.process(base, **kw)} || {compiler.process(over, **kw)})"
-
-
-@compiles(merged, "sqlite")
-def _merged_sqlite(element: merged, compiler: SQLCompiler, **kw: Any) -> str:
-    # json_patch would merge nested objects too and so differ from PostgreSQL; ``engine`` registers this one.
-    base, over = _operands(element)
-    return f"merged_documents({compiler.process(base, **kw)}, {compiler.process(over, **kw)})"
-
-
-def _operands(element: merged) -> tuple[ColumnElement[Any], ColumnElement[Any]]:
-    base, over = element.clauses
-    return base, over
 
 
 class InvalidValueError(ValueError):

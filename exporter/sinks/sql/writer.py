@@ -6,20 +6,23 @@ skipped, whatever was lost between this commit and the runner's own.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from operator import itemgetter
-from typing import Final
+from typing import Any, Final, TypeAlias
 
 from sqlalchemy import Executable, bindparam, select, tuple_, update
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from exporter.model import Batch
+from exporter.model import Batch, Priority
 from exporter.sinks.sql.batch_plan import BatchPlan, MemberKey, PendingTenure
-from exporter.sinks.sql.increments import Parameters
-from exporter.sinks.sql.schema import channel_daily, deliveries, guild_daily, member_daily, members
-from exporter.sinks.sql.statements import AT, statements_for
+from exporter.sinks.sql.increments import DAILY, Parameters
+from exporter.sinks.sql.schema import deliveries, members
+from exporter.sinks.sql.statements import Statements
+
+Positions: TypeAlias = dict[tuple[str, Priority], int]
+"""By spool and lane."""
 
 ROWS_PER_STATEMENT: Final = 1000
 """Rows of one executemany. Binding them runs on the event loop, some microseconds each, so the loop is never
@@ -43,7 +46,7 @@ class SqlWriter:
     """Writes batches over a connection that is within a transaction; ``dialect`` is SQLAlchemy's name."""
 
     def __init__(self, dialect: str) -> None:
-        self._statements = statements_for(dialect)
+        self._statements = Statements(dialect)
 
     async def lock_position(self, connection: AsyncConnection, batch: Batch) -> int:
         """The position up to which the batch's lane is applied, locked until the transaction ends."""
@@ -55,6 +58,11 @@ class SqlWriter:
             await connection.execute(self._statements.enrol, row)
             position = await connection.scalar(_POSITION, key)
         return _NOTHING_DELIVERED if position is None else position
+
+    async def positions(self, connection: AsyncConnection) -> Positions:
+        """The position up to which each lane of each spool is applied."""
+        rows = await connection.execute(select(deliveries))
+        return {(source, Priority(lane)): position for source, lane, position in rows}
 
     def arrange(self, plan: BatchPlan) -> WriteSet:
         """Statements with their rows, tables always in the same order."""
@@ -80,20 +88,18 @@ class SqlWriter:
     def _operations(self, plan: BatchPlan) -> Iterator[tuple[Executable, list[Parameters]]]:
         use = self._statements
         yield use.guild, sorted(plan.guilds, key=itemgetter("guild_id"))
-        yield use.member_count, _member_counts(plan)
-        yield use.channel, [plan.channels[key] for key in sorted(plan.channels)]
+        yield use.member_count, _by_key(plan.member_counts)
+        yield use.channel, _by_key(plan.channels)
         yield use.member, plan.member_rows()
-        yield use.expel, _expelled(plan)
+        yield use.expel, _by_key(plan.expelled)
         yield use.invite, sorted(plan.invites, key=itemgetter("guild_id", "code"))
         for name, runs in sorted(plan.occurrences.items(), key=itemgetter(0)):
             for run in runs:
                 yield (use.amendments if run.amends else use.originals)[name], run.rows
-        increments = plan.increments
-        yield use.increments[guild_daily.name], increments.guild_rows()
-        yield use.increments[channel_daily.name], increments.channel_rows()
-        yield use.increments[member_daily.name], increments.member_rows()
-        yield use.totals, increments.total_rows()
-        yield use.snapshot, [plan.snapshots[key] for key in sorted(plan.snapshots)]
+        for table in DAILY:
+            yield use.increments[table.name], plan.increments.daily_rows(table)
+        yield use.totals, plan.increments.total_rows()
+        yield use.snapshot, _by_key(plan.snapshots)
 
 
 async def _compute_tenure(connection: AsyncConnection, tenures: Sequence[PendingTenure]) -> None:
@@ -109,18 +115,8 @@ async def _compute_tenure(connection: AsyncConnection, tenures: Sequence[Pending
             row["tenure_seconds"] = (row["at"] - since) / 1000
 
 
-def _member_counts(plan: BatchPlan) -> list[Parameters]:
-    return [
-        {"guild_id": guild_id, "member_count": count, AT: at}
-        for guild_id, (count, at) in sorted(plan.member_counts.items())
-    ]
-
-
-def _expelled(plan: BatchPlan) -> list[Parameters]:
-    return [
-        {"the_guild": guild_id, "the_user": user_id, AT: at}
-        for (guild_id, user_id), at in sorted(plan.expelled.items())
-    ]
+def _by_key(rows: Mapping[Any, Parameters]) -> list[Parameters]:
+    return [rows[key] for key in sorted(rows)]
 
 
 def _parts(rows: Sequence[Parameters]) -> Iterator[Sequence[Parameters]]:

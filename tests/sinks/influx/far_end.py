@@ -50,6 +50,8 @@ class FarEnd:
 
     def __init__(self) -> None:
         self.script: list[bytes | Manner] = []
+        self.limit: int | None = None
+        """Bytes of the largest body that is taken; of lines, not as they are compressed."""
         self.pages: dict[str, bytes] = {"/health": answer(200, b'{"status":"pass"}')}
         self.requests: list[Request] = []
         self.arrived = asyncio.Event()
@@ -70,6 +72,12 @@ class FarEnd:
     def url(self) -> str:
         assert self._server
         return f"http://127.0.0.1:{self._server.sockets[0].getsockname()[1]}"
+
+    @property
+    def taken(self) -> list[str]:
+        """The lines of all bodies within the limit."""
+        limit = self.limit or 0
+        return [line for request in self.writes if len(request.body) <= limit for line in request.lines]
 
     @property
     def writes(self) -> list[Request]:
@@ -93,6 +101,8 @@ class FarEnd:
         self.arrived.set()
         if request.path == "/api/v2/write":
             what = self.script.pop(0) if self.script else answer(204)
+            if self.limit is not None and len(request.body) > self.limit:
+                what = problem(413, "request entity too large")
         else:
             what = self.pages.get(request.path, answer(404))
         if isinstance(what, bytes):

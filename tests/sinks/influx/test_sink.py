@@ -8,7 +8,7 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.events.catalogue import Catalogue
-from exporter.model import STORED, Outcome, Row, Verdict
+from exporter.model import STORED, Json, Outcome, Row, Verdict
 from exporter.sinks.base import Sink
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.sink import InfluxSink
@@ -117,6 +117,52 @@ async def test_a_row_that_cannot_be_encoded_is_rejected_and_the_others_are_store
     bad = snapshot(9, [["unheard_of", "", 0, "", 1]])
     assert await deliver(sink, SNAPSHOT, bad) == Verdict(Outcome.STORED, rejected=((9, "unknown_measure"),))
     assert len(far_end.writes[0].lines) == 1
+
+
+def of_channels(position: int, channels: int, emoji: str = "") -> Row:
+    """A row of as many lines; the last has a long tag."""
+    series: list[list[Json]] = [["messages", "human", channel, "", 1] for channel in range(1, channels)]
+    return snapshot(position, [*series, ["reactions", "normal", channels, emoji, 1]])
+
+
+@pytest.mark.parametrize("limit", [100, 200, 5_000])
+async def test_a_row_too_large_for_one_request_is_written_in_parts(
+    sink: InfluxSink, far_end: FarEnd, limit: int
+) -> None:
+    far_end.limit = limit
+    assert await deliver(sink, of_channels(1, 150)) == STORED
+    assert len(far_end.taken) == len(set(far_end.taken)) == 150
+
+
+async def test_of_a_row_with_one_line_too_large_the_others_are_stored(
+    sink: InfluxSink, far_end: FarEnd
+) -> None:
+    far_end.limit = 200
+    verdict = await deliver(sink, of_channels(1, 60, emoji="e" * 300))
+    assert (verdict.outcome, verdict.reason) == (Outcome.PARTIAL_FAILURE, "too_large")
+    assert "too large" in verdict.detail
+    assert len(set(far_end.taken)) == 59
+
+
+async def test_a_far_end_that_takes_no_line_is_not_asked_for_each(sink: InfluxSink, far_end: FarEnd) -> None:
+    far_end.limit = 10
+    assert (await deliver(sink, of_channels(1, 500))).reason == "too_large"
+    assert len(far_end.writes) < 50
+
+
+async def test_parts_end_with_the_first_answer_that_is_about_something_else(
+    sink: InfluxSink, far_end: FarEnd
+) -> None:
+    far_end.script = [problem(413, "too large"), answer(204), problem(503, "later", Retry_After="7")]
+    verdict = await deliver(sink, of_channels(1, 8))
+    assert (verdict.outcome, verdict.retry_after) == (Outcome.RETRY, 7.0)
+    assert len(far_end.writes) == 3
+
+
+async def test_rows_too_large_together_are_left_to_the_runner(sink: InfluxSink, far_end: FarEnd) -> None:
+    far_end.limit = 200
+    assert (await deliver(sink, of_channels(1, 30), of_channels(2, 30))).reason == "too_large"
+    assert len(far_end.writes) == 1
 
 
 async def test_a_row_sent_again_sends_the_same_points(sink: InfluxSink, far_end: FarEnd) -> None:

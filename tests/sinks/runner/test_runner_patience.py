@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
 import math
 
@@ -10,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.model import STORED, Outcome, Priority, Verdict
-from exporter.sinks.delivery_loop import requested_wait
+from exporter.sinks.deadline import requested_wait
 from exporter.sinks.runner import RunnerConfig
 from exporter.telemetry import value
 
@@ -60,6 +61,23 @@ async def test_retry_after_is_obeyed(world, far_end):
     await world.append(1)
     assert await runner.drain(20)
     assert world.sleeper.waits == [90.0]
+
+
+async def test_all_lanes_of_a_sink_obey_each_retry_after(world, far_end):
+    times = []
+
+    def respond(_):
+        times.append(world.clock.monotonic())
+        return Verdict(Outcome.RETRY, reason="busy", retry_after=90.0) if len(times) < 4 else STORED
+
+    sink, other = far_end("influxdb", respond), far_end("sql")
+    for lane in Priority:
+        await world.append(2, lane)
+    runner = await world.run(sink, other)
+    assert await runner.drain(20)
+    assert value(world.telemetry.sink_failures, "influxdb", "busy") == 3
+    assert len(other.batches) == len(Priority)
+    assert all(later >= earlier + 90 for earlier, later in itertools.pairwise(times[:4]))
 
 
 async def test_retry_after_is_not_obeyed_beyond_an_hour(world, far_end):

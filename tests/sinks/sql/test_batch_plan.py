@@ -14,6 +14,7 @@ from exporter.events.spec import EventSpec, Family, Measure
 from exporter.model import Batch, Entry, EntryData, Priority, Row
 from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.column_mapping import ColumnMapping
+from exporter.sinks.sql.schema import channel_daily, guild_daily, member_daily
 from exporter.sinks.sql.sink import SqlSink
 from exporter.sinks.sql.writer import ROWS_PER_STATEMENT, SqlWriter
 from tests.sinks.sql.conftest import CATALOGUE, Store
@@ -31,9 +32,9 @@ def rows(*entries: Entry) -> list[Row]:
 def test_sums_do_not_depend_on_order_or_grouping(entries: list[Entry]) -> None:
     shuffled = random.Random(1).sample(entries, len(entries))
     one, other = (plan_batch(rows(*order), RULES, NOON).increments for order in (entries, shuffled))
-    assert one.guild_rows() == other.guild_rows()
-    assert one.channel_rows() == other.channel_rows()
-    assert one.member_rows() == other.member_rows()
+    assert one.daily_rows(guild_daily) == other.daily_rows(guild_daily)
+    assert one.daily_rows(channel_daily) == other.daily_rows(channel_daily)
+    assert one.daily_rows(member_daily) == other.daily_rows(member_daily)
 
 
 @given(counters)
@@ -41,9 +42,9 @@ def test_sums_are_those_of_the_declared_columns(entries: list[Entry]) -> None:
     increments = plan_batch(rows(*entries), RULES, NOON).increments
     expected = expected_sums(entries)
     for found, table, names in (
-        (increments.guild_rows(), "guild_daily", ("guild_id", "day")),
-        (increments.channel_rows(), "channel_daily", ("guild_id", "channel_id", "day")),
-        (increments.member_rows(), "member_daily", ("guild_id", "user_id", "day")),
+        (increments.daily_rows(guild_daily), "guild_daily", ("guild_id", "day")),
+        (increments.daily_rows(channel_daily), "channel_daily", ("guild_id", "channel_id", "day")),
+        (increments.daily_rows(member_daily), "member_daily", ("guild_id", "user_id", "day")),
     ):
         sums = {
             tuple(row[name] for name in names): Counter(
@@ -63,7 +64,7 @@ def test_sums_are_those_of_the_declared_columns(entries: list[Entry]) -> None:
 @given(st.lists(st.integers(0, 10**9), min_size=1, max_size=50))
 def test_milliseconds_are_summed_before_they_become_seconds(amounts: list[int]) -> None:
     series = [["voice_seconds", "active", 1, "", amount] for amount in amounts]
-    (row,) = plan_batch(rows(metrics(*series)), RULES, NOON).increments.guild_rows()
+    (row,) = plan_batch(rows(metrics(*series)), RULES, NOON).increments.daily_rows(guild_daily)
     assert row["voice_seconds"] == sum(amounts) / 1000
 
 
@@ -73,9 +74,9 @@ def test_rows_of_a_table_are_in_the_order_of_their_keys() -> None:
     entries += [join(90 - n) for n in range(5)]
     changes = plan_batch(rows(*entries), RULES, NOON)
     for found, names in (
-        (changes.increments.guild_rows(), ("guild_id",)),
-        (changes.increments.channel_rows(), ("guild_id", "channel_id")),
-        (changes.increments.member_rows(), ("guild_id", "user_id")),
+        (changes.increments.daily_rows(guild_daily), ("guild_id",)),
+        (changes.increments.daily_rows(channel_daily), ("guild_id", "channel_id")),
+        (changes.increments.daily_rows(member_daily), ("guild_id", "user_id")),
         (changes.increments.total_rows(), ("guild_id", "user_id")),
         (changes.member_rows(), ("guild_id", "user_id")),
     ):
@@ -146,7 +147,7 @@ def test_a_new_event_needs_no_code_here() -> None:
             "recovered": False,
         }
     ]
-    (row,) = changes.increments.guild_rows()
+    (row,) = changes.increments.daily_rows(guild_daily)
     assert row["messages"] == 4
 
 

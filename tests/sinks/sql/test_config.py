@@ -38,9 +38,13 @@ def test_plain_dsns_get_the_driver_that_is_installed(dsn: str, driver: str, data
     assert (url.drivername, url.database) == (driver, database)
 
 
-def test_options_of_libpq_get_the_drivers_name() -> None:
-    url = configure("postgresql://u:p@/discord?host=/run/postgresql&port=5433&sslmode=require").url
-    assert dict(url.query) == {"host": "/run/postgresql", "port": "5433", "ssl": "require"}
+def test_options_of_libpq_are_kept_apart_from_the_address() -> None:
+    options = f"sslmode=require&sslpassword={SECRET}&channel_binding=prefer"
+    config = configure(f"postgresql://u:p@/discord?host=/run/postgresql&port=5433&{options}")
+    assert dict(config.url.query) == {"host": "/run/postgresql", "port": "5433"}
+    assert config.libpq_options == {"sslmode": "require", "sslpassword": SECRET}
+    assert SECRET not in config.url.render_as_string(hide_password=True)
+    assert configure("postgresql://u@host/d?ssl=require").libpq_options == {"sslmode": "require"}
 
 
 @pytest.mark.parametrize(
@@ -52,7 +56,12 @@ def test_options_of_libpq_get_the_drivers_name() -> None:
         (f"mysql://u:{SECRET}@host/d", "'mysql' is not supported; write"),
         (f"postgresql+psycopg2://u:{SECRET}@host/d", "is not supported"),
         (f"postgresql://u:{SECRET}@host", "names no database"),
-        (f"postgresql://u:{SECRET}@host/d?sslmod=require", "unknown DSN option sslmod; known are host"),
+        (
+            f"postgresql://u:{SECRET}@host/d?sslmod=require",
+            "unknown DSN option sslmod; known are channel_binding",
+        ),
+        (f"postgresql://u:{SECRET}@host/d?channel_binding=require", "the driver cannot do; leave it out"),
+        (f"postgresql://u:{SECRET}@host/d?connect_timeout=10", "set sinks.sql.connect_timeout"),
         ("sqlite://", "SQLite needs a file"),
         ("sqlite:///:memory:", "SQLite needs a file"),
         ("sqlite://host/file.db", "a path and nothing else"),

@@ -23,7 +23,7 @@ from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.migration import migrate, schema_state
 from exporter.sinks.sql.migrations import versions
 from exporter.sinks.sql.records import record_table
-from exporter.sinks.sql.reference import schema_reference
+from exporter.sinks.sql.reference import type_name
 from exporter.sinks.sql.schema import (
     channel_daily,
     guild_daily,
@@ -108,26 +108,22 @@ class TestDeclarations:
 
 
 class TestReference:
-    def test_it_tells_every_table_and_column(self) -> None:
-        reference = {table.name: table for table in schema_reference()}
-        assert list(reference) == list(metadata.tables)
-        for name, table in metadata.tables.items():
-            assert [column.name for column in reference[name].columns] == table.columns.keys()
-
     def test_everything_has_a_comment(self) -> None:
-        for table in schema_reference():
-            assert table.comment.endswith((".", "`."))
+        for table in metadata.tables.values():
+            assert (table.comment or "").endswith((".", "`."))
             for column in table.columns:
-                assert column.comment.endswith("."), (table.name, column.name)
+                assert (column.comment or "").endswith("."), (table.name, column.name)
 
     def test_types_are_those_people_know(self) -> None:
         columns = {
-            (table.name, column.name): column for table in schema_reference() for column in table.columns
+            (table.name, column.name): column
+            for table in metadata.tables.values()
+            for column in table.columns
         }
-        assert columns["moderation_logs", "at"].type == "timestamp with time zone"
-        assert columns["moderation_logs", "details"].type == "jsonb"
-        assert columns["moderation_logs", "target_user_id"].type == "bigint"
-        assert columns["guild_daily", "voice_seconds"].type == "double precision"
+        assert type_name(columns["moderation_logs", "at"]) == "timestamp with time zone"
+        assert type_name(columns["moderation_logs", "details"]) == "jsonb"
+        assert type_name(columns["moderation_logs", "target_user_id"]) == "bigint"
+        assert type_name(columns["guild_daily", "voice_seconds"]) == "double precision"
         assert columns["guild_daily", "day"].primary_key
         assert columns["guilds", "left_at"].nullable
         assert not columns["moderation_logs", "at"].nullable
@@ -304,10 +300,10 @@ class TestStart:
         async with engine.connect() as connection:
             found = {
                 name: (await connection.execute(text(f"PRAGMA {name}"))).scalar_one()
-                for name in ("journal_mode", "synchronous", "foreign_keys", "busy_timeout")
+                for name in ("journal_mode", "synchronous", "foreign_keys")
             }
         await engine.dispose()
-        assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1, "busy_timeout": 30_000}
+        assert found == {"journal_mode": "wal", "synchronous": 2, "foreign_keys": 1}
         with sqlite3.connect(os.fspath(file)) as plain:
             assert plain.execute("SELECT version_num FROM alembic_version").fetchall() == [(state.needed,)]
         plain.close()

@@ -8,16 +8,15 @@ import json
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from sqlalchemy import column
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.engine import Dialect
 
 from exporter.sinks.sql.engine import _merge_documents, encode_json
+from exporter.sinks.sql.statements import Statements
 from exporter.sinks.sql.types import (
-    Document,
     InvalidValueError,
     UtcMilliseconds,
     check_text,
-    merged,
     rfc3339,
 )
 
@@ -61,10 +60,16 @@ class TestMerged:
         result = json.loads(_merge_documents(encode_json(base), encode_json(over)))
         assert result == {**base, **over}
 
-    def test_each_dialect_has_its_own_spelling(self) -> None:
-        expression = merged(column("a", Document), column("b", Document))
-        assert str(expression.compile(dialect=SQLITE)) == "merged_documents(a, b)"
-        assert str(expression.compile(dialect=POSTGRESQL)) == "(a || b)"
+    @pytest.mark.parametrize(
+        ("dialect", "spelling"),
+        [
+            (SQLITE, "merged_documents(moderation_logs.details, excluded.details)"),
+            (POSTGRESQL, "moderation_logs.details || excluded.details"),
+        ],
+    )
+    def test_each_dialect_has_its_own_spelling(self, dialect: Dialect, spelling: str) -> None:
+        statement = Statements(dialect.name).amendments["moderation_logs"]
+        assert spelling in str(statement.compile(dialect=dialect))
 
     def test_text_of_equal_documents_is_equal(self) -> None:
         assert encode_json({"b": 1, "a": "é"}) == encode_json({"a": "é", "b": 1}) == '{"a":"é","b":1}'

@@ -19,7 +19,8 @@ from exporter.model import STORED, Priority
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS
-from exporter.sinks.sql.views.view import ColumnKind, View
+from exporter.sinks.sql.views.columns import ColumnKind
+from exporter.sinks.sql.views.view import View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.communities import DAY, FIRST, HOUR, SECOND, tell
 from tests.sinks.sql.conftest import close_store, open_store

@@ -25,8 +25,9 @@ from exporter.sinks.sql.migration import migrate, schema_state
 from exporter.sinks.sql.schema import metadata
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS, sync
+from exporter.sinks.sql.views.columns import ColumnKind
 from exporter.sinks.sql.views.sync import drop_views
-from exporter.sinks.sql.views.view import ColumnKind, View
+from exporter.sinks.sql.views.view import View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.conftest import close_store, open_store
 from tests.sinks.sql.entries import ban
@@ -84,6 +85,20 @@ class TestDeclarations:
         assert len(set(NAMES)) == len(NAMES)
         assert not set(NAMES) & set(metadata.tables)
         assert all(name.startswith("v_") for name in NAMES)
+
+    @pytest.mark.parametrize("dialect", ["postgresql", "sqlite"])
+    def test_a_mark_depends_on_all_but_white_space(
+        self, monkeypatch: pytest.MonkeyPatch, dialect: str
+    ) -> None:
+        marks = {each.name: each.mark for each in sync.definitions(dialect)}
+        spaced = tuple(
+            replace(view, query=lambda sql, view=view: view.query(sql).replace("\n", "\n  "))
+            for view in VIEWS
+        )
+        monkeypatch.setattr(sync, "VIEWS", spaced)
+        assert {each.name: each.mark for each in sync.definitions(dialect)} == marks
+        monkeypatch.setattr(sync, "VIEWS", changed(*NAMES))
+        assert not {each.mark for each in sync.definitions(dialect)} & set(marks.values())
 
     @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)
     def test_everything_says_what_it_is(self, view: View) -> None:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, MetaData, Text, text
+from sqlalchemy.types import TypeEngine
 
 from exporter.sinks.sql.types import Document, RowId, UtcMilliseconds
+
+_Value = TypeVar("_Value")
 
 metadata = MetaData(
     naming_convention={
@@ -17,44 +21,29 @@ metadata = MetaData(
 )
 
 
-def key(name: str, comment: str) -> Column[int]:
-    """A Discord id that is part of the key."""
-    return Column(name, BigInteger, primary_key=True, autoincrement=False, comment=comment)
+def _column(kind: type[TypeEngine[_Value]], name: str, comment: str, **options: Any) -> Column[_Value]:
+    return Column(name, kind, comment=comment, **options)
+
+
+integer = partial(_column, BigInteger)
+"""A whole number, such as a Discord id."""
+words = partial(_column, Text)
+"""Text."""
+flag = partial(_column, Boolean)
+"""True or false."""
+moment = partial(_column, UtcMilliseconds)
+"""A moment in UTC."""
+key = partial(_column, BigInteger, primary_key=True, autoincrement=False)
+"""A Discord id that is part of the key."""
+count = partial(_column, BigInteger, nullable=False, server_default=text("0"))
+"""A sum of a whole number of things."""
+seconds = partial(_column, Double, nullable=False, server_default=text("0"))
+"""A sum of time in seconds."""
 
 
 def day_key() -> Column[Any]:
     """The UTC day, part of the key."""
     return Column("day", Date, primary_key=True, comment="The UTC day the activity's window began in.")
-
-
-def integer(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
-    """A whole number, such as a Discord id."""
-    return Column(name, BigInteger, nullable=nullable, comment=comment)
-
-
-def words(name: str, comment: str, *, nullable: bool = True, unique: bool = False) -> Column[str]:
-    """Text."""
-    return Column(name, Text, nullable=nullable, unique=unique, comment=comment)
-
-
-def flag(name: str, comment: str, *, nullable: bool = True) -> Column[bool]:
-    """True or false."""
-    return Column(name, Boolean, nullable=nullable, comment=comment)
-
-
-def moment(name: str, comment: str, *, nullable: bool = True) -> Column[int]:
-    """A moment in UTC."""
-    return Column(name, UtcMilliseconds, nullable=nullable, comment=comment)
-
-
-def count(name: str, comment: str) -> Column[int]:
-    """A sum of a whole number of things."""
-    return Column(name, BigInteger, nullable=False, server_default=text("0"), comment=comment)
-
-
-def seconds(name: str, comment: str) -> Column[float]:
-    """A sum of time in seconds."""
-    return Column(name, Double, nullable=False, server_default=text("0"), comment=comment)
 
 
 def row() -> tuple[Column[Any], ...]:

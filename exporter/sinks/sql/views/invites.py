@@ -4,19 +4,9 @@ from __future__ import annotations
 
 from typing import Final
 
+from exporter.sinks.sql.views import columns as col
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import (
-    GUILD,
-    OF_GUILD,
-    View,
-    count,
-    flag,
-    ident,
-    number,
-    seconds,
-    text,
-    time,
-)
+from exporter.sinks.sql.views.view import Select, select, union, view
 
 _ACTIVE_HOURS: Final = 14 * 24
 
@@ -32,46 +22,32 @@ A member counts for the last join only, so each member counts once. Only a ban a
 counts."""
 
 
-def _outcome(sql: Dialect) -> str:
+def _outcome(sql: Dialect) -> tuple[col.ViewColumn, ...]:
+    """What became of those who joined by the uses ``t``, joined with ``_INVITEE``."""
     here = "COUNT(CASE WHEN m.left_at IS NULL THEN m.user_id END)"
-    return f"""COUNT(t.id) AS joined, {here} AS still_here,
-  COUNT(CASE WHEN s.last_seen >= {sql.ago(hours=_ACTIVE_HOURS)} THEN 1 END) AS active,
-  COUNT(b.id) AS banned,
-  {sql.rounded(f"1.0 * {here} / NULLIF(COUNT(t.id), 0)")} AS still_here_share"""
+    active = f"COUNT(CASE WHEN s.last_seen >= {sql.ago(hours=_ACTIVE_HOURS)} THEN 1 END)"
+    share = sql.rounded(f"1.0 * {here} / NULLIF(COUNT(t.id), 0)")
+    last = "Joins that were the last of the member"
+    return (
+        col.count("joined", "Observed joins by the invite.", "COUNT(t.id)"),
+        col.count("still_here", f"{last}, with the member in the guild now.", here),
+        col.count("active", "Number of those members active in the last 14 days.", active),
+        col.count("banned", f"{last} and ended with a ban.", "COUNT(b.id)"),
+        col.number(
+            "still_here_share", "`still_here` as a share of `joined`, 0 to 1; null without joins.", share
+        ),
+    )
 
 
-_OUTCOME: Final = (
-    count("joined", "Observed joins by the invite."),
-    count("still_here", "Joins that were the last of the member, with the member in the guild now."),
-    count("active", "Number of those members active in the last 14 days."),
-    count("banned", "Joins that were the last of the member and ended with a ban."),
-    number("still_here_share", "`still_here` as a share of `joined`, 0 to 1; null without joins."),
-)
-
-
-def _invites(sql: Dialect) -> str:
-    known = f"""
-SELECT {OF_GUILD} AS guild_id, i.code,
-  CAST(i.channel_id AS TEXT) AS channel_id, c.name AS channel_name,
-  CAST(i.inviter_id AS TEXT) AS inviter_id, i.inviter_username AS inviter_name,
-  (i.deleted_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > {sql.now})) AS valid,
-  i.created_at, i.expires_at, i.deleted_at, i.max_uses,
-  CASE WHEN i.uses > COUNT(t.id) THEN i.uses ELSE COUNT(t.id) END AS uses,
-  {_outcome(sql)},
-  MAX(t.at) AS last_used_at,
-  'https://discord.gg/' || i.code AS url
-FROM guilds g
-JOIN invites i ON i.guild_id = g.guild_id
-LEFT JOIN channels c ON c.guild_id = i.guild_id AND c.channel_id = i.channel_id
-LEFT JOIN invite_tracking t ON t.guild_id = i.guild_id AND t.invite_code = i.code
-{_INVITEE}
-GROUP BY g.guild_id, i.guild_id, i.code, i.channel_id, c.name, i.inviter_id, i.inviter_username,
-  i.deleted_at, i.created_at, i.expires_at, i.max_uses, i.uses"""
+@view("v_invites", "One row for each invite: its uses, and how many of the joined members stayed.")
+def _invites(sql: Dialect) -> Select:
+    valid = f"(i.deleted_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > {sql.now}))"
+    larger = "CASE WHEN i.uses > COUNT(t.id) THEN i.uses ELSE COUNT(t.id) END"
+    uses = "Uses: the larger of the last number from Discord and the observed joins."
     # Codes that no list of invites contains, such as a vanity URL.
-    unlisted = f"""
-SELECT {OF_GUILD}, t.invite_code, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL, NULL,
+    unlisted = f"""SELECT {col.as_text("g.guild_id")}, t.invite_code, {"NULL, " * 9}
   COUNT(t.id),
-  {_outcome(sql)},
+  {", ".join(column.sql("t") for column in _outcome(sql))},
   MAX(t.at),
   'https://discord.gg/' || t.invite_code
 FROM guilds g
@@ -79,128 +55,97 @@ JOIN invite_tracking t ON t.guild_id = g.guild_id AND t.invite_code IS NOT NULL
   AND NOT EXISTS (SELECT 1 FROM invites i WHERE i.guild_id = t.guild_id AND i.code = t.invite_code)
 {_INVITEE}
 GROUP BY g.guild_id, t.invite_code"""
-    return f"{known}\nUNION ALL{unlisted}"
+    return select(
+        "i",
+        f"""FROM guilds g
+JOIN invites i ON i.guild_id = g.guild_id
+LEFT JOIN channels c ON c.guild_id = i.guild_id AND c.channel_id = i.channel_id
+LEFT JOIN invite_tracking t ON t.guild_id = i.guild_id AND t.invite_code = i.code
+{_INVITEE}
+GROUP BY g.guild_id, i.guild_id, i.code, i.channel_id, c.name, i.inviter_id, i.inviter_username,
+  i.deleted_at, i.created_at, i.expires_at, i.max_uses, i.uses{union(unlisted)}""",
+        col.guild(),
+        col.text("code", "Code of the invite."),
+        col.ident("channel_id", "Target channel.", "i.channel_id"),
+        col.text("channel_name", "Name of that channel.", "c.name"),
+        col.ident("inviter_id", "Creator of the invite.", "i.inviter_id"),
+        col.text("inviter_name", "Name of that member.", "i.inviter_username"),
+        col.flag("valid", "Whether the invite can be used now.", valid),
+        col.time("created_at", "Time of creation."),
+        col.time("expires_at", "Time of expiry; null if it does not expire."),
+        col.time("deleted_at", "Time of deletion; null if it was not deleted."),
+        col.count("max_uses", "Maximum number of uses; 0 for no limit."),
+        col.count("uses", uses, larger),
+        *_outcome(sql),
+        col.time("last_used_at", "Time of the last join by it.", "MAX(t.at)"),
+        col.text("url", "Address of the invite.", "'https://discord.gg/' || i.code"),
+    )
 
 
-INVITES: Final = View(
-    "v_invites",
-    "One row for each invite: its uses, and how many of the joined members stayed.",
-    (
-        GUILD,
-        text("code", "Code of the invite."),
-        ident("channel_id", "Target channel."),
-        text("channel_name", "Name of that channel."),
-        ident("inviter_id", "Creator of the invite."),
-        text("inviter_name", "Name of that member."),
-        flag("valid", "Whether the invite can be used now."),
-        time("created_at", "Time of creation."),
-        time("expires_at", "Time of expiry; null if it does not expire."),
-        time("deleted_at", "Time of deletion; null if it was not deleted."),
-        count("max_uses", "Maximum number of uses; 0 for no limit."),
-        count("uses", "Uses: the larger of the last number from Discord and the observed joins."),
-        *_OUTCOME,
-        time("last_used_at", "Time of the last join by it."),
-        text("url", "Address of the invite."),
-    ),
-    _invites,
-)
-
-
-def _inviters(sql: Dialect) -> str:
-    return f"""
-SELECT {OF_GUILD} AS guild_id,
-  CAST(t.inviter_id AS TEXT) AS inviter_id,
-  COALESCE((SELECT n.username FROM members n
-    WHERE n.guild_id = g.guild_id AND n.user_id = t.inviter_id), MAX(t.inviter_username)) AS inviter_name,
-  COUNT(DISTINCT t.invite_code) AS codes,
-  {_outcome(sql)},
-  MAX(t.at) AS last_used_at,
-  'https://discord.com/users/' || CAST(t.inviter_id AS TEXT) AS url
-FROM guilds g
+@view("v_inviters", "One row for each person whose invites were used.")
+def _inviters(sql: Dialect) -> Select:
+    name = """COALESCE((SELECT n.username FROM members n
+    WHERE n.guild_id = g.guild_id AND n.user_id = t.inviter_id), MAX(t.inviter_username))"""
+    return select(
+        "t",
+        f"""FROM guilds g
 JOIN invite_tracking t ON t.guild_id = g.guild_id AND t.inviter_id IS NOT NULL
 {_INVITEE}
-GROUP BY g.guild_id, t.inviter_id"""
+GROUP BY g.guild_id, t.inviter_id""",
+        col.guild(),
+        col.ident("inviter_id", "Creator of the invites.", "t.inviter_id"),
+        col.text("inviter_name", "Name of that member.", name),
+        col.count("codes", "Number of used invites.", "COUNT(DISTINCT t.invite_code)"),
+        *_outcome(sql),
+        col.time("last_used_at", "Time of the last join by one of them.", "MAX(t.at)"),
+        col.profile("url", "the profile", "t.inviter_id"),
+    )
 
 
-INVITERS: Final = View(
-    "v_inviters",
-    "One row for each person whose invites were used.",
-    (
-        GUILD,
-        ident("inviter_id", "Creator of the invites."),
-        text("inviter_name", "Name of that member."),
-        count("codes", "Number of used invites."),
-        *_OUTCOME,
-        time("last_used_at", "Time of the last join by one of them."),
-        text("url", "Opens the profile in Discord."),
-    ),
-    _inviters,
-)
+@view("v_invite_uses", "Every join with the invite found for it, and the confidence.")
+def _invite_uses(_sql: Dialect) -> Select:
+    return select(
+        "t",
+        """FROM invite_tracking t
+LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id""",
+        col.guild("t"),
+        col.time("at", "Time of the join."),
+        col.ident("user_id", "The member.", "t.invitee_id"),
+        col.text("username", "Name of that member.", "t.invitee_username"),
+        col.text("invite_code", "Code of the invite used, if known."),
+        col.ident("inviter_id", "Creator of the invite.", "t.inviter_id"),
+        col.text("inviter_name", "Name of that member.", "t.inviter_username"),
+        col.text("method", "Method by which the invite was found."),
+        col.text("confidence", "Confidence in the match."),
+        col.here("Whether the member is in the guild now."),
+    )
 
 
-def _uses(_sql: Dialect) -> str:
-    return """
-SELECT CAST(t.guild_id AS TEXT) AS guild_id,
-  t.at, CAST(t.invitee_id AS TEXT) AS user_id, t.invitee_username AS username,
-  t.invite_code, CAST(t.inviter_id AS TEXT) AS inviter_id, t.inviter_username AS inviter_name,
-  t.method, t.confidence,
-  (m.left_at IS NULL) AS here
-FROM invite_tracking t
-LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id"""
-
-
-INVITE_USES: Final = View(
-    "v_invite_uses",
-    "Every join with the invite found for it, and the confidence.",
-    (
-        GUILD,
-        time("at", "Time of the join."),
-        ident("user_id", "The member."),
-        text("username", "Name of that member."),
-        text("invite_code", "Code of the invite used, if known."),
-        ident("inviter_id", "Creator of the invite."),
-        text("inviter_name", "Name of that member."),
-        text("method", "Method by which the invite was found."),
-        text("confidence", "Confidence in the match."),
-        flag("here", "Whether the member is in the guild now."),
-    ),
-    _uses,
-)
-
-
-def _banned(sql: Dialect) -> str:
-    return f"""
-SELECT CAST(l.guild_id AS TEXT) AS guild_id,
-  l.at, CAST(l.target_user_id AS TEXT) AS user_id, l.target_username AS username, l.reason,
-  CAST(l.moderator_id AS TEXT) AS moderator_id, l.moderator_username AS moderator_name,
-  j.invite_code, CAST(j.inviter_id AS TEXT) AS inviter_id, n.username AS inviter_name,
-  j.at AS joined_at, {sql.seconds_between("l.at", "j.at")} AS stayed_seconds
-FROM moderation_logs l
+@view("v_banned_invites", "Every ban, with the invite of the banned member.")
+def _banned(sql: Dialect) -> Select:
+    code = "Code of the invite of the last join before the ban; null if unknown."
+    stayed = sql.seconds_between("l.at", "j.at")
+    return select(
+        "l",
+        """FROM moderation_logs l
 LEFT JOIN member_events j ON j.id = (SELECT e.id FROM member_events e
   WHERE e.guild_id = l.guild_id AND e.user_id = l.target_user_id AND e.event = 'join' AND e.at <= l.at
   ORDER BY e.at DESC, e.id DESC LIMIT 1)
 LEFT JOIN members n ON n.guild_id = j.guild_id AND n.user_id = j.inviter_id
-WHERE l.action = 'ban'"""
+WHERE l.action = 'ban'""",
+        col.guild("l"),
+        col.time("at", "Time of the ban."),
+        col.ident("user_id", "The banned member.", "l.target_user_id"),
+        col.text("username", "Name of that member.", "l.target_username"),
+        col.text("reason", "Reason given for the ban, if any."),
+        col.ident("moderator_id", "The moderator; null if unknown.", "l.moderator_id"),
+        col.text("moderator_name", "Name of the moderator, if known.", "l.moderator_username"),
+        col.text("invite_code", code, "j.invite_code"),
+        col.ident("inviter_id", "Creator of that invite.", "j.inviter_id"),
+        col.text("inviter_name", "Name of that member.", "n.username"),
+        col.time("joined_at", "Time of that join.", "j.at"),
+        col.seconds("stayed_seconds", "Time between join and ban, in seconds.", stayed),
+    )
 
 
-BANNED: Final = View(
-    "v_banned_invites",
-    "Every ban, with the invite of the banned member.",
-    (
-        GUILD,
-        time("at", "Time of the ban."),
-        ident("user_id", "The banned member."),
-        text("username", "Name of that member."),
-        text("reason", "Reason given for the ban, if any."),
-        ident("moderator_id", "The moderator; null if unknown."),
-        text("moderator_name", "Name of the moderator, if known."),
-        text("invite_code", "Code of the invite of the last join before the ban; null if unknown."),
-        ident("inviter_id", "Creator of that invite."),
-        text("inviter_name", "Name of that member."),
-        time("joined_at", "Time of that join."),
-        seconds("stayed_seconds", "Time between join and ban, in seconds."),
-    ),
-    _banned,
-)
-
-VIEWS: Final = (INVITES, INVITERS, INVITE_USES, BANNED)
+VIEWS: Final = (_invites, _inviters, _invite_uses, _banned)

@@ -150,7 +150,8 @@ def _read_mark(stored: str) -> str:
 def _define(view: View, dialect: str) -> ViewDefinition:
     query = view.query(DIALECTS[dialect]).strip()
     comments = list(_comments(view)) if dialect == "postgresql" else []
-    digest = hashlib.sha256("\0".join((view.name, query, *comments)).encode()).hexdigest()
+    # White space is layout: a view that differs in nothing else need not be made again.
+    digest = hashlib.sha256("\0".join((view.name, " ".join(query.split()), *comments)).encode()).hexdigest()
     mark = _MARK + digest[:_DIGEST_LENGTH]
     if dialect != "postgresql":
         return ViewDefinition(view.name, mark, (f"CREATE VIEW {view.name} AS /* {mark} */\n{query}",))

@@ -1,69 +1,39 @@
-"""What a view is: its name, its columns with type and meaning, and its query.
+"""What a view is: its name, its columns with type, meaning and value, and where their rows come from.
 
 Names and meanings are an interface, like those of the tables. Ids are text, since a browser rounds numbers
 above 2**53; times are UTC; sums are cast, since PostgreSQL would widen them.
 
-A filter ``guild_id = '…'`` must use an index. Views over sums join the guild's row (``OF_GUILD``), so that
-one index of an expression on ``guilds`` serves all of them and the tables keep their numeric keys; views of
-single events have an index of their own, which also gives their order. SQLite moves a condition into one
-level of grouping and no further, so no view groups twice.
+A filter ``guild_id = '…'`` must use an index. Views over sums join the guild's row ``g``, so that one index
+of an expression on ``guilds`` serves all of them and the tables keep their numeric keys; views of single
+events have an index of their own, which also gives their order. SQLite moves a condition into one level of
+grouping and no further, so no view groups twice.
 """
 
 from __future__ import annotations
 
-import enum
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final
 
-from exporter.sinks.sql.views.dialect import Dialect
-
-
-class ColumnKind(enum.Enum):
-    """The kind of value of a column."""
-
-    ID = enum.auto()
-    """A Discord id in digits."""
-    TEXT = enum.auto()
-    """Any text."""
-    COUNT = enum.auto()
-    """A whole number."""
-    SECONDS = enum.auto()
-    """A duration in seconds."""
-    NUMBER = enum.auto()
-    """A number that is not always whole; a share is 0 to 1."""
-    DAY = enum.auto()
-    """A day in UTC; text ``2026-01-31`` in SQLite."""
-    TIME = enum.auto()
-    """A moment in UTC; text ``2026-01-31T12:00:00.000Z`` in SQLite."""
-    FLAG = enum.auto()
-    """True or false; 1 or 0 in SQLite."""
-
-    @property
-    def type_name(self) -> str:
-        """PostgreSQL's name of the type."""
-        return _TYPES[self]
-
-
-_TYPES: Final[Mapping[ColumnKind, str]] = {
-    ColumnKind.ID: "text",
-    ColumnKind.TEXT: "text",
-    ColumnKind.COUNT: "bigint",
-    ColumnKind.SECONDS: "double precision",
-    ColumnKind.NUMBER: "double precision",
-    ColumnKind.DAY: "date",
-    ColumnKind.TIME: "timestamp with time zone",
-    ColumnKind.FLAG: "boolean",
-}
+from exporter.sinks.sql.views.columns import ViewColumn
+from exporter.sinks.sql.views.dialect import POSTGRESQL, Dialect
 
 
 @dataclass(frozen=True, slots=True)
-class ViewColumn:
-    """One column of a view."""
+class Select:
+    """A SELECT: the alias of its main row, its columns, the rest of the statement from FROM on."""
 
-    name: str
-    kind: ColumnKind
-    comment: str
+    row: str
+    columns: tuple[ViewColumn, ...]
+    source: str
+
+    def __str__(self) -> str:
+        columns = ",\n  ".join(column.sql(self.row) for column in self.columns)
+        return f"SELECT {columns}\n{self.source}"
+
+
+def select(row: str, source: str, *columns: ViewColumn) -> Select:
+    """A SELECT of ``columns`` over the main row ``row``; ``source`` is the rest of it, from FROM on."""
+    return Select(row, columns, source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,52 +46,18 @@ class View:
     query: Callable[[Dialect], str]
 
 
-def ident(name: str, comment: str) -> ViewColumn:
-    """A column of Discord ids."""
-    return ViewColumn(name, ColumnKind.ID, comment)
+def view(name: str, comment: str) -> Callable[[Callable[[Dialect], Select]], View]:
+    """Declare a view by the function that writes its SELECT in a dialect."""
+
+    def declare(select: Callable[[Dialect], Select]) -> View:
+        return View(name, comment, select(POSTGRESQL).columns, lambda sql: str(select(sql)))
+
+    return declare
 
 
-def text(name: str, comment: str) -> ViewColumn:
-    """A column of text."""
-    return ViewColumn(name, ColumnKind.TEXT, comment)
-
-
-def count(name: str, comment: str) -> ViewColumn:
-    """A column of whole numbers."""
-    return ViewColumn(name, ColumnKind.COUNT, comment)
-
-
-def seconds(name: str, comment: str) -> ViewColumn:
-    """A column of durations."""
-    return ViewColumn(name, ColumnKind.SECONDS, comment)
-
-
-def number(name: str, comment: str) -> ViewColumn:
-    """A column of numbers that are not always whole."""
-    return ViewColumn(name, ColumnKind.NUMBER, comment)
-
-
-def day(name: str, comment: str) -> ViewColumn:
-    """A column of days."""
-    return ViewColumn(name, ColumnKind.DAY, comment)
-
-
-def time(name: str, comment: str) -> ViewColumn:
-    """A column of moments."""
-    return ViewColumn(name, ColumnKind.TIME, comment)
-
-
-def flag(name: str, comment: str) -> ViewColumn:
-    """A column of truth values."""
-    return ViewColumn(name, ColumnKind.FLAG, comment)
-
-
-GUILD = ident("guild_id", "The guild.")
-DAY = day("day", "The UTC day; filter with this.")
-MIDNIGHT = time("time", "Beginning of the day, for the time axis.")
-
-OF_GUILD = "CAST(g.guild_id AS TEXT)"
-"""The id of a guild as text, of its row ``g``."""
+def union(*others: Select | str) -> str:
+    """Further SELECTs whose rows a view has too, to end its source with."""
+    return "".join(f"\nUNION ALL\n{other}" for other in others)
 
 
 def was_active(row: str) -> str:
