@@ -22,7 +22,7 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exporter.events.audit import EntryPayload, read_answer, read_entry
+from exporter.events.audit import ENTRY_CREATE, EntryPayload, read_answer, read_entry
 from exporter.events.facts import Action, MessageDeleted, Person
 from exporter.events.payload import Number, Snowflake, User, clean
 from exporter.events.records import AuditedActionRecord, AutomodRecord, ModerationRecord, VoiceOrderRecord
@@ -32,7 +32,6 @@ from exporter.model import Priority
 
 BAN_ADD = "GUILD_BAN_ADD"
 BAN_REMOVE = "GUILD_BAN_REMOVE"
-ENTRY_CREATE = "GUILD_AUDIT_LOG_ENTRY_CREATE"
 EXECUTION = "AUTO_MODERATION_ACTION_EXECUTION"
 
 ACTIONS = Measure(

@@ -4,7 +4,7 @@ A fact says what Discord said and nothing more: who did it, what it belongs to a
 already is found out by the pipeline, which has memory.
 """
 
-from exporter.events.facts.base import Fact
+from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.counting import Count, Person, Record, Series, TimeElapsed
 from exporter.events.facts.guild_objects import (
     GuildObject,
@@ -69,6 +69,7 @@ __all__ = [
     "ChannelDeleted",
     "ChannelUpserted",
     "Count",
+    "ElementsRejected",
     "Fact",
     "GuildCountsRead",
     "GuildDeleted",

@@ -19,3 +19,15 @@ class Fact(msgspec.Struct, frozen=True):
         """What remains of the fact when these people (user ids) are left out; None if nothing does."""
         del people
         return self
+
+
+class ElementsRejected(Fact, frozen=True):
+    """Elements of one list in a dispatch could not be read and are left out; the rest of it is used.
+
+    ``path`` names the list, ``first`` is the decoder's reason for the first of them, which quotes no value.
+    """
+
+    dispatch: str
+    path: str
+    number: int
+    first: str

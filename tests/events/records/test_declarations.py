@@ -10,9 +10,10 @@ import pytest
 from msgspec import inspect
 from sqlalchemy import JSON, BigInteger, Boolean, Text
 
+from exporter.events.audit import ENTRY_CREATE
 from exporter.events.changes import CHANGES
 from exporter.events.facts import Action, AuditEntry, AuditPage
-from exporter.events.moderation import ACTIONS, ENTRY_CREATE, TYPE_OF_ACTION
+from exporter.events.moderation import ACTIONS, TYPE_OF_ACTION
 from exporter.events.moderation import RECORDS as MODERATION
 from exporter.events.records import MetricsSnapshot, SnapshotDetail, describe_fields
 from exporter.events.structure import RECORDS as STRUCTURE

@@ -10,7 +10,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.events.audit import EntryPayload, to_fact
+from exporter.events.audit import ENTRY_CREATE, EntryPayload, to_fact
 from exporter.events.catalogue import full_catalogue
 from exporter.events.changes import CHANGES, CHANGES_BY_TYPE, WATCHED
 from exporter.events.facts import (
@@ -21,6 +21,7 @@ from exporter.events.facts import (
     GuildObjectsListed,
     GuildObjectUpserted,
 )
+from exporter.events.reading import PartDecoder
 from exporter.tracking.structure.guild_objects import MAX_OBJECTS, GuildObjects
 from tests.tracking.moderation.moderators import AT, EPOCH, GUILD, MODERATOR, Log, entry_id
 
@@ -61,7 +62,8 @@ def entry(action: str, at: int = AT, number: int = 0, actor: int = MODERATOR, **
         "reason": "tidy",
         "changes": diff,
     }
-    return to_fact(msgspec.json.decode(json.dumps(payload), type=EntryPayload, strict=False), GUILD, at)
+    entry = msgspec.json.decode(json.dumps(payload), type=EntryPayload, strict=False)
+    return to_fact(entry, GUILD, at, PartDecoder(ENTRY_CREATE))
 
 
 class Structure:
