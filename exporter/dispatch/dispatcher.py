@@ -30,12 +30,12 @@ from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, ElementsRejected, Fact, GuildDeleted
 from exporter.events.reading import DispatchReader
 from exporter.events.rest_request import ANSWERS
-from exporter.events.spec import SHARD_NEWS
+from exporter.events.spec import SHARD_STATE
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
-OURS: Final = (SHARD_NEWS, ANSWERS)
+OURS: Final = (SHARD_STATE, ANSWERS)
 """What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
 
 MESSAGE: Final = "MESSAGE_CREATE"

@@ -14,17 +14,17 @@ FAMILY = Family(
     "What was counted, window by window.",
     (
         EventSpec(
-            type=METRICS_SNAPSHOT,
+            METRICS_SNAPSHOT,
+            "A guild's activity in one window, by channel, emoji and member.",
             family="aggregates",
-            help="A guild's activity in one window, by channel, emoji and member.",
             priority=Priority.SLOW,
             table="metrics_snapshots",
             record=MetricsSnapshot,
         ),
         EventSpec(
-            type=MEMBER_ACTIVITY_SNAPSHOT,
+            MEMBER_ACTIVITY_SNAPSHOT,
+            "Every active member's activity in one window.",
             family="aggregates",
-            help="Every active member's activity in one window.",
             priority=Priority.SLOW,
             table="member_daily",
             record=MemberActivitySnapshot,

@@ -8,14 +8,17 @@ Exceptions, Optional Audit Entry Info.
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
 
 from exporter.events.changes import CHANGES_BY_TYPE, OVERWRITES, describe, read_changes
-from exporter.events.facts import AuditEntry, AuditPage, ElementsRejected, Person
+from exporter.events.facts import AuditEntry, AuditPage, ElementsRejected
 from exporter.events.payload import (
     MAX_ID,
+    Identified,
+    InGuild,
     Number,
     Snowflake,
     User,
@@ -94,28 +97,23 @@ class Options(msgspec.Struct):
     type: str | None = None
 
 
-class EntryPayload(msgspec.Struct):
+class EntryPayload(InGuild):
     """An entry; Discord docs, Resources › Audit Log › Audit Log Entry. On request it is without guild."""
 
     id: Snowflake
     action_type: Number
-    guild_id: Snowflake = 0
     user_id: Snowflake | None = None
     target_id: str | None = None
     reason: str | None = None
     options: Options | None = None
-    changes: list[Change] | None = None
+    changes: tuple[Change, ...] | None = None
 
 
 class LogPayload(msgspec.Struct):
     """Discord docs, Resources › Audit Log › Audit Log Object; its parts are decoded one by one."""
 
-    audit_log_entries: list[msgspec.Raw] = []
-    users: list[msgspec.Raw] = []
-
-
-class _Role(msgspec.Struct):
-    id: Snowflake
+    audit_log_entries: tuple[msgspec.Raw, ...] = ()
+    users: tuple[msgspec.Raw, ...] = ()
 
 
 _VALUES: dict[str, Any] = {
@@ -123,8 +121,8 @@ _VALUES: dict[str, Any] = {
     "mute": bool | None,
     "deaf": bool | None,
     "nick": str | None,
-    "$add": list[_Role] | None,
-    "$remove": list[_Role] | None,
+    "$add": tuple[Identified, ...] | None,
+    "$remove": tuple[Identified, ...] | None,
 }
 """The changed fields that are understood of members, with the type of their values."""
 
@@ -144,8 +142,6 @@ class _EntryEffects:
 
 def read_entry(entry: EntryPayload, received_at: int) -> tuple[AuditEntry | ElementsRejected, ...]:
     """One entry of the gateway."""
-    if not entry.guild_id:
-        return ()
     parts = PartDecoder(ENTRY_CREATE)
     fact = to_fact(entry, entry.guild_id, moment_of(entry.id, received_at), parts)
     return (fact, *parts.report())
@@ -167,7 +163,7 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int, parts: PartDecoder, pat
     elif kind == MEMBER_ROLE_UPDATE:
         _read_roles(effects, _read_values(entry, parts, path))
     elif kind in CHANGES_BY_TYPE:
-        _read_structure(effects, kind, entry.changes or [], options)
+        _read_structure(effects, kind, entry.changes or (), options)
     if len(effects.actions) > 1:
         effects.details["also"] = list(effects.actions[1:])
     return AuditEntry(
@@ -203,8 +199,7 @@ def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage | ElementsR
             entries.append(to_fact(entry, request.guild_id, snowflake_ms(entry.id), parts, path))
     for index, raw in enumerate(log.users):
         with parts.element(f"$.users[{index}]") as path:
-            user = parts.decode(User, raw, path)
-            people.append(Person(user.id, clean(user.username), user.bot))
+            people.append(parts.decode(User, raw, path).person)
     size = len(log.audit_log_entries)
     return (AuditPage(request, answer.status, tuple(entries), tuple(people), size), *parts.report())
 
@@ -254,13 +249,13 @@ def _read_update(effects: _EntryEffects, values: dict[str, tuple[Any, Any]], at:
 def _read_roles(effects: _EntryEffects, values: dict[str, tuple[Any, Any]]) -> None:
     for key, action in (("$add", "role_add"), ("$remove", "role_remove")):
         if key in values:
-            listed: list[Json] = [role.id for role in (values[key][1] or [])[:MAX_ROLES]]
+            listed: list[Json] = [role.id for role in (values[key][1] or ())[:MAX_ROLES]]
             effects.details["roles_removed" if effects.actions else "roles"] = listed
             effects.actions.append(action)
 
 
-def _read_structure(effects: _EntryEffects, kind: int, changes: list[Change], options: Options) -> None:
-    """What was done to a part of the guild. Whom a member's own overwrite is about is not kept."""
+def _read_structure(effects: _EntryEffects, kind: int, changes: Iterable[Change], options: Options) -> None:
+    """What was done to an object of the guild. Whom a member's own overwrite is about is not kept."""
     action = CHANGES_BY_TYPE[kind]
     effects.actions.append(action)
     effects.details = describe(

@@ -9,19 +9,23 @@ Discord sends every day costs nothing extra.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
 from exporter.events.facts import ElementsRejected, Fact
+from exporter.events.payload import InGuild
 from exporter.events.spec import Reader
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding raises: text that is no JSON, or JSON that is not as declared."""
+
+_Decode: TypeAlias = Callable[[bytes | msgspec.Raw], Any]
+_Read: TypeAlias = Callable[[Any, int], Iterable[Fact]]
 
 _NOTHING = frozenset({b"null", b'""'})
 """What says the same as absence where it is no value of the field."""
@@ -34,8 +38,13 @@ class DispatchReader:
 
     def __init__(self, name: str, readers: Iterable[Reader]) -> None:
         self._name = name
-        self._readers = tuple(readers)
-        self._steps = tuple((_decoder(reader.payload).decode, reader.read) for reader in self._readers)
+        self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool]] = []
+        previous = None
+        for reader in readers:
+            # Readers of one payload type that follow each other share what is decoded.
+            decode = None if reader.payload is previous else _decoder(reader.payload).decode
+            previous = reader.payload
+            self._steps.append((reader.payload, decode, reader.read, issubclass(reader.payload, InGuild)))
 
     def read(self, body: bytes | msgspec.Raw, at: int) -> list[Fact]:
         """The facts of a dispatch received at ``at``, in the order of its readers.
@@ -43,17 +52,26 @@ class DispatchReader:
         Raises:
             msgspec.DecodeError, UnicodeDecodeError, RecursionError: the dispatch cannot be read.
         """
+        facts: list[Fact] = []
+        payload: Any = None
         try:
-            return [fact for decode, read in self._steps for fact in read(decode(body), at)]
+            for _, decode, read, in_guild in self._steps:
+                if decode is not None:
+                    payload = decode(body)
+                if not in_guild or payload.guild_id:
+                    facts += read(payload, at)
         except UNREADABLE:
-            parts = PartDecoder(self._name)
-            payloads = [parts.decode(reader.payload, body) for reader in self._readers]
-            facts = [
-                fact
-                for reader, payload in zip(self._readers, payloads, strict=True)
-                for fact in reader.read(payload, at)
-            ]
-            return [*parts.report(), *facts]
+            return self._read_parts(body, at)
+        return facts
+
+    def _read_parts(self, body: bytes | msgspec.Raw, at: int) -> list[Fact]:
+        parts = PartDecoder(self._name)
+        facts: list[Fact] = []
+        for kind, _, read, in_guild in self._steps:
+            payload = parts.decode(kind, body)
+            if not in_guild or payload.guild_id:
+                facts += read(payload, at)
+        return [*parts.report(), *facts]
 
 
 class PartDecoder:
@@ -90,8 +108,8 @@ class PartDecoder:
             whole = _without_none(kind)
             if isinstance(whole, type) and issubclass(whole, msgspec.Struct):
                 return self._decode_fields(whole, body, path)
-            if get_origin(whole) is list:
-                return self._decode_elements(get_args(whole)[0], body, path)
+            if get_args(whole)[1:] == (...,):
+                return tuple(self._decode_elements(get_args(whole)[0], body, path))
             raise
 
     def _decode_fields(self, kind: type[msgspec.Struct], body: bytes | msgspec.Raw, path: str) -> Any:
@@ -112,12 +130,10 @@ class PartDecoder:
                     raise
         return kind(**values)
 
-    def _decode_elements(self, kind: Any, body: bytes | msgspec.Raw, path: str) -> list[Any]:
-        elements = []
+    def _decode_elements(self, kind: Any, body: bytes | msgspec.Raw, path: str) -> Iterator[Any]:
         for index, raw in enumerate(_decoder(list[msgspec.Raw]).decode(body)):
             with self.element(f"{path}[{index}]") as place:
-                elements.append(self.decode(kind, raw, place))
-        return elements
+                yield self.decode(kind, raw, place)
 
     @contextmanager
     def element(self, place: str) -> Iterator[str]:

@@ -15,7 +15,9 @@ from exporter.events.audit import EntryPayload, read_answer, read_entry
 from exporter.events.facts import AuditEntry, AuditPage, ElementsRejected, Person
 from exporter.events.moderation import ACTIONS
 from exporter.events.payload import DISCORD_EPOCH_MS, MAX_ID, MAX_TEXT, snowflake_ms
+from exporter.events.reading import DispatchReader
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
+from exporter.events.spec import Reader
 
 NOW = 1_700_000_000_000
 ID = NOW - DISCORD_EPOCH_MS << 22
@@ -112,8 +114,8 @@ def test_a_reason_is_made_fit_to_be_stored(reason: str | None, stored: str | Non
 
 def test_an_entry_without_actor_or_guild() -> None:
     assert read(audit.KICK, user_id=None).actor_id == 0
-    body = json.dumps(raw(audit.KICK)).encode()
-    assert read_entry(msgspec.json.decode(body, type=EntryPayload, strict=False), NOW) == ()
+    reader = DispatchReader(audit.ENTRY_CREATE, [Reader(EntryPayload, read_entry)])
+    assert reader.read(json.dumps(raw(audit.KICK)).encode(), NOW) == []
 
 
 def test_a_type_not_known_is_no_action_and_is_passed_on_for_who_keeps_count() -> None:

@@ -12,7 +12,6 @@ from exporter.events.messages import MessageUpdate, read_update
 from exporter.events.payload import (
     CLOCK_SPREAD_MS,
     MAX_ID,
-    Emoji,
     Number,
     Snowflake,
     believable,
@@ -22,6 +21,7 @@ from exporter.events.payload import (
     snowflake_ms,
     unix_ms,
 )
+from exporter.events.reactions import Emoji
 
 NOW = 1_700_000_000_000
 

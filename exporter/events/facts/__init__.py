@@ -1,28 +1,45 @@
-"""What a reader makes of a dispatch. Facts are immutable; most go straight into a window.
+"""What a reader makes of a dispatch, or a component of other facts. Most go straight into a window.
 
-A fact says what Discord said and nothing more: who did it, what it belongs to and whether it was known
-already is found out by the pipeline, which has memory.
+A fact of a dispatch says what Discord said and nothing more: who did it, what it belongs to and whether it
+was known already is found out by the components, which have memory.
 """
 
-from exporter.events.facts.base import ElementsRejected, Fact
-from exporter.events.facts.counting import Count, Person, Record, Series, TimeElapsed
-from exporter.events.facts.guild_objects import (
+from exporter.events.facts.base import (
+    ElementsRejected,
+    Fact,
+)
+from exporter.events.facts.counting import (
+    Count,
+    Person,
+    Record,
+    Series,
+    TimeElapsed,
+)
+from exporter.events.facts.guilds import (
+    BotKnown,
+    ChannelDeleted,
+    ChannelUpserted,
+    GuildCountsRead,
+    GuildDeleted,
     GuildObject,
     GuildObjectChanged,
     GuildObjectDeleted,
     GuildObjectsListed,
     GuildObjectUpserted,
-    Trait,
-)
-from exporter.events.facts.guilds import (
-    ChannelDeleted,
-    ChannelUpserted,
-    GuildCountsRead,
-    GuildDeleted,
     GuildUpdated,
     GuildUpserted,
     MemberCountChanged,
     MemberCountCorrected,
+    MemberRoles,
+    PermissionsChanged,
+    RoleDeleted,
+    RolesListed,
+    RoleUpserted,
+    SessionStarted,
+    ShardStateChanged,
+    Trait,
+    VoiceChannelLeft,
+    VoiceState,
 )
 from exporter.events.facts.invites import (
     InviteCreated,
@@ -45,16 +62,6 @@ from exporter.events.facts.moderation import (
     MessageDeleted,
     TimeoutState,
 )
-from exporter.events.facts.permissions import (
-    BotKnown,
-    MemberRoles,
-    PermissionsChanged,
-    RoleDeleted,
-    RolesListed,
-    RoleUpserted,
-)
-from exporter.events.facts.sessions import SessionStarted, ShardStateChanged
-from exporter.events.facts.voice import VoiceChannelLeft, VoiceState
 
 __all__ = [
     "Action",

@@ -73,7 +73,7 @@ def act(action: str, at: int = AT, target: int = TARGET) -> Action:
 
 
 def guild(at: int, joined_at: int = 0) -> GuildUpserted:
-    return GuildUpserted(GUILD, at, "Guild", None, 1, 10, (), 0, 0, joined_at, 0, (), ())
+    return GuildUpserted(GUILD, at, "Guild", None, 1, (), 0, 0, 0, 10, joined_at, (), ())
 
 
 def fields_of(record: Record) -> dict[str, Any]:
