@@ -9,20 +9,24 @@ every value (``payload``); the decoder checks them once more when an entry is re
 behind it does.
 """
 
-from exporter.events.records.guilds import (
+from exporter.events.records.occurrences import (
+    AuditedActionRecord,
+    AutomodRecord,
+    ChannelUpdateRecord,
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,
     GuildUpdateRecord,
+    InviteDeleteRecord,
+    InviteRecord,
+    InviteUseRecord,
+    LevelUpRecord,
     ListedChannel,
-)
-from exporter.events.records.invites import InviteDeleteRecord, InviteRecord, InviteUseRecord
-from exporter.events.records.levels import LevelUpRecord
-from exporter.events.records.membership import MemberJoinRecord, MemberLeaveRecord
-from exporter.events.records.moderation import (
-    AuditedActionRecord,
-    AutomodRecord,
+    MemberJoinRecord,
+    MemberLeaveRecord,
     ModerationRecord,
+    StructureRecord,
+    StructureUpdateRecord,
     VoiceOrderRecord,
 )
 from exporter.events.records.snapshots import (
@@ -32,11 +36,6 @@ from exporter.events.records.snapshots import (
     MetricsSnapshot,
     SnapshotDetail,
     WindowData,
-)
-from exporter.events.records.structure import (
-    ChannelUpdateRecord,
-    StructureRecord,
-    StructureUpdateRecord,
 )
 from exporter.events.records.values import (
     Changes,

@@ -28,7 +28,7 @@ from exporter.events.facts import (
     Record,
 )
 from exporter.events.members import LEAVES
-from exporter.events.records.membership import MemberLeaveRecord
+from exporter.events.records.occurrences import MemberLeaveRecord
 from exporter.state.shard_timeline import ShardTimeline, TimeBounds
 from exporter.tracking.membership.evidence import (
     LATE_MS,
