@@ -27,7 +27,9 @@ from exporter.clock import Clock
 from exporter.dispatch.component import Component, Emit, StateRow
 from exporter.dispatch.rejections import Rejections
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import Count, ElementsRejected, Fact, GuildDeleted
+from exporter.events.facts.base import ElementsRejected, Fact
+from exporter.events.facts.counting import Count
+from exporter.events.facts.guilds import GuildDeleted
 from exporter.events.reading import DispatchReader
 from exporter.events.rest_request import ANSWERS
 from exporter.events.spec import SHARD_STATE

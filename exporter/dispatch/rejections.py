@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from exporter.events.facts import ElementsRejected
+from exporter.events.facts.base import ElementsRejected
 from exporter.events.reading import UNREADABLE
 from exporter.telemetry import Telemetry
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
+from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot
 from exporter.events.spec import EventSpec, Family
 from exporter.model import Priority
 

@@ -14,7 +14,8 @@ from typing import Any
 import msgspec
 
 from exporter.events.changes import CHANGES_BY_TYPE, OVERWRITES, describe, read_changes
-from exporter.events.facts import AuditEntry, AuditPage, ElementsRejected
+from exporter.events.facts.base import ElementsRejected
+from exporter.events.facts.moderation import AuditEntry, AuditPage
 from exporter.events.payload import (
     MAX_ID,
     Identified,

@@ -13,7 +13,7 @@ from typing import Final
 
 import msgspec
 
-from exporter.events.facts import Trait
+from exporter.events.facts.guilds import Trait
 from exporter.events.payload import Number, clean
 from exporter.model import Json
 

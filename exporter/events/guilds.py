@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     ChannelDeleted,
     ChannelUpserted,
     GuildCountsRead,
@@ -33,13 +33,13 @@ from exporter.events.payload import (
     clean_or_none,
     unix_ms,
 )
-from exporter.events.records import (
+from exporter.events.records.occurrences import (
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,
     GuildUpdateRecord,
-    RecordType,
 )
+from exporter.events.records.values import RecordType
 from exporter.events.rest_request import TypedAnswer
 from exporter.events.spec import SHARD_STATE, EventSpec, Family, Gauge, Reader
 from exporter.events.voice import VoicePayload

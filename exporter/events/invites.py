@@ -13,21 +13,19 @@ from http import HTTPStatus
 import msgspec
 
 from exporter.events.audit import ENTRY_CREATE, EntryPayload
-from exporter.events.facts import (
-    Count,
+from exporter.events.facts.counting import Count, Person, Record
+from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
     InviteKnown,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
-    Person,
-    Record,
 )
 from exporter.events.members import MemberAdd
 from exporter.events.payload import InGuild, Number, Snowflake, User, believable, clean, unix_ms
 from exporter.events.reading import UNREADABLE
-from exporter.events.records import InviteDeleteRecord, InviteRecord, InviteUseRecord
+from exporter.events.records.occurrences import InviteDeleteRecord, InviteRecord, InviteUseRecord
 from exporter.events.rest_request import TypedAnswer
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority

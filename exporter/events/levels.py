@@ -7,7 +7,7 @@ something, derives both.
 
 from __future__ import annotations
 
-from exporter.events.records import LevelUpRecord
+from exporter.events.records.occurrences import LevelUpRecord
 from exporter.events.spec import Dimension, EventSpec, Family, Measure
 from exporter.model import Priority
 

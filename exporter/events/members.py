@@ -6,16 +6,11 @@ import datetime as dt
 
 import msgspec
 
-from exporter.events.facts import (
-    Action,
-    Count,
-    MemberCountChanged,
-    MembershipStarted,
-    Record,
-    TimeoutState,
-)
+from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.guilds import MemberCountChanged
+from exporter.events.facts.moderation import Action, MembershipStarted, TimeoutState
 from exporter.events.payload import UserEvent, believable, clean, snowflake_ms, unix_ms
-from exporter.events.records import MemberJoinRecord, MemberLeaveRecord
+from exporter.events.records.occurrences import MemberJoinRecord, MemberLeaveRecord
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 

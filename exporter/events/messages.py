@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from functools import partial
 
-from exporter.events.facts import Count
+from exporter.events.facts.counting import Count
 from exporter.events.payload import (
     CLOCK_SPREAD_MS,
     Identified,

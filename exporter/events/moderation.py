@@ -23,10 +23,16 @@ from collections.abc import Mapping
 import msgspec
 
 from exporter.events.audit import ENTRY_CREATE, EntryPayload, read_answer, read_entry
-from exporter.events.facts import Action, MessageDeleted, Person
+from exporter.events.facts.counting import Person
+from exporter.events.facts.moderation import Action, MessageDeleted
 from exporter.events.messages import MessageDelete
 from exporter.events.payload import Number, Snowflake, UserEvent
-from exporter.events.records import AuditedActionRecord, AutomodRecord, ModerationRecord, VoiceOrderRecord
+from exporter.events.records.occurrences import (
+    AuditedActionRecord,
+    AutomodRecord,
+    ModerationRecord,
+    VoiceOrderRecord,
+)
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority

@@ -13,7 +13,7 @@ from typing import Annotated
 
 import msgspec
 
-from exporter.events.facts import Person
+from exporter.events.facts.counting import Person
 
 MAX_ID = 2**63 - 1
 """What a signed column of 64 bits can hold."""

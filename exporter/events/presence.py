@@ -7,7 +7,7 @@ out people who opted out.
 
 from __future__ import annotations
 
-from exporter.events.facts import Count
+from exporter.events.facts.counting import Count
 from exporter.events.payload import Identified, InGuild
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority

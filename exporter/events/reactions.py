@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from exporter.events.facts import Count
+from exporter.events.facts.counting import Count
 from exporter.events.payload import InChannel, MemberOf, Snowflake, clean
 from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
 from exporter.model import Priority

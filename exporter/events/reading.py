@@ -17,7 +17,7 @@ from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
 
 import msgspec
 
-from exporter.events.facts import ElementsRejected, Fact
+from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.payload import InGuild
 from exporter.events.spec import Reader
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import msgspec
 
-from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
+from exporter.events.facts.guilds import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
 from exporter.events.payload import Identified, MemberOf, Snowflake, User, UserEvent
 from exporter.events.spec import Family, Reader
 

@@ -18,8 +18,9 @@ from typing import Any
 
 import msgspec
 
-from exporter.events.facts import Fact, Series
-from exporter.events.records import DataField, RecordType, describe_fields
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Series
+from exporter.events.records.values import DataField, RecordType, describe_fields
 from exporter.model import Priority
 
 SHARD_STATE = "SHARD"

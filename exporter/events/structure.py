@@ -13,7 +13,7 @@ from typing import ClassVar
 import msgspec
 
 from exporter.events.changes import CHANGES, VERBS, WATCHED, tidy
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     GuildObject,
     GuildObjectDeleted,
     GuildObjectsListed,
@@ -22,7 +22,7 @@ from exporter.events.facts import (
 )
 from exporter.events.moderation import AUDIT_READS
 from exporter.events.payload import Identified, InGuild, Number, Snowflake
-from exporter.events.records import ChannelUpdateRecord, StructureRecord, StructureUpdateRecord
+from exporter.events.records.occurrences import ChannelUpdateRecord, StructureRecord, StructureUpdateRecord
 from exporter.events.roles import RoleDelete
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority

@@ -9,7 +9,8 @@ from __future__ import annotations
 import zlib
 from functools import partial
 
-from exporter.events.facts import Person, VoiceState
+from exporter.events.facts.counting import Person
+from exporter.events.facts.guilds import VoiceState
 from exporter.events.moderation import ACTIONS, RECORDS, VOICE_ORDERS
 from exporter.events.payload import InGuild, MemberOf, Snowflake, clean
 from exporter.events.spec import Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit

@@ -14,7 +14,9 @@ from exporter.dispatch import dispatcher as module
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Count, Fact, GuildDeleted, Person, Series
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, Person, Series
+from exporter.events.facts.guilds import GuildDeleted
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry, value
 from tests.emitted import discard

@@ -13,7 +13,7 @@ from typing import Any
 import msgspec
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Series
+from exporter.events.facts.counting import Series
 from exporter.events.reading import DispatchReader
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"

@@ -12,7 +12,9 @@ from hypothesis import strategies as st
 
 from exporter.events import audit
 from exporter.events.audit import EntryPayload, read_answer, read_entry
-from exporter.events.facts import AuditEntry, AuditPage, ElementsRejected, Person
+from exporter.events.facts.base import ElementsRejected
+from exporter.events.facts.counting import Person
+from exporter.events.facts.moderation import AuditEntry, AuditPage
 from exporter.events.moderation import ACTIONS
 from exporter.events.payload import DISCORD_EPOCH_MS, MAX_ID, MAX_TEXT, snowflake_ms
 from exporter.events.reading import DispatchReader

@@ -11,7 +11,7 @@ import pytest
 from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.intents import INTENTS
 from exporter.events.catalogue import Catalogue, families, full_catalogue
-from exporter.events.facts import Count
+from exporter.events.facts.counting import Count
 from exporter.events.rest_request import RequestKind
 from exporter.events.spec import SHARD_STATE, Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 from exporter.model import Priority

@@ -11,23 +11,16 @@ import pytest
 from exporter.events import invites, moderation, roles
 from exporter.events.audit import EntryPayload
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import (
-    Action,
-    BotKnown,
-    Count,
+from exporter.events.facts.counting import Count, Person, Record
+from exporter.events.facts.guilds import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
+from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
     InviteKnown,
     InviteRevoked,
     InvitesRead,
-    MemberRoles,
-    MessageDeleted,
-    Person,
-    Record,
-    RoleDeleted,
-    RolesListed,
-    RoleUpserted,
 )
+from exporter.events.facts.moderation import Action, MessageDeleted
 from exporter.events.messages import MessageDelete
 from exporter.events.payload import UserEvent
 from exporter.events.reading import DispatchReader

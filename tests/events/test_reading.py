@@ -15,7 +15,9 @@ from exporter.aggregation.config import MetricsConfig
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import AuditPage, ElementsRejected, Fact, GuildUpserted
+from exporter.events.facts.base import ElementsRejected, Fact
+from exporter.events.facts.guilds import GuildUpserted
+from exporter.events.facts.moderation import AuditPage
 from exporter.events.reading import UNREADABLE, DispatchReader
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig

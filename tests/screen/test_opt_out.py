@@ -8,31 +8,27 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
-from exporter.events.facts import (
-    Action,
-    AuditEntry,
-    AuditPage,
+from exporter.events.facts.base import Fact, Named, Subject
+from exporter.events.facts.counting import Count, Person, Record, Series
+from exporter.events.facts.guilds import (
     BotKnown,
-    Count,
-    Fact,
     GuildDeleted,
     GuildObjectChanged,
     GuildUpdated,
     GuildUpserted,
-    InviteCreated,
-    InviteKnown,
-    MemberJoined,
     MemberRoles,
-    MembershipStarted,
-    MessageDeleted,
-    Person,
-    Record,
     RolesListed,
-    Series,
-    TimeoutState,
     VoiceState,
 )
-from exporter.events.facts.base import Named, Subject
+from exporter.events.facts.invites import InviteCreated, InviteKnown, MemberJoined
+from exporter.events.facts.moderation import (
+    Action,
+    AuditEntry,
+    AuditPage,
+    MembershipStarted,
+    MessageDeleted,
+    TimeoutState,
+)
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.model import EntryData
 

@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     GuildCountsRead,
     GuildDeleted,
     GuildUpserted,

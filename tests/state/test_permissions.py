@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     BotKnown,
     MemberRoles,
     PermissionsChanged,

@@ -13,7 +13,7 @@ from typing import TypeAlias
 import msgspec
 
 from exporter.events.changes import WATCHED
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     GuildObject,
     GuildObjectChanged,
     GuildObjectDeleted,

@@ -11,18 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.clock import ManualClock
-from exporter.events.facts import (
-    Action,
-    AuditEntry,
-    AuditPage,
-    Fact,
-    GuildDeleted,
-    GuildUpserted,
-    MembershipStarted,
-    Person,
-    Record,
-    SessionStarted,
-)
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Person, Record
+from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, SessionStarted
+from exporter.events.facts.moderation import Action, AuditEntry, AuditPage, MembershipStarted
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state.shard_timeline import TOGETHER_MS
 from tests import entry_data

@@ -11,7 +11,8 @@ from exporter.aggregation.config import MetricsConfig
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import AuditEntry, GuildUpdated, GuildUpserted, VoiceState
+from exporter.events.facts.guilds import GuildUpdated, GuildUpserted, VoiceState
+from exporter.events.facts.moderation import AuditEntry
 from exporter.events.voice import SELF_DEAFENS, SELF_MUTES, STREAMS, VIDEOS
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
