@@ -26,6 +26,7 @@ SMALL: Mapping[str, str] = {
     "exposition/source.py": "the port through which exposition reads the totals",
     "discord/gateway/dispatches.py": "a table",
     "events/aggregates.py": "declarations of one family of events",
+    "events/levels.py": "declarations of one family of events",
     "sinks/sql/setup.py": "what `migrate` does, apart from delivering",
     "sinks/sql/migrations/*.py": "a migration each; Alembic loads them by file",
     "tracking/moderation/audit_access.py": "the port through which components read the state of audit logs",

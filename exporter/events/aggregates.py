@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot
 from exporter.events.spec import EventSpec, Family
-from exporter.model import Priority
 
 METRICS_SNAPSHOT = "METRICS_SNAPSHOT"
 MEMBER_ACTIVITY_SNAPSHOT = "MEMBER_ACTIVITY_SNAPSHOT"
@@ -16,16 +15,12 @@ FAMILY = Family(
         EventSpec(
             METRICS_SNAPSHOT,
             "A guild's activity in one window, by channel, emoji and member.",
-            family="aggregates",
-            priority=Priority.SLOW,
             table="metrics_snapshots",
             record=MetricsSnapshot,
         ),
         EventSpec(
             MEMBER_ACTIVITY_SNAPSHOT,
             "Every active member's activity in one window.",
-            family="aggregates",
-            priority=Priority.SLOW,
             table="member_daily",
             record=MemberActivitySnapshot,
         ),

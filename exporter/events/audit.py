@@ -111,10 +111,10 @@ class EntryPayload(InGuild):
 
 
 class LogPayload(msgspec.Struct):
-    """Discord docs, Resources › Audit Log › Audit Log Object; its parts are decoded one by one."""
+    """Discord docs, Resources › Audit Log › Audit Log Object; its entries are decoded one by one."""
 
     audit_log_entries: tuple[msgspec.Raw, ...] = ()
-    users: tuple[msgspec.Raw, ...] = ()
+    users: tuple[User, ...] = ()
 
 
 _VALUES: dict[str, Any] = {
@@ -193,16 +193,14 @@ def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage | ElementsR
         log = parts.decode(LogPayload, answer.body)
     except UNREADABLE:
         log = LogPayload()
-    entries, people = [], []
+    entries = []
     for index, raw in enumerate(log.audit_log_entries):
         with parts.element(f"$.audit_log_entries[{index}]") as path:
             entry = parts.decode(EntryPayload, raw, path)
             entries.append(to_fact(entry, request.guild_id, snowflake_ms(entry.id), parts, path))
-    for index, raw in enumerate(log.users):
-        with parts.element(f"$.users[{index}]") as path:
-            people.append(parts.decode(User, raw, path).person)
+    people = tuple(user.person for user in log.users)
     size = len(log.audit_log_entries)
-    return (AuditPage(request, answer.status, tuple(entries), tuple(people), size), *parts.report())
+    return (AuditPage(request, answer.status, tuple(entries), people, size), *parts.report())
 
 
 def _read_values(entry: EntryPayload, parts: PartDecoder, path: str) -> dict[str, tuple[Any, Any]]:

@@ -1,8 +1,6 @@
 """What of a guild's structure can change, and how an entry of the audit log describes it.
 
-An object of a guild is a role, a channel, a thread, an emoji or a sticker. Only the fields in ``WATCHED`` are
-compared between dispatches: Discord also sends one for changes that no user made, such as the positions of
-all roles below one that was moved. Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log
+Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log
 Change Object.
 """
 
@@ -15,27 +13,10 @@ import msgspec
 
 from exporter.events.facts.guilds import Trait
 from exporter.events.payload import Number, clean
+from exporter.events.traits import WATCHED, tidy
 from exporter.model import Json
 
 VERBS: Final = ("create", "update", "delete")
-
-WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
-    "role": ("name", "permissions", "color", "hoist", "mentionable"),
-    "channel": (
-        "name",
-        "type",
-        "parent_id",
-        "topic",
-        "nsfw",
-        "rate_limit_per_user",
-        "bitrate",
-        "user_limit",
-    ),
-    "thread": ("name", "archived", "locked", "auto_archive_duration", "rate_limit_per_user"),
-    "emoji": ("name",),
-    "sticker": ("name", "description", "tags"),
-}
-"""By kind of object, the fields a change is made of, by their names in the audit log."""
 
 _FIRST: Final = {"channel": 10, "role": 30, "emoji": 60, "sticker": 90, "thread": 110}
 """The entry type of a creation; update and deletion follow it."""
@@ -55,11 +36,6 @@ MAX_CHANGES = 32
 """Fields kept of one change, more than any object has."""
 
 _VALUE: msgspec.json.Decoder[Trait] = msgspec.json.Decoder(bool | Number | str | None)
-
-
-def tidy(value: Trait) -> Trait:
-    """A value as it is kept: text is clean and short, and no text is nothing."""
-    return (clean(value) or None) if isinstance(value, str) else value
 
 
 def read_changes(changed: Iterable[tuple[str, msgspec.Raw, msgspec.Raw]]) -> dict[str, Json]:

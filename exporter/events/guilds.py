@@ -224,7 +224,6 @@ def _declare(
     return EventSpec(
         kind,
         help_,
-        family="guilds",
         priority=Priority.CRITICAL,
         intents=("guilds",),
         gauges=gauges,

@@ -188,7 +188,6 @@ FAMILY = Family(
         EventSpec(
             "INVITE_CREATE",
             "An invite was created.",
-            family="invites",
             priority=Priority.IMPORTANT,
             reads={"INVITE_CREATE": _CREATE},
             intents=("guild_invites",),
@@ -200,7 +199,6 @@ FAMILY = Family(
         EventSpec(
             "INVITE_DELETE",
             "An invite was revoked or used up; Discord does not report one that expires.",
-            family="invites",
             priority=Priority.IMPORTANT,
             reads={"INVITE_DELETE": _DELETE},
             intents=("guild_invites",),
@@ -211,7 +209,6 @@ FAMILY = Family(
         EventSpec(
             "INVITE_USE",
             "A member joined: by which invite, as far as that can be determined.",
-            family="invites",
             priority=Priority.IMPORTANT,
             reads={
                 "GUILD_MEMBER_ADD": Reader(MemberAdd, read_join),

@@ -32,15 +32,12 @@ FAMILY = Family(
         EventSpec(
             XP_GAIN,
             "A member earned experience; counted, not listed one by one.",
-            family="levels",
-            priority=Priority.SLOW,
             default=False,
             measures=(XP,),
         ),
         EventSpec(
             LEVEL_UP,
             "A member reached a level.",
-            family="levels",
             priority=Priority.IMPORTANT,
             default=False,
             measures=(LEVEL_UPS,),

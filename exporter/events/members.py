@@ -86,7 +86,6 @@ FAMILY = Family(
         EventSpec(
             "GUILD_MEMBER_ADD",
             "A member joined.",
-            family="members",
             priority=Priority.CRITICAL,
             reads={"GUILD_MEMBER_ADD": Reader(MemberAdd, read_add), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),
@@ -97,7 +96,6 @@ FAMILY = Family(
         EventSpec(
             "GUILD_MEMBER_REMOVE",
             "A member left, was kicked, banned or pruned.",
-            family="members",
             priority=Priority.CRITICAL,
             reads={"GUILD_MEMBER_REMOVE": Reader(UserEvent, read_remove), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),

@@ -23,7 +23,6 @@ from exporter.events.payload import (
     unix_ms,
 )
 from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
-from exporter.model import Priority
 
 WRITTEN_TYPES = frozenset({0, 19, 20, 23})
 """Default, reply, slash command and context-menu command; all other types are announcements Discord
@@ -145,8 +144,6 @@ def _declare(kind: str, help_: str, reader: Reader, measure: Measure) -> EventSp
     return EventSpec(
         kind,
         help_,
-        family="messages",
-        priority=Priority.SLOW,
         reads={kind: reader},
         intents=("guild_messages",),
         blind_without={"view_channel": "messages in channels the bot cannot see"},

@@ -162,7 +162,6 @@ def _declare(kind: str, help_: str, reads: Mapping[str, Reader], intent: str, **
     return EventSpec(
         kind,
         help_,
-        family="moderation",
         priority=Priority.CRITICAL,
         reads=reads,
         intents=(intent,),

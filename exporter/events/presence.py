@@ -10,7 +10,6 @@ from __future__ import annotations
 from exporter.events.facts.counting import Count
 from exporter.events.payload import Identified, InGuild
 from exporter.events.spec import EventSpec, Family, Measure, Reader
-from exporter.model import Priority
 
 PRESENCES = Measure(
     name="presence_updates",
@@ -42,8 +41,6 @@ FAMILY = Family(
         EventSpec(
             "PRESENCE_UPDATE",
             "A user's status changed.",
-            family="presence",
-            priority=Priority.SLOW,
             reads={"PRESENCE_UPDATE": Reader(PresencePayload, read_presence)},
             intents=("guild_presences",),
             default=False,

@@ -13,7 +13,6 @@ import msgspec
 from exporter.events.facts.counting import Count
 from exporter.events.payload import InChannel, MemberOf, Snowflake, clean
 from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
-from exporter.model import Priority
 
 _measure = partial(Measure, measurement="discord_reactions")
 
@@ -122,8 +121,6 @@ def _declare(kind: str, help_: str, reader: Reader, *measures: Measure) -> Event
     return EventSpec(
         kind,
         help_,
-        family="reactions",
-        priority=Priority.SLOW,
         reads={kind: reader},
         intents=("guild_message_reactions",),
         blind_without={"view_channel": "reactions in channels the bot cannot see"},

@@ -122,7 +122,7 @@ class Reader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class EventSpec:
-    """One event type.
+    """One event type; ``family`` is the name of the family that declares it.
 
     ``reads`` maps dispatch names of the gateway to readers; what several types read is parsed once.
     ``blind_without`` says per permission of use what is lost without it; it and ``intents`` use Discord's own
@@ -133,8 +133,8 @@ class EventSpec:
     type: str
     help: str
     _: dataclasses.KW_ONLY
-    family: str
-    priority: Priority
+    family: str = dataclasses.field(init=False, default="")
+    priority: Priority = Priority.SLOW
     reads: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
     intents: tuple[str, ...] = ()
     blind_without: Mapping[str, str] = dataclasses.field(default_factory=dict)
@@ -168,3 +168,7 @@ class Family:
     events: tuple[EventSpec, ...]
     core: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
     core_intents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for event in self.events:
+            object.__setattr__(event, "family", self.name)

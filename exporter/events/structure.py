@@ -8,23 +8,29 @@ creator. All of it is off by default: it is a record for those who want to look 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import ClassVar
 
 import msgspec
 
-from exporter.events.changes import CHANGES, VERBS, WATCHED, tidy
+from exporter.events.changes import CHANGES, VERBS
 from exporter.events.facts.guilds import (
-    GuildObject,
     GuildObjectDeleted,
     GuildObjectsListed,
     GuildObjectUpserted,
-    Trait,
 )
 from exporter.events.moderation import AUDIT_READS
-from exporter.events.payload import Identified, InGuild, Number, Snowflake
+from exporter.events.payload import Identified, Snowflake
 from exporter.events.records.occurrences import ChannelUpdateRecord, StructureRecord, StructureUpdateRecord
 from exporter.events.roles import RoleDelete
 from exporter.events.spec import EventSpec, Family, Measure, Reader
+from exporter.events.traits import (
+    WATCHED,
+    ChannelTraits,
+    EmojiTraits,
+    ObjectTraits,
+    RoleTraits,
+    StickerTraits,
+    ThreadTraits,
+)
 from exporter.model import Priority
 
 STRUCTURE = Measure(
@@ -35,91 +41,6 @@ STRUCTURE = Measure(
 )
 STRUCTURE_TYPES = frozenset(action.upper() for action in CHANGES)
 """The event types of changes; in small letters the action."""
-
-
-class _Traits(InGuild):
-    """Base of the payloads of objects: fields are those watched, by Discord's names for them.
-
-    In lists they come without their guild.
-    """
-
-    kind: ClassVar[str]
-    id: Snowflake
-
-    @property
-    def guild_object(self) -> GuildObject:
-        """The object as a fact."""
-        return GuildObject(self.kind, self.id, {name: self.trait(name) for name in WATCHED[self.kind]})
-
-    def trait(self, name: str) -> Trait:
-        """The value of a watched field; ids are text, as in the audit log."""
-        value = getattr(self, name)
-        return str(value) if name == "parent_id" and value is not None else tidy(value)
-
-
-class RoleTraits(_Traits):
-    """Discord docs, Topics › Permissions › Role Object."""
-
-    kind = "role"
-    name: str = ""
-    permissions: str = "0"
-    color: Number = 0
-    hoist: bool = False
-    mentionable: bool = False
-
-
-class ChannelTraits(_Traits):
-    """Discord docs, Resources › Channel › Channel Object."""
-
-    kind = "channel"
-    type: Number = 0
-    name: str | None = None
-    parent_id: Snowflake | None = None
-    topic: str | None = None
-    nsfw: bool = False
-    rate_limit_per_user: Number | None = None
-    bitrate: Number | None = None
-    user_limit: Number | None = None
-
-
-class ThreadState(msgspec.Struct):
-    """Discord docs, Resources › Channel › Thread Metadata Object."""
-
-    archived: bool = False
-    locked: bool = False
-    auto_archive_duration: Number = 0
-
-
-class ThreadTraits(_Traits):
-    """Discord docs, Resources › Channel › Channel Object, for a thread."""
-
-    kind = "thread"
-    name: str | None = None
-    rate_limit_per_user: Number | None = None
-    thread_metadata: ThreadState | None = None
-    owner_id: Snowflake | None = None
-    newly_created: bool = False
-
-    def trait(self, name: str) -> Trait:
-        """The value of a watched field; some stand in ``thread_metadata``."""
-        state = self.thread_metadata or ThreadState()
-        return getattr(state, name) if name in state.__struct_fields__ else super().trait(name)
-
-
-class EmojiTraits(_Traits):
-    """Discord docs, Resources › Emoji › Emoji Object."""
-
-    kind = "emoji"
-    name: str | None = None
-
-
-class StickerTraits(_Traits):
-    """Discord docs, Resources › Sticker › Sticker Object."""
-
-    kind = "sticker"
-    name: str = ""
-    description: str | None = None
-    tags: str | None = None
 
 
 class RoleUpsert(msgspec.Struct):
@@ -201,7 +122,7 @@ def read_role_deleted(role: RoleDelete, received_at: int) -> tuple[GuildObjectDe
     return (GuildObjectDeleted(role.guild_id, received_at, "role", role.role_id),)
 
 
-def read_deleted(gone: _Traits, received_at: int) -> tuple[GuildObjectDeleted, ...]:
+def read_deleted(gone: ObjectTraits, received_at: int) -> tuple[GuildObjectDeleted, ...]:
     """A channel or thread that is gone."""
     return (GuildObjectDeleted(gone.guild_id, received_at, gone.kind, gone.id),)
 
@@ -213,8 +134,8 @@ def _role_reader(change: str) -> Reader:
     return Reader(RoleUpsert, read)
 
 
-def _channel_reader(payload: type[_Traits], change: str) -> Reader:
-    def read(channel: _Traits, received_at: int) -> tuple[GuildObjectUpserted, ...]:
+def _channel_reader(payload: type[ObjectTraits], change: str) -> Reader:
+    def read(channel: ObjectTraits, received_at: int) -> tuple[GuildObjectUpserted, ...]:
         return (GuildObjectUpserted(channel.guild_id, received_at, channel.guild_object, change),)
 
     return Reader(payload, read)
@@ -256,7 +177,6 @@ def _declare(kind: str, verb: str) -> EventSpec:
     return EventSpec(
         name,
         f"{'An' if kind == 'emoji' else 'A'} {kind} was {_DONE[verb]}.",
-        family="structure",
         priority=Priority.IMPORTANT,
         reads={**_GUILD, **_READS[kind], **AUDIT_READS},
         intents=("guilds", "guild_moderation", *(("guild_expressions",) if kind in _EXPRESSIONS else ())),

@@ -137,7 +137,6 @@ def read_state(state: VoicePayload, received_at: int) -> tuple[Person | VoiceSta
 
 _event = partial(
     EventSpec,
-    family="voice",
     reads={"VOICE_STATE_UPDATE": Reader(VoicePayload, read_state)},
     intents=("guild_voice_states",),
 )
@@ -145,7 +144,7 @@ _BLIND = {"view_channel": "voice channels the bot cannot see"}
 
 
 def _declare(kind: str, help_: str, *measures: Measure, gauges: tuple[Gauge, ...] = ()) -> EventSpec:
-    return _event(kind, help_, priority=Priority.SLOW, blind_without=_BLIND, measures=measures, gauges=gauges)
+    return _event(kind, help_, blind_without=_BLIND, measures=measures, gauges=gauges)
 
 
 def _declare_order(action: str, help_: str) -> EventSpec:

@@ -57,7 +57,6 @@ FAMILY = Family(
     (
         EventSpec(
             type="TYPING_START",
-            family="typing",
             help="A user began to type.",
             priority=Priority.SLOW,
             reads={"TYPING_START": Reader(TypingPayload, read_typing)},

@@ -14,7 +14,6 @@ from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.facts.counting import Count
 from exporter.events.rest_request import RequestKind
 from exporter.events.spec import SHARD_STATE, Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
-from exporter.model import Priority
 
 CATALOGUE = full_catalogue()
 UNKNOWN_TO_DISNAKE: frozenset[str] = frozenset()
@@ -34,7 +33,7 @@ def measure(name: str = "waves", **kwargs: object) -> Measure:
 
 
 def event(kind: str, *measures: Measure, **kwargs: object) -> EventSpec:
-    defaults = {"family": "fun", "help": "Fun.", "priority": Priority.SLOW, "measures": measures}
+    defaults = {"help": "Fun.", "measures": measures}
     return EventSpec(type=kind, **(defaults | kwargs))  # type: ignore[arg-type]  # the table of a test
 
 

@@ -12,7 +12,6 @@ from typing import TypeAlias
 
 import msgspec
 
-from exporter.events.changes import WATCHED
 from exporter.events.facts.guilds import (
     GuildObject,
     GuildObjectChanged,
@@ -21,6 +20,7 @@ from exporter.events.facts.guilds import (
     GuildObjectUpserted,
     Trait,
 )
+from exporter.events.traits import WATCHED
 from exporter.model import Json
 
 MAX_OBJECTS = 2_000

@@ -12,7 +12,7 @@ import pytest
 
 from exporter.events.audit import ENTRY_CREATE, EntryPayload, to_fact
 from exporter.events.catalogue import full_catalogue
-from exporter.events.changes import CHANGES, CHANGES_BY_TYPE, WATCHED
+from exporter.events.changes import CHANGES, CHANGES_BY_TYPE
 from exporter.events.facts.guilds import (
     GuildObject,
     GuildObjectChanged,
@@ -22,6 +22,7 @@ from exporter.events.facts.guilds import (
 )
 from exporter.events.facts.moderation import AuditEntry
 from exporter.events.reading import PartDecoder
+from exporter.events.traits import WATCHED
 from exporter.tracking.structure.guild_objects import MAX_OBJECTS, GuildObjects
 from tests.tracking.moderation.moderators import AT, EPOCH, GUILD, MODERATOR, Log, entry_id
 
