@@ -68,7 +68,10 @@ class DispatchReader:
         parts = PartDecoder(self._name)
         facts: list[Fact] = []
         for kind, _, read, in_guild in self._steps:
-            payload = parts.decode(kind, body)
+            try:
+                payload = parts.decode(kind, body)
+            except msgspec.ValidationError as error:
+                raise msgspec.ValidationError(parts.describe(error)) from error
             if not in_guild or payload.guild_id:
                 facts += read(payload, at)
         return [*parts.report(), *facts]
@@ -84,6 +87,10 @@ class PartDecoder:
         self._dispatch = dispatch
         self._rejected: dict[str, str] = {}
         self._failed_at = ""
+
+    def describe(self, error: Exception) -> str:
+        """The decoder's reason with the place in the payload."""
+        return f"{error} - at `{self._failed_at}`"
 
     def report(self) -> list[ElementsRejected]:
         """What was left out, by list."""
@@ -141,7 +148,7 @@ class PartDecoder:
         try:
             yield place
         except UNREADABLE as error:
-            self._rejected.setdefault(place, f"{error} at {self._failed_at}")
+            self._rejected.setdefault(place, self.describe(error))
 
 
 @cache

@@ -316,7 +316,7 @@ def test_no_message_of_the_decoder_quotes_a_value(
     dispatcher = Dispatcher(full_catalogue(), ManualClock(), Telemetry())
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.json.decode(msgspec.json.encode({"name": name}), type=dict[str, shape])
-    dispatcher._reject("MESSAGE_CREATE", caught.value)
+    dispatcher._rejections.reject("MESSAGE_CREATE", caught.value)
     (record,) = caplog.records
     assert "A" not in record.getMessage().replace("MESSAGE_CREATE", "")
     assert "da" not in record.getMessage()

@@ -125,7 +125,7 @@ def test_no_zone_leads_out_of_the_years_that_can_be_written_down(text: str, year
     assert (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=milliseconds)).year == year
 
 
-def test_an_edit_and_the_same_edit_told_again_in_milliseconds_are_one() -> None:
+def test_an_edit_and_the_same_edit_cut_to_milliseconds_are_one() -> None:
     """Discord cuts the time when it resolves or suppresses an embed of the edited message (api-docs 8281)."""
     edited = {"id": "1", "channel_id": "2", "guild_id": "3"}
     keys = {

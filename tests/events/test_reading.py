@@ -175,7 +175,7 @@ async def test_what_is_left_out_is_counted_and_logged_once_without_what_it_said(
     assert total(telemetry.rejected) == 0
     (line,) = (record.getMessage() for record in caplog.records if "left out" in record.getMessage())
     assert "2 of $.members[] in a GUILD_CREATE" in line
-    assert "Expected `int`, got `str` at $.members[1].user.id" in line
+    assert "Expected `int`, got `str` - at `$.members[1].user.id`" in line
     assert "a name of a person" not in caplog.text
 
 
