@@ -99,7 +99,7 @@ def _catalogue(families: int, values: int) -> Catalogue:
         )
         for n in range(families)
     )
-    event = EventSpec(type="E", family="f", help="An event.", priority=Priority.SLOW, measures=measures)
+    event = EventSpec(type="E", help="An event.", priority=Priority.SLOW, measures=measures)
     return Catalogue([Family("f", "A family.", (event,))])
 
 

@@ -10,8 +10,7 @@ from influxdb_client.domain.write_precision import WritePrecision
 from benchmarks.result import Result, compare
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.records import ActiveMember, MemberActivitySnapshot, MetricsSnapshot
-from exporter.events.records.snapshots import Delta
+from exporter.events.records.snapshots import ActiveMember, Delta, MemberActivitySnapshot, MetricsSnapshot
 from exporter.events.spec import Dimension, Unit
 from exporter.model import Entry, EntryData, Priority, Row
 from exporter.sinks.influx.line_protocol import Encoder, salt_of, timestamp_ns

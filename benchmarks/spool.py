@@ -17,7 +17,7 @@ import msgspec
 
 from benchmarks.result import Result
 from exporter.clock import SystemClock
-from exporter.events.records import ModerationRecord
+from exporter.events.records.occurrences import ModerationRecord
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool

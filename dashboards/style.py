@@ -11,7 +11,8 @@ from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Final
 
-from exporter.events.changes import VERBS, WATCHED
+from exporter.events.changes import VERBS
+from exporter.events.traits import WATCHED
 
 
 class Colour(enum.StrEnum):

@@ -25,7 +25,7 @@ from exporter.discord.rest.time_source import TimeSource
 from exporter.discord.source import DiscordSource
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
-from exporter.events.records import SnapshotDetail
+from exporter.events.records.snapshots import SnapshotDetail
 from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
 from exporter.notation import counted

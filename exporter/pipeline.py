@@ -29,9 +29,9 @@ from exporter.dispatch.dispatcher import Dispatcher
 from exporter.errors import SpoolError
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import PermissionsChanged
+from exporter.events.facts.guilds import PermissionsChanged
 from exporter.events.guilds import MEMBERS
-from exporter.events.records import ALL_DETAILS, SnapshotDetail
+from exporter.events.records.snapshots import ALL_DETAILS, SnapshotDetail
 from exporter.events.rest_request import Submit
 from exporter.screen.config import PrivacyConfig
 from exporter.spool.ports import SpoolWriter

@@ -81,6 +81,12 @@ class Telemetry:
         self.rejected = self._plain_counter(
             "discord_exporter_rejected", "Events that could not be read.", "type", "reason"
         )
+        self.rejected_elements = self._plain_counter(
+            "discord_exporter_rejected_elements",
+            "Elements of lists in events that could not be read and were left out.",
+            "type",
+            "list",
+        )
         self.shed = self._counter(
             "discord_exporter_shed",
             "Unsaved data dropped because memory is full while the disk takes no commits, by class.",

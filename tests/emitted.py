@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TypeVar
 
-from exporter.events.facts import Fact
+from exporter.events.facts.base import Fact
 
 F = TypeVar("F", bound=Fact)
 

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import msgspec
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.records import RecordType
+from exporter.events.records.values import RecordType
 from exporter.model import Entry, EntryData, Priority
 
 EVENTS = full_catalogue().events

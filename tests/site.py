@@ -12,7 +12,7 @@ from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
-from exporter.events.records import ALL_DETAILS
+from exporter.events.records.snapshots import ALL_DETAILS
 from exporter.model import Entry, Priority
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig

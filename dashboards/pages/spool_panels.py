@@ -43,6 +43,10 @@ GIVEN_UP = Panel(
             "rejected: {{reason}}",
         ),
         Prom(
+            promql.grown("discord_exporter_rejected_elements_total", by="list", over="$__interval") + " > 0",
+            "rejected: {{list}}",
+        ),
+        Prom(
             # What is dropped from full memory is shown as shed, by class.
             promql.grown(
                 "discord_exporter_dropped_total",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from exporter.events.facts import Series
+from exporter.events.facts.counting import Series
 
 Cell: TypeAlias = tuple[Series, int, int, str]
 """Series, channel, user, emoji."""

@@ -21,7 +21,7 @@ from exporter.aggregation.cells import Activity, Cell, WindowKind
 from exporter.aggregation.increments import CELLS_AT_ONCE, Added, Cells, Closed, Step
 from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import Count, Series, TimeElapsed
+from exporter.events.facts.counting import Count, Series, TimeElapsed
 from exporter.events.spec import Unit
 from exporter.state.shard_timeline import ShardTimeline
 

@@ -12,7 +12,7 @@ from typing import Final
 
 from exporter.aggregation.counters import Counters
 from exporter.dispatch.component import Component, Emit, Handler
-from exporter.events.facts import ChannelDeleted, ChannelUpserted, GuildDeleted, GuildUpserted
+from exporter.events.facts.guilds import ChannelDeleted, ChannelUpserted, GuildDeleted, GuildUpserted
 
 GRACE_MS: Final = 3_600_000
 """Longer than any scrape interval, any look-up and any removal by mistake that is soon reverted."""

@@ -13,7 +13,7 @@ from typing import Any, Final, TypeAlias
 from exporter.aggregation.cells import Activity, Cell
 from exporter.aggregation.config import MetricsConfig
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
-from exporter.events.facts import Series
+from exporter.events.facts.counting import Series
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.records.snapshots import (

@@ -8,8 +8,8 @@ from typing import Final
 from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import Record
-from exporter.events.records import SnapshotDetail
+from exporter.events.facts.counting import Record
+from exporter.events.records.snapshots import SnapshotDetail
 from exporter.model import Entry
 
 ARRIVAL: Final = "GUILD_MEMBER_ADD"

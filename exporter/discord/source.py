@@ -41,7 +41,7 @@ from exporter.discord.rest.time_source import TimeSource
 from exporter.discord.rest.worker import RestWorker
 from exporter.errors import CredentialsError
 from exporter.events.rest_request import RestRequest
-from exporter.events.spec import SHARD_NEWS
+from exporter.events.spec import SHARD_STATE
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -248,9 +248,9 @@ class DiscordSource:
         """Hand a shard's new connection state to the intake, as a dispatch."""
         news = msgspec.Raw(msgspec.json.encode({"shard": shard, "state": state}))
         try:
-            self._intake(SHARD_NEWS, news, shard, self._clock.now_ms())
+            self._intake(SHARD_STATE, news, shard, self._clock.now_ms())
         except Exception:  # noqa: BLE001 - the intake does not raise; if it did, the connection must stay up
-            self._telemetry.rejected.labels(SHARD_NEWS, "intake").inc()
+            self._telemetry.rejected.labels(SHARD_STATE, "intake").inc()
 
     async def _ask_refused(self, client: ConnectionOnlyClient) -> tuple[str, ...]:
         """The intents Discord has not granted; empty if it does not say, the refusal being certain anyway."""

@@ -19,7 +19,7 @@ from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
 
-from exporter.events.facts import Fact
+from exporter.events.facts.base import Fact
 from exporter.spool.ports import StateRow as StateRow  # noqa: PLC0414 - part of this protocol
 
 log = logging.getLogger(__name__)

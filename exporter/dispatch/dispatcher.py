@@ -16,7 +16,6 @@ to what was committed last. The others go on.
 from __future__ import annotations
 
 import logging
-import re
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
@@ -26,15 +25,19 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.dispatch.component import Component, Emit, StateRow
+from exporter.dispatch.rejections import Rejections
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import Count, Fact, GuildDeleted
+from exporter.events.facts.base import ElementsRejected, Fact
+from exporter.events.facts.counting import Count
+from exporter.events.facts.guilds import GuildDeleted
+from exporter.events.reading import DispatchReader
 from exporter.events.rest_request import ANSWERS
-from exporter.events.spec import SHARD_NEWS
+from exporter.events.spec import SHARD_STATE
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
 
-OURS: Final = (SHARD_NEWS, ANSWERS)
+OURS: Final = (SHARD_STATE, ANSWERS)
 """What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
 
 MESSAGE: Final = "MESSAGE_CREATE"
@@ -43,11 +46,6 @@ MESSAGE: Final = "MESSAGE_CREATE"
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
 left. Beyond it a component is taken to cause its own facts without end."""
-
-_VALUES: Final = re.compile(
-    r"(?<=Invalid value ).*(?= - at `)|(?<=enum value ).*(?= - at `)|['\"].*['\"]", re.DOTALL
-)
-"""What a message of msgspec quotes from a payload, which may be personal; a place is between backticks."""
 
 C = TypeVar("C", bound=Component)
 T = TypeVar("T")
@@ -94,14 +92,12 @@ class Dispatcher:
         people: frozenset[int] = frozenset(),
     ) -> None:
         self._readers = {
-            dispatch: tuple(
-                (msgspec.json.Decoder(reader.payload, strict=False).decode, reader.read) for reader in readers
-            )
-            for dispatch, readers in catalogue.readers.items()
+            dispatch: DispatchReader(dispatch, readers) for dispatch, readers in catalogue.readers.items()
         }
         self._clock = clock
         self._people = people
         self._telemetry = telemetry
+        self._rejections = Rejections(telemetry)
         self._received = telemetry.received.values
         self._accepted = telemetry.accepted.values
         self.timeline: Timeline
@@ -147,20 +143,20 @@ class Dispatcher:
 
     def accept(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> None:
         """Take one dispatch: its name, the JSON of its data, its shard, and when it was received in ms."""
-        readers = self._readers.get(name)
+        reader = self._readers.get(name)
         ours = name.startswith(OURS)
         at = received_at if ours else self.timeline.date(shard, received_at)
-        if readers is None:
+        if reader is None:
             return
         label = (name,)
         self._received[label] = self._received.get(label, 0) + 1
         try:
             # Everything is read before anything is handled: a dispatch counts whole or not at all.
-            facts = [fact for decode, read in readers for fact in read(decode(body), at)]
+            facts = reader.read(body, at)
             if name == MESSAGE or (self.timeline.replaying and not ours):
                 self._learn_time(name, shard, facts, at, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            self._reject(name, error)
+            self._rejections.reject(name, error)
             return
         for fact in facts:
             self._handle(fact, -1)
@@ -200,8 +196,14 @@ class Dispatcher:
         for index, handle in self._routes.get(type(fact), ()):
             if index > after and index not in self._suspended:
                 self._guard(index, handle, fact, now)
+        self._note(fact)
+
+    def _note(self, fact: Fact) -> None:
+        """Take what is meant for the dispatcher itself."""
         if type(fact) is GuildDeleted and not fact.unavailable:
             self._left.append(fact.guild_id)
+        elif type(fact) is ElementsRejected:
+            self._rejections.leave_out(fact)
 
     def _screen(self, fact: Fact) -> Fact | None:
         """What remains of a fact without the people who opted out; nothing of one that cannot be screened."""
@@ -226,26 +228,6 @@ class Dispatcher:
                 self.timeline.pass_message(shard, own, received_at)
             if at < own <= received_at:
                 self.timeline.learn(shard, own)
-
-    def _reject(self, name: str, error: Exception) -> None:
-        """Count a dispatch that cannot be read by the reason, and log the place in it without its value."""
-        reason = "defect"
-        if isinstance(error, msgspec.ValidationError):
-            reason = "shape"
-        elif isinstance(error, (msgspec.DecodeError, UnicodeDecodeError)):
-            reason = "json"
-        elif isinstance(error, RecursionError):
-            reason = "depth"
-        self._telemetry.rejected.labels(name, reason).inc()
-        if reason != "defect":
-            log.warning(
-                "a %s could not be read and is lost (%s): %s",
-                *(name, reason, _VALUES.sub("…", str(error))),
-                extra={"once_per": name},
-            )
-        elif (name, "") not in self._logged:
-            self._logged.add((name, ""))
-            log.error("a %s could not be used; counted, not logged again", name, exc_info=error)
 
     # ------------------------------------------------------------------ what goes over the list
 

@@ -8,15 +8,18 @@ Exceptions, Optional Audit Entry Info.
 from __future__ import annotations
 
 import datetime as dt
-from typing import TypeVar
+from collections.abc import Iterable
+from typing import Any
 
 import msgspec
-from msgspec.json import Decoder
 
 from exporter.events.changes import CHANGES_BY_TYPE, OVERWRITES, describe, read_changes
-from exporter.events.facts import AuditEntry, AuditPage, Person
+from exporter.events.facts.base import ElementsRejected
+from exporter.events.facts.moderation import AuditEntry, AuditPage
 from exporter.events.payload import (
     MAX_ID,
+    Identified,
+    InGuild,
     Number,
     Snowflake,
     User,
@@ -26,10 +29,11 @@ from exporter.events.payload import (
     snowflake_ms,
     unix_ms,
 )
+from exporter.events.reading import UNREADABLE, PartDecoder
 from exporter.events.rest_request import Answer
 from exporter.model import Json
 
-_T = TypeVar("_T")
+ENTRY_CREATE = "GUILD_AUDIT_LOG_ENTRY_CREATE"
 
 KICK = 20
 PRUNE = 21
@@ -94,28 +98,34 @@ class Options(msgspec.Struct):
     type: str | None = None
 
 
-class EntryPayload(msgspec.Struct):
+class EntryPayload(InGuild):
     """An entry; Discord docs, Resources › Audit Log › Audit Log Entry. On request it is without guild."""
 
     id: Snowflake
     action_type: Number
-    guild_id: Snowflake = 0
     user_id: Snowflake | None = None
     target_id: str | None = None
     reason: str | None = None
     options: Options | None = None
-    changes: list[Change] | None = None
+    changes: tuple[Change, ...] | None = None
 
 
 class LogPayload(msgspec.Struct):
-    """Discord docs, Resources › Audit Log › Audit Log Object; its parts are decoded one by one."""
+    """Discord docs, Resources › Audit Log › Audit Log Object; its entries are decoded one by one."""
 
-    audit_log_entries: list[msgspec.Raw] = []
-    users: list[msgspec.Raw] = []
+    audit_log_entries: tuple[msgspec.Raw, ...] = ()
+    users: tuple[User, ...] = ()
 
 
-class _Role(msgspec.Struct):
-    id: Snowflake
+_VALUES: dict[str, Any] = {
+    "communication_disabled_until": dt.datetime | None,
+    "mute": bool | None,
+    "deaf": bool | None,
+    "nick": str | None,
+    "$add": tuple[Identified, ...] | None,
+    "$remove": tuple[Identified, ...] | None,
+}
+"""The changed fields that are understood of members, with the type of their values."""
 
 
 class _EntryEffects:
@@ -131,17 +141,15 @@ class _EntryEffects:
         return self.actions[0] if self.actions else ""
 
 
-def read_entry(entry: EntryPayload, received_at: int) -> tuple[AuditEntry, ...]:
+def read_entry(entry: EntryPayload, received_at: int) -> tuple[AuditEntry | ElementsRejected, ...]:
     """One entry of the gateway."""
-    return (to_fact(entry, entry.guild_id, moment_of(entry.id, received_at)),) if entry.guild_id else ()
+    parts = PartDecoder(ENTRY_CREATE)
+    fact = to_fact(entry, entry.guild_id, moment_of(entry.id, received_at), parts)
+    return (fact, *parts.report())
 
 
-def to_fact(entry: EntryPayload, guild_id: int, at: int) -> AuditEntry:
-    """The entry as a fact.
-
-    Raises:
-        msgspec.ValidationError: a changed field that is known has a value of another type.
-    """
+def to_fact(entry: EntryPayload, guild_id: int, at: int, parts: PartDecoder, path: str = "$") -> AuditEntry:
+    """The entry at ``path`` as a fact, without the changes that ``parts`` cannot decode."""
     options = entry.options or Options()
     kind = entry.action_type
     target = _read_target(entry.target_id)
@@ -152,11 +160,11 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int) -> AuditEntry:
     if action:
         effects.details = _describe(kind, options, channel_id)
     elif kind == MEMBER_UPDATE:
-        _read_update(effects, entry.changes or [], at, own=actor == target)
+        _read_update(effects, _read_values(entry, parts, path), at, own=actor == target)
     elif kind == MEMBER_ROLE_UPDATE:
-        _read_roles(effects, entry.changes or [])
+        _read_roles(effects, _read_values(entry, parts, path))
     elif kind in CHANGES_BY_TYPE:
-        _read_structure(effects, kind, entry.changes or [], options)
+        _read_structure(effects, kind, entry.changes or (), options)
     if len(effects.actions) > 1:
         effects.details["also"] = list(effects.actions[1:])
     return AuditEntry(
@@ -176,29 +184,34 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int) -> AuditEntry:
     )
 
 
-def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage, ...]:
-    """A page of the audit log; what cannot be read of it is passed over."""
+def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage | ElementsRejected, ...]:
+    """A page of the audit log, without the entries and users that cannot be read."""
     del received_at  # an entry may be weeks old, so its own time is believed
-    log = _decode(answer.body, LogPayload) or LogPayload()
-    found = (_read_listed(raw, answer.request.guild_id) for raw in log.audit_log_entries)
-    people = (_decode(raw, User) for raw in log.users)
-    return (
-        AuditPage(
-            answer.request,
-            answer.status,
-            tuple(entry for entry in found if entry is not None),
-            tuple(Person(user.id, clean(user.username), user.bot) for user in people if user is not None),
-            len(log.audit_log_entries),
-        ),
-    )
-
-
-def _read_listed(raw: msgspec.Raw, guild_id: int) -> AuditEntry | None:
-    payload = _decode(raw, EntryPayload)
+    request = answer.request
+    parts = PartDecoder(request.dispatch)
     try:
-        return to_fact(payload, guild_id, snowflake_ms(payload.id)) if payload is not None else None
-    except msgspec.ValidationError:
-        return None
+        log = parts.decode(LogPayload, answer.body)
+    except UNREADABLE:
+        log = LogPayload()
+    entries = []
+    for index, raw in enumerate(log.audit_log_entries):
+        with parts.element(f"$.audit_log_entries[{index}]") as path:
+            entry = parts.decode(EntryPayload, raw, path)
+            entries.append(to_fact(entry, request.guild_id, snowflake_ms(entry.id), parts, path))
+    people = tuple(user.person for user in log.users)
+    size = len(log.audit_log_entries)
+    return (AuditPage(request, answer.status, tuple(entries), people, size), *parts.report())
+
+
+def _read_values(entry: EntryPayload, parts: PartDecoder, path: str) -> dict[str, tuple[Any, Any]]:
+    """Old and new value of the changed fields that are understood."""
+    found: dict[str, tuple[Any, Any]] = {}
+    for index, change in enumerate(entry.changes or ()):
+        if (kind := _VALUES.get(change.key)) is not None:
+            with parts.element(f"{path}.changes[{index}]") as place:
+                old = parts.decode(kind, change.old_value, f"{place}.old_value")
+                found[change.key] = old, parts.decode(kind, change.new_value, f"{place}.new_value")
+    return found
 
 
 def _describe(kind: int, options: Options, channel_id: int) -> dict[str, Json]:
@@ -214,11 +227,10 @@ def _describe(kind: int, options: Options, channel_id: int) -> dict[str, Json]:
     return details
 
 
-def _read_update(effects: _EntryEffects, changes: list[Change], at: int, *, own: bool) -> None:
+def _read_update(effects: _EntryEffects, values: dict[str, tuple[Any, Any]], at: int, *, own: bool) -> None:
     """What was done to a member. Changing one's own nickname is no moderation."""
-    by_key = {change.key: change for change in changes}
-    if (change := by_key.get("communication_disabled_until")) is not None:
-        old, new = (unix_ms(_MOMENT.decode(raw)) for raw in (change.old_value, change.new_value))
+    if "communication_disabled_until" in values:
+        old, new = (unix_ms(moment) for moment in values["communication_disabled_until"])
         if new > at:
             effects.actions.append("timeout")
             effects.until = new
@@ -226,26 +238,23 @@ def _read_update(effects: _EntryEffects, changes: list[Change], at: int, *, own:
         elif not old or old > at:
             effects.actions.append("timeout_removed")
     for key, (lifted, laid) in _SWITCHES.items():
-        if (change := by_key.get(key)) is not None:
-            effects.actions.append(laid if _FLAG.decode(change.new_value) else lifted)
-    if (change := by_key.get("nick")) is not None and not own:
+        if key in values:
+            effects.actions.append(laid if values[key][1] else lifted)
+    if "nick" in values and not own:
         effects.actions.append("nick")
-        effects.details["nick"] = clean_or_none(_TEXT.decode(change.new_value))
-        effects.details["old_nick"] = clean_or_none(_TEXT.decode(change.old_value))
+        effects.details["old_nick"], effects.details["nick"] = map(clean_or_none, values["nick"])
 
 
-def _read_roles(effects: _EntryEffects, changes: list[Change]) -> None:
-    by_key = {change.key: change for change in changes}
+def _read_roles(effects: _EntryEffects, values: dict[str, tuple[Any, Any]]) -> None:
     for key, action in (("$add", "role_add"), ("$remove", "role_remove")):
-        if (change := by_key.get(key)) is not None:
-            roles = _ROLES.decode(change.new_value) or []
-            listed: list[Json] = [role.id for role in roles[:MAX_ROLES]]
+        if key in values:
+            listed: list[Json] = [role.id for role in (values[key][1] or ())[:MAX_ROLES]]
             effects.details["roles_removed" if effects.actions else "roles"] = listed
             effects.actions.append(action)
 
 
-def _read_structure(effects: _EntryEffects, kind: int, changes: list[Change], options: Options) -> None:
-    """What was done to a part of the guild. Whom a member's own overwrite is about is not kept."""
+def _read_structure(effects: _EntryEffects, kind: int, changes: Iterable[Change], options: Options) -> None:
+    """What was done to an object of the guild. Whom a member's own overwrite is about is not kept."""
     action = CHANGES_BY_TYPE[kind]
     effects.actions.append(action)
     effects.details = describe(
@@ -260,16 +269,3 @@ def _read_target(text: str | None) -> int:
         return 0
     number = int(text)
     return number if number <= MAX_ID else 0
-
-
-_MOMENT: Decoder[dt.datetime | None] = Decoder(dt.datetime | None, strict=False)
-_FLAG: Decoder[bool | None] = Decoder(bool | None, strict=False)
-_TEXT: Decoder[str | None] = Decoder(str | None)
-_ROLES: Decoder[list[_Role] | None] = Decoder(list[_Role] | None, strict=False)
-
-
-def _decode(raw: msgspec.Raw, kind: type[_T]) -> _T | None:
-    try:
-        return msgspec.json.decode(raw, type=kind, strict=False)
-    except (msgspec.DecodeError, UnicodeDecodeError):
-        return None

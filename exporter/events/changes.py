@@ -1,8 +1,6 @@
 """What of a guild's structure can change, and how an entry of the audit log describes it.
 
-A part of a guild is a role, a channel, a thread, an emoji or a sticker. Only the fields in ``WATCHED`` are
-compared between dispatches: Discord also sends one for changes that no user made, such as the positions of
-all roles below one that was moved. Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log
+Sources: Discord docs, Resources › Audit Log › Audit Log Events, Audit Log
 Change Object.
 """
 
@@ -13,29 +11,12 @@ from typing import Final
 
 import msgspec
 
-from exporter.events.facts import Trait
+from exporter.events.facts.guilds import Trait
 from exporter.events.payload import Number, clean
+from exporter.events.traits import WATCHED, tidy
 from exporter.model import Json
 
 VERBS: Final = ("create", "update", "delete")
-
-WATCHED: Final[Mapping[str, tuple[str, ...]]] = {
-    "role": ("name", "permissions", "color", "hoist", "mentionable"),
-    "channel": (
-        "name",
-        "type",
-        "parent_id",
-        "topic",
-        "nsfw",
-        "rate_limit_per_user",
-        "bitrate",
-        "user_limit",
-    ),
-    "thread": ("name", "archived", "locked", "auto_archive_duration", "rate_limit_per_user"),
-    "emoji": ("name",),
-    "sticker": ("name", "description", "tags"),
-}
-"""By kind of part, the fields a change is made of, by their names in the audit log."""
 
 _FIRST: Final = {"channel": 10, "role": 30, "emoji": 60, "sticker": 90, "thread": 110}
 """The entry type of a creation; update and deletion follow it."""
@@ -44,22 +25,17 @@ OVERWRITES: Final = frozenset({13, 14, 15})
 """Entries about what a channel allows one role or member: changes of the channel."""
 
 CHANGES_BY_TYPE: Final = {
-    first + number: f"{part}_{verb}" for part, first in _FIRST.items() for number, verb in enumerate(VERBS)
+    first + number: f"{kind}_{verb}" for kind, first in _FIRST.items() for number, verb in enumerate(VERBS)
 } | dict.fromkeys(OVERWRITES, "channel_update")
 """What was done, by the type of an entry."""
 
-CHANGES: Final = tuple(f"{part}_{verb}" for part in WATCHED for verb in VERBS)
-"""Everything that can be done to a part; in capitals it is the event type."""
+CHANGES: Final = tuple(f"{kind}_{verb}" for kind in WATCHED for verb in VERBS)
+"""Everything that can be done to an object; in capitals it is the event type."""
 
 MAX_CHANGES = 32
-"""Fields kept of one change, more than any part has."""
+"""Fields kept of one change, more than any object has."""
 
 _VALUE: msgspec.json.Decoder[Trait] = msgspec.json.Decoder(bool | Number | str | None)
-
-
-def tidy(value: Trait) -> Trait:
-    """A value as it is kept: text is clean and short, and no text is nothing."""
-    return (clean(value) or None) if isinstance(value, str) else value
 
 
 def read_changes(changed: Iterable[tuple[str, msgspec.Raw, msgspec.Raw]]) -> dict[str, Json]:
@@ -79,7 +55,7 @@ def read_changes(changed: Iterable[tuple[str, msgspec.Raw, msgspec.Raw]]) -> dic
 
 
 def describe(action: str, changes: Mapping[str, Json]) -> dict[str, Json]:
-    """Details of a part's entry: its name, and for an update the changed fields."""
+    """Details of an object's entry: its name, and for an update the changed fields."""
     name = changes.get("name")
     known = (name.get("new") or name.get("old")) if isinstance(name, Mapping) else None
     details: dict[str, Json] = {"name": known} if known is not None else {}

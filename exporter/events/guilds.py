@@ -1,19 +1,19 @@
 """Guilds: what the bot sees, from the first sync on, and how it changes.
 
 A dispatch of a guild means different things by what went before: the first one after identify is a sync, one
-after an outage a return, any other an invitation of the bot. The pipeline's directory remembers and tells
-them apart. Channels and threads are read whatever is switched on: names and thread parents are needed to
+after an outage a return, any other an invitation of the bot. The guild cache remembers, and distinguishes
+them. Channels and threads are read whatever is switched on: names and thread parents are needed to
 understand everything else.
 """
 
 from __future__ import annotations
 
 import datetime as dt
-from typing import Literal
+from typing import Literal, TypeAlias
 
 import msgspec
 
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     ChannelDeleted,
     ChannelUpserted,
     GuildCountsRead,
@@ -23,53 +23,47 @@ from exporter.events.facts import (
     SessionStarted,
     ShardStateChanged,
 )
-from exporter.events.payload import MemberOf, Number, Snowflake, clean, clean_or_none, unix_ms
-from exporter.events.records import (
+from exporter.events.payload import (
+    Identified,
+    InGuild,
+    MemberOf,
+    Number,
+    Snowflake,
+    clean,
+    clean_or_none,
+    unix_ms,
+)
+from exporter.events.records.occurrences import (
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,
     GuildUpdateRecord,
-    RecordType,
 )
-from exporter.events.rest_request import RestRequest
-from exporter.events.spec import SHARD_NEWS, EventSpec, Family, Gauge, Reader
+from exporter.events.records.values import RecordType
+from exporter.events.rest_request import TypedAnswer
+from exporter.events.spec import SHARD_STATE, EventSpec, Family, Gauge, Reader
 from exporter.events.voice import VoicePayload
 from exporter.model import Priority
 
 THREAD_TYPES = frozenset({10, 11, 12})
 """Announcement, public and private threads. Discord docs, Resources › Channel › Channel Types."""
 
-MEMBERS = Gauge(
-    name="members",
-    help="Members of the guild.",
-    metric="discord_guild_members",
-    measurement="discord_guild",
-    field="members",
-)
-BOOSTS = Gauge(
-    name="boosts",
-    help="Boosts the guild has.",
-    metric="discord_guild_boosts",
-    measurement="discord_guild",
-    field="boosts",
-)
+MEMBERS = Gauge(name="members", help="Members of the guild.", metric="discord_guild_members")
+BOOSTS = Gauge(name="boosts", help="Boosts the guild has.", metric="discord_guild_boosts")
 ONLINE = Gauge(
     name="online",
     help="Members online, approximately, by the last answer of Discord.",
     metric="discord_guild_online",
-    measurement="discord_guild",
-    field="online",
 )
 
 
-class ChannelPayload(msgspec.Struct):
-    """A channel or thread. Discord docs, Resources › Channel."""
+class ChannelPayload(InGuild):
+    """A channel or thread; in lists without its guild. Discord docs, Resources › Channel."""
 
     id: Snowflake
     type: Number = 0
     name: str | None = None
     parent_id: Snowflake | None = None
-    guild_id: Snowflake = 0
 
     def fact(self, guild_id: int) -> ChannelUpserted:
         """The channel as a fact."""
@@ -77,7 +71,7 @@ class ChannelPayload(msgspec.Struct):
 
 
 class ShardPayload(msgspec.Struct):
-    """Not Discord's: the source tells of its own connections by dispatches named SHARD."""
+    """Not Discord's: the source reports the state of its own connections by dispatches named SHARD."""
 
     shard: int
     state: Literal["lost", "identifying", "resuming", "settled", "heard"]
@@ -87,38 +81,53 @@ class ThreadList(msgspec.Struct):
     """Discord docs, Gateway Events › Thread List Sync."""
 
     guild_id: Snowflake
-    threads: list[ChannelPayload]
+    threads: tuple[ChannelPayload, ...]
 
 
-class GuildCore(msgspec.Struct):
-    """What GUILD_CREATE and GUILD_UPDATE share. Discord docs, Resources › Guild."""
+class GuildUpdate(Identified):
+    """Discord docs, Gateway Events › Guild Update."""
 
-    id: Snowflake
     name: str = ""
     icon: str | None = None
     owner_id: Snowflake | None = None
-    features: list[str] = []
+    features: tuple[str, ...] = ()
     premium_tier: Number = 0
     premium_subscription_count: Number | None = None
     afk_channel_id: Snowflake | None = None
 
+    def settings(self, at: int) -> _Settings:
+        """The guild and its settings, in the order of ``GuildUpdated``."""
+        return (
+            self.id,
+            at,
+            clean(self.name, 100),
+            clean_or_none(self.icon),
+            self.owner_id or 0,
+            tuple(clean(feature, 64) for feature in self.features),
+            self.premium_tier,
+            self.premium_subscription_count or 0,
+            self.afk_channel_id or 0,
+        )
 
-class GuildCreate(GuildCore):
+
+_Settings: TypeAlias = tuple[int, int, str, str | None, int, tuple[str, ...], int, int, int]
+
+
+class GuildCreate(GuildUpdate):
     """Discord docs, Gateway Events › Guild Create."""
 
     unavailable: bool = False
     member_count: Number = 0
     joined_at: dt.datetime | None = None
-    channels: list[ChannelPayload] = []
-    threads: list[ChannelPayload] = []
-    voice_states: list[VoicePayload] = []
-    members: list[MemberOf] = []
+    channels: tuple[ChannelPayload, ...] = ()
+    threads: tuple[ChannelPayload, ...] = ()
+    voice_states: tuple[VoicePayload, ...] = ()
+    members: tuple[MemberOf, ...] = ()
 
 
-class GuildStub(msgspec.Struct):
+class GuildStub(Identified):
     """Discord docs, Resources › Guild › Unavailable Guild."""
 
-    id: Snowflake
     unavailable: bool = False
 
 
@@ -129,18 +138,16 @@ class GuildCounts(msgspec.Struct):
     approximate_presence_count: Number | None = None
 
 
-class CountsAnswer(msgspec.Struct):
+class CountsAnswer(TypedAnswer):
     """What came of asking for the counts."""
 
-    request: RestRequest
-    status: int
     body: GuildCounts | None = None
 
 
 class Ready(msgspec.Struct):
     """Discord docs, Gateway Events › Ready."""
 
-    guilds: list[GuildStub]
+    guilds: tuple[Identified, ...]
     shard: tuple[Number, Number] = (0, 1)
 
 
@@ -149,9 +156,9 @@ def read_ready(ready: Ready, received_at: int) -> tuple[SessionStarted, ...]:
     return (SessionStarted(tuple(guild.id for guild in ready.guilds), received_at, ready.shard),)
 
 
-def read_shard(news: ShardPayload, _received_at: int) -> tuple[ShardStateChanged, ...]:
+def read_shard(shard: ShardPayload, _received_at: int) -> tuple[ShardStateChanged, ...]:
     """What became of a connection."""
-    return (ShardStateChanged(news.shard, news.state),)
+    return (ShardStateChanged(shard.shard, shard.state),)
 
 
 def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildUpserted | GuildDeleted, ...]:
@@ -159,44 +166,19 @@ def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildUpserted | G
     if guild.unavailable:
         return (GuildDeleted(guild.id, received_at, unavailable=True),)
     bots = {member.user.id for member in guild.members if member.user and member.user.bot}
+    channels = tuple(channel.fact(guild.id) for channel in (*guild.channels, *guild.threads))
+    in_voice = (state for state in guild.voice_states if state.channel_id)
+    states = tuple(state.fact(guild.id, received_at, bot=state.user_id in bots) for state in in_voice)
     return (
         GuildUpserted(
-            guild.id,
-            received_at,
-            clean(guild.name, 100),
-            clean_or_none(guild.icon),
-            guild.owner_id or 0,
-            guild.member_count,
-            tuple(clean(feature, 64) for feature in guild.features),
-            guild.premium_tier,
-            guild.premium_subscription_count or 0,
-            unix_ms(guild.joined_at),
-            guild.afk_channel_id or 0,
-            tuple(channel.fact(guild.id) for channel in (*guild.channels, *guild.threads)),
-            tuple(
-                state.fact(guild.id, received_at, bot=state.user_id in bots)
-                for state in guild.voice_states
-                if state.channel_id
-            ),
+            *guild.settings(received_at), guild.member_count, unix_ms(guild.joined_at), channels, states
         ),
     )
 
 
-def read_update(guild: GuildCore, received_at: int) -> tuple[GuildUpdated, ...]:
+def read_update(guild: GuildUpdate, received_at: int) -> tuple[GuildUpdated, ...]:
     """The guild's settings as they are now."""
-    return (
-        GuildUpdated(
-            guild.id,
-            received_at,
-            clean(guild.name, 100),
-            clean_or_none(guild.icon),
-            guild.owner_id or 0,
-            tuple(clean(feature, 64) for feature in guild.features),
-            guild.premium_tier,
-            guild.premium_subscription_count or 0,
-            guild.afk_channel_id or 0,
-        ),
-    )
+    return (GuildUpdated(*guild.settings(received_at)),)
 
 
 def read_counts(answer: CountsAnswer, _received_at: int) -> tuple[GuildCountsRead, ...]:
@@ -204,11 +186,8 @@ def read_counts(answer: CountsAnswer, _received_at: int) -> tuple[GuildCountsRea
     body = answer.body
     if body is None or body.approximate_member_count is None:
         return (GuildCountsRead(answer.request.guild_id),)
-    return (
-        GuildCountsRead(
-            answer.request.guild_id, body.approximate_member_count, body.approximate_presence_count
-        ),
-    )
+    counts = body.approximate_member_count, body.approximate_presence_count
+    return (GuildCountsRead(answer.request.guild_id, *counts),)
 
 
 def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildDeleted, ...]:
@@ -218,12 +197,12 @@ def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildDeleted, ...]:
 
 def read_channel(channel: ChannelPayload, _received_at: int) -> tuple[ChannelUpserted, ...]:
     """A channel or thread made or changed."""
-    return (channel.fact(channel.guild_id),) if channel.guild_id else ()
+    return (channel.fact(channel.guild_id),)
 
 
-def read_channel_gone(channel: ChannelPayload, _received_at: int) -> tuple[ChannelDeleted, ...]:
+def read_channel_deleted(channel: ChannelPayload, _received_at: int) -> tuple[ChannelDeleted, ...]:
     """A channel or thread removed."""
-    return (ChannelDeleted(channel.guild_id, channel.id),) if channel.guild_id else ()
+    return (ChannelDeleted(channel.guild_id, channel.id),)
 
 
 def read_threads(threads: ThreadList, _received_at: int) -> tuple[ChannelUpserted, ...]:
@@ -232,7 +211,7 @@ def read_threads(threads: ThreadList, _received_at: int) -> tuple[ChannelUpserte
 
 
 _CHANNEL = Reader(ChannelPayload, read_channel)
-_CHANNEL_GONE = Reader(ChannelPayload, read_channel_gone)
+_CHANNEL_DELETED = Reader(ChannelPayload, read_channel_deleted)
 
 
 def _declare(
@@ -243,9 +222,8 @@ def _declare(
     table: str = "guild_events",
 ) -> EventSpec:
     return EventSpec(
-        type=kind,
-        family="guilds",
-        help=help_,
+        kind,
+        help_,
         priority=Priority.CRITICAL,
         intents=("guilds",),
         gauges=gauges,
@@ -275,16 +253,16 @@ FAMILY = Family(
     ),
     core={
         "READY": Reader(Ready, read_ready),
-        SHARD_NEWS: Reader(ShardPayload, read_shard),
+        SHARD_STATE: Reader(ShardPayload, read_shard),
         "GUILD_CREATE": Reader(GuildCreate, read_create),
-        "GUILD_UPDATE": Reader(GuildCore, read_update),
+        "GUILD_UPDATE": Reader(GuildUpdate, read_update),
         "GUILD_DELETE": Reader(GuildStub, read_delete),
         "CHANNEL_CREATE": _CHANNEL,
         "CHANNEL_UPDATE": _CHANNEL,
-        "CHANNEL_DELETE": _CHANNEL_GONE,
+        "CHANNEL_DELETE": _CHANNEL_DELETED,
         "THREAD_CREATE": _CHANNEL,
         "THREAD_UPDATE": _CHANNEL,
-        "THREAD_DELETE": _CHANNEL_GONE,
+        "THREAD_DELETE": _CHANNEL_DELETED,
         "THREAD_LIST_SYNC": Reader(ThreadList, read_threads),
         "REST_COUNTS": Reader(CountsAnswer, read_counts),
     },

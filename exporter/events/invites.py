@@ -8,45 +8,32 @@ Invite.
 from __future__ import annotations
 
 import datetime as dt
+from http import HTTPStatus
 
 import msgspec
 
-from exporter.events.facts import (
-    Count,
+from exporter.events.audit import ENTRY_CREATE, EntryPayload
+from exporter.events.facts.counting import Count, Person, Record
+from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
     InviteKnown,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
-    Person,
-    Record,
 )
 from exporter.events.members import MemberAdd
-from exporter.events.payload import Number, Snowflake, User, believable, clean, unix_ms
-from exporter.events.records import InviteDeleteRecord, InviteRecord, InviteUseRecord
-from exporter.events.rest_request import RestRequest
+from exporter.events.payload import InGuild, Number, Snowflake, User, believable, clean, unix_ms
+from exporter.events.reading import UNREADABLE
+from exporter.events.records.occurrences import InviteDeleteRecord, InviteRecord, InviteUseRecord
+from exporter.events.rest_request import TypedAnswer
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 
 METHODS = ("invite", "vanity", "oauth", "unknown")
 
-CREATED = Measure(
-    name="invites_created",
-    help="Invites created.",
-    metric="discord_invites_created",
-    measurement="discord_guild",
-    field="invites_created",
-)
-USES = Measure(
-    name="invite_uses",
-    help="Joins, by method.",
-    metric="discord_invite_uses",
-    measurement="discord_guild",
-    field="invite_uses",
-    label="method",
-    values=METHODS,
-)
+CREATED = Measure(name="invites_created", help="Invites created.")
+USES = Measure(name="invite_uses", help="Joins, by method.", label="method", values=METHODS)
 
 AUDIT_INVITE_DELETE = 42
 """Discord docs, Resources › Audit Log › Audit Log Events."""
@@ -64,34 +51,36 @@ class InvitePayload(msgspec.Struct):
     max_uses: Number = 0
     expires_at: dt.datetime | None = None
 
+    @property
+    def known(self) -> InviteKnown:
+        """The invite as a fact."""
+        inviter = self.inviter.person if self.inviter else Person(0, "")
+        expires_at = unix_ms(self.expires_at)
+        return InviteKnown(
+            _clean_code(self.code), self.uses, self.max_uses, inviter.user_id, inviter.name, expires_at
+        )
 
-class InviteCreate(msgspec.Struct):
+
+class InviteCreate(InvitePayload):
     """Discord docs, Gateway Events › Invite Create."""
 
-    code: str
     guild_id: Snowflake = 0
     channel_id: Snowflake = 0
-    inviter: User | None = None
-    max_uses: Number = 0
     max_age: Number = 0
     temporary: bool = False
     created_at: dt.datetime | None = None
-    expires_at: dt.datetime | None = None
 
 
-class InviteDelete(msgspec.Struct):
+class InviteDelete(InGuild):
     """Discord docs, Gateway Events › Invite Delete."""
 
     code: str
-    guild_id: Snowflake = 0
 
 
-class InvitesAnswer(msgspec.Struct):
+class InvitesAnswer(TypedAnswer):
     """Discord docs, Resources › Guild › Get Guild Invites."""
 
-    request: RestRequest
-    status: int
-    body: list[InvitePayload] | None = None
+    body: tuple[InvitePayload, ...] | None = None
 
 
 class VanityPayload(msgspec.Struct):
@@ -101,27 +90,14 @@ class VanityPayload(msgspec.Struct):
     uses: Number = 0
 
 
-class VanityAnswer(msgspec.Struct):
+class VanityAnswer(TypedAnswer):
     """The answer about a guild's own address."""
 
-    request: RestRequest
-    status: int
     body: VanityPayload | None = None
 
 
-class CodeChange(msgspec.Struct):
-    """A changed field of an audit-log entry; only the code is of interest, which is text."""
-
-    key: str = ""
-    old_value: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class InviteAudit(msgspec.Struct):
-    """An audit-log entry, as far as it describes a revoked invite."""
-
-    guild_id: Snowflake
-    action_type: Number
-    changes: list[CodeChange] | None = None
+def _clean_code(code: str) -> str:
+    return clean(code, _LONGEST_CODE)
 
 
 def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteCreated | Record | Count, ...]:
@@ -129,24 +105,20 @@ def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteCreated |
     if not invite.guild_id or not invite.code:
         return ()
     at = believable(unix_ms(invite.created_at) or received_at, received_at)
-    code = clean(invite.code, _LONGEST_CODE)
-    inviter = invite.inviter
-    expires_at = unix_ms(invite.expires_at)
-    name = clean(inviter.username) if inviter else ""
-    known = InviteKnown(code, 0, invite.max_uses, inviter.id if inviter else 0, name, expires_at)
+    known = msgspec.structs.replace(invite.known, uses=0)
     data = InviteRecord(
-        code=code,
+        code=known.code,
         channel_id=invite.channel_id,
         inviter_id=known.inviter_id,
-        inviter_username=name or None,
-        max_uses=invite.max_uses,
+        inviter_username=known.inviter_name or None,
+        max_uses=known.max_uses,
         max_age=invite.max_age,
         temporary=invite.temporary,
         uses=0,
         created_at=at,
-        expires_at=expires_at or None,
+        expires_at=known.expires_at or None,
     )
-    key = f"invite:{invite.guild_id}:{code}"
+    key = f"invite:{invite.guild_id}:{known.code}"
     return (
         Record("INVITE_CREATE", invite.guild_id, at, key, data, known.inviter_id),
         Count(CREATED.series, invite.guild_id, at),
@@ -156,9 +128,9 @@ def read_create(invite: InviteCreate, received_at: int) -> tuple[InviteCreated |
 
 def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteDeleted | Record, ...]:
     """An invite revoked or used up; for one that expired Discord sends nothing."""
-    if not invite.guild_id or not invite.code:
+    if not invite.code:
         return ()
-    code = clean(invite.code, _LONGEST_CODE)
+    code = _clean_code(invite.code)
     key = f"invite_gone:{invite.guild_id}:{code}:{received_at}"
     return (
         Record("INVITE_DELETE", invite.guild_id, received_at, key, InviteDeleteRecord(code=code)),
@@ -168,37 +140,29 @@ def read_delete(invite: InviteDelete, received_at: int) -> tuple[InviteDeleted |
 
 def read_join(member: MemberAdd, received_at: int) -> tuple[MemberJoined, ...]:
     """A member joined, by an invite to be determined; the time is that of the join's own record."""
-    user = member.user
     at = believable(unix_ms(member.joined_at), received_at)
-    return (MemberJoined(member.guild_id, at, Person(user.id, clean(user.username), user.bot)),)
+    return (MemberJoined(member.guild_id, at, member.user.person),)
 
 
 def read_invites(answer: InvitesAnswer, received_at: int) -> tuple[InvitesRead, ...]:
     """All invites of a guild and their uses, or that they could not be read."""
-    found = tuple(
-        InviteKnown(
-            clean(invite.code, _LONGEST_CODE),
-            invite.uses,
-            invite.max_uses,
-            invite.inviter.id if invite.inviter else 0,
-            clean(invite.inviter.username) if invite.inviter else "",
-            unix_ms(invite.expires_at),
-        )
-        for invite in answer.body or ()
-    )
-    status = answer.status if answer.body is not None else answer.status * (answer.status != _OK)
-    return (InvitesRead(answer.request, received_at, status, found),)
+    found = tuple(invite.known for invite in answer.body or ())
+    return (InvitesRead(answer.request, received_at, _status_of(answer), found),)
 
 
 def read_vanity(answer: VanityAnswer, received_at: int) -> tuple[InvitesRead, ...]:
     """The guild's own address and its uses, or that they could not be read."""
-    status = answer.status if answer.body is not None else answer.status * (answer.status != _OK)
-    code = clean(answer.body.code or "", _LONGEST_CODE) if answer.body else ""
+    code = _clean_code(answer.body.code or "") if answer.body else ""
     known = (InviteKnown(code, answer.body.uses, vanity=True),) if answer.body and code else ()
-    return (InvitesRead(answer.request, received_at, status, known),)
+    return (InvitesRead(answer.request, received_at, _status_of(answer), known),)
 
 
-def read_audit(entry: InviteAudit, _received_at: int) -> tuple[InviteRevoked, ...]:
+def _status_of(answer: InvitesAnswer | VanityAnswer) -> int:
+    """That of HTTP, 0 for success without a body."""
+    return 0 if answer.body is None and answer.status == HTTPStatus.OK else answer.status
+
+
+def read_audit(entry: EntryPayload, _received_at: int) -> tuple[InviteRevoked, ...]:
     """That an invite was revoked, so that it was not used up."""
     if entry.action_type != AUDIT_INVITE_DELETE:
         return ()
@@ -209,12 +173,11 @@ def read_audit(entry: InviteAudit, _received_at: int) -> tuple[InviteRevoked, ..
 def _text(value: msgspec.Raw) -> str:
     """The text; empty where it is none."""
     try:
-        return clean(msgspec.json.decode(value, type=str), _LONGEST_CODE)
-    except msgspec.MsgspecError:
+        return _clean_code(msgspec.json.decode(value, type=str))
+    except UNREADABLE:
         return ""
 
 
-_OK = 200
 _CREATE = Reader(InviteCreate, read_create)
 _DELETE = Reader(InviteDelete, read_delete)
 
@@ -223,34 +186,29 @@ FAMILY = Family(
     "Who invites whom.",
     (
         EventSpec(
-            type="INVITE_CREATE",
-            family="invites",
-            help="An invite was created.",
+            "INVITE_CREATE",
+            "An invite was created.",
             priority=Priority.IMPORTANT,
             reads={"INVITE_CREATE": _CREATE},
             intents=("guild_invites",),
-            permissions=("manage_channels",),
             blind_without={"manage_channels": "invites created are not reported"},
             measures=(CREATED,),
             table="invites",
             record=InviteRecord,
         ),
         EventSpec(
-            type="INVITE_DELETE",
-            family="invites",
-            help="An invite was revoked or used up; Discord does not report one that expires.",
+            "INVITE_DELETE",
+            "An invite was revoked or used up; Discord does not report one that expires.",
             priority=Priority.IMPORTANT,
             reads={"INVITE_DELETE": _DELETE},
             intents=("guild_invites",),
-            permissions=("manage_channels",),
             blind_without={"manage_channels": "invites removed are not reported"},
             table="invites",
             record=InviteDeleteRecord,
         ),
         EventSpec(
-            type="INVITE_USE",
-            family="invites",
-            help="A member joined: by which invite, as far as that can be determined.",
+            "INVITE_USE",
+            "A member joined: by which invite, as far as that can be determined.",
             priority=Priority.IMPORTANT,
             reads={
                 "GUILD_MEMBER_ADD": Reader(MemberAdd, read_join),
@@ -258,10 +216,9 @@ FAMILY = Family(
                 "INVITE_DELETE": _DELETE,
                 "REST_INVITES": Reader(InvitesAnswer, read_invites),
                 "REST_VANITY": Reader(VanityAnswer, read_vanity),
-                "GUILD_AUDIT_LOG_ENTRY_CREATE": Reader(InviteAudit, read_audit),
+                ENTRY_CREATE: Reader(EntryPayload, read_audit),
             },
             intents=("guild_members", "guild_invites"),
-            permissions=("manage_guild", "view_audit_log"),
             blind_without={
                 "manage_guild": "by which invite a member joined stays unknown",
                 "view_audit_log": "an invite used up and one revoked look the same",

@@ -7,7 +7,7 @@ something, derives both.
 
 from __future__ import annotations
 
-from exporter.events.records import LevelUpRecord
+from exporter.events.records.occurrences import LevelUpRecord
 from exporter.events.spec import Dimension, EventSpec, Family, Measure
 from exporter.model import Priority
 
@@ -17,18 +17,12 @@ LEVEL_UP = "LEVEL_UP"
 XP = Measure(
     name="xp",
     help="Experience members earned by their activity.",
-    metric="discord_xp",
-    measurement="discord_guild",
-    field="xp",
     by=frozenset({Dimension.MEMBER}),
     member_columns={"": "xp"},
 )
 LEVEL_UPS = Measure(
     name="level_ups",
     help="Levels members reached.",
-    metric="discord_level_ups",
-    measurement="discord_guild",
-    field="level_ups",
 )
 
 FAMILY = Family(
@@ -36,17 +30,14 @@ FAMILY = Family(
     "Experience and levels of members, by rules of your own.",
     (
         EventSpec(
-            type=XP_GAIN,
-            family="levels",
-            help="A member earned experience; counted, not listed one by one.",
-            priority=Priority.SLOW,
+            XP_GAIN,
+            "A member earned experience; counted, not listed one by one.",
             default=False,
             measures=(XP,),
         ),
         EventSpec(
-            type=LEVEL_UP,
-            family="levels",
-            help="A member reached a level.",
+            LEVEL_UP,
+            "A member reached a level.",
             priority=Priority.IMPORTANT,
             default=False,
             measures=(LEVEL_UPS,),

@@ -8,24 +8,31 @@ MESSAGE_CONTENT.
 from __future__ import annotations
 
 import datetime as dt
+from functools import partial
 
-import msgspec
-
-from exporter.events.facts import Count
-from exporter.events.payload import CLOCK_SPREAD_MS, Number, Snowflake, User, clean, moment_of, unix_ms
+from exporter.events.facts.counting import Count
+from exporter.events.payload import (
+    CLOCK_SPREAD_MS,
+    Identified,
+    InChannel,
+    Number,
+    Snowflake,
+    User,
+    clean,
+    moment_of,
+    unix_ms,
+)
 from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
-from exporter.model import Priority
 
 WRITTEN_TYPES = frozenset({0, 19, 20, 23})
 """Default, reply, slash command and context-menu command; all other types are announcements Discord
 makes itself, such as joins, boosts and pins. Discord docs, Resources › Message › Message Types."""
 
-MESSAGES = Measure(
+_measure = partial(Measure, measurement="discord_messages", by=frozenset({Dimension.CHANNEL}))
+
+MESSAGES = _measure(
     name="messages",
     help="Messages created.",
-    metric="discord_messages",
-    measurement="discord_messages",
-    field="messages",
     label="author",
     values=("human", "bot", "webhook", "system"),
     by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
@@ -37,70 +44,50 @@ MESSAGES = Measure(
     },
     member_columns={"human": "messages"},
 )
-EDITS = Measure(
+EDITS = _measure(
     name="message_edits",
     help="Messages edited by their author; resolved embeds and pins are not edits.",
-    metric="discord_message_edits",
-    measurement="discord_messages",
     field="edits",
-    by=frozenset({Dimension.CHANNEL}),
     columns={"": "message_edits"},
 )
-DELETES = Measure(
+DELETES = _measure(
     name="message_deletes",
     help="Messages deleted, one by one or in bulk.",
-    metric="discord_message_deletes",
-    measurement="discord_messages",
     field="deletes",
     label="kind",
     values=("single", "bulk"),
-    by=frozenset({Dimension.CHANNEL}),
     columns={"single": "message_deletes", "bulk": "message_deletes"},
 )
 
 
-class MessageCreate(msgspec.Struct):
+class MessageCreate(InChannel):
     """Discord docs, Gateway Events › Message Create."""
 
     id: Snowflake
-    channel_id: Snowflake
     author: User
-    guild_id: Snowflake = 0
     type: Number = 0
     webhook_id: Snowflake | None = None
     application_id: Snowflake | None = None
 
 
-class Author(msgspec.Struct):
-    """Who wrote a message. Discord docs, Resources › User."""
-
-    id: Snowflake
-
-
-class MessageUpdate(msgspec.Struct):
+class MessageUpdate(InChannel):
     """Discord docs, Gateway Events › Message Update."""
 
     id: Snowflake
-    channel_id: Snowflake
-    guild_id: Snowflake = 0
     edited_timestamp: dt.datetime | None = None
-    author: Author | None = None
+    author: Identified | None = None
 
 
-class MessageDelete(msgspec.Struct):
+class MessageDelete(InChannel):
     """Ids only, without the author. Discord docs, Gateway Events › Message Delete."""
 
     id: Snowflake
-    channel_id: Snowflake
-    guild_id: Snowflake = 0
 
 
-class MessageDeleteBulk(msgspec.Struct):
+class MessageDeleteBulk(InChannel):
     """Discord docs, Gateway Events › Message Delete Bulk."""
 
-    ids: list[Snowflake]
-    channel_id: Snowflake
-    guild_id: Snowflake = 0
+    ids: tuple[Snowflake, ...]
 
 
 _HUMAN, _BOT, _WEBHOOK, _SYSTEM = (MESSAGES[kind] for kind in MESSAGES.values)
@@ -108,8 +95,6 @@ _HUMAN, _BOT, _WEBHOOK, _SYSTEM = (MESSAGES[kind] for kind in MESSAGES.values)
 
 def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
     """One message, counted at the time in its id."""
-    if not message.guild_id:
-        return ()
     at = moment_of(message.id, received_at)
     author = message.author
     if message.type not in WRITTEN_TYPES:
@@ -131,10 +116,8 @@ def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:
     Discord also sends updates for embeds it resolved and for pins, which carry no time of edit or that of an
     edit long past. An edit is named by message and time, so that it counts once.
     """
-    if not message.guild_id or message.edited_timestamp is None:
-        return ()
     at = unix_ms(message.edited_timestamp)
-    if abs(received_at - at) > CLOCK_SPREAD_MS:
+    if message.edited_timestamp is None or abs(received_at - at) > CLOCK_SPREAD_MS:
         return ()
     author = message.author.id if message.author else 0
     dedup_key = (message.id, at)
@@ -145,70 +128,40 @@ def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:
 
 def read_delete(message: MessageDelete, received_at: int) -> tuple[Count, ...]:
     """One deletion."""
-    if not message.guild_id:
-        return ()
     return (Count(DELETES["single"], message.guild_id, received_at, message.channel_id),)
 
 
 def read_delete_bulk(message: MessageDeleteBulk, received_at: int) -> tuple[Count, ...]:
     """As many deletions as there are ids."""
-    if not message.guild_id or not message.ids:
+    if not message.ids:
         return ()
     return (
         Count(DELETES["bulk"], message.guild_id, received_at, message.channel_id, amount=len(message.ids)),
     )
 
 
-_PERMISSIONS = ("view_channel",)
-_BLIND = {"view_channel": "messages in channels the bot cannot see"}
+def _declare(kind: str, help_: str, reader: Reader, measure: Measure) -> EventSpec:
+    return EventSpec(
+        kind,
+        help_,
+        reads={kind: reader},
+        intents=("guild_messages",),
+        blind_without={"view_channel": "messages in channels the bot cannot see"},
+        measures=(measure,),
+    )
+
+
+_DELETE_BULK = Reader(MessageDeleteBulk, read_delete_bulk)
 
 FAMILY = Family(
     "messages",
     "How much is written, by whom and where.",
     (
-        EventSpec(
-            type="MESSAGE_CREATE",
-            family="messages",
-            help="A message was sent.",
-            priority=Priority.SLOW,
-            reads={"MESSAGE_CREATE": Reader(MessageCreate, read_create)},
-            intents=("guild_messages",),
-            permissions=_PERMISSIONS,
-            blind_without=_BLIND,
-            measures=(MESSAGES,),
+        _declare("MESSAGE_CREATE", "A message was sent.", Reader(MessageCreate, read_create), MESSAGES),
+        _declare(
+            "MESSAGE_UPDATE", "A message was edited by its author.", Reader(MessageUpdate, read_update), EDITS
         ),
-        EventSpec(
-            type="MESSAGE_UPDATE",
-            family="messages",
-            help="A message was edited by its author.",
-            priority=Priority.SLOW,
-            reads={"MESSAGE_UPDATE": Reader(MessageUpdate, read_update)},
-            intents=("guild_messages",),
-            permissions=_PERMISSIONS,
-            blind_without=_BLIND,
-            measures=(EDITS,),
-        ),
-        EventSpec(
-            type="MESSAGE_DELETE",
-            family="messages",
-            help="A message was deleted.",
-            priority=Priority.SLOW,
-            reads={"MESSAGE_DELETE": Reader(MessageDelete, read_delete)},
-            intents=("guild_messages",),
-            permissions=_PERMISSIONS,
-            blind_without=_BLIND,
-            measures=(DELETES,),
-        ),
-        EventSpec(
-            type="MESSAGE_DELETE_BULK",
-            family="messages",
-            help="Messages were deleted in bulk.",
-            priority=Priority.SLOW,
-            reads={"MESSAGE_DELETE_BULK": Reader(MessageDeleteBulk, read_delete_bulk)},
-            intents=("guild_messages",),
-            permissions=_PERMISSIONS,
-            blind_without=_BLIND,
-            measures=(DELETES,),
-        ),
+        _declare("MESSAGE_DELETE", "A message was deleted.", Reader(MessageDelete, read_delete), DELETES),
+        _declare("MESSAGE_DELETE_BULK", "Messages were deleted in bulk.", _DELETE_BULK, DELETES),
     ),
 )

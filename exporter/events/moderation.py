@@ -22,25 +22,28 @@ from collections.abc import Mapping
 
 import msgspec
 
-from exporter.events.audit import EntryPayload, read_answer, read_entry
-from exporter.events.facts import Action, MessageDeleted, Person
-from exporter.events.payload import Number, Snowflake, User, clean
-from exporter.events.records import AuditedActionRecord, AutomodRecord, ModerationRecord, VoiceOrderRecord
+from exporter.events.audit import ENTRY_CREATE, EntryPayload, read_answer, read_entry
+from exporter.events.facts.counting import Person
+from exporter.events.facts.moderation import Action, MessageDeleted
+from exporter.events.messages import MessageDelete
+from exporter.events.payload import Number, Snowflake, UserEvent
+from exporter.events.records.occurrences import (
+    AuditedActionRecord,
+    AutomodRecord,
+    ModerationRecord,
+    VoiceOrderRecord,
+)
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.model import Priority
 
 BAN_ADD = "GUILD_BAN_ADD"
 BAN_REMOVE = "GUILD_BAN_REMOVE"
-ENTRY_CREATE = "GUILD_AUDIT_LOG_ENTRY_CREATE"
 EXECUTION = "AUTO_MODERATION_ACTION_EXECUTION"
 
 ACTIONS = Measure(
     name="moderation_actions",
     help="Actions taken by moderators and by AutoModeration, and timeouts that ran out.",
-    metric="discord_moderation_actions",
-    measurement="discord_guild",
-    field="moderation_actions",
     label="action",
     values=(
         "ban",
@@ -79,10 +82,7 @@ _EXECUTED = {1: "automod_block", 2: "automod_flag", 3: "automod_timeout"}
 member's doings."""
 
 VOICE_ORDERS = {
-    "voice_mute": "VOICE_MUTE",
-    "voice_unmute": "VOICE_UNMUTE",
-    "voice_deafen": "VOICE_DEAFEN",
-    "voice_undeafen": "VOICE_UNDEAFEN",
+    action: action.upper() for action in ("voice_mute", "voice_unmute", "voice_deafen", "voice_undeafen")
 }
 """What moderators do to members in voice, which their voice states show; declared with voice."""
 
@@ -105,13 +105,6 @@ RECORDS: Mapping[str, type[ModerationRecord]] = {
 """What the rows of moderation say, by event type."""
 
 
-class BanPayload(msgspec.Struct):
-    """Discord docs, Gateway Events › Guild Ban Add, Guild Ban Remove."""
-
-    guild_id: Snowflake
-    user: User
-
-
 class ExecutedAction(msgspec.Struct):
     """Discord docs, Resources › Auto Moderation › Auto Moderation Action Object."""
 
@@ -130,27 +123,14 @@ class ExecutionPayload(msgspec.Struct):
     alert_system_message_id: Snowflake | None = None
 
 
-class DeletionPayload(msgspec.Struct):
-    """Discord docs, Gateway Events › Message Delete."""
-
-    id: Snowflake
-    channel_id: Snowflake
-    guild_id: Snowflake = 0
-
-
-def _read_action(kind: str, action: str, ban: BanPayload, received_at: int) -> tuple[Action, ...]:
-    user = ban.user
-    return (Action(kind, action, ban.guild_id, received_at, Person(user.id, clean(user.username), user.bot)),)
-
-
-def read_ban(ban: BanPayload, received_at: int) -> tuple[Action, ...]:
+def read_ban(ban: UserEvent, received_at: int) -> tuple[Action, ...]:
     """One ban, whose actor is not known yet."""
-    return _read_action(BAN_ADD, "ban", ban, received_at)
+    return (Action(BAN_ADD, "ban", ban.guild_id, received_at, ban.user.person),)
 
 
-def read_unban(ban: BanPayload, received_at: int) -> tuple[Action, ...]:
+def read_unban(ban: UserEvent, received_at: int) -> tuple[Action, ...]:
     """One unban, whose actor is not known yet."""
-    return _read_action(BAN_REMOVE, "unban", ban, received_at)
+    return (Action(BAN_REMOVE, "unban", ban.guild_id, received_at, ban.user.person),)
 
 
 def read_execution(done: ExecutionPayload, received_at: int) -> tuple[Action, ...]:
@@ -173,75 +153,59 @@ def read_execution(done: ExecutionPayload, received_at: int) -> tuple[Action, ..
     )
 
 
-def read_deletion(message: DeletionPayload, received_at: int) -> tuple[MessageDeleted, ...]:
+def read_deletion(message: MessageDelete, received_at: int) -> tuple[MessageDeleted, ...]:
     """A message that is gone."""
-    if not message.guild_id:
-        return ()
     return (MessageDeleted(message.guild_id, message.channel_id, received_at),)
 
 
-_BLIND = {"view_audit_log": "who banned and why stays unknown"}
+def _declare(kind: str, help_: str, reads: Mapping[str, Reader], intent: str, **blind: str) -> EventSpec:
+    return EventSpec(
+        kind,
+        help_,
+        priority=Priority.CRITICAL,
+        reads=reads,
+        intents=(intent,),
+        blind_without=blind,
+        measures=(ACTIONS,),
+        table="moderation_logs",
+        record=RECORDS[kind],
+    )
+
+
+_WHO = "who banned and why stays unknown"
+_ALL = "actor and reason of everything; kicks, prunes, changes of roles and names"
 
 FAMILY = Family(
     "moderation",
     "What moderators and AutoModeration do, to whom and why.",
     (
-        EventSpec(
-            type=BAN_ADD,
-            family="moderation",
-            help="A user was banned.",
-            priority=Priority.CRITICAL,
-            reads={BAN_ADD: Reader(BanPayload, read_ban)},
-            intents=("guild_moderation",),
-            permissions=("view_audit_log",),
-            blind_without=_BLIND,
-            measures=(ACTIONS,),
-            table="moderation_logs",
-            record=RECORDS[BAN_ADD],
+        _declare(
+            BAN_ADD,
+            "A user was banned.",
+            {BAN_ADD: Reader(UserEvent, read_ban)},
+            "guild_moderation",
+            view_audit_log=_WHO,
         ),
-        EventSpec(
-            type=BAN_REMOVE,
-            family="moderation",
-            help="A ban was lifted.",
-            priority=Priority.CRITICAL,
-            reads={BAN_REMOVE: Reader(BanPayload, read_unban)},
-            intents=("guild_moderation",),
-            permissions=("view_audit_log",),
-            blind_without=_BLIND,
-            measures=(ACTIONS,),
-            table="moderation_logs",
-            record=RECORDS[BAN_REMOVE],
+        _declare(
+            BAN_REMOVE,
+            "A ban was lifted.",
+            {BAN_REMOVE: Reader(UserEvent, read_unban)},
+            "guild_moderation",
+            view_audit_log=_WHO,
         ),
-        EventSpec(
-            type=ENTRY_CREATE,
-            family="moderation",
-            help="An entry of the audit log: actions on members, and actor and reason of bans and unbans.",
-            priority=Priority.CRITICAL,
-            reads={
-                **AUDIT_READS,
-                "MESSAGE_DELETE": Reader(DeletionPayload, read_deletion),
-            },
-            intents=("guild_moderation",),
-            permissions=("view_audit_log",),
-            blind_without={
-                "view_audit_log": "actor and reason of everything; kicks, prunes, changes of roles and names"
-            },
-            table="moderation_logs",
-            record=RECORDS[ENTRY_CREATE],
-            measures=(ACTIONS,),
+        _declare(
+            ENTRY_CREATE,
+            "An entry of the audit log: actions on members, and actor and reason of bans and unbans.",
+            {**AUDIT_READS, "MESSAGE_DELETE": Reader(MessageDelete, read_deletion)},
+            "guild_moderation",
+            view_audit_log=_ALL,
         ),
-        EventSpec(
-            type=EXECUTION,
-            family="moderation",
-            help="AutoModeration blocked or flagged a message, or timed its author out.",
-            priority=Priority.CRITICAL,
-            reads={EXECUTION: Reader(ExecutionPayload, read_execution)},
-            intents=("auto_moderation_execution",),
-            permissions=("manage_guild",),
-            blind_without={"manage_guild": "what AutoModeration does"},
-            measures=(ACTIONS,),
-            table="moderation_logs",
-            record=RECORDS[EXECUTION],
+        _declare(
+            EXECUTION,
+            "AutoModeration blocked or flagged a message, or timed its author out.",
+            {EXECUTION: Reader(ExecutionPayload, read_execution)},
+            "auto_moderation_execution",
+            manage_guild="what AutoModeration does",
         ),
     ),
 )

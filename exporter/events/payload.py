@@ -13,6 +13,8 @@ from typing import Annotated
 
 import msgspec
 
+from exporter.events.facts.counting import Person
+
 MAX_ID = 2**63 - 1
 """What a signed column of 64 bits can hold."""
 
@@ -89,12 +91,34 @@ def unix_ms(moment: dt.datetime | None) -> int:
     return min(max((moment - _EPOCH) // _MILLISECOND, FIRST_MS), LAST_MS)
 
 
-class User(msgspec.Struct):
-    """A user, as far as names go. Discord docs, Resources › User."""
+class InGuild(msgspec.Struct, kw_only=True):
+    """Base of what happens in a guild, or in direct messages: those come without a guild and are not read."""
+
+    guild_id: Snowflake = 0
+
+
+class InChannel(InGuild):
+    """Base of what happens in a channel."""
+
+    channel_id: Snowflake
+
+
+class Identified(msgspec.Struct):
+    """An object of which only the id is of interest."""
 
     id: Snowflake
+
+
+class User(Identified):
+    """A user, as far as names go. Discord docs, Resources › User."""
+
     username: str = ""
     bot: bool = False
+
+    @property
+    def person(self) -> Person:
+        """The user as a fact."""
+        return Person(self.id, clean(self.username), self.bot)
 
 
 class MemberOf(msgspec.Struct):
@@ -103,13 +127,8 @@ class MemberOf(msgspec.Struct):
     user: User | None = None
 
 
-class Emoji(msgspec.Struct):
-    """An emoji as reactions carry it: custom ones have an id. Discord docs, Resources › Emoji."""
+class UserEvent(msgspec.Struct):
+    """Base of what happens to a user of a guild."""
 
-    id: Snowflake | None = None
-    name: str | None = None
-
-    @property
-    def key(self) -> str:
-        """What it is counted by: the id of a custom emoji, else its text."""
-        return str(self.id) if self.id else clean(self.name or "", 32)
+    guild_id: Snowflake
+    user: User

@@ -7,42 +7,29 @@ out people who opted out.
 
 from __future__ import annotations
 
-import msgspec
-
-from exporter.events.facts import Count
-from exporter.events.payload import Snowflake
+from exporter.events.facts.counting import Count
+from exporter.events.payload import Identified, InGuild
 from exporter.events.spec import EventSpec, Family, Measure, Reader
-from exporter.model import Priority
 
 PRESENCES = Measure(
     name="presence_updates",
     help="Presence updates, by the new status.",
-    metric="discord_presence_updates",
-    measurement="discord_guild",
-    field="presence_updates",
     label="status",
     values=("online", "idle", "dnd", "offline"),
 )
 
 
-class PresenceUser(msgspec.Struct):
-    """A user of whom only the id is guaranteed."""
-
-    id: Snowflake
-
-
-class PresencePayload(msgspec.Struct):
+class PresencePayload(InGuild):
     """Discord docs, Gateway Events › Presence Update; activities are not read."""
 
-    user: PresenceUser
-    guild_id: Snowflake = 0
+    user: Identified
     status: str = ""
 
 
 def read_presence(presence: PresencePayload, received_at: int) -> tuple[Count, ...]:
     """One update, counted without its user."""
     series = PRESENCES.series_of.get(presence.status)
-    if series is None or not presence.guild_id:
+    if series is None:
         return ()
     return (Count(series, presence.guild_id, received_at, person=presence.user.id),)
 
@@ -52,10 +39,8 @@ FAMILY = Family(
     "How often people come and go online.",
     (
         EventSpec(
-            type="PRESENCE_UPDATE",
-            family="presence",
-            help="A user's status changed.",
-            priority=Priority.SLOW,
+            "PRESENCE_UPDATE",
+            "A user's status changed.",
             reads={"PRESENCE_UPDATE": Reader(PresencePayload, read_presence)},
             intents=("guild_presences",),
             default=False,

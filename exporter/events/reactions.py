@@ -1,23 +1,24 @@
 """Reactions: given, received and taken back, by emoji.
 
-A reaction counts for who gave it and, apart, for who wrote the message. Discord tells the author on adding
+A reaction counts for who gave it and, apart, for who wrote the message. Discord names the author on adding
 only, so what is taken back is counted by itself and never subtracted: a negative would be a guess.
 """
 
 from __future__ import annotations
 
+from functools import partial
+
 import msgspec
 
-from exporter.events.facts import Count
-from exporter.events.payload import Emoji, MemberOf, Snowflake, clean
+from exporter.events.facts.counting import Count
+from exporter.events.payload import InChannel, MemberOf, Snowflake, clean
 from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
-from exporter.model import Priority
 
-REACTIONS = Measure(
+_measure = partial(Measure, measurement="discord_reactions")
+
+REACTIONS = _measure(
     name="reactions",
     help="Reactions added to messages.",
-    metric="discord_reactions",
-    measurement="discord_reactions",
     field="added",
     label="kind",
     values=("normal", "super"),
@@ -25,29 +26,24 @@ REACTIONS = Measure(
     columns={"normal": "reactions", "super": "reactions"},
     member_columns={"normal": "reactions_given", "super": "reactions_given"},
 )
-RECEIVED = Measure(
+RECEIVED = _measure(
     name="reactions_received",
     help="Reactions added to a member's messages.",
     metric=None,  # at guild level it is the same number as reactions added
-    measurement="discord_reactions",
     field="received",
     by=frozenset({Dimension.MEMBER}),
     member_columns={"": "reactions_received"},
 )
-REMOVED = Measure(
+REMOVED = _measure(
     name="reactions_removed",
     help="Reactions removed one by one.",
-    metric="discord_reactions_removed",
-    measurement="discord_reactions",
     field="removed",
     by=frozenset({Dimension.CHANNEL, Dimension.EMOJI}),
     columns={"": "reactions_removed"},
 )
-CLEARS = Measure(
+CLEARS = _measure(
     name="reaction_clears",
     help="Times all reactions, or all of one emoji, were removed from a message; their number is not given.",
-    metric="discord_reaction_clears",
-    measurement="discord_reactions",
     field="clears",
     label="kind",
     values=("all", "emoji"),
@@ -55,38 +51,37 @@ CLEARS = Measure(
 )
 
 
-class ReactionAdd(msgspec.Struct):
+class Emoji(msgspec.Struct):
+    """An emoji as reactions carry it: custom ones have an id. Discord docs, Resources › Emoji."""
+
+    id: Snowflake | None = None
+    name: str | None = None
+
+    @property
+    def key(self) -> str:
+        """What it is counted by: the id of a custom emoji, else its text."""
+        return str(self.id) if self.id else clean(self.name or "", 32)
+
+
+class ReactionAdd(InChannel):
     """Discord docs, Gateway Events › Message Reaction Add."""
 
     user_id: Snowflake
-    channel_id: Snowflake
     emoji: Emoji
-    guild_id: Snowflake = 0
     message_author_id: Snowflake = 0
     burst: bool = False
     member: MemberOf | None = None
 
 
-class ReactionRemove(msgspec.Struct):
+class ReactionRemove(InChannel):
     """Discord docs, Gateway Events › Message Reaction Remove; and Remove Emoji, which names no user."""
 
-    channel_id: Snowflake
     emoji: Emoji
-    guild_id: Snowflake = 0
     user_id: Snowflake = 0
-
-
-class ReactionClear(msgspec.Struct):
-    """Discord docs, Gateway Events › Message Reaction Remove All."""
-
-    channel_id: Snowflake
-    guild_id: Snowflake = 0
 
 
 def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
     """One reaction given and, if the author is known, one received. Bots' reactions count for no member."""
-    if not reaction.guild_id:
-        return ()
     user = reaction.member.user if reaction.member else None
     giver = 0 if user and user.bot else reaction.user_id
     given = Count(
@@ -108,75 +103,47 @@ def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
 
 def read_remove(reaction: ReactionRemove, received_at: int) -> tuple[Count, ...]:
     """One reaction taken back."""
-    if not reaction.guild_id:
-        return ()
-    return (
-        Count(
-            REMOVED.series,
-            reaction.guild_id,
-            received_at,
-            reaction.channel_id,
-            emoji=reaction.emoji.key,
-            person=reaction.user_id,
-        ),
-    )
+    guild_id, channel_id, emoji = reaction.guild_id, reaction.channel_id, reaction.emoji.key
+    return (Count(REMOVED.series, guild_id, received_at, channel_id, 0, emoji, person=reaction.user_id),)
 
 
-def read_clear_all(reaction: ReactionClear, received_at: int) -> tuple[Count, ...]:
+def read_clear_all(reaction: InChannel, received_at: int) -> tuple[Count, ...]:
     """All reactions of a message removed at once."""
-    if not reaction.guild_id:
-        return ()
     return (Count(CLEARS["all"], reaction.guild_id, received_at, reaction.channel_id),)
 
 
 def read_clear_emoji(reaction: ReactionRemove, received_at: int) -> tuple[Count, ...]:
     """All reactions of one emoji removed from a message at once."""
-    if not reaction.guild_id:
-        return ()
     return (Count(CLEARS["emoji"], reaction.guild_id, received_at, reaction.channel_id),)
 
 
 def _declare(kind: str, help_: str, reader: Reader, *measures: Measure) -> EventSpec:
     return EventSpec(
-        type=kind,
-        family="reactions",
-        help=help_,
-        priority=Priority.SLOW,
+        kind,
+        help_,
         reads={kind: reader},
         intents=("guild_message_reactions",),
-        permissions=("view_channel",),
         blind_without={"view_channel": "reactions in channels the bot cannot see"},
         measures=measures,
     )
 
 
+_ADD, _REMOVE = Reader(ReactionAdd, read_add), Reader(ReactionRemove, read_remove)
+_CLEAR_ALL, _CLEAR_EMOJI = Reader(InChannel, read_clear_all), Reader(ReactionRemove, read_clear_emoji)
+
 FAMILY = Family(
     "reactions",
     "Which emoji people answer with, who gives and who receives.",
     (
+        _declare("MESSAGE_REACTION_ADD", "A reaction was added.", _ADD, REACTIONS, RECEIVED),
+        _declare("MESSAGE_REACTION_REMOVE", "A reaction was removed by its author.", _REMOVE, REMOVED),
         _declare(
-            "MESSAGE_REACTION_ADD",
-            "A reaction was added.",
-            Reader(ReactionAdd, read_add),
-            REACTIONS,
-            RECEIVED,
-        ),
-        _declare(
-            "MESSAGE_REACTION_REMOVE",
-            "A reaction was removed by its author.",
-            Reader(ReactionRemove, read_remove),
-            REMOVED,
-        ),
-        _declare(
-            "MESSAGE_REACTION_REMOVE_ALL",
-            "All reactions of a message were removed.",
-            Reader(ReactionClear, read_clear_all),
-            CLEARS,
+            "MESSAGE_REACTION_REMOVE_ALL", "All reactions of a message were removed.", _CLEAR_ALL, CLEARS
         ),
         _declare(
             "MESSAGE_REACTION_REMOVE_EMOJI",
             "All reactions of one emoji were removed from a message.",
-            Reader(ReactionRemove, read_clear_emoji),
+            _CLEAR_EMOJI,
             CLEARS,
         ),
     ),

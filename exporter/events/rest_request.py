@@ -61,3 +61,10 @@ class Answer(msgspec.Struct, frozen=True):
     request: RestRequest
     status: int
     body: msgspec.Raw = msgspec.Raw(b"null")
+
+
+class TypedAnswer(msgspec.Struct):
+    """Base of answers whose ``body`` has a type of its own; None for no usable one."""
+
+    request: RestRequest
+    status: int

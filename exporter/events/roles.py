@@ -8,15 +8,14 @@ from __future__ import annotations
 
 import msgspec
 
-from exporter.events.facts import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
-from exporter.events.payload import Snowflake, User
+from exporter.events.facts.guilds import BotKnown, MemberRoles, RoleDeleted, RolesListed, RoleUpserted
+from exporter.events.payload import Identified, MemberOf, Snowflake, User, UserEvent
 from exporter.events.spec import Family, Reader
 
 
-class RolePayload(msgspec.Struct):
+class RolePayload(Identified):
     """Discord docs, Topics › Permissions › Role Object."""
 
-    id: Snowflake
     permissions: Snowflake = 0
 
 
@@ -34,29 +33,25 @@ class RoleDelete(msgspec.Struct):
     role_id: Snowflake
 
 
-class Holder(msgspec.Struct):
+class RoleHolder(MemberOf):
     """A guild member, as far as roles go. Discord docs, Resources › Guild › Guild Member."""
 
-    user: User | None = None
-    roles: list[Snowflake] = []
+    roles: tuple[Snowflake, ...] = ()
 
 
-class MemberRolesUpdate(msgspec.Struct):
+class MemberRolesUpdate(UserEvent):
     """Discord docs, Gateway Events › Guild Member Update."""
 
-    guild_id: Snowflake
-    user: User
-    roles: list[Snowflake] = []
+    roles: tuple[Snowflake, ...] | None = None
 
 
-class GuildRoles(msgspec.Struct):
+class GuildRoles(Identified):
     """Discord docs, Gateway Events › Guild Create: its roles, and the members that are bots."""
 
-    id: Snowflake
     unavailable: bool = False
     owner_id: Snowflake | None = None
-    roles: list[RolePayload] = []
-    members: list[Holder] = []
+    roles: tuple[RolePayload, ...] = ()
+    members: tuple[RoleHolder, ...] = ()
 
 
 class ReadyUser(msgspec.Struct):
@@ -74,15 +69,10 @@ def read_guild(guild: GuildRoles, _received_at: int) -> tuple[RolesListed, ...]:
     """All roles of a guild, and which of them its bots have: the bot itself is among them."""
     if guild.unavailable or not guild.roles:
         return ()
-    bots = (member for member in guild.members if member.user and member.user.bot)
-    return (
-        RolesListed(
-            guild.id,
-            guild.owner_id or 0,
-            tuple((role.id, role.permissions) for role in guild.roles),
-            tuple((bot.user.id, tuple(bot.roles)) for bot in bots if bot.user),
-        ),
-    )
+    roles = tuple((role.id, role.permissions) for role in guild.roles)
+    bots = ((member.user, member.roles) for member in guild.members)
+    holders = tuple((user.id, tuple(held)) for user, held in bots if user and user.bot)
+    return (RolesListed(guild.id, guild.owner_id or 0, roles, holders),)
 
 
 def read_role(change: RoleChange, _received_at: int) -> tuple[RoleUpserted, ...]:
@@ -90,14 +80,16 @@ def read_role(change: RoleChange, _received_at: int) -> tuple[RoleUpserted, ...]
     return (RoleUpserted(change.guild_id, change.role.id, change.role.permissions),)
 
 
-def read_role_gone(role: RoleDelete, _received_at: int) -> tuple[RoleDeleted, ...]:
+def read_role_deleted(role: RoleDelete, _received_at: int) -> tuple[RoleDeleted, ...]:
     """A role removed."""
     return (RoleDeleted(role.guild_id, role.role_id),)
 
 
 def read_member(member: MemberRolesUpdate, _received_at: int) -> tuple[MemberRoles, ...]:
     """Which roles a bot has now; those of people permit us nothing."""
-    return (MemberRoles(member.guild_id, member.user.id, tuple(member.roles)),) if member.user.bot else ()
+    if member.roles is None or not member.user.bot:
+        return ()
+    return (MemberRoles(member.guild_id, member.user.id, tuple(member.roles)),)
 
 
 _ROLE = Reader(RoleChange, read_role)
@@ -111,7 +103,7 @@ FAMILY = Family(
         "GUILD_CREATE": Reader(GuildRoles, read_guild),
         "GUILD_ROLE_CREATE": _ROLE,
         "GUILD_ROLE_UPDATE": _ROLE,
-        "GUILD_ROLE_DELETE": Reader(RoleDelete, read_role_gone),
+        "GUILD_ROLE_DELETE": Reader(RoleDelete, read_role_deleted),
         "GUILD_MEMBER_UPDATE": Reader(MemberRolesUpdate, read_member),
     },
     core_intents=("guilds",),

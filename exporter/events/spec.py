@@ -18,12 +18,13 @@ from typing import Any
 
 import msgspec
 
-from exporter.events.facts import Fact, Series
-from exporter.events.records import DataField, RecordType, describe_fields
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Series
+from exporter.events.records.values import DataField, RecordType, describe_fields
 from exporter.model import Priority
 
-SHARD_NEWS = "SHARD"
-"""The one dispatch that is not Discord's: by it the source tells what became of its own connections."""
+SHARD_STATE = "SHARD"
+"""The one dispatch that is not Discord's: by it the source reports the state of its own connections."""
 
 
 class Dimension(enum.StrEnum):
@@ -47,21 +48,43 @@ class Unit(enum.Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Measure:
-    """A quantity counted from facts.
+class Quantity:
+    """What measures and gauges have in common.
 
-    ``metric`` is the Prometheus family without ``_total``, or None where Prometheus does not get it.
-    ``label`` splits the measure by the bounded set ``values``. ``measurement`` and ``field`` name it in
-    InfluxDB, where the label becomes a tag. ``columns`` maps label values to columns of the ``*_daily``
-    tables; members' columns may differ, ``member_columns``. What is ``live`` is in progress all the time: the
-    running totals get it as it passes, apart from the windows.
+    ``metric`` is the Prometheus family without ``_total``, by default the name after ``discord_``.
+    ``measurement`` and ``field`` name it in InfluxDB; the field is by default named as the quantity.
     """
 
     name: str
     help: str
-    metric: str | None
-    measurement: str
-    field: str
+    metric: str | None = ""
+    measurement: str = "discord_guild"
+    field: str = ""
+
+    def __post_init__(self) -> None:
+        if self.metric == "":
+            object.__setattr__(self, "metric", f"discord_{self.name}")
+        if not self.field:
+            object.__setattr__(self, "field", self.name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Gauge(Quantity):
+    """A state of a guild that is sampled, not counted."""
+
+    metric: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Measure(Quantity):
+    """A quantity counted from facts.
+
+    ``metric`` is None where Prometheus does not get it. ``label`` splits the measure by the bounded set
+    ``values``; in InfluxDB it becomes a tag. ``columns`` maps label values to columns of the ``*_daily``
+    tables; members' columns may differ, ``member_columns``. What is ``live`` is in progress all the time: the
+    running totals get it as it passes, apart from the windows.
+    """
+
     label: str | None = None
     values: tuple[str, ...] = ("",)
     by: frozenset[Dimension] = frozenset()
@@ -72,6 +95,7 @@ class Measure:
     series_of: dict[str, Series] = dataclasses.field(init=False)
 
     def __post_init__(self) -> None:
+        Quantity.__post_init__(self)
         object.__setattr__(self, "series_of", {value: Series(self.name, value) for value in self.values})
 
     def __getitem__(self, value: str) -> Series:
@@ -84,52 +108,46 @@ class Measure:
         return self.series_of[""]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class Gauge:
-    """A state of a guild that is sampled, not counted; named like a measure."""
-
-    name: str
-    help: str
-    metric: str
-    measurement: str
-    field: str
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Reader:
     """How one kind of dispatch is understood.
 
     ``payload`` names the few fields that are needed; the decoder skips the rest. ``read`` is pure and total:
-    payload and time of receipt in, facts out.
+    payload and time of receipt in, facts out. It never gets a payload that is ``InGuild`` without a guild.
     """
 
     payload: type[msgspec.Struct]
     read: Callable[[Any, int], Iterable[Fact]]  # each reads its own payload type
 
 
-@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+@dataclass(frozen=True, slots=True, eq=False)
 class EventSpec:
-    """One event type.
+    """One event type; ``family`` is the name of the family that declares it.
 
     ``reads`` maps dispatch names of the gateway to readers; what several types read is parsed once.
-    ``intents`` and ``permissions`` use Discord's own names in snake_case. ``blind_without`` says per
-    permission what is lost without it. ``record`` is what its entries say, None for what is only counted;
-    ``table`` is the SQL table they go to: fields that are columns fill them, the rest goes to ``details``.
+    ``blind_without`` says per permission of use what is lost without it; it and ``intents`` use Discord's own
+    names in snake_case. ``record`` is what its entries say, None for what is only counted; ``table`` is the
+    SQL table they go to: fields that are columns fill them, the rest goes to ``details``.
     """
 
     type: str
-    family: str
     help: str
-    priority: Priority
+    _: dataclasses.KW_ONLY
+    family: str = dataclasses.field(init=False, default="")
+    priority: Priority = Priority.SLOW
     reads: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
     intents: tuple[str, ...] = ()
-    permissions: tuple[str, ...] = ()
     blind_without: Mapping[str, str] = dataclasses.field(default_factory=dict)
     default: bool = True
     measures: tuple[Measure, ...] = ()
     gauges: tuple[Gauge, ...] = ()
     record: RecordType | None = None
     table: str | None = None
+
+    @property
+    def permissions(self) -> tuple[str, ...]:
+        """The permissions of use."""
+        return tuple(self.blind_without)
 
     @property
     def fields(self) -> tuple[DataField, ...]:
@@ -150,3 +168,7 @@ class Family:
     events: tuple[EventSpec, ...]
     core: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
     core_intents: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        for event in self.events:
+            object.__setattr__(event, "family", self.name)

@@ -7,12 +7,12 @@ states into time; this file declares what is counted and how a state is read.
 from __future__ import annotations
 
 import zlib
+from functools import partial
 
-import msgspec
-
-from exporter.events.facts import Person, VoiceState
+from exporter.events.facts.counting import Person
+from exporter.events.facts.guilds import VoiceState
 from exporter.events.moderation import ACTIONS, RECORDS, VOICE_ORDERS
-from exporter.events.payload import MemberOf, Snowflake, clean
+from exporter.events.payload import InGuild, MemberOf, Snowflake, clean
 from exporter.events.spec import Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 from exporter.model import Priority
 
@@ -24,109 +24,80 @@ person in a channel is alone."""
 _APART = {"afk": "afk_voice_seconds", "bot": "bot_voice_seconds"}
 """Columns of what is no activity of people."""
 
-SECONDS = Measure(
+_BY_CHANNEL = frozenset({Dimension.CHANNEL})
+_BY_MEMBER_TOO = frozenset({Dimension.CHANNEL, Dimension.MEMBER})
+
+_count = partial(Measure, measurement="discord_voice")
+_time = partial(_count, unit=Unit.MILLISECONDS)
+_switch = partial(_count, label="change", values=("on", "off"))
+
+SECONDS = _time(
     name="voice_seconds",
     help="Time members spent in voice channels, by state.",
-    metric="discord_voice_seconds",
-    measurement="discord_voice",
     field="seconds",
     label="state",
     values=STATES,
-    by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
-    unit=Unit.MILLISECONDS,
+    by=_BY_MEMBER_TOO,
     columns=dict.fromkeys(STATES, "voice_seconds") | _APART,
     member_columns=dict.fromkeys(STATES[:-1], "voice_seconds") | {"afk": _APART["afk"]},
     live=True,
 )
-JOINS = Measure(
-    name="voice_joins",
-    help="Times members entered voice.",
-    metric="discord_voice_joins",
-    measurement="discord_voice",
-    field="joins",
-    by=frozenset({Dimension.CHANNEL}),
-)
-SESSIONS = Measure(
+JOINS = _count(name="voice_joins", help="Times members entered voice.", field="joins", by=_BY_CHANNEL)
+SESSIONS = _count(
     name="voice_sessions",
     help="Voice sessions that ended, from entering voice to leaving it.",
-    metric="discord_voice_sessions",
-    measurement="discord_voice",
     field="sessions",
     by=frozenset({Dimension.MEMBER}),
     columns={"": "voice_sessions"},
     member_columns={"": "voice_sessions"},
 )
-SESSION_TIME = Measure(
+SESSION_TIME = _time(
     name="voice_session_seconds",
     help="Length of voice sessions that ended; with their number it gives the average.",
-    metric="discord_voice_session_seconds",
-    measurement="discord_voice",
     field="session_seconds",
-    unit=Unit.MILLISECONDS,
 )
-MOVES = Measure(
+MOVES = _count(
     name="voice_moves",
     help="Times members changed from one voice channel to another.",
-    metric="discord_voice_moves",
-    measurement="discord_voice",
     field="moves",
-    by=frozenset({Dimension.CHANNEL}),
+    by=_BY_CHANNEL,
 )
-STREAM_SECONDS = Measure(
+STREAM_SECONDS = _time(
     name="voice_stream_seconds",
     help="Time members shared their screen or a game in voice.",
-    metric="discord_voice_stream_seconds",
-    measurement="discord_voice",
     field="stream_seconds",
-    by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
-    unit=Unit.MILLISECONDS,
+    by=_BY_MEMBER_TOO,
     live=True,
 )
-VIDEO_SECONDS = Measure(
+VIDEO_SECONDS = _time(
     name="voice_video_seconds",
     help="Time members had their camera on in voice.",
-    metric="discord_voice_video_seconds",
-    measurement="discord_voice",
     field="video_seconds",
-    by=frozenset({Dimension.CHANNEL, Dimension.MEMBER}),
-    unit=Unit.MILLISECONDS,
+    by=_BY_MEMBER_TOO,
     live=True,
 )
-
-
-def _switch(what: str, help_: str) -> Measure:
-    return Measure(
-        name=f"voice_{what}",
-        help=help_,
-        metric=f"discord_voice_{what}",
-        measurement="discord_voice",
-        field=what,
-        label="change",
-        values=("on", "off"),
-    )
-
-
-SELF_MUTES = _switch("self_mutes", "Times members muted themselves, or ended it.")
-SELF_DEAFENS = _switch("self_deafens", "Times members deafened themselves, or ended it.")
-STREAMS = _switch("streams", "Streams that members began in voice, and streams that ended.")
-VIDEOS = _switch("videos", "Times members switched their camera on in voice, or off.")
-
-MEMBERS = Gauge(
-    name="voice_members",
-    help="Members in voice channels now, bots apart.",
-    metric="discord_voice_members",
-    measurement="discord_guild",
-    field="voice_members",
+SELF_MUTES = _switch(
+    name="voice_self_mutes", help="Times members muted themselves, or ended it.", field="self_mutes"
+)
+SELF_DEAFENS = _switch(
+    name="voice_self_deafens", help="Times members deafened themselves, or ended it.", field="self_deafens"
+)
+STREAMS = _switch(
+    name="voice_streams", help="Streams that members began in voice, and streams that ended.", field="streams"
+)
+VIDEOS = _switch(
+    name="voice_videos", help="Times members switched their camera on in voice, or off.", field="videos"
 )
 
+MEMBERS = Gauge(name="voice_members", help="Members in voice channels now, bots apart.")
 
-class VoicePayload(msgspec.Struct):
+
+class VoicePayload(InGuild):
     """Discord docs, Resources › Voice › Voice State; in GUILD_CREATE without ``guild_id`` and ``member``."""
 
     user_id: Snowflake
     channel_id: Snowflake | None = None
     session_id: str = ""
-    guild_id: Snowflake = 0
     member: MemberOf | None = None
     self_mute: bool = False
     self_deaf: bool = False
@@ -157,8 +128,6 @@ class VoicePayload(msgspec.Struct):
 
 def read_state(state: VoicePayload, received_at: int) -> tuple[Person | VoiceState, ...]:
     """The member's name, which for members who only use voice is in no other dispatch, and the state."""
-    if not state.guild_id:
-        return ()
     user = state.member.user if state.member else None
     fact = state.fact(state.guild_id, received_at, bot=bool(user and user.bot))
     if user is None or user.bot or not user.username:
@@ -166,37 +135,24 @@ def read_state(state: VoicePayload, received_at: int) -> tuple[Person | VoiceSta
     return (Person(state.user_id, clean(user.username)), fact)
 
 
-_READER = Reader(VoicePayload, read_state)
-
-
+_event = partial(
+    EventSpec,
+    reads={"VOICE_STATE_UPDATE": Reader(VoicePayload, read_state)},
+    intents=("guild_voice_states",),
+)
 _BLIND = {"view_channel": "voice channels the bot cannot see"}
 
 
 def _declare(kind: str, help_: str, *measures: Measure, gauges: tuple[Gauge, ...] = ()) -> EventSpec:
-    return EventSpec(
-        type=kind,
-        family="voice",
-        help=help_,
-        priority=Priority.SLOW,
-        reads={"VOICE_STATE_UPDATE": _READER},
-        intents=("guild_voice_states",),
-        permissions=("view_channel",),
-        blind_without=_BLIND,
-        measures=measures,
-        gauges=gauges,
-    )
+    return _event(kind, help_, blind_without=_BLIND, measures=measures, gauges=gauges)
 
 
 def _declare_order(action: str, help_: str) -> EventSpec:
-    """Something a moderator does: a row of the moderation log, whose actor tells the audit log."""
-    return EventSpec(
-        type=VOICE_ORDERS[action],
-        family="voice",
-        help=help_,
+    """Something a moderator does: a row of the moderation log, whose actor is in the audit log."""
+    return _event(
+        VOICE_ORDERS[action],
+        help_,
         priority=Priority.CRITICAL,
-        reads={"VOICE_STATE_UPDATE": _READER},
-        intents=("guild_voice_states",),
-        permissions=("view_channel", "view_audit_log"),
         blind_without=_BLIND | {"view_audit_log": "who did it and why stays unknown"},
         measures=(ACTIONS,),
         table="moderation_logs",

@@ -11,7 +11,7 @@ from typing import Final
 
 import msgspec
 
-from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
+from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry, EntryData, Json
 
 SUBJECTS: Final = ("user_id", "target_user_id", "invitee_id")

@@ -12,7 +12,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Protocol, runtime_checkable
 
-from exporter.events.records import SnapshotDetail
+from exporter.events.records.snapshots import SnapshotDetail
 from exporter.model import Batch, Verdict
 
 

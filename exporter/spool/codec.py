@@ -21,7 +21,7 @@ import msgspec
 
 from exporter.events.catalogue import full_catalogue
 from exporter.events.payload import FIRST_MS, LAST_MS
-from exporter.events.records import Int64, Milliseconds
+from exporter.events.records.values import Int64, Milliseconds
 from exporter.model import Entry, EntryData, Json, Priority
 
 INTEGER_LIMIT: Final = 2**63

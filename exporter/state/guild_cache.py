@@ -18,29 +18,27 @@ from typing import Any, TypeVar
 import msgspec
 
 from exporter.dispatch.component import Component, Emit, Handler
-from exporter.events.facts import (
-    AuditPage,
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, Person, Record
+from exporter.events.facts.guilds import (
     ChannelDeleted,
     ChannelUpserted,
-    Count,
-    Fact,
     GuildDeleted,
     GuildUpdated,
     GuildUpserted,
     MemberCountChanged,
     MemberCountCorrected,
-    Person,
-    Record,
     SessionStarted,
 )
+from exporter.events.facts.moderation import AuditPage
 from exporter.events.guilds import THREAD_TYPES
-from exporter.events.records import (
-    Changes,
+from exporter.events.records.occurrences import (
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,
     GuildUpdateRecord,
 )
+from exporter.events.records.values import Changes
 
 MAX_NAMES = 100_000
 """Most users whose names are kept, for top lists and moderators; about 15 MB."""

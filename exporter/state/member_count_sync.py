@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exporter.dispatch.component import Component, Emit, Handler
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     GuildCountsRead,
     GuildUpserted,
     MemberCountChanged,

@@ -16,7 +16,7 @@ import msgspec
 
 from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     BotKnown,
     MemberRoles,
     PermissionsChanged,

@@ -28,7 +28,7 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
-from exporter.events.facts import SessionStarted, ShardStateChanged
+from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
 
 LONGEST_SILENCE_MS = 120_000
 """A connection without data for longer is dead: it acknowledges a heartbeat every 41 s."""

@@ -10,7 +10,7 @@ from typing import TypeAlias
 import msgspec
 
 from exporter.aggregation.increments import Step
-from exporter.events.facts import AuditEntry
+from exporter.events.facts.moderation import AuditEntry
 from exporter.tracking.voice.voice_sessions import SavedSession
 
 

@@ -15,8 +15,8 @@ from typing import TypeAlias
 
 from exporter.clock import Clock
 from exporter.dispatch.component import Component, Emit
+from exporter.events.audit import ENTRY_CREATE
 from exporter.events.catalogue import Catalogue
-from exporter.events.moderation import ENTRY_CREATE
 from exporter.events.rest_request import Submit
 from exporter.events.structure import STRUCTURE_TYPES
 from exporter.state.guild_cache import GuildCache

@@ -11,7 +11,7 @@ from exporter.checkpoint.event_recorder import EventRecorder
 from exporter.events.aggregates import METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import BOOSTS, MEMBERS, ONLINE
-from exporter.events.records import SnapshotDetail
+from exporter.events.records.snapshots import SnapshotDetail
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
 from exporter.state.guild_cache import Guild, GuildCache

@@ -23,7 +23,8 @@ from exporter.aggregation.increments import (
 )
 from exporter.clock import ManualClock
 from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.facts import Count, Series, ShardStateChanged
+from exporter.events.facts.counting import Count, Series
+from exporter.events.facts.guilds import ShardStateChanged
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS
 from exporter.state.shard_timeline import ShardTimeline

@@ -10,10 +10,10 @@ from hypothesis import strategies as st
 from exporter.aggregation.cells import Activity, Cell
 from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
-from exporter.events.facts import Series
+from exporter.events.facts.counting import Series
 from exporter.events.messages import EDITS, MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
-from exporter.events.records import ALL_DETAILS, SnapshotDetail
+from exporter.events.records.snapshots import ALL_DETAILS, SnapshotDetail
 from exporter.events.voice import SECONDS, SESSION_TIME, SESSIONS
 from exporter.model import Entry, Priority
 from tests.entry_data import fields_of

@@ -15,7 +15,7 @@ from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Count
+from exporter.events.facts.counting import Count
 from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
 from exporter.spool.ports import StateRow, StoredIncrement

@@ -18,7 +18,7 @@ from exporter.config.load import parse_config
 from exporter.config.model import Config
 from exporter.config.yaml_source import read_yaml
 from exporter.errors import ConfigError, SpoolError
-from exporter.events.records import ALL_DETAILS
+from exporter.events.records.snapshots import ALL_DETAILS
 from exporter.model import Entry
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool

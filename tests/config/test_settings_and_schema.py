@@ -123,7 +123,6 @@ def test_the_schema_is_written_the_same_every_time():
 def throw_away() -> Catalogue:
     spec = EventSpec(
         type="TEAPOT_BOILED",
-        family="kitchen",
         help="Water boiled.",
         priority=Priority.SLOW,
         intents=("guilds",),

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections import Counter
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Series
+from exporter.events.facts.counting import Series
 
 MINUTE = 60_000
 HOUR = 60 * MINUTE

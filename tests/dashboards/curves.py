@@ -93,6 +93,7 @@ def worked() -> Telemetry:
     found.requests_merged.labels("INVITES").inc(900)
     found.requests_completed.labels("INVITES", "answered").inc(3_000)
     found.rejected.labels("MESSAGE_CREATE", "shape").inc(900)
+    found.rejected_elements.labels("GUILD_CREATE", "$.members[]").inc(900)
     found.dropped.labels("full").inc(900)
     found.shed.labels("counts").inc(900)
     found.damaged_state.inc(900)

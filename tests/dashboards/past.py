@@ -16,8 +16,8 @@ from exporter.aggregation.cells import Activity
 from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.snapshot_builder import Surroundings, activity_entry, metrics_entry
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Series
-from exporter.events.records import ALL_DETAILS
+from exporter.events.facts.counting import Series
+from exporter.events.records.snapshots import ALL_DETAILS
 from exporter.model import Entry, Json
 from tests.dashboards.behaviour import rebuild, rise, show_up, speak
 from tests.dashboards.cells import DAY, HOUR, MINUTE, Cells, count

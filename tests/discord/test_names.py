@@ -19,7 +19,7 @@ from exporter.discord.rest.client import route_label
 from exporter.events.catalogue import full_catalogue
 from exporter.events.permissions import PERMISSIONS, invite_url, missing_permissions, permission_mask
 from exporter.events.rest_request import RequestKind
-from exporter.events.spec import SHARD_NEWS
+from exporter.events.spec import SHARD_STATE
 
 DISNAKE_INTENTS = {
     "guild_members": "members",
@@ -121,7 +121,7 @@ def test_missing_permissions_are_named_and_an_administrator_lacks_none(
 
 def test_every_dispatch_the_catalogue_reads_has_its_own_label() -> None:
     answers = {f"REST_{kind}" for kind in RequestKind}
-    assert set(full_catalogue().readers) - answers - {SHARD_NEWS} <= set(LABELS)
+    assert set(full_catalogue().readers) - answers - {SHARD_STATE} <= set(LABELS)
     assert all(LABELS[name] == (name,) for name in LABELS)
 
 

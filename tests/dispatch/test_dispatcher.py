@@ -14,7 +14,9 @@ from exporter.dispatch import dispatcher as module
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Count, Fact, GuildDeleted, Person, Series
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, Person, Series
+from exporter.events.facts.guilds import GuildDeleted
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry, value
 from tests.emitted import discard
@@ -314,7 +316,7 @@ def test_no_message_of_the_decoder_quotes_a_value(
     dispatcher = Dispatcher(full_catalogue(), ManualClock(), Telemetry())
     with pytest.raises(msgspec.ValidationError) as caught:
         msgspec.json.decode(msgspec.json.encode({"name": name}), type=dict[str, shape])
-    dispatcher._reject("MESSAGE_CREATE", caught.value)
+    dispatcher._rejections.reject("MESSAGE_CREATE", caught.value)
     (record,) = caplog.records
     assert "A" not in record.getMessage().replace("MESSAGE_CREATE", "")
     assert "da" not in record.getMessage()

@@ -74,9 +74,7 @@ def test_a_new_event_appears_on_every_page_it_belongs_to():
         field="boils",
         by=frozenset({Dimension.CHANNEL}),
     )
-    spec = EventSpec(
-        type="TEAPOT_BOILED", family="kitchen", help="Water.", priority=Priority.SLOW, measures=(boiled,)
-    )
+    spec = EventSpec(type="TEAPOT_BOILED", help="Water.", priority=Priority.SLOW, measures=(boiled,))
     pages = write_pages(Catalogue((*families(), Family("kitchen", "Tea.", (spec,)))))
     assert "### TEAPOT_BOILED" in pages["events.md"]
     assert "`discord_boils_total`" in pages["metrics.md"]

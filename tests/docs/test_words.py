@@ -65,9 +65,6 @@ ALLOWED: Mapping[str, str] = {
     r'"out of sight"': "a value of the ledger: its format stays",
     r'"music-talk"|Study room"': "names of channels: others would change the traffic of every seed",
     r'"(?:talk|talked|inquiries)",': "slugs of panels: the ids in links to panels follow from them",
-    r"``told`` if|\btold: bool = False|\bfact\.told\b|\btold=(?:True|told)\b|\"told\": true": (
-        "a field of a fact: in fixtures"
-    ),
 }
 """What is no finding, and why."""
 

@@ -13,7 +13,8 @@ from typing import Any
 import msgspec
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Series
+from exporter.events.facts.counting import Series
+from exporter.events.reading import DispatchReader
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
 RECEIVED_AT = 1_700_000_000_000
@@ -39,8 +40,7 @@ def tell(value: Any) -> Any:
 def read(dispatch: str, body: bytes) -> list[Any]:
     return [
         {"fact": type(fact).__name__} | tell(fact)
-        for reader in CATALOGUE.readers[dispatch]
-        for fact in reader.read(msgspec.json.decode(body, type=reader.payload, strict=False), RECEIVED_AT)
+        for fact in DispatchReader(dispatch, CATALOGUE.readers[dispatch]).read(body, RECEIVED_AT)
     ]
 
 

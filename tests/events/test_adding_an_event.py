@@ -16,7 +16,7 @@ from exporter.config.load import load_config
 from exporter.config.schema import config_schema
 from exporter.discord.intents import INTENTS, intent_mask
 from exporter.events.catalogue import Catalogue, families
-from exporter.events.facts import Count
+from exporter.events.facts.counting import Count
 from exporter.events.payload import Snowflake
 from exporter.events.spec import EventSpec, Family, Measure, Reader
 from exporter.exposition.config import ExpositionConfig
@@ -57,7 +57,6 @@ FAMILY = Family(
     (
         EventSpec(
             type="TYPING_START",
-            family="typing",
             help="A user began to type.",
             priority=Priority.SLOW,
             reads={"TYPING_START": Reader(TypingPayload, read_typing)},

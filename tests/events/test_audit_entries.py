@@ -12,10 +12,14 @@ from hypothesis import strategies as st
 
 from exporter.events import audit
 from exporter.events.audit import EntryPayload, read_answer, read_entry
-from exporter.events.facts import AuditEntry, AuditPage, Person
+from exporter.events.facts.base import ElementsRejected
+from exporter.events.facts.counting import Person
+from exporter.events.facts.moderation import AuditEntry, AuditPage
 from exporter.events.moderation import ACTIONS
 from exporter.events.payload import DISCORD_EPOCH_MS, MAX_ID, MAX_TEXT, snowflake_ms
+from exporter.events.reading import DispatchReader
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
+from exporter.events.spec import Reader
 
 NOW = 1_700_000_000_000
 ID = NOW - DISCORD_EPOCH_MS << 22
@@ -30,9 +34,22 @@ def raw(kind: int, **more: Any) -> dict[str, Any]:
     return entry | more
 
 
-def read(kind: int, **more: Any) -> AuditEntry:
+def read_all(kind: int, **more: Any) -> tuple[AuditEntry, list[str]]:
+    """An entry, and the paths of what was left out of it."""
     body = json.dumps(raw(kind, guild_id=str(GUILD)) | more).encode()
-    (entry,) = read_entry(msgspec.json.decode(body, type=EntryPayload, strict=False), NOW)
+    entry, *rejected = read_entry(msgspec.json.decode(body, type=EntryPayload, strict=False), NOW)
+    assert isinstance(entry, AuditEntry)
+    return entry, paths_of(rejected)
+
+
+def paths_of(rejected: list[Any]) -> list[str]:
+    assert all(isinstance(fact, ElementsRejected) for fact in rejected)
+    return [fact.path for fact in rejected for _ in range(fact.number)]
+
+
+def read(kind: int, **more: Any) -> AuditEntry:
+    entry, rejected = read_all(kind, **more)
+    assert not rejected
     return entry
 
 
@@ -99,8 +116,8 @@ def test_a_reason_is_made_fit_to_be_stored(reason: str | None, stored: str | Non
 
 def test_an_entry_without_actor_or_guild() -> None:
     assert read(audit.KICK, user_id=None).actor_id == 0
-    body = json.dumps(raw(audit.KICK)).encode()
-    assert read_entry(msgspec.json.decode(body, type=EntryPayload, strict=False), NOW) == ()
+    reader = DispatchReader(audit.ENTRY_CREATE, [Reader(EntryPayload, read_entry)])
+    assert reader.read(json.dumps(raw(audit.KICK)).encode(), NOW) == []
 
 
 def test_a_type_not_known_is_no_action_and_is_passed_on_for_who_keeps_count() -> None:
@@ -194,10 +211,11 @@ def test_a_change_without_values_reads_as_nothing() -> None:
     assert updated({"key": "mute"}).action == "voice_unmute"
 
 
-def test_a_known_field_of_another_type_is_refused() -> None:
+def test_a_known_field_of_another_type_costs_that_field_and_is_reported() -> None:
     for bad in (change("mute", [1]), change("nick", 5), change("communication_disabled_until", "soon")):
-        with pytest.raises(msgspec.ValidationError):
-            updated(bad)
+        entry, rejected = read_all(audit.MEMBER_UPDATE, changes=[bad, change("deaf", True)])
+        assert (entry.action, entry.details) == ("voice_deafen", {})
+        assert rejected == ["$.changes[]"]
 
 
 def test_an_unknown_field_of_any_type_is_passed_over() -> None:
@@ -234,10 +252,17 @@ def test_no_more_roles_are_listed_than_a_guild_can_have() -> None:
     assert listed == list(range(audit.MAX_ROLES))
 
 
-def test_roles_that_are_no_list_are_refused_and_none_are_none() -> None:
+def test_roles_that_are_no_list_are_left_out_and_none_are_none() -> None:
     assert with_roles(change("$add", None)).details == {"roles": []}
-    with pytest.raises(msgspec.ValidationError):
-        with_roles(change("$add", "1"))
+    entry, rejected = read_all(audit.MEMBER_ROLE_UPDATE, changes=[change("$add", "1")])
+    assert (entry.action, entry.details, rejected) == ("", {}, ["$.changes[]"])
+
+
+def test_a_role_that_is_none_costs_that_role() -> None:
+    entry, rejected = read_all(
+        audit.MEMBER_ROLE_UPDATE, changes=[change("$add", [*roles(1), None, {"id": "x"}, *roles(2)])]
+    )
+    assert (entry.details, rejected) == ({"roles": [1, 2]}, ["$.changes[].new_value[]"] * 2)
 
 
 # ---------------------------------------------------------------------- answers
@@ -246,11 +271,16 @@ def test_roles_that_are_no_list_are_refused_and_none_are_none() -> None:
 REQUEST = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p")
 
 
-def answered(body: object, status: int = 200) -> AuditPage:
+def answered_with_report(body: object, status: int = 200) -> tuple[AuditPage, list[str]]:
     packed = msgspec.Raw(body if isinstance(body, bytes) else json.dumps(body).encode())
-    (page,) = read_answer(Answer(REQUEST, status, packed), NOW)
+    page, *rejected = read_answer(Answer(REQUEST, status, packed), NOW)
+    assert isinstance(page, AuditPage)
     assert (page.request, page.status) == (REQUEST, status)
-    return page
+    return page, paths_of(rejected)
+
+
+def answered(body: object, status: int = 200) -> AuditPage:
+    return answered_with_report(body, status)[0]
 
 
 def test_a_page_gives_its_entries_the_guild_that_was_asked_about() -> None:
@@ -270,16 +300,20 @@ def test_an_old_entry_on_request_keeps_its_own_time() -> None:
 
 
 def test_the_people_of_a_page_are_named_clean() -> None:
-    page = answered(
+    page, rejected = answered_with_report(
         {"users": [{"id": "1", "username": "a\u2028b"}, {"id": "2", "bot": True}, {"id": "x"}, 5]}
     )
+    assert rejected == ["$.users[]"] * 2
     assert page.people == (Person(1, "a b"), Person(2, "", bot=True))
 
 
 def test_what_cannot_be_read_of_a_page_costs_itself_alone_and_counts_to_its_size() -> None:
     bad_change = raw(24, changes=[change("mute", [])])
-    page = answered({"audit_log_entries": [raw(20), None, {}, bad_change, {"id": "x"}, raw(22, id="1")]})
-    assert [entry.action for entry in page.entries] == ["kick", "ban"]
+    page, rejected = answered_with_report(
+        {"audit_log_entries": [raw(20), None, {}, bad_change, {"id": "x"}, raw(22, id="1")]}
+    )
+    assert [entry.action for entry in page.entries] == ["kick", "", "ban"]
+    assert sorted(rejected) == ["$.audit_log_entries[]"] * 3 + ["$.audit_log_entries[].changes[]"]
     assert page.size == 6
 
 

@@ -11,10 +11,9 @@ import pytest
 from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.intents import INTENTS
 from exporter.events.catalogue import Catalogue, families, full_catalogue
-from exporter.events.facts import Count
+from exporter.events.facts.counting import Count
 from exporter.events.rest_request import RequestKind
-from exporter.events.spec import SHARD_NEWS, Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
-from exporter.model import Priority
+from exporter.events.spec import SHARD_STATE, Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 
 CATALOGUE = full_catalogue()
 UNKNOWN_TO_DISNAKE: frozenset[str] = frozenset()
@@ -34,7 +33,7 @@ def measure(name: str = "waves", **kwargs: object) -> Measure:
 
 
 def event(kind: str, *measures: Measure, **kwargs: object) -> EventSpec:
-    defaults = {"family": "fun", "help": "Fun.", "priority": Priority.SLOW, "measures": measures}
+    defaults = {"help": "Fun.", "measures": measures}
     return EventSpec(type=kind, **(defaults | kwargs))  # type: ignore[arg-type]  # the table of a test
 
 
@@ -44,12 +43,12 @@ def catalogue(*events: EventSpec) -> Catalogue:
 
 def test_every_dispatch_read_is_one_that_disnake_parses() -> None:
     parsed = {name.removeprefix("parse_").upper() for name in vars(disnake.state.ConnectionState)}
-    assert not CATALOGUE.readers.keys() - parsed - UNKNOWN_TO_DISNAKE - ANSWERS - {SHARD_NEWS}
+    assert not CATALOGUE.readers.keys() - parsed - UNKNOWN_TO_DISNAKE - ANSWERS - {SHARD_STATE}
     assert not UNKNOWN_TO_DISNAKE & parsed
 
 
 def test_every_dispatch_read_is_one_that_discord_documents() -> None:
-    assert CATALOGUE.readers.keys() - ANSWERS - {SHARD_NEWS} <= LABELS.keys()
+    assert CATALOGUE.readers.keys() - ANSWERS - {SHARD_STATE} <= LABELS.keys()
 
 
 def test_every_dispatch_read_has_recorded_payloads_and_every_recording_is_read(

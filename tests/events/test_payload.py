@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from exporter.events.messages import MessageUpdate, read_update
 from exporter.events.payload import (
     CLOCK_SPREAD_MS,
     MAX_ID,
-    Emoji,
     Number,
     Snowflake,
     believable,
@@ -21,6 +21,7 @@ from exporter.events.payload import (
     snowflake_ms,
     unix_ms,
 )
+from exporter.events.reactions import Emoji
 
 NOW = 1_700_000_000_000
 
@@ -122,3 +123,16 @@ def test_an_emoji_is_known_by_its_id_else_by_its_text(emoji: Emoji, key: str) ->
 def test_no_zone_leads_out_of_the_years_that_can_be_written_down(text: str, year: int) -> None:
     milliseconds = unix_ms(dt.datetime.fromisoformat(text))
     assert (dt.datetime(1970, 1, 1, tzinfo=dt.UTC) + dt.timedelta(milliseconds=milliseconds)).year == year
+
+
+def test_an_edit_and_the_same_edit_cut_to_milliseconds_are_one() -> None:
+    """Discord cuts the time when it resolves or suppresses an embed of the edited message (api-docs 8281)."""
+    edited = {"id": "1", "channel_id": "2", "guild_id": "3"}
+    keys = {
+        fact.dedup_key
+        for text in ("2023-11-14T22:13:19.766195+00:00", "2023-11-14T22:13:19.766000+00:00")
+        for fact in read_update(
+            msgspec.convert(edited | {"edited_timestamp": text}, MessageUpdate, strict=False), NOW
+        )
+    }
+    assert len(keys) == 1

@@ -6,13 +6,8 @@ from typing import Any
 
 import pytest
 
-from exporter.events.records import (
-    ActiveMember,
-    InviteUseRecord,
-    MemberActivitySnapshot,
-    MetricsSnapshot,
-    ModerationRecord,
-)
+from exporter.events.records.occurrences import InviteUseRecord, ModerationRecord
+from exporter.events.records.snapshots import ActiveMember, MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry, EntryData, Priority
 from exporter.screen.entries import without
 

@@ -3,34 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, get_type_hints
 
 import msgspec
 import pytest
 
-from exporter.events.facts import (
-    Action,
-    AuditEntry,
-    AuditPage,
+from exporter.events.facts.base import Fact, Named, Subject
+from exporter.events.facts.counting import Count, Person, Record, Series
+from exporter.events.facts.guilds import (
     BotKnown,
-    Count,
-    Fact,
     GuildDeleted,
     GuildObjectChanged,
     GuildUpdated,
     GuildUpserted,
-    InviteCreated,
-    InviteKnown,
-    MemberJoined,
     MemberRoles,
+    RolesListed,
+    VoiceState,
+)
+from exporter.events.facts.invites import InviteCreated, InviteKnown, MemberJoined
+from exporter.events.facts.moderation import (
+    Action,
+    AuditEntry,
+    AuditPage,
     MembershipStarted,
     MessageDeleted,
-    Person,
-    Record,
-    RolesListed,
-    Series,
     TimeoutState,
-    VoiceState,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.model import EntryData
@@ -71,7 +68,7 @@ def voice(user_id: int) -> VoiceState:
 
 def guild(owner_id: int, *members: int) -> GuildUpserted:
     states = tuple(voice(user_id) for user_id in members)
-    return GuildUpserted(GUILD, AT, "Place", None, owner_id, 12, (), 0, 0, AT, 0, (), states)
+    return GuildUpserted(GUILD, AT, "Place", None, owner_id, (), 0, 0, 0, 12, AT, (), states)
 
 
 def changed(owner_id: int) -> GuildUpdated:
@@ -178,13 +175,30 @@ def every_fact_type() -> list[type[Fact]]:
     return found
 
 
-def test_every_fact_type_that_names_a_user_says_what_remains_without_them() -> None:
-    """The exceptions name the bot, or a person for matching only."""
-    named = {"user_id", "person", "target", "target_id", "actor_id", "maker_id", "owner_id", "people"}
-    exempt = {BotKnown, MemberRoles, GuildObjectChanged}
+NOT_PEOPLE = {(BotKnown, "user_id"), (MemberRoles, "user_id"), (GuildObjectChanged, "target_id")}
+"""Bots, which cannot opt out, and objects of guilds."""
+OVERRIDDEN = {(InviteKnown, "inviter_id"): InviteKnown}
+"""Screened by a method of the type's own."""
+
+
+def test_every_field_that_names_a_user_says_what_remains_without_them() -> None:
+    named = {"user_id", "person", "target_id", "actor_id", "creator_id", "owner_id", "inviter_id"}
     for kind in every_fact_type():
-        if kind not in exempt and named & set(kind.__struct_fields__):
-            assert kind.without is not Fact.without, kind
+        hints = get_type_hints(kind, include_extras=True)
+        for name in named & set(kind.__struct_fields__):
+            if (kind, name) not in NOT_PEOPLE | OVERRIDDEN.keys() and not is_fact(hints[name]):
+                assert hints[name] in {Subject, Named}, (kind, name)
+        if "people" in kind.__struct_fields__:
+            assert hints["people"] == tuple[Person, ...]
+
+
+def test_types_that_screen_by_a_method_of_their_own_do() -> None:
+    for kind in OVERRIDDEN.values():
+        assert kind.without is not Fact.without
+
+
+def is_fact(hint: Any) -> bool:
+    return isinstance(hint, type) and issubclass(hint, Fact)
 
 
 # ---------------------------------------------------------------------- the audit log

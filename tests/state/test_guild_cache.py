@@ -3,14 +3,14 @@ from __future__ import annotations
 import msgspec
 import pytest
 
-from exporter.events.facts import (
+from exporter.events.facts.counting import Record
+from exporter.events.facts.guilds import (
     ChannelDeleted,
     ChannelUpserted,
     GuildDeleted,
     GuildUpdated,
     GuildUpserted,
     MemberCountChanged,
-    Record,
     SessionStarted,
 )
 from exporter.state import guild_cache as module

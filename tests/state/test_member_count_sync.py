@@ -9,7 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     GuildCountsRead,
     GuildDeleted,
     GuildUpserted,
@@ -58,7 +58,7 @@ class Bench:
         self.asked.append(request.guild_id)
 
     def see(self, guild_id: int, members: int) -> None:
-        seen = GuildUpserted(guild_id, 0, "Place", None, 3, members, (), 0, 0, 5, 0, (), ())
+        seen = GuildUpserted(guild_id, 0, "Place", None, 3, (), 0, 0, 0, members, 5, (), ())
         list(self.guild_cache.see_guild(seen))
         self.count.see_guild(guild_id, self.now)
 

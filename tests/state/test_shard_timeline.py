@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.events.facts import SessionStarted, ShardStateChanged
+from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
 from exporter.state.shard_timeline import (
     FASTEST_MS,
     LONGEST_SILENCE_MS,

@@ -25,7 +25,7 @@ from exporter.discord.gateway.adapter import CONNECTION_ENDS, ConnectionLost, Ga
 from exporter.discord.gateway.dispatches import LABELS, OTHER
 from exporter.discord.gateway.inflater import Inflater, StreamError
 from exporter.events.rest_request import ANSWERS
-from exporter.events.spec import SHARD_NEWS
+from exporter.events.spec import SHARD_STATE
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -65,7 +65,7 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
     s: Annotated[int, Meta(ge=0, le=_FAR_PAST_ANY_SEQUENCE)] | None = None
 
 
-OWN_PREFIXES: Final = (SHARD_NEWS, ANSWERS)
+OWN_PREFIXES: Final = (SHARD_STATE, ANSWERS)
 """How the names of the source's own dispatches begin: state of connections, answers of the REST API."""
 
 

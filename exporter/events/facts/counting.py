@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import Self
 
-from exporter.events.facts.base import Fact
+from exporter.events.facts.base import Fact, Subject
 from exporter.model import EntryData
 
 
@@ -34,17 +34,29 @@ class Count(Fact, frozen=True, gc=False):
     guild_id: int
     at: int
     channel_id: int = 0
-    user_id: int = 0
+    user_id: Subject = 0
     emoji: str = ""
     amount: int = 1
     dedup_key: tuple[int, int] | None = None
     name: str = ""
-    person: int = 0
+    person: Subject = 0
     until: int = 0
 
     def without(self, people: Container[int]) -> Self | None:
-        """Nothing remains of what a person who opted out did."""
+        """As of every fact, without a loop: most facts are counts."""
         return None if self.user_id in people or self.person in people else self
+
+
+class TimeElapsed(Fact, frozen=True, gc=False):
+    """Time of a live measure that passed: ``amount`` in ms, for the running totals alone.
+
+    The windows get it later as a ``Count``, when a state changes or a window ends.
+    """
+
+    series: Series
+    guild_id: int
+    channel_id: int
+    amount: int
 
 
 class Record(Fact, frozen=True):
@@ -58,33 +70,13 @@ class Record(Fact, frozen=True):
     at: int
     key: str
     data: EntryData
-    person: int = 0
+    person: Subject = 0
     amends: bool = False
-
-    def without(self, people: Container[int]) -> Self | None:
-        """Nothing remains of a fact about someone who opted out."""
-        return None if self.person in people else self
 
 
 class Person(Fact, frozen=True):
     """A user's name at this moment, for tables that show people; as a fact, a name seen in a dispatch."""
 
-    user_id: int
+    user_id: Subject
     name: str
     bot: bool = False
-
-    def without(self, people: Container[int]) -> Self | None:
-        """Nothing remains of a fact about someone who opted out."""
-        return None if self.user_id in people else self
-
-
-class TimeElapsed(Fact, frozen=True, gc=False):
-    """Time of a live measure that passed: ``amount`` in ms, for the running totals alone.
-
-    The windows get it later as a ``Count``, when a state changes or a window ends.
-    """
-
-    series: Series
-    guild_id: int
-    channel_id: int
-    amount: int

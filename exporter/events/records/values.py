@@ -7,7 +7,7 @@ from typing import Annotated, TypeAlias, get_args, get_type_hints
 
 import msgspec
 
-from exporter.events.facts.guild_objects import Trait
+from exporter.events.facts.guilds import Trait
 from exporter.events.payload import FIRST_MS, LAST_MS, MAX_ID, Snowflake
 from exporter.model import EntryData
 

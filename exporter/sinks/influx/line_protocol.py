@@ -35,7 +35,7 @@ from dataclasses import dataclass, field
 from typing import TypeVar
 
 from exporter.events.catalogue import Catalogue
-from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot, WindowData
+from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot, WindowData
 from exporter.events.spec import Unit
 from exporter.model import Row
 

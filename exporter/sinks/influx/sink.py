@@ -18,7 +18,7 @@ from influxdb_client.client.influxdb_client_async import InfluxDBClientAsync
 
 from exporter.clock import Clock
 from exporter.events.catalogue import Catalogue
-from exporter.events.records import SnapshotDetail
+from exporter.events.records.snapshots import SnapshotDetail
 from exporter.model import STORED, Batch, Outcome, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.influx.config import InfluxConfig

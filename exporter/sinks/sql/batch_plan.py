@@ -13,17 +13,16 @@ from sqlalchemy import Table
 
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import MEMBERS
-from exporter.events.records import (
+from exporter.events.records.occurrences import (
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,
     InviteDeleteRecord,
     InviteRecord,
-    MemberActivitySnapshot,
     MemberJoinRecord,
     MemberLeaveRecord,
-    MetricsSnapshot,
 )
+from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry, EntryData, Row
 from exporter.sinks.sql.column_mapping import ColumnMapping
 from exporter.sinks.sql.dimension_rows import Member, channel_rows, guild_row

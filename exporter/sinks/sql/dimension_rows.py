@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Final
 
-from exporter.events.records import (
+from exporter.events.records.occurrences import (
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,

@@ -14,7 +14,7 @@ from typing import Any, Final
 from msgspec import UNSET, to_builtins
 from sqlalchemy import Table
 
-from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
+from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry
 from exporter.sinks.sql.column_mapping import ColumnMapping
 from exporter.sinks.sql.schema import channel_daily, guild_daily, member_daily, member_stats

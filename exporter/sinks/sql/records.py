@@ -13,7 +13,8 @@ from typing import Any, Final
 from msgspec import UNSET, to_builtins
 from sqlalchemy import Table
 
-from exporter.events.records import InviteDeleteRecord, InviteRecord, RecordType
+from exporter.events.records.occurrences import InviteDeleteRecord, InviteRecord
+from exporter.events.records.values import RecordType
 from exporter.model import Entry, EntryData
 from exporter.sinks.sql.increments import Parameters
 from exporter.sinks.sql.schema import (

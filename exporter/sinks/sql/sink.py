@@ -18,7 +18,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from exporter.clock import Clock, SystemClock
 from exporter.errors import SchemaError
 from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.records import ALL_DETAILS, SnapshotDetail
+from exporter.events.records.snapshots import ALL_DETAILS, SnapshotDetail
 from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.sql.batch_plan import Rules, plan_batch

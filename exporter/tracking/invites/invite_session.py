@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Container, Iterator
 from dataclasses import dataclass, field, replace
 
-from exporter.events.facts import InviteKnown, InvitesRead, MemberJoined
+from exporter.events.facts.invites import InviteKnown, InvitesRead, MemberJoined
 from exporter.events.rest_request import RequestKind
 from exporter.tracking.invites.assignment import Confidence, Finding
 from exporter.tracking.invites.inference import LATE_MS, SETTLE_MS, Arrival, Reading, infer, is_in

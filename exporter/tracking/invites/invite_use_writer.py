@@ -8,9 +8,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from exporter.dispatch.component import Emit
-from exporter.events.facts import Count, InviteKnown, MemberJoined, Record
+from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.invites import InviteKnown, MemberJoined
 from exporter.events.invites import USES
-from exporter.events.records import InviteRecord, InviteUseRecord, MemberJoinRecord
+from exporter.events.records.occurrences import InviteRecord, InviteUseRecord, MemberJoinRecord
 from exporter.tracking.invites.assignment import Confidence, Finding
 
 MAX_CANDIDATES = 100

@@ -16,17 +16,14 @@ from http import HTTPStatus
 import msgspec
 
 from exporter.dispatch.component import Component, Emit, Handler
-from exporter.events.facts import (
-    GuildDeleted,
-    GuildUpserted,
+from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, PermissionsChanged, SessionStarted
+from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
     InviteKnown,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
-    PermissionsChanged,
-    SessionStarted,
 )
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.state.guild_cache import GuildCache

@@ -19,11 +19,11 @@ import msgspec
 
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts import Count, Record, Series
+from exporter.events.facts.counting import Count, Record, Series
 from exporter.events.levels import LEVEL_UP, LEVEL_UPS, XP, XP_GAIN
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS
-from exporter.events.records import LevelUpRecord
+from exporter.events.records.occurrences import LevelUpRecord
 from exporter.events.voice import SECONDS
 from exporter.telemetry import Telemetry
 from exporter.tracking.levels.config import LevelsConfig

@@ -16,19 +16,17 @@ from typing import Any, Final
 import msgspec
 
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable
-from exporter.events.facts import (
+from exporter.events.facts.counting import Count, Person, Record
+from exporter.events.facts.moderation import (
     Action,
     ActionExplained,
     ActionUnexplained,
     AuditEntry,
     AuditEntryTaken,
-    Count,
     MembershipStarted,
-    Person,
-    Record,
 )
 from exporter.events.members import LEAVES
-from exporter.events.records.membership import MemberLeaveRecord
+from exporter.events.records.occurrences import MemberLeaveRecord
 from exporter.state.shard_timeline import ShardTimeline, TimeBounds
 from exporter.tracking.membership.evidence import (
     LATE_MS,

@@ -12,7 +12,7 @@ from collections.abc import Callable, Container
 from dataclasses import dataclass, field
 from typing import TypeVar
 
-from exporter.events.facts import Action, AuditEntry
+from exporter.events.facts.moderation import Action, AuditEntry
 from exporter.state.shard_timeline import TimeBounds
 from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS
 

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from exporter.events.facts import AuditEntry
+from exporter.events.facts.moderation import AuditEntry
 from exporter.tracking.membership.evidence import PendingDeparture
 
 PRUNE_MS = 60_000

@@ -10,8 +10,10 @@ from collections.abc import Callable, Container, Mapping
 from typing import Final
 
 from exporter.dispatch.component import Emit
-from exporter.events.facts import Action, AuditEntry, Count, Record
-from exporter.events.moderation import ACTIONS, ENTRY_CREATE, RECORDS, TYPE_OF_ACTION
+from exporter.events.audit import ENTRY_CREATE
+from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.moderation import Action, AuditEntry
+from exporter.events.moderation import ACTIONS, RECORDS, TYPE_OF_ACTION
 from exporter.model import Json, entry_key
 from exporter.tracking.moderation.audit_matcher import (
     SLACK_MS,

@@ -16,7 +16,7 @@ import msgspec
 
 from exporter.dispatch.component import SavedTable
 from exporter.events.audit import GROUPED
-from exporter.events.facts import AuditEntry, AuditPageRead
+from exporter.events.facts.moderation import AuditEntry, AuditPageRead
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
 

@@ -17,7 +17,7 @@ from typing import Final, Protocol, TypeAlias
 import msgspec
 
 from exporter.dispatch.component import SavedTable
-from exporter.events.facts import AuditEntry
+from exporter.events.facts.moderation import AuditEntry
 
 WINDOW_MS: Final = 10_000
 """How far apart an action and its audit-log entry may arrive. They come within a second of each other as a

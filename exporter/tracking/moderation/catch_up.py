@@ -20,15 +20,13 @@ from typing import Any, Final
 import msgspec
 
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
-from exporter.events.facts import (
+from exporter.events.facts.guilds import GuildUpserted, PermissionsChanged, SessionStarted
+from exporter.events.facts.moderation import (
     AuditEntry,
     AuditEntryRecounted,
     AuditEntryTaken,
     AuditPage,
     AuditPageRead,
-    GuildUpserted,
-    PermissionsChanged,
-    SessionStarted,
 )
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest, Submit

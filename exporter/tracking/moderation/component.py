@@ -12,19 +12,16 @@ from typing import Any
 
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
-from exporter.events.facts import (
+from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, PermissionsChanged, VoiceChannelLeft
+from exporter.events.facts.moderation import (
     Action,
     ActionExplained,
     ActionUnexplained,
     AuditEntryRecounted,
     AuditEntryTaken,
     AuditPageRead,
-    GuildDeleted,
-    GuildUpserted,
     MessageDeleted,
-    PermissionsChanged,
     TimeoutState,
-    VoiceChannelLeft,
 )
 from exporter.events.rest_request import Submit
 from exporter.events.structure import STRUCTURE

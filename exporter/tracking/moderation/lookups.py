@@ -16,12 +16,8 @@ from http import HTTPStatus
 from typing import Final
 
 from exporter.dispatch.component import Component, Emit, Handler
-from exporter.events.facts import (
-    ActionExplained,
-    ActionUnexplained,
-    AuditPageRead,
-    PermissionsChanged,
-)
+from exporter.events.facts.guilds import PermissionsChanged
+from exporter.events.facts.moderation import ActionExplained, ActionUnexplained, AuditPageRead
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 

@@ -21,7 +21,7 @@ from typing import Final
 import msgspec
 
 from exporter.dispatch.component import Emit, SavedTable
-from exporter.events.facts import ActionExplained, ActionUnexplained, AuditEntry, TimeoutState
+from exporter.events.facts.moderation import ActionExplained, ActionUnexplained, AuditEntry, TimeoutState
 from exporter.tracking.moderation.action_rows import ActionRows
 from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS
 from exporter.tracking.moderation.lookups import LookupBoard

@@ -12,20 +12,16 @@ from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final
 
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable
-from exporter.events.changes import WATCHED
-from exporter.events.facts import (
-    ActionExplained,
-    ActionUnexplained,
-    AuditEntry,
-    AuditEntryTaken,
-    Count,
+from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.guilds import (
     GuildObjectChanged,
     GuildObjectDeleted,
     GuildObjectsListed,
     GuildObjectUpserted,
-    Record,
 )
+from exporter.events.facts.moderation import ActionExplained, ActionUnexplained, AuditEntry, AuditEntryTaken
 from exporter.events.structure import RECORDS, STRUCTURE
+from exporter.events.traits import WATCHED
 from exporter.model import Json, entry_key
 from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction, Place

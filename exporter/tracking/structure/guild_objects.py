@@ -12,8 +12,7 @@ from typing import TypeAlias
 
 import msgspec
 
-from exporter.events.changes import WATCHED
-from exporter.events.facts import (
+from exporter.events.facts.guilds import (
     GuildObject,
     GuildObjectChanged,
     GuildObjectDeleted,
@@ -21,6 +20,7 @@ from exporter.events.facts import (
     GuildObjectUpserted,
     Trait,
 )
+from exporter.events.traits import WATCHED
 from exporter.model import Json
 
 MAX_OBJECTS = 2_000
@@ -45,31 +45,37 @@ class GuildObjects:
         for kind in fact.kinds:
             if kind not in self._kinds:
                 continue
-            new = {part.part_id: _values(part) for part in fact.parts if part.kind == kind}
+            new = {each.object_id: _values(each) for each in fact.objects if each.kind == kind}
             packed = self._held.get((fact.guild_id, kind))
-            if fact.told and packed is not None:
+            if fact.updated and packed is not None:
                 yield from _compare(fact, kind, _HELD.decode(packed), new)
             self._keep(fact.guild_id, kind, new)
 
     def upsert(self, fact: GuildObjectUpserted) -> Iterator[GuildObjectChanged]:
         """Take an object as it is now; yields what was done to it, nothing if it is as it was."""
-        part = fact.part
-        packed = self._held.get((fact.guild_id, part.kind))
+        shown = fact.guild_object
+        packed = self._held.get((fact.guild_id, shown.kind))
         if packed is None:
             return
         held = _HELD.decode(packed)
-        old, new = held.get(part.part_id), _values(part)
-        held[part.part_id] = new
+        old, new = held.get(shown.object_id), _values(shown)
+        held[shown.object_id] = new
         if old != new:
-            self._keep(fact.guild_id, part.kind, held)
-        if fact.news == "made":
+            self._keep(fact.guild_id, shown.kind, held)
+        if fact.change == "created":
             yield GuildObjectChanged(
-                fact.guild_id, fact.at, f"{part.kind}_create", part.part_id, _name(new), {}, fact.maker_id
+                fact.guild_id,
+                fact.at,
+                f"{shown.kind}_create",
+                shown.object_id,
+                _name(new),
+                {},
+                fact.creator_id,
             )
-        elif fact.news == "changed" and old is not None and old != new:
-            changes = _differences(part.kind, old, new)
+        elif fact.change == "updated" and old is not None and old != new:
+            changes = _differences(shown.kind, old, new)
             yield GuildObjectChanged(
-                fact.guild_id, fact.at, f"{part.kind}_update", part.part_id, _name(new), changes
+                fact.guild_id, fact.at, f"{shown.kind}_update", shown.object_id, _name(new), changes
             )
 
     def delete(self, fact: GuildObjectDeleted) -> Iterator[GuildObjectChanged]:
@@ -78,10 +84,10 @@ class GuildObjects:
         if packed is None:
             return
         held = _HELD.decode(packed)
-        old = held.pop(fact.part_id, None)
+        old = held.pop(fact.object_id, None)
         self._keep(fact.guild_id, fact.kind, held)
         name = None if old is None else _name(old)
-        yield GuildObjectChanged(fact.guild_id, fact.at, f"{fact.kind}_delete", fact.part_id, name, {})
+        yield GuildObjectChanged(fact.guild_id, fact.at, f"{fact.kind}_delete", fact.object_id, name, {})
 
     def forget(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""
@@ -89,13 +95,13 @@ class GuildObjects:
             self._held.pop((guild_id, kind), None)
 
     def _keep(self, guild_id: int, kind: str, held: _Held) -> None:
-        for part_id in list(held)[: max(0, len(held) - MAX_OBJECTS)]:
-            del held[part_id]
+        for object_id in list(held)[: max(0, len(held) - MAX_OBJECTS)]:
+            del held[object_id]
         self._held[guild_id, kind] = msgspec.msgpack.encode(held) if held else _NOTHING
 
 
-def _values(part: GuildObject) -> tuple[Trait, ...]:
-    return tuple(part.traits.get(name) for name in WATCHED[part.kind])
+def _values(shown: GuildObject) -> tuple[Trait, ...]:
+    return tuple(shown.traits.get(name) for name in WATCHED[shown.kind])
 
 
 def _name(values: tuple[Trait, ...]) -> str | None:
@@ -110,14 +116,16 @@ def _differences(kind: str, old: tuple[Trait, ...], new: tuple[Trait, ...]) -> d
 
 
 def _compare(fact: GuildObjectsListed, kind: str, old: _Held, new: _Held) -> Iterator[GuildObjectChanged]:
-    for part_id in old.keys() - new.keys():
-        yield GuildObjectChanged(fact.guild_id, fact.at, f"{kind}_delete", part_id, _name(old[part_id]), {})
-    for part_id, values in new.items():
-        before = old.get(part_id)
+    for object_id in old.keys() - new.keys():
+        yield GuildObjectChanged(
+            fact.guild_id, fact.at, f"{kind}_delete", object_id, _name(old[object_id]), {}
+        )
+    for object_id, values in new.items():
+        before = old.get(object_id)
         if before is None:
-            yield GuildObjectChanged(fact.guild_id, fact.at, f"{kind}_create", part_id, _name(values), {})
+            yield GuildObjectChanged(fact.guild_id, fact.at, f"{kind}_create", object_id, _name(values), {})
         elif before != values:
             changes = _differences(kind, before, values)
             yield GuildObjectChanged(
-                fact.guild_id, fact.at, f"{kind}_update", part_id, _name(values), changes
+                fact.guild_id, fact.at, f"{kind}_update", object_id, _name(values), changes
             )

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from exporter.events.facts import Action, Count, Person, VoiceState
+from exporter.events.facts.counting import Count, Person
+from exporter.events.facts.guilds import VoiceState
+from exporter.events.facts.moderation import Action
 from exporter.events.moderation import TYPE_OF_ACTION
 from exporter.events.voice import SELF_DEAFENS, SELF_MUTES, STREAMS, VIDEOS
 from exporter.model import Json

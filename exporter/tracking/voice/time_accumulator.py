@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 
 from exporter.dispatch.component import Emit
-from exporter.events.facts import Count, Series, TimeElapsed, VoiceState
+from exporter.events.facts.counting import Count, Series, TimeElapsed
+from exporter.events.facts.guilds import VoiceState
 from exporter.events.voice import SECONDS, STREAM_SECONDS, VIDEO_SECONDS
 from exporter.state.shard_timeline import LONGEST_SILENCE_MS
 from exporter.tracking.voice.voice_sessions import GuildVoice, VoiceSession

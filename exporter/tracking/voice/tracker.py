@@ -21,12 +21,11 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
-from exporter.events.facts import (
-    Count,
+from exporter.events.facts.counting import Count, Series
+from exporter.events.facts.guilds import (
     GuildDeleted,
     GuildUpdated,
     GuildUpserted,
-    Series,
     SessionStarted,
     ShardStateChanged,
     VoiceChannelLeft,

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from exporter.events.facts import VoiceState
+from exporter.events.facts.guilds import VoiceState
 
 _FLAGS = ("bot", "self_mute", "self_deaf", "mute", "deaf", "suppress", "stream", "video")
 """Saved flags of a state, from the lowest bit on; new ones are appended."""

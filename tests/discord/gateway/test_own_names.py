@@ -12,7 +12,7 @@ from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.gateway.frame_reader import OWN_PREFIXES, FrameReader
 from exporter.events.catalogue import full_catalogue
 from exporter.events.rest_request import RequestKind, RestRequest
-from exporter.events.spec import SHARD_NEWS
+from exporter.events.spec import SHARD_STATE
 from exporter.telemetry import Telemetry, total, value
 
 CATALOGUE = full_catalogue()
@@ -49,7 +49,7 @@ class Line:
         return value(self.telemetry.rejected, "FRAME", "untyped")
 
 
-FORGED = [*ANSWERS, SHARD_NEWS, "REST_", "REST_ANYTHING_ELSE", "SHARD_NEWS"]
+FORGED = [*ANSWERS, SHARD_STATE, "REST_", "REST_ANYTHING_ELSE", "SHARD_NEWS"]
 
 
 @pytest.mark.parametrize("name", FORGED)
@@ -98,7 +98,7 @@ def test_no_dispatch_discord_has_begins_like_ours() -> None:
 
 def test_every_name_the_source_makes_and_the_catalogue_reads_is_refused_of_the_gateway() -> None:
     ours = {name for name in CATALOGUE.readers if name not in LABELS}
-    assert {SHARD_NEWS, "REST_AUDIT_LOG", "REST_INVITES"} <= ours
+    assert {SHARD_STATE, "REST_AUDIT_LOG", "REST_INVITES"} <= ours
     assert all(name.startswith(OWN_PREFIXES) for name in ours)
 
 

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.records import MemberActivitySnapshot, MetricsSnapshot
+from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry, Priority, Row
 from exporter.sinks.influx.line_protocol import Encoder
 from exporter.sinks.sql.batch_plan import Rules, plan_batch

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from msgspec import UNSET, inspect
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.records import RecordType
+from exporter.events.records.values import RecordType
 
 CATALOGUE = full_catalogue()
 RECORDS: dict[str, RecordType] = {

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from exporter.clock import SystemClock
-from exporter.events.records import ALL_DETAILS
+from exporter.events.records.snapshots import ALL_DETAILS
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Sink
 from exporter.sinks.registry import built_in_sinks

@@ -36,7 +36,7 @@ HEAD = max(path.name[1:5] for path in _VERSIONS.glob("v*.py"))
 
 
 def _declare(kind: str, table: str) -> EventSpec:
-    return EventSpec(type=kind, family="test", help="", priority=Priority.CRITICAL, table=table)
+    return EventSpec(type=kind, help="", priority=Priority.CRITICAL, table=table)
 
 
 _DECLARED = full_catalogue().events

@@ -119,7 +119,6 @@ def test_a_new_event_needs_no_code_here() -> None:
     )
     spec = EventSpec(
         type="SNEEZE",
-        family="f",
         help="",
         priority=Priority.CRITICAL,
         measures=(measure,),

@@ -6,16 +6,14 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
-from exporter.events.facts import (
-    Count,
+from exporter.events.facts.counting import Count, Person, Record
+from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
     InviteKnown,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
-    Person,
-    Record,
 )
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state.shard_timeline import ShardTimeline

@@ -32,15 +32,14 @@ from discord_simulator.verify.quantities import InviteRow, InviteUse, Observed
 from discord_simulator.world import World
 from exporter.clock import ManualClock
 from exporter.events import catalogue
-from exporter.events.facts import (
-    Count,
-    Fact,
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
-    Record,
 )
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.events.facts import InviteDeleted, InviteRevoked
+from exporter.events.facts.invites import InviteDeleted, InviteRevoked
 from exporter.tracking.invites.inference import SETTLE_MS
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
 

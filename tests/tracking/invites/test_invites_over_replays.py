@@ -12,7 +12,9 @@ from collections.abc import Callable
 
 import pytest
 
-from exporter.events.facts import InviteDeleted, MemberJoined, Person, SessionStarted, ShardStateChanged
+from exporter.events.facts.counting import Person
+from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
+from exporter.events.facts.invites import InviteDeleted, MemberJoined
 from exporter.state.shard_timeline import ShardTimeline
 from tests.emitted import discard
 from tests.tracking.invites.inviting import GUILD, START, Invite, World

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import InviteCreated, InviteKnown
+from exporter.events.facts.invites import InviteCreated, InviteKnown
 from exporter.tracking.invites.tracker import MOST_PRIMED, RETRIES
 from tests.entry_data import fields_of
 from tests.tracking.invites.inviting import GUILD, START, Invite, World

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import Count, Record
+from exporter.events.facts.counting import Count, Record
 from exporter.events.messages import MESSAGES
 from exporter.events.reactions import REACTIONS, RECEIVED
 from exporter.events.voice import SECONDS

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.events.facts import MembershipStarted
+from exporter.events.facts.moderation import MembershipStarted
 from exporter.tracking.membership.component import MembershipTracker, StoredDeparture
 from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS
 from exporter.tracking.membership.prunes import PRUNE_MS

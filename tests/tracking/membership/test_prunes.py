@@ -9,7 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.facts import Action, MembershipStarted, Person
+from exporter.events.facts.counting import Person
+from exporter.events.facts.moderation import Action, MembershipStarted
 from exporter.state.shard_timeline import TimeBounds
 from exporter.tracking.membership.component import StoredDeparture, StoredPrune
 from exporter.tracking.membership.evidence import PendingDeparture

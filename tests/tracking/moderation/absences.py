@@ -17,15 +17,9 @@ import msgspec
 
 from exporter.clock import ManualClock
 from exporter.dispatch.component import StateRow
-from exporter.events.facts import (
-    Action,
-    AuditEntry,
-    AuditPage,
-    Person,
-    SessionStarted,
-    ShardStateChanged,
-    TimeoutState,
-)
+from exporter.events.facts.counting import Person
+from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
+from exporter.events.facts.moderation import Action, AuditEntry, AuditPage, TimeoutState
 from exporter.events.rest_request import RestRequest
 from tests.tracking.moderation.moderators import AT, GUILD, TYPES, act, audit, fields_of, guild
 from tests.tracking.moderation.stage import Stage

@@ -11,18 +11,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.clock import ManualClock
-from exporter.events.facts import (
-    Action,
-    AuditEntry,
-    AuditPage,
-    Fact,
-    GuildDeleted,
-    GuildUpserted,
-    MembershipStarted,
-    Person,
-    Record,
-    SessionStarted,
-)
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Person, Record
+from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, SessionStarted
+from exporter.events.facts.moderation import Action, AuditEntry, AuditPage, MembershipStarted
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state.shard_timeline import TOGETHER_MS
 from tests import entry_data
@@ -73,7 +65,7 @@ def act(action: str, at: int = AT, target: int = TARGET) -> Action:
 
 
 def guild(at: int, joined_at: int = 0) -> GuildUpserted:
-    return GuildUpserted(GUILD, at, "Guild", None, 1, 10, (), 0, 0, joined_at, 0, (), ())
+    return GuildUpserted(GUILD, at, "Guild", None, 1, (), 0, 0, 0, 10, joined_at, (), ())
 
 
 def fields_of(record: Record) -> dict[str, Any]:

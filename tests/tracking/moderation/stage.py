@@ -11,7 +11,9 @@ from exporter.clock import ManualClock
 from exporter.dispatch.component import Component, Handler, StateRow
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.facts import Count, Fact, Record, SessionStarted, ShardStateChanged
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
 from exporter.events.rest_request import RestRequest, Submit
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry

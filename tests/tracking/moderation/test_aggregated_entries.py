@@ -8,7 +8,7 @@ import msgspec
 import pytest
 
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
-from exporter.events.facts import AuditEntry, AuditPageRead
+from exporter.events.facts.moderation import AuditEntry, AuditPageRead
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.tracking.moderation import aggregated_entries
 from exporter.tracking.moderation.aggregated_entries import (

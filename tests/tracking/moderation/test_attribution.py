@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import MembershipStarted
+from exporter.events.facts.moderation import MembershipStarted
 from exporter.tracking.membership import component as membership_module
 from exporter.tracking.moderation import audit_matcher
 from tests.scale import scaled

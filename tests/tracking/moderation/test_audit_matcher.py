@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.events.facts import Action, AuditEntry, Count, Fact, Record
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.moderation import Action, AuditEntry
 from exporter.tracking.moderation.action_rows import ActionPolicy, ActionRows
 from exporter.tracking.moderation.audit_matcher import (
     SLACK_MS,

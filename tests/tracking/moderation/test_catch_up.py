@@ -12,13 +12,13 @@ from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
 from exporter.dispatch.component import StateRow
-from exporter.events.facts import (
+from exporter.events.facts.base import Fact
+from exporter.events.facts.moderation import (
     AuditEntry,
     AuditEntryRecounted,
     AuditEntryTaken,
     AuditPage,
     AuditPageRead,
-    Fact,
 )
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest

@@ -4,13 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.events.facts import (
-    AuditEntry,
-    AuditEntryRecounted,
-    MessageDeleted,
-    PermissionsChanged,
-    VoiceChannelLeft,
-)
+from exporter.events.facts.guilds import PermissionsChanged, VoiceChannelLeft
+from exporter.events.facts.moderation import AuditEntry, AuditEntryRecounted, MessageDeleted
 from exporter.tracking.moderation import lookups as module
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 

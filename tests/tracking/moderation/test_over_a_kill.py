@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from exporter.events.facts import GuildObject, GuildObjectDeleted, GuildObjectsListed
+from exporter.events.facts.guilds import GuildObject, GuildObjectDeleted, GuildObjectsListed
 from exporter.model import entry_key
 from exporter.tracking.previous_journal import (
     Begun,

@@ -5,13 +5,13 @@ from __future__ import annotations
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.events.facts import (
+from exporter.events.facts.base import Fact
+from exporter.events.facts.moderation import (
     ActionExplained,
     ActionUnexplained,
     AuditEntry,
     AuditPage,
     AuditPageRead,
-    Fact,
 )
 from exporter.events.payload import DISCORD_EPOCH_MS, snowflake_ms
 from exporter.events.rest_request import RestRequest

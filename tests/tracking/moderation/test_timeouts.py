@@ -8,7 +8,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.events.facts import AuditEntry, Person, ShardStateChanged, TimeoutState
+from exporter.events.facts.counting import Person
+from exporter.events.facts.guilds import ShardStateChanged
+from exporter.events.facts.moderation import AuditEntry, TimeoutState
 from exporter.tracking.moderation.timeouts import MAX_CHANGES, MemberTimeouts
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 

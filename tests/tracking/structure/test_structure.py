@@ -10,17 +10,19 @@ from typing import Any
 import msgspec
 import pytest
 
-from exporter.events.audit import EntryPayload, to_fact
+from exporter.events.audit import ENTRY_CREATE, EntryPayload, to_fact
 from exporter.events.catalogue import full_catalogue
-from exporter.events.changes import CHANGES, CHANGES_BY_TYPE, WATCHED
-from exporter.events.facts import (
-    AuditEntry,
+from exporter.events.changes import CHANGES, CHANGES_BY_TYPE
+from exporter.events.facts.guilds import (
     GuildObject,
     GuildObjectChanged,
     GuildObjectDeleted,
     GuildObjectsListed,
     GuildObjectUpserted,
 )
+from exporter.events.facts.moderation import AuditEntry
+from exporter.events.reading import PartDecoder
+from exporter.events.traits import WATCHED
 from exporter.tracking.structure.guild_objects import MAX_OBJECTS, GuildObjects
 from tests.tracking.moderation.moderators import AT, EPOCH, GUILD, MODERATOR, Log, entry_id
 
@@ -31,14 +33,14 @@ ROLE = 900
 Facts = GuildObjectUpserted | GuildObjectDeleted | GuildObjectsListed
 
 
-def part(kind: str = "role", part_id: int = ROLE, **traits: Any) -> GuildObject:
-    return GuildObject(kind, part_id, {"name": "a"} | traits)
+def part(kind: str = "role", object_id: int = ROLE, **traits: Any) -> GuildObject:
+    return GuildObject(kind, object_id, {"name": "a"} | traits)
 
 
 def seen(
-    news: str, at: int = AT, kind: str = "role", maker_id: int = 0, **traits: Any
+    news: str, at: int = AT, kind: str = "role", creator_id: int = 0, **traits: Any
 ) -> GuildObjectUpserted:
-    return GuildObjectUpserted(GUILD, at, part(kind, **traits), news, maker_id)
+    return GuildObjectUpserted(GUILD, at, part(kind, **traits), news, creator_id)
 
 
 def gone(at: int = AT, kind: str = "role") -> GuildObjectDeleted:
@@ -46,9 +48,9 @@ def gone(at: int = AT, kind: str = "role") -> GuildObjectDeleted:
 
 
 def listed(
-    *parts: GuildObject, told: bool = False, kinds: tuple[str, ...] = tuple(WATCHED)
+    *parts: GuildObject, updated: bool = False, kinds: tuple[str, ...] = tuple(WATCHED)
 ) -> GuildObjectsListed:
-    return GuildObjectsListed(GUILD, AT, kinds, parts, told=told)
+    return GuildObjectsListed(GUILD, AT, kinds, parts, updated=updated)
 
 
 def entry(action: str, at: int = AT, number: int = 0, actor: int = MODERATOR, **changes: Any) -> AuditEntry:
@@ -61,7 +63,8 @@ def entry(action: str, at: int = AT, number: int = 0, actor: int = MODERATOR, **
         "reason": "tidy",
         "changes": diff,
     }
-    return to_fact(msgspec.json.decode(json.dumps(payload), type=EntryPayload, strict=False), GUILD, at)
+    entry = msgspec.json.decode(json.dumps(payload), type=EntryPayload, strict=False)
+    return to_fact(entry, GUILD, at, PartDecoder(ENTRY_CREATE))
 
 
 class Structure:
@@ -94,14 +97,14 @@ ACTOR = {"actor_id": MODERATOR, "actor_username": "mod", "reason": "tidy", "audi
 
 @pytest.mark.parametrize("first", ["dispatch", "entry"])
 def test_an_update_is_one_row_whichever_comes_first(first: str) -> None:
-    facts = [seen("changed", name="b"), entry("role_update", name=("a", "b"))]
+    facts = [seen("updated", name="b"), entry("role_update", name=("a", "b"))]
     structure = Structure().take(listed(part()), *(facts if first == "dispatch" else reversed(facts)))
     assert structure.row == {"target_id": ROLE, "name": "b", "changes": RENAME, **ACTOR}
     assert structure.log.counts == {"role_update": 1}
 
 
 @pytest.mark.parametrize("first", ["dispatch", "entry"])
-@pytest.mark.parametrize(("verb", "news"), [("create", seen("made")), ("delete", gone())])
+@pytest.mark.parametrize(("verb", "news"), [("create", seen("created")), ("delete", gone())])
 def test_a_part_is_made_and_deleted_once(first: str, verb: str, news: Facts) -> None:
     known = entry(f"role_{verb}", name=(None, "a") if verb == "create" else ("a", None))
     facts = [news, known] if first == "dispatch" else [known, news]
@@ -115,7 +118,7 @@ def test_a_part_is_made_and_deleted_once(first: str, verb: str, news: Facts) -> 
 def test_lists_tell_what_was_made_changed_and_deleted(kind: str) -> None:
     old = (part(kind, 1, name="stays"), part(kind, 2, name="old"), part(kind, 3, name="goes"))
     new = (part(kind, 1, name="stays"), part(kind, 2, name="new"), part(kind, 4, name="comes"))
-    structure = Structure().take(listed(*old, kinds=(kind,)), listed(*new, told=True, kinds=(kind,)))
+    structure = Structure().take(listed(*old, kinds=(kind,)), listed(*new, updated=True, kinds=(kind,)))
     found = {(structure.log.kinds[key], row["target_id"]): row for key, row in structure.log.rows.items()}
     upper = kind.upper()
     assert found == {
@@ -135,14 +138,14 @@ def test_a_list_that_a_guild_comes_with_is_no_news() -> None:
 
 
 def test_what_changed_during_an_absence_is_not_made_up() -> None:
-    structure = Structure().take(seen("changed", name="b"), gone(), listed(part("emoji", 1), told=True))
+    structure = Structure().take(seen("updated", name="b"), gone(), listed(part("emoji", 1), updated=True))
     assert structure.rows == []
-    structure.take(listed(), seen("changed", name="b"), seen("changed", name="b"))
+    structure.take(listed(), seen("updated", name="b"), seen("updated", name="b"))
     assert structure.rows == []
 
 
 def test_a_dispatch_in_which_nothing_watched_changed_is_no_row() -> None:
-    structure = Structure().take(listed(part(position=3)), seen("changed", position=4))
+    structure = Structure().take(listed(part(position=3)), seen("updated", position=4))
     assert structure.rows == []
 
 
@@ -159,7 +162,7 @@ def test_an_entry_of_what_no_dispatch_tells_is_a_row_by_itself() -> None:
 
 
 def test_a_new_thread_names_its_maker_and_nothing_is_requested() -> None:
-    structure = Structure().take(listed(), seen("made", kind="thread", maker_id=MODERATOR))
+    structure = Structure().take(listed(), seen("created", kind="thread", creator_id=MODERATOR))
     assert structure.row["actor_id"] == MODERATOR
     structure.log.answering = False
     structure.log.wait(30_000)
@@ -171,7 +174,7 @@ def test_a_new_thread_names_its_maker_and_nothing_is_requested() -> None:
 def test_a_thread_the_bot_was_let_into_is_no_new_one() -> None:
     structure = Structure().take(listed(), seen("shown", kind="thread"))
     assert structure.rows == []
-    structure.take(seen("changed", kind="thread", name="b"))
+    structure.take(seen("updated", kind="thread", name="b"))
     assert structure.row["changes"] == RENAME
 
 
@@ -179,7 +182,7 @@ def test_an_unexplained_burst_costs_one_request() -> None:
     structure = Structure().take(listed(part()))
     structure.log.answering = False
     for number in range(40):
-        structure.take(seen("changed", name=f"{number}", at=AT + number))
+        structure.take(seen("updated", name=f"{number}", at=AT + number))
     structure.log.wait(9_000)
     (question,) = structure.log.asked
     structure.log.answer(
@@ -194,7 +197,7 @@ def test_an_unexplained_burst_costs_one_request() -> None:
 
 
 def test_without_permission_nothing_is_requested_and_the_actor_stays_unknown() -> None:
-    structure = Structure(blind=True).take(listed(part()), seen("changed", name="b"))
+    structure = Structure(blind=True).take(listed(part()), seen("updated", name="b"))
     structure.log.answering = False
     structure.log.wait(30_000)
     assert structure.log.asked == []
@@ -203,7 +206,7 @@ def test_without_permission_nothing_is_requested_and_the_actor_stays_unknown() -
 
 def test_only_what_is_switched_on_has_rows() -> None:
     structure = Structure(types=("ROLE_DELETE",)).take(
-        listed(part()), seen("changed", name="b"), entry("role_update", name=("a", "b")), gone()
+        listed(part()), seen("updated", name="b"), entry("role_update", name=("a", "b")), gone()
     )
     assert list(structure.log.kinds.values()) == ["ROLE_DELETE"]
     assert structure.row == {"target_id": ROLE, "name": "b"}
@@ -218,7 +221,7 @@ def test_what_was_found_afterwards_is_marked() -> None:
 
 
 def test_a_row_waits_for_its_entry_over_a_restart_and_is_not_marked_as_found_afterwards() -> None:
-    before = Structure().take(listed(part()), seen("changed", name="b"))
+    before = Structure().take(listed(part()), seen("updated", name="b"))
     after = Structure()
     after.log.rows, after.log.kinds = before.log.rows, before.log.kinds
     after.log.restart(before.log)
@@ -237,7 +240,7 @@ def test_renamings_back_and_forth_are_distinguished_in_any_order(seed: int) -> N
         at, new, actor = AT + 700 * step, str(chance.randrange(4)), 50 + chance.randrange(9)
         if new == name:
             continue
-        facts.append((at + 100, next(numbers), seen("changed", at, name=new)))
+        facts.append((at + 100, next(numbers), seen("updated", at, name=new)))
         late = at + chance.randrange(-50, 5_000)
         facts.append((late, next(numbers), entry("role_update", at, actor=actor, name=(name, new))))
         truth.append((name, new, actor, entry_id(at)))
@@ -257,9 +260,9 @@ def test_renamings_back_and_forth_are_distinguished_in_any_order(seed: int) -> N
 def test_the_entry_of_one_update_never_explains_another() -> None:
     structure = Structure().take(
         listed(part()),
-        seen("changed", name="b"),
+        seen("updated", name="b"),
         entry("role_update", AT + 100, name=("b", "c")),
-        seen("changed", AT + 300, name="c"),
+        seen("updated", AT + 300, name="c"),
     )
     first, second = structure.rows
     assert first == {"target_id": ROLE, "name": "b", "changes": RENAME}
@@ -272,9 +275,9 @@ def test_memory_of_a_guild_s_parts_has_an_end_and_goes_with_the_guild() -> None:
     list(parts.list_all(listed()))
     for number in range(MAX_OBJECTS + 5):
         thread = part("thread", 1 + number)
-        assert len(list(parts.upsert(GuildObjectUpserted(GUILD, AT, thread, "made")))) == 1
-    oldest = GuildObjectUpserted(GUILD, AT, part("thread", 1, name="b"), "changed")
-    newest = GuildObjectUpserted(GUILD, AT, part("thread", MAX_OBJECTS + 5, name="b"), "changed")
+        assert len(list(parts.upsert(GuildObjectUpserted(GUILD, AT, thread, "created")))) == 1
+    oldest = GuildObjectUpserted(GUILD, AT, part("thread", 1, name="b"), "updated")
+    newest = GuildObjectUpserted(GUILD, AT, part("thread", MAX_OBJECTS + 5, name="b"), "updated")
     assert list(parts.upsert(oldest)) == []
     (change,) = parts.upsert(newest)
     assert change == GuildObjectChanged(GUILD, AT, "thread_update", MAX_OBJECTS + 5, "b", RENAME)
@@ -286,7 +289,7 @@ def test_of_two_updates_alike_each_gets_the_entry_nearest_in_time() -> None:
     structure = Structure().take(listed(part()))
     steps = [("a", "b"), ("b", "a"), ("a", "b")]
     for number, (_, new) in enumerate(steps):
-        structure.take(seen("changed", AT + 1_000 * number, name=new))
+        structure.take(seen("updated", AT + 1_000 * number, name=new))
     for number, step in reversed(list(enumerate(steps))):
         structure.take(entry("role_update", AT + 1_000 * number, actor=50 + number, name=step))
     assert [row["actor_id"] for row in structure.rows] == [50, 51, 52]
@@ -295,7 +298,7 @@ def test_of_two_updates_alike_each_gets_the_entry_nearest_in_time() -> None:
 def test_a_value_the_audit_log_leaves_out_is_the_same_as_none_or_no() -> None:
     structure = Structure().take(
         listed(part("channel", nsfw=False, rate_limit_per_user=0)),
-        seen("changed", kind="channel", nsfw=True, rate_limit_per_user=5),
+        seen("updated", kind="channel", nsfw=True, rate_limit_per_user=5),
         entry("channel_update", nsfw=(None, True), rate_limit_per_user=(None, 5)),
     )
     assert structure.row["audit_entry_id"] == entry_id(AT)

@@ -9,7 +9,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
-from exporter.events.facts import Count, Fact, VoiceState
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count
+from exporter.events.facts.guilds import VoiceState
 from exporter.events.voice import SECONDS, SESSION_TIME
 from exporter.spool.ports import StateRow
 from exporter.tracking.voice.time_accumulator import MAX_GAP_MS

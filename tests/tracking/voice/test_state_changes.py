@@ -11,7 +11,8 @@ from exporter.aggregation.config import MetricsConfig
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
 from exporter.events.catalogue import full_catalogue
-from exporter.events.facts import AuditEntry, GuildUpdated, GuildUpserted, VoiceState
+from exporter.events.facts.guilds import GuildUpdated, GuildUpserted, VoiceState
+from exporter.events.facts.moderation import AuditEntry
 from exporter.events.voice import SELF_DEAFENS, SELF_MUTES, STREAMS, VIDEOS
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
@@ -179,7 +180,7 @@ async def test_an_entry_received_before_its_order_is_not_that_of_one_already_lif
 async def test_time_before_a_channel_became_the_afk_channel_was_no_absence() -> None:
     stage = Stage()
     now = stage.clock.now_ms()
-    seen = GuildUpserted(GUILD, now, "g", None, MOD, 2, (), 0, 0, 0, 0, (), (state(at=now),))
+    seen = GuildUpserted(GUILD, now, "g", None, MOD, (), 0, 0, 0, 2, 0, (), (state(at=now),))
     stage.pipeline._dispatcher.dispatch(seen)
     stage.clock.advance(30)
     change = GuildUpdated(GUILD, stage.clock.now_ms(), "g", None, MOD, (), 0, 0, afk_channel_id=10)

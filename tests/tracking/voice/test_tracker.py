@@ -10,7 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
-from exporter.events.facts import Count, Fact, GuildDeleted, TimeElapsed, VoiceState
+from exporter.events.facts.base import Fact
+from exporter.events.facts.counting import Count, TimeElapsed
+from exporter.events.facts.guilds import GuildDeleted, VoiceState
 from exporter.events.voice import (
     JOINS,
     MOVES,
