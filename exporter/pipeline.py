@@ -61,6 +61,9 @@ VOICE_SLICE: Final = 1_000
 VOICE_SETTLING_SECONDS: Final = 300.0
 """How long time in progress waits to be settled where no window asks for it."""
 
+PREPARED_AT_ONCE: Final = 5_000
+"""Rows of one table encoded in one tick while the disk takes nothing: some 10 ms."""
+
 FLUSH_POLL_SECONDS: Final = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""
 
@@ -298,6 +301,9 @@ class Pipeline:
         self._counters.limit = self._batching.max_cells if self.checkpoint.is_stuck else None
         self._dispatcher.tick()
         self._accrue()
+        if self.checkpoint.is_stuck:
+            # What changes meanwhile is encoded as it changes: all at once would hold up the loop later.
+            self._dispatcher.each(lambda component: component.prepare(PREPARED_AT_ONCE))
         self.checkpoint.shed_counts(self._counters.take_shed())
         self._telemetry.unspooled.set(self.checkpoint.waiting)
 

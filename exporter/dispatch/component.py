@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from itertools import islice
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -60,27 +61,45 @@ class SavedTable(Generic[K, V]):
         self._keys: msgspec.msgpack.Decoder[K] = msgspec.msgpack.Decoder(key)
         self._values: msgspec.msgpack.Decoder[V] = msgspec.msgpack.Decoder(value)
         self._changed: dict[K, None] = {}
-        self._saving: dict[K, None] = {}
+        self._encoded: dict[K, tuple[bytes, bytes | None]] = {}
+        self._saving: dict[K, tuple[bytes, bytes | None]] = {}
+        self._failing = False
 
     def __len__(self) -> int:
-        return len(self._changed)
+        return len(self._changed.keys() | self._encoded.keys()) if self._encoded else len(self._changed)
 
     def touch(self, key: K) -> None:
         """Note that the row of a key has changed or was deleted."""
         self._changed[key] = None
 
-    def save(self) -> Iterator[tuple[bytes, bytes | None]]:
-        """The rows that changed, encoded; None deletes a row."""
-        self._saving, self._changed = self._changed, {}
-        for key in self._saving:
+    def prepare(self, most: int) -> None:
+        """Encode up to so many rows now, for the next ``save``; one that changes again is encoded again."""
+        failing = False
+        keys = list(islice(self._changed, most))
+        for key in keys:
+            del self._changed[key]
+            self._encoded.pop(key, None)
             try:
                 value = self._read(key)
                 encoded = None if value is None else _ENCODER.encode(value)
+                self._encoded[key] = (_ENCODER.encode(key), encoded)
             except Exception:
                 # One row that cannot be written must not hold up the others, now and at every commit.
-                log.exception("a row of %s cannot be saved and is left out", self.name)
-                continue
-            yield _ENCODER.encode(key), encoded
+                failing = True
+                if not self._failing:
+                    self._failing = True
+                    log.exception(
+                        "a row of %s cannot be saved and is left out; not logged again until all can",
+                        self.name,
+                    )
+        if keys:
+            self._failing = failing
+
+    def save(self) -> Iterable[tuple[bytes, bytes | None]]:
+        """Keys and values of the rows that changed, encoded; None deletes a row."""
+        self.prepare(len(self._changed))
+        self._saving, self._encoded = self._encoded, {}
+        return self._saving.values()
 
     def confirm(self) -> None:
         """What was saved last is committed."""
@@ -88,12 +107,12 @@ class SavedTable(Generic[K, V]):
 
     def merge_back(self) -> None:
         """What was saved last was not committed: it is saved again with the next commit."""
-        self._changed = self._saving | self._changed
+        self._encoded = self._saving | self._encoded
         self._saving = {}
 
     def discard(self) -> None:
         """Discard the changes: the state is reset to what was committed."""
-        self._changed, self._saving = {}, {}
+        self._changed, self._encoded, self._saving = {}, {}, {}
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take a committed row back.
@@ -114,6 +133,9 @@ class Component:
     """
 
     name: ClassVar[str]
+
+    report: Callable[[Exception], None]
+    """Takes an error that cost only one guild something; set by the dispatcher."""
 
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
@@ -163,12 +185,29 @@ class Component:
     def forget_guild(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from, once every component has handled its ``GuildDeleted``."""
 
+    def reset_guild(self, guild_id: int) -> None:
+        """Discard what may be half changed of a guild, after an error in a call about it."""
+
+    def for_each(self, guild_ids: Iterable[int], work: Callable[[int], None]) -> None:
+        """Do some work for each guild; an error in one resets it, and keeps no other from its turn."""
+        for guild_id in guild_ids:
+            try:
+                work(guild_id)
+            except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+                self.report(error)
+                self.reset_guild(guild_id)
+
     # ------------------------------------------------------------------ over the tables
 
     @property
     def unsaved(self) -> bool:
         """Whether a commit would have something to save of this component."""
         return any(len(table) for table in self.tables)
+
+    def prepare(self, most: int) -> None:
+        """Encode up to so many rows of each table ahead, while nothing can be committed."""
+        for table in self.tables:
+            table.prepare(most)
 
     def save(self) -> Iterator[StateRow]:
         """The rows that changed since the last confirmed commit."""
