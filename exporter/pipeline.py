@@ -125,7 +125,7 @@ class Pipeline:
         self._lengths = {kind: length for kind, length in lengths.items() if kind in catalogue.events}
         self._dispatcher = Dispatcher(catalogue, clock, telemetry, privacy.opt_out)
         add = self._dispatcher.add
-        self.timeline = self._dispatcher.timeline = add(lambda emit: ShardTimeline(emit, clock))
+        self.timeline = self._dispatcher.reader.timeline = add(lambda emit: ShardTimeline(emit, clock))
         counts_members = {"GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"} <= catalogue.events.keys()
         known: dict[int, Guild] = {}
         add(
@@ -240,7 +240,7 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + UNDECIDED_SECONDS
         self._dispatcher.each(lambda component: component.hurry(asked_at))
-        while any(self._dispatcher.ask(lambda each: each.undecided(asked_at, wall), default=0)):
+        while self._dispatcher.holds_for_any(lambda each: each.undecided(asked_at, wall)):
             if loop.time() >= deadline:
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
@@ -314,7 +314,7 @@ class Pipeline:
             # A window closed without its last seconds in voice would have to be written twice.
             await self._settle_voice()
         await self._close(everything=self._counters.cell_count() > self._batching.max_cells)
-        await self.checkpoint.save(urgent=any(self._dispatcher.ask(lambda each: each.urgent, default=False)))
+        await self.checkpoint.save(urgent=self._dispatcher.holds_for_any(lambda each: each.urgent))
 
     async def _close(self, *, everything: bool = False) -> bool:
         return await self._windows.close(self.checkpoint.commit, everything=everything)

@@ -56,7 +56,7 @@ class Stage:
     ) -> None:
         self.dispatcher = Dispatcher(CATALOGUE, clock, Telemetry())
         self.timeline = self.dispatcher.add(lambda emit: ShardTimeline(emit, clock))
-        self.dispatcher.timeline = self.timeline
+        self.dispatcher.reader.timeline = self.timeline
         catalogue = SimpleNamespace(events=dict.fromkeys(types), readers={})
         self.context = registry.TrackingContext(
             cast("Catalogue", catalogue),
