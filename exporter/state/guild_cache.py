@@ -154,8 +154,9 @@ class GuildCache(Component):
             self._emit_all(self.lose_guild(gone))
 
     def _take_name(self, count: Count) -> None:
-        if count.name:
-            self.name_person(count.user_id, count.name)
+        name = count.name
+        if name and self.people.get(count.user_id) != name:
+            self.name_person(count.user_id, name)
 
     def _take_names(self, page: AuditPage) -> None:
         for person in page.people:

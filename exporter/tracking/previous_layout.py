@@ -16,7 +16,7 @@ from exporter.aggregation.increments import Increment, encode_increment
 from exporter.events.structure import STRUCTURE_TYPES
 from exporter.spool.ports import JournalPart, StateRow
 from exporter.state.shard_timeline import SavedTimeline
-from exporter.tracking.levels.levels import SavedXp
+from exporter.tracking.levels.levels import MemberXp
 from exporter.tracking.membership.component import StoredDeparture, StoredPrune
 from exporter.tracking.moderation.aggregated_entries import SavedEntry
 from exporter.tracking.moderation.audit_matcher import PendingAction
@@ -66,7 +66,7 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
             rows["voice/guilds", guild_id] = SavedGuildVoice(part.voice.run, sessions) if sessions else None
         rows["voice/runs", part.voice.run] = SavedRun(part.voice.known_until)
         for held in part.levels:
-            saved = SavedXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
+            saved = MemberXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
             rows["levels/members", (held.guild_id, held.user_id)] = saved
     rows.update(convert_moderation(moderation))
     rows.update(convert_marks(marks))
