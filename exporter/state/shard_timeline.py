@@ -124,6 +124,13 @@ class ShardTimeline(Component):
             self._table.touch(0)
         return super().save()
 
+    def clear(self) -> None:
+        """Forget up to when everything was received; what is known of the connections stays.
+
+        No row holds that, and no dispatch says it again.
+        """
+        self._before = self._saved_until = 0
+
     def _load(self, _: int, saved: SavedTimeline) -> None:
         """Continue where the previous run stopped: later events may never have been received."""
         self._before = saved.complete_until
