@@ -39,6 +39,7 @@ from exporter.state.guild_cache import Guild, GuildCache
 from exporter.state.member_count_sync import MemberCountSync
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.state.voice_states import VoiceStates
 from exporter.telemetry import Telemetry
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
 from exporter.tracking.levels.config import LevelsConfig
@@ -149,6 +150,7 @@ class Pipeline:
             self.guild_cache,
             self.permissions,
             self.timeline,
+            add(VoiceStates),
             lengths[METRICS_SNAPSHOT],
             submit,
             levels or LevelsConfig(),
@@ -378,10 +380,10 @@ class Pipeline:
     async def _settle_voice(self) -> None:
         """Settle the time in progress of all members in voice, some guilds at a time."""
         self._voice_settled = self._clock.monotonic()
-        for guild_ids in self.voice.slices(VOICE_SLICE):
+        for guild_ids in self.voice.time.slices(VOICE_SLICE):
             wall = self._clock.now_ms()
-            self._dispatcher.guard(self.voice, partial(self.voice.settle, wall, guild_ids))
-            if self.voice.open > VOICE_SLICE:
+            self._dispatcher.guard(self.voice, partial(self.voice.time.settle_guilds, wall, guild_ids))
+            if self.voice.sessions.number > VOICE_SLICE:
                 await self.checkpoint.commit()
             await asyncio.sleep(0)
         self._counters.fold()

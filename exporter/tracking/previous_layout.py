@@ -23,7 +23,7 @@ from exporter.tracking.moderation.audit_matcher import PendingAction
 from exporter.tracking.moderation.catch_up import SavedFloor, SavedTaken
 from exporter.tracking.moderation.timeouts import MemberTimeouts, TimeoutChange
 from exporter.tracking.previous_journal import Begun, Mark, SavedModeration, add_begun, decode_part
-from exporter.tracking.voice.voice_sessions import SavedGuildVoice, SavedRun
+from exporter.tracking.voice.saved_sessions import SavedGuildVoice, SavedRun
 
 log = logging.getLogger(__name__)
 

@@ -22,6 +22,7 @@ from exporter.events.structure import STRUCTURE_TYPES
 from exporter.state.guild_cache import GuildCache
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.state.voice_states import VoiceStates
 from exporter.telemetry import Telemetry
 from exporter.tracking.invites.tracker import InviteTracker
 from exporter.tracking.levels.config import LevelsConfig
@@ -50,6 +51,7 @@ class TrackingContext:
     guilds: GuildCache
     permissions: Permissions
     timeline: ShardTimeline
+    voice_states: VoiceStates
     window_ms: int
     submit: Submit | None = None
     levels: LevelsConfig = field(default_factory=LevelsConfig)
@@ -80,7 +82,7 @@ Factory: TypeAlias = Callable[[TrackingContext, Emit], Component]
 
 
 def _voice(context: TrackingContext, emit: Emit) -> Component:
-    return VoiceTracker(emit, context.timeline, context.clock, context.window_ms)
+    return VoiceTracker(emit, context.timeline, context.voice_states, context.clock, context.window_ms)
 
 
 def _catch_up(context: TrackingContext, emit: Emit) -> Component:
