@@ -131,3 +131,41 @@ async def test_an_error_in_the_time_of_one_guild_costs_no_other_guild_anything(
     assert pipeline.totals("voice_seconds", "alone").get(5) == 9_000
     assert pipeline.totals(JOINS.name, "").get(5) == 1
     assert not list(pipeline._dispatcher.suspended)
+
+
+async def test_a_component_is_reverted_to_the_rows_of_a_commit_in_flight(
+    site: Site, payload: Payload
+) -> None:
+    site.switches = {"XP_GAIN": True}
+    pipeline = await begin(site, payload)
+    await pass_time(site, pipeline, 6)
+    levels, spool = find(pipeline, "levels"), site.spool
+    site.feed(pipeline, "MESSAGE_CREATE", payload("MESSAGE_CREATE", "human"))
+    written, may_write, reads = asyncio.Event(), asyncio.Event(), 0
+    append, state = spool.append, spool.state
+
+    async def held_append(*arguments: Any, **saved: Any) -> Any:
+        written.set()
+        await may_write.wait()
+        return await append(*arguments, **saved)
+
+    async def counted_state(prefix: str) -> Any:
+        nonlocal reads
+        reads += 1
+        return await state(prefix)
+
+    spool.append, spool.state = held_append, counted_state
+    commit = asyncio.create_task(pipeline.checkpoint.commit())
+    await written.wait()
+    pipeline._dispatcher.guard(levels, fail)
+    tick = asyncio.create_task(pipeline.tick())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert reads == 0, "the rows on the disk are about to be older than what is committed"
+    may_write.set()
+    assert await commit
+    await tick
+    assert reads == 1
+    await pass_time(site, pipeline, 1)
+    ((_, experience),) = levels._members.items()
+    assert experience.xp == site.levels.message
