@@ -191,11 +191,16 @@ class Component:
     def for_each(self, guild_ids: Iterable[int], work: Callable[[int], None]) -> None:
         """Do some work for each guild; an error in one resets it, and keeps no other from its turn."""
         for guild_id in guild_ids:
-            try:
-                work(guild_id)
-            except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-                self.report(error)
-                self.reset_guild(guild_id)
+            if not self._attempt(work, guild_id):
+                self._attempt(self.reset_guild, guild_id)
+
+    def _attempt(self, work: Callable[[int], None], guild_id: int) -> bool:
+        try:
+            work(guild_id)
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            self.report(error)
+            return False
+        return True
 
     # ------------------------------------------------------------------ over the tables
 
