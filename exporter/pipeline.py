@@ -18,7 +18,7 @@ from typing import Final, TypeVar
 from exporter.aggregation.cells import WindowKind
 from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.counters import Counters
-from exporter.aggregation.series_expiry import SeriesExpiry
+from exporter.aggregation.running_totals import SeriesExpiry
 from exporter.aggregation.windows import Windows
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchingConfig
@@ -169,7 +169,7 @@ class Pipeline:
                 channels=channels,
             )
         )
-        add(lambda emit: SeriesExpiry(emit, self._counters))
+        add(lambda emit: SeriesExpiry(emit, self._counters.totals))
         self.checkpoint = Checkpoint(
             spool,
             batching,
@@ -315,7 +315,7 @@ class Pipeline:
         if self._windows.due() or self._clock.monotonic() - self._voice_settled >= VOICE_SETTLING_SECONDS:
             # A window closed without its last seconds in voice would have to be written twice.
             await self._settle_voice()
-        await self._close(everything=self._counters.cell_count() > self._batching.max_cells)
+        await self._close(everything=self._counters.windows.cells > self._batching.max_cells)
         await self.checkpoint.save(urgent=self._dispatcher.holds_for_any(lambda each: each.urgent))
 
     async def _close(self, *, everything: bool = False) -> bool:
@@ -360,11 +360,11 @@ class Pipeline:
 
     def totals(self, measure: str, value: str) -> Mapping[int, int]:
         """Running sums of one label value since the start, by guild."""
-        return self._counters.totals.get(self._catalogue.measures[measure][value], {})
+        return self._counters.totals.by_guild.get(self._catalogue.measures[measure][value], {})
 
     def channel_totals(self, measure: str) -> Mapping[int, Mapping[int, int]]:
         """Running sums of a measure by guild and channel; empty unless kept by channel."""
-        return self._counters.channel_totals.get(measure, {})
+        return self._counters.totals.by_channel.get(measure, {})
 
     def gauges(self, gauge: str) -> Mapping[int, float]:
         """A state by guild; guilds not seen whole yet have none."""

@@ -10,6 +10,12 @@ from exporter.events.facts import Series
 Cell: TypeAlias = tuple[Series, int, int, str]
 """Series, channel, user, emoji."""
 
+Key: TypeAlias = tuple[Series, int, int, int, str]
+"""Series, guild, channel, user, emoji."""
+
+Amounts: TypeAlias = dict[Key, int]
+"""What was added to one window."""
+
 
 @dataclass(slots=True)
 class Activity:
