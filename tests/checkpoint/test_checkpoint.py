@@ -127,7 +127,7 @@ class Bench:
             BatchingConfig(**config),  # type: ignore[arg-type]  # the table of a test
             self.clock,
             self.telemetry,
-            self.state,
+            self.state,  # type: ignore[arg-type]  # as above, of the components
             self.counts.capture,
             lambda: bool(self.counts.unsaved or self.counts.snapshots),
             lambda _, error: self.errors.append(error),
@@ -141,7 +141,7 @@ class Bench:
         return key
 
     def due_in(self) -> float | None:
-        due = self.committer._due
+        due = self.committer._entries._due
         return None if due is None else due - self.clock.monotonic()
 
     def balance(self) -> tuple[float, float]:
@@ -527,7 +527,7 @@ def test_what_was_offered_is_spooled_shed_or_waiting(steps: list[Priority | str]
                 bench.disk.full = step == "full"
             taken, kept = bench.balance()
             assert taken == kept
-            assert bench.committer.waiting == sum(map(len, bench.committer._waiting.values()))
+            assert bench.committer.waiting == sum(map(len, bench.committer._entries._waiting.values()))
         bench.disk.full = False
         assert await bench.committer.drain()
         assert bench.committer.waiting == 0

@@ -178,7 +178,7 @@ async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, 
     site.feed(pipeline, "GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person"))
     site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "ban"))
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
-    assert pipeline.checkpoint._due == site.clock.monotonic()
+    assert pipeline.checkpoint._entries._due == site.clock.monotonic()
     await pass_time(site, pipeline, 11)
     await pipeline.flush()
     first, second = await site.entries("GUILD_BAN_ADD")
