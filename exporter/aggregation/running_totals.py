@@ -42,12 +42,14 @@ class RunningTotals:
 
     def drop(self, guild_id: int, channel_id: int) -> None:
         """Forget the totals of a channel, or of a whole guild; what happens there afterwards begins anew."""
-        if channel_id != _WHOLE:
-            for guilds in self.by_channel.values():
-                guilds.get(guild_id, {}).pop(channel_id, None)
-            return
-        for totals in (*self.by_guild.values(), *self.by_channel.values()):
-            totals.pop(guild_id, None)
+        for channels in self.by_channel.values():
+            if channel_id == _WHOLE:
+                channels.pop(guild_id, None)
+            else:
+                channels.get(guild_id, {}).pop(channel_id, None)
+        if channel_id == _WHOLE:
+            for guilds in self.by_guild.values():
+                guilds.pop(guild_id, None)
 
 
 class SeriesExpiry(Component):

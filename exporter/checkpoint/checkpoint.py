@@ -88,7 +88,7 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
 class Checkpoint:
     """The only writer of the spool.
 
-    ``capture`` takes what was counted, unless a commit names its own; ``report`` takes errors of the program.
+    ``state`` are the components; ``capture`` takes what was counted, unless a commit names its own.
     """
 
     def __init__(
@@ -100,7 +100,6 @@ class Checkpoint:
         state: Dispatcher,
         capture: Callable[[], Capture],
         has_counts: Callable[[], bool],
-        report: Callable[[str, Exception], None],
     ) -> None:
         self._spool = spool
         self._config = config
@@ -109,7 +108,6 @@ class Checkpoint:
         self._state = state
         self._capture = capture
         self._has_counts = has_counts
-        self._report = report
         self._entries = WaitingEntries(config, clock, self._shed_entry)
         self._saved = clock.monotonic()
         self.turn = asyncio.Lock()
@@ -182,7 +180,7 @@ class Checkpoint:
             try:
                 committed = await self.commit()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again and ends nothing
-                self._report("checkpoint", error)
+                self._state.report("checkpoint", error)
                 committed = False
             if not committed:
                 await asyncio.sleep(RETRY_SECONDS)

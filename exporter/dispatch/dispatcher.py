@@ -14,7 +14,6 @@ to what was committed last. One that saves nothing resets the guild of the fact 
 
 from __future__ import annotations
 
-import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -24,12 +23,11 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.dispatch.component import Component, Emit, Handler, StateRow
+from exporter.dispatch.error_counts import ErrorCounts
 from exporter.dispatch.reader import DispatchReader
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts import Count, Fact, GuildDeleted
 from exporter.telemetry import Telemetry
-
-log = logging.getLogger(__name__)
 
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
@@ -59,7 +57,8 @@ class Dispatcher:
     ) -> None:
         self._clock = clock
         self._people = people
-        self._component_errors = telemetry.component_errors
+        self.errors = ErrorCounts(telemetry)
+        self.report = self.errors.report
         self.reader = DispatchReader(catalogue, telemetry, self.report)
         self._components: list[Component] = []
         self._handlers: list[Mapping[type, Handler]] = []
@@ -68,9 +67,6 @@ class Dispatcher:
         self._queue: deque[tuple[int, Fact]] = deque()
         self._left: list[int] = []
         self._suspended: set[int] = set()
-        self._logged: set[tuple[str, str]] = set()
-        self.errors: dict[str, int] = {}
-        """Errors by component since the start."""
 
     # ------------------------------------------------------------------ the list
 
@@ -87,6 +83,10 @@ class Dispatcher:
     def components(self) -> Sequence[Component]:
         """The components in the order of their effects."""
         return self._components
+
+    def find(self, kind: type[C]) -> C:
+        """The component of a class that is in the list once."""
+        return next(found for found in self._components if isinstance(found, kind))
 
     def _outlet(self, index: int) -> Emit:
         def emit(fact: Fact) -> None:
@@ -261,7 +261,7 @@ class Dispatcher:
     def _restore(self, index: int, component: Component, rows: Iterable[StateRow]) -> None:
         unread = self._guard(index, partial(component.restore, rows))
         if unread:
-            self._count_error(component.name, unread)
+            self.errors.add(component.name, unread)
         now, wall = self.now(), self._clock.now_ms()
         self._guard(index, partial(component.resume, now, wall))
         if self._people:
@@ -285,23 +285,6 @@ class Dispatcher:
         elif guild_id := getattr(fact, "guild_id", 0):
             self._guard(index, partial(component.reset_guild, guild_id))
         self.report(component.name, error)
-
-    def report(self, name: str, error: Exception) -> None:
-        """Count an error of a component, and log it with its traceback the first time."""
-        self._count_error(name)
-        kind = (name, type(error).__name__)
-        if kind not in self._logged:
-            self._logged.add(kind)
-            log.error(
-                "component %s failed, the others go on; state that it saves is put back to the last commit "
-                "(further errors of this kind are counted, not logged)",
-                name,
-                exc_info=error,
-            )
-
-    def _count_error(self, name: str, number: int = 1) -> None:
-        self.errors[name] = self.errors.get(name, 0) + number
-        self._component_errors.labels(name).inc(number)
 
 
 def _save(component: Component) -> list[StateRow]:

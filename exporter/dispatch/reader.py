@@ -54,7 +54,7 @@ class Timeline(Protocol):
         ...
 
 
-class _Known(NamedTuple):
+class _Readers(NamedTuple):
     ours: bool
     readers: tuple[tuple[Callable[[bytes | msgspec.Raw], Any], Callable[[Any, int], Iterable[Fact]]], ...]
 
@@ -69,7 +69,7 @@ class DispatchReader:
         self, catalogue: Catalogue, telemetry: Telemetry, report: Callable[[str, Exception], None]
     ) -> None:
         self._known = {
-            name: _Known(
+            name: _Readers(
                 name.startswith(OURS),
                 tuple(
                     (msgspec.json.Decoder(reader.payload, strict=False).decode, reader.read)

@@ -14,7 +14,7 @@ import msgspec
 
 from exporter.aggregation.increments import Increment, encode_increment
 from exporter.events.structure import STRUCTURE_TYPES
-from exporter.spool.ports import JournalPart, StateRow
+from exporter.spool.ports import JournalPart, SpoolWriter, StateRow
 from exporter.state.shard_timeline import SavedTimeline
 from exporter.tracking.levels.levels import MemberXp
 from exporter.tracking.membership.component import StoredDeparture, StoredPrune
@@ -40,6 +40,18 @@ class Converted(NamedTuple):
     rows: list[StateRow]
     increments: list[bytes]
     unread: int
+
+
+async def take_over(spool: SpoolWriter) -> None:
+    """Replace what the previous layout left in the spool by rows and increments of this one.
+
+    Raises:
+        SpoolError: the spool cannot be read, or does not take it.
+    """
+    if journal := await spool.journal():
+        found = convert(journal)
+        await spool.append((), state=found.rows, increments=found.increments, forget_journal=True)
+        log.info("took over the state that the previous version saved: %d parts", len(journal))
 
 
 def convert(parts: Iterable[JournalPart]) -> Converted:

@@ -74,6 +74,12 @@ class NoState:
 
     unsaved = False
 
+    def __init__(self, errors: list[Exception]) -> None:
+        self._errors = errors
+
+    def report(self, _: str, error: Exception) -> None:
+        self._errors.append(error)
+
     def save(self) -> list[StateRow]:
         return []
 
@@ -107,10 +113,9 @@ class Process:
             BatchingConfig(),
             clock,
             Telemetry(),
-            NoState(),
+            NoState(self.errors),  # type: ignore[arg-type]  # as above, of the components
             self.windows.capture,
             lambda: self.counters.has_unsaved,
-            lambda _, error: self.errors.append(error),
         )
 
     async def begin(self) -> Process:

@@ -62,6 +62,10 @@ class State:
     def __init__(self) -> None:
         self.changed: list[StateRow] = []
         self.saving: list[StateRow] = []
+        self.errors: list[Exception] = []
+
+    def report(self, _: str, error: Exception) -> None:
+        self.errors.append(error)
 
     @property
     def unsaved(self) -> bool:
@@ -119,7 +123,7 @@ class Bench:
         self.disk = Disk()
         self.state = State()
         self.counts = Counts()
-        self.errors: list[Exception] = []
+        self.errors = self.state.errors
         self.clock = ManualClock()
         self.telemetry = Telemetry()
         self.committer = Checkpoint(
@@ -130,7 +134,6 @@ class Bench:
             self.state,  # type: ignore[arg-type]  # as above, of the components
             self.counts.capture,
             lambda: bool(self.counts.unsaved or self.counts.snapshots),
-            lambda _, error: self.errors.append(error),
         )
         self.number = 0
 

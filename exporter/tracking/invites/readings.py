@@ -1,13 +1,15 @@
-"""Requests readings of the invites of guilds: first readings, and those that joins ask for.
+"""Readings of the invites of guilds: what was read last, and requests for more.
 
 Invariant: at most one reading per guild is in progress.
 """
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Iterable
 
-from exporter.events.facts import InvitesRead
+import msgspec
+
+from exporter.events.facts import InviteKnown, InvitesRead
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.state.guild_cache import GuildCache
 from exporter.state.permissions import Permissions
@@ -17,6 +19,40 @@ PURPOSE = "invite-use"
 
 MOST_PRIMED = 50
 """Most guilds with a first reading in progress: more than the source requests in two seconds."""
+
+_INVITES = msgspec.msgpack.Decoder(list[InviteKnown])
+
+
+class KnownInvites:
+    """Invites by guild, packed; a guild that is not in it was not read yet, or what was read is outdated."""
+
+    def __init__(self) -> None:
+        self._packed: dict[int, bytes] = {}
+
+    def __contains__(self, guild_id: object) -> bool:
+        return guild_id in self._packed
+
+    def of(self, guild_id: int) -> dict[str, InviteKnown]:
+        """A guild's invites by code."""
+        return {invite.code: invite for invite in _INVITES.decode(self._packed[guild_id])}
+
+    def put(self, guild_id: int, invites: Iterable[InviteKnown]) -> None:
+        """Take all invites of a guild."""
+        self._packed[guild_id] = msgspec.msgpack.encode(list(invites))
+
+    def add(self, guild_id: int, invite: InviteKnown) -> None:
+        """Add an invite; one that is known stays: a reading may have come first, and counted uses of it."""
+        known = self.of(guild_id)
+        known.setdefault(invite.code, invite)
+        self.put(guild_id, known.values())
+
+    def remove(self, guild_id: int, codes: Container[str]) -> None:
+        """Remove some of a guild's invites."""
+        self.put(guild_id, (invite for code, invite in self.of(guild_id).items() if code not in codes))
+
+    def forget(self, guild_id: int) -> None:
+        """Forget all invites of a guild."""
+        self._packed.pop(guild_id, None)
 
 
 class InviteReadings:

@@ -33,8 +33,7 @@ from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
 from exporter.tracking.invites.invite_session import InviteSession
 from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, InviteUseWriter
-from exporter.tracking.invites.known_invites import KnownInvites
-from exporter.tracking.invites.readings import InviteReadings
+from exporter.tracking.invites.readings import InviteReadings, KnownInvites
 
 MAX_WAITING = 50_000
 """Most joins waiting for a finding; a further one is recorded as unknown."""

@@ -14,8 +14,10 @@ from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.facts import Count, Fact, Record, SessionStarted, ShardStateChanged
 from exporter.events.rest_request import RestRequest, Submit
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.state.voice_states import VoiceStates
 from exporter.telemetry import Telemetry
 from exporter.tracking import registry
+from exporter.tracking.context import TrackingContext
 from exporter.tracking.moderation.catch_up import CatchUp
 
 C = TypeVar("C", bound=Component)
@@ -58,13 +60,14 @@ class Stage:
         self.timeline = self.dispatcher.add(lambda emit: ShardTimeline(emit, clock))
         self.dispatcher.reader.timeline = self.timeline
         catalogue = SimpleNamespace(events=dict.fromkeys(types), readers={})
-        self.context = registry.TrackingContext(
+        self.context = TrackingContext(
             cast("Catalogue", catalogue),
             clock,
             Telemetry(),
             cast("Any", SimpleNamespace(people=dict(names or {}))),
             cast("Any", SimpleNamespace(lacks=lacks)),
             self.timeline,
+            VoiceStates(lambda _: None),
             60_000,
             submit,
         )
