@@ -10,10 +10,7 @@ is opened only to name a snapshot's top channels, and people's names a cache wit
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -41,6 +38,7 @@ from exporter.events.records import (
     GuildSyncRecord,
     GuildUpdateRecord,
 )
+from exporter.state.guild import Guild, Presence
 
 MAX_NAMES = 100_000
 """Most users whose names are kept, for top lists and moderators; about 15 MB."""
@@ -53,59 +51,6 @@ MAX_CHANNELS = 1_000
 """Most channels of a guild whose names are kept, twice what Discord allows."""
 
 _NAMES = msgspec.msgpack.Decoder(dict[int, str])
-
-_Record = TypeVar("_Record", bound=GuildRecord)
-
-
-class Presence(enum.Enum):
-    """Whether a guild is available."""
-
-    EXPECTED = "expected"
-    HERE = "here"
-    OUTAGE = "outage"
-
-
-@dataclass(slots=True)
-class Guild:
-    """Current state of one guild."""
-
-    guild_id: int
-    presence: Presence
-    name: str = ""
-    icon: str | None = None
-    owner_id: int = 0
-    member_count: int = 0
-    online: int | None = None
-    features: tuple[str, ...] = ()
-    premium_tier: int = 0
-    premium_subscription_count: int = 0
-    joined_at: int = 0
-    channel_names: bytes = b"\x80"
-    known: bool = False
-
-    def describe(self, record: type[_Record], **more: Any) -> _Record:
-        """The settings as an entry's data, with ``more`` fields that this kind of record has."""
-        return record(
-            name=self.name,
-            icon=self.icon,
-            owner_id=self.owner_id,
-            member_count=self.member_count,
-            features=list(self.features),
-            premium_tier=self.premium_tier,
-            premium_subscription_count=self.premium_subscription_count,
-            joined_at=self.joined_at,
-            **more,
-        )
-
-
-_CHANGEABLE = (
-    "name",
-    "icon",
-    "owner_id",
-    "features",
-    "premium_tier",
-    "premium_subscription_count",
-)
 
 
 class GuildCache(Component):
@@ -187,7 +132,7 @@ class GuildCache(Component):
         returned = guild is not None and guild.presence is Presence.OUTAGE and guild.known
         if guild is None:
             guild = self.guilds[fact.guild_id] = Guild(fact.guild_id, Presence.HERE)
-        changes = self._apply(guild, fact)
+        changes = guild.apply(fact)
         if not guild.known:
             changes = {}
         guild.presence = Presence.HERE
@@ -218,7 +163,7 @@ class GuildCache(Component):
         guild = self.guilds.get(fact.guild_id)
         if guild is None or not guild.known:
             return
-        if changes := self._apply(guild, fact):
+        if changes := guild.apply(fact):
             yield self._changed(guild, fact.at, changes)
 
     def lose_guild(self, fact: GuildDeleted) -> Iterator[Record]:
@@ -293,19 +238,6 @@ class GuildCache(Component):
             if len(self.parents) >= MAX_THREADS and channel.channel_id not in self.parents:
                 del self.parents[next(iter(self.parents))]
             self.parents[channel.channel_id] = channel.parent_id
-
-    @staticmethod
-    def _apply(guild: Guild, fact: GuildUpserted | GuildUpdated) -> Changes:
-        changes: Changes = {}
-        for attribute in _CHANGEABLE:
-            old, new = getattr(guild, attribute), getattr(fact, attribute)
-            if old != new:
-                changes[attribute] = {
-                    "old": list(old) if isinstance(old, tuple) else old,
-                    "new": list(new) if isinstance(new, tuple) else new,
-                }
-                setattr(guild, attribute, new)
-        return changes
 
     def _changed(self, guild: Guild, at: int, changes: Changes) -> Record:
         data = guild.describe(GuildUpdateRecord, changes=changes)

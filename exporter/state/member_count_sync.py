@@ -24,7 +24,7 @@ from exporter.events.facts import (
     MemberCountCorrected,
 )
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
-from exporter.state.guild_cache import Guild, Presence
+from exporter.state.guild import Guild, Presence
 from exporter.telemetry import Telemetry
 
 PER_SECOND = 2.0

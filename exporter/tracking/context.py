@@ -21,7 +21,8 @@ from exporter.events.guilds import MEMBERS
 from exporter.events.moderation import ENTRY_CREATE
 from exporter.events.rest_request import Submit
 from exporter.events.structure import STRUCTURE_TYPES
-from exporter.state.guild_cache import Guild, GuildCache
+from exporter.state.guild import Guild
+from exporter.state.guild_cache import GuildCache
 from exporter.state.member_count_sync import MemberCountSync
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
