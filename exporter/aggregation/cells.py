@@ -48,13 +48,3 @@ class WindowKind:
     def start_of(self, at: int) -> int:
         """The start of the window a moment falls in."""
         return at - at % self.length_ms
-
-    def activity(self, start: int, guild_id: int) -> Activity:
-        """A guild's part of a window, made when first needed."""
-        window = self.windows.get(start)
-        if window is None:
-            window = self.windows[start] = {}
-        activity = window.get(guild_id)
-        if activity is None:
-            activity = window[guild_id] = Activity()
-        return activity

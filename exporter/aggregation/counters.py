@@ -163,9 +163,10 @@ class Counters(Component):
                     self._unsaved.extend_seen(member, first, last)
 
     def _total(self, cells: Amounts) -> None:
+        live, add = self._live, self.totals.add
         for (series, guild_id, channel_id, _user, _emoji), amount in cells.items():
-            if series not in self._live:
-                self.totals.add(series, guild_id, channel_id, amount)
+            if series not in live:
+                add(series, guild_id, channel_id, amount)
 
     def _admit(self, start: int, cells: Amounts) -> Amounts:
         """The cells there is memory for: those that have a counter already, and new ones up to the limit."""

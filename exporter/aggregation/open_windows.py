@@ -16,10 +16,13 @@ class OpenWindows:
 
     def add(self, start: int, amounts: Amounts) -> None:
         """Add the amounts of a smallest window to the window of each kind it is part of."""
-        for kind in self.kinds:
-            begin = kind.start_of(start)
+        for kind in self.kinds if amounts else ():
+            window = kind.windows.setdefault(kind.start_of(start), {})
             for (series, guild_id, channel_id, user_id, emoji), amount in amounts.items():
-                self._keep(kind.activity(begin, guild_id), (series, channel_id, user_id, emoji), amount)
+                activity = window.get(guild_id)
+                if activity is None:
+                    activity = window[guild_id] = Activity()
+                self._keep(activity.cells, (series, channel_id, user_id, emoji), amount)
 
     def extend_seen(self, guild_id: int, user_id: int, first: int, last: int) -> None:
         """Note when a member was active, in the window of each moment: they may be two."""
@@ -55,7 +58,7 @@ class OpenWindows:
             window[guild_id] = kept
             self.cells += len(kept.cells)
             for cell, amount in added.cells.items():
-                self._keep(kept, cell, amount)
+                self._keep(kept.cells, cell, amount)
             for user_id, (first, last) in added.seen.items():
                 kept.extend_seen(user_id, first, last)
 
@@ -78,9 +81,9 @@ class OpenWindows:
                 for user_id in [user_id for user_id in activity.seen if user_id in people]:
                     del activity.seen[user_id]
 
-    def _keep(self, activity: Activity, cell: Cell, amount: int) -> None:
-        before = activity.cells.get(cell)
+    def _keep(self, cells: dict[Cell, int], cell: Cell, amount: int) -> None:
+        before = cells.get(cell)
         if before is None:
             self.cells += 1
             before = 0
-        activity.cells[cell] = before + amount
+        cells[cell] = before + amount

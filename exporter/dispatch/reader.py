@@ -102,20 +102,22 @@ class DispatchReader:
         try:
             # Everything is read before anything is handled: a dispatch counts whole or not at all.
             facts = [fact for decode, read in known.readers for fact in read(decode(body), at)]
-            if name == MESSAGE or (self.timeline.replaying and not ours):
-                self._learn_time(name, shard, facts, at, received_at)
+            if name == MESSAGE:
+                for fact in facts:
+                    if type(fact) is Count:
+                        self.timeline.pass_message(shard, fact.at, received_at)
+            if at < received_at and not ours and self.timeline.replaying:
+                self._learn_time(shard, facts, at, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._reject(name, error)
             return ()
         self._accepted[label] = self._accepted.get(label, 0) + 1
         return facts
 
-    def _learn_time(self, name: str, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
-        """Update the shard's time from facts that carry their own."""
+    def _learn_time(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
+        """Update the time of a shard in a replay from facts that carry their own."""
         for fact in facts:
             own = getattr(fact, "at", at)
-            if name == MESSAGE and type(fact) is Count:
-                self.timeline.pass_message(shard, own, received_at)
             if at < own <= received_at:
                 self.timeline.learn(shard, own)
 

@@ -152,7 +152,7 @@ class ShardTimeline(Component):
         self._measure(shard, sent_at, received_at)
         if sent_at > self._messages.get(shard, (0, 0))[0]:
             self._messages[shard] = (sent_at, received_at)
-        for moment in self._open.pop(shard, ()):
+        for moment in self._open.pop(shard, ()) if self._open else ():
             moment.until = max(moment.since, min(moment.until, sent_at))
 
     def moment(self, guild_id: int, at: int) -> TimeBounds:
