@@ -71,7 +71,7 @@ class SeriesExpiry(Component):
         return {
             GuildUpserted: self.see_guild,
             GuildDeleted: self._lose_guild,
-            ChannelUpserted: lambda fact, _: self._keep(fact.guild_id, fact.channel_id),
+            ChannelUpserted: lambda fact: self._keep(fact.guild_id, fact.channel_id),
             ChannelDeleted: self.lose_channel,
         }
 

@@ -15,6 +15,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from inspect import signature
 from itertools import islice
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
@@ -29,9 +30,9 @@ Emit: TypeAlias = Callable[[Fact], None]
 """Emits a fact: it is handled by the components after this one, in the same step of the event loop."""
 
 Handler: TypeAlias = Callable[..., None]
-"""Takes a fact of the one type it is listed for, and now in ms on the monotonic clock.
+"""Takes a fact of the one type it is listed for, and if it asks for it, now in ms on the monotonic clock.
 
-Handlers of ``Count`` alone take only the fact: they are the hot path, and a count carries its own time."""
+Handlers of ``Count`` take only the fact: they are the hot path, and a count carries its own time."""
 
 K = TypeVar("K")
 V = TypeVar("V", bound=msgspec.Struct)
@@ -246,3 +247,10 @@ class Component:
                 if unread == 1:
                     log.exception("saved rows of %s cannot be read and are left out; the first", row.table)
         return unread
+
+
+def timed(handle: Handler) -> Handler:
+    """The handler as it is called: with the time, also where it takes only the fact."""
+    if len(signature(handle).parameters) > 1:
+        return handle
+    return lambda fact, _: handle(fact)

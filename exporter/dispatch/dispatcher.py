@@ -22,7 +22,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from exporter.clock import Clock
-from exporter.dispatch.component import Component, Emit, Handler, StateRow
+from exporter.dispatch.component import Component, Emit, Handler, StateRow, timed
 from exporter.dispatch.error_counts import ErrorCounts
 from exporter.dispatch.reader import DispatchReader
 from exporter.events.catalogue import Catalogue
@@ -75,7 +75,9 @@ class Dispatcher:
         component = make(self._outlet(len(self._components)))
         component.report = partial(self.report, component.name)
         self._components.append(component)
-        self._handlers.append(component.handles)
+        self._handlers.append(
+            {kind: handle if kind is Count else timed(handle) for kind, handle in component.handles.items()}
+        )
         self._route()
         return component
 

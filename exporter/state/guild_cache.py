@@ -77,16 +77,16 @@ class GuildCache(Component):
         """Guilds, channels, names and member counts."""
         return {
             Count: self._take_name,
-            Person: lambda fact, _: self.name_person(fact.user_id, fact.name),
-            AuditPage: lambda fact, _: self._take_names(fact),
-            SessionStarted: lambda fact, _: self._start_session(fact),
-            ChannelUpserted: lambda fact, _: self.see_channel(fact),
-            ChannelDeleted: lambda fact, _: self.lose_channel(fact),
-            GuildUpserted: lambda fact, _: self._emit_all(self.see_guild(fact)),
-            GuildUpdated: lambda fact, _: self._emit_all(self.change_guild(fact)),
-            GuildDeleted: lambda fact, _: self._emit_all(self.lose_guild(fact)),
-            MemberCountChanged: lambda fact, _: self.move_member(fact),
-            MemberCountCorrected: lambda fact, _: self.correct_count(fact),
+            Person: lambda fact: self.name_person(fact.user_id, fact.name),
+            AuditPage: self._take_names,
+            SessionStarted: self._start_session,
+            ChannelUpserted: self.see_channel,
+            ChannelDeleted: self.lose_channel,
+            GuildUpserted: lambda fact: self._emit_all(self.see_guild(fact)),
+            GuildUpdated: lambda fact: self._emit_all(self.change_guild(fact)),
+            GuildDeleted: lambda fact: self._emit_all(self.lose_guild(fact)),
+            MemberCountChanged: self.move_member,
+            MemberCountCorrected: self.correct_count,
         }
 
     def _emit_all(self, facts: Iterable[Fact]) -> None:

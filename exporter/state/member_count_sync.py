@@ -89,7 +89,7 @@ class MemberCountSync(Component):
         """Guilds, changes of their counts, and Discord's own counts."""
         return {
             GuildUpserted: lambda fact, now: self.see_guild(fact.guild_id, now),
-            MemberCountChanged: lambda fact, _: self.move(fact),
+            MemberCountChanged: self.move,
             GuildCountsRead: self.answer,
         }
 

@@ -67,11 +67,11 @@ class Permissions(Component):
     def handles(self) -> Mapping[type, Handler]:
         """The bot's own id, and the roles of guilds."""
         return {
-            BotKnown: lambda fact, _: self.know_bot(fact),
-            RolesListed: lambda fact, _: self.see_roles(fact),
-            RoleUpserted: lambda fact, _: self.see_role(fact),
-            RoleDeleted: lambda fact, _: self.lose_role(fact),
-            MemberRoles: lambda fact, _: self.see_member(fact),
+            BotKnown: self.know_bot,
+            RolesListed: self.see_roles,
+            RoleUpserted: self.see_role,
+            RoleDeleted: self.lose_role,
+            MemberRoles: self.see_member,
         }
 
     def lacks(self, guild_id: int, permission: str) -> bool:

@@ -108,8 +108,8 @@ class ShardTimeline(Component):
     def handles(self) -> Mapping[type, Handler]:
         """Changes of connections and sessions."""
         return {
-            ShardStateChanged: lambda fact, _: self.take(fact),
-            SessionStarted: lambda fact, _: self.start_session(fact),
+            ShardStateChanged: self.take,
+            SessionStarted: self.start_session,
         }
 
     @property

@@ -27,10 +27,10 @@ class VoiceStates(Component):
     def handles(self) -> Mapping[type, Handler]:
         """Voice states, and what makes those of a guild uncertain."""
         return {
-            VoiceState: lambda fact, _: self._take((fact,)),
-            SessionStarted: lambda fact, _: self._expect(fact.guild_ids),
-            GuildUpserted: lambda fact, _: self._list(fact),
-            GuildDeleted: lambda fact, _: self._expect((fact.guild_id,)),
+            VoiceState: lambda fact: self._take((fact,)),
+            SessionStarted: lambda fact: self._expect(fact.guild_ids),
+            GuildUpserted: self._list,
+            GuildDeleted: lambda fact: self._expect((fact.guild_id,)),
         }
 
     @property

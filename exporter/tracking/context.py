@@ -87,7 +87,7 @@ class RefusalReset(Component):
     @property
     def handles(self) -> Mapping[type, Handler]:
         """Changed permissions."""
-        return {PermissionsChanged: lambda fact, _: self._clear_refusals(fact.guild_id)}
+        return {PermissionsChanged: lambda fact: self._clear_refusals(fact.guild_id)}
 
 
 def add_state(

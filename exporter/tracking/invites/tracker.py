@@ -87,13 +87,13 @@ class InviteTracker(Component):
         return {
             MemberJoined: lambda fact, now: self.join(fact, now, self._timeline.earliest(fact.guild_id)),
             InvitesRead: self.answer,
-            InviteCreated: lambda fact, _: self.create(fact),
+            InviteCreated: self.create,
             InviteDeleted: self.delete,
-            InviteRevoked: lambda fact, _: self.revoke(fact),
-            GuildUpserted: lambda fact, _: self.take_guild(fact.guild_id),
+            InviteRevoked: self.revoke,
+            GuildUpserted: lambda fact: self.take_guild(fact.guild_id),
             GuildDeleted: self.delete_guild,
-            PermissionsChanged: lambda fact, _: self.update_permissions(fact.guild_id),
-            SessionStarted: lambda fact, _: self.start_session(fact),
+            PermissionsChanged: lambda fact: self.update_permissions(fact.guild_id),
+            SessionStarted: self.start_session,
         }
 
     def undecided(self, asked_at: int, wall: int) -> int:

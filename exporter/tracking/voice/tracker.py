@@ -66,12 +66,12 @@ class VoiceTracker(Component):
     def handles(self) -> Mapping[type, Handler]:
         """Voice states, and facts that make them uncertain."""
         return {
-            VoiceState: lambda fact, _: self.take(fact),
-            ShardStateChanged: lambda fact, _: self._follow_shard(fact),
-            SessionStarted: lambda fact, _: self.doubt(fact.guild_ids),
-            GuildUpserted: lambda fact, _: self._take_guild(fact),
-            GuildUpdated: lambda fact, _: self._change_guild(fact),
-            GuildDeleted: lambda fact, _: self._delete_guild(fact),
+            VoiceState: self.take,
+            ShardStateChanged: self._follow_shard,
+            SessionStarted: lambda fact: self.doubt(fact.guild_ids),
+            GuildUpserted: self._take_guild,
+            GuildUpdated: self._change_guild,
+            GuildDeleted: self._delete_guild,
         }
 
     # ------------------------------------------------------------------ facts

@@ -61,7 +61,7 @@ class Settled:
                 self.shown[fact.series.value, fact.channel_id] += fact.amount
 
     def leave_guild(self, moment: int) -> None:
-        self.tracker.handles[GuildDeleted](GuildDeleted(GUILD, moment, unavailable=False), 0)
+        self.tracker.handles[GuildDeleted](GuildDeleted(GUILD, moment, unavailable=False))
 
     def total(self) -> Counter[tuple[str, int, int]]:
         """Milliseconds by state, channel and user."""
