@@ -33,12 +33,11 @@ from exporter.events.rest_request import Submit
 from exporter.screen.config import PrivacyConfig
 from exporter.spool.ports import SpoolWriter
 from exporter.telemetry import Telemetry
-from exporter.tracking.context import add_state
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
 from exporter.tracking.levels.config import LevelsConfig
 from exporter.tracking.moderation.config import CatchUpConfig
 from exporter.tracking.previous_layout import take_over
-from exporter.tracking.registry import TRACKERS, Factory
+from exporter.tracking.registry import TRACKERS, Factory, add_state
 from exporter.tracking.snapshot_contents import SnapshotContents
 from exporter.tracking.voice.settling import VoiceSettling
 from exporter.tracking.voice.tracker import VoiceTracker

@@ -17,7 +17,6 @@ from exporter.state.shard_timeline import ShardTimeline
 from exporter.state.voice_states import VoiceStates
 from exporter.telemetry import Telemetry
 from exporter.tracking import registry
-from exporter.tracking.context import TrackingContext
 from exporter.tracking.moderation.catch_up import CatchUp
 
 C = TypeVar("C", bound=Component)
@@ -60,7 +59,7 @@ class Stage:
         self.timeline = self.dispatcher.add(lambda emit: ShardTimeline(emit, clock))
         self.dispatcher.reader.timeline = self.timeline
         catalogue = SimpleNamespace(events=dict.fromkeys(types), readers={})
-        self.context = TrackingContext(
+        self.context = registry.TrackingContext(
             cast("Catalogue", catalogue),
             clock,
             Telemetry(),
