@@ -47,8 +47,8 @@ log = logging.getLogger(__name__)
 TICK_SECONDS: Final = 1.0
 """Interval of ticks. It is the resolution of every interval below it."""
 
-PREPARED_AT_ONCE: Final = 5_000
-"""Rows of one table encoded in one tick while the disk takes nothing: some 10 ms."""
+PREPARED_AT_ONCE: Final = 2_000
+"""Rows of one table encoded in one tick while the disk takes nothing: some 10 ms on a slow machine."""
 
 FLUSH_POLL_SECONDS: Final = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""

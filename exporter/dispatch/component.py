@@ -62,8 +62,8 @@ class SavedTable(Generic[K, V]):
         self._keys: msgspec.msgpack.Decoder[K] = msgspec.msgpack.Decoder(key)
         self._values: msgspec.msgpack.Decoder[V] = msgspec.msgpack.Decoder(value)
         self._changed: dict[K, None] = {}
-        self._encoded: dict[K, tuple[bytes, bytes | None]] = {}
-        self._saving: dict[K, tuple[bytes, bytes | None]] = {}
+        self._encoded: dict[K, StateRow] = {}
+        self._saving: dict[K, StateRow] = {}
         self._failing = False
 
     def __len__(self) -> int:
@@ -73,8 +73,9 @@ class SavedTable(Generic[K, V]):
         """Note that the row of a key has changed or was deleted."""
         self._changed[key] = None
 
-    def prepare(self, most: int) -> None:
+    def prepare(self, component: str, most: int) -> None:
         """Encode up to so many rows now, for the next ``save``; one that changes again is encoded again."""
+        table = f"{component}/{self.name}"
         failing = False
         keys = list(islice(self._changed, most))
         for key in keys:
@@ -83,7 +84,7 @@ class SavedTable(Generic[K, V]):
             try:
                 value = self._read(key)
                 encoded = None if value is None else _ENCODER.encode(value)
-                self._encoded[key] = (_ENCODER.encode(key), encoded)
+                self._encoded[key] = StateRow(table, _ENCODER.encode(key), encoded)
             except Exception:
                 # One row that cannot be written must not hold up the others, now and at every commit.
                 failing = True
@@ -96,9 +97,9 @@ class SavedTable(Generic[K, V]):
         if keys:
             self._failing = failing
 
-    def save(self) -> Iterable[tuple[bytes, bytes | None]]:
-        """Keys and values of the rows that changed, encoded; None deletes a row."""
-        self.prepare(len(self._changed))
+    def save(self, component: str) -> Iterable[StateRow]:
+        """The rows of this component that changed, encoded; without a value to delete a row."""
+        self.prepare(component, len(self._changed))
         self._saving, self._encoded = self._encoded, {}
         return self._saving.values()
 
@@ -213,13 +214,12 @@ class Component:
     def prepare(self, most: int) -> None:
         """Encode up to so many rows of each table ahead, while nothing can be committed."""
         for table in self.tables:
-            table.prepare(most)
+            table.prepare(self.name, most)
 
     def save(self) -> Iterator[StateRow]:
         """The rows that changed since the last confirmed commit."""
         for table in self.tables:
-            for key, value in table.save():
-                yield StateRow(f"{self.name}/{table.name}", key, value)
+            yield from table.save(self.name)
 
     def confirm(self) -> None:
         """What was saved last is committed."""

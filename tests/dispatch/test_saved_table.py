@@ -30,8 +30,8 @@ class Held:
 
     def save(self) -> dict[int, object]:
         return {
-            msgspec.msgpack.decode(key): value and msgspec.msgpack.decode(value)[0]
-            for key, value in self.table.save()
+            msgspec.msgpack.decode(row.key): row.value and msgspec.msgpack.decode(row.value)[0]
+            for row in self.table.save("held")
         }
 
 
@@ -39,8 +39,8 @@ def test_rows_prepared_are_not_encoded_again_in_the_step_of_the_commit() -> None
     held = Held()
     for key in range(10):
         held.put(key, key)
-    held.table.prepare(4)
-    held.table.prepare(4)
+    held.table.prepare("held", 4)
+    held.table.prepare("held", 4)
     assert held.read == list(range(8)), "a slice at a time"
     assert len(held.table) == 10
     held.read.clear()
@@ -53,7 +53,7 @@ def test_a_row_that_changes_after_it_was_prepared_is_saved_as_it_is_last() -> No
     held.put(1, "old")
     held.put(2, "kept")
     held.put(3, "gone")
-    held.table.prepare(10)
+    held.table.prepare("held", 10)
     held.put(1, "new")
     del held.rows[3]
     held.table.touch(3)

@@ -169,3 +169,23 @@ async def test_a_component_is_reverted_to_the_rows_of_a_commit_in_flight(
     await pass_time(site, pipeline, 1)
     ((_, experience),) = levels._members.items()
     assert experience.xp == site.levels.message
+
+
+async def test_what_changes_while_the_disk_refuses_is_encoded_tick_by_tick(
+    site: Site, payload: Payload
+) -> None:
+    site.switches = {"XP_GAIN": True}
+    pipeline = await begin(site, payload)
+    site.full = True
+    await pass_time(site, pipeline, 10)
+    assert pipeline.checkpoint.is_stuck
+    site.feed(pipeline, "MESSAGE_CREATE", payload("MESSAGE_CREATE", "human"))
+    levels = find(pipeline, "levels")
+    (table,) = levels.tables
+    await pass_time(site, pipeline, 1)
+    assert len(table) == 1
+    levels._members.clear()
+    site.full = False
+    await pass_time(site, pipeline, 10)
+    (row,) = await site.spool.state("levels/members")
+    assert row.value is not None, "encoded before, while the member was there"
