@@ -56,7 +56,7 @@ async def voice_windows(site: Site) -> Counter[int]:
 
 
 @pytest.fixture
-async def talking(site: Site, payload: Payload) -> Any:
+async def in_voice(site: Site, payload: Payload) -> Any:
     """Nelly and Mason are in voice for ten seconds."""
     pipeline = await begin(site, payload)
     for user in (NELLY, MASON):
@@ -67,9 +67,9 @@ async def talking(site: Site, payload: Payload) -> Any:
 
 
 async def test_voice_sessions_go_on_after_an_error_in_their_component(
-    site: Site, payload: Payload, talking: Any, monkeypatch: pytest.MonkeyPatch
+    site: Site, payload: Payload, in_voice: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    pipeline, enter = talking, payload("VOICE_STATE_UPDATE", "enter")
+    pipeline, enter = in_voice, payload("VOICE_STATE_UPDATE", "enter")
     with monkeypatch.context() as broken:
         broken.setattr(pipeline.voice.sessions, "apply", fail)
         site.feed(pipeline, "VOICE_STATE_UPDATE", enter | {"user_id": str(NELLY), "self_mute": True})
@@ -87,9 +87,9 @@ async def test_voice_sessions_go_on_after_an_error_in_their_component(
 
 
 async def test_no_row_is_left_of_sessions_that_ended_before_an_error(
-    site: Site, payload: Payload, talking: Any
+    site: Site, payload: Payload, in_voice: Any
 ) -> None:
-    pipeline = talking
+    pipeline = in_voice
     for user in (NELLY, MASON):
         leave = payload("VOICE_STATE_UPDATE", "enter") | {"user_id": str(user), "channel_id": None}
         site.feed(pipeline, "VOICE_STATE_UPDATE", leave)
@@ -101,9 +101,9 @@ async def test_no_row_is_left_of_sessions_that_ended_before_an_error(
 
 
 async def test_voice_sessions_of_a_guild_in_doubt_wait_for_its_states_after_an_error(
-    site: Site, payload: Payload, talking: Any
+    site: Site, payload: Payload, in_voice: Any
 ) -> None:
-    pipeline = talking
+    pipeline = in_voice
     pipeline._dispatcher.guard(pipeline.voice, fail)
     site.feed(pipeline, "GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
     await pass_time(site, pipeline, 10)
@@ -116,9 +116,9 @@ async def test_voice_sessions_of_a_guild_in_doubt_wait_for_its_states_after_an_e
 
 
 async def test_an_error_in_the_time_of_one_guild_costs_no_other_guild_anything(
-    site: Site, payload: Payload, talking: Any
+    site: Site, payload: Payload, in_voice: Any
 ) -> None:
-    pipeline = talking
+    pipeline = in_voice
     enter = payload("VOICE_STATE_UPDATE", "enter")
     site.feed(pipeline, "GUILD_CREATE", payload("GUILD_CREATE", "full") | {"id": "5", "voice_states": []})
     site.feed(pipeline, "VOICE_STATE_UPDATE", enter | {"guild_id": "5"})
