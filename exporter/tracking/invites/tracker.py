@@ -86,7 +86,9 @@ class InviteTracker(Component):
         """Joins, invites, and answers of Discord about invites."""
         return {
             MemberJoined: lambda fact, now: self.join(fact, now, self._timeline.earliest(fact.guild_id)),
-            InvitesRead: self.answer,
+            InvitesRead: lambda fact, now: self.for_each(
+                (fact.request.guild_id,), lambda _: self.answer(fact, now)
+            ),
             InviteCreated: self.create,
             InviteDeleted: self.delete,
             InviteRevoked: self.revoke,

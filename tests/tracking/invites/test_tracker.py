@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts import InviteCreated, InviteKnown, MemberJoined, Person
+from exporter.events.facts import InviteCreated, InviteKnown, InvitesRead, MemberJoined, Person
 from exporter.tracking.invites.readings import MOST_PRIMED
 from exporter.tracking.invites.tracker import RETRIES
 from tests.entry_data import fields_of
@@ -299,3 +299,22 @@ async def test_an_error_in_one_guild_keeps_no_join_of_another_from_its_finding()
     assert len(errors) == 1, "what was held of the guild is read anew"
     assert world.counts == {"invite": 1, "unknown": 1}
     assert not stage._waiting
+
+
+async def test_an_error_in_an_answer_has_the_invites_of_its_guild_read_anew() -> None:
+    world = World()
+    errors: list[Exception] = []
+    world.stage.report = errors.append
+    world.begin(a=Invite())
+    world.join("a")
+    (session,) = world.stage._sessions.values()
+    session.readings = None  # type: ignore[assignment]  # a defect
+    (request,) = (request for _, request in world.asked)
+    world.stage.handles[InvitesRead](world.read(request), world.now)
+    assert len(errors) == 1
+    assert world.counts == {"unknown": 1}
+    world.asked.clear()
+    world.wait(5_000)
+    user_id = world.join("a")
+    world.wait(20_000)
+    assert world.rows()[user_id]["invite_code"] == "a"
