@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 
+from exporter.events.facts import ShardStateChanged
 from exporter.events.voice import JOINS, SECONDS
 from exporter.telemetry import value
 from tests.entry_data import fields_of
@@ -113,6 +114,23 @@ async def test_voice_sessions_of_a_guild_in_doubt_wait_for_its_states_after_an_e
     site.feed(pipeline, "GUILD_CREATE", payload("GUILD_CREATE", "full") | {"voice_states": states})
     await pass_time(site, pipeline, 1)
     assert voice_total(pipeline) == 42_000, "they stayed"
+
+
+async def test_voice_states_of_a_replay_are_taken_after_it_if_an_error_came_meanwhile(
+    site: Site, payload: Payload, in_voice: Any
+) -> None:
+    pipeline, dispatcher = in_voice, in_voice._dispatcher
+    dispatcher.dispatch(ShardStateChanged(0, "lost"))
+    dispatcher.dispatch(ShardStateChanged(0, "resuming"))
+    dispatcher.guard(pipeline.voice, fail)
+    leave = payload("VOICE_STATE_UPDATE", "enter") | {"user_id": str(MASON), "channel_id": None}
+    site.feed(pipeline, "VOICE_STATE_UPDATE", leave)
+    await pass_time(site, pipeline, 5)
+    assert voice_total(pipeline) == 20_000, "the shard is silent"
+    dispatcher.dispatch(ShardStateChanged(0, "settled"))
+    assert pipeline.voice.members(GUILD) == 1
+    await pass_time(site, pipeline, 5)
+    assert voice_total(pipeline) == 20_000 + 2 * 5_000 + 5_000, "both were there when last heard of"
 
 
 async def test_an_error_in_the_time_of_one_guild_costs_no_other_guild_anything(

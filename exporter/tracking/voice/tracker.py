@@ -57,6 +57,7 @@ class VoiceTracker(Component):
         self._clock = clock
         self.guilds: dict[int, GuildVoice] = {}
         self._interrupted: list[VoiceSession] | None = None
+        self._behind: set[int] = set()
         self._saved = VoiceTables(self.guilds, timeline, clock)
         self._touch = self._saved.guilds.touch
         self.time = VoiceTimeAccumulator(emit, self.guilds, timeline, window_ms, self.for_each, self._touch)
@@ -97,6 +98,9 @@ class VoiceTracker(Component):
             # The last known moment: a member missing when the next session begins was there until now.
             self.for_each(guild_ids, partial(self.time.accrue_guild, self._clock.now_ms()))
         self._saved.advance(guild_ids)
+        behind = {guild_id for guild_id in self._behind if self._timeline.shard_of(guild_id) == fact.shard}
+        self._behind -= behind
+        self.for_each(behind, partial(self._catch_up, self._clock.now_ms()))
 
     def _take_guild(self, fact: GuildUpserted) -> None:
         self.time.set_afk_channel(fact.guild_id, fact.afk_channel_id)
@@ -192,11 +196,13 @@ class VoiceTracker(Component):
             self.for_each({*self.guilds, *self._states.guilds}, partial(self._catch_up, wall))
 
     def _catch_up(self, at: int, guild_id: int) -> None:
-        """Take what Discord said of a guild while the component was suspended."""
+        """Take what Discord said while the component was suspended, once the shard is connected."""
         states = self._states.of(guild_id)
         if states is None:
             self.doubt((guild_id,))
-        elif not self._timeline.is_silent(guild_id):
+        elif self._timeline.is_silent(guild_id):
+            self._behind.add(guild_id)
+        else:
             self.sessions.reconcile(guild_id, states, at)
 
     def reset_guild(self, guild_id: int) -> None:
