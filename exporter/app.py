@@ -9,14 +9,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-import os
 import platform
-import signal
-import sys
-from collections.abc import Awaitable, Callable, Iterable
 from functools import partial
 from importlib.metadata import version
-from typing import Final, NoReturn
+from typing import Final
 
 from exporter import __version__
 from exporter.clock import Clock, DiscordClock
@@ -52,17 +48,9 @@ log = logging.getLogger(__name__)
 SPOOL_DIRECTORY: Final = "spool"
 IDENTIFIES_FILE: Final = "identifies.json"
 
-STOP_SECONDS: Final = 8.0
-"""How long a stop may take; the service manager kills after 10 s. On a disk that hangs, a thread waits in the
-kernel and cannot be ended: the process then ends without it."""
-
 DRAIN_SECONDS: Final = 3.0
 """How long a stop waits for the sinks to take what is in the spool. What they do not take is kept and
 delivered by the next process, so this buys freshness, never safety; the whole stop must end within 10 s."""
-
-SWITCH_SECONDS: Final = 0.001
-"""How long a thread keeps the interpreter while another waits. At the default of 5 ms a busy loop starves the
-thread that commits: with 10,000 entries, from a quarter of a second to more than half a minute."""
 
 HEAP_SECONDS: Final = 5.0
 """How often the heap is looked at: a start brings a few hundred guilds in that time."""
@@ -244,7 +232,7 @@ class Application:
             ShardConnection(shard.id, shard.connected, shard.latency) for shard in self._source.shards
         )
         spool = SpoolStatus(
-            int(value(meters.spooled)), int(total(meters.spool_bytes)), self._pipeline.problem
+            int(value(meters.spooled)), int(total(meters.spool_bytes)), self._pipeline.checkpoint.problem
         )
         blind = tuple(
             BlindFeature(spot.type, spot.permission, f"in {counted(spot.guilds, 'guild')}: {spot.lost}")
@@ -266,72 +254,3 @@ class Application:
             await self._runner.refresh()
             self.telemetry.unspooled.set(self._pipeline.checkpoint.waiting)
         return await self._renderer.render(accept, accept_encoding)
-
-
-async def run(config: Config, *, on_started: Callable[[Application], Awaitable[None]] | None = None) -> None:
-    """Run the program until SIGTERM or SIGINT, or until ``on_started`` returns where one is given.
-
-    Raises:
-        ExporterError: it cannot start, or Discord refuses it.
-    """
-    sys.setswitchinterval(SWITCH_SECONDS)
-    application = Application(config)
-    loop = asyncio.get_running_loop()
-    stopping = asyncio.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stopping.set)
-    tasks = [asyncio.create_task(_live(application, on_started)), asyncio.create_task(stopping.wait())]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        log.info("stopping")
-        stopping_ends = asyncio.ensure_future(_stop(application, tasks))
-        await asyncio.wait((stopping_ends,), timeout=STOP_SECONDS)
-        if not stopping_ends.done():
-            _abandon()
-        stopping_ends.result()
-        for number in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(number)
-    for task in done:
-        task.result()
-
-
-async def _stop(application: Application, tasks: Iterable[asyncio.Task[bool | None]]) -> None:
-    """Cancel the tasks, one of which may stop a start that has not ended, and stop what is left."""
-    for task in tasks:
-        task.cancel()
-    await asyncio.gather(*tasks, return_exceptions=True)
-    await application.stop()
-
-
-def _abandon() -> NoReturn:
-    """End the process at once: what is not committed is lost, as by a kill."""
-    log.critical(
-        "the stop did not end in %.0f s, the disk or a store does not answer: ending without it; what was "
-        "counted since the last commit is lost",
-        STOP_SECONDS,
-    )
-    logging.shutdown()
-    os._exit(SpoolError.exit_code)
-
-
-async def _live(
-    application: Application, on_started: Callable[[Application], Awaitable[None]] | None
-) -> None:
-    """Start, and go on until the program ends by itself or ``on_started`` returns."""
-    await application.start()
-    if on_started is None:
-        await application.wait()
-        return
-    tasks = (
-        asyncio.create_task(application.wait()),
-        asyncio.ensure_future(on_started(application)),
-    )
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-    for task in done:
-        task.result()

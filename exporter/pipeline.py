@@ -13,53 +13,42 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from functools import partial
-from typing import Final, TypeVar
+from typing import Final
 
 from exporter.aggregation.cells import WindowKind
 from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.counters import Counters
-from exporter.aggregation.series_expiry import SeriesExpiry
+from exporter.aggregation.running_totals import SeriesExpiry
 from exporter.aggregation.windows import Windows
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchingConfig
 from exporter.checkpoint.event_recorder import EventRecorder
 from exporter.clock import Clock
-from exporter.dispatch.component import Component, Emit, Handler
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.errors import SpoolError
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts.guilds import PermissionsChanged
-from exporter.events.guilds import MEMBERS
 from exporter.events.records.snapshots import ALL_DETAILS, SnapshotDetail
 from exporter.events.rest_request import Submit
 from exporter.screen.config import PrivacyConfig
 from exporter.spool.ports import SpoolWriter
-from exporter.state.guild_cache import Guild, GuildCache
-from exporter.state.member_count_sync import MemberCountSync
-from exporter.state.permissions import Permissions
-from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry
 from exporter.tracking.invites.tracker import LOOK_MS, InviteTracker
 from exporter.tracking.levels.config import LevelsConfig
 from exporter.tracking.moderation.config import CatchUpConfig
-from exporter.tracking.previous_layout import convert
-from exporter.tracking.registry import TRACKERS, Factory, TrackingContext
+from exporter.tracking.previous_layout import take_over
+from exporter.tracking.registry import TRACKERS, Factory, add_state
 from exporter.tracking.snapshot_contents import SnapshotContents
+from exporter.tracking.voice.settling import VoiceSettling
 from exporter.tracking.voice.tracker import VoiceTracker
 
 log = logging.getLogger(__name__)
 
-T = TypeVar("T", bound=Component)
-
 TICK_SECONDS: Final = 1.0
 """Interval of ticks. It is the resolution of every interval below it."""
 
-VOICE_SLICE: Final = 1_000
-"""Sessions whose time is settled in one step: about 15 ms with their part of a commit."""
-
-VOICE_SETTLING_SECONDS: Final = 300.0
-"""How long time in progress waits to be settled where no window asks for it."""
+PREPARED_AT_ONCE: Final = 2_000
+"""Rows of one table encoded in one tick while the disk takes nothing: some 10 ms on a slow machine."""
 
 FLUSH_POLL_SECONDS: Final = 0.1
 """How often a flush looks whether the last actions are decided; only the clock decides them."""
@@ -67,21 +56,6 @@ FLUSH_POLL_SECONDS: Final = 0.1
 UNDECIDED_SECONDS: Final = 30.0
 """How long a flush waits for them at most: a departure waits 10 s for its reason, or until 10 s after another
 look-up and for 20 s for an answer."""
-
-
-class _RefusalReset(Component):
-    """Clears what REST refused in a guild where the bot's permissions changed."""
-
-    name = "refusal_reset"
-
-    def __init__(self, emit: Emit, clear_refusals: Callable[[int], None]) -> None:
-        super().__init__(emit)
-        self._clear_refusals = clear_refusals
-
-    @property
-    def handles(self) -> Mapping[type, Handler]:
-        """Changed permissions."""
-        return {PermissionsChanged: lambda fact, _: self._clear_refusals(fact.guild_id)}
 
 
 class Pipeline:
@@ -115,45 +89,22 @@ class Pipeline:
         self._spool = spool
         self._clock = clock
         self._telemetry = telemetry
-        lengths = {
-            METRICS_SNAPSHOT: round(metrics.snapshot_interval * 1000),
-            MEMBER_ACTIVITY_SNAPSHOT: round(metrics.member_activity_interval * 1000),
-        }
-        self._lengths = {kind: length for kind, length in lengths.items() if kind in catalogue.events}
+        self._lengths = {kind: ms for kind, ms in metrics.lengths.items() if kind in catalogue.events}
         self._dispatcher = Dispatcher(catalogue, clock, telemetry, privacy.opt_out)
         add = self._dispatcher.add
-        self.timeline = self._dispatcher.timeline = add(lambda emit: ShardTimeline(emit, clock))
-        counts_members = {"GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"} <= catalogue.events.keys()
-        known: dict[int, Guild] = {}
-        add(
-            lambda emit: MemberCountSync(
-                emit,
-                known,
-                submit if MEMBERS.name in catalogue.gauges else None,
-                telemetry,
-                rng or random.Random(),
-                interval=round(metrics.member_count_interval * 1000),
-                counts_members=counts_members,
-            )
+        context = add_state(
+            *(self._dispatcher, catalogue, clock, telemetry, metrics),
+            submit=submit,
+            clear_refusals=clear_refusals,
+            levels=levels or LevelsConfig(),
+            catch_up=catch_up or CatchUpConfig(),
+            rng=rng or random.Random(),
         )
-        self.guild_cache = add(lambda emit: GuildCache(emit, known, counts_members=counts_members))
-        self.permissions = add(lambda emit: Permissions(emit, catalogue))
-        add(lambda emit: _RefusalReset(emit, clear_refusals))
-        context = TrackingContext(
-            catalogue,
-            clock,
-            telemetry,
-            self.guild_cache,
-            self.permissions,
-            self.timeline,
-            lengths[METRICS_SNAPSHOT],
-            submit,
-            levels or LevelsConfig(),
-            catch_up or CatchUpConfig(),
-        )
+        self.timeline, self.guild_cache = context.timeline, context.guilds
+        self.permissions = context.permissions
         for factory in trackers:
             add(partial(factory, context))
-        self.voice = self._find(VoiceTracker)
+        self.voice = self._dispatcher.find(VoiceTracker)
         self._counters = add(
             lambda emit: Counters(
                 emit,
@@ -164,7 +115,7 @@ class Pipeline:
                 channels=channels,
             )
         )
-        add(lambda emit: SeriesExpiry(emit, self._counters))
+        add(lambda emit: SeriesExpiry(emit, self._counters.totals))
         self.checkpoint = Checkpoint(
             spool,
             batching,
@@ -173,7 +124,6 @@ class Pipeline:
             self._dispatcher,
             lambda: self._windows.capture(),  # noqa: PLW0108 - windows are made of components
             lambda: self._counters.has_unsaved,
-            self._dispatcher.report,
         )
         self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self.checkpoint.offer, details))
         self._contents = SnapshotContents(
@@ -190,11 +140,12 @@ class Pipeline:
             spool.source,
             self._dispatcher.report,
         )
-        self._voice_settled = clock.monotonic()
+        self._settling = VoiceSettling(
+            self._dispatcher, self.voice, self._counters, clock, self.checkpoint.commit
+        )
         self.accept = self._dispatcher.accept
-
-    def _find(self, kind: type[T]) -> T:
-        return next(found for found in self._dispatcher.components if isinstance(found, kind))
+        self.gauges = self._contents.gauges
+        self.component_errors = self._dispatcher.errors
 
     # ------------------------------------------------------------------ life
 
@@ -204,17 +155,11 @@ class Pipeline:
         Raises:
             SpoolError: the spool cannot be read, or does not take what the previous layout left.
         """
-        journal = await self._spool.journal()
-        if journal:
-            converted = convert(journal)
-            await self._spool.append(
-                (), state=converted.rows, increments=converted.increments, forget_journal=True
-            )
-            log.info("took over the state that the previous version saved: %d parts", len(journal))
+        await take_over(self._spool)
         self._windows.restore(await self._spool.increments())
         self._dispatcher.restore(await self._spool.state())
         if self._counters.lengths() != self._lengths:
-            if await self._close(everything=True):
+            if await self._windows.close(self.checkpoint.commit, everything=True):
                 self._counters.resize(self._lengths)
             else:
                 log.warning("the spool takes nothing: windows keep their lengths until the next start")
@@ -237,13 +182,13 @@ class Pipeline:
         loop = asyncio.get_running_loop()
         deadline = loop.time() + UNDECIDED_SECONDS
         self._dispatcher.each(lambda component: component.hurry(asked_at))
-        while any(self._dispatcher.ask(lambda each: each.undecided(asked_at, wall), default=0)):
+        while self._dispatcher.holds_for_any(lambda each: each.undecided(asked_at, wall)):
             if loop.time() >= deadline:
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
             self._decide()
-        await self._settle_voice()
-        closed = await self._close(everything=True)
+        await self._settling.settle()
+        closed = await self._windows.close(self.checkpoint.commit, everything=True)
         return await self.checkpoint.drain() and closed
 
     async def stop(self) -> bool:
@@ -251,8 +196,8 @@ class Pipeline:
         self._decide()
         now = self._dispatcher.now()
         self._dispatcher.each(lambda component: component.stop(now))
-        await self._settle_voice()
-        closed = await self._close()
+        await self._settling.settle()
+        closed = await self._windows.close(self.checkpoint.commit)
         return await self.checkpoint.drain() and closed
 
     def _decide(self) -> None:
@@ -297,21 +242,23 @@ class Pipeline:
         """Run a tick of the components; never waits for the disk."""
         self._counters.limit = self._batching.max_cells if self.checkpoint.is_stuck else None
         self._dispatcher.tick()
-        self._accrue()
+        self._settling.accrue()
+        if self.checkpoint.is_stuck:
+            # What changes meanwhile is encoded as it changes: all at once would hold up the loop later.
+            self._dispatcher.each(lambda component: component.prepare(PREPARED_AT_ONCE))
         self.checkpoint.shed_counts(self._counters.take_shed())
         self._telemetry.unspooled.set(self.checkpoint.waiting)
 
     async def _maintain(self) -> None:
         """Close windows that have ended, commit what is due, restore failed components."""
         await self._revert_suspended()
-        if self._windows.due() or self._clock.monotonic() - self._voice_settled >= VOICE_SETTLING_SECONDS:
+        if self._windows.due() or self._settling.due:
             # A window closed without its last seconds in voice would have to be written twice.
-            await self._settle_voice()
-        await self._close(everything=self._counters.cell_count() > self._batching.max_cells)
-        await self.checkpoint.save(urgent=any(self._dispatcher.ask(lambda each: each.urgent, default=False)))
-
-    async def _close(self, *, everything: bool = False) -> bool:
-        return await self._windows.close(self.checkpoint.commit, everything=everything)
+            await self._settling.settle()
+        await self._windows.close(
+            self.checkpoint.commit, everything=self._counters.windows.cells > self._batching.max_cells
+        )
+        await self.checkpoint.save(urgent=self._dispatcher.holds_for_any(lambda each: each.urgent))
 
     async def _revert_suspended(self) -> None:
         """Reset components that failed to what was committed last."""
@@ -330,19 +277,9 @@ class Pipeline:
 
     # ------------------------------------------------------------------ what the exposition reads
 
-    @property
-    def problem(self) -> str:
-        """Why nothing can be committed at the moment; empty while it can."""
-        return self.checkpoint.problem
-
-    @property
-    def component_errors(self) -> Mapping[str, int]:
-        """Errors by component since the start."""
-        return self._dispatcher.errors
-
     def refresh(self) -> None:
         """Bring totals up to date; before each scrape."""
-        self._accrue()
+        self._settling.accrue()
         for spot in self.permissions.blind():
             self._telemetry.blind.labels(spot.type, spot.permission).set(spot.guilds)
 
@@ -352,30 +289,8 @@ class Pipeline:
 
     def totals(self, measure: str, value: str) -> Mapping[int, int]:
         """Running sums of one label value since the start, by guild."""
-        return self._counters.totals.get(self._catalogue.measures[measure][value], {})
+        return self._counters.totals.by_guild.get(self._catalogue.measures[measure][value], {})
 
     def channel_totals(self, measure: str) -> Mapping[int, Mapping[int, int]]:
         """Running sums of a measure by guild and channel; empty unless kept by channel."""
-        return self._counters.channel_totals.get(measure, {})
-
-    def gauges(self, gauge: str) -> Mapping[int, float]:
-        """A state by guild; guilds not seen whole yet have none."""
-        return self._contents.gauges(gauge)
-
-    # ------------------------------------------------------------------ time in progress
-
-    def _accrue(self) -> None:
-        wall = self._clock.now_ms()
-        self._dispatcher.guard(self.voice, partial(self.voice.accrue_some, wall))
-        self._counters.fold()
-
-    async def _settle_voice(self) -> None:
-        """Settle the time in progress of all members in voice, some guilds at a time."""
-        self._voice_settled = self._clock.monotonic()
-        for guild_ids in self.voice.slices(VOICE_SLICE):
-            wall = self._clock.now_ms()
-            self._dispatcher.guard(self.voice, partial(self.voice.settle, wall, guild_ids))
-            if self.voice.open > VOICE_SLICE:
-                await self.checkpoint.commit()
-            await asyncio.sleep(0)
-        self._counters.fold()
+        return self._counters.totals.by_channel.get(measure, {})

@@ -10,6 +10,12 @@ from exporter.events.facts.counting import Series
 Cell: TypeAlias = tuple[Series, int, int, str]
 """Series, channel, user, emoji."""
 
+Key: TypeAlias = tuple[Series, int, int, int, str]
+"""Series, guild, channel, user, emoji."""
+
+Amounts: TypeAlias = dict[Key, int]
+"""What was added to one window."""
+
 
 @dataclass(slots=True)
 class Activity:
@@ -42,13 +48,3 @@ class WindowKind:
     def start_of(self, at: int) -> int:
         """The start of the window a moment falls in."""
         return at - at % self.length_ms
-
-    def activity(self, start: int, guild_id: int) -> Activity:
-        """A guild's part of a window, made when first needed."""
-        window = self.windows.get(start)
-        if window is None:
-            window = self.windows[start] = {}
-        activity = window.get(guild_id)
-        if activity is None:
-            activity = window[guild_id] = Activity()
-        return activity

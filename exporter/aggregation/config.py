@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field, model_validator
 
+from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.settings import Duration, Section
 
 
@@ -28,10 +29,19 @@ class MetricsConfig(Section):
 
     @model_validator(mode="after")
     def _check_multiple(self) -> MetricsConfig:
-        if round(self.member_activity_interval * 1000) % round(self.snapshot_interval * 1000):
+        lengths = self.lengths
+        if lengths[MEMBER_ACTIVITY_SNAPSHOT] % lengths[METRICS_SNAPSHOT]:
             msg = (
                 "member_activity_interval must be a multiple of snapshot_interval "
                 f"({self.snapshot_interval:g}s), since it is made of such windows"
             )
             raise ValueError(msg)
         return self
+
+    @property
+    def lengths(self) -> dict[str, int]:
+        """The length of the windows of each snapshot, in ms."""
+        return {
+            METRICS_SNAPSHOT: round(self.snapshot_interval * 1000),
+            MEMBER_ACTIVITY_SNAPSHOT: round(self.member_activity_interval * 1000),
+        }

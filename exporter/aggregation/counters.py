@@ -13,15 +13,17 @@ windows cannot close; what would need a further counter is then shed, and counte
 
 from __future__ import annotations
 
-from collections.abc import Container, Iterable, Iterator, Mapping
-from itertools import islice
-from typing import Final, NamedTuple, TypeAlias
+from collections.abc import Container, Iterable, Mapping
+from typing import Final
 
-from exporter.aggregation.cells import Activity, Cell, WindowKind
-from exporter.aggregation.increments import CELLS_AT_ONCE, Added, Cells, Closed, Step
+from exporter.aggregation.cells import Amounts, WindowKind
+from exporter.aggregation.increments import Cells, Closed, Step
+from exporter.aggregation.open_windows import OpenWindows
+from exporter.aggregation.running_totals import RunningTotals
+from exporter.aggregation.unsaved import Unsaved
 from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.catalogue import Catalogue
-from exporter.events.facts.counting import Count, Series, TimeElapsed
+from exporter.events.facts.counting import Count, TimeElapsed
 from exporter.events.spec import Unit
 from exporter.state.shard_timeline import ShardTimeline
 
@@ -29,44 +31,13 @@ MAX_REPEATS: Final = 50_000
 """Occurrences remembered to recognise a repeated one. Discord repeats an edit within seconds, when
 it resolves an embed; at 1,000 edits a second this reaches back most of a minute."""
 
-_Key: TypeAlias = tuple[Series, int, int, int, str]
-"""Series, guild, channel, user, emoji."""
-
-_Amounts: TypeAlias = dict[int, dict[_Key, int]]
-"""Amounts by the start of the smallest window."""
-
-
-class Unsaved(NamedTuple):
-    """What was added since the last commit, by start of window; and members' first and last activity."""
-
-    amounts: _Amounts
-    seen: dict[tuple[int, int], tuple[int, int]]
-
-    def __bool__(self) -> bool:
-        return bool(self.amounts)
-
-    def steps(self) -> Iterator[Added]:
-        """The same as it is saved, in pieces of at most ``CELLS_AT_ONCE`` cells and as many members."""
-        cells = (
-            (start, series.measure, series.value, guild, channel, user, emoji, amount)
-            for start, cells in self.amounts.items()
-            for (series, guild, channel, user, emoji), amount in cells.items()
-        )
-        seen = ((*member, *times) for member, times in self.seen.items())
-        while True:
-            added = Added(list(islice(cells, CELLS_AT_ONCE)), list(islice(seen, CELLS_AT_ONCE)))
-            if not (added.cells or added.seen):
-                return
-            yield added
-
 
 class Counters(Component):
     """All counters of the process.
 
-    ``totals`` holds the running sums since the start by series and guild, ``channel_totals`` by measure,
-    guild and channel; both are read by the exposition. ``parents`` maps threads to their channels;
-    ``timeline`` knows when sessions began: an occurrence from before, which is received now, was counted by
-    the previous run, or was missed.
+    ``totals`` are the running sums since the start, read by the exposition. ``parents`` maps threads to their
+    channels; ``timeline`` knows when sessions began: an occurrence from before, which is received now, was
+    counted by the previous run, or was missed.
     """
 
     name = "counters"
@@ -94,18 +65,15 @@ class Counters(Component):
         }
         self._by_name = {(series.measure, series.value): series for series in self._series}
         self._parents = parents
-        self._channels = channels
         self.limit: int | None = None
-        self.kinds = tuple(kinds)
+        self.windows = OpenWindows(kinds)
         self.resize(self.lengths())
-        self._added: _Amounts = {}
+        self._added: dict[int, Amounts] = {}
         self._seen: dict[tuple[int, int], list[int]] = {}
-        self._unsaved = Unsaved({}, {})
+        self._unsaved = Unsaved()
         self._repeats: dict[tuple[int, int], None] = {}
-        self._cells = 0
         self._shed = 0
-        self.totals: dict[Series, dict[int, int]] = {series: {} for series in self._series}
-        self.channel_totals: dict[str, dict[int, dict[int, int]]] = {}
+        self.totals = RunningTotals(self._series, channels=channels)
 
     @property
     def handles(self) -> Mapping[type, Handler]:
@@ -114,11 +82,11 @@ class Counters(Component):
 
     def lengths(self) -> dict[str, int]:
         """Length of windows in ms by kind."""
-        return {kind.name: kind.length_ms for kind in self.kinds}
+        return {kind.name: kind.length_ms for kind in self.windows.kinds}
 
     def resize(self, lengths: Mapping[str, int]) -> None:
         """Use other lengths, in ms by kind, for windows opened from now on."""
-        for kind in self.kinds:
+        for kind in self.windows.kinds:
             kind.length_ms = lengths.get(kind.name, kind.length_ms)
         self._step_ms = min(self.lengths().values(), default=60_000)
 
@@ -159,7 +127,7 @@ class Counters(Component):
     def _elapse(self, fact: TimeElapsed, _: int) -> None:
         if fact.series in self._series:
             channel_id = self._parents.get(fact.channel_id, fact.channel_id)
-            self._add_total(fact.series, fact.guild_id, channel_id, fact.amount)
+            self.totals.add(fact.series, fact.guild_id, channel_id, fact.amount)
 
     def _is_repeated(self, count: Count, occurrence: tuple[int, int]) -> bool:
         if occurrence in self._repeats:
@@ -181,38 +149,32 @@ class Counters(Component):
         active: set[tuple[int, int]] = set()
         for start, cells in added.items():
             self._total(cells)
-            if self.kinds:
+            if self.windows.kinds:
                 admitted = self._admit(start, cells)
-                self._open(start, admitted)
-                self._note_unsaved(start, admitted)
+                self.windows.add(start, admitted)
+                self._unsaved.add(start, admitted)
                 if self.limit is not None:
                     active |= {(guild_id, user_id) for _, guild_id, _, user_id, _ in admitted}
-        if self.kinds:
+        if self.windows.kinds:
             for member, (first, last) in seen.items():
                 # Of a member whose counts were all shed nothing is kept, or memory would grow by members.
                 if self._shed == shed or member in active:
-                    self._extend_seen(*member, first, last)
-                    self._note_seen(member, first, last)
+                    self.windows.extend_seen(*member, first, last)
+                    self._unsaved.extend_seen(member, first, last)
 
-    def _total(self, cells: Mapping[_Key, int]) -> None:
+    def _total(self, cells: Amounts) -> None:
+        live, add = self._live, self.totals.add
         for (series, guild_id, channel_id, _user, _emoji), amount in cells.items():
-            if series not in self._live:
-                self._add_total(series, guild_id, channel_id, amount)
+            if series not in live:
+                add(series, guild_id, channel_id, amount)
 
-    def _add_total(self, series: Series, guild_id: int, channel_id: int, amount: int) -> None:
-        guilds = self.totals[series]
-        guilds[guild_id] = guilds.get(guild_id, 0) + amount
-        if self._channels and channel_id:
-            channels = self.channel_totals.setdefault(series.measure, {}).setdefault(guild_id, {})
-            channels[channel_id] = channels.get(channel_id, 0) + amount
-
-    def _admit(self, start: int, cells: dict[_Key, int]) -> dict[_Key, int]:
+    def _admit(self, start: int, cells: Amounts) -> Amounts:
         """The cells there is memory for: those that have a counter already, and new ones up to the limit."""
-        if self.limit is None or self._cells + len(cells) * len(self.kinds) <= self.limit:
+        if self.limit is None or self.windows.cells + len(cells) * len(self.windows.kinds) <= self.limit:
             return cells
-        admitted: dict[_Key, int] = {}
-        free = (self.limit - self._cells) // len(self.kinds)
-        windows = [kind.windows.get(kind.start_of(start), {}) for kind in self.kinds]
+        admitted: Amounts = {}
+        free = (self.limit - self.windows.cells) // len(self.windows.kinds)
+        windows = [kind.windows.get(kind.start_of(start), {}) for kind in self.windows.kinds]
         for key, amount in cells.items():
             series, guild_id, *cell = key
             held = all(
@@ -226,92 +188,10 @@ class Counters(Component):
                 self._shed += amount if series in self._occurrences else 1
         return admitted
 
-    def _open(self, start: int, cells: Mapping[_Key, int]) -> None:
-        for kind in self.kinds:
-            begin = kind.start_of(start)
-            for (series, guild_id, channel_id, user_id, emoji), amount in cells.items():
-                self._keep(kind.activity(begin, guild_id), (series, channel_id, user_id, emoji), amount)
-
-    def _keep(self, activity: Activity, cell: Cell, amount: int) -> None:
-        before = activity.cells.get(cell)
-        if before is None:
-            self._cells += 1
-            before = 0
-        activity.cells[cell] = before + amount
-
-    def _extend_seen(self, guild_id: int, user_id: int, first: int, last: int) -> None:
-        """Note when a member was active, in the window of each moment: they may be two."""
-        for kind in self.kinds:
-            for at in {kind.start_of(first): first, kind.start_of(last): last}.values():
-                window = kind.windows.get(kind.start_of(at))
-                # Without an activity the guild's counts were shed, and nothing is to be said of its members.
-                if window is not None and (activity := window.get(guild_id)) is not None:
-                    same = kind.start_of(first) == kind.start_of(last)
-                    activity.extend_seen(user_id, first if same else at, last if same else at)
-
-    def _note_unsaved(self, start: int, cells: dict[_Key, int]) -> None:
-        known = self._unsaved.amounts.get(start)
-        if known is None:
-            if cells:
-                self._unsaved.amounts[start] = cells
-            return
-        if len(known) < len(cells):
-            # After a commit that hung for long, what came meanwhile is the larger part.
-            known, cells = cells, known
-            self._unsaved.amounts[start] = known
-        for key, amount in cells.items():
-            known[key] = known.get(key, 0) + amount
-
-    def _note_seen(self, member: tuple[int, int], first: int, last: int) -> None:
-        before = self._unsaved.seen.get(member, (first, last))
-        self._unsaved.seen[member] = (min(first, before[0]), max(last, before[1]))
-
-    # ------------------------------------------------------------------ windows
-
-    def close(self, kind: WindowKind, start: int, guild_ids: Iterable[int]) -> list[tuple[int, Activity]]:
-        """Take guilds out of a window.
-
-        The snapshots made of them must be committed together with a ``Closed`` step that names them.
-        """
-        window = kind.windows.get(start)
-        if window is None:
-            return []
-        closed = [(guild_id, window.pop(guild_id)) for guild_id in guild_ids if guild_id in window]
-        self._cells -= sum(len(activity.cells) for _, activity in closed)
-        if not window:
-            del kind.windows[start]
-        return closed
-
-    def reopen(self, kind: WindowKind, start: int, closed: Iterable[tuple[int, Activity]]) -> None:
-        """Put guilds back into a window: the snapshots made of them could not be committed."""
-        window = kind.windows.setdefault(start, {})
-        for guild_id, activity in closed:
-            newer = window.pop(guild_id, Activity())
-            self._cells -= len(newer.cells)
-            kept, added = sorted((newer, activity), key=lambda part: -len(part.cells))
-            window[guild_id] = kept
-            self._cells += len(kept.cells)
-            for cell, amount in added.cells.items():
-                self._keep(kept, cell, amount)
-            for user_id, (first, last) in added.seen.items():
-                kept.extend_seen(user_id, first, last)
-
-    def cell_count(self) -> int:
-        """Distinct counters held in open windows."""
-        return self._cells
-
     def take_shed(self) -> int:
         """How many occurrences were shed since the last call; an amount of time is one."""
         shed, self._shed = self._shed, 0
         return shed
-
-    def windows_of(self, unsaved: Unsaved) -> set[tuple[str, int]]:
-        """The windows these amounts were added to: while one of them is open, their increment is needed."""
-        return {(kind.name, kind.start_of(start)) for kind in self.kinds for start in unsaved.amounts}
-
-    def open_windows(self) -> set[tuple[str, int]]:
-        """Kind and start of every window that holds something."""
-        return {(kind.name, start) for kind in self.kinds for start in kind.windows}
 
     # ------------------------------------------------------------------ what is saved
 
@@ -322,36 +202,33 @@ class Counters(Component):
 
     def take_unsaved(self) -> Unsaved:
         """What was added since the last commit; given back with ``merge_unsaved`` if it is not committed."""
-        unsaved, self._unsaved = self._unsaved, Unsaved({}, {})
+        unsaved, self._unsaved = self._unsaved, Unsaved()
         return unsaved
 
     def merge_unsaved(self, unsaved: Unsaved) -> None:
         """Take back what could not be committed."""
         newer, self._unsaved = self._unsaved, unsaved
-        for start, cells in newer.amounts.items():
-            self._note_unsaved(start, cells)
-        for member, (first, last) in newer.seen.items():
-            self._note_seen(member, first, last)
+        unsaved.merge(newer)
 
     def replay(self, steps: Iterable[Step]) -> set[tuple[str, int]]:
         """Rebuild open windows from saved steps; returns the windows they added to. Totals start anew."""
-        kinds = {kind.name: kind for kind in self.kinds}
+        kinds = {kind.name: kind for kind in self.windows.kinds}
         touched: set[tuple[str, int]] = set()
         for step in steps:
             if isinstance(step, Closed):
                 kind = kinds.get(step.kind)
                 if kind is not None:
-                    self.close(kind, step.start, step.guild_ids)
+                    self.windows.close(kind, step.start, step.guild_ids)
                 continue
             for start, cells in self._known(step.cells).items():
-                self._open(start, cells)
-                touched |= {(kind.name, kind.start_of(start)) for kind in self.kinds}
+                self.windows.add(start, cells)
+                touched |= self.windows.touched_by((start,))
             for guild_id, user_id, first, last in step.seen:
-                self._extend_seen(guild_id, user_id, first, last)
+                self.windows.extend_seen(guild_id, user_id, first, last)
         return touched
 
-    def _known(self, cells: Cells) -> _Amounts:
-        known: _Amounts = {}
+    def _known(self, cells: Cells) -> dict[int, Amounts]:
+        known: dict[int, Amounts] = {}
         for start, measure, value, guild_id, channel_id, user_id, emoji, amount in cells:
             series = self._by_name.get((measure, value))
             if series is not None:
@@ -362,34 +239,4 @@ class Counters(Component):
 
     def forget_people(self, people: Container[int]) -> None:
         """Take what was counted for these people out of the open windows."""
-        for kind in self.kinds:
-            for activity in (activity for window in kind.windows.values() for activity in window.values()):
-                hidden = [cell for cell in activity.cells if cell[2] in people]
-                self._cells -= len(hidden)
-                for cell in hidden:
-                    del activity.cells[cell]
-                for user_id in [user_id for user_id in activity.seen if user_id in people]:
-                    del activity.seen[user_id]
-
-    # ------------------------------------------------------------------ running totals
-
-    def channels_of(self, guild_id: int) -> set[int]:
-        """The channels of a guild that have a running total."""
-        return {channel for guilds in self.channel_totals.values() for channel in guilds.get(guild_id, ())}
-
-    @property
-    def by_channel(self) -> bool:
-        """Whether running totals are kept by channel."""
-        return self._channels
-
-    def drop_guild_totals(self, guild_id: int) -> None:
-        """Forget a guild's running totals; what it does afterwards begins anew."""
-        for guilds in self.totals.values():
-            guilds.pop(guild_id, None)
-        for measure in self.channel_totals.values():
-            measure.pop(guild_id, None)
-
-    def drop_channel_totals(self, guild_id: int, channel_id: int) -> None:
-        """Forget a channel's running totals."""
-        for guilds in self.channel_totals.values():
-            guilds.get(guild_id, {}).pop(channel_id, None)
+        self.windows.forget_people(people)

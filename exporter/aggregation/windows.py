@@ -18,7 +18,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 from exporter.aggregation.cells import Activity, Window, WindowKind
-from exporter.aggregation.counters import Counters, Unsaved
+from exporter.aggregation.counters import Counters
 from exporter.aggregation.increments import (
     Closed,
     Increment,
@@ -27,6 +27,7 @@ from exporter.aggregation.increments import (
     decode_increment,
     encode_increment,
 )
+from exporter.aggregation.unsaved import Unsaved
 from exporter.clock import Clock
 from exporter.model import Entry
 from exporter.spool.ports import StoredIncrement
@@ -93,7 +94,7 @@ class CountsCapture:
     @property
     def forget(self) -> int:
         """The number up to which increments are not needed any more; 0 for none."""
-        return self._windows.log.unneeded(self._windows.counters.open_windows())
+        return self._windows.log.unneeded(self._windows.counters.windows.open())
 
     async def encode(self) -> list[bytes]:
         """Make the snapshots and the increments; the event loop runs between the pieces of large ones."""
@@ -121,7 +122,7 @@ class CountsCapture:
             except Exception as error:  # noqa: BLE001 - whatever it is, the other guilds leave
                 if windows.put_off(leaving, guild_id, error):
                     self._closed.remove(member)
-                    windows.counters.reopen(leaving.kind, leaving.start, (member,))
+                    windows.counters.windows.reopen(leaving.kind, leaving.start, (member,))
             cells += len(activity.cells)
             if cells >= PORTION:
                 cells = 0
@@ -131,7 +132,7 @@ class CountsCapture:
         """The capture is committed under these numbers, and increments up to ``forgotten`` are deleted."""
         windows = self._windows
         windows.log.forget(forgotten)
-        touched = windows.counters.windows_of(self._unsaved)
+        touched = windows.counters.windows.touched_by(self._unsaved.amounts)
         if self._leaving is not None:
             touched |= {(self._leaving.kind.name, self._leaving.start)}
         for number in numbers:
@@ -143,7 +144,7 @@ class CountsCapture:
         """The capture is not committed: it is captured again with the next commit."""
         self._windows.counters.merge_unsaved(self._unsaved)
         if self._leaving is not None:
-            self._windows.counters.reopen(self._leaving.kind, self._leaving.start, self._closed)
+            self._windows.counters.windows.reopen(self._leaving.kind, self._leaving.start, self._closed)
 
 
 class Windows:
@@ -193,13 +194,15 @@ class Windows:
         """Whether a window has ended."""
         now = self._clock.now_ms()
         return any(
-            self._has_ended(kind, start, now) for kind in self.counters.kinds for start in kind.windows
+            self._has_ended(kind, start, now)
+            for kind in self.counters.windows.kinds
+            for start in kind.windows
         )
 
     def slices(self, *, everything: bool = False) -> Iterator[Slice]:
         """The windows that have ended, or all of them, in the slices that leave together."""
         now = self._clock.now_ms()
-        for kind in self.counters.kinds:
+        for kind in self.counters.windows.kinds:
             for start in sorted(kind.windows):
                 if everything or self._has_ended(kind, start, now):
                     for guild_ids in _slices(kind.windows.get(start, {})):
@@ -212,7 +215,7 @@ class Windows:
         unsaved = self.counters.take_unsaved()
         if leaving is None:
             return CountsCapture(self, unsaved)
-        closed = self.counters.close(leaving.kind, leaving.start, leaving.guild_ids)
+        closed = self.counters.windows.close(leaving.kind, leaving.start, leaving.guild_ids)
         return CountsCapture(self, unsaved, leaving, closed)
 
     async def close(

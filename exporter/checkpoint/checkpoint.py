@@ -19,12 +19,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
-from collections import deque
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from typing import Any, Final, Protocol, TypeVar
 
 from exporter.checkpoint.config import BatchingConfig
+from exporter.checkpoint.waiting_entries import WaitingEntries
 from exporter.clock import Clock
+from exporter.dispatch.dispatcher import Dispatcher
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.spool.ports import SpoolWriter, StateRow
@@ -42,27 +43,6 @@ HANGING_SECONDS: Final = 5.0
 """A commit that takes longer is taken to hang: memory is bounded from then on."""
 
 T = TypeVar("T")
-
-
-class StateSource(Protocol):
-    """The state of the components: the rows that changed, and whether they were committed."""
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether there is anything to save."""
-        ...
-
-    def save(self) -> list[StateRow]:
-        """The rows that changed since the last confirmed commit."""
-        ...
-
-    def confirm(self) -> None:
-        """They are committed."""
-        ...
-
-    def merge_back(self) -> None:
-        """They are not committed."""
-        ...
 
 
 class Capture(Protocol):
@@ -108,7 +88,7 @@ async def finish(work: Coroutine[Any, Any, T]) -> T:
 class Checkpoint:
     """The only writer of the spool.
 
-    ``capture`` takes what was counted, unless a commit names its own; ``report`` takes errors of the program.
+    ``state`` are the components; ``capture`` takes what was counted, unless a commit names its own.
     """
 
     def __init__(
@@ -117,10 +97,9 @@ class Checkpoint:
         config: BatchingConfig,
         clock: Clock,
         telemetry: Telemetry,
-        state: StateSource,
+        state: Dispatcher,
         capture: Callable[[], Capture],
         has_counts: Callable[[], bool],
-        report: Callable[[str, Exception], None],
     ) -> None:
         self._spool = spool
         self._config = config
@@ -129,16 +108,10 @@ class Checkpoint:
         self._state = state
         self._capture = capture
         self._has_counts = has_counts
-        self._report = report
-        self._waiting: dict[Priority, deque[Entry]] = {priority: deque() for priority in Priority}
-        self._size = 0
-        self._gathered: dict[str, int] = {}
-        self._due: float | None = None
+        self._entries = WaitingEntries(config, clock, self._shed_entry)
         self._saved = clock.monotonic()
-        self._wake = asyncio.Event()
         self.turn = asyncio.Lock()
         """Held during a commit; whoever holds it reads what was committed last."""
-        self._in_flight = 0
         self._shedding: set[str] = set()
         self._began: float | None = None
         self.problem = ""
@@ -147,7 +120,7 @@ class Checkpoint:
     @property
     def waiting(self) -> int:
         """Entries that are in memory only."""
-        return self._size
+        return self._entries.number
 
     @property
     def is_stuck(self) -> bool:
@@ -158,30 +131,19 @@ class Checkpoint:
     @property
     def unsaved(self) -> bool:
         """Whether anything at all is in memory only."""
-        return bool(self._size or self._has_counts() or self._state.unsaved)
+        return bool(self.waiting or self._has_counts() or self._state.unsaved)
 
     # ------------------------------------------------------------------ what waits
 
     def offer(self, entry: Entry) -> None:
         """Take an entry; never blocks."""
         self._telemetry.offered.labels(entry.type).inc()
-        self._waiting[entry.priority].append(entry)
-        self._size += 1
-        if self._size - self._in_flight > self._config.max_pending:
-            self._shed_entry()
-        batch = self._config.of(entry.type, entry.priority)
-        gathered = self._gathered[entry.type] = self._gathered.get(entry.type, 0) + 1
-        self._call_for(self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait))
+        self._entries.offer(entry)
 
     async def save(self, *, urgent: bool = False) -> bool:
         """Commit if counts or state have waited for ``journal_interval``, or at once; False if refused."""
         due = urgent or self._clock.monotonic() - self._saved >= self._config.journal_interval
         return not (due and self.unsaved) or await self.commit()
-
-    def _call_for(self, due: float) -> None:
-        if self._due is None or due < self._due:
-            self._due = due
-            self._wake.set()
 
     def shed_counts(self, number: int) -> None:
         """Note at each tick how many counts were shed for want of memory since the last one.
@@ -191,18 +153,12 @@ class Checkpoint:
         """
         if number:
             self._shed("counts", number)
-        elif not self.is_stuck and self._size < self._config.max_pending:
+        elif not self.is_stuck and self.waiting < self._config.max_pending:
             self._shedding.clear()
 
-    def _shed_entry(self) -> None:
-        """Drop the oldest entry of the lowest class, possibly the one just taken."""
-        for priority in reversed(Priority):
-            if self._waiting[priority]:
-                self._waiting[priority].popleft()
-                self._size -= 1
-                self._telemetry.dropped.labels("memory_full").inc()
-                self._shed(priority.name.lower(), 1)
-                return
+    def _shed_entry(self, priority: Priority) -> None:
+        self._telemetry.dropped.labels("memory_full").inc()
+        self._shed(priority.name.lower(), 1)
 
     def _shed(self, what: str, number: int) -> None:
         self._telemetry.shed.labels(what).inc(number)
@@ -220,11 +176,11 @@ class Checkpoint:
     async def run(self) -> None:
         """Commit what is due, until cancelled."""
         while True:
-            await self._wait_due()
+            await self._entries.wait_due()
             try:
                 committed = await self.commit()
             except Exception as error:  # noqa: BLE001 - whatever it is, it is tried again and ends nothing
-                self._report("checkpoint", error)
+                self._state.report("checkpoint", error)
                 committed = False
             if not committed:
                 await asyncio.sleep(RETRY_SECONDS)
@@ -258,21 +214,6 @@ class Checkpoint:
         """Commit until nothing waits that was there when this was called; False if the disk refuses it."""
         return not self.unsaved or await self.commit()
 
-    async def _wait_due(self) -> None:
-        while True:
-            self._wake.clear()
-            if self._due is None:
-                await self._wake.wait()
-                continue
-            pause = self._due - self._clock.monotonic()
-            if pause <= 0:
-                return
-            try:
-                async with asyncio.timeout(pause):
-                    await self._wake.wait()
-            except TimeoutError:
-                return
-
     async def _commit(self, take: Callable[[], Capture]) -> bool:
         async with self.turn:
             if self.problem and not await self._probe():
@@ -280,12 +221,7 @@ class Checkpoint:
             # From here to the first await is one step: the consistent cut.
             counts = take()
             rows = self._state.save()
-            group = [entry for waiting in self._waiting.values() for entry in waiting]
-            for waiting in self._waiting.values():
-                waiting.clear()
-            self._in_flight = len(group)
-            self._due = None
-            self._gathered.clear()
+            group = self._entries.take()
             self._saved = self._clock.monotonic()
             numbers: Sequence[int] | None = None
             try:
@@ -295,14 +231,13 @@ class Checkpoint:
                 entries = (*group, *counts.entries)
                 numbers = await self._append(entries, rows, increments, forget)
             finally:
-                self._in_flight = 0
                 if numbers is None:
-                    self._put_back(group)
+                    self._entries.put_back(group)
                     counts.merge_back()
                     self._state.merge_back()
             if numbers is None:
                 return False
-            self._size -= len(group)
+            self._entries.confirm(group)
             counts.confirm(numbers, forget)
             self._state.confirm()
             for entry in counts.entries:
@@ -348,10 +283,3 @@ class Checkpoint:
         if self.problem:
             log.info("the spool takes entries again")
             self.problem = ""
-
-    def _put_back(self, group: Sequence[Entry]) -> None:
-        for entry in reversed(group):
-            self._waiting[entry.priority].appendleft(entry)
-        self._due = self._clock.monotonic()
-        while self._size > self._config.max_pending:
-            self._shed_entry()

@@ -45,7 +45,7 @@ class EventRecorder(Component):
     @property
     def handles(self) -> Mapping[type, Handler]:
         """Records."""
-        return {Record: lambda fact, _: self.record(fact)}
+        return {Record: self.record}
 
     def record(self, record: Record) -> None:
         """Make an entry; one that amends fills in what an earlier one of the same key left open."""

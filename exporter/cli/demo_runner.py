@@ -21,7 +21,7 @@ from typing import Final
 import aiohttp
 
 from discord_simulator.settings import SimulatorSettings
-from exporter.app import IDENTIFIES_FILE, SPOOL_DIRECTORY, Application, run
+from exporter.app import IDENTIFIES_FILE, SPOOL_DIRECTORY, Application
 from exporter.cli.bootstrap import use_log
 from exporter.cli.progress import Progress
 from exporter.cli.scrape import MetricsReading, flush, scrape
@@ -32,6 +32,7 @@ from exporter.config.load import parse_config
 from exporter.config.model import Config
 from exporter.config.yaml_source import YamlSource
 from exporter.errors import ConfigError
+from exporter.process import run
 from exporter.sinks.sql.declaration import LOG_FILE
 
 _log = logging.getLogger(__name__)

@@ -18,9 +18,9 @@ def run(config: ConfigOption = None) -> None:
     """Observe Discord and deliver to every configured store, until SIGTERM or Ctrl-C."""
     import asyncio
 
-    from exporter.app import run as observe
     from exporter.cli.bootstrap import prepare
     from exporter.config.load import require_token
+    from exporter.process import run as observe
 
     loaded = prepare(config)
     require_token(loaded)

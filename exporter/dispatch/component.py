@@ -15,6 +15,8 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
+from inspect import signature
+from itertools import islice
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -28,9 +30,9 @@ Emit: TypeAlias = Callable[[Fact], None]
 """Emits a fact: it is handled by the components after this one, in the same step of the event loop."""
 
 Handler: TypeAlias = Callable[..., None]
-"""Takes a fact of the one type it is listed for, and now in ms on the monotonic clock.
+"""Takes a fact of the one type it is listed for, and if it asks for it, now in ms on the monotonic clock.
 
-Handlers of ``Count`` alone take only the fact: they are the hot path, and a count carries its own time."""
+Handlers of ``Count`` take only the fact: they are the hot path, and a count carries its own time."""
 
 K = TypeVar("K")
 V = TypeVar("V", bound=msgspec.Struct)
@@ -60,27 +62,46 @@ class SavedTable(Generic[K, V]):
         self._keys: msgspec.msgpack.Decoder[K] = msgspec.msgpack.Decoder(key)
         self._values: msgspec.msgpack.Decoder[V] = msgspec.msgpack.Decoder(value)
         self._changed: dict[K, None] = {}
-        self._saving: dict[K, None] = {}
+        self._encoded: dict[K, StateRow] = {}
+        self._saving: dict[K, StateRow] = {}
+        self._failing = False
 
     def __len__(self) -> int:
-        return len(self._changed)
+        return len(self._changed.keys() | self._encoded.keys()) if self._encoded else len(self._changed)
 
     def touch(self, key: K) -> None:
         """Note that the row of a key has changed or was deleted."""
         self._changed[key] = None
 
-    def save(self) -> Iterator[tuple[bytes, bytes | None]]:
-        """The rows that changed, encoded; None deletes a row."""
-        self._saving, self._changed = self._changed, {}
-        for key in self._saving:
+    def prepare(self, component: str, most: int) -> None:
+        """Encode up to so many rows now, for the next ``save``; one that changes again is encoded again."""
+        table = f"{component}/{self.name}"
+        failing = False
+        keys = list(islice(self._changed, most))
+        for key in keys:
+            del self._changed[key]
+            self._encoded.pop(key, None)
             try:
                 value = self._read(key)
                 encoded = None if value is None else _ENCODER.encode(value)
+                self._encoded[key] = StateRow(table, _ENCODER.encode(key), encoded)
             except Exception:
                 # One row that cannot be written must not hold up the others, now and at every commit.
-                log.exception("a row of %s cannot be saved and is left out", self.name)
-                continue
-            yield _ENCODER.encode(key), encoded
+                failing = True
+                if not self._failing:
+                    self._failing = True
+                    log.exception(
+                        "a row of %s cannot be saved and is left out; not logged again until all can",
+                        self.name,
+                    )
+        if keys:
+            self._failing = failing
+
+    def save(self, component: str) -> Iterable[StateRow]:
+        """The rows of this component that changed, encoded; without a value to delete a row."""
+        self.prepare(component, len(self._changed))
+        self._saving, self._encoded = self._encoded, {}
+        return self._saving.values()
 
     def confirm(self) -> None:
         """What was saved last is committed."""
@@ -88,12 +109,12 @@ class SavedTable(Generic[K, V]):
 
     def merge_back(self) -> None:
         """What was saved last was not committed: it is saved again with the next commit."""
-        self._changed = self._saving | self._changed
+        self._encoded = self._saving | self._encoded
         self._saving = {}
 
     def discard(self) -> None:
         """Discard the changes: the state is reset to what was committed."""
-        self._changed, self._saving = {}, {}
+        self._changed, self._encoded, self._saving = {}, {}, {}
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take a committed row back.
@@ -114,6 +135,9 @@ class Component:
     """
 
     name: ClassVar[str]
+
+    report: Callable[[Exception], None]
+    """Takes an error that cost only one guild something; set by the dispatcher."""
 
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
@@ -163,6 +187,23 @@ class Component:
     def forget_guild(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from, once every component has handled its ``GuildDeleted``."""
 
+    def reset_guild(self, guild_id: int) -> None:
+        """Discard what may be half changed of a guild, after an error in a call about it."""
+
+    def for_each(self, guild_ids: Iterable[int], work: Callable[[int], None]) -> None:
+        """Do some work for each guild; an error in one resets it, and keeps no other from its turn."""
+        for guild_id in guild_ids:
+            if not self._attempt(work, guild_id):
+                self._attempt(self.reset_guild, guild_id)
+
+    def _attempt(self, work: Callable[[int], None], guild_id: int) -> bool:
+        try:
+            work(guild_id)
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            self.report(error)
+            return False
+        return True
+
     # ------------------------------------------------------------------ over the tables
 
     @property
@@ -170,11 +211,15 @@ class Component:
         """Whether a commit would have something to save of this component."""
         return any(len(table) for table in self.tables)
 
+    def prepare(self, most: int) -> None:
+        """Encode up to so many rows of each table ahead, while nothing can be committed."""
+        for table in self.tables:
+            table.prepare(self.name, most)
+
     def save(self) -> Iterator[StateRow]:
         """The rows that changed since the last confirmed commit."""
         for table in self.tables:
-            for key, value in table.save():
-                yield StateRow(f"{self.name}/{table.name}", key, value)
+            yield from table.save(self.name)
 
     def confirm(self) -> None:
         """What was saved last is committed."""
@@ -202,3 +247,10 @@ class Component:
                 if unread == 1:
                     log.exception("saved rows of %s cannot be read and are left out; the first", row.table)
         return unread
+
+
+def timed(handle: Handler) -> Handler:
+    """The handler as it is called: with the time, also where it takes only the fact."""
+    if len(signature(handle).parameters) > 1:
+        return handle
+    return lambda fact, _: handle(fact)

@@ -1,47 +1,35 @@
-"""Reads dispatches into facts, and has each fact handled by the components that take its type.
+"""Has each fact handled by the components that take its type, and calls into them inside the error border.
 
 The order of the components is the order of effects: a fact is handled in that order, and what a component
 puts out is handled by the components after it, in the same step of the event loop. So everything that one
 dispatch causes is in memory before anything else happens, and a commit holds all of it or none.
 
 ``accept`` never raises and never waits: whatever is in a payload, it is counted as accepted or as rejected
-with a reason. A dispatch that cannot be read is not taken at all. Conservation: received = accepted +
-rejected, by type.
+with a reason.
 
 The error border: an error in one component is logged with its traceback, counted, and stays in that
 component. What the failed call put out is dropped; the component is suspended until its state is put back
-to what was committed last. The others go on.
+to what was committed last. One that saves nothing resets the guild of the fact instead. The others go on.
 """
 
 from __future__ import annotations
 
-import logging
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import Any, Final, NamedTuple, Protocol, TypeVar
+from typing import Final, NamedTuple, TypeVar
 
 import msgspec
 
 from exporter.clock import Clock
-from exporter.dispatch.component import Component, Emit, StateRow
-from exporter.dispatch.rejections import Rejections
+from exporter.dispatch.component import Component, Emit, Handler, StateRow, timed
+from exporter.dispatch.error_counts import ErrorCounts
+from exporter.dispatch.reader import DispatchReader
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.counting import Count
 from exporter.events.facts.guilds import GuildDeleted
-from exporter.events.reading import DispatchReader
-from exporter.events.rest_request import ANSWERS
-from exporter.events.spec import SHARD_STATE
 from exporter.telemetry import Telemetry
-
-log = logging.getLogger(__name__)
-
-OURS: Final = (SHARD_STATE, ANSWERS)
-"""What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
-
-MESSAGE: Final = "MESSAGE_CREATE"
-"""Carries its own time, and comes when it is sent."""
 
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
@@ -51,37 +39,15 @@ C = TypeVar("C", bound=Component)
 T = TypeVar("T")
 
 
-class Timeline(Protocol):
-    """Time in the dispatches of each shard, in ms since the epoch."""
-
-    @property
-    def replaying(self) -> bool:
-        """Whether any shard is in a replay."""
-        ...
-
-    def date(self, shard: int, received_at: int) -> int:
-        """When a dispatch received now happened."""
-        ...
-
-    def learn(self, shard: int, at: int) -> None:
-        """Note that a dispatch carried its own time."""
-        ...
-
-    def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
-        """Note a message, which comes in the order of Discord's time."""
-        ...
-
-
 class _Route(NamedTuple):
     position: int
-    handle: Callable[..., None]
+    handle: Handler
 
 
 class Dispatcher:
     """The list of components, and the flow of facts through it.
 
     ``people`` opted out: every fact is asked what remains without them, before any component handles it.
-    ``timeline`` has to be set before anything is accepted.
     """
 
     def __init__(
@@ -91,44 +57,40 @@ class Dispatcher:
         telemetry: Telemetry,
         people: frozenset[int] = frozenset(),
     ) -> None:
-        self._readers = {
-            dispatch: DispatchReader(dispatch, readers) for dispatch, readers in catalogue.readers.items()
-        }
         self._clock = clock
         self._people = people
-        self._telemetry = telemetry
-        self._rejections = Rejections(telemetry)
-        self._received = telemetry.received.values
-        self._accepted = telemetry.accepted.values
-        self.timeline: Timeline
+        self.errors = ErrorCounts(telemetry)
+        self.report = self.errors.report
+        self.reader = DispatchReader(catalogue, telemetry, self.report)
         self._components: list[Component] = []
+        self._handlers: list[Mapping[type, Handler]] = []
         self._routes: dict[type, tuple[_Route, ...]] = {}
         self._counts: tuple[_Route, ...] = ()
         self._queue: deque[tuple[int, Fact]] = deque()
         self._left: list[int] = []
         self._suspended: set[int] = set()
-        self._logged: set[tuple[str, str]] = set()
-        self.errors: dict[str, int] = {}
-        """Errors by component since the start."""
 
     # ------------------------------------------------------------------ the list
 
     def add(self, make: Callable[[Emit], C]) -> C:
         """Create a component that emits facts to those added after it, and append it to the list."""
         component = make(self._outlet(len(self._components)))
-        index = len(self._components)
+        component.report = partial(self.report, component.name)
         self._components.append(component)
-        for kind, handle in component.handles.items():
-            if kind is Count:
-                self._counts += (_Route(index, handle),)
-            else:
-                self._routes[kind] = (*self._routes.get(kind, ()), _Route(index, handle))
+        self._handlers.append(
+            {kind: handle if kind is Count else timed(handle) for kind, handle in component.handles.items()}
+        )
+        self._route()
         return component
 
     @property
     def components(self) -> Sequence[Component]:
         """The components in the order of their effects."""
         return self._components
+
+    def find(self, kind: type[C]) -> C:
+        """The component of a class that is in the list once."""
+        return next(found for found in self._components if isinstance(found, kind))
 
     def _outlet(self, index: int) -> Emit:
         def emit(fact: Fact) -> None:
@@ -139,30 +101,27 @@ class Dispatcher:
 
         return emit
 
+    def _route(self) -> None:
+        """Route facts to the components that are not suspended."""
+        routes: dict[type, tuple[_Route, ...]] = {}
+        for index, handlers in enumerate(self._handlers):
+            if index not in self._suspended:
+                for kind, handle in handlers.items():
+                    routes[kind] = (*routes.get(kind, ()), _Route(index, handle))
+        self._counts = routes.pop(Count, ())
+        self._routes = routes
+
     # ------------------------------------------------------------------ facts
 
     def accept(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> None:
         """Take one dispatch: its name, the JSON of its data, its shard, and when it was received in ms."""
-        reader = self._readers.get(name)
-        ours = name.startswith(OURS)
-        at = received_at if ours else self.timeline.date(shard, received_at)
-        if reader is None:
-            return
-        label = (name,)
-        self._received[label] = self._received.get(label, 0) + 1
-        try:
-            # Everything is read before anything is handled: a dispatch counts whole or not at all.
-            facts = reader.read(body, at)
-            if name == MESSAGE or (self.timeline.replaying and not ours):
-                self._learn_time(name, shard, facts, at, received_at)
-        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            self._rejections.reject(name, error)
-            return
-        for fact in facts:
-            self._handle(fact, -1)
+        for fact in self.reader.read(name, body, shard, received_at):
+            if type(fact) is Count and not self._people:
+                self._count(fact, -1)
+            else:
+                self._handle(fact, -1)
             if self._queue or self._left:
                 self._drain()
-        self._accepted[label] = self._accepted.get(label, 0) + 1
 
     def dispatch(self, fact: Fact, after: int = -1) -> None:
         """Have a fact handled by the components behind position ``after``, and whatever it causes."""
@@ -185,25 +144,29 @@ class Dispatcher:
                 return
             fact = remaining
         if type(fact) is Count:
-            for index, handle in self._counts:
-                if index > after and index not in self._suspended:
-                    try:
-                        handle(fact)
-                    except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-                        self._fail(index, error)
+            self._count(fact, after)
             return
-        now = round(self._clock.monotonic() * 1000)
+        waiting, now = len(self._queue), self.now()
         for index, handle in self._routes.get(type(fact), ()):
-            if index > after and index not in self._suspended:
-                self._guard(index, handle, fact, now)
-        self._note(fact)
-
-    def _note(self, fact: Fact) -> None:
-        """Take what is meant for the dispatcher itself."""
+            if index > after:
+                try:
+                    handle(fact, now)
+                except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+                    self._fail(index, error, waiting, fact)
         if type(fact) is GuildDeleted and not fact.unavailable:
             self._left.append(fact.guild_id)
         elif type(fact) is ElementsRejected:
-            self._rejections.leave_out(fact)
+            self.reader.leave_out(fact)
+
+    def _count(self, count: Count, after: int) -> None:
+        """Have a count handled: the hot path."""
+        waiting = len(self._queue)
+        for index, handle in self._counts:
+            if index > after:
+                try:
+                    handle(count)
+                except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+                    self._fail(index, error, waiting, count)
 
     def _screen(self, fact: Fact) -> Fact | None:
         """What remains of a fact without the people who opted out; nothing of one that cannot be screened."""
@@ -213,23 +176,11 @@ class Dispatcher:
             self.report("screen", error)
             return None
 
-    def _guard(self, index: int, call: Callable[..., Any], *arguments: object) -> None:
-        """Call into a component; facts emitted by a failed call are dropped."""
-        try:
-            call(*arguments)
-        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            self._fail(index, error)
+    def now(self) -> int:
+        """Now on the monotonic clock, in ms."""
+        return round(self._clock.monotonic() * 1000)
 
-    def _learn_time(self, name: str, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
-        """Update the shard's time from facts that carry their own."""
-        for fact in facts:
-            own = getattr(fact, "at", at)
-            if name == MESSAGE and type(fact) is Count:
-                self.timeline.pass_message(shard, own, received_at)
-            if at < own <= received_at:
-                self.timeline.learn(shard, own)
-
-    # ------------------------------------------------------------------ what goes over the list
+    # ------------------------------------------------------------------ calls into components
 
     def each(self, call: Callable[[Component], None]) -> None:
         """Call into every component, and have the facts it emits handled."""
@@ -248,20 +199,36 @@ class Dispatcher:
         now, wall = self.now(), self._clock.now_ms()
         self.each(lambda component: component.tick(now, wall))
 
-    def now(self) -> int:
-        """Now on the monotonic clock, in ms."""
-        return round(self._clock.monotonic() * 1000)
+    def holds_for_any(self, question: Callable[[Component], object]) -> bool:
+        """Whether the answer of any component is true; one that is suspended or fails has none."""
+        return any(
+            self._guard(index, partial(question, component))
+            for index, component in enumerate(self._components)
+            if index not in self._suspended
+        )
+
+    def _guard(self, index: int, call: Callable[[], T]) -> T | None:
+        """Call into a component; None where it fails."""
+        waiting = len(self._queue)
+        try:
+            return call()
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            self._fail(index, error, waiting)
+            return None
+
+    # ------------------------------------------------------------------ saved state
+
+    @property
+    def unsaved(self) -> bool:
+        """Whether any component has something to save."""
+        return self.holds_for_any(lambda component: component.unsaved)
 
     def save(self) -> list[StateRow]:
         """The rows of all components that changed since the last confirmed commit."""
         rows: list[StateRow] = []
         for index, component in enumerate(self._components):
-            if index in self._suspended:
-                continue
-            try:
-                rows += list(component.save())  # all rows of a component or none
-            except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-                self._fail(index, error)
+            if index not in self._suspended:
+                rows += self._guard(index, partial(_save, component)) or ()
         return rows
 
     def confirm(self) -> None:
@@ -273,22 +240,6 @@ class Dispatcher:
         """What was saved last was not committed."""
         for index, component in enumerate(self._components):
             self._guard(index, component.merge_back)
-
-    @property
-    def unsaved(self) -> bool:
-        """Whether any component has something to save."""
-        return any(self.ask(lambda component: component.unsaved, default=False))
-
-    def ask(self, question: Callable[[Component], T], default: T) -> Iterator[T]:
-        """The answer of every component; ``default`` of one that is suspended, or fails to answer."""
-        for index, component in enumerate(self._components):
-            answer = default
-            if index not in self._suspended:
-                try:
-                    answer = question(component)
-                except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-                    self._fail(index, error)
-            yield answer
 
     def restore(self, rows: Iterable[StateRow]) -> None:
         """Give every component the rows that were committed; before anything is accepted."""
@@ -308,52 +259,40 @@ class Dispatcher:
         index = self._components.index(component)
         for table in component.tables:
             table.discard()
-        try:
-            component.clear()
-        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            self._fail(index, error)
+        self._guard(index, component.clear)
         self._suspended.discard(index)
+        self._route()
         self._restore(index, component, rows)
 
     def _restore(self, index: int, component: Component, rows: Iterable[StateRow]) -> None:
-        try:
-            unread = component.restore(rows)
-        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            self._fail(index, error)
-            unread = 0
+        unread = self._guard(index, partial(component.restore, rows))
         if unread:
-            self._count_error(component.name, unread)
+            self.errors.add(component.name, unread)
         now, wall = self.now(), self._clock.now_ms()
-        self._guard(index, lambda: component.resume(now, wall))
+        self._guard(index, partial(component.resume, now, wall))
         if self._people:
             # They may have opted out since the rows were saved.
-            self._guard(index, lambda: component.forget_people(self._people))
+            self._guard(index, partial(component.forget_people, self._people))
         self._drain()
 
     # ------------------------------------------------------------------ errors
 
-    def _fail(self, index: int, error: Exception) -> None:
-        """Isolate an error: log it, count it, and suspend the component if it has state to reset."""
+    def _fail(self, index: int, error: Exception, waiting: int, fact: Fact | None = None) -> None:
+        """Isolate an error of a call: log it, count it, and have the state reset that it may have spoilt.
+
+        ``waiting`` facts were queued before the call; what it put out itself is dropped.
+        """
         component = self._components[index]
-        while self._queue and self._queue[-1][0] == index:
+        while len(self._queue) > waiting and self._queue[-1][0] == index:
             self._queue.pop()
         if component.tables:
             self._suspended.add(index)
+            self._route()
+        elif guild_id := getattr(fact, "guild_id", 0):
+            self._guard(index, partial(component.reset_guild, guild_id))
         self.report(component.name, error)
 
-    def report(self, name: str, error: Exception) -> None:
-        """Count an error of a component, and log it with its traceback the first time."""
-        self._count_error(name)
-        kind = (name, type(error).__name__)
-        if kind not in self._logged:
-            self._logged.add(kind)
-            log.error(
-                "component %s failed, the others go on; state that it saves is put back to the last commit "
-                "(further errors of this kind are counted, not logged)",
-                name,
-                exc_info=error,
-            )
 
-    def _count_error(self, name: str, number: int = 1) -> None:
-        self.errors[name] = self.errors.get(name, 0) + number
-        self._telemetry.component_errors.labels(name).inc(number)
+def _save(component: Component) -> list[StateRow]:
+    """All rows of a component that changed; none of them if one fails."""
+    return list(component.save())

@@ -33,7 +33,7 @@ _NOTHING = frozenset({b"null", b'""'})
 _INDEX = re.compile(r"\[\d+\]")
 
 
-class DispatchReader:
+class PayloadReader:
     """All that is made of one kind of dispatch; ``name`` is the dispatch's, for reports."""
 
     def __init__(self, name: str, readers: Iterable[Reader]) -> None:

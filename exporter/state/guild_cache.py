@@ -10,10 +10,7 @@ is opened only to name a snapshot's top channels, and people's names a cache wit
 
 from __future__ import annotations
 
-import enum
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
-from typing import Any, TypeVar
 
 import msgspec
 
@@ -39,6 +36,7 @@ from exporter.events.records.occurrences import (
     GuildUpdateRecord,
 )
 from exporter.events.records.values import Changes
+from exporter.state.guild import Guild, Presence
 
 MAX_NAMES = 100_000
 """Most users whose names are kept, for top lists and moderators; about 15 MB."""
@@ -51,59 +49,6 @@ MAX_CHANNELS = 1_000
 """Most channels of a guild whose names are kept, twice what Discord allows."""
 
 _NAMES = msgspec.msgpack.Decoder(dict[int, str])
-
-_Record = TypeVar("_Record", bound=GuildRecord)
-
-
-class Presence(enum.Enum):
-    """Whether a guild is available."""
-
-    EXPECTED = "expected"
-    HERE = "here"
-    OUTAGE = "outage"
-
-
-@dataclass(slots=True)
-class Guild:
-    """Current state of one guild."""
-
-    guild_id: int
-    presence: Presence
-    name: str = ""
-    icon: str | None = None
-    owner_id: int = 0
-    member_count: int = 0
-    online: int | None = None
-    features: tuple[str, ...] = ()
-    premium_tier: int = 0
-    premium_subscription_count: int = 0
-    joined_at: int = 0
-    channel_names: bytes = b"\x80"
-    known: bool = False
-
-    def describe(self, record: type[_Record], **more: Any) -> _Record:
-        """The settings as an entry's data, with ``more`` fields that this kind of record has."""
-        return record(
-            name=self.name,
-            icon=self.icon,
-            owner_id=self.owner_id,
-            member_count=self.member_count,
-            features=list(self.features),
-            premium_tier=self.premium_tier,
-            premium_subscription_count=self.premium_subscription_count,
-            joined_at=self.joined_at,
-            **more,
-        )
-
-
-_CHANGEABLE = (
-    "name",
-    "icon",
-    "owner_id",
-    "features",
-    "premium_tier",
-    "premium_subscription_count",
-)
 
 
 class GuildCache(Component):
@@ -130,16 +75,16 @@ class GuildCache(Component):
         """Guilds, channels, names and member counts."""
         return {
             Count: self._take_name,
-            Person: lambda fact, _: self.name_person(fact.user_id, fact.name),
-            AuditPage: lambda fact, _: self._take_names(fact),
-            SessionStarted: lambda fact, _: self._start_session(fact),
-            ChannelUpserted: lambda fact, _: self.see_channel(fact),
-            ChannelDeleted: lambda fact, _: self.lose_channel(fact),
-            GuildUpserted: lambda fact, _: self._emit_all(self.see_guild(fact)),
-            GuildUpdated: lambda fact, _: self._emit_all(self.change_guild(fact)),
-            GuildDeleted: lambda fact, _: self._emit_all(self.lose_guild(fact)),
-            MemberCountChanged: lambda fact, _: self.move_member(fact),
-            MemberCountCorrected: lambda fact, _: self.correct_count(fact),
+            Person: lambda fact: self.name_person(fact.user_id, fact.name),
+            AuditPage: self._take_names,
+            SessionStarted: self._start_session,
+            ChannelUpserted: self.see_channel,
+            ChannelDeleted: self.lose_channel,
+            GuildUpserted: lambda fact: self._emit_all(self.see_guild(fact)),
+            GuildUpdated: lambda fact: self._emit_all(self.change_guild(fact)),
+            GuildDeleted: lambda fact: self._emit_all(self.lose_guild(fact)),
+            MemberCountChanged: self.move_member,
+            MemberCountCorrected: self.correct_count,
         }
 
     def _emit_all(self, facts: Iterable[Fact]) -> None:
@@ -152,8 +97,9 @@ class GuildCache(Component):
             self._emit_all(self.lose_guild(gone))
 
     def _take_name(self, count: Count) -> None:
-        if count.name:
-            self.name_person(count.user_id, count.name)
+        name = count.name
+        if name and self.people.get(count.user_id) != name:
+            self.name_person(count.user_id, name)
 
     def _take_names(self, page: AuditPage) -> None:
         for person in page.people:
@@ -184,7 +130,7 @@ class GuildCache(Component):
         returned = guild is not None and guild.presence is Presence.OUTAGE and guild.known
         if guild is None:
             guild = self.guilds[fact.guild_id] = Guild(fact.guild_id, Presence.HERE)
-        changes = self._apply(guild, fact)
+        changes = guild.apply(fact)
         if not guild.known:
             changes = {}
         guild.presence = Presence.HERE
@@ -215,7 +161,7 @@ class GuildCache(Component):
         guild = self.guilds.get(fact.guild_id)
         if guild is None or not guild.known:
             return
-        if changes := self._apply(guild, fact):
+        if changes := guild.apply(fact):
             yield self._changed(guild, fact.at, changes)
 
     def lose_guild(self, fact: GuildDeleted) -> Iterator[Record]:
@@ -290,19 +236,6 @@ class GuildCache(Component):
             if len(self.parents) >= MAX_THREADS and channel.channel_id not in self.parents:
                 del self.parents[next(iter(self.parents))]
             self.parents[channel.channel_id] = channel.parent_id
-
-    @staticmethod
-    def _apply(guild: Guild, fact: GuildUpserted | GuildUpdated) -> Changes:
-        changes: Changes = {}
-        for attribute in _CHANGEABLE:
-            old, new = getattr(guild, attribute), getattr(fact, attribute)
-            if old != new:
-                changes[attribute] = {
-                    "old": list(old) if isinstance(old, tuple) else old,
-                    "new": list(new) if isinstance(new, tuple) else new,
-                }
-                setattr(guild, attribute, new)
-        return changes
 
     def _changed(self, guild: Guild, at: int, changes: Changes) -> Record:
         data = guild.describe(GuildUpdateRecord, changes=changes)

@@ -24,7 +24,7 @@ from exporter.events.facts.guilds import (
     MemberCountCorrected,
 )
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
-from exporter.state.guild_cache import Guild, Presence
+from exporter.state.guild import Guild, Presence
 from exporter.telemetry import Telemetry
 
 PER_SECOND = 2.0
@@ -89,7 +89,7 @@ class MemberCountSync(Component):
         """Guilds, changes of their counts, and Discord's own counts."""
         return {
             GuildUpserted: lambda fact, now: self.see_guild(fact.guild_id, now),
-            MemberCountChanged: lambda fact, _: self.move(fact),
+            MemberCountChanged: self.move,
             GuildCountsRead: self.answer,
         }
 

@@ -9,7 +9,7 @@ request, a request not made costs an answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 import msgspec
@@ -51,12 +51,18 @@ class BotPermissions:
 
 
 class Permissions(Component):
-    """Permissions of the bot by guild."""
+    """Permissions of the bot by guild.
+
+    ``clear_refusals`` takes each guild where they changed: what REST refused there may be permitted now.
+    """
 
     name = "permissions"
 
-    def __init__(self, emit: Emit, catalogue: Catalogue) -> None:
+    def __init__(
+        self, emit: Emit, catalogue: Catalogue, clear_refusals: Callable[[int], None] = lambda _: None
+    ) -> None:
         super().__init__(emit)
+        self._clear_refusals = clear_refusals
         self._catalogue = catalogue
         self._bot = 0
         self._all = sum(PERMISSIONS[name] for name in catalogue.permissions)
@@ -67,11 +73,11 @@ class Permissions(Component):
     def handles(self) -> Mapping[type, Handler]:
         """The bot's own id, and the roles of guilds."""
         return {
-            BotKnown: lambda fact, _: self.know_bot(fact),
-            RolesListed: lambda fact, _: self.see_roles(fact),
-            RoleUpserted: lambda fact, _: self.see_role(fact),
-            RoleDeleted: lambda fact, _: self.lose_role(fact),
-            MemberRoles: lambda fact, _: self.see_member(fact),
+            BotKnown: self.know_bot,
+            RolesListed: self.see_roles,
+            RoleUpserted: lambda fact: self.set_role(fact.guild_id, fact.role_id, fact.permissions),
+            RoleDeleted: lambda fact: self.set_role(fact.guild_id, fact.role_id, 0),
+            MemberRoles: self.see_member,
         }
 
     def lacks(self, guild_id: int, permission: str) -> bool:
@@ -101,14 +107,6 @@ class Permissions(Component):
         current = BotPermissions(0, fact.owner_id == self._bot, msgspec.msgpack.encode(roles), own)
         self._replace(fact.guild_id, current)
 
-    def see_role(self, fact: RoleUpserted) -> None:
-        """Take a role as it is now."""
-        self._set_role(fact.guild_id, fact.role_id, fact.permissions)
-
-    def lose_role(self, fact: RoleDeleted) -> None:
-        """Remove a role."""
-        self._set_role(fact.guild_id, fact.role_id, 0)
-
     def see_member(self, fact: MemberRoles) -> None:
         """Take the current roles of the bot."""
         current = self._guilds.get(fact.guild_id)
@@ -123,7 +121,8 @@ class Permissions(Component):
         if current is not None:
             self._count_lacking(current.granted, -1)
 
-    def _set_role(self, guild_id: int, role_id: int, permissions: int) -> None:
+    def set_role(self, guild_id: int, role_id: int, permissions: int) -> None:
+        """Take what a role gives now; a deleted one gives nothing."""
         current = self._guilds.get(guild_id)
         if current is None:
             return
@@ -146,6 +145,7 @@ class Permissions(Component):
                 return
             self._count_lacking(before.granted, -1)
         self._count_lacking(current.granted, 1)
+        self._clear_refusals(guild_id)
         self.emit(PermissionsChanged(guild_id))
 
     def _work_out(self, guild_id: int, current: BotPermissions) -> int:

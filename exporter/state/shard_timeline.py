@@ -108,8 +108,8 @@ class ShardTimeline(Component):
     def handles(self) -> Mapping[type, Handler]:
         """Changes of connections and sessions."""
         return {
-            ShardStateChanged: lambda fact, _: self.take(fact),
-            SessionStarted: lambda fact, _: self.start_session(fact),
+            ShardStateChanged: self.take,
+            SessionStarted: self.start_session,
         }
 
     @property
@@ -123,6 +123,13 @@ class ShardTimeline(Component):
             self._saved_until = self.complete_until
             self._table.touch(0)
         return super().save()
+
+    def clear(self) -> None:
+        """Forget up to when everything was received; what is known of the connections stays.
+
+        No row holds that, and no dispatch says it again.
+        """
+        self._before = self._saved_until = 0
 
     def _load(self, _: int, saved: SavedTimeline) -> None:
         """Continue where the previous run stopped: later events may never have been received."""
@@ -145,7 +152,7 @@ class ShardTimeline(Component):
         self._measure(shard, sent_at, received_at)
         if sent_at > self._messages.get(shard, (0, 0))[0]:
             self._messages[shard] = (sent_at, received_at)
-        for moment in self._open.pop(shard, ()):
+        for moment in self._open.pop(shard, ()) if self._open else ():
             moment.until = max(moment.since, min(moment.until, sent_at))
 
     def moment(self, guild_id: int, at: int) -> TimeBounds:

@@ -11,7 +11,7 @@ import msgspec
 
 from exporter.aggregation.increments import Step
 from exporter.events.facts.moderation import AuditEntry
-from exporter.tracking.voice.voice_sessions import SavedSession
+from exporter.tracking.voice.saved_sessions import SavedSession
 
 
 class SavedVoice(msgspec.Struct, frozen=True, array_like=True):

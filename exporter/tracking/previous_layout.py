@@ -14,16 +14,16 @@ import msgspec
 
 from exporter.aggregation.increments import Increment, encode_increment
 from exporter.events.structure import STRUCTURE_TYPES
-from exporter.spool.ports import JournalPart, StateRow
+from exporter.spool.ports import JournalPart, SpoolWriter, StateRow
 from exporter.state.shard_timeline import SavedTimeline
-from exporter.tracking.levels.levels import SavedXp
+from exporter.tracking.levels.levels import MemberXp
 from exporter.tracking.membership.component import StoredDeparture, StoredPrune
 from exporter.tracking.moderation.aggregated_entries import SavedEntry
 from exporter.tracking.moderation.audit_matcher import PendingAction
 from exporter.tracking.moderation.catch_up import SavedFloor, SavedTaken
 from exporter.tracking.moderation.timeouts import MemberTimeouts, TimeoutChange
 from exporter.tracking.previous_journal import Begun, Mark, SavedModeration, add_begun, decode_part
-from exporter.tracking.voice.voice_sessions import SavedGuildVoice, SavedRun
+from exporter.tracking.voice.saved_sessions import SavedGuildVoice, SavedRun
 
 log = logging.getLogger(__name__)
 
@@ -40,6 +40,18 @@ class Converted(NamedTuple):
     rows: list[StateRow]
     increments: list[bytes]
     unread: int
+
+
+async def take_over(spool: SpoolWriter) -> None:
+    """Replace what the previous layout left in the spool by rows and increments of this one.
+
+    Raises:
+        SpoolError: the spool cannot be read, or does not take it.
+    """
+    if journal := await spool.journal():
+        found = convert(journal)
+        await spool.append((), state=found.rows, increments=found.increments, forget_journal=True)
+        log.info("took over the state that the previous version saved: %d parts", len(journal))
 
 
 def convert(parts: Iterable[JournalPart]) -> Converted:
@@ -66,7 +78,7 @@ def convert(parts: Iterable[JournalPart]) -> Converted:
             rows["voice/guilds", guild_id] = SavedGuildVoice(part.voice.run, sessions) if sessions else None
         rows["voice/runs", part.voice.run] = SavedRun(part.voice.known_until)
         for held in part.levels:
-            saved = SavedXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
+            saved = MemberXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
             rows["levels/members", (held.guild_id, held.user_id)] = saved
     rows.update(convert_moderation(moderation))
     rows.update(convert_marks(marks))

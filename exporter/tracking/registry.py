@@ -8,20 +8,28 @@ before what counts it.
 
 from __future__ import annotations
 
+import random
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import TypeAlias
 
+from exporter.aggregation.config import MetricsConfig
 from exporter.clock import Clock
 from exporter.dispatch.component import Component, Emit
+from exporter.dispatch.dispatcher import Dispatcher
+from exporter.events.aggregates import METRICS_SNAPSHOT
 from exporter.events.audit import ENTRY_CREATE
 from exporter.events.catalogue import Catalogue
+from exporter.events.guilds import MEMBERS
 from exporter.events.rest_request import Submit
 from exporter.events.structure import STRUCTURE_TYPES
+from exporter.state.guild import Guild
 from exporter.state.guild_cache import GuildCache
+from exporter.state.member_count_sync import MemberCountSync
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.state.voice_states import VoiceStates
 from exporter.telemetry import Telemetry
 from exporter.tracking.invites.tracker import InviteTracker
 from exporter.tracking.levels.config import LevelsConfig
@@ -38,7 +46,7 @@ from exporter.tracking.voice.tracker import VoiceTracker
 
 @dataclass(frozen=True)
 class TrackingContext:
-    """What a component may be made with: the declarations, ports of the state, and the port for requests.
+    """The state of guilds and shards, and what else a component may need.
 
     ``submit`` puts a request to Discord, None where nothing can be asked; ``window_ms`` is the length of the
     smallest window.
@@ -50,6 +58,7 @@ class TrackingContext:
     guilds: GuildCache
     permissions: Permissions
     timeline: ShardTimeline
+    voice_states: VoiceStates
     window_ms: int
     submit: Submit | None = None
     levels: LevelsConfig = field(default_factory=LevelsConfig)
@@ -59,6 +68,10 @@ class TrackingContext:
     def audited(self) -> bool:
         """Whether any event type that is on is known from audit logs."""
         return any(kind in self.catalogue.events for kind in (ENTRY_CREATE, *STRUCTURE_TYPES))
+
+    def submit_for(self, answer: str) -> Submit | None:
+        """The port for requests whose answer comes as this dispatch; None where no event type reads it."""
+        return self.submit if answer in self.catalogue.readers else None
 
     @property
     def submit_lookups(self) -> Submit | None:
@@ -76,71 +89,62 @@ class TrackingContext:
         return LookupBoard()
 
 
+def add_state(
+    dispatcher: Dispatcher,
+    catalogue: Catalogue,
+    clock: Clock,
+    telemetry: Telemetry,
+    metrics: MetricsConfig,
+    *,
+    submit: Submit | None,
+    clear_refusals: Callable[[int], None],
+    levels: LevelsConfig,
+    catch_up: CatchUpConfig,
+    rng: random.Random,
+) -> TrackingContext:
+    """Add the components of the state; ``clear_refusals`` takes guilds where permissions changed."""
+    add = dispatcher.add
+    timeline = dispatcher.reader.timeline = add(lambda emit: ShardTimeline(emit, clock))
+    counts_members = {"GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"} <= catalogue.events.keys()
+    known: dict[int, Guild] = {}
+    add(
+        lambda emit: MemberCountSync(
+            emit,
+            known,
+            submit if MEMBERS.name in catalogue.gauges else None,
+            telemetry,
+            rng,
+            interval=round(metrics.member_count_interval * 1000),
+            counts_members=counts_members,
+        )
+    )
+    guilds = add(lambda emit: GuildCache(emit, known, counts_members=counts_members))
+    permissions = add(lambda emit: Permissions(emit, catalogue, clear_refusals))
+    states = add(VoiceStates)
+    ports = (guilds, permissions, timeline, states, metrics.lengths[METRICS_SNAPSHOT])
+    return TrackingContext(catalogue, clock, telemetry, *ports, submit, levels, catch_up)
+
+
 Factory: TypeAlias = Callable[[TrackingContext, Emit], Component]
 
 
-def _voice(context: TrackingContext, emit: Emit) -> Component:
-    return VoiceTracker(emit, context.timeline, context.clock, context.window_ms)
-
-
-def _catch_up(context: TrackingContext, emit: Emit) -> Component:
-    submit = context.submit if "REST_AUDIT_LOG" in context.catalogue.readers else None
-    return CatchUp(emit, context.catch_up, submit, context.audit)
-
-
-def _structure(context: TrackingContext, emit: Emit) -> Component:
-    return StructureTracker(emit, context.catalogue.events, context.guilds.people.get, context.audit)
-
-
-def _moderation(context: TrackingContext, emit: Emit) -> Component:
-    return ModerationTracker(
-        emit,
-        context.catalogue.events,
-        context.guilds.people.get,
-        context.submit_lookups,
-        context.audit,
-        context.lookups,
-    )
-
-
-def _membership(context: TrackingContext, emit: Emit) -> Component:
-    return MembershipTracker(
-        emit,
-        context.guilds.people.get,
-        context.timeline,
-        context.audit,
-        context.lookups,
-        asks=context.submit_lookups is not None,
-    )
-
-
-def _lookups(context: TrackingContext, emit: Emit) -> Component:
-    return Lookups(emit, context.lookups, context.submit_lookups, context.audit.is_unreadable)
-
-
-def _invites(context: TrackingContext, emit: Emit) -> Component:
-    return InviteTracker(
-        emit,
-        context.submit if "REST_INVITES" in context.catalogue.readers else None,
-        context.permissions,
-        context.guilds,
-        context.timeline,
-        audited="guild_moderation" in context.catalogue.intents,
-    )
-
-
-def _levels(context: TrackingContext, emit: Emit) -> Component:
-    return Levels(emit, context.levels, context.catalogue, context.guilds.people, context.telemetry)
-
-
 TRACKERS: Sequence[Factory] = (
-    _voice,
-    _catch_up,
-    _structure,
-    _moderation,
-    _membership,
-    _lookups,
-    _invites,
-    _levels,
+    lambda given, emit: VoiceTracker(emit, given.timeline, given.voice_states, given.clock, given.window_ms),
+    lambda given, emit: CatchUp(emit, given.catch_up, given.submit_for("REST_AUDIT_LOG"), given.audit),
+    lambda given, emit: StructureTracker(emit, given.catalogue.events, given.guilds.people.get, given.audit),
+    lambda given, emit: ModerationTracker(
+        *(emit, given.catalogue.events, given.guilds.people.get),
+        *(given.submit_lookups, given.audit, given.lookups),
+    ),
+    lambda given, emit: MembershipTracker(
+        *(emit, given.guilds.people.get, given.timeline, given.audit, given.lookups),
+        asks=given.submit_lookups is not None,
+    ),
+    lambda given, emit: Lookups(emit, given.lookups, given.submit_lookups, given.audit.is_unreadable),
+    lambda given, emit: InviteTracker(
+        *(emit, given.submit_for("REST_INVITES"), given.permissions, given.guilds, given.timeline),
+        audited="guild_moderation" in given.catalogue.intents,
+    ),
+    lambda given, emit: Levels(emit, given.levels, given.catalogue, given.guilds.people, given.telemetry),
 )
 """The components that turn facts into counts and records, in the order of their effects."""

@@ -14,7 +14,8 @@ from exporter.events.guilds import BOOSTS, MEMBERS, ONLINE
 from exporter.events.records.snapshots import SnapshotDetail
 from exporter.events.voice import MEMBERS as VOICE_MEMBERS
 from exporter.model import Entry
-from exporter.state.guild_cache import Guild, GuildCache
+from exporter.state.guild import Guild
+from exporter.state.guild_cache import GuildCache
 from exporter.tracking.voice.tracker import VoiceTracker
 
 

@@ -105,7 +105,7 @@ class History:
         elif action == "kill":
             self.kill()
         else:
-            for kind in self.counters.kinds:
+            for kind in self.counters.windows.kinds:
                 for start in sorted(kind.windows):
                     self.close(kind, start, refused="refused" in action)
 
@@ -120,14 +120,14 @@ class History:
     def close(self, kind: WindowKind, start: int, *, refused: bool) -> None:
         self.counters.fold()
         guild_ids = list(kind.windows.get(start, ()))[:2]
-        closed = self.counters.close(kind, start, guild_ids)
+        closed = self.counters.windows.close(kind, start, guild_ids)
         unsaved = self.counters.take_unsaved()
         if refused:
             self.counters.add(Count(SLOTS[0], 1, start, amount=1))
             self.unsaved[1, SLOTS[0], 0, 0, ""] += 1
             self.counters.fold()
             self.counters.merge_unsaved(unsaved)
-            self.counters.reopen(kind, start, closed)
+            self.counters.windows.reopen(kind, start, closed)
             return
         self.commit([*unsaved.steps(), Closed(kind.name, start, guild_ids)])
         for guild_id, activity in closed:
@@ -155,13 +155,13 @@ def test_what_left_and_what_is_open_is_what_was_counted(actions: list[Count | st
         history.play(action)
         cells = sum(
             len(activity.cells)
-            for kind in history.counters.kinds
+            for kind in history.counters.windows.kinds
             for window in kind.windows.values()
             for activity in window.values()
         )
-        assert history.counters.cell_count() == cells
+        assert history.counters.windows.cells == cells
     history.counters.fold()
-    for kind in history.counters.kinds:
+    for kind in history.counters.windows.kinds:
         assert history.counted(kind) == history.sure + history.unsaved
 
 
@@ -171,7 +171,7 @@ def test_a_crash_loses_what_was_not_saved_and_nothing_else(actions: list[Count |
     for action in actions:
         history.play(action)
     history.kill()
-    for kind in history.counters.kinds:
+    for kind in history.counters.windows.kinds:
         assert history.counted(kind) == history.sure
 
 
@@ -189,12 +189,12 @@ def test_totals_are_the_sums_by_guild_and_by_channel(counts: list[Count]) -> Non
             channels[count.series.measure, count.guild_id, count.channel_id] += count.amount
     assert {
         (series, guild): total
-        for series, totals in counters.totals.items()
+        for series, totals in counters.totals.by_guild.items()
         for guild, total in totals.items()
     } == guilds
     assert {
         (measure, guild, channel): total
-        for measure, places in counters.channel_totals.items()
+        for measure, places in counters.totals.by_channel.items()
         for guild, totals in places.items()
         for channel, total in totals.items()
     } == channels
@@ -212,7 +212,7 @@ def test_what_is_unsaved_says_the_same_in_one_step_however_often_it_was_folded(
     counters.fold()
     restored = make()
     restored.replay(counters.take_unsaved().steps())
-    for left, right in zip(counters.kinds, restored.kinds, strict=True):
+    for left, right in zip(counters.windows.kinds, restored.windows.kinds, strict=True):
         assert still_open(left) == still_open(right)
 
 
@@ -231,16 +231,16 @@ def test_counters_beyond_the_limit_are_shed_and_those_held_go_on() -> None:
     for user in range(1, 31):
         counters.add(Count(MESSAGES["human"], 1, BASE, 2, user))
         counters.fold()
-    assert counters.cell_count() == 20, "ten in each kind of window"
+    assert counters.windows.cells == 20, "ten in each kind of window"
     assert counters.take_shed() == 20
     assert counters.take_shed() == 0
     for user in range(1, 31):
         counters.add(Count(MESSAGES["human"], 1, BASE, 2, user))
     counters.fold()
-    assert counters.cell_count() == 20
+    assert counters.windows.cells == 20
     assert counters.take_shed() == 20
-    assert sum(still_open(counters.kinds[0]).values()) == 20
-    assert counters.totals[MESSAGES["human"]] == {1: 60}, "the running totals have everything"
+    assert sum(still_open(counters.windows.kinds[0]).values()) == 20
+    assert counters.totals.by_guild[MESSAGES["human"]] == {1: 60}, "the running totals have everything"
     assert sum(cell[-1] for step in counters.take_unsaved().steps() for cell in step.cells) == 20
 
 
@@ -250,8 +250,8 @@ def test_what_is_kept_and_what_is_shed_is_what_was_counted(counts: list[Count], 
     for count in counts:
         counters.add(msgspec.structs.replace(count, amount=1))
         counters.fold()
-    assert counters.cell_count() <= limit
-    kept = sum(still_open(counters.kinds[0]).values())
+    assert counters.windows.cells <= limit
+    kept = sum(still_open(counters.windows.kinds[0]).values())
     assert kept + counters.take_shed() == len(counts)
     assert sum(cell[-1] for step in counters.take_unsaved().steps() for cell in step.cells) == kept
 
@@ -261,7 +261,9 @@ def test_of_members_whose_counts_are_shed_nothing_is_kept() -> None:
     for user in range(1, 1001):
         counters.add(Count(MESSAGES["human"], 1, BASE, 2, user))
         counters.fold()
-    (activity,) = (activity for window in counters.kinds[0].windows.values() for activity in window.values())
+    (activity,) = (
+        activity for window in counters.windows.kinds[0].windows.values() for activity in window.values()
+    )
     assert len(activity.seen) == 10
     assert len(counters.take_unsaved().seen) == 10
 
@@ -291,8 +293,8 @@ def test_an_occurrence_from_before_the_session_is_not_counted_again() -> None:
         counters.add(Count(EDITS.series, 1, at, dedup_key=(number, at)))
         counters.add(Count(MESSAGES["human"], 1, at, 2, 3))
     counters.fold()
-    assert counters.totals[EDITS.series] == {1: 1}
-    assert counters.totals[MESSAGES["human"]] == {1: 2}
+    assert counters.totals.by_guild[EDITS.series] == {1: 1}
+    assert counters.totals.by_guild[MESSAGES["human"]] == {1: 2}
 
 
 def test_a_repeated_occurrence_counts_once() -> None:
@@ -302,7 +304,7 @@ def test_a_repeated_occurrence_counts_once() -> None:
         counters.fold()
     counters.add(Count(EDITS.series, 1, BASE, dedup_key=(7, 9)))
     counters.fold()
-    assert counters.totals[EDITS.series] == {1: 2}
+    assert counters.totals.by_guild[EDITS.series] == {1: 2}
 
 
 def test_the_memory_of_occurrences_is_bounded_and_forgets_the_oldest(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -312,7 +314,7 @@ def test_the_memory_of_occurrences_is_bounded_and_forgets_the_oldest(monkeypatch
         counters.add(Count(EDITS.series, 1, BASE, dedup_key=(number, 0)))
     counters.fold()
     assert len(counters._repeats) == 3
-    assert counters.totals[EDITS.series] == {1: 5}
+    assert counters.totals.by_guild[EDITS.series] == {1: 5}
 
 
 def test_a_thread_s_activity_is_its_parent_s() -> None:
@@ -320,7 +322,7 @@ def test_a_thread_s_activity_is_its_parent_s() -> None:
     counters.add(Count(MESSAGES["human"], 1, BASE, 500, 3))
     counters.add(Count(MESSAGES["human"], 1, BASE, 5, 3))
     counters.fold()
-    (activity,) = (a for w in counters.kinds[0].windows.values() for a in w.values())
+    (activity,) = (a for w in counters.windows.kinds[0].windows.values() for a in w.values())
     assert activity.cells == {(MESSAGES["human"], 5, 3, ""): 2}
 
 
@@ -328,7 +330,7 @@ def test_what_is_switched_off_is_not_counted() -> None:
     counters = make(catalogue=CATALOGUE.switched({"MESSAGE_CREATE": False}), channels=True)
     counters.add(Count(MESSAGES["human"], 1, BASE, 2, 3))
     counters.fold()
-    assert not counters.kinds[0].windows
+    assert not counters.windows.kinds[0].windows
     assert not counters.take_unsaved()
 
 
@@ -337,7 +339,7 @@ def test_first_and_last_activity_do_not_depend_on_the_order_of_arrival() -> None
     for at in (BASE + 30, BASE + 10, BASE + 50, BASE + 20):
         counters.add(Count(MESSAGES["human"], 1, at, 2, 3))
     counters.fold()
-    (activity,) = (a for w in counters.kinds[0].windows.values() for a in w.values())
+    (activity,) = (a for w in counters.windows.kinds[0].windows.values() for a in w.values())
     assert activity.seen == {3: (BASE + 10, BASE + 50)}
 
 
@@ -347,20 +349,20 @@ def test_activity_on_both_sides_of_an_edge_is_seen_on_both() -> None:
     for at in (edge - 5, edge + 5):
         counters.add(Count(MESSAGES["human"], 1, at, 2, 3))
     counters.fold()
-    seen = {start: window[1].seen for start, window in counters.kinds[0].windows.items()}
+    seen = {start: window[1].seen for start, window in counters.windows.kinds[0].windows.items()}
     assert seen == {edge - MINUTE: {3: (edge - 5, edge - 5)}, edge: {3: (edge + 5, edge + 5)}}
 
 
 def test_a_step_of_an_unknown_measure_is_left_out() -> None:
     counters = make()
     counters.replay([Added([(BASE, "gone", "", 1, 0, 0, "", 5)], []), Closed("gone too", BASE, [1])])
-    assert not counters.open_windows()
+    assert not counters.windows.open()
 
 
 def test_without_snapshots_totals_are_kept_and_nothing_else() -> None:
     counters = make(kinds=[])
     counters.add(Count(MESSAGES["human"], 1, BASE, 2, 3))
     counters.fold()
-    assert counters.totals[MESSAGES["human"]] == {1: 1}
+    assert counters.totals.by_guild[MESSAGES["human"]] == {1: 1}
     assert not counters.take_unsaved()
-    assert counters.cell_count() == 0
+    assert counters.windows.cells == 0

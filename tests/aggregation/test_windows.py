@@ -74,6 +74,12 @@ class NoState:
 
     unsaved = False
 
+    def __init__(self, errors: list[Exception]) -> None:
+        self._errors = errors
+
+    def report(self, _: str, error: Exception) -> None:
+        self._errors.append(error)
+
     def save(self) -> list[StateRow]:
         return []
 
@@ -107,10 +113,9 @@ class Process:
             BatchingConfig(),
             clock,
             Telemetry(),
-            NoState(),
+            NoState(self.errors),  # type: ignore[arg-type]  # as above, of the components
             self.windows.capture,
             lambda: self.counters.has_unsaved,
-            lambda _, error: self.errors.append(error),
         )
 
     async def begin(self) -> Process:
@@ -318,7 +323,7 @@ async def test_a_snapshot_that_never_can_be_made_holds_up_no_other_guild_and_no_
     assert process.disk.amounts("short") == {2: 1}
     assert process.disk.amounts("long") == {1: 1, 2: 1}
     assert len(process.errors) == MAX_TRIES
-    assert not process.counters.open_windows()
+    assert not process.counters.windows.open()
 
 
 async def test_a_refused_window_stays_and_leaves_whole_later(process: Process) -> None:
@@ -332,7 +337,7 @@ async def test_a_refused_window_stays_and_leaves_whole_later(process: Process) -
     assert await process.close(everything=True)
     assert process.disk.amounts("short") == process.disk.amounts("long") == {1: 7}
     restarted = await Process(process.disk, process.clock).begin()
-    assert not restarted.counters.open_windows()
+    assert not restarted.counters.windows.open()
 
 
 async def test_a_restart_goes_on_where_the_increments_end(process: Process) -> None:
@@ -354,7 +359,7 @@ async def test_what_is_counted_but_not_folded_is_saved(process: Process) -> None
 async def test_a_large_increment_is_cut_into_pieces(
     process: Process, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("exporter.aggregation.counters.CELLS_AT_ONCE", 10)
+    monkeypatch.setattr("exporter.aggregation.unsaved.CELLS_AT_ONCE", 10)
     for user in range(1, 26):
         process.count(user_id=user)
     assert await process.save()

@@ -12,7 +12,7 @@ import aiohttp
 import pytest
 
 from exporter import app as module
-from exporter.app import Application, make_sinks, run
+from exporter.app import Application, make_sinks
 from exporter.clock import SystemClock
 from exporter.config.load import parse_config
 from exporter.config.model import Config
@@ -20,6 +20,7 @@ from exporter.config.yaml_source import read_yaml
 from exporter.errors import ConfigError, SpoolError
 from exporter.events.records.snapshots import ALL_DETAILS
 from exporter.model import Entry
+from exporter.process import run
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry

@@ -62,6 +62,10 @@ class State:
     def __init__(self) -> None:
         self.changed: list[StateRow] = []
         self.saving: list[StateRow] = []
+        self.errors: list[Exception] = []
+
+    def report(self, _: str, error: Exception) -> None:
+        self.errors.append(error)
 
     @property
     def unsaved(self) -> bool:
@@ -119,7 +123,7 @@ class Bench:
         self.disk = Disk()
         self.state = State()
         self.counts = Counts()
-        self.errors: list[Exception] = []
+        self.errors = self.state.errors
         self.clock = ManualClock()
         self.telemetry = Telemetry()
         self.committer = Checkpoint(
@@ -127,10 +131,9 @@ class Bench:
             BatchingConfig(**config),  # type: ignore[arg-type]  # the table of a test
             self.clock,
             self.telemetry,
-            self.state,
+            self.state,  # type: ignore[arg-type]  # as above, of the components
             self.counts.capture,
             lambda: bool(self.counts.unsaved or self.counts.snapshots),
-            lambda _, error: self.errors.append(error),
         )
         self.number = 0
 
@@ -141,7 +144,7 @@ class Bench:
         return key
 
     def due_in(self) -> float | None:
-        due = self.committer._due
+        due = self.committer._entries._due
         return None if due is None else due - self.clock.monotonic()
 
     def balance(self) -> tuple[float, float]:
@@ -527,7 +530,7 @@ def test_what_was_offered_is_spooled_shed_or_waiting(steps: list[Priority | str]
                 bench.disk.full = step == "full"
             taken, kept = bench.balance()
             assert taken == kept
-            assert bench.committer.waiting == sum(map(len, bench.committer._waiting.values()))
+            assert bench.committer.waiting == sum(map(len, bench.committer._entries._waiting.values()))
         bench.disk.full = False
         assert await bench.committer.drain()
         assert bench.committer.waiting == 0

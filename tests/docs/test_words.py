@@ -76,6 +76,7 @@ AREAS: Mapping[str, tuple[str, ...]] = {
     "tracking": ("exporter/tracking",),
     "core": (
         "exporter/app.py",
+        "exporter/process.py",
         "exporter/dispatch",
         "exporter/pipeline.py",
         "exporter/aggregation",

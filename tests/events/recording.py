@@ -14,7 +14,7 @@ import msgspec
 
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts.counting import Series
-from exporter.events.reading import DispatchReader
+from exporter.events.reading import PayloadReader
 
 FIXTURES = Path(__file__).parents[1] / "fixtures" / "gateway"
 RECEIVED_AT = 1_700_000_000_000
@@ -40,7 +40,7 @@ def tell(value: Any) -> Any:
 def read(dispatch: str, body: bytes) -> list[Any]:
     return [
         {"fact": type(fact).__name__} | tell(fact)
-        for fact in DispatchReader(dispatch, CATALOGUE.readers[dispatch]).read(body, RECEIVED_AT)
+        for fact in PayloadReader(dispatch, CATALOGUE.readers[dispatch]).read(body, RECEIVED_AT)
     ]
 
 

@@ -17,7 +17,7 @@ from exporter.events.facts.counting import Person
 from exporter.events.facts.moderation import AuditEntry, AuditPage
 from exporter.events.moderation import ACTIONS
 from exporter.events.payload import DISCORD_EPOCH_MS, MAX_ID, MAX_TEXT, snowflake_ms
-from exporter.events.reading import DispatchReader
+from exporter.events.reading import PayloadReader
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.events.spec import Reader
 
@@ -116,7 +116,7 @@ def test_a_reason_is_made_fit_to_be_stored(reason: str | None, stored: str | Non
 
 def test_an_entry_without_actor_or_guild() -> None:
     assert read(audit.KICK, user_id=None).actor_id == 0
-    reader = DispatchReader(audit.ENTRY_CREATE, [Reader(EntryPayload, read_entry)])
+    reader = PayloadReader(audit.ENTRY_CREATE, [Reader(EntryPayload, read_entry)])
     assert reader.read(json.dumps(raw(audit.KICK)).encode(), NOW) == []
 
 

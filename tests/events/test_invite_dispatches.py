@@ -23,7 +23,7 @@ from exporter.events.facts.invites import (
 from exporter.events.facts.moderation import Action, MessageDeleted
 from exporter.events.messages import MessageDelete
 from exporter.events.payload import UserEvent
-from exporter.events.reading import DispatchReader
+from exporter.events.reading import PayloadReader
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.events.spec import Reader
 from tests.entry_data import fields_of
@@ -34,7 +34,7 @@ CATALOGUE = full_catalogue()
 
 
 def read(payload: Any, reader: Any, **fields: Any) -> tuple[Any, ...]:
-    return tuple(DispatchReader("TEST", [Reader(payload, reader)]).read(json.dumps(fields).encode(), NOW))
+    return tuple(PayloadReader("TEST", [Reader(payload, reader)]).read(json.dumps(fields).encode(), NOW))
 
 
 # ---------------------------------------------------------------------- invites made and gone

@@ -18,7 +18,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.guilds import GuildUpserted
 from exporter.events.facts.moderation import AuditPage
-from exporter.events.reading import UNREADABLE, DispatchReader
+from exporter.events.reading import UNREADABLE, PayloadReader
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
 from exporter.telemetry import Telemetry, total, value
@@ -54,7 +54,7 @@ def put(data: Any, place: Place, new: Any) -> Any:
 def outcome(dispatch: str, data: Any) -> tuple[list[Fact], list[tuple[str, int]]] | None:
     """Facts, and by list how many elements were left out; None for a dispatch that is rejected."""
     try:
-        facts = DispatchReader(dispatch, CATALOGUE.readers[dispatch]).read(json.dumps(data).encode(), AT)
+        facts = PayloadReader(dispatch, CATALOGUE.readers[dispatch]).read(json.dumps(data).encode(), AT)
     except UNREADABLE:
         return None
     kept: list[Fact] = []

@@ -14,7 +14,8 @@ from exporter.events.facts.guilds import (
     SessionStarted,
 )
 from exporter.state import guild_cache as module
-from exporter.state.guild_cache import GuildCache, Presence
+from exporter.state.guild import Presence
+from exporter.state.guild_cache import GuildCache
 from tests.emitted import discard
 from tests.entry_data import fields_of
 

@@ -84,15 +84,15 @@ def test_a_change_of_roles_is_followed_and_reported_once() -> None:
     rights.know_bot(BotKnown(BOT))
     rights.see_roles(RolesListed(GUILD, 1, ((GUILD, 0), (2, AUDIT)), ((BOT, (2,)),)))
     assert [fact.guild_id for fact in emitted.of(PermissionsChanged)] == [GUILD]
-    rights.see_role(RoleUpserted(GUILD, 2, AUDIT | 1 << 40))
-    rights.see_role(RoleUpserted(GUILD, 3, AUDIT))
+    rights.set_role(GUILD, 2, AUDIT | 1 << 40)
+    rights.set_role(GUILD, 3, AUDIT)
     rights.see_member(MemberRoles(GUILD, 7, ()))
     assert [fact.guild_id for fact in emitted.of(PermissionsChanged)] == [GUILD]
-    rights.see_role(RoleUpserted(GUILD, 2, 0))
+    rights.set_role(GUILD, 2, 0)
     assert rights.lacks(GUILD, "view_audit_log")
     rights.see_member(MemberRoles(GUILD, BOT, (3,)))
     assert not rights.lacks(GUILD, "view_audit_log")
-    rights.lose_role(RoleDeleted(GUILD, 3))
+    rights.set_role(GUILD, 3, 0)
     assert rights.lacks(GUILD, "view_audit_log")
     assert [fact.guild_id for fact in emitted.of(PermissionsChanged)] == [GUILD] * 4
 
@@ -121,10 +121,10 @@ def test_after_any_changes_the_count_of_blind_guilds_is_that_of_a_fresh_look(
         rights.see_roles(RolesListed(guild, 0, tuple(held.items()), ((BOT, own[guild]),)))
     for step in steps:
         if isinstance(step, RoleUpserted):
-            rights.see_role(step)
+            rights.set_role(step.guild_id, step.role_id, step.permissions)
             roles[step.guild_id][step.role_id] = step.permissions
         elif isinstance(step, RoleDeleted):
-            rights.lose_role(step)
+            rights.set_role(step.guild_id, step.role_id, 0)
             roles[step.guild_id].pop(step.role_id, None)
         else:
             rights.see_member(step)

@@ -307,3 +307,15 @@ def test_moments_that_wait_for_a_message_are_bounded(streams: ShardTimeline) -> 
     for _ in range(MAX_OPEN + 5):
         streams.moment(GUILD, NOW)
     assert len(streams._open[0]) == MAX_OPEN
+
+
+def test_a_revert_forgets_what_was_saved_and_nothing_of_the_connections() -> None:
+    timeline = ShardTimeline(discard, ManualClock(NOW))
+    timeline.take(ShardStateChanged(0, "lost"))
+    timeline.pass_message(0, NOW, NOW)
+    (row,) = timeline.save()
+    (table,) = timeline.tables
+    table.discard()
+    timeline.clear()
+    assert timeline.is_silent(0)
+    assert list(timeline.save()) == [row], "saved again, though it has not moved"

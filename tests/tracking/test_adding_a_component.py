@@ -23,8 +23,8 @@ ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "contributing.md"
 SECTION = re.compile(r"^## Adding a stateful event$(.*?)^## ", re.DOTALL | re.MULTILINE)
 FILE = re.compile(r"^`([\w/]+\.py)`(?:(?!\n\n).)*\n\n```python\n(.*?)^```$", re.DOTALL | re.MULTILINE)
-LINE = re.compile(r"`(\w+,)` in the list `TRACKERS`")
-END_OF_LIST = re.compile(r"(?<=^TRACKERS: Sequence\[Factory\] = \(\n)(?:    \w+,\n)+", re.MULTILINE)
+LINE = re.compile(r"in the list `TRACKERS`(?:(?!\n\n).)*?the line\s`(lambda [^`\n]+,)`", re.DOTALL)
+END_OF_LIST = re.compile(r"(?<=^TRACKERS: Sequence\[Factory\] = \(\n)(?:    .*\n)+", re.MULTILINE)
 EVENT = "exporter/events/milestones.py"
 COMPONENT = "exporter/tracking/milestones/component.py"
 REGISTRY = "exporter/tracking/registry.py"
@@ -43,13 +43,12 @@ def build(site: Path) -> None:
     (site / COMPONENT).with_name("__init__.py").write_text('"""Milestones, by guild."""\n')
     for name in (EVENT, COMPONENT):
         (site / name).write_text(files[name])
-    imported, _, factory = files[REGISTRY].partition("\n\n\n")
     (line,) = LINE.findall(section[1])
     text = (site / REGISTRY).read_text()
     text, ends = END_OF_LIST.subn(lambda names: f"{names[0]}    {line}\n", text)
     assert ends == 1
     future = "from __future__ import annotations\n"
-    text = text.replace(future, f"{future}{imported}\n").replace("\nTRACKERS:", f"\n{factory}\n\nTRACKERS:")
+    text = text.replace(future, f"{future}{files[REGISTRY]}\n")
     (site / REGISTRY).write_text(text)
 
 
@@ -142,8 +141,8 @@ async def test_who_opts_out_between_two_runs_is_neither_counted_nor_remembered(
 
 
 DEFECT = f"""
-    def _take(self, fact: MessageWritten, now: int) -> None:
-        self._count(fact, now)
+    def _take(self, fact: MessageWritten) -> None:
+        self._count(fact)
         if fact.user_id == {BOB}:
             raise ArithmeticError
 

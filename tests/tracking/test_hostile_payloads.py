@@ -161,7 +161,7 @@ async def test_a_defect_of_ours_costs_one_event_and_is_logged_once(
         message = "broken"
         raise ArithmeticError(message)
 
-    monkeypatch.setattr(pipeline._dispatcher, "_learn_time", fail)
+    monkeypatch.setattr(pipeline.timeline, "pass_message", fail)
     for _ in range(3):
         pipeline.accept(name, json.dumps(data).encode(), 0, clock.now_ms())
     assert telemetry.rejected.values == {("MESSAGE_CREATE", "defect"): 3}

@@ -178,7 +178,7 @@ async def test_a_ban_is_committed_at_once_and_amended_under_its_key(site: Site, 
     site.feed(pipeline, "GUILD_BAN_ADD", payload("GUILD_BAN_ADD", "person"))
     site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "ban"))
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
-    assert pipeline.checkpoint._due == site.clock.monotonic()
+    assert pipeline.checkpoint._entries._due == site.clock.monotonic()
     await pass_time(site, pipeline, 11)
     await pipeline.flush()
     first, second = await site.entries("GUILD_BAN_ADD")
@@ -252,7 +252,7 @@ async def test_nothing_is_counted_of_who_opted_out_whichever_way_it_is_reported(
     pipeline.refresh()
     counted = {
         f"{series.measure}/{series.value}": amounts
-        for series, amounts in pipeline._counters.totals.items()
+        for series, amounts in pipeline._counters.totals.by_guild.items()
         if any(amounts.values())
     }
     assert counted == {"reactions/normal": {GUILD: 1}}, "by 77, to a message of one who opted out"
@@ -285,7 +285,7 @@ async def test_who_opts_out_over_a_restart_leaves_the_open_windows_and_voice(
     assert await pipeline.stop()
     site.privacy = PrivacyConfig(opt_out=frozenset({NELLY, MASON}))
     pipeline = await begin(site, payload)
-    assert pipeline._counters.cell_count() < 4, "what is counted without a user stays"
+    assert pipeline._counters.windows.cells < 4, "what is counted without a user stays"
     await pipeline.flush()
     for entry in await site.entries():
         for trace in (str(NELLY), str(MASON)):
@@ -314,7 +314,7 @@ async def test_a_switch_decides_what_is_counted(
         pipeline.refresh()
         totals = {
             f"{series.measure}/{series.value}": sum(guilds.values())
-            for series, guilds in pipeline._counters.totals.items()
+            for series, guilds in pipeline._counters.totals.by_guild.items()
         }
         assert totals.get(measure, 0) == on
 
@@ -429,9 +429,9 @@ async def test_too_many_counters_close_their_windows_early(site: Site, payload: 
         author = {"id": str(user), "username": "u"}
         site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms(), author=author))
     pipeline.refresh()
-    assert pipeline._counters.cell_count() > 1000
+    assert pipeline._counters.windows.cells > 1000
     await pipeline.tick()
-    assert pipeline._counters.cell_count() == 0
+    assert pipeline._counters.windows.cells == 0
     (entry,) = await site.entries("METRICS_SNAPSHOT")
     assert fields_of(entry)["unique_users"] == 1199
 

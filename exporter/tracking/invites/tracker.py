@@ -4,39 +4,33 @@ The invites of each guild are kept packed; work in progress (an ``InviteSession`
 join. A join is recorded as unknown where it cannot be determined: after a gap, without the permission, or
 when Discord does not answer.
 
-Invariants: at most one reading per guild is in progress; a failed reading changes nothing that is known; a
-reading after a gap is never compared with one from before it.
+Invariants: a failed reading changes nothing that is known; a reading after a gap is never compared with one
+from before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from http import HTTPStatus
-
-import msgspec
 
 from exporter.dispatch.component import Component, Emit, Handler
 from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, PermissionsChanged, SessionStarted
 from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
-    InviteKnown,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
 )
-from exporter.events.rest_request import RequestKind, RestRequest, Submit
+from exporter.events.rest_request import Submit
 from exporter.state.guild_cache import GuildCache
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
-from exporter.tracking.invites.invite_session import Asked, InviteSession
+from exporter.tracking.invites.invite_session import InviteSession
 from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, InviteUseWriter
-
-PURPOSE = "invite-use"
-
-MOST_PRIMED = 50
-"""Most guilds with a first reading in progress: more than the source requests in two seconds."""
+from exporter.tracking.invites.readings import InviteReadings, KnownInvites
 
 MAX_WAITING = 50_000
 """Most joins waiting for a finding; a further one is recorded as unknown."""
@@ -53,8 +47,6 @@ RETRY_MS = 5_000
 
 _REVOCATION_PERMISSIONS = ("view_audit_log", "manage_channels")
 """Permissions with which Discord reports every revoked invite, so that it is not taken for one used up."""
-
-_PACKED = msgspec.msgpack.Decoder(list[InviteKnown])
 
 
 class InviteTracker(Component):
@@ -78,59 +70,43 @@ class InviteTracker(Component):
     ) -> None:
         super().__init__(emit)
         self._uses = InviteUseWriter(emit)
-        self._submit = submit
         self._permissions = permissions
-        self._guilds = guilds
         self._timeline = timeline
         self._audited = audited
-        self._packed: dict[int, bytes] = {}
-        self._unread: dict[int, None] = {}
+        self._known = KnownInvites()
         self._sessions: dict[int, InviteSession] = {}
+        self._readings = InviteReadings(submit, permissions, guilds, self._sessions)
         self._waiting = 0
-        self._serial = 0
 
     @property
     def handles(self) -> Mapping[type, Handler]:
         """Joins, invites, and answers of Discord about invites."""
         return {
-            MemberJoined: self._take_join,
-            InvitesRead: self.answer,
-            InviteCreated: lambda fact, _: self.create(fact),
+            MemberJoined: lambda fact, now: self.join(fact, now, self._timeline.earliest(fact.guild_id)),
+            InvitesRead: lambda fact, now: self.for_each(
+                (fact.request.guild_id,), lambda _: self.answer(fact, now)
+            ),
+            InviteCreated: self.create,
             InviteDeleted: self.delete,
-            InviteRevoked: lambda fact, _: self.revoke(fact),
-            GuildUpserted: lambda fact, _: self.take_guild(fact.guild_id),
-            GuildDeleted: self._delete_guild,
-            PermissionsChanged: lambda fact, _: self.update_permissions(fact.guild_id),
-            SessionStarted: lambda fact, _: self.start_session(fact),
+            InviteRevoked: self.revoke,
+            GuildUpserted: lambda fact: self.take_guild(fact.guild_id),
+            GuildDeleted: self.delete_guild,
+            PermissionsChanged: lambda fact: self.update_permissions(fact.guild_id),
+            SessionStarted: self.start_session,
         }
-
-    def _permitted(self, guild_id: int, permission: str) -> bool:
-        return not self._permissions.lacks(guild_id, permission)
-
-    def _take_join(self, fact: MemberJoined, now: int) -> None:
-        self.join(fact, now, self._timeline.earliest(fact.guild_id))
-
-    def _delete_guild(self, fact: GuildDeleted, now: int) -> None:
-        if not fact.unavailable:
-            self.forget(fact.guild_id, now)
 
     def undecided(self, asked_at: int, wall: int) -> int:
         """Joins not explained yet."""
         del wall
-        return sum(
-            1
-            for session in self._sessions.values()
-            for one in session.unexplained
-            if one.arrival.received <= asked_at
-        )
+        waiting = (one for session in self._sessions.values() for one in session.unexplained)
+        return sum(one.arrival.received <= asked_at for one in waiting)
 
     # ------------------------------------------------------------------ facts
 
     def take_guild(self, guild_id: int) -> None:
         """Take a guild that became available: its invites are outdated, as members may have joined unseen."""
         self._give_up(guild_id)
-        if self._submit is not None:
-            self._unread[guild_id] = None
+        self._readings.want(guild_id)
 
     def start_session(self, fact: SessionStarted) -> None:
         """Discard what is known of these guilds: joins in the gap before the session are never received.
@@ -142,39 +118,37 @@ class InviteTracker(Component):
 
     def update_permissions(self, guild_id: int) -> None:
         """Take a change of the bot's permissions in a guild."""
-        if not self._permitted(guild_id, "manage_guild"):
+        if self._permissions.lacks(guild_id, "manage_guild"):
             self._give_up(guild_id)
-        elif self._submit is not None and guild_id not in self._packed:
-            self._unread[guild_id] = None
+        elif guild_id not in self._known:
+            self._readings.want(guild_id)
 
-    def forget(self, guild_id: int, now: int) -> None:
-        """The bot is no longer in a guild and receives nothing more of it."""
+    def delete_guild(self, fact: GuildDeleted, now: int) -> None:
+        """Take an outage, or that the bot is no longer in a guild and receives nothing more of it."""
+        guild_id = fact.guild_id
+        if fact.unavailable:
+            return
         if (session := self._sessions.get(guild_id)) is not None and session.joins:
             self._decide(guild_id, session, now)
         self._give_up(guild_id)
-        self._unread.pop(guild_id, None)
-        self._sessions.pop(guild_id, None)
+        self._readings.unread.pop(guild_id, None)
 
     def create(self, fact: InviteCreated) -> None:
         """Take a created invite."""
-        packed = self._packed.get(fact.guild_id)
-        if packed is None:
+        if fact.guild_id not in self._known:
             return
-        known = _PACKED.decode(packed)
-        # A reading may have come before the dispatch, and include uses of it.
-        if all(invite.code != fact.invite.code for invite in known):
-            self._packed[fact.guild_id] = msgspec.msgpack.encode([*known, fact.invite])
+        self._known.add(fact.guild_id, fact.invite)
         if (session := self._sessions.get(fact.guild_id)) is not None:
             session.created[fact.invite.code] = None
 
     def delete(self, fact: InviteDeleted, now: int) -> None:
         """Take a deleted invite; it is kept until it is clear whether it was used up."""
-        if fact.guild_id in self._packed:
+        if fact.guild_id in self._known:
             self._session(fact.guild_id).deleted[fact.code] = now
 
     def revoke(self, fact: InviteRevoked) -> None:
         """Take a revoked invite: it was not used up."""
-        if fact.guild_id in self._packed:
+        if fact.guild_id in self._known:
             self._session(fact.guild_id).revoked[fact.code] = None
 
     def join(self, fact: MemberJoined, now: int, since: int | None = None) -> None:
@@ -189,10 +163,10 @@ class InviteTracker(Component):
                 self._uses.decide_at_once(fact, OAUTH, "oauth")
             return
         arrival = Arrival(min(now, now if since is None else since) - SETTLE_MS, now)
-        if guild_id not in self._packed or self._waiting >= MAX_WAITING:
+        if guild_id not in self._known or self._waiting >= MAX_WAITING:
             if named:
                 self._uses.decide_at_once(fact, UNKNOWN, "unknown")
-            if guild_id in self._unread or guild_id in self._sessions:
+            if guild_id in self._readings.unread or guild_id in self._sessions:
                 self._session(guild_id).precede(fact, arrival)
             return
         session = self._session(guild_id)
@@ -200,17 +174,17 @@ class InviteTracker(Component):
             self._uses.open(fact)
             self._waiting += 1
         if session.join(fact, arrival) and session.asked is None and now >= session.not_before:
-            self._put(guild_id, session, now)
+            self._readings.request(guild_id, now)
 
     # ------------------------------------------------------------------ readings
 
     def answer(self, fact: InvitesRead, now: int) -> None:
         """Take an answer."""
-        guild_id = fact.request.guild_id
-        session = self._sessions.get(guild_id)
-        asked = session.asked if session is not None else None
-        if session is None or asked is None or fact.request.purpose != f"{PURPOSE}:{asked.serial}":
+        asked = self._readings.asked_by(fact)
+        if asked is None:
             return
+        guild_id = fact.request.guild_id
+        session = self._sessions[guild_id]
         if fact.status != HTTPStatus.OK:
             self._fail(guild_id, session, fact.status, now)
             return
@@ -220,9 +194,8 @@ class InviteTracker(Component):
         session.asked = None
         session.failures = 0
         found = asked.found
-        packed = self._packed.get(guild_id)
-        if packed is not None:
-            before = {invite.code: invite for invite in _PACKED.decode(packed)}
+        if guild_id in self._known:
+            before = self._known.of(guild_id)
             session.take_reading(before, asked, fact.at, now)
             for code, invite in found.items():
                 if not invite.vanity and (code not in before or invite.uses != before[code].uses):
@@ -230,25 +203,8 @@ class InviteTracker(Component):
             found |= {code: before[code] for code in session.created if code not in found and code in before}
         else:
             session.begin(asked, now)
-        self._packed[guild_id] = msgspec.msgpack.encode(list(found.values()))
+        self._known.put(guild_id, found.values())
         session.created.clear()
-
-    def _put(self, guild_id: int, session: InviteSession, now: int) -> None:
-        if self._submit is None:
-            return
-        self._serial += 1
-        wanted = (
-            (RequestKind.INVITES, RequestKind.VANITY)
-            if self._guilds.has_vanity(guild_id)
-            else (RequestKind.INVITES,)
-        )
-        session.asked = Asked(self._serial, now, wanted)
-        session.last_asked = now
-        session.created.clear()
-        for kind in wanted:
-            self._submit(
-                RestRequest(kind, guild_id, urgent=bool(session.joins), purpose=f"{PURPOSE}:{self._serial}")
-            )
 
     def _fail(self, guild_id: int, session: InviteSession, status: int, now: int) -> None:
         session.asked = None
@@ -258,16 +214,16 @@ class InviteTracker(Component):
             self._give_up(guild_id)
         elif session.failures < RETRIES:
             session.not_before = pause
-            if guild_id not in self._packed:
-                self._unread[guild_id] = None
+            if guild_id not in self._known:
+                self._readings.want(guild_id)
         else:
             self._give_up(guild_id)
-            self._unread[guild_id] = None
+            self._readings.want(guild_id)
             self._session(guild_id).not_before = pause
 
     def _give_up(self, guild_id: int) -> None:
         """Discard what is known of a guild's invites: joins that wait are unknown."""
-        self._packed.pop(guild_id, None)
+        self._known.forget(guild_id)
         session = self._sessions.pop(guild_id, None)
         if session is None:
             return
@@ -281,73 +237,58 @@ class InviteTracker(Component):
         """Request readings that are due, and decide joins by those answered."""
         del wall
         # A replay may still contain a join: nothing is decided before every shard has received data.
-        heard = min(self._timeline.heard, now)
-        for guild_id, session in list(self._sessions.items()):
-            if session.asked is not None and now - session.asked.since >= ANSWER_MS:
-                self._fail(guild_id, session, 0, now)
-                continue
-            if session.joins:
-                self._decide(guild_id, session, heard)
-            if not session.is_due(now) and session.is_over(heard):
-                self._close(guild_id, session)
+        self.for_each(list(self._sessions), partial(self._progress, now, min(self._timeline.heard, now)))
         self.look(now)
-        self._prime(now)
+        self._readings.prime(self._known, now)
+
+    def _progress(self, now: int, heard: int, guild_id: int) -> None:
+        session = self._sessions[guild_id]
+        if session.asked is not None and now - session.asked.since >= ANSWER_MS:
+            self._fail(guild_id, session, 0, now)
+            return
+        if session.joins:
+            self._decide(guild_id, session, heard)
+        if not session.is_due(now) and session.is_over(heard):
+            # A deleted invite belongs to no join that is still to be reported.
+            del self._sessions[guild_id]
+            if guild_id in self._known and session.deleted:
+                self._known.remove(guild_id, session.deleted)
 
     def look(self, now: int) -> None:
         """Request readings that are due.
 
         To be called every ``LOOK_MS``, so that earlier joins have their reading before the next join.
         """
-        for guild_id, session in self._sessions.items():
-            if session.is_due(now):
-                self._put(guild_id, session, now)
+        self.for_each(list(self._sessions), partial(self._look_at, now, hurried=False))
 
     def hurry(self, now: int) -> None:
         """Request readings that wait for the end of a burst at once, since a flush waits for them."""
-        for guild_id, session in self._sessions.items():
-            if session.asked is None and session.unread and now >= session.not_before:
-                self._put(guild_id, session, now)
+        self.for_each(list(self._sessions), partial(self._look_at, now, hurried=True))
+
+    def _look_at(self, now: int, guild_id: int, *, hurried: bool) -> None:
+        session = self._sessions[guild_id]
+        if session.is_due(now) or (
+            hurried and session.asked is None and session.unread and now >= session.not_before
+        ):
+            self._readings.request(guild_id, now)
 
     def stop(self, now: int) -> None:
         """Record joins that still wait as unknown, since the process ends."""
         del now
-        for guild_id in list(self._sessions):
-            self._give_up(guild_id)
+        self.for_each(list(self._sessions), self._give_up)
 
-    def _prime(self, now: int) -> None:
-        primed = sum(
-            1
-            for guild_id, session in self._sessions.items()
-            if session.asked and guild_id not in self._packed
-        )
-        for guild_id in list(self._unread):
-            if primed >= MOST_PRIMED:
-                break
-            session = self._sessions.get(guild_id)
-            if session is not None and (session.asked is not None or session.not_before > now):
-                continue
-            del self._unread[guild_id]
-            if self._permitted(guild_id, "manage_guild"):
-                primed += 1
-                self._put(guild_id, self._session(guild_id), now)
+    def reset_guild(self, guild_id: int) -> None:
+        """Read the invites of a guild anew after an error; joins that wait are unknown."""
+        self.take_guild(guild_id)
+        self._waiting = sum(len(session.unexplained) for session in self._sessions.values())
 
     def _decide(self, guild_id: int, session: InviteSession, heard: int) -> None:
-        sure = self._audited and all(self._permitted(guild_id, needed) for needed in _REVOCATION_PERMISSIONS)
+        lacks = partial(self._permissions.lacks, guild_id)
+        sure = self._audited and not any(map(lacks, _REVOCATION_PERMISSIONS))
         known = session.known.copy()
         for fact, finding in session.decide(heard, sure=sure):
             self._uses.decide(fact, finding, known)
             self._waiting -= 1
 
     def _session(self, guild_id: int) -> InviteSession:
-        session = self._sessions.get(guild_id)
-        if session is None:
-            session = self._sessions[guild_id] = InviteSession()
-        return session
-
-    def _close(self, guild_id: int, session: InviteSession) -> None:
-        """End a session without joins: a deleted invite belongs to no join that is still to be reported."""
-        del self._sessions[guild_id]
-        packed = self._packed.get(guild_id)
-        if packed is not None and session.deleted:
-            left = [invite for invite in _PACKED.decode(packed) if invite.code not in session.deleted]
-            self._packed[guild_id] = msgspec.msgpack.encode(left)
+        return self._sessions.setdefault(guild_id, InviteSession())

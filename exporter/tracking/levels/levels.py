@@ -11,8 +11,7 @@ reached, but here they start again at 0, and reach no higher level before their 
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Callable, Container, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Mapping
 from typing import Final, TypeAlias
 
 import msgspec
@@ -37,9 +36,11 @@ _EARNING_STATES: Final = ("active", "muted")
 _MINUTE_MS = 60_000
 
 
-@dataclass(slots=True)
-class MemberXp:
-    """XP of a member, when they last earned some, and voice time that does not fill a minute yet; in ms."""
+class MemberXp(msgspec.Struct, array_like=True, gc=False):
+    """XP of a member, when they last earned some, and voice time that does not fill a minute yet; in ms.
+
+    Saved as it is.
+    """
 
     xp: int = 0
     message_at: int = 0
@@ -66,15 +67,6 @@ class Curve:
         return bisect_right(self._thresholds, xp)
 
 
-class SavedXp(msgspec.Struct, frozen=True, array_like=True):
-    """XP of a member as saved; times in ms."""
-
-    xp: int
-    message_at: int
-    reaction_at: int
-    voice_ms: int
-
-
 class Levels(Component):
     """XP and levels of members.
 
@@ -98,8 +90,8 @@ class Levels(Component):
         self._names = names
         self._telemetry = telemetry
         self._members: dict[Member, MemberXp] = {}
-        self._table: SavedTable[Member, SavedXp] = SavedTable(
-            "members", tuple[int, int], SavedXp, self._read, self._load
+        self._table: SavedTable[Member, MemberXp] = SavedTable(
+            "members", tuple[int, int], MemberXp, self._members.get, self._load
         )
         self._cooldown = round(config.cooldown * 1000)
         on = not catalogue.events.keys().isdisjoint({XP_GAIN, LEVEL_UP})
@@ -112,17 +104,12 @@ class Levels(Component):
     @property
     def handles(self) -> Mapping[type, Handler]:
         """Counts, where anything earns experience."""
-        return {Count: self._take} if self.earners else {}
-
-    def _take(self, count: Count) -> None:
-        if count.series in self.earners:
-            for earned in self.take(count):
-                self.emit(earned)
+        return {Count: self.take} if self.earners else {}
 
     # ------------------------------------------------------------------ earning
 
-    def take(self, count: Count) -> Iterator[Count | Record]:
-        """Take a count; yields the XP earned by it, and the levels reached."""
+    def take(self, count: Count) -> None:
+        """Take a count; emits the XP earned by it, and the levels reached."""
         earn = self.earners.get(count.series)
         if earn is None or not count.user_id:
             return
@@ -131,22 +118,21 @@ class Levels(Component):
         self._members[member] = xp_of  # to the end: forgotten last
         gained = earn(xp_of, count)
         self._table.touch(member)
-        if len(self._members) > self._config.max_members:
-            self._drop(next(iter(self._members)))
+        self._drop_idle()
         if gained:
             before = self._curve.level(xp_of.xp)
             xp_of.xp += gained
-            yield Count(XP.series, count.guild_id, count.at, user_id=count.user_id, amount=gained)
+            self.emit(Count(XP.series, count.guild_id, count.at, user_id=count.user_id, amount=gained))
             for level in range(before + 1, self._curve.level(xp_of.xp) + 1):
-                yield from self._reach(count, level, xp_of.xp)
+                self._reach(count, level, xp_of.xp)
 
-    def _reach(self, count: Count, level: int, xp: int) -> Iterator[Count | Record]:
+    def _reach(self, count: Count, level: int, xp: int) -> None:
         # Named by the level, so that one reached again by a forgotten member is not a second row.
         key = f"level:{count.guild_id}:{count.user_id}:{level}"
         name = self._names.get(count.user_id)
         data = LevelUpRecord(user_id=count.user_id, username=name, level=level, xp=xp)
-        yield Record(LEVEL_UP, count.guild_id, count.at, key, data, count.user_id)
-        yield Count(LEVEL_UPS.series, count.guild_id, count.at, person=count.user_id)
+        self.emit(Record(LEVEL_UP, count.guild_id, count.at, key, data, count.user_id))
+        self.emit(Count(LEVEL_UPS.series, count.guild_id, count.at, person=count.user_id))
 
     def _earn_by_message(self, xp_of: MemberXp, count: Count) -> int:
         if count.at < xp_of.message_at + self._cooldown:
@@ -167,22 +153,14 @@ class Levels(Component):
     # ------------------------------------------------------------------ saved state
 
     @property
-    def tables(self) -> tuple[SavedTable[Member, SavedXp], ...]:
+    def tables(self) -> tuple[SavedTable[Member, MemberXp], ...]:
         """XP of each member."""
         return (self._table,)
 
-    def _read(self, member: Member) -> SavedXp | None:
-        held = self._members.get(member)
-        if held is None:
-            return None
-        return SavedXp(held.xp, held.message_at, held.reaction_at, held.voice_ms)
-
-    def _load(self, member: Member, saved: SavedXp) -> None:
-        if not self.earners:
-            return
-        self._members[member] = MemberXp(saved.xp, saved.message_at, saved.reaction_at, saved.voice_ms)
-        if len(self._members) > self._config.max_members:
-            self._drop(next(iter(self._members)))
+    def _load(self, member: Member, saved: MemberXp) -> None:
+        if self.earners:
+            self._members[member] = saved
+            self._drop_idle()
 
     def clear(self) -> None:
         """Forget the XP of all members."""
@@ -194,7 +172,10 @@ class Levels(Component):
             del self._members[member]
             self._table.touch(member)
 
-    def _drop(self, member: Member) -> None:
-        del self._members[member]
-        self._table.touch(member)
-        self._telemetry.levels_forgotten.inc()
+    def _drop_idle(self) -> None:
+        """Forget the member idle the longest, if there are too many."""
+        if len(self._members) > self._config.max_members:
+            member = next(iter(self._members))
+            del self._members[member]
+            self._table.touch(member)
+            self._telemetry.levels_forgotten.inc()

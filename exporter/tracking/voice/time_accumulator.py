@@ -1,17 +1,18 @@
-"""The time of one session: accrued to the running totals as it passes, settled into the windows when needed.
+"""Time in voice: accrued to the running totals as it passes, settled into the windows when needed.
 
 Invariant: time is accrued before it is settled, in the same state; no time is accrued or settled twice.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from functools import partial
 
 from exporter.dispatch.component import Emit
 from exporter.events.facts.counting import Count, Series, TimeElapsed
 from exporter.events.facts.guilds import VoiceState
 from exporter.events.voice import SECONDS, STREAM_SECONDS, VIDEO_SECONDS
-from exporter.state.shard_timeline import LONGEST_SILENCE_MS
+from exporter.state.shard_timeline import LONGEST_SILENCE_MS, ShardTimeline
 from exporter.tracking.voice.voice_sessions import GuildVoice, VoiceSession
 
 MAX_GAP_MS = 3_600_000
@@ -25,23 +26,99 @@ twice; a larger one starts a new timeline. A replay goes back as far: until a co
 time accrues as if nothing had changed."""
 
 
-class VoiceTimeAccumulator:
-    """Accrues and settles the time of sessions.
+ForEach = Callable[[Iterable[int], Callable[[int], None]], None]
+"""Does some work for each guild; an error in one keeps no other from its turn."""
 
-    Arguments are those of ``VoiceTracker``; ``changed`` takes the guilds whose sessions were settled.
+
+class VoiceTimeAccumulator:
+    """Accrues and settles the time of sessions in ``guilds``.
+
+    ``window_ms`` is the length of the smallest window; ``changed`` takes guilds whose sessions were settled.
     """
 
     def __init__(
         self,
         emit: Emit,
+        guilds: Mapping[int, GuildVoice],
+        timeline: ShardTimeline,
         window_ms: int,
-        afk_channels: Mapping[int, int],
+        for_each: ForEach,
         changed: Callable[[int], None],
     ) -> None:
         self._emit = emit
+        self._guilds = guilds
+        self._timeline = timeline
         self._window_ms = window_ms
-        self._afk_channels = afk_channels
+        self._for_each = for_each
         self._changed = changed
+        self._round: Iterator[int] = iter(())
+        self._afk_channels: dict[int, int] = {}
+
+    def set_afk_channel(self, guild_id: int, channel_id: int) -> None:
+        """Take the AFK channel of a guild, 0 for none."""
+        if channel_id:
+            self._afk_channels[guild_id] = channel_id
+        else:
+            self._afk_channels.pop(guild_id, None)
+
+    # ------------------------------------------------------------------ of guilds
+
+    def accrue_some(self, at: int, budget: int) -> None:
+        """Accrue the time of the guilds that have waited longest, until about so many sessions are done."""
+        self.accrue_guilds(at, self._next_guilds(budget))
+
+    def accrue_guilds(self, at: int, guild_ids: Iterable[int]) -> None:
+        """Accrue the time in progress of these guilds, where their shard is connected."""
+        connected = (guild_id for guild_id in guild_ids if not self._timeline.is_silent(guild_id))
+        self._for_each(connected, partial(self.accrue_guild, at))
+
+    def accrue_guild(self, at: int, guild_id: int) -> None:
+        """Accrue the time in progress of a guild."""
+        if (guild := self._guilds.get(guild_id)) is not None:
+            for session in guild.sessions.values():
+                self.accrue(guild, session, at)
+
+    def settle_guilds(self, at: int, guild_ids: Iterable[int] | None = None) -> None:
+        """Settle the time in progress of these guilds, or of all, as far as it is sure."""
+        self._for_each(
+            tuple(self._guilds) if guild_ids is None else guild_ids, partial(self._settle_guild, at)
+        )
+
+    def _settle_guild(self, at: int, guild_id: int) -> None:
+        if not self._timeline.is_silent(guild_id):
+            self.accrue_guild(at, guild_id)
+        if (guild := self._guilds.get(guild_id)) is not None:
+            for session in guild.sessions.values():
+                # Of one in doubt even the AFK channel may be unknown so far.
+                if session.confirmed:
+                    self.settle(guild, session)
+
+    def slices(self, size: int) -> Iterator[list[int]]:
+        """All guilds with members in voice, in lists with about so many sessions."""
+        part: list[int] = []
+        sessions = 0
+        for guild_id, guild in tuple(self._guilds.items()):
+            part.append(guild_id)
+            sessions += len(guild.sessions)
+            if sessions >= size:
+                yield part
+                part, sessions = [], 0
+        if part:
+            yield part
+
+    def _next_guilds(self, budget: int) -> Iterator[int]:
+        for _ in range(len(self._guilds)):
+            guild_id = next(self._round, 0)
+            if not guild_id:
+                self._round = iter(tuple(self._guilds))
+                guild_id = next(self._round)
+            guild = self._guilds.get(guild_id)
+            budget -= len(guild.sessions) if guild else 0
+            yield guild_id
+            if budget <= 0:
+                return
+
+    # ------------------------------------------------------------------ of one session
 
     def settle_until(self, guild: GuildVoice, session: VoiceSession, until: int) -> None:
         """Accrue and settle the time up to a moment."""

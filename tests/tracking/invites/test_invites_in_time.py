@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.events.facts.guilds import GuildDeleted
 from exporter.events.facts.invites import InviteDeleted, InviteRevoked
 from exporter.tracking.invites.inference import SETTLE_MS
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
@@ -62,7 +63,7 @@ async def test_who_came_before_the_bot_was_removed_is_attributed_if_all_others_w
     world = World().begin(a=Invite(3))
     user_id = world.join("a")
     world.wait(after)
-    world.stage.forget(GUILD, world.now)
+    world.stage.delete_guild(GuildDeleted(GUILD, START + world.now, unavailable=False), world.now)
     assert world.rows()[user_id]["confidence"] == confidence
     assert world.counts.total() == 1
     assert not world.stage.undecided(world.now, 0)

@@ -217,7 +217,7 @@ def test_the_use_of_a_join_lost_in_a_gap_is_not_that_of_the_join_before() -> Non
     line.turn(60)
     began = SessionStarted((GUILD,), START + line.now, (0, 1))
     line.timeline.start_session(began)
-    line.stage.handles[SessionStarted](began, line.now)
+    line.stage.handles[SessionStarted](began)
     line.state = "live"
     line.turn(60)
     assert line.rows()[before]["confidence"] == "unknown"

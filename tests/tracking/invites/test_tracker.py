@@ -6,8 +6,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from exporter.events.facts.invites import InviteCreated, InviteKnown
-from exporter.tracking.invites.tracker import MOST_PRIMED, RETRIES
+from exporter.events.facts.counting import Person
+from exporter.events.facts.invites import InviteCreated, InviteKnown, InvitesRead, MemberJoined
+from exporter.tracking.invites.readings import MOST_PRIMED
+from exporter.tracking.invites.tracker import RETRIES
 from tests.entry_data import fields_of
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
 
@@ -255,7 +257,7 @@ async def test_a_quiet_guild_keeps_nothing_but_its_packed_invites() -> None:
     world.settle()
     world.wait(30_000)
     assert not world.stage._sessions
-    assert len(world.stage._packed[GUILD]) < 40
+    assert len(world.stage._known._packed[GUILD]) < 40
 
 
 _CODES = st.sampled_from(["a", "b", "vanity", None])
@@ -279,3 +281,41 @@ def test_an_exact_finding_is_right_however_joins_fall(plan: list[tuple[str | Non
             assert row["invite_code"] == truth[user_id]
         if row["confidence"] == "ambiguous" and truth[user_id] is not None:
             assert truth[user_id] in row["candidates"]
+
+
+async def test_an_error_in_one_guild_keeps_no_join_of_another_from_its_finding() -> None:
+    world = World()
+    errors: list[Exception] = []
+    world.stage.report = errors.append
+    world.begin(a=Invite())
+    stage, other = world.stage, GUILD - 1
+    stage._known.put(other, ())
+    stage.join(MemberJoined(other, 0, Person(7, "early")), world.now)
+    stage._sessions[GUILD] = stage._sessions.pop(GUILD)  # behind the other guild
+    world.wait(300)
+    stage._sessions[other].readings = None  # type: ignore[assignment]  # a defect
+    user_id = world.join("a")
+    world.wait(20_000)
+    assert world.rows()[user_id]["invite_code"] == "a"
+    assert len(errors) == 1, "what was held of the guild is read anew"
+    assert world.counts == {"invite": 1, "unknown": 1}
+    assert not stage._waiting
+
+
+async def test_an_error_in_an_answer_has_the_invites_of_its_guild_read_anew() -> None:
+    world = World()
+    errors: list[Exception] = []
+    world.stage.report = errors.append
+    world.begin(a=Invite())
+    world.join("a")
+    (session,) = world.stage._sessions.values()
+    session.readings = None  # type: ignore[assignment]  # a defect
+    (request,) = (request for _, request in world.asked)
+    world.stage.handles[InvitesRead](world.read(request), world.now)
+    assert len(errors) == 1
+    assert world.counts == {"unknown": 1}
+    world.asked.clear()
+    world.wait(5_000)
+    user_id = world.join("a")
+    world.wait(20_000)
+    assert world.rows()[user_id]["invite_code"] == "a"

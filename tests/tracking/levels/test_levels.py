@@ -21,7 +21,7 @@ from exporter.screen.config import PrivacyConfig
 from exporter.spool.ports import StateRow
 from exporter.telemetry import Telemetry, value
 from exporter.tracking.levels.config import LevelsConfig
-from exporter.tracking.levels.levels import Curve, Levels, SavedXp
+from exporter.tracking.levels.levels import Curve, Levels, MemberXp
 from tests.emitted import Emitted
 from tests.entry_data import fields_of
 
@@ -36,7 +36,8 @@ class LevelsRun:
 
     def __init__(self, rules: LevelsConfig = RULES, catalogue: Any = ON) -> None:
         self.telemetry = Telemetry()
-        self.levels = Levels(Emitted(), rules, catalogue, {ANN: "ann"}, self.telemetry)
+        self._emitted = Emitted()
+        self.levels = Levels(self._emitted, rules, catalogue, {ANN: "ann"}, self.telemetry)
         self.xp: Counter[int] = Counter()
         self.ups = 0
         self.rows: list[Record] = []
@@ -46,10 +47,11 @@ class LevelsRun:
         return value(self.telemetry.levels_forgotten)
 
     def take(self, *counts: Count) -> None:
-        for earned in (earned for count in counts for earned in self.levels.take(count)):
-            if isinstance(earned, Record):
-                self.rows.append(earned)
-            elif earned.series.measure == "xp":
+        for count in counts:
+            self.levels.take(count)
+        self.rows += self._emitted.of(Record)
+        for earned in self._emitted.take(Count):
+            if earned.series.measure == "xp":
                 self.xp[earned.user_id] += earned.amount
             else:
                 self.ups += earned.amount
@@ -187,7 +189,7 @@ def test_a_later_commit_replaces_an_earlier_one() -> None:
     later.take(message(120))
     assert later.reached() == []
     (row,) = commit(later.levels)
-    assert msgspec.msgpack.decode(row.value or b"", type=SavedXp).xp == 150
+    assert msgspec.msgpack.decode(row.value or b"", type=MemberXp).xp == 150
 
 
 def test_the_idlest_are_forgotten_first_and_counted() -> None:

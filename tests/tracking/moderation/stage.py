@@ -16,6 +16,7 @@ from exporter.events.facts.counting import Count, Record
 from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
 from exporter.events.rest_request import RestRequest, Submit
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.state.voice_states import VoiceStates
 from exporter.telemetry import Telemetry
 from exporter.tracking import registry
 from exporter.tracking.moderation.catch_up import CatchUp
@@ -58,7 +59,7 @@ class Stage:
     ) -> None:
         self.dispatcher = Dispatcher(CATALOGUE, clock, Telemetry())
         self.timeline = self.dispatcher.add(lambda emit: ShardTimeline(emit, clock))
-        self.dispatcher.timeline = self.timeline
+        self.dispatcher.reader.timeline = self.timeline
         catalogue = SimpleNamespace(events=dict.fromkeys(types), readers={})
         self.context = registry.TrackingContext(
             cast("Catalogue", catalogue),
@@ -67,6 +68,7 @@ class Stage:
             cast("Any", SimpleNamespace(people=dict(names or {}))),
             cast("Any", SimpleNamespace(lacks=lacks)),
             self.timeline,
+            VoiceStates(lambda _: None),
             60_000,
             submit,
         )

@@ -57,7 +57,7 @@ class Guild:
 
     def saved(self) -> dict[tuple[int, int, int], SavedEntry]:
         """What is on the disk."""
-        for key, value in self.groups.table.save():
+        for _, key, value in self.groups.table.save("x"):
             if value is None:
                 self.disk.pop(key, None)
             else:

@@ -53,7 +53,7 @@ class Rows:
 
     def saved(self) -> list[PendingAction]:
         """What is to be saved of what has changed."""
-        rows = [value for _, value in self.matcher.table.save() if value is not None]
+        rows = [row.value for row in self.matcher.table.save("x") if row.value is not None]
         self.matcher.table.confirm()
         return [msgspec.msgpack.decode(value, type=PendingAction) for value in rows]
 
@@ -282,9 +282,9 @@ def test_a_restored_action_is_open_like_any_other_until_its_deadline() -> None:
     before.take(act("ban"))
     (key,) = before.rows
     rows = Rows()
-    for row in before.matcher.table.save():
-        assert row[1] is not None
-        rows.matcher.table.restore(row[0], row[1])
+    for row in before.matcher.table.save("x"):
+        assert row.value is not None
+        rows.matcher.table.restore(row.key, row.value)
     assert [pending.key for pending in rows.matcher.resume(100)] == [key]
     rows.take(audit("ban"))
     assert rows.rows[key]["moderator_id"] == MODERATOR
@@ -298,9 +298,9 @@ def test_after_a_restart_the_same_dispatch_is_a_new_action() -> None:
     before = Rows()
     before.take(act("ban"))
     rows = Rows()
-    for row in before.matcher.table.save():
-        assert row[1] is not None
-        rows.matcher.table.restore(row[0], row[1])
+    for row in before.matcher.table.save("x"):
+        assert row.value is not None
+        rows.matcher.table.restore(row.key, row.value)
     list(rows.matcher.resume(0))
     rows.take(act("ban", AT + 5000))
     assert rows.counts == {"ban": 1}
@@ -319,6 +319,6 @@ def test_what_was_done_to_people_who_opted_out_is_forgotten_and_deleted() -> Non
     rows.take(act("ban", target=50), audit("ban", target=51), act("ban", target=52))
     assert len(rows.saved()) == 3
     rows.matcher.forget_people({50, 51})
-    deleted = [key for key, value in rows.matcher.table.save() if value is None]
+    deleted = [row.key for row in rows.matcher.table.save("x") if row.value is None]
     assert len(deleted) == 2
     assert len(rows.matcher) == 1

@@ -14,9 +14,11 @@ from exporter.events.facts.counting import Count
 from exporter.events.facts.guilds import VoiceState
 from exporter.events.voice import SECONDS, SESSION_TIME
 from exporter.spool.ports import StateRow
+from exporter.state.voice_states import VoiceStates
+from exporter.tracking.voice.saved_sessions import SAVED_AT_ONCE, SavedGuildVoice, SavedSession
 from exporter.tracking.voice.time_accumulator import MAX_GAP_MS
-from exporter.tracking.voice.tracker import SAVED_AT_ONCE, VoiceTracker
-from exporter.tracking.voice.voice_sessions import SavedGuildVoice, SavedSession
+from exporter.tracking.voice.tracker import VoiceTracker
+from tests.emitted import discard
 
 WINDOW = 60_000
 
@@ -40,9 +42,9 @@ class Process:
         self.rows = rows
         self.counts: list[Count] = []
         self.silent: set[int] = set()
-        self.tracker = VoiceTracker(self._take, _Timeline(self.silent), clock, WINDOW)  # type: ignore[arg-type]  # a port
+        self.tracker = VoiceTracker(self._take, _Timeline(self.silent), VoiceStates(discard), clock, WINDOW)  # type: ignore[arg-type]  # a port
         for guild_id in range(1, 100):
-            self.tracker._set_afk_channel(guild_id, 99)
+            self.tracker.time.set_afk_channel(guild_id, 99)
         self.tracker.restore(StateRow(table, key, value) for (table, key), value in rows.items())
         self.tracker.resume(0, 0)
         self.tracker.forget_people(opted_out)
@@ -55,7 +57,7 @@ class Process:
         return VoiceState(guild, user, channel, self.clock.now_ms(), **flags)
 
     def speak(self, guild: int, user: int, channel: int, **flags: Any) -> None:
-        self.tracker.apply(self.state(guild, user, channel, **flags))
+        self.tracker.sessions.apply(self.state(guild, user, channel, **flags))
 
     def save(self) -> dict[int, list[SavedSession]]:
         """Commit; returns the sessions of the guilds that were written, none for a row deleted."""
@@ -126,7 +128,7 @@ def test_who_left_meanwhile_is_closed_when_the_last_part_was_written() -> None:
     before.save()
     before.clock.advance(30)
     after = kill(before)
-    after.tracker.reconcile(1, (), after.clock.now_ms())
+    after.tracker.sessions.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "alone"): 20_000}
     (length,) = (count.amount for count in after.counts if count.series is SESSION_TIME.series)
     assert length == 20_000
@@ -137,15 +139,15 @@ def test_no_session_is_known_to_go_on_in_a_connections_silence() -> None:
     before.speak(1, 7, 10)
     before.save()
     before.clock.advance(10)
-    before.tracker.accrue(before.clock.now_ms(), (1,))
+    before.tracker.time.accrue_guilds(before.clock.now_ms(), (1,))
     before.silent.add(1)
-    before.tracker._known[1] = None
+    before.tracker._saved.advance((1,))
     before.clock.advance(10)
     before.save()
     before.clock.advance(30)
     before.save()
     after = kill(before)
-    after.tracker.reconcile(1, (), after.clock.now_ms())
+    after.tracker.sessions.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "alone"): 10_000}
 
 
@@ -163,7 +165,7 @@ def test_a_second_kill_before_the_guild_is_seen_adds_nothing() -> None:
     between.save()
     after = kill(between)
     assert after.tracker.unsaved
-    after.tracker.reconcile(1, (), after.clock.now_ms())
+    after.tracker.sessions.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "alone"): 10_000}
 
 
@@ -177,7 +179,7 @@ def test_a_process_says_nothing_of_how_long_sessions_of_another_ran() -> None:
     between.speak(2, 8, 10)
     between.save()
     after = kill(between)
-    after.tracker.reconcile(1, (), after.clock.now_ms())
+    after.tracker.sessions.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "alone"): 10_000}
 
 
@@ -187,9 +189,9 @@ def test_nothing_is_settled_of_a_session_in_doubt_before_the_guild_is_known_agai
     before.clock.advance(10)
     before.save()
     after = kill(before)
-    after.tracker.settle(after.clock.now_ms())
+    after.tracker.time.settle_guilds(after.clock.now_ms())
     assert after.total() == {}
-    after.tracker.reconcile(1, (), after.clock.now_ms())
+    after.tracker.sessions.reconcile(1, (), after.clock.now_ms())
     assert after.total() == {(1, "afk"): 10_000}
 
 
@@ -201,11 +203,11 @@ def test_who_stayed_is_counted_on_and_who_came_anew_is_not() -> None:
     before.clock.advance(10)
     after = kill(before)
     now = after.clock.now_ms()
-    after.tracker.reconcile(7, [after.state(7, 7, 10, session=1)], now)
-    after.tracker.reconcile(8, [after.state(8, 8, 10, session=2)], now)
-    after.tracker.reconcile(9, [after.state(9, 9, 11, session=1)], now)
+    after.tracker.sessions.reconcile(7, [after.state(7, 7, 10, session=1)], now)
+    after.tracker.sessions.reconcile(8, [after.state(8, 8, 10, session=2)], now)
+    after.tracker.sessions.reconcile(9, [after.state(9, 9, 11, session=1)], now)
     after.clock.advance(5)
-    after.tracker.settle(after.clock.now_ms())
+    after.tracker.time.settle_guilds(after.clock.now_ms())
     assert after.total() == {(7, "alone"): 15_000, (8, "alone"): 5_000, (9, "alone"): 5_000}
 
 
@@ -215,7 +217,7 @@ def test_a_gap_beyond_the_limit_is_not_counted_on() -> None:
     before.save()
     after = kill(before)
     after.clock.advance(MAX_GAP_MS / 1000 + 1)
-    after.tracker.reconcile(1, [after.state(1, 7, 10)], after.clock.now_ms())
+    after.tracker.sessions.reconcile(1, [after.state(1, 7, 10)], after.clock.now_ms())
     assert after.total() == {}
 
 
@@ -263,9 +265,9 @@ def test_the_rows_come_to_all_sessions_whenever_they_were_saved(
         before.clock.advance(pause / 1000)
         before.speak(guild, user, channel)
         if number in saves:
-            before.tracker.settle(before.clock.now_ms())
+            before.tracker.time.settle_guilds(before.clock.now_ms())
             before.save()
-    before.tracker.settle(before.clock.now_ms())
+    before.tracker.time.settle_guilds(before.clock.now_ms())
     before.save()
     after = kill(before)
     assert {
@@ -277,4 +279,4 @@ def test_the_rows_come_to_all_sessions_whenever_they_were_saved(
         for guild_id, guild in before.tracker.guilds.items()
         for user_id, session in guild.sessions.items()
     }
-    assert after.tracker.open == before.tracker.open
+    assert after.tracker.sessions.number == before.tracker.sessions.number

@@ -22,8 +22,10 @@ from exporter.events.voice import (
     STREAM_SECONDS,
     VIDEO_SECONDS,
 )
+from exporter.state.voice_states import VoiceStates
 from exporter.tracking.voice.time_accumulator import MAX_GAP_MS, MAX_SETBACK_MS
 from exporter.tracking.voice.tracker import ACCRUED_AT_ONCE, ROUNDS, VoiceTracker
+from tests.emitted import discard
 
 GUILD = 1
 AFK = 99
@@ -49,8 +51,8 @@ class Settled:
         self.shown: Counter[tuple[str, int]] = Counter()
         self.silent: set[int] = set()
         clock = ManualClock(BASE)
-        self.tracker = VoiceTracker(self._take, _Timeline(self.silent), clock, WINDOW)  # type: ignore[arg-type]  # a port
-        self.tracker._set_afk_channel(GUILD, AFK)
+        self.tracker = VoiceTracker(self._take, _Timeline(self.silent), VoiceStates(discard), clock, WINDOW)  # type: ignore[arg-type]  # a port
+        self.tracker.time.set_afk_channel(GUILD, AFK)
 
     def _take(self, fact: Fact) -> None:
         if isinstance(fact, Count):
@@ -61,7 +63,7 @@ class Settled:
                 self.shown[fact.series.value, fact.channel_id] += fact.amount
 
     def leave_guild(self, moment: int) -> None:
-        self.tracker.handles[GuildDeleted](GuildDeleted(GUILD, moment, unavailable=False), 0)
+        self.tracker.handles[GuildDeleted](GuildDeleted(GUILD, moment, unavailable=False))
 
     def total(self) -> Counter[tuple[str, int, int]]:
         """Milliseconds by state, channel and user."""
@@ -139,8 +141,8 @@ def play(steps: list[Step]) -> tuple[Settled, int]:
     for step in steps:
         now += step.pause
         if step.book:
-            settled.tracker.settle(now)
-        settled.tracker.apply(
+            settled.tracker.time.settle_guilds(now)
+        settled.tracker.sessions.apply(
             VoiceState(
                 GUILD,
                 step.user,
@@ -164,7 +166,7 @@ def test_time_is_settled_by_who_where_and_how_whatever_the_order(steps: list[Ste
 @given(STEPS)
 def test_no_amount_crosses_the_edge_of_a_window(steps: list[Step]) -> None:
     settled, now = play(steps)
-    settled.tracker.settle(now + 59_999)
+    settled.tracker.time.settle_guilds(now + 59_999)
     for count in settled.counts:
         if count.series.measure == SECONDS.name:
             assert count.amount > 0
@@ -194,12 +196,12 @@ def test_people_present_and_sessions_agree_with_who_is_there(steps: list[Step]) 
 @given(STEPS, st.integers(0, 60_000))
 def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step], gap: int) -> None:
     settled, now = play(steps)
-    settled.tracker.settle(now)
+    settled.tracker.time.settle_guilds(now)
     first = settled.total()
     after = Settled()
     after.tracker.restore(list(settled.tracker.save()))
     after.tracker.resume(0, 0)
-    after.tracker.settle(now + gap)
+    after.tracker.time.settle_guilds(now + gap)
     assert not after.counts, "nothing is settled before the guild has been seen"
     last = {step.user: step for step in steps}
     states = [
@@ -207,7 +209,7 @@ def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step]
         for user, step in last.items()
         if step.channel
     ]
-    after.tracker.reconcile(GUILD, states, now + gap)
+    after.tracker.sessions.reconcile(GUILD, states, now + gap)
     assert after.number(JOINS.series) == 0
     end = Step(gap, 6, 0, muted=False, deafened=False, book=True)
     assert +(first + after.total()) == truth([*steps, end])
@@ -215,11 +217,11 @@ def test_a_restart_in_time_loses_nothing_when_everybody_stayed(steps: list[Step]
 
 def test_who_left_during_an_absence_is_closed_at_the_last_moment_known() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.settle(at(30))
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.time.settle_guilds(at(30))
     settled.tracker.doubt([GUILD])
-    settled.tracker.settle(at(50))
-    settled.tracker.reconcile(GUILD, [], at(90))
+    settled.tracker.time.settle_guilds(at(50))
+    settled.tracker.sessions.reconcile(GUILD, [], at(90))
     assert settled.total() == {("alone", 10, 1): 30_000}
     assert settled.number(SESSION_TIME.series) == 30_000
     assert settled.tracker.members(GUILD) == 0
@@ -229,100 +231,100 @@ def test_who_left_during_an_absence_is_closed_at_the_last_moment_known() -> None
 def test_company_that_left_in_a_gap_is_company_no_more(order: tuple[int, int]) -> None:
     settled = Settled()
     for user in order:
-        settled.tracker.apply(state(user, 10, 0))
-    settled.tracker.settle(at(10))
+        settled.tracker.sessions.apply(state(user, 10, 0))
+    settled.tracker.time.settle_guilds(at(10))
     settled.tracker.doubt([GUILD])
-    settled.tracker.reconcile(GUILD, [state(1, 10, 40)], at(40))
+    settled.tracker.sessions.reconcile(GUILD, [state(1, 10, 40)], at(40))
     assert settled.total() == {("active", 10, 1): 10_000, ("active", 10, 2): 10_000, ("alone", 10, 1): 30_000}
 
 
 def test_who_is_in_another_channel_after_a_gap_has_begun_anew() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.settle(at(10))
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.time.settle_guilds(at(10))
     settled.tracker.doubt([GUILD])
-    settled.tracker.reconcile(GUILD, [state(1, 11, 40)], at(40))
-    settled.tracker.settle(at(45))
+    settled.tracker.sessions.reconcile(GUILD, [state(1, 11, 40)], at(40))
+    settled.tracker.time.settle_guilds(at(45))
     assert settled.total() == {("alone", 10, 1): 10_000, ("alone", 11, 1): 5_000}
     assert (settled.number(SESSIONS.series), settled.number(JOINS.series)) == (1, 2)
 
 
 def test_a_gap_longer_than_the_limit_is_not_counted_on() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.sessions.apply(state(1, 10, 0))
     settled.tracker.doubt([GUILD])
     late = 1 + MAX_GAP_MS / 1000
-    settled.tracker.reconcile(GUILD, [state(1, 10, late)], at(late))
-    settled.tracker.settle(at(late + 5))
+    settled.tracker.sessions.reconcile(GUILD, [state(1, 10, late)], at(late))
+    settled.tracker.time.settle_guilds(at(late + 5))
     assert settled.total() == {("alone", 10, 1): 5_000}
     assert settled.number(SESSION_TIME.series) == 0
 
 
 def test_a_change_within_the_channel_confirms_a_session_in_doubt() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.sessions.apply(state(1, 10, 0))
     settled.tracker.doubt([GUILD])
-    settled.tracker.apply(state(1, 10, 20, self_mute=True))
-    settled.tracker.settle(at(25))
+    settled.tracker.sessions.apply(state(1, 10, 20, self_mute=True))
+    settled.tracker.time.settle_guilds(at(25))
     assert settled.total() == {("alone", 10, 1): 20_000, ("muted", 10, 1): 5_000}
     assert (settled.number(JOINS.series), settled.number(MOVES.series)) == (1, 0)
 
 
 def test_leaving_out_of_doubt_counts_what_was_sure_and_no_more() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.settle(at(15))
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.time.settle_guilds(at(15))
     settled.tracker.doubt([GUILD])
-    settled.tracker.apply(state(1, 0, 60))
+    settled.tracker.sessions.apply(state(1, 0, 60))
     assert settled.total() == {("alone", 10, 1): 15_000}
     assert settled.number(SESSION_TIME.series) == 15_000
 
 
 def test_a_second_sync_of_a_guild_without_doubt_changes_nothing() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.reconcile(GUILD, [state(1, 10, 30)], at(30))
-    settled.tracker.apply(state(1, 0, 40))
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.sessions.reconcile(GUILD, [state(1, 10, 30)], at(30))
+    settled.tracker.sessions.apply(state(1, 0, 40))
     assert settled.total() == {("alone", 10, 1): 40_000}
     assert settled.number(SESSIONS.series) == 1
 
 
 def test_a_clock_set_back_a_little_counts_no_moment_twice() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 100))
-    settled.tracker.settle(at(110))
-    settled.tracker.settle(at(105))
-    settled.tracker.settle(at(112))
+    settled.tracker.sessions.apply(state(1, 10, 100))
+    settled.tracker.time.settle_guilds(at(110))
+    settled.tracker.time.settle_guilds(at(105))
+    settled.tracker.time.settle_guilds(at(112))
     assert settled.total() == {("alone", 10, 1): 12_000}
 
 
 def test_a_clock_set_back_far_goes_on_from_there() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 100))
-    settled.tracker.settle(at(110))
+    settled.tracker.sessions.apply(state(1, 10, 100))
+    settled.tracker.time.settle_guilds(at(110))
     back = 110 - MAX_SETBACK_MS / 1000 - 1
-    settled.tracker.settle(at(back))
-    settled.tracker.apply(state(1, 0, back + 20))
+    settled.tracker.time.settle_guilds(at(back))
+    settled.tracker.sessions.apply(state(1, 0, back + 20))
     assert settled.total() == {("alone", 10, 1): 30_000}
     assert settled.number(SESSION_TIME.series) == 30_000
 
 
 def test_a_clock_set_forward_by_years_counts_no_years() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.settle(at(5))
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.time.settle_guilds(at(5))
     years = 40 * 365 * 86_400
-    settled.tracker.settle(at(years))
-    settled.tracker.apply(state(1, 0, years + 10))
+    settled.tracker.time.settle_guilds(at(years))
+    settled.tracker.sessions.apply(state(1, 0, years + 10))
     assert settled.total() == {("alone", 10, 1): 15_000}
     assert settled.number(SESSION_TIME.series) == 15_000
 
 
 def test_a_guild_the_bot_was_removed_from_is_closed_and_forgotten() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
+    settled.tracker.sessions.apply(state(1, 10, 0))
     settled.leave_guild(at(7))
-    settled.tracker.settle(at(20))
+    settled.tracker.time.settle_guilds(at(20))
     assert settled.total() == {("alone", 10, 1): 7_000}
     assert not settled.tracker.guilds
 
@@ -330,9 +332,9 @@ def test_a_guild_the_bot_was_removed_from_is_closed_and_forgotten() -> None:
 def test_peaks_begin_anew_with_who_is_there() -> None:
     settled = Settled()
     for user in (1, 2, 3):
-        settled.tracker.apply(state(user, 10, 0))
-    settled.tracker.apply(state(9, 10, 0, bot=True))
-    settled.tracker.apply(state(3, 0, 1))
+        settled.tracker.sessions.apply(state(user, 10, 0))
+    settled.tracker.sessions.apply(state(9, 10, 0, bot=True))
+    settled.tracker.sessions.apply(state(3, 0, 1))
     assert settled.tracker.peaks(GUILD) == (3, {10: 3})
     assert settled.tracker.peaks(GUILD) == (3, {10: 3}), "reading changes nothing"
     settled.tracker.reset_peaks(GUILD)
@@ -341,8 +343,8 @@ def test_peaks_begin_anew_with_who_is_there() -> None:
 
 def test_an_empty_guild_is_forgotten_once_its_peak_is_read() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.apply(state(1, 0, 1))
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.sessions.apply(state(1, 0, 1))
     assert settled.tracker.peaks(GUILD) == (1, {10: 1})
     settled.tracker.reset_peaks(GUILD)
     assert not settled.tracker.guilds
@@ -351,9 +353,9 @@ def test_an_empty_guild_is_forgotten_once_its_peak_is_read() -> None:
 
 def test_a_payload_that_leaves_the_user_out_does_not_make_a_bot_a_person() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0, bot=True))
-    settled.tracker.apply(state(1, 10, 5))
-    settled.tracker.apply(state(1, 0, 10))
+    settled.tracker.sessions.apply(state(1, 10, 0, bot=True))
+    settled.tracker.sessions.apply(state(1, 10, 5))
+    settled.tracker.sessions.apply(state(1, 0, 10))
     assert settled.total() == {("bot", 10, 0): 10_000}
     assert settled.number(SESSIONS.series) == 0
 
@@ -361,7 +363,7 @@ def test_a_payload_that_leaves_the_user_out_does_not_make_a_bot_a_person() -> No
 def test_a_session_lasts_over_moves_from_the_first_channel_to_the_last() -> None:
     settled = Settled()
     for channel, seconds in ((10, 0), (11, 20), (10, 30), (0, 60)):
-        settled.tracker.apply(state(1, channel, seconds))
+        settled.tracker.sessions.apply(state(1, channel, seconds))
     assert settled.number(SESSION_TIME.series) == 60_000
     assert (settled.number(SESSIONS.series), settled.number(JOINS.series), settled.number(MOVES.series)) == (
         1,
@@ -372,7 +374,7 @@ def test_a_session_lasts_over_moves_from_the_first_channel_to_the_last() -> None
 
 def test_leaving_without_having_been_seen_is_nothing() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 0, 0))
+    settled.tracker.sessions.apply(state(1, 0, 0))
     assert not settled.counts
     assert not settled.tracker.guilds
 
@@ -385,14 +387,14 @@ def test_what_is_accrued_is_what_will_be_settled_and_never_less(steps: list[Step
         now += step.pause
         if number % often == 0:
             settled.tracker.accrue_some(now)
-        settled.tracker.apply(
+        settled.tracker.sessions.apply(
             VoiceState(GUILD, step.user, step.channel, now, bot=step.user in BOTS, self_mute=step.muted)
         )
         by_place = Counter[tuple[str, int]]()
         for (kind, channel, _user), amount in settled.total().items():
             by_place[kind, channel] += amount
         assert by_place <= settled.shown
-    settled.tracker.settle(now)
+    settled.tracker.time.settle_guilds(now)
     by_place = Counter[tuple[str, int]]()
     for (kind, channel, _user), amount in settled.total().items():
         by_place[kind, channel] += amount
@@ -402,7 +404,7 @@ def test_what_is_accrued_is_what_will_be_settled_and_never_less(steps: list[Step
 def test_everybody_is_shown_within_as_many_goes_as_are_allowed() -> None:
     settled = Settled()
     for guild in range(1, ROUNDS * ACCRUED_AT_ONCE + 1):
-        settled.tracker.apply(VoiceState(guild, 7, 10, at(0)))
+        settled.tracker.sessions.apply(VoiceState(guild, 7, 10, at(0)))
     for number in range(1, ROUNDS + 1):
         settled.tracker.accrue_some(at(10))
         assert settled.shown["alone", 10] <= number * ACCRUED_AT_ONCE * 10_000
@@ -411,19 +413,19 @@ def test_everybody_is_shown_within_as_many_goes_as_are_allowed() -> None:
 
 def test_in_silence_nothing_is_accrued_and_what_was_accrued_is_settled() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.accrue(at(7), [GUILD])
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.time.accrue_guilds(at(7), [GUILD])
     settled.silent.add(GUILD)
-    settled.tracker.settle(at(50))
+    settled.tracker.time.settle_guilds(at(50))
     assert settled.total() == {("alone", 10, 1): 7_000}
 
 
 def test_time_on_stream_and_on_camera_is_counted_beside_the_state() -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0, stream=True))
-    settled.tracker.apply(state(1, 10, 20, stream=True, video=True))
-    settled.tracker.apply(state(1, 10, 50, self_mute=True))
-    settled.tracker.apply(state(1, 0, 60))
+    settled.tracker.sessions.apply(state(1, 10, 0, stream=True))
+    settled.tracker.sessions.apply(state(1, 10, 20, stream=True, video=True))
+    settled.tracker.sessions.apply(state(1, 10, 50, self_mute=True))
+    settled.tracker.sessions.apply(state(1, 0, 60))
     beside = Counter[str]()
     for count in settled.counts:
         if count.series in {STREAM_SECONDS.series, VIDEO_SECONDS.series}:
@@ -436,10 +438,10 @@ def test_time_on_stream_and_on_camera_is_counted_beside_the_state() -> None:
 def test_what_a_replay_tells_of_is_not_counted_again_up_to_when_the_connection_was_lost() -> None:
     """A member moved, and the bot was removed from the guild, long before the connection was known dead."""
     settled = Settled()
-    settled.tracker.apply(state(1, 20, 0))
-    settled.tracker.apply(state(2, 10, 0))
-    settled.tracker.accrue(at(62), [GUILD])
-    settled.tracker.apply(state(2, 20, 5))
+    settled.tracker.sessions.apply(state(1, 20, 0))
+    settled.tracker.sessions.apply(state(2, 10, 0))
+    settled.tracker.time.accrue_guilds(at(62), [GUILD])
+    settled.tracker.sessions.apply(state(2, 20, 5))
     settled.leave_guild(at(8))
     total = settled.total()
     assert sum(amount for (_, _, user), amount in total.items() if user == 1) == 62_000
@@ -449,8 +451,8 @@ def test_what_a_replay_tells_of_is_not_counted_again_up_to_when_the_connection_w
 @pytest.mark.parametrize("silence", [59, 61, MAX_SETBACK_MS / 1000])
 def test_time_shown_in_a_silence_is_not_shown_again_by_its_replay(silence: float) -> None:
     settled = Settled()
-    settled.tracker.apply(state(1, 10, 0))
-    settled.tracker.accrue(at(silence), [GUILD])
-    settled.tracker.apply(state(1, 10, 0.001, self_mute=True))
-    settled.tracker.settle(at(silence + 10))
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.time.accrue_guilds(at(silence), [GUILD])
+    settled.tracker.sessions.apply(state(1, 10, 0.001, self_mute=True))
+    settled.tracker.time.settle_guilds(at(silence + 10))
     assert sum(settled.total().values()) == at(silence + 10) - at(0)

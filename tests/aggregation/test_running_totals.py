@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from exporter.aggregation.series_expiry import GRACE_MS
+from exporter.aggregation.running_totals import GRACE_MS
 from tests.site import Site
 
 GUILD = 197038439483310086

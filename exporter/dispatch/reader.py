@@ -1,0 +1,112 @@
+"""Reads dispatches into facts, dates them, and counts those received, accepted and rejected.
+
+A dispatch that cannot be read is not taken at all. Conservation: received = accepted + rejected, by type.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from typing import Final, NamedTuple, Protocol
+
+import msgspec
+
+from exporter.dispatch.rejections import Rejections
+from exporter.events.catalogue import Catalogue
+from exporter.events.facts.base import ElementsRejected, Fact
+from exporter.events.facts.counting import Count
+from exporter.events.reading import PayloadReader
+from exporter.events.rest_request import ANSWERS
+from exporter.events.spec import SHARD_STATE
+from exporter.telemetry import Telemetry
+
+OURS: Final = (SHARD_STATE, ANSWERS)
+"""What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
+
+MESSAGE: Final = "MESSAGE_CREATE"
+"""Carries its own time, and comes when it is sent."""
+
+
+class Timeline(Protocol):
+    """Time in the dispatches of each shard, in ms since the epoch."""
+
+    @property
+    def replaying(self) -> bool:
+        """Whether any shard is in a replay."""
+        ...
+
+    def date(self, shard: int, received_at: int) -> int:
+        """When a dispatch received now happened."""
+        ...
+
+    def learn(self, shard: int, at: int) -> None:
+        """Note that a dispatch carried its own time."""
+        ...
+
+    def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
+        """Note a message, which comes in the order of Discord's time."""
+        ...
+
+
+class _KnownDispatch(NamedTuple):
+    ours: bool
+    reader: PayloadReader
+
+
+class DispatchReader:
+    """Reads dispatches by the readers of the catalogue.
+
+    ``timeline`` has to be set before anything is read; its errors go to ``report``.
+    """
+
+    def __init__(
+        self, catalogue: Catalogue, telemetry: Telemetry, report: Callable[[str, Exception], None]
+    ) -> None:
+        self._known = {
+            name: _KnownDispatch(name.startswith(OURS), PayloadReader(name, readers))
+            for name, readers in catalogue.readers.items()
+        }
+        self._report = report
+        self._rejections = Rejections(telemetry)
+        self._received = telemetry.received.values
+        self._accepted = telemetry.accepted.values
+        self.timeline: Timeline
+
+    def read(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> Sequence[Fact]:
+        """The facts of one dispatch; none of one that is rejected. Never raises."""
+        known = self._known.get(name)
+        ours = name.startswith(OURS) if known is None else known.ours
+        at = received_at
+        if not ours:
+            try:
+                at = self.timeline.date(shard, received_at)
+            except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+                self._report("shard_timeline", error)
+        if known is None:
+            return ()
+        label = (name,)
+        self._received[label] = self._received.get(label, 0) + 1
+        try:
+            # Everything is read before anything is handled: a dispatch counts whole or not at all.
+            facts = known.reader.read(body, at)
+            if name == MESSAGE:
+                for fact in facts:
+                    if type(fact) is Count:
+                        self.timeline.pass_message(shard, fact.at, received_at)
+            if at < received_at and not ours and self.timeline.replaying:
+                self._learn_time(shard, facts, at, received_at)
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            self._rejections.reject(name, error)
+            return ()
+        self._accepted[label] = self._accepted.get(label, 0) + 1
+        return facts
+
+    def _learn_time(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
+        """Update the time of a shard in a replay from facts that carry their own."""
+        for fact in facts:
+            own = getattr(fact, "at", at)
+            if at < own <= received_at:
+                self.timeline.learn(shard, own)
+
+    def leave_out(self, rejected: ElementsRejected) -> None:
+        """Count elements of a list that are left out of a dispatch."""
+        self._rejections.leave_out(rejected)
