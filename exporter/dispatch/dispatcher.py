@@ -49,6 +49,10 @@ _VALUES: Final = re.compile(
 )
 """What a message of msgspec quotes from a payload, which may be personal; a place is between backticks."""
 
+MAX_RETRIES: Final = 200
+"""Parts of a component's rows that are tried when it cannot resume with all of them: enough for some ten
+broken ones among 100,000. What is not tried by then is set aside with them, so that a start always ends."""
+
 C = TypeVar("C", bound=Component)
 T = TypeVar("T")
 
@@ -334,30 +338,91 @@ class Dispatcher:
         self._restore(index, component, rows)
 
     def _restore(self, index: int, component: Component, rows: Iterable[StateRow]) -> None:
+        rows = list(rows)
         try:
-            unread = component.restore(rows)
+            unread = self._resume(index, component, rows)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            self._fail(index, error)
-            unread = 0
+            try:
+                unread = self._resume_without_broken(index, component, rows, error)
+            except Exception as defect:  # noqa: BLE001 - it is not for its rows that it fails
+                self._fail(index, defect)
+                unread = 0
         if unread:
             self._count_error(component.name, unread)
-        now, wall = self.now(), self._clock.now_ms()
-        self._guard(index, lambda: component.resume(now, wall))
         if self._people:
             # They may have opted out since the rows were saved.
             self._guard(index, lambda: component.forget_people(self._people))
         self._drain()
+
+    def _resume(self, index: int, component: Component, rows: Iterable[StateRow]) -> int:
+        """Give a component its rows and resume it; returns how many could not be read.
+
+        What the component emits is in the queue, or dropped where it raises.
+        """
+        try:
+            unread = component.restore(rows)
+            component.resume(self.now(), self._clock.now_ms())
+        except Exception:
+            self._drop_emitted(index)
+            raise
+        return unread
+
+    def _resume_without_broken(
+        self, index: int, component: Component, rows: list[StateRow], error: Exception
+    ) -> int:
+        """Resume a component without the rows that break it; returns how many are set aside or unread.
+
+        Each of them would break the next start and every revert in the same way. They are found by halves,
+        each tried alone, so that a broken row among many costs about three times what all of them cost.
+        """
+        self._retry(index, component, ())  # raises what is no fault of a row
+        kept: list[StateRow] = []
+        parts = [rows]
+        for _ in range(MAX_RETRIES):
+            if not parts:
+                break
+            part = parts.pop()
+            try:
+                self._retry(index, component, part)
+                kept += part
+            except Exception:  # noqa: BLE001 - whatever it is
+                half = len(part) // 2
+                parts += [part[half:], part[:half]] if half else []
+        try:
+            unread = self._retry(index, component, kept)
+        except Exception:  # noqa: BLE001 - rows that break it only together
+            kept = []
+            unread = self._retry(index, component, kept)
+        aside = len(rows) - len(kept)
+        log.error(
+            "component %s cannot resume with %d of its %d saved rows: they are set aside, what they hold is "
+            "lost",
+            *(component.name, aside, len(rows)),
+            exc_info=error,
+        )
+        return unread + aside
+
+    def _retry(self, index: int, component: Component, rows: Iterable[StateRow]) -> int:
+        """Resume a component from nothing but these rows."""
+        self._drop_emitted(index)
+        for table in component.tables:
+            table.discard()
+        component.clear()
+        return self._resume(index, component, rows)
 
     # ------------------------------------------------------------------ errors
 
     def _fail(self, index: int, error: Exception) -> None:
         """Isolate an error: log it, count it, and suspend the component if it has state to reset."""
         component = self._components[index]
-        while self._queue and self._queue[-1][0] == index:
-            self._queue.pop()
+        self._drop_emitted(index)
         if component.tables:
             self._suspended.add(index)
         self.report(component.name, error)
+
+    def _drop_emitted(self, index: int) -> None:
+        while self._queue and self._queue[-1][0] == index:
+            self._queue.pop()
 
     def report(self, name: str, error: Exception) -> None:
         """Count an error of a component, and log it with its traceback the first time."""
