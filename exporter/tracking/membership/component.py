@@ -271,12 +271,15 @@ class MembershipTracker(Component):
         )
 
     def _candidates(self, entry: AuditEntry) -> list[PendingDeparture]:
+        """Who may have been pruned: of those who left at another moment none, where the rest may be missed."""
+        partial = self._timeline.missed(entry.guild_id, entry.at, entry.at + PRUNE_MS)
         return [
             departure
             for departure in self._pending.values()
             if departure.action.guild_id == entry.guild_id
             and departure.spans(entry.at)
             and abs(departure.action.at - entry.at) <= PRUNE_MS
+            and (not partial or departure.moment.holds(entry.at))
             and self._reason(departure)[0] == "leave"
         ]
 

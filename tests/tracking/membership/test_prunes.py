@@ -207,3 +207,28 @@ def test_a_prune_asked_for_in_a_long_silence_has_the_departures_its_replay_bring
     log.take(act("leave", AT, 50), act("leave", AT + 1, 51))
     log.wait(25 * SECOND)
     assert reasons(log) == ["prune", "prune"]
+
+
+@pytest.mark.parametrize(("committed", "leaves"), [(1, 2), (2, 3), (3, 3)])
+def test_leaves_after_a_kill_are_no_rest_of_a_prune_whose_departures_it_took(
+    committed: int, leaves: int
+) -> None:
+    """Who left in the gap is not known, so the number left over says nothing of those who leave after it."""
+    before = Log()
+    before.take(prune(3), *(act("leave", AT, 50 + number) for number in range(committed)))
+    before.wait(12 * SECOND)
+    before.chat(before.wall)
+    after = restart(before)
+    after.start_session()
+    after.take(*(act("leave", after.wall + 1 + number, 60 + number) for number in range(leaves)))
+    after.wait(75 * SECOND)
+    assert reasons(after) == ["prune"] * committed + ["leave"] * leaves
+
+
+def test_of_leaves_before_a_gap_the_rest_of_a_prune_is_not_made_up() -> None:
+    log = Log()
+    log.take(prune(2), act("leave", AT, 51), act("leave", AT + 2 * SECOND, 52))
+    log.chat(AT + 3 * SECOND)
+    log.start_session()
+    log.wait(75 * SECOND)
+    assert reasons(log) == ["prune", "leave"]
