@@ -109,8 +109,7 @@ def _membership(context: TrackingContext, emit: Emit) -> Component:
         context.guilds.people.get,
         context.timeline,
         context.audit,
-        context.lookups,
-        asks=context.submit_lookups is not None,
+        context.lookups if context.submit_lookups is not None else None,
     )
 
 

@@ -52,14 +52,16 @@ MAX_RECENT: Final = 100
 """Happenings remembered of one channel: one more than explained is enough for a request."""
 
 
-@dataclass(slots=True)
-class AggregatedEntry:
-    """An entry whose count may rise. ``spare`` is how much of it has not been seen to happen."""
+class AggregatedEntry(msgspec.Struct, array_like=True):
+    """An entry whose count may rise; it is followed ``until`` then, on the steady clock.
+
+    ``spare`` is how much of it has not been seen to happen.
+    """
 
     channel_id: int
     amount: int
-    until: int
-    spare: int
+    until: int = 0
+    spare: int = 0
 
 
 @dataclass(slots=True)
@@ -82,13 +84,6 @@ class GroupPoll:
         self.wanted = self.wanted or now + SETTLE_MS
 
 
-class SavedEntry(msgspec.Struct, frozen=True, array_like=True):
-    """An entry whose count may rise."""
-
-    channel_id: int
-    amount: int
-
-
 _Kind = tuple[int, int]
 _Spot = tuple[int, int, int]
 _Key = tuple[int, int, int]
@@ -103,8 +98,8 @@ class AggregatedEntries:
         self._unreadable = unreadable
         self._polls: dict[_Kind, GroupPoll] = {}
         self._recent: dict[_Spot, list[tuple[int, int]]] = {}
-        self.table: SavedTable[_Key, SavedEntry] = SavedTable(
-            "aggregated", _Key, SavedEntry, self._read, self._load
+        self.table: SavedTable[_Key, AggregatedEntry] = SavedTable(
+            "aggregated", _Key, AggregatedEntry, self._read, self._load
         )
 
     def open(self, asked_at: int) -> int:
@@ -251,22 +246,19 @@ class AggregatedEntries:
         del self._polls[kind].entries[entry_id]
         self.table.touch((*kind, entry_id))
 
-    def _read(self, key: _Key) -> SavedEntry | None:
+    def _read(self, key: _Key) -> AggregatedEntry | None:
         guild_id, action_type, entry_id = key
-        poll = self._polls.get((guild_id, action_type))
-        entry = None if poll is None else poll.entries.get(entry_id)
-        return None if entry is None else SavedEntry(entry.channel_id, entry.amount)
+        return self._polls.get((guild_id, action_type), GroupPoll()).entries.get(entry_id)
 
-    def _load(self, key: _Key, saved: SavedEntry) -> None:
+    def _load(self, key: _Key, entry: AggregatedEntry) -> None:
         guild_id, action_type, entry_id = key
-        poll = self._polls.setdefault((guild_id, action_type), GroupPoll())
-        poll.entries[entry_id] = AggregatedEntry(saved.channel_id, saved.amount, 0, 0)
+        self._polls.setdefault((guild_id, action_type), GroupPoll()).entries[entry_id] = entry
 
     def resume(self, now: int) -> None:
         """Read again at once what restored entries have come to meanwhile."""
         for poll in self._polls.values():
             for entry in poll.entries.values():
-                entry.until = entry.until or now + ACTIVE_MS
+                entry.until, entry.spare = now + ACTIVE_MS, 0
             poll.want(now)
 
     def clear(self) -> None:

@@ -14,8 +14,6 @@ from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts import (
     Action,
-    ActionExplained,
-    ActionUnexplained,
     AuditEntryRecounted,
     AuditEntryTaken,
     AuditPageRead,
@@ -31,7 +29,7 @@ from exporter.events.structure import STRUCTURE
 from exporter.tracking.moderation.action_rows import ActionPolicy, ActionRows
 from exporter.tracking.moderation.aggregated_entries import AggregatedEntries
 from exporter.tracking.moderation.audit_access import AuditAccess
-from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction
+from exporter.tracking.moderation.audit_matcher import AuditMatcher
 from exporter.tracking.moderation.lookups import LookupBoard
 from exporter.tracking.moderation.timeouts import Timeouts
 
@@ -54,9 +52,9 @@ class ModerationTracker(Component):
     ) -> None:
         super().__init__(emit)
         self._access = access
-        self._matcher = AuditMatcher(ActionPolicy(), access.is_unread, self._explain)
+        self._matcher = AuditMatcher(emit, ActionPolicy(), access.is_unread)
         self._rows = ActionRows(emit, self._matcher, name_of, types)
-        self._timeouts = Timeouts(emit, self._rows, lookups, access.is_unread)
+        self._timeouts = Timeouts(emit, self._rows, self._matcher, lookups, access.is_unread)
         self._aggregated = AggregatedEntries(submit, access.is_unreadable)
 
     @property
@@ -83,13 +81,8 @@ class ModerationTracker(Component):
         """Take what a dispatch shows was done to a member; departures are not decided here."""
         if action.action == "leave":
             return
-        pending = self._rows.act(action, now)
-        if pending is None:
-            return
-        if action.action == "automod_timeout":
+        if self._rows.act(action, now) and action.action == "automod_timeout":
             self._timeouts.execute(action.guild_id, action.target.user_id, now)
-        if not pending.explained:
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
 
     def _enter(self, fact: AuditEntryTaken, now: int) -> None:
         entry = fact.entry
@@ -97,9 +90,7 @@ class ModerationTracker(Component):
             return
         if entry.action in {"kick", "ban"} and not entry.target_id:
             return
-        pending = self._rows.enter(entry, now, recovered=fact.recovered)
-        if pending is not None:
-            self._explain(pending)
+        self._rows.enter(entry, now, recovered=fact.recovered)
         self._aggregated.enter(entry, now)
         if entry.action in _TIMEOUTS:
             self._timeouts.enter(entry, now)
@@ -120,10 +111,6 @@ class ModerationTracker(Component):
         if not fact.unavailable:
             self._timeouts.forget_guild(fact.guild_id, fact.at)
             self._aggregated.forget_guild(fact.guild_id)
-
-    def _explain(self, pending: PendingAction) -> None:
-        """An action has its entry, or none is awaited any more."""
-        self.emit(ActionExplained(pending.guild_id, pending.key))
 
     # ------------------------------------------------------------------ time
 
@@ -147,7 +134,7 @@ class ModerationTracker(Component):
     def tables(self) -> tuple[SavedTable[Any, Any], ...]:
         """Actions that wait for their other half, timeouts, and entries whose count may rise."""
         timeouts = self._timeouts
-        return (self._matcher.table, timeouts.table, timeouts.held_table, self._aggregated.table)
+        return (self._matcher.table, timeouts.members, timeouts.held, self._aggregated.table)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -158,8 +145,7 @@ class ModerationTracker(Component):
     def resume(self, now: int, wall: int) -> None:
         """Have what waited looked up again, and counts read again."""
         del wall
-        for pending in self._matcher.resume(now):
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+        self._matcher.resume(now)
         self._timeouts.resume(now)
         self._aggregated.resume(now)
 

@@ -14,8 +14,6 @@ from typing import Any, Final
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.changes import WATCHED
 from exporter.events.facts import (
-    ActionExplained,
-    ActionUnexplained,
     AuditEntry,
     AuditEntryTaken,
     Count,
@@ -75,7 +73,7 @@ class StructureTracker(Component):
         self._name_of = name_of
         self._access = access
         self._objects = GuildObjects(self._types)
-        self._matcher = AuditMatcher(ChangePolicy(), access.is_unread, self._explain)
+        self._matcher = AuditMatcher(emit, ChangePolicy(), access.is_unread)
         self._numbers = itertools.count(1)
 
     @property
@@ -100,7 +98,7 @@ class StructureTracker(Component):
         pending = self._matcher.find_logged(place, change.at, identity)
         if pending is not None:
             pending.shown = True
-            self._matcher.note(pending)
+            self._matcher.table.touch(pending.key)
             if change.name:
                 self._record(pending, {"name": change.name}, amends=True)
             return
@@ -115,9 +113,7 @@ class StructureTracker(Component):
         )
         changed = {"changes": change.changes} if _is_update(change.action) else {}
         self._begin(pending, {"name": change.name, **self._actor_fields(change.actor_id), **changed})
-        self._matcher.keep(pending, now)
-        if not change.actor_id:
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+        self._matcher.keep(pending, now, look_up=not change.actor_id)
 
     def _enter(self, fact: AuditEntryTaken, now: int) -> None:
         """Take an entry."""
@@ -133,10 +129,8 @@ class StructureTracker(Component):
         }
         pending = self._matcher.find_shown(place, entry, recovered=fact.recovered)
         if pending is not None:
-            pending.explained = True
-            self._matcher.note(pending)
+            self._matcher.explain(pending)
             self._record(pending, data, amends=True)
-            self._explain(pending)
             return
         # The object's own key, where it has one: its dispatch may come long after.
         key = entry_key(entry.entry_id) if _is_update(entry.action) else _key(place)
@@ -147,9 +141,6 @@ class StructureTracker(Component):
         )
         self._begin(pending, data | ({"recovered": True} if fact.recovered else {}))
         self._matcher.keep(pending, now)
-
-    def _explain(self, pending: PendingAction) -> None:
-        self.emit(ActionExplained(pending.guild_id, pending.key))
 
     def _begin(self, pending: PendingAction, data: Mapping[str, Json]) -> None:
         self._record(pending, {"target_id": pending.target_id or None, **data}, amends=False)
@@ -181,8 +172,7 @@ class StructureTracker(Component):
     def resume(self, now: int, wall: int) -> None:
         """Have what waited looked up again."""
         del wall
-        for pending in self._matcher.resume(now):
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+        self._matcher.resume(now)
 
     def forget_guild(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""

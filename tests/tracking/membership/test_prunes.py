@@ -9,11 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.facts import Action, MembershipStarted, Person
+from exporter.events.facts import MembershipStarted
 from exporter.state.shard_timeline import TimeBounds
-from exporter.tracking.membership.component import StoredDeparture, StoredPrune
 from exporter.tracking.membership.evidence import PendingDeparture
-from exporter.tracking.membership.prunes import PRUNE_MS, assign_departures
+from exporter.tracking.membership.prune_assignment import PRUNE_MS, PendingPrune, assign_departures
 from tests.tracking.moderation.moderators import AT, GUILD, Log, act, audit
 
 SECOND = 1000
@@ -23,12 +22,10 @@ def departures(*spans: tuple[int, int]) -> list[PendingDeparture]:
     """Departures, each between when and when."""
     return [
         PendingDeparture(
-            Action("GUILD_MEMBER_REMOVE", "leave", GUILD, AT + since, Person(number, "")),
-            f"k{number}",
-            number,
-            0,
-            0,
-            TimeBounds(AT + since, AT + until),
+            *("GUILD_MEMBER_REMOVE", GUILD, AT + since, number, "", False, 0),
+            moment=TimeBounds(AT + since, AT + until),
+            key=f"k{number}",
+            order=number,
         )
         for number, (since, until) in enumerate(spans)
     ]
@@ -139,7 +136,7 @@ def test_part_of_a_prune_found_before_a_stop_is_not_found_again() -> None:
     before.wait(12 * SECOND)
     assert before.counts == {"prune": 3}, "the entry and two of three"
     (row,) = before.stage.saved("membership/prunes")
-    assert msgspec.msgpack.decode(row.value or b"", type=StoredPrune).remaining == 1
+    assert msgspec.msgpack.decode(row.value or b"", type=PendingPrune).remaining == 1
     after = restart(before)
     after.take(act("leave", AT, 53), act("leave", AT + 40 * SECOND, 54))
     after.wait(25 * SECOND)
@@ -151,7 +148,7 @@ def test_the_join_after_a_departure_is_known_after_a_stop() -> None:
     before.take(act("leave", AT, 51))
     before.take(MembershipStarted(GUILD, 51, AT + 500))
     (row,) = before.stage.saved("membership/departures")
-    assert msgspec.msgpack.decode(row.value or b"", type=StoredDeparture).before == AT + 500
+    assert msgspec.msgpack.decode(row.value or b"", type=PendingDeparture).before == AT + 500
 
 
 def test_after_a_new_session_who_went_at_that_moment_went_for_an_unknown_reason() -> None:

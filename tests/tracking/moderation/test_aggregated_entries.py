@@ -20,7 +20,7 @@ from exporter.tracking.moderation.aggregated_entries import (
     RECENT_MS,
     SETTLE_MS,
     AggregatedEntries,
-    SavedEntry,
+    AggregatedEntry,
 )
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
 from tests.tracking.moderation.moderators import AT, GUILD, audit
@@ -55,7 +55,7 @@ class Guild:
         self.groups.submit_due(now)
         return len(self.asked) - before
 
-    def saved(self) -> dict[tuple[int, int, int], SavedEntry]:
+    def saved(self) -> dict[tuple[int, int, int], AggregatedEntry]:
         """What is on the disk."""
         for key, value in self.groups.table.save():
             if value is None:
@@ -65,7 +65,7 @@ class Guild:
         self.groups.table.confirm()
         return {
             msgspec.msgpack.decode(key, type=tuple[int, int, int]): msgspec.msgpack.decode(
-                value, type=SavedEntry
+                value, type=AggregatedEntry
             )
             for key, value in self.disk.items()
         }
@@ -266,7 +266,9 @@ def test_a_restart_keeps_what_is_followed_and_reads_it_again() -> None:
     before = Guild()
     entry = before.enter(4)
     saved = before.saved()
-    assert saved == {(GUILD, MESSAGE_DELETE, entry.entry_id): SavedEntry(CHANNEL, 4)}
+    assert {key: (row.channel_id, row.amount) for key, row in saved.items()} == {
+        (GUILD, MESSAGE_DELETE, entry.entry_id): (CHANNEL, 4)
+    }
     after = Guild()
     after.disk = before.disk
     for row in before.disk.items():

@@ -24,13 +24,8 @@ from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.moderation.audit_access import AuditAccess
-from exporter.tracking.moderation.catch_up import (
-    MOST_RECENT,
-    MOST_SUBMITTED,
-    OVERTAKING_MS,
-    RETRY_MS,
-    CatchUp,
-)
+from exporter.tracking.moderation.audit_marks import MOST_RECENT, OVERTAKING_MS
+from exporter.tracking.moderation.catch_up import MOST_SUBMITTED, RETRY_MS, CatchUp
 from exporter.tracking.moderation.config import CatchUpConfig
 from tests.tracking.moderation.moderators import guild
 
@@ -138,6 +133,7 @@ def restart(stage: Reader, discord: Discord) -> Reader:
     """The next process, with the marks of the one before."""
     following = begin(discord)
     assert following.restore(stage.commit()) == 0
+    following.resume(0, 0)
     return following
 
 
@@ -468,6 +464,7 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
                 stage = begin(discord)
                 stage.disk = {(row.table, row.key): row for row in disk}
                 stage.restore(disk)
+                stage.resume(0, 0)
                 open_session(stage, guilds, at)
             case _:
                 underway.clear()

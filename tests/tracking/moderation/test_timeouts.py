@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from exporter.events.facts import AuditEntry, Person, ShardStateChanged, TimeoutState
-from exporter.tracking.moderation.timeouts import MAX_CHANGES, MemberTimeouts
+from exporter.tracking.moderation.member_timeouts import MAX_CHANGES, MemberTimeouts
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 SECOND = 1000
