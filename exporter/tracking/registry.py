@@ -85,7 +85,7 @@ def _voice(context: TrackingContext, emit: Emit) -> Component:
 
 def _catch_up(context: TrackingContext, emit: Emit) -> Component:
     submit = context.submit if "REST_AUDIT_LOG" in context.catalogue.readers else None
-    return CatchUp(emit, context.catch_up, submit, context.audit)
+    return CatchUp(emit, context.catch_up, submit, context.audit, context.telemetry)
 
 
 def _structure(context: TrackingContext, emit: Emit) -> Component:

@@ -10,7 +10,7 @@ time, each by one page, so that none waits for another's backlog.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
@@ -27,6 +27,7 @@ from exporter.events.facts import (
     SessionStarted,
 )
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
+from exporter.telemetry import Telemetry
 from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.audit_marks import OVERTAKING_MS, AuditMarks
 from exporter.tracking.moderation.config import CatchUpConfig
@@ -69,14 +70,21 @@ class CatchUp(Component):
 
     name = "catch_up"
 
-    def __init__(self, emit: Emit, config: CatchUpConfig, submit: Submit | None, access: AuditAccess) -> None:
+    def __init__(
+        self,
+        emit: Emit,
+        config: CatchUpConfig,
+        submit: Submit | None,
+        access: AuditAccess,
+        telemetry: Telemetry,
+    ) -> None:
         super().__init__(emit)
         self._config = config
         self._submit = submit if config.enabled else None
         self._access = access
         self._behind = access.behind
         self._expected = access.expected
-        self._marks = AuditMarks()
+        self._marks = AuditMarks(telemetry)
         self._submitted: set[int] = set()
         self._again: set[int] = set()
         self._refused: set[int] = set()
@@ -106,11 +114,13 @@ class CatchUp(Component):
 
     # ------------------------------------------------------------------ gaps
 
-    def start_session(self, guild_ids: Iterable[int]) -> None:
+    def start_session(self, guild_ids: Collection[int]) -> None:
         """A session starts: what is received of these guilds from now on comes after a gap."""
         if self._submit is not None:
             self._expected.update(guild_ids)
             self._again.update(self._submitted.intersection(guild_ids))
+            for guild_id in guild_ids:
+                self._marks.open_gap(guild_id)
 
     def _see(self, fact: GuildUpserted, now: int) -> None:
         """A guild is there: for the first time, in a new session or after an outage."""
@@ -146,23 +156,24 @@ class CatchUp(Component):
         if guild_id in self._submitted:
             self._again.add(guild_id)
         self._behind[guild_id] = at
+        self._marks.open_gap(guild_id)
         if self._progress is None:
             self._progress = _Progress(now)
         self._progress.guilds.add(guild_id)
 
     # ------------------------------------------------------------------ entries
 
-    def take(self, entry: AuditEntry) -> bool:
+    def take(self, entry: AuditEntry, *, live: bool = True) -> bool:
         """Whether an entry has not been taken before; from now on it has."""
         unread = self._access.is_behind(entry.guild_id) or entry.guild_id in self._refused
-        return self._marks.take(entry.guild_id, entry.entry_id, unread=unread)
+        return self._marks.take(entry.guild_id, entry.entry_id, live=live, unread=unread)
 
     def _receive(self, entry: AuditEntry, now: int) -> None:
         del now
-        self._put_out(entry)
+        self._put_out(entry, live=True)
 
-    def _put_out(self, entry: AuditEntry, *, recovered: bool = False) -> bool:
-        taken = self.take(entry)
+    def _put_out(self, entry: AuditEntry, *, recovered: bool = False, live: bool = False) -> bool:
+        taken = self.take(entry, live=live)
         self.emit(AuditEntryTaken(entry, recovered) if taken else AuditEntryRecounted(entry))
         return taken
 
