@@ -136,7 +136,8 @@ class Timeouts:
             return
         member = self._member(place)
         member.name = fact.target.name
-        if member.confirm(until, now):
+        # One that comes late may show a timeout that has run out since, and is no lifting then.
+        if member.confirm(fact.until, now) or member.confirm(until, now):
             self.members.touch(place)
             return
         if not member.show(fact.at, until, now):

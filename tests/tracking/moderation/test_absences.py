@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from collections import Counter
 
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
+from tests.scale import scaled
 from tests.tracking.moderation.absences import Absences
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=scaled(150), deadline=None)
 @given(st.integers(0, 2**32), st.integers(5, 150), st.integers(1, 4))
+@example(116, 25, 2)  # an update that comes when the timeout it shows has run out
 def test_over_any_absences_what_is_known_is_what_was_done(seed: int, steps: int, people: int) -> None:
     history = Absences(seed, steps, people)
     disk = history.play()
