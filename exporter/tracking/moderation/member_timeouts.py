@@ -85,6 +85,8 @@ class MemberTimeouts(msgspec.Struct, array_like=True):
             before = [change.until for change in self.changes if change.at <= made]
             if not before or before[-1] <= at + WINDOW_MS:
                 return False
+        elif until <= made:
+            made = until - 1
         self.insert(TimeoutChange(made, until, shown=True))
         return True
 

@@ -39,6 +39,9 @@ MAX_HELD: Final = 20_000
 MAX_LENGTH_MS: Final = 30 * 86_400_000
 """Discord ends a timeout after 28 days at most; what lasts longer is no timeout."""
 
+LATE_UPDATE_MS: Final = 5_000
+"""How late an update may come: less than a window, after which an end that is recorded is forgotten."""
+
 LATE_MS: Final = 60_000
 """How long a change is kept after it was superseded: an older entry may still come, which it followed."""
 
@@ -131,12 +134,12 @@ class Timeouts:
     def update(self, fact: TimeoutState, now: int) -> None:
         """The timeout a member has, shown for whatever reason."""
         place = (fact.guild_id, fact.target.user_id)
-        until = fact.until if fact.at < fact.until <= fact.at + MAX_LENGTH_MS else 0
-        if not until and place not in self.members.rows:
+        # One that comes late may show a timeout that has run out since: that is no lifting.
+        until = fact.until if fact.at - LATE_UPDATE_MS < fact.until <= fact.at + MAX_LENGTH_MS else 0
+        if until <= fact.at and place not in self.members.rows:
             return
         member = self._member(place)
         member.name = fact.target.name
-        # One that comes late may show a timeout that has run out since, and is no lifting then.
         if member.confirm(fact.until, now) or member.confirm(until, now):
             self.members.touch(place)
             return

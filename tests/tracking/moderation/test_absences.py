@@ -13,7 +13,8 @@ from tests.tracking.moderation.absences import Absences
 
 @settings(max_examples=scaled(150), deadline=None)
 @given(st.integers(0, 2**32), st.integers(5, 150), st.integers(1, 4))
-@example(116, 25, 2)  # an update that comes when the timeout it shows has run out
+@example(116, 25, 2)  # an update comes when the timeout it shows has run out, after its entry
+@example(827562231, 102, 3)  # and before its entry
 def test_over_any_absences_what_is_known_is_what_was_done(seed: int, steps: int, people: int) -> None:
     history = Absences(seed, steps, people)
     disk = history.play()

@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import random
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts import AuditEntry, AuditPageRead
@@ -23,6 +29,7 @@ from exporter.tracking.moderation.aggregated_entries import (
     AggregatedEntry,
 )
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
+from tests.scale import scaled
 from tests.tracking.moderation.moderators import AT, GUILD, audit
 
 CHANNEL = 30
@@ -315,3 +322,65 @@ def test_a_guild_seen_again_is_asked_once_whatever_its_entries_came_to_in_the_ga
     assert guild.look(SETTLE_MS) == 1
     guild.answer()
     assert not guild.look(SETTLE_MS + LONGEST_PAUSE_MS)
+
+
+class Deletions:
+    """Moderators and authors delete in one channel; dispatches, entries and answers come late."""
+
+    def __init__(self, seed: int, moderators: int, own: float) -> None:
+        self.chance = random.Random(seed)
+        self.moderators, self.own = moderators, own
+        self.guild = Guild()
+        self.truth: dict[int, AuditEntry] = {}
+        self.known: dict[int, int] = {}
+        self.numbers = itertools.count()
+        self.agenda: list[tuple[int, int, Callable[[int], object]]] = []
+
+    def at(self, moment: int, act: Callable[[int], object]) -> None:
+        heapq.heappush(self.agenda, (moment, next(self.numbers), act))
+
+    def play(self, deletions: int) -> None:
+        for second in range(ACTIVE_MS // 1_000 - 5):
+            self.at(second * 1_000, self.look)
+        for _ in range(deletions):
+            self.at(self.chance.randrange(240_000), self.delete)
+        while self.agenda:
+            now, _, act = heapq.heappop(self.agenda)
+            act(now)
+
+    def delete(self, now: int) -> None:
+        self.at(now + self.chance.randrange(1_000), lambda seen: self.guild.happen(at=AT + now, now=seen))
+        if self.chance.random() < self.own:
+            return
+        entry_id = audit("message_delete", AT, self.chance.randrange(self.moderators)).entry_id
+        known = self.truth.get(entry_id)
+        if known is None:
+            made = audit("message_delete", AT + now, amount=1, channel_id=CHANNEL)
+            self.truth[entry_id] = msgspec.structs.replace(made, entry_id=entry_id)
+            self.at(now + self.chance.randrange(5_000), lambda late: self.enter(entry_id, late))
+        else:
+            self.truth[entry_id] = msgspec.structs.replace(known, amount=known.amount + 1)
+
+    def enter(self, entry_id: int, now: int) -> None:
+        entry = self.truth[entry_id]
+        self.guild.groups.enter(entry, now)
+        self.known[entry_id] = entry.amount
+
+    def look(self, now: int) -> None:
+        if self.guild.look(now):
+            self.at(now + self.chance.randrange(2_000), self.answer)
+
+    def answer(self, now: int) -> None:
+        for entry_id in self.truth:
+            self.enter(entry_id, now)
+        self.guild.answer()
+
+
+@settings(max_examples=scaled(30), deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 80), st.floats(0, 1), st.integers(1, 400))
+def test_whatever_is_deleted_by_whom_the_counts_are_true_in_the_end(
+    seed: int, moderators: int, own: float, deletions: int
+) -> None:
+    channel = Deletions(seed, moderators, own)
+    channel.play(deletions)
+    assert channel.known == {entry_id: entry.amount for entry_id, entry in channel.truth.items()}
