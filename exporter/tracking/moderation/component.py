@@ -55,7 +55,7 @@ class ModerationTracker(Component):
         self._matcher = AuditMatcher(emit, ActionPolicy(), access.is_unread)
         self._rows = ActionRows(emit, self._matcher, name_of, types)
         self._timeouts = Timeouts(emit, self._rows, self._matcher, lookups, access.is_unread)
-        self._aggregated = AggregatedEntries(submit, access.is_unreadable)
+        self._aggregated = AggregatedEntries(submit, access.is_unreadable, access.is_unread)
 
     @property
     def handles(self) -> Mapping[type, Handler]:
@@ -64,7 +64,7 @@ class ModerationTracker(Component):
             Action: self._act,
             AuditEntryTaken: self._enter,
             AuditEntryRecounted: self._recount,
-            AuditPageRead: lambda page, _: self._aggregated.answer(page),
+            AuditPageRead: self._aggregated.answer,
             TimeoutState: self._timeouts.update,
             MessageDeleted: lambda fact, now: self._aggregated.happen(
                 fact.guild_id, MESSAGE_DELETE, fact.channel_id, fact.at, now
@@ -91,7 +91,7 @@ class ModerationTracker(Component):
         if entry.action in {"kick", "ban"} and not entry.target_id:
             return
         self._rows.enter(entry, now, recovered=fact.recovered)
-        self._aggregated.enter(entry, now)
+        self._aggregated.enter(entry, now, recovered=fact.recovered)
         if entry.action in _TIMEOUTS:
             self._timeouts.enter(entry, now)
         elif entry.action == "automod_timeout":
@@ -108,7 +108,9 @@ class ModerationTracker(Component):
 
     def _lose_guild(self, fact: GuildDeleted, now: int) -> None:
         del now
-        if not fact.unavailable:
+        if fact.unavailable:
+            self._aggregated.lose_guild(fact.guild_id)
+        else:
             self._timeouts.forget_guild(fact.guild_id, fact.at)
             self._aggregated.forget_guild(fact.guild_id)
 
