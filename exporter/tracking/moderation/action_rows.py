@@ -13,7 +13,13 @@ from exporter.dispatch.component import Emit
 from exporter.events.facts import Action, AuditEntry, Count, Record
 from exporter.events.moderation import ACTIONS, ENTRY_CREATE, RECORDS, TYPE_OF_ACTION
 from exporter.model import Json, entry_key
-from exporter.tracking.moderation.audit_matcher import SLACK_MS, AuditMatcher, PendingAction, Place
+from exporter.tracking.moderation.audit_matcher import (
+    SLACK_MS,
+    AuditMatcher,
+    MatchPolicy,
+    PendingAction,
+    Place,
+)
 from exporter.tracking.moderation.waiting_table import WINDOW_MS
 
 OPPOSITES: Final = {
@@ -27,7 +33,7 @@ OPPOSITES: Final = {
 """Actions that cannot be done twice without another one between."""
 
 
-class ActionPolicy:
+class ActionPolicy(MatchPolicy):
     """How dispatches and entries of actions on members are matched."""
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
@@ -37,16 +43,6 @@ class ActionPolicy:
         if pending.type == ENTRY_CREATE and pending.identity != str(entry.until):
             return False
         return pending.action in OPPOSITES or abs(entry.at - pending.at) <= WINDOW_MS
-
-    def may_show(self, pending: PendingAction, identity: str) -> bool:
-        """Any: entries do not hold what identifies a dispatch."""
-        del pending, identity
-        return True
-
-    def is_unique(self, place: Place) -> bool:
-        """No action on a member is."""
-        del place
-        return False
 
     def repeats(self, known: list[PendingAction], identity: str) -> bool:
         """The same occurrence, or the same action without its opposite between."""
@@ -96,9 +92,7 @@ class ActionRows:
             self._record(pending, {**actor_fields(entry, self._name_of), **entry.details}, amends=True)
         else:
             self._begin_entry(entry, now, recovered=recovered)
-        for opposite in self._opposites(place):
-            if opposite.at < entry.at:
-                self._reverse(opposite)
+        self._reverse_opposite(place, entry.at)
 
     def _begin_entry(self, entry: AuditEntry, now: int, *, recovered: bool) -> None:
         action = _action_of(entry)
@@ -134,8 +128,7 @@ class ActionRows:
             return False
         else:
             self._begin_action(place, action, now)
-        for opposite in self._opposites(place):
-            self._reverse(opposite)
+        self._reverse_opposite(place)
         return True
 
     def _begin_action(self, place: Place, action: Action, now: int) -> None:
@@ -156,14 +149,13 @@ class ActionRows:
         self.begin(pending, data)
         self._matcher.keep(pending, now)
 
-    def _opposites(self, place: Place) -> list[PendingAction]:
+    def _reverse_opposite(self, place: Place, before: int | None = None) -> None:
+        """The opposite is not done any more, where it was done before a moment."""
         guild_id, action, target_id = place
-        return self._matcher.at((guild_id, OPPOSITES.get(action, ""), target_id))
-
-    def _reverse(self, pending: PendingAction) -> None:
-        if not pending.reversed:
-            pending.reversed = True
-            self._matcher.table.touch(pending.key)
+        for opposite in self._matcher.at((guild_id, OPPOSITES.get(action, ""), target_id)):
+            if not opposite.reversed and (before is None or opposite.at < before):
+                opposite.reversed = True
+                self._matcher.table.touch(opposite.key)
 
 
 def _action_of(entry: AuditEntry) -> PendingAction:

@@ -11,7 +11,7 @@ What differs between actions on members and changes of a guild's objects is a ``
 from __future__ import annotations
 
 from collections.abc import Callable, Container
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -64,24 +64,21 @@ class PendingAction(msgspec.Struct, array_like=True, eq=False):
         return self.shown and self.explained
 
 
-class MatchPolicy(Protocol):
+class MatchPolicy:
     """What decides whether a dispatch and an entry are of one action."""
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
         """Whether an entry may be of an action that a dispatch has shown at the same place."""
-        ...
-
-    def may_show(self, pending: PendingAction, identity: str) -> bool:
-        """Whether a dispatch may show an action that an entry has logged at the same place."""
-        ...
+        raise NotImplementedError
 
     def is_unique(self, place: Place) -> bool:
         """Whether there can be but one action at a place, so that times say nothing."""
-        ...
+        del place
+        return False
 
     def repeats(self, known: list[PendingAction], identity: str) -> bool:
         """Whether a dispatch shows once more what is known at its place."""
-        ...
+        raise NotImplementedError
 
 
 class AuditMatcher:
@@ -111,7 +108,7 @@ class AuditMatcher:
             pending
             for pending in self.at(place)
             if not pending.shown
-            and self._policy.may_show(pending, identity)
+            and pending.identity in {"", identity}
             and self._is_near(pending, at, recovered=pending.recovered)
         ]
         return min(found, key=lambda pending: abs(pending.at - at), default=None)

@@ -9,9 +9,7 @@ time, each by one page, so that none waits for another's backlog.
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -30,10 +28,9 @@ from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.telemetry import Telemetry
 from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.audit_marks import OVERTAKING_MS, AuditMarks
+from exporter.tracking.moderation.catch_up_progress import CatchUpProgress
 from exporter.tracking.moderation.config import CatchUpConfig
 from exporter.tracking.moderation.lookups import first_id
-
-log = logging.getLogger(__name__)
 
 PURPOSE: Final = "catch-up"
 """Marks this component's requests among those for audit logs."""
@@ -44,25 +41,11 @@ MOST_SUBMITTED: Final = 50
 RETRY_MS: Final = 30_000
 """Pause after a request that Discord did not answer."""
 
-PROGRESS_MS: Final = 60_000
-"""How often a long catch-up logs how far it is."""
-
 _UNKNOWN: Final = 1 << 62
 """In place of a session's start, where entries made after it were not received either."""
 
 _PAGE: Final = 100
 """Entries in one answer, as many as Discord gives."""
-
-
-@dataclass(slots=True)
-class _Progress:
-    """One catch-up, from the first guild behind to the last one that has caught up."""
-
-    since: int
-    guilds: set[int] = field(default_factory=set)
-    entries: int = 0
-    refused: int = 0
-    logged: int | None = None
 
 
 class CatchUp(Component):
@@ -92,7 +75,7 @@ class CatchUp(Component):
         self._newly_seen = False
         self._restored_at = 0
         """The newest moment the marks of the previous run tell of: a guild without one was added later."""
-        self._progress: _Progress | None = None
+        self._progress = CatchUpProgress(access.behind)
         self._kept = False
         """Whether committed rows are older than what is known: after an error marks are kept."""
 
@@ -157,9 +140,7 @@ class CatchUp(Component):
             self._again.add(guild_id)
         self._behind[guild_id] = at
         self._marks.open_gap(guild_id)
-        if self._progress is None:
-            self._progress = _Progress(now)
-        self._progress.guilds.add(guild_id)
+        self._progress.begin(guild_id, now)
 
     # ------------------------------------------------------------------ entries
 
@@ -205,7 +186,7 @@ class CatchUp(Component):
             self._stumble(guild_id, page.status, now)
             return
         for entry in entries:
-            if self._put_out(entry, recovered=True) and self._progress is not None:
+            if self._put_out(entry, recovered=True):
                 self._progress.entries += 1
         if newest:
             self._marks.raise_floor(guild_id, newest)
@@ -225,8 +206,7 @@ class CatchUp(Component):
         """A guild's log may not be read; should that change, it is read from where it was left."""
         if guild_id in self._marks:
             self._refused.add(guild_id)
-        if self._progress is not None:
-            self._progress.refused += 1
+        self._progress.refused += 1
         self._leave(guild_id, now)
 
     def _leave(self, guild_id: int, now: int) -> None:
@@ -234,30 +214,16 @@ class CatchUp(Component):
         self._behind.pop(guild_id, None)
         self._again.discard(guild_id)
         self._retries.pop(guild_id, None)
-        if not self._behind and self._progress is not None:
-            done, self._progress = self._progress, None
-            log.info(
-                "caught up on the audit logs of %d guilds after %.0f s: %d entries, %d guilds refused",
-                len(done.guilds),
-                *((now - done.since) / 1000, done.entries, done.refused),
-            )
+        self._progress.end(now)
 
     # ------------------------------------------------------------------ requests
 
     def tick(self, now: int, wall: int) -> None:
         """Submit requests for the next pages, and log how far this is."""
         del wall
-        if self._submit is None or self._progress is None:
+        if self._submit is None:
             return
-        if self._progress.logged is None:
-            self._progress.logged = now
-            log.info("catching up on the audit logs of %d guilds", len(self._progress.guilds))
-        elif now - self._progress.logged >= PROGRESS_MS:
-            self._progress.logged = now
-            log.info(
-                "catching up on the audit logs: %d of %d guilds left, %d entries so far",
-                *(len(self._behind), len(self._progress.guilds), self._progress.entries),
-            )
+        self._progress.report(now)
         for guild_id in [guild for guild in self._behind if not self._is_possible(guild)]:
             self._refuse(guild_id, now)
         for guild_id in self._next(now):

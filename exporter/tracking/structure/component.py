@@ -26,23 +26,19 @@ from exporter.events.facts import (
 from exporter.events.structure import RECORDS, STRUCTURE
 from exporter.model import Json, entry_key
 from exporter.tracking.moderation.audit_access import AuditAccess
-from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction, Place
+from exporter.tracking.moderation.audit_matcher import AuditMatcher, MatchPolicy, PendingAction, Place
 from exporter.tracking.structure.guild_objects import GuildObjects
 
 UNWATCHED: Final = "unwatched"
 """Identifies an update of which no dispatch is understood."""
 
 
-class ChangePolicy:
+class ChangePolicy(MatchPolicy):
     """How dispatches and entries of changes are matched: the watched fields became the same."""
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
         """The same fields became the same values."""
         return pending.identity == _identity_of(entry)
-
-    def may_show(self, pending: PendingAction, identity: str) -> bool:
-        """The same fields became the same values."""
-        return pending.identity == identity
 
     def is_unique(self, place: Place) -> bool:
         """An object is created and deleted once."""
