@@ -18,7 +18,7 @@ from exporter.spool.ports import JournalPart, StateRow
 from exporter.state.shard_timeline import SavedTimeline, TimeBounds
 from exporter.tracking.levels.levels import SavedXp
 from exporter.tracking.membership.evidence import PendingDeparture
-from exporter.tracking.membership.prune_assignment import PendingPrune
+from exporter.tracking.membership.prunes import PendingPrune
 from exporter.tracking.moderation.aggregated_entries import AggregatedEntry
 from exporter.tracking.moderation.audit_marks import SavedFloor, SavedTaken
 from exporter.tracking.moderation.audit_matcher import PendingAction

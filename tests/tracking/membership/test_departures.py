@@ -10,7 +10,7 @@ import pytest
 from exporter.events.facts import MembershipStarted
 from exporter.tracking.membership.component import MembershipTracker
 from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS, PendingDeparture
-from exporter.tracking.membership.prune_assignment import PRUNE_MS
+from exporter.tracking.membership.prunes import PRUNE_MS
 from exporter.tracking.previous_journal import (
     Part,
     SavedDeparture,

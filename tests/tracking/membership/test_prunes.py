@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from exporter.events.facts import MembershipStarted
 from exporter.state.shard_timeline import TimeBounds
 from exporter.tracking.membership.evidence import PendingDeparture
-from exporter.tracking.membership.prune_assignment import PRUNE_MS, PendingPrune, assign_departures
+from exporter.tracking.membership.prunes import PRUNE_MS, PendingPrune, assign_departures
 from tests.tracking.moderation.moderators import AT, GUILD, Log, act, audit
 
 SECOND = 1000
