@@ -110,7 +110,7 @@ class AuditMarks:
     def take(self, guild_id: int, entry_id: int, *, live: bool, unread: bool) -> bool:
         """Whether an entry has not been taken before; from now on it has.
 
-        ``live`` says that a dispatch told of it, ``unread`` that gaps before it are still to be read.
+        ``live`` says that it came as a dispatch, ``unread`` that gaps before it are still to be read.
         """
         if guild_id not in self:
             # The dispatch of a guild the bot has just been added to may come before the guild's own.

@@ -1,7 +1,7 @@
 """The changes of one member's timeout in the order of Discord's time, whenever they were learnt.
 
 An entry read late takes its place before the changes already known. Updates come in order and show how things
-stand: what one shows and no entry has told was made at some time before, and before whatever is shown next.
+stand: what one shows and no entry has logged was made at some time before, and before whatever is shown next.
 """
 
 from __future__ import annotations
