@@ -146,7 +146,7 @@ class AuditMarks:
             return
         spans[since] = until
         self.floors.put(guild_id, SavedFloor(saved.floor, tuple(sorted(spans.items()))))
-        self._forget_covered(guild_id)
+        self._forget_between(guild_id, since, until)
         if len(spans) > MOST_SPANS:
             self._give_up(guild_id, min(spans))
 
@@ -159,7 +159,7 @@ class AuditMarks:
                     floor = max(floor, until)
             spans = tuple(span for span in saved.spans if span[0] > floor)
             self.floors.put(guild_id, SavedFloor(floor, spans))
-            self._forget_covered(guild_id)
+            self._forget_between(guild_id, 0, floor)
 
     def _give_up(self, guild_id: int, until: int) -> None:
         """Leave unread what lies between the floor and an entry: there is no memory for more above it."""
@@ -171,9 +171,9 @@ class AuditMarks:
         )
         self.raise_floor(guild_id, until)
 
-    def _forget_covered(self, guild_id: int) -> None:
+    def _forget_between(self, guild_id: int, since: int, until: int) -> None:
         recent = self._recent.get(guild_id, {})
-        for entry_id in [entry_id for entry_id in recent if self._is_covered(guild_id, entry_id)]:
+        for entry_id in [entry_id for entry_id in recent if since < entry_id <= until]:
             del recent[entry_id]
             self.recent.touch((guild_id, entry_id))
 
