@@ -99,7 +99,7 @@ class AuditMarks:
 
     @property
     def newest(self) -> int:
-        """The newest moment that marks tell of, in ms; 0 for none."""
+        """The newest moment that marks stand for, in ms; 0 for none."""
         floors = (saved.floor for saved in self.floors.rows.values())
         return max(
             (snowflake_ms(made) for made in itertools.chain(floors, *self._recent.values())), default=0
@@ -166,7 +166,7 @@ class AuditMarks:
         self._given_up.inc()
         log.error(
             "the audit log of guild %d from %s to %s is given up: it could not be read before too much else "
-            "came; what only the audit log tells of that time is lost",
+            "came; what only the audit log says of that time is lost",
             *(guild_id, _time(self.floor(guild_id)), _time(until)),
         )
         self.raise_floor(guild_id, until)

@@ -222,7 +222,7 @@ class Timeouts:
         self._begin("timeout_expired", place, name, change.until, change.until)
 
     def _begin(self, action: str, place: _Place, name: str, at: int, until: int) -> PendingAction:
-        """Record an action that no entry tells of."""
+        """Record an action that has no entry."""
         guild_id, user_id = place
         key = _key(action, place, until or at)
         begun = PendingAction(key, ENTRY_CREATE, guild_id, action, user_id, at, str(until), shown=True)

@@ -407,18 +407,18 @@ class Deletions:
         self.truth: dict[int, AuditEntry] = {}
         self.known: dict[int, int] = {}
         self.numbers = itertools.count()
-        self.agenda: list[tuple[int, int, Callable[[int], object]]] = []
+        self.scheduled: list[tuple[int, int, Callable[[int], object]]] = []
 
     def at(self, moment: int, act: Callable[[int], object]) -> None:
-        heapq.heappush(self.agenda, (moment, next(self.numbers), act))
+        heapq.heappush(self.scheduled, (moment, next(self.numbers), act))
 
     def play(self, deletions: int) -> None:
         for second in range(ACTIVE_MS // 1_000 - 5):
             self.at(second * 1_000, self.look)
         for _ in range(deletions):
             self.at(self.chance.randrange(240_000), self.delete)
-        while self.agenda:
-            now, _, act = heapq.heappop(self.agenda)
+        while self.scheduled:
+            now, _, act = heapq.heappop(self.scheduled)
             act(now)
 
     def delete(self, now: int) -> None:

@@ -381,7 +381,7 @@ def test_a_backlog_received_live_leaves_nothing_unread() -> None:
 
 
 @pytest.mark.parametrize("killed", [False, True])
-def test_however_much_is_told_live_meanwhile_what_was_missed_is_read_and_memory_is_bounded(
+def test_however_much_is_received_live_meanwhile_what_was_missed_is_read_and_memory_is_bounded(
     killed: bool,  # noqa: FBT001 - a table
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
@@ -437,7 +437,7 @@ def test_what_has_to_be_given_up_unread_is_counted_and_said(
 @settings(max_examples=scaled(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_over_long_backlogs_gaps_and_kills_each_entry_is_taken_exactly_once(seed: int) -> None:
-    """Much more is told live than a floor stays behind; entries come late, but less than that."""
+    """Much more is received live than a floor stays behind; entries come late, but less than that."""
     rng = random.Random(seed)
     discord = Discord()
     stage = begin(discord)
