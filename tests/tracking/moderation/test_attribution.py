@@ -12,7 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.events.facts import MembershipStarted
-from exporter.tracking.membership import departures, evidence
+from exporter.tracking.membership import departures as departures_module
+from exporter.tracking.membership import evidence
 from exporter.tracking.membership.component import MembershipTracker
 from exporter.tracking.moderation import audit_matcher
 from tests.scale import scaled
@@ -288,7 +289,7 @@ def test_an_action_of_the_previous_run_still_gets_its_entry() -> None:
 
 def test_memory_is_bounded_and_what_is_pushed_out_is_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_matcher, "MAX_WAITING", 10)
-    monkeypatch.setattr(departures, "MAX_DEPARTURES", 10)
+    monkeypatch.setattr(departures_module, "MAX_DEPARTURES", 10)
     monkeypatch.setattr(evidence, "MAX_MEMBERS", 10)
     log = Log()
     log.take(*(act("leave", AT + n, target=100 + n) for n in range(50)))
