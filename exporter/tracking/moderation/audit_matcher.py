@@ -119,6 +119,8 @@ class AuditMatcher:
 
     def find_shown(self, place: Place, entry: AuditEntry, *, recovered: bool) -> PendingAction | None:
         """The action shown by a dispatch that an entry is of: the nearest in time."""
+        # While the log is to be read, the entry of what was shown long before may come after this one.
+        recovered = recovered or self._unread(entry.guild_id)
         found = [
             pending
             for pending in self.at(place)

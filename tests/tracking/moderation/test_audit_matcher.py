@@ -275,6 +275,21 @@ def test_an_entry_without_a_dispatch_waits_for_none() -> None:
     assert not rows.matcher.table.rows
 
 
+def test_while_the_log_is_to_be_read_an_entry_is_not_that_of_an_action_long_before_it() -> None:
+    """The unban of before the gap has its entry in the log; its ban and another unban came since."""
+    rows = Rows()
+    rows.take(act("unban"))
+    rows.unread.add(GUILD)
+    later = AT + 2 * WINDOW_MS
+    rows.take(audit("unban", later, 2), act("ban", later), act("unban", later))
+    rows.log.enter(audit("unban", AT, 1), 0, recovered=True)
+    unbans = [row for row in rows.rows.values() if row["action"] == "unban"]
+    assert [row["audit_entry_id"] for row in unbans] == [
+        audit("unban", AT, 1).entry_id,
+        audit("unban", later, 2).entry_id,
+    ]
+
+
 def test_saved_is_what_has_no_entry_yet() -> None:
     rows = Rows()
     rows.take(act("ban", target=50), act("ban", target=51), audit("ban", target=50))
