@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 
+import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
@@ -11,6 +12,7 @@ from tests.scale import scaled
 from tests.tracking.moderation.absences import Absences
 
 
+@pytest.mark.timeout(scaled(120))
 @settings(max_examples=scaled(150), deadline=None)
 @given(st.integers(0, 2**32), st.integers(5, 150), st.integers(1, 4))
 @example(116, 25, 2)  # an update comes when the timeout it shows has run out, after its entry
