@@ -92,6 +92,10 @@ class Telemetry:
             "Unsaved data dropped because memory is full while the disk takes no commits, by class.",
             "class",
         )
+        self.audit_gaps = self._counter(
+            "discord_exporter_audit_log_gaps",
+            "Gaps in the audit log of a guild that were given up unread, since too much came meanwhile.",
+        )
         self.component_errors = self._counter(
             "discord_exporter_component_errors", "Errors isolated in a component.", "component"
         )

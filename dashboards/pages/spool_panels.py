@@ -83,6 +83,10 @@ GIVEN_UP = Panel(
             "damaged: rows of state",
         ),
         Prom(
+            promql.grown("discord_exporter_audit_log_gaps_total", over="$__interval") + " > 0",
+            "given up: gaps in audit logs",
+        ),
+        Prom(
             promql.grown("discord_exporter_withheld_total", by="sink", over="$__interval") + " > 0",
             "withheld after an opt-out: {{sink}}",
         ),

@@ -35,7 +35,7 @@ Handler: TypeAlias = Callable[..., None]
 Handlers of ``Count`` take only the fact: they are the hot path, and a count carries its own time."""
 
 K = TypeVar("K")
-V = TypeVar("V", bound=msgspec.Struct)
+V = TypeVar("V")
 
 
 class SavedTable(Generic[K, V]):

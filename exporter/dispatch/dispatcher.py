@@ -14,6 +14,7 @@ to what was committed last. One that saves nothing resets the guild of the fact 
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
@@ -31,9 +32,15 @@ from exporter.events.facts.counting import Count
 from exporter.events.facts.guilds import GuildDeleted
 from exporter.telemetry import Telemetry
 
+log = logging.getLogger(__name__)
+
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
 left. Beyond it a component is taken to cause its own facts without end."""
+
+MAX_RETRIES: Final = 200
+"""Parts of a component's rows that are tried when it cannot resume with all of them: enough for some ten
+broken ones among 100,000. What is not tried by then is set aside with them, so that a start always ends."""
 
 C = TypeVar("C", bound=Component)
 T = TypeVar("T")
@@ -265,15 +272,78 @@ class Dispatcher:
         self._restore(index, component, rows)
 
     def _restore(self, index: int, component: Component, rows: Iterable[StateRow]) -> None:
-        unread = self._guard(index, partial(component.restore, rows))
+        rows = list(rows)
+        try:
+            unread = self._resume(index, component, rows)
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            try:
+                unread = self._resume_without_broken(index, component, rows, error)
+            except Exception as defect:  # noqa: BLE001 - it is not for its rows that it fails
+                self._fail(index, defect, len(self._queue))
+                unread = 0
         if unread:
             self.errors.add(component.name, unread)
-        now, wall = self.now(), self._clock.now_ms()
-        self._guard(index, partial(component.resume, now, wall))
         if self._people:
             # They may have opted out since the rows were saved.
             self._guard(index, partial(component.forget_people, self._people))
         self._drain()
+
+    def _resume(self, index: int, component: Component, rows: Iterable[StateRow]) -> int:
+        """Give a component its rows and resume it; returns how many could not be read.
+
+        What the component emits is in the queue, or dropped where it raises.
+        """
+        waiting = len(self._queue)
+        try:
+            unread = component.restore(rows)
+            component.resume(self.now(), self._clock.now_ms())
+        except Exception:
+            self._drop_emitted(index, waiting)
+            raise
+        return unread
+
+    def _resume_without_broken(
+        self, index: int, component: Component, rows: list[StateRow], error: Exception
+    ) -> int:
+        """Resume a component without the rows that break it; returns how many are set aside or unread.
+
+        Each of them would break the next start and every revert in the same way. They are found by halves,
+        each tried alone, so that a broken row among many costs about three times what all of them cost.
+        """
+        self._retry(index, component, ())  # raises what is no fault of a row
+        kept: list[StateRow] = []
+        parts = [rows]
+        for _ in range(MAX_RETRIES):
+            if not parts:
+                break
+            part = parts.pop()
+            try:
+                self._retry(index, component, part)
+                kept += part
+            except Exception:  # noqa: BLE001 - whatever it is
+                half = len(part) // 2
+                parts += [part[half:], part[:half]] if half else []
+        try:
+            unread = self._retry(index, component, kept)
+        except Exception:  # noqa: BLE001 - rows that break it only together
+            kept = []
+            unread = self._retry(index, component, kept)
+        aside = len(rows) - len(kept)
+        log.error(
+            "component %s cannot resume with %d of its %d saved rows: they are set aside, what they hold is "
+            "lost",
+            *(component.name, aside, len(rows)),
+            exc_info=error,
+        )
+        return unread + aside
+
+    def _retry(self, index: int, component: Component, rows: Iterable[StateRow]) -> int:
+        """Resume a component from nothing but these rows."""
+        self._drop_emitted(index)
+        for table in component.tables:
+            table.discard()
+        component.clear()
+        return self._resume(index, component, rows)
 
     # ------------------------------------------------------------------ errors
 
@@ -283,14 +353,17 @@ class Dispatcher:
         ``waiting`` facts were queued before the call; what it put out itself is dropped.
         """
         component = self._components[index]
-        while len(self._queue) > waiting and self._queue[-1][0] == index:
-            self._queue.pop()
+        self._drop_emitted(index, waiting)
         if component.tables:
             self._suspended.add(index)
             self._route()
         elif guild_id := getattr(fact, "guild_id", 0):
             self._guard(index, partial(component.reset_guild, guild_id))
         self.report(component.name, error)
+
+    def _drop_emitted(self, index: int, waiting: int = 0) -> None:
+        while len(self._queue) > waiting and self._queue[-1][0] == index:
+            self._queue.pop()
 
 
 def _save(component: Component) -> list[StateRow]:

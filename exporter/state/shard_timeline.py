@@ -22,7 +22,6 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 import msgspec
 
@@ -50,8 +49,7 @@ MAX_OPEN = 10_000
 """Bounds of one shard that wait for its next message; the oldest keeps what was said of it at first."""
 
 
-@dataclass(slots=True, eq=False)
-class TimeBounds:
+class TimeBounds(msgspec.Struct, array_like=True, eq=False):
     """Between when and when, by Discord's clock, something happened; in ms."""
 
     since: int

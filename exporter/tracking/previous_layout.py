@@ -15,13 +15,14 @@ import msgspec
 from exporter.aggregation.increments import Increment, encode_increment
 from exporter.events.structure import STRUCTURE_TYPES
 from exporter.spool.ports import JournalPart, SpoolWriter, StateRow
-from exporter.state.shard_timeline import SavedTimeline
+from exporter.state.shard_timeline import SavedTimeline, TimeBounds
 from exporter.tracking.levels.levels import MemberXp
-from exporter.tracking.membership.component import StoredDeparture, StoredPrune
-from exporter.tracking.moderation.aggregated_entries import SavedEntry
+from exporter.tracking.membership.evidence import PendingDeparture
+from exporter.tracking.membership.prunes import PendingPrune
+from exporter.tracking.moderation.aggregated_entries import AggregatedEntry
+from exporter.tracking.moderation.audit_marks import SavedFloor, SavedTaken
 from exporter.tracking.moderation.audit_matcher import PendingAction
-from exporter.tracking.moderation.catch_up import SavedFloor, SavedTaken
-from exporter.tracking.moderation.timeouts import MemberTimeouts, TimeoutChange
+from exporter.tracking.moderation.member_timeouts import MemberTimeouts, TimeoutChange
 from exporter.tracking.previous_journal import Begun, Mark, SavedModeration, add_begun, decode_part
 from exporter.tracking.voice.saved_sessions import SavedGuildVoice, SavedRun
 
@@ -115,7 +116,7 @@ def convert_moderation(saved: SavedModeration) -> Rows:
         rows["moderation/timeouts", place] = member
     for group in saved.groups:
         key = (group.guild_id, group.action_type, group.entry_id)
-        rows["moderation/aggregated", key] = SavedEntry(group.channel_id, group.amount)
+        rows["moderation/aggregated", key] = AggregatedEntry(group.channel_id, group.amount)
     for action in saved.actions:
         component = "structure" if action.kind in STRUCTURE_TYPES else "moderation"
         explained = action.entry is not None
@@ -126,11 +127,12 @@ def convert_moderation(saved: SavedModeration) -> Rows:
             explained=explained,
         )
     for gone in saved.departures:
-        rows["membership/departures", gone.key] = StoredDeparture(
+        rows["membership/departures", gone.key] = PendingDeparture(
             *(gone.type, gone.guild_id, gone.at, gone.user_id, gone.name, gone.bot, gone.after),
-            *(gone.entry, gone.banned, gone.before, gone.moment),
+            *(gone.entry, gone.banned, gone.before),
+            moment=TimeBounds(*gone.moment) if gone.moment else None,
         )
     for prune in saved.prunes:
         prune_key = (prune.entry.guild_id, prune.entry.entry_id)
-        rows["membership/prunes", prune_key] = StoredPrune(prune.entry, prune.remaining)
+        rows["membership/prunes", prune_key] = PendingPrune(prune.entry, prune.remaining)
     return rows

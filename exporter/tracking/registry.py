@@ -130,15 +130,17 @@ Factory: TypeAlias = Callable[[TrackingContext, Emit], Component]
 
 TRACKERS: Sequence[Factory] = (
     lambda given, emit: VoiceTracker(emit, given.timeline, given.voice_states, given.clock, given.window_ms),
-    lambda given, emit: CatchUp(emit, given.catch_up, given.submit_for("REST_AUDIT_LOG"), given.audit),
+    lambda given, emit: CatchUp(
+        emit, given.catch_up, given.submit_for("REST_AUDIT_LOG"), given.audit, given.telemetry
+    ),
     lambda given, emit: StructureTracker(emit, given.catalogue.events, given.guilds.people.get, given.audit),
     lambda given, emit: ModerationTracker(
         *(emit, given.catalogue.events, given.guilds.people.get),
         *(given.submit_lookups, given.audit, given.lookups),
     ),
     lambda given, emit: MembershipTracker(
-        *(emit, given.guilds.people.get, given.timeline, given.audit, given.lookups),
-        asks=given.submit_lookups is not None,
+        *(emit, given.guilds.people.get, given.timeline, given.audit),
+        given.lookups if given.submit_lookups is not None else None,
     ),
     lambda given, emit: Lookups(emit, given.lookups, given.submit_lookups, given.audit.is_unreadable),
     lambda given, emit: InviteTracker(

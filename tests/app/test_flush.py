@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from exporter import pipeline as middle
-from exporter.tracking.moderation.audit_matcher import WINDOW_MS
+from exporter.tracking.moderation.waiting_table import WINDOW_MS
 from tests.site import GUILD, Site
 
 STEP_MS = 100

@@ -249,6 +249,76 @@ def test_an_error_at_the_restore_of_one_component_keeps_no_other_from_starting()
     assert other.resumed == 1
 
 
+def row(number: int) -> StateRow:
+    return StateRow("a/rows", msgspec.msgpack.encode(number), msgspec.msgpack.encode(Saved(number)))
+
+
+def break_on(component: Recording, *broken: int, together: bool = False) -> None:
+    """Have a component fail to resume while it holds one of these rows, or all of them."""
+
+    def resume(*_: object) -> None:
+        component.resumed += 1
+        component.emit(Second(len(component.held)))
+        found = component.held.keys() & set(broken)
+        if len(found) >= (len(broken) if together else 1):
+            raise LookupError
+
+    component.resume = resume  # type: ignore[method-assign,assignment]  # a defect in some rows
+
+
+@pytest.mark.parametrize("reverts", [False, True])
+def test_rows_that_break_the_resume_are_set_aside_and_the_component_goes_on(
+    reverts: bool,  # noqa: FBT001 - a table
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    component = bench.add("a", Second=lambda *_: 1 / 0)
+    bench.add("b")
+    rows = [row(number) for number in range(50)]
+    break_on(component, 7, 31)
+    if reverts:
+        bench.dispatcher.dispatch(Second(0))
+        bench.dispatcher.revert(component, rows)
+    else:
+        bench.dispatcher.restore(rows)
+    assert list(bench.dispatcher.suspended) == []
+    assert component.held.keys() == set(range(50)) - {7, 31}
+    assert bench.errors("a") == 2 + reverts
+    assert [fact for name, fact in bench.journal if name == "b"][reverts:] == [Second(48)], "put out once"
+    assert any("2 of its 50 saved rows" in record.getMessage() for record in caplog.records)
+    assert bench.dispatcher.save() == [], "the rows on the disk stay as they are"
+    bench.dispatcher.dispatch(First(100))
+    assert 100 in component.held
+
+
+def test_rows_that_break_the_resume_together_are_all_set_aside() -> None:
+    bench = Bench()
+    component = bench.add("a")
+    break_on(component, 1, 2, together=True)
+    bench.dispatcher.restore([row(1), row(2)])
+    assert list(bench.dispatcher.suspended) == []
+    assert component.held == {}
+
+
+def test_a_search_for_broken_rows_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(module, "MAX_RETRIES", 10)
+    bench = Bench()
+    component = bench.add("a")
+    break_on(component, *range(0, 100, 2))
+    bench.dispatcher.restore([row(number) for number in range(100)])
+    assert list(bench.dispatcher.suspended) == []
+    assert component.resumed <= 10 + 3
+
+
+def test_a_component_that_cannot_resume_without_rows_either_stays_suspended() -> None:
+    bench = Bench()
+    component = bench.add("a")
+    component.resume = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # a defect
+    bench.dispatcher.restore([row(1), row(2)])
+    assert list(bench.dispatcher.suspended) == [component]
+    assert bench.errors("a") == 1
+
+
 def test_components_that_cause_facts_without_end_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(module, "MAX_DERIVED", 100)
     bench = Bench()

@@ -10,11 +10,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Container
 from dataclasses import dataclass, field
-from typing import TypeVar
+from typing import Final, TypeVar
 
-from exporter.events.facts.moderation import Action, AuditEntry
+import msgspec
+
+from exporter.events.facts.moderation import AuditEntry
 from exporter.state.shard_timeline import TimeBounds
-from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS
+from exporter.tracking.moderation.audit_matcher import SLACK_MS
+from exporter.tracking.moderation.waiting_table import LONGEST_MS, WINDOW_MS
 
 BESIDE_MS = 1_000
 """How long after the departure the dispatch of the ban that caused it may come. Both are sent at once;
@@ -23,35 +26,52 @@ whoever is banned later than this had left before."""
 SKEW_MS = 5_000
 """How far this machine's clock may be behind Discord's."""
 
-LONGEST_MS = 30_000
-"""How long a departure waits for an answer about it, at most."""
-
 LATE_MS = LONGEST_MS + WINDOW_MS
 """How long before a departure its entry may have been made: as far back as joins are remembered."""
 
 MAX_EVIDENCE = 16
 """Things remembered of each kind about one member: more within seconds are no person's doing."""
 
+MAX_MEMBERS: Final = 100_000
+"""Members whose joins and departures of the last seconds are remembered."""
+
 _T = TypeVar("_T")
 
 
-@dataclass(slots=True, eq=False)
-class PendingDeparture:
-    """A departure; ``after`` and ``before`` are the joins around it, ``moment`` is when it happened."""
+class PendingDeparture(msgspec.Struct, array_like=True, eq=False):
+    """A departure whose reason is not decided; ``after`` and ``before`` are the joins around it, where seen.
 
-    action: Action
-    key: str
-    order: int
-    arrived: int
-    deadline: int
-    moment: TimeBounds
-    after: int = 0
+    ``entry`` is the audit-log entry and ``banned`` the dispatch of a ban that are evidence of its reason,
+    as of when it was saved; ``moment`` is when it happened. What follows is of this run only.
+    """
+
+    type: str
+    guild_id: int
+    at: int
+    user_id: int
+    name: str
+    bot: bool
+    after: int
+    entry: AuditEntry | None = None
+    banned: bool = False
     before: int | None = None
+    moment: TimeBounds | None = None
+    key: str = ""
+    order: int = 0
+    deadline: int = 0
     decided: bool = False
 
     def spans(self, at: int) -> bool:
         """Whether a moment lies in the membership this departure ended."""
         return self.after <= at and (self.before is None or at <= self.before)
+
+    def may_be_at(self, at: int) -> bool:
+        """Whether it may have happened at a moment."""
+        return (self.moment or TimeBounds(self.at, self.at)).holds(at)
+
+    def waited(self, now: int) -> int:
+        """How long it has waited."""
+        return now - self.deadline + WINDOW_MS
 
 
 @dataclass(slots=True)
@@ -79,12 +99,11 @@ class MemberEvidence:
 
         ``missed`` says whether what happened between a moment and the departure may never have been received.
         """
-        received = departure.action.at
+        received = departure.at
         mine = [
             entry
             for entry in self.entries
-            if self._is_nearest(departure, entry)
-            and (departure.moment.holds(entry.at) or not missed(entry.at))
+            if self._is_nearest(departure, entry) and (departure.may_be_at(entry.at) or not missed(entry.at))
         ]
         banned = self.is_banned(departure)
         # Who is banned after having left is no member; a ban made after the departure is not its reason. A
@@ -100,12 +119,12 @@ class MemberEvidence:
         return ("ban", None) if banned else ("leave", None)
 
     def _is_nearest(self, departure: PendingDeparture, entry: AuditEntry) -> bool:
-        received = departure.action.at
+        received = departure.at
         if not departure.spans(entry.at) or received - entry.at > LATE_MS:
             return False
         # Only where a join between them was missed do two departures span one moment.
         others = (other for other in self.departures if other is not departure and other.spans(entry.at))
-        return all(abs(received - entry.at) <= abs(other.action.at - entry.at) for other in others)
+        return all(abs(received - entry.at) <= abs(other.at - entry.at) for other in others)
 
     def is_banned(self, departure: PendingDeparture) -> bool:
         """Whether a ban's dispatch goes with it: before it and no join between, or right behind it."""
@@ -115,7 +134,7 @@ class MemberEvidence:
                 continue
             if any(first < other.order < last for other in self.departures):
                 continue
-            if ban.order < departure.order or ban.at - departure.action.at <= BESIDE_MS:
+            if ban.order < departure.order or ban.at - departure.at <= BESIDE_MS:
                 return True
         return False
 
@@ -124,6 +143,44 @@ class MemberEvidence:
         named = any(entry.actor_id in people for entry in self.entries)
         self.entries = [entry.without(people) or entry for entry in self.entries]
         return named
+
+
+class EvidenceStore:
+    """The members something happened to lately, the first being the one that is forgotten next."""
+
+    def __init__(self) -> None:
+        self.members: dict[tuple[int, int], MemberEvidence] = {}
+        self._order = 0
+
+    def next(self) -> int:
+        """The place of what happens now in the order of all evidence."""
+        self._order += 1
+        return self._order
+
+    def add(self, guild_id: int, user_id: int, now: int) -> MemberEvidence:
+        """The evidence about a member, kept for a while longer."""
+        place = (guild_id, user_id)
+        member = self.members.pop(place, None)
+        if member is None:
+            if len(self.members) >= MAX_MEMBERS:
+                del self.members[next(iter(self.members))]
+            member = MemberEvidence(0)
+        member.deadline = now + LATE_MS
+        self.members[place] = member
+        return member
+
+    def about(self, departure: PendingDeparture) -> MemberEvidence:
+        """What is known of a departure, at least the departure itself."""
+        known = self.members.get((departure.guild_id, departure.user_id))
+        return known or MemberEvidence(0, [departure])
+
+    def expire(self, now: int) -> None:
+        """Forget members of whom nothing more can come."""
+        while self.members:
+            place = next(iter(self.members))
+            if self.members[place].deadline > now:
+                break
+            del self.members[place]
 
 
 def remember(items: list[_T], item: _T) -> None:

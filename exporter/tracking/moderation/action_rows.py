@@ -17,11 +17,12 @@ from exporter.events.moderation import ACTIONS, RECORDS, TYPE_OF_ACTION
 from exporter.model import Json, entry_key
 from exporter.tracking.moderation.audit_matcher import (
     SLACK_MS,
-    WINDOW_MS,
     AuditMatcher,
+    MatchPolicy,
     PendingAction,
     Place,
 )
+from exporter.tracking.moderation.waiting_table import WINDOW_MS
 
 OPPOSITES: Final = {
     "ban": "unban",
@@ -34,7 +35,7 @@ OPPOSITES: Final = {
 """Actions that cannot be done twice without another one between."""
 
 
-class ActionPolicy:
+class ActionPolicy(MatchPolicy):
     """How dispatches and entries of actions on members are matched."""
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
@@ -44,16 +45,6 @@ class ActionPolicy:
         if pending.type == ENTRY_CREATE and pending.identity != str(entry.until):
             return False
         return pending.action in OPPOSITES or abs(entry.at - pending.at) <= WINDOW_MS
-
-    def may_show(self, pending: PendingAction, identity: str) -> bool:
-        """Any: entries do not hold what identifies a dispatch."""
-        del pending, identity
-        return True
-
-    def is_unique(self, place: Place) -> bool:
-        """No action on a member is."""
-        del place
-        return False
 
     def repeats(self, known: list[PendingAction], identity: str) -> bool:
         """The same occurrence, or the same action without its opposite between."""
@@ -81,101 +72,68 @@ class ActionRows:
         self._name_of = name_of
         self._types = types
 
-    def begin(
-        self, action: str, guild_id: int, at: int, key: str, data: Mapping[str, Json], target_id: int
-    ) -> None:
+    def begin(self, action: PendingAction, data: Mapping[str, Json]) -> None:
         """Record and count an action, if its type is on."""
-        kind = TYPE_OF_ACTION.get(action, ENTRY_CREATE)
-        if kind not in self._types:
-            return
-        record = RECORDS[kind].of({"action": action, **data})
-        self._emit(Record(kind, guild_id, at, key, record, target_id))
-        if action in ACTIONS.series_of:
-            self._emit(Count(ACTIONS[action], guild_id, at))
+        if action.type in self._types:
+            self._record(action, {"action": action.action, **data}, amends=False)
+            if action.action in ACTIONS.series_of:
+                self._emit(Count(ACTIONS[action.action], action.guild_id, action.at))
 
-    def begin_unexplained(
-        self, action: str, guild_id: int, at: int, key: str, until: int, target_id: int, name: str, now: int
-    ) -> None:
-        """A timeout known from its effect only; the entry with the same end may still be read."""
-        data = {"target_user_id": target_id, "target_username": name or None, "until": until or None}
-        self.begin(action, guild_id, at, key, data, target_id)
-        self._matcher.keep(
-            PendingAction(key, ENTRY_CREATE, guild_id, action, target_id, at, str(until), shown=True), now
-        )
-
-    def _amend(self, pending: PendingAction, data: Mapping[str, Json]) -> None:
-        record = RECORDS[pending.type].of(data)
-        self._emit(
-            Record(
-                *(pending.type, pending.guild_id, pending.at, pending.key, record, pending.target_id),
-                amends=True,
-            )
-        )
+    def _record(self, action: PendingAction, data: Mapping[str, Json], *, amends: bool) -> None:
+        place = (action.type, action.guild_id, action.at, action.key)
+        self._emit(Record(*place, RECORDS[action.type].of(data), action.target_id, amends=amends))
 
     # ------------------------------------------------------------------ entries
 
-    def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> PendingAction | None:
-        """Take an entry not known before; returns the action it explains, if a dispatch has shown it."""
+    def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> None:
+        """Take an entry not known before: it explains an action that a dispatch has shown, or is one."""
         place = (entry.guild_id, entry.action, entry.target_id)
         pending = self._matcher.find_shown(place, entry, recovered=recovered)
         if pending is not None:
-            pending.explained = True
-            self._matcher.note(pending)
-            self._amend(pending, {**actor_fields(entry, self._name_of), **entry.details})
+            self._matcher.explain(pending)
+            self._record(pending, {**actor_fields(entry, self._name_of), **entry.details}, amends=True)
         else:
-            self._begin_entry(place, entry, now, recovered=recovered)
-        for opposite in self._opposites(place):
-            if opposite.at < entry.at:
-                self._reverse(opposite)
-        return pending
+            self._begin_entry(entry, now, recovered=recovered)
+        self._reverse_opposite(place, entry.at)
 
-    def _begin_entry(self, place: Place, entry: AuditEntry, now: int, *, recovered: bool) -> None:
-        guild_id, action, target_id = place
+    def _begin_entry(self, entry: AuditEntry, now: int, *, recovered: bool) -> None:
+        action = _action_of(entry)
+        action.recovered = recovered
         data: dict[str, Json] = {
-            "target_user_id": target_id or None,
-            "target_username": self._name_of(target_id) if target_id else None,
+            "target_user_id": entry.target_id or None,
+            "target_username": self._name_of(entry.target_id) if entry.target_id else None,
             **actor_fields(entry, self._name_of),
             **entry.details,
         }
-        if recovered:
-            data["recovered"] = True
-        key = entry_key(entry.entry_id)
-        self.begin(action, guild_id, entry.at, key, data, target_id)
-        kind = TYPE_OF_ACTION.get(action, ENTRY_CREATE)
-        if kind != ENTRY_CREATE:  # of the others no dispatch is awaited here
-            pending = PendingAction(key, kind, guild_id, action, target_id, entry.at)
-            pending.explained, pending.recovered = True, recovered
-            self._matcher.keep(pending, now)
+        self.begin(action, data | ({"recovered": True} if recovered else {}))
+        if action.type != ENTRY_CREATE:  # of the others no dispatch is awaited here
+            self._matcher.keep(action, now)
 
     def recount(self, entry: AuditEntry) -> None:
         """Take the count of an entry that has its row and has grown."""
-        kind = TYPE_OF_ACTION.get(entry.action, ENTRY_CREATE)
-        key = entry_key(entry.entry_id)
-        record = RECORDS[kind].of(entry.details)
-        self._emit(Record(kind, entry.guild_id, entry.at, key, record, entry.target_id, amends=True))
+        self._record(_action_of(entry), entry.details, amends=True)
 
     # ------------------------------------------------------------------ dispatches
 
-    def act(self, action: Action, now: int) -> PendingAction | None:
-        """Take what a dispatch shows; returns the action, None if it was known."""
+    def act(self, action: Action, now: int) -> bool:
+        """Take what a dispatch shows; False if it was known."""
         place = (action.guild_id, action.action, action.target.user_id)
         if action.dedup_key and self._matcher.repeats(place, action.dedup_key):
-            return None
+            return False
         pending = self._matcher.find_logged(place, action.at, action.dedup_key)
         if pending is not None:
             # The order of dispatches is the true one: its opposite, if it was done, is shown after it.
             pending.shown, pending.reversed, pending.identity = True, False, action.dedup_key
-            self._matcher.note(pending)
-            self._amend(pending, {"target_username": action.target.name or None, **action.data})
+            self._matcher.table.touch(pending.key)
+            self._record(pending, {"target_username": action.target.name or None, **action.data}, amends=True)
         elif self._matcher.repeats(place, action.dedup_key):
-            return None
+            return False
         else:
-            pending = self._begin_action(place, action, now)
-        for opposite in self._opposites(place):
-            self._reverse(opposite)
-        return pending
+            self._begin_action(place, action, now)
+        self._reverse_opposite(place)
+        return True
 
-    def _begin_action(self, place: Place, action: Action, now: int) -> PendingAction:
+    def _begin_action(self, place: Place, action: Action, now: int) -> None:
         guild_id, name, target_id = place
         key = f"{name}:{guild_id}:{target_id}:{action.dedup_key or action.at}"
         # In a burst a ban, its unban and another ban are received in one millisecond.
@@ -187,21 +145,26 @@ class ActionRows:
             "target_username": action.target.name or self._name_of(target_id),
             **action.data,
         }
-        self.begin(name, guild_id, action.at, key, data, target_id)
         pending = PendingAction(
             *(key, action.type, guild_id, name, target_id, action.at, action.dedup_key), shown=True
         )
+        self.begin(pending, data)
         self._matcher.keep(pending, now)
-        return pending
 
-    def _opposites(self, place: Place) -> list[PendingAction]:
+    def _reverse_opposite(self, place: Place, before: int | None = None) -> None:
+        """The opposite is not done any more, where it was done before a moment."""
         guild_id, action, target_id = place
-        return self._matcher.at((guild_id, OPPOSITES.get(action, ""), target_id))
+        for opposite in self._matcher.at((guild_id, OPPOSITES.get(action, ""), target_id)):
+            if not opposite.reversed and (before is None or opposite.at < before):
+                opposite.reversed = True
+                self._matcher.table.touch(opposite.key)
 
-    def _reverse(self, pending: PendingAction) -> None:
-        if not pending.reversed:
-            pending.reversed = True
-            self._matcher.note(pending)
+
+def _action_of(entry: AuditEntry) -> PendingAction:
+    """The action that an entry logs, with the row of the entry."""
+    kind = TYPE_OF_ACTION.get(entry.action, ENTRY_CREATE)
+    place = (entry.guild_id, entry.action, entry.target_id)
+    return PendingAction(entry_key(entry.entry_id), kind, *place, entry.at, explained=True)
 
 
 def actor_fields(entry: AuditEntry, name_of: Callable[[int], str | None]) -> dict[str, Json]:

@@ -7,6 +7,7 @@ while nothing is found, since people delete their own messages and leave channel
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -41,25 +42,31 @@ ANSWER_MS: Final = 20_000
 RECENT_MS: Final = 15_000
 """How long something unexplained is remembered for an entry that is late."""
 
-MAX_GROUPS: Final = 100
-"""Entries of one guild and kind that are followed, as many as one answer holds; the oldest is given up beyond
+MAX_GROUPS: Final = 1_000
+"""Entries of one guild and kind that are followed, as many as ten answers hold; the oldest is given up beyond
 this."""
 
 MAX_CHANNELS: Final = 20_000
 """Channels in which something happened lately."""
 
 MAX_RECENT: Final = 100
-"""Happenings remembered of one channel: one more than explained is enough for a request."""
+"""Happenings remembered of one channel, the newest: one more than explained is enough for a request."""
 
 
-@dataclass(slots=True)
-class AggregatedEntry:
-    """An entry whose count may rise. ``spare`` is how much of it has not been seen to happen."""
+class AggregatedEntry(msgspec.Struct, array_like=True):
+    """An entry whose count may rise; it is followed ``until`` then, on the steady clock.
+
+    ``spare`` is how much of it has not been seen to happen.
+    """
 
     channel_id: int
     amount: int
-    until: int
-    spare: int
+    until: int = 0
+    spare: int = 0
+
+    def is_fresh(self, now: int) -> bool:
+        """Whether what it counts may still happen."""
+        return now < self.until - ACTIVE_MS + RECENT_MS
 
 
 @dataclass(slots=True)
@@ -82,13 +89,6 @@ class GroupPoll:
         self.wanted = self.wanted or now + SETTLE_MS
 
 
-class SavedEntry(msgspec.Struct, frozen=True, array_like=True):
-    """An entry whose count may rise."""
-
-    channel_id: int
-    amount: int
-
-
 _Kind = tuple[int, int]
 _Spot = tuple[int, int, int]
 _Key = tuple[int, int, int]
@@ -96,15 +96,23 @@ _Key = tuple[int, int, int]
 
 
 class AggregatedEntries:
-    """The aggregated entries of the last minutes. ``unreadable`` says where nothing can be read again."""
+    """The aggregated entries of the last minutes.
 
-    def __init__(self, submit: Submit | None, unreadable: Callable[[int], bool]) -> None:
+    ``unreadable`` says where nothing can be read again, ``unread`` where something from before is still to be
+    learnt: there no entry is forgotten, since what it has come to is read only after that.
+    """
+
+    def __init__(
+        self, submit: Submit | None, unreadable: Callable[[int], bool], unread: Callable[[int], bool]
+    ) -> None:
         self._submit = submit
         self._unreadable = unreadable
+        self._unread = unread
+        self._away: set[int] = set()
         self._polls: dict[_Kind, GroupPoll] = {}
-        self._recent: dict[_Spot, list[tuple[int, int]]] = {}
-        self.table: SavedTable[_Key, SavedEntry] = SavedTable(
-            "aggregated", _Key, SavedEntry, self._read, self._load
+        self._recent: dict[_Spot, deque[tuple[int, int]]] = {}
+        self.table: SavedTable[_Key, AggregatedEntry] = SavedTable(
+            "aggregated", _Key, AggregatedEntry, self._read, self._load
         )
 
     def open(self, asked_at: int) -> int:
@@ -119,7 +127,7 @@ class AggregatedEntries:
     def _is_readable(self, guild_id: int) -> bool:
         return self._submit is not None and not self._unreadable(guild_id)
 
-    def enter(self, entry: AuditEntry, now: int) -> bool:
+    def enter(self, entry: AuditEntry, now: int, *, recovered: bool = False) -> bool:
         """Take an entry, new or known; returns whether its count is higher than was known."""
         if entry.action_type not in GROUPED:
             return False
@@ -135,14 +143,14 @@ class AggregatedEntries:
             return True
         if len(poll.entries) >= MAX_GROUPS:
             self._forget(kind, next(iter(poll.entries)))
-        happened = [
-            at for at, _ in self._recent.pop((*kind, entry.channel_id), ()) if at >= entry.at - SLACK_MS
-        ]
-        spare = entry.amount - len(happened)
-        poll.entries[entry.entry_id] = AggregatedEntry(
-            entry.channel_id, entry.amount, now + ACTIVE_MS, max(0, spare)
-        )
-        if spare < 0:
+        recent = self._recent.get((*kind, entry.channel_id), deque())
+        happened = [each for each in recent if each[0] >= entry.at - SLACK_MS]
+        for each in happened[: entry.amount]:  # the rest may be of an entry that is late
+            recent.remove(each)
+        # What was done in an absence has happened.
+        spare = 0 if recovered else max(0, entry.amount - len(happened))
+        poll.entries[entry.entry_id] = AggregatedEntry(entry.channel_id, entry.amount, now + ACTIVE_MS, spare)
+        if len(happened) > entry.amount:
             poll.want(now)
         return True
 
@@ -151,7 +159,7 @@ class AggregatedEntries:
         poll = self._polls.get((guild_id, action_type))
         if poll is not None:
             entries = [entry for entry in poll.entries.values() if entry.channel_id == channel_id]
-            spare = next((entry for entry in entries if entry.spare), None)
+            spare = next((entry for entry in entries if entry.spare and entry.is_fresh(now)), None)
             if spare is not None:
                 spare.spare -= 1
                 return
@@ -163,9 +171,8 @@ class AggregatedEntries:
         if spot not in self._recent and len(self._recent) >= MAX_CHANNELS:
             del self._recent[next(iter(self._recent))]
         # Taken out and put back, so that the first is the one in which nothing happened for longest.
-        happened = self._recent.pop(spot, [])
-        if len(happened) < MAX_RECENT:
-            happened.append((at, now))
+        happened = self._recent.pop(spot, None) or deque(maxlen=MAX_RECENT)
+        happened.append((at, now))
         self._recent[spot] = happened
 
     # ------------------------------------------------------------------ requests
@@ -181,16 +188,19 @@ class AggregatedEntries:
             elif hurry or poll.is_due(now):
                 self._request(kind, poll, now)
         while self._recent:
-            spot = next(iter(self._recent))
-            if self._recent[spot][-1][1] + RECENT_MS > now:
+            spot, happened = next(iter(self._recent.items()))
+            if happened and happened[-1][1] + RECENT_MS > now:
                 break
             del self._recent[spot]
 
     def _request(self, kind: _Kind, poll: GroupPoll, now: int) -> None:
-        guild_id, action_type = kind
         poll.wanted = 0
         poll.grown = False
         poll.submitted_at = now
+        self._request_page(kind, poll, min(poll.entries, default=1) - 1, now)
+
+    def _request_page(self, kind: _Kind, poll: GroupPoll, after: int, now: int) -> None:
+        guild_id, action_type = kind
         poll.awaited = now + ANSWER_MS
         if self._submit is not None:
             self._submit(
@@ -199,20 +209,23 @@ class AggregatedEntries:
                     guild_id,
                     urgent=True,
                     purpose=PURPOSE,
-                    after=min(poll.entries, default=1) - 1,
+                    after=after,
                     action_type=action_type,
                 )
             )
 
-    def answer(self, page: AuditPageRead) -> None:
+    def answer(self, page: AuditPageRead, now: int) -> None:
         """Take the end of an answer, its entries having been handled."""
-        poll = self._polls.get((page.request.guild_id, page.request.action_type))
+        kind = (page.request.guild_id, page.request.action_type)
+        poll = self._polls.get(kind)
         if page.request.purpose != PURPOSE or poll is None:
             return
         poll.awaited = 0
         if page.status != HTTPStatus.OK:
             poll.wanted = poll.wanted or poll.submitted_at
             poll.pause = LONGEST_PAUSE_MS
+        elif page.more and page.newest < max(poll.entries, default=0):
+            self._request_page(kind, poll, page.newest, now)
         elif poll.grown:
             poll.pause = PAUSE_MS
         else:
@@ -222,9 +235,14 @@ class AggregatedEntries:
 
     def see_guild(self, guild_id: int, now: int) -> None:
         """A guild is there again: its entries may have risen meanwhile."""
+        self._away.discard(guild_id)
         for kind, poll in self._polls.items():
             if kind[0] == guild_id and poll.entries:
                 poll.want(now)
+
+    def lose_guild(self, guild_id: int) -> None:
+        """A guild has an outage: its entries are followed until it is there again."""
+        self._away.add(guild_id)
 
     def permit(self, guild_id: int) -> None:
         """The bot's permissions in a guild have changed: what could not be read again may be now."""
@@ -234,6 +252,7 @@ class AggregatedEntries:
 
     def forget_guild(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""
+        self._away.discard(guild_id)
         for kind in [kind for kind in self._polls if kind[0] == guild_id]:
             for entry_id in list(self._polls[kind].entries):
                 self._forget(kind, entry_id)
@@ -242,6 +261,8 @@ class AggregatedEntries:
     # ------------------------------------------------------------------ memory
 
     def _expire(self, kind: _Kind, poll: GroupPoll, now: int) -> None:
+        if kind[0] in self._away or self._unread(kind[0]):
+            return
         for entry_id in [entry_id for entry_id, entry in poll.entries.items() if entry.until <= now]:
             self._forget(kind, entry_id)
         if not poll.entries:
@@ -251,25 +272,23 @@ class AggregatedEntries:
         del self._polls[kind].entries[entry_id]
         self.table.touch((*kind, entry_id))
 
-    def _read(self, key: _Key) -> SavedEntry | None:
+    def _read(self, key: _Key) -> AggregatedEntry | None:
         guild_id, action_type, entry_id = key
-        poll = self._polls.get((guild_id, action_type))
-        entry = None if poll is None else poll.entries.get(entry_id)
-        return None if entry is None else SavedEntry(entry.channel_id, entry.amount)
+        return self._polls.get((guild_id, action_type), GroupPoll()).entries.get(entry_id)
 
-    def _load(self, key: _Key, saved: SavedEntry) -> None:
+    def _load(self, key: _Key, entry: AggregatedEntry) -> None:
         guild_id, action_type, entry_id = key
-        poll = self._polls.setdefault((guild_id, action_type), GroupPoll())
-        poll.entries[entry_id] = AggregatedEntry(saved.channel_id, saved.amount, 0, 0)
+        self._polls.setdefault((guild_id, action_type), GroupPoll()).entries[entry_id] = entry
 
     def resume(self, now: int) -> None:
         """Read again at once what restored entries have come to meanwhile."""
         for poll in self._polls.values():
             for entry in poll.entries.values():
-                entry.until = entry.until or now + ACTIVE_MS
+                entry.until, entry.spare = now + ACTIVE_MS, 0
             poll.want(now)
 
     def clear(self) -> None:
         """Forget everything."""
+        self._away.clear()
         self._polls.clear()
         self._recent.clear()

@@ -10,18 +10,14 @@ What differs between actions on members and changes of a guild's objects is a ``
 
 from __future__ import annotations
 
-from collections import deque
-from collections.abc import Callable, Container, Iterable, Iterator
-from typing import Final, Protocol, TypeAlias
+from collections.abc import Callable, Container
+from typing import Final, TypeAlias
 
 import msgspec
 
-from exporter.dispatch.component import SavedTable
+from exporter.dispatch.component import Emit
 from exporter.events.facts.moderation import AuditEntry
-
-WINDOW_MS: Final = 10_000
-"""How far apart an action and its audit-log entry may arrive. They come within a second of each other as a
-rule; ten cover a slow day at Discord, and stay short of the same person being removed twice."""
+from exporter.tracking.moderation.waiting_table import WINDOW_MS, WaitingTable
 
 SLACK_MS: Final = 1_500
 """How much earlier than the moment in its entry a dispatch may seem to be received: clocks differ."""
@@ -29,8 +25,8 @@ SLACK_MS: Final = 1_500
 UNMATCHED_MS: Final = 120_000
 """How long an action waits for an entry that has to be looked up: the guild may have been asked lately."""
 
-MAX_WAITING: Final = 50_000
-"""Actions that wait for their dispatch, and for their entry; the oldest is given up beyond this."""
+MAX_WAITING: Final = 100_000
+"""Actions that wait for their dispatch or their entry; the oldest is given up beyond this."""
 
 Place: TypeAlias = tuple[int, str, int]
 """Guild, action and target."""
@@ -68,60 +64,41 @@ class PendingAction(msgspec.Struct, array_like=True, eq=False):
         return self.shown and self.explained
 
 
-class MatchPolicy(Protocol):
+class MatchPolicy:
     """What decides whether a dispatch and an entry are of one action."""
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
         """Whether an entry may be of an action that a dispatch has shown at the same place."""
-        ...
-
-    def may_show(self, pending: PendingAction, identity: str) -> bool:
-        """Whether a dispatch may show an action that an entry has logged at the same place."""
-        ...
+        raise NotImplementedError
 
     def is_unique(self, place: Place) -> bool:
         """Whether there can be but one action at a place, so that times say nothing."""
-        ...
+        del place
+        return False
 
     def repeats(self, known: list[PendingAction], identity: str) -> bool:
         """Whether a dispatch shows once more what is known at its place."""
-        ...
+        raise NotImplementedError
 
 
 class AuditMatcher:
     """The actions of the last seconds that wait for their other half.
 
     ``unread`` says of which guilds the audit log is still to be read: there nothing that waits for an entry
-    is given up. ``give_up`` takes what is given up and has no entry.
+    is given up.
     """
 
-    def __init__(
-        self,
-        policy: MatchPolicy,
-        unread: Callable[[int], bool],
-        give_up: Callable[[PendingAction], None],
-    ) -> None:
+    def __init__(self, emit: Emit, policy: MatchPolicy, unread: Callable[[int], bool]) -> None:
         self._policy = policy
         self._unread = unread
-        self._give_up = give_up
         self._open: dict[Place, list[PendingAction]] = {}
-        self._keys: dict[str, PendingAction] = {}
-        self._shown: deque[PendingAction] = deque()
-        self._logged: deque[PendingAction] = deque()
-        self.table: SavedTable[str, PendingAction] = SavedTable(
-            "actions", str, PendingAction, self._read, lambda _, pending: self._load(pending)
+        self.table: WaitingTable[PendingAction] = WaitingTable(
+            "actions", PendingAction, MAX_WAITING, emit, give_up=self._forget, read=self._read
         )
-
-    def __len__(self) -> int:
-        return len(self._keys)
 
     def at(self, place: Place) -> list[PendingAction]:
         """The actions known at a place, in the order they were learnt."""
         return self._open.get(place, [])
-
-    def is_known(self, key: str) -> bool:
-        """Whether the action of this key is kept here."""
-        return key in self._keys
 
     # ------------------------------------------------------------------ matching
 
@@ -131,7 +108,7 @@ class AuditMatcher:
             pending
             for pending in self.at(place)
             if not pending.shown
-            and self._policy.may_show(pending, identity)
+            and pending.identity in {"", identity}
             and self._is_near(pending, at, recovered=pending.recovered)
         ]
         return min(found, key=lambda pending: abs(pending.at - at), default=None)
@@ -142,6 +119,8 @@ class AuditMatcher:
 
     def find_shown(self, place: Place, entry: AuditEntry, *, recovered: bool) -> PendingAction | None:
         """The action shown by a dispatch that an entry is of: the nearest in time."""
+        # While the log is to be read, the entry of what was shown long before may come after this one.
+        recovered = recovered or self._unread(entry.guild_id)
         found = [
             pending
             for pending in self.at(place)
@@ -160,81 +139,63 @@ class AuditMatcher:
 
     # ------------------------------------------------------------------ what waits
 
-    def keep(self, pending: PendingAction, now: int) -> None:
-        """Have an action wait for its other half."""
-        order = self._logged if pending.explained else self._shown
-        pending.deadline = now + (WINDOW_MS if pending.explained else UNMATCHED_MS)
-        if len(order) >= MAX_WAITING:
-            self._forget(order.popleft())
-        order.append(pending)
-        self._open.setdefault(pending.place, []).append(pending)
-        self._keys[pending.key] = pending
-        self.table.touch(pending.key)
+    def keep(self, pending: PendingAction, now: int, *, look_up: bool = True) -> None:
+        """Have an action wait for its other half; where that is its entry, it is looked up if it is late."""
+        known = self.table.rows.get(pending.key)
+        if known is not None:
+            self._forget(known)
+        self.table.put(pending.key, pending)
+        self._begin(pending, now, look_up=look_up)
 
-    def note(self, pending: PendingAction) -> None:
-        """More is known of an action than before."""
+    def _begin(self, pending: PendingAction, now: int, *, look_up: bool = True) -> None:
+        self._open.setdefault(pending.place, []).append(pending)
+        patience = WINDOW_MS if pending.explained else UNMATCHED_MS
+        self.table.begin(pending, now, patience, look_up=look_up and not pending.explained)
+
+    def explain(self, pending: PendingAction) -> None:
+        """An action has its entry; it stays for a while, since its dispatch may be repeated."""
+        pending.explained = True
         self.table.touch(pending.key)
+        self.table.end_lookup(pending)
 
     def settle(self, now: int) -> None:
-        """Forget what has waited long enough; the orders are those of the deadlines."""
-        for order in (self._shown, self._logged):
-            while order and order[0].deadline <= now:
-                pending = order.popleft()
-                if not pending.explained and self._unread(pending.guild_id):
-                    pending.deadline = now + UNMATCHED_MS
-                    order.append(pending)
-                else:
-                    self._forget(pending)
+        """Forget what has waited long enough."""
+        for pending in self.table.due(now):
+            if not pending.explained and self._unread(pending.guild_id):
+                pending.deadline = now + UNMATCHED_MS
+            else:
+                self._forget(pending)
 
     def _forget(self, pending: PendingAction) -> None:
         waiting = self._open[pending.place]
         waiting.remove(pending)
         if not waiting:
             del self._open[pending.place]
-        if self._keys.get(pending.key) is pending:
-            del self._keys[pending.key]
-        self.table.touch(pending.key)
+        self.table.pop(pending.key)
         if not pending.explained:
-            self._give_up(pending)
+            self.table.end_lookup(pending)
 
     # ------------------------------------------------------------------ saved state
 
     def _read(self, key: str) -> PendingAction | None:
-        pending = self._keys.get(key)
+        pending = self.table.rows.get(key)
         return None if pending is None or pending.is_complete else pending
 
-    def _load(self, pending: PendingAction) -> None:
-        (self._logged if pending.explained else self._shown).append(pending)
-        self._open.setdefault(pending.place, []).append(pending)
-        self._keys[pending.key] = pending
-
-    def resume(self, now: int) -> Iterator[PendingAction]:
-        """Let restored actions wait anew; yields those that wait for an entry.
+    def resume(self, now: int) -> None:
+        """Let restored actions wait anew.
 
         The opposite may have been done since, for all that is known.
         """
-        # Rows come in the order of their keys.
-        self._shown = deque(sorted(self._shown, key=lambda pending: pending.at))
-        self._logged = deque(sorted(self._logged, key=lambda pending: pending.at))
-        for waiting in self._open.values():
-            waiting.sort(key=lambda pending: pending.at)
-        for pending in (*self._shown, *self._logged):
-            pending.deadline = now + (WINDOW_MS if pending.explained else UNMATCHED_MS)
-            if not pending.explained:
-                pending.reversed = True
-                yield pending
+        for pending in self.table.in_order():
+            pending.reversed |= not pending.explained
+            self._begin(pending, now)
 
     def clear(self) -> None:
         """Forget everything."""
         self._open.clear()
-        self._keys.clear()
-        self._shown.clear()
-        self._logged.clear()
+        self.table.rows.clear()
 
     def forget_people(self, people: Container[int]) -> None:
         """Forget what was done to these people."""
-        for order in (self._shown, self._logged):
-            gone: Iterable[PendingAction] = [each for each in order if each.target_id in people]
-            for pending in gone:
-                order.remove(pending)
-                self._forget(pending)
+        for pending in [each for each in self.table.rows.values() if each.target_id in people]:
+            self._forget(pending)

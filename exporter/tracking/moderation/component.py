@@ -15,8 +15,6 @@ from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, PermissionsChanged, VoiceChannelLeft
 from exporter.events.facts.moderation import (
     Action,
-    ActionExplained,
-    ActionUnexplained,
     AuditEntryRecounted,
     AuditEntryTaken,
     AuditPageRead,
@@ -28,7 +26,7 @@ from exporter.events.structure import STRUCTURE
 from exporter.tracking.moderation.action_rows import ActionPolicy, ActionRows
 from exporter.tracking.moderation.aggregated_entries import AggregatedEntries
 from exporter.tracking.moderation.audit_access import AuditAccess
-from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction
+from exporter.tracking.moderation.audit_matcher import AuditMatcher
 from exporter.tracking.moderation.lookups import LookupBoard
 from exporter.tracking.moderation.timeouts import Timeouts
 
@@ -51,10 +49,10 @@ class ModerationTracker(Component):
     ) -> None:
         super().__init__(emit)
         self._access = access
-        self._matcher = AuditMatcher(ActionPolicy(), access.is_unread, self._explain)
+        self._matcher = AuditMatcher(emit, ActionPolicy(), access.is_unread)
         self._rows = ActionRows(emit, self._matcher, name_of, types)
-        self._timeouts = Timeouts(emit, self._rows, lookups, access.is_unread)
-        self._aggregated = AggregatedEntries(submit, access.is_unreadable)
+        self._timeouts = Timeouts(emit, self._rows, self._matcher, lookups, access.is_unread)
+        self._aggregated = AggregatedEntries(submit, access.is_unreadable, access.is_unread)
 
     @property
     def handles(self) -> Mapping[type, Handler]:
@@ -63,7 +61,7 @@ class ModerationTracker(Component):
             Action: self._act,
             AuditEntryTaken: self._enter,
             AuditEntryRecounted: self._recount,
-            AuditPageRead: lambda page, _: self._aggregated.answer(page),
+            AuditPageRead: self._aggregated.answer,
             TimeoutState: self._timeouts.update,
             MessageDeleted: lambda fact, now: self._aggregated.happen(
                 fact.guild_id, MESSAGE_DELETE, fact.channel_id, fact.at, now
@@ -80,13 +78,8 @@ class ModerationTracker(Component):
         """Take what a dispatch shows was done to a member; departures are not decided here."""
         if action.action == "leave":
             return
-        pending = self._rows.act(action, now)
-        if pending is None:
-            return
-        if action.action == "automod_timeout":
+        if self._rows.act(action, now) and action.action == "automod_timeout":
             self._timeouts.execute(action.guild_id, action.target.user_id, now)
-        if not pending.explained:
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
 
     def _enter(self, fact: AuditEntryTaken, now: int) -> None:
         entry = fact.entry
@@ -94,10 +87,8 @@ class ModerationTracker(Component):
             return
         if entry.action in {"kick", "ban"} and not entry.target_id:
             return
-        pending = self._rows.enter(entry, now, recovered=fact.recovered)
-        if pending is not None:
-            self._explain(pending)
-        self._aggregated.enter(entry, now)
+        self._rows.enter(entry, now, recovered=fact.recovered)
+        self._aggregated.enter(entry, now, recovered=fact.recovered)
         if entry.action in _TIMEOUTS:
             self._timeouts.enter(entry, now)
         elif entry.action == "automod_timeout":
@@ -114,13 +105,11 @@ class ModerationTracker(Component):
 
     def _lose_guild(self, fact: GuildDeleted, now: int) -> None:
         del now
-        if not fact.unavailable:
+        if fact.unavailable:
+            self._aggregated.lose_guild(fact.guild_id)
+        else:
             self._timeouts.forget_guild(fact.guild_id, fact.at)
             self._aggregated.forget_guild(fact.guild_id)
-
-    def _explain(self, pending: PendingAction) -> None:
-        """An action has its entry, or none is awaited any more."""
-        self.emit(ActionExplained(pending.guild_id, pending.key))
 
     # ------------------------------------------------------------------ time
 
@@ -144,7 +133,7 @@ class ModerationTracker(Component):
     def tables(self) -> tuple[SavedTable[Any, Any], ...]:
         """Actions that wait for their other half, timeouts, and entries whose count may rise."""
         timeouts = self._timeouts
-        return (self._matcher.table, timeouts.table, timeouts.held_table, self._aggregated.table)
+        return (self._matcher.table, timeouts.members, timeouts.held, self._aggregated.table)
 
     def clear(self) -> None:
         """Forget everything."""
@@ -155,8 +144,7 @@ class ModerationTracker(Component):
     def resume(self, now: int, wall: int) -> None:
         """Have what waited looked up again, and counts read again."""
         del wall
-        for pending in self._matcher.resume(now):
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+        self._matcher.resume(now)
         self._timeouts.resume(now)
         self._aggregated.resume(now)
 

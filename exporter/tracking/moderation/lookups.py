@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from http import HTTPStatus
 from typing import Final
 
@@ -59,7 +59,7 @@ class LookupState(enum.Enum):
     """Discord gave no answer; catching up will find what there is."""
 
 
-@dataclass(slots=True, eq=False)
+@dataclass(slots=True)
 class LookupTicket:
     """An unexplained action: when it was received, by the wall and by the steady clock, in ms."""
 
@@ -94,8 +94,6 @@ class Search:
     ``quiet`` is until when nothing is submitted, as long if that was ``refused``.
     """
 
-    fresh: dict[LookupTicket, None] = field(default_factory=dict)
-    submitted: dict[LookupTicket, None] = field(default_factory=dict)
     awaited: int = 0
     begun: int = 0
     quiet: int = 0
@@ -127,7 +125,7 @@ class Lookups(Component):
         """Actions without an entry, and what was read for them."""
         return {
             ActionUnexplained: self._open,
-            ActionExplained: lambda fact, _: self._close_ticket(fact.key),
+            ActionExplained: self._close_ticket,
             AuditPageRead: self._answer,
             PermissionsChanged: lambda fact, _: self._permit(fact.guild_id),
         }
@@ -146,15 +144,10 @@ class Lookups(Component):
         search = self._searches.setdefault(fact.guild_id, Search())
         if search.refused and search.quiet > now:
             ticket.state = LookupState.REFUSED
-        else:
-            search.fresh[ticket] = None
 
-    def _close_ticket(self, key: str) -> None:
-        ticket = self._tickets.pop(key, None)
-        search = self._searches.get(ticket.guild_id) if ticket is not None else None
-        if ticket is not None and search is not None:
-            search.fresh.pop(ticket, None)
-            search.submitted.pop(ticket, None)
+    def _close_ticket(self, fact: ActionExplained, now: int) -> None:
+        del now
+        self._tickets.pop(fact.key, None)
 
     def _permit(self, guild_id: int) -> None:
         """The bot's permissions in a guild have changed: it may be answered now."""
@@ -175,32 +168,31 @@ class Lookups(Component):
 
     def _submit_due(self, now: int, *, hurry: bool) -> None:
         begun = 0
+        fresh: dict[int, list[LookupTicket]] = {}
+        for ticket in self._tickets.values():
+            if ticket.state is LookupState.OPEN:
+                fresh.setdefault(ticket.guild_id, []).append(ticket)
         for guild_id, search in list(self._searches.items()):
             if search.awaited and search.awaited <= now:
-                self._close(search, LookupState.FAILED, now + PAUSE_MS)
-            if not search.fresh:
+                self._close(guild_id, LookupState.FAILED, now + PAUSE_MS)
+            if guild_id not in fresh:
                 if not search.awaited and search.quiet <= now:
                     del self._searches[guild_id]
                 continue
-            oldest = next(iter(search.fresh))
-            patient = now - oldest.arrived < PATIENCE_MS or search.quiet > now
+            patient = now - fresh[guild_id][0].arrived < PATIENCE_MS or search.quiet > now
             due = not search.awaited and (not patient or (hurry and not search.refused))
             if due and begun < MAX_SUBMITTED:
                 begun += 1
-                self._begin(guild_id, search, now)
+                self._begin(guild_id, fresh[guild_id], now)
 
-    def _begin(self, guild_id: int, search: Search, now: int) -> None:
-        after = first_id(min(ticket.at for ticket in search.fresh) - BACK_MS)
-        for ticket in search.fresh:
+    def _begin(self, guild_id: int, tickets: list[LookupTicket], now: int) -> None:
+        for ticket in tickets:
             ticket.state = LookupState.SUBMITTED
-        search.refused = False
-        search.begun = now
-        search.submitted |= search.fresh
-        search.fresh = {}
-        search.pages = 0
-        self._request(guild_id, search, after, now)
+        self._searches[guild_id] = Search(begun=now)
+        self._request(guild_id, first_id(min(ticket.at for ticket in tickets) - BACK_MS), now)
 
-    def _request(self, guild_id: int, search: Search, after: int, now: int) -> None:
+    def _request(self, guild_id: int, after: int, now: int) -> None:
+        search = self._searches[guild_id]
         search.awaited = now + ANSWER_MS
         search.pages += 1
         if self._submit is not None:
@@ -210,24 +202,24 @@ class Lookups(Component):
 
     def _answer(self, page: AuditPageRead, now: int) -> None:
         """Take the end of an answer, its entries having been handled."""
-        search = self._searches.get(page.request.guild_id)
+        guild_id = page.request.guild_id
+        search = self._searches.get(guild_id)
         if page.request.purpose != PURPOSE or search is None or not search.awaited:
             return
-        if page.status == HTTPStatus.OK:
-            if page.more and search.pages < MAX_PAGES:
-                self._request(page.request.guild_id, search, page.newest, now)
-            else:
-                self._close(search, LookupState.READ, now + PAUSE_MS)
+        if page.status == HTTPStatus.OK and page.more and search.pages < MAX_PAGES:
+            self._request(guild_id, page.newest, now)
+        elif page.status == HTTPStatus.OK:
+            self._close(guild_id, LookupState.READ, now + PAUSE_MS)
         elif HTTPStatus.BAD_REQUEST <= page.status < HTTPStatus.INTERNAL_SERVER_ERROR:
             search.refused = True
-            self._close(search, LookupState.REFUSED, now + REFUSED_MS)
+            self._close(guild_id, LookupState.REFUSED, now + REFUSED_MS)
         else:
-            self._close(search, LookupState.FAILED, now + PAUSE_MS)
+            self._close(guild_id, LookupState.FAILED, now + PAUSE_MS)
 
-    @staticmethod
-    def _close(search: Search, state: LookupState, quiet: int) -> None:
-        for ticket in search.submitted:
-            ticket.state = state
-        search.submitted = {}
-        search.awaited = 0
-        search.quiet = quiet
+    def _close(self, guild_id: int, state: LookupState, quiet: int) -> None:
+        """End a guild's look-up, for all that it was begun for."""
+        for ticket in self._tickets.values():
+            if ticket.guild_id == guild_id and ticket.state is LookupState.SUBMITTED:
+                ticket.state = state
+        search = self._searches[guild_id]
+        search.awaited, search.quiet = 0, quiet

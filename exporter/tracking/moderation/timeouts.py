@@ -20,26 +20,27 @@ from typing import Final
 
 import msgspec
 
-from exporter.dispatch.component import Emit, SavedTable
-from exporter.events.facts.moderation import ActionExplained, ActionUnexplained, AuditEntry, TimeoutState
+from exporter.dispatch.component import Emit
+from exporter.dispatch.saved_rows import SavedRows
+from exporter.events.audit import ENTRY_CREATE
+from exporter.events.facts.moderation import AuditEntry, TimeoutState
 from exporter.tracking.moderation.action_rows import ActionRows
-from exporter.tracking.moderation.audit_matcher import SLACK_MS, WINDOW_MS
+from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction
 from exporter.tracking.moderation.lookups import LookupBoard
+from exporter.tracking.moderation.member_timeouts import MemberTimeouts, TimeoutChange
+from exporter.tracking.moderation.waiting_table import WINDOW_MS, WaitingTable
 
 MAX_TIMEOUTS: Final = 100_000
 """Members whose timeouts are followed, over all guilds; the first is given up beyond this. About 30 MB."""
 
-MAX_CHANGES: Final = 64
-"""Changes kept of one member; the oldest is given up beyond this."""
-
 MAX_HELD: Final = 20_000
 """Updates held back; the oldest is given up beyond this."""
 
-LONGEST_MS: Final = 30_000
-"""How long an update is held back for an answer, at most."""
-
 MAX_LENGTH_MS: Final = 30 * 86_400_000
 """Discord ends a timeout after 28 days at most; what lasts longer is no timeout."""
+
+LATE_UPDATE_MS: Final = 5_000
+"""How late an update may come: less than a window, after which an end that is recorded is forgotten."""
 
 LATE_MS: Final = 60_000
 """How long a change is kept after it was superseded: an older entry may still come, which it followed."""
@@ -47,103 +48,14 @@ LATE_MS: Final = 60_000
 _Place = tuple[int, int]
 
 
-class TimeoutChange(msgspec.Struct, array_like=True, eq=False):
-    """One change of a member's timeout: made at ``at``, to end at ``until``, 0 where it was lifted; in ms.
-
-    One that only an update has ``shown`` may have been made any time before; of one that an entry logged,
-    the update is awaited until ``awaited``, on the steady clock. ``ended``: its end is recorded.
-    """
-
-    at: int
-    until: int
-    shown: bool = False
-    ended: bool = False
-    awaited: int = 0
-
-
-class MemberTimeouts(msgspec.Struct, array_like=True):
-    """The changes of one member in the order they were made; ``due`` is when they are reviewed, or 0."""
-
-    name: str = ""
-    changes: list[TimeoutChange] = []
-    due: int = 0
-
-    def insert(self, change: TimeoutChange) -> None:
-        """Put a change in its place in time."""
-        self.changes.append(change)
-        self.changes.sort(key=lambda each: each.at)
-        del self.changes[: max(0, len(self.changes) - MAX_CHANGES)]
-
-    def take_shown(self, entry: AuditEntry) -> TimeoutChange | None:
-        """Take out the change that an update has shown and this entry tells of."""
-        found = [
-            change
-            for change in self.changes
-            if change.shown
-            and change.until == entry.until
-            and entry.at <= change.at + SLACK_MS
-            # Ends are precise to the millisecond, so equal ones are one; a lifting has only its time.
-            and (entry.until or change.at - entry.at <= WINDOW_MS)
-        ]
-        if not found:
-            return None
-        shown = min(found, key=lambda change: abs(change.at - entry.at))
-        place = self.changes.index(shown)
-        self._date_shown(self.changes[:place], entry.at)
-        self.changes.remove(shown)
-        return shown
-
-    def confirm(self, until: int, now: int) -> bool:
-        """Note that an update shows a change that is known; False if it shows another one.
-
-        A lifting is known if its entry came shortly before.
-        """
-        for change in reversed(self.changes):
-            if change.until == until and (until or change.awaited > now):
-                change.awaited = 0
-                self._date_shown([other for other in self.changes if other is not change], change.at)
-                return True
-        return False
-
-    def show(self, at: int, until: int, now: int) -> bool:
-        """Take a change that only an update shows; False if there is none, or no more than an end."""
-        unseen = [change.at for change in self.changes if change.awaited > now]
-        # Updates come in order: what is shown now was made before what is still to be shown.
-        made = min(at, *(moment - 1 for moment in unseen)) if unseen else at
-        if not until:
-            before = [change.until for change in self.changes if change.at <= made]
-            if not before or before[-1] <= at + WINDOW_MS:
-                return False
-        self.insert(TimeoutChange(made, until, shown=True))
-        return True
-
-    def _date_shown(self, changes: list[TimeoutChange], before: int) -> None:
-        """Move what was shown to before a moment: updates come in order, so it was made before."""
-        for change in changes:
-            if change.shown:
-                change.at = min(change.at, before - 1)
-        self.changes.sort(key=lambda each: each.at)
-
-    def ends(self) -> list[TimeoutChange]:
-        """Changes whose end comes before the next change, and is not recorded."""
-        following = [change.at for change in self.changes[1:]]
-        pairs = zip(self.changes, [*following, None], strict=False)
-        return [
-            change
-            for change, then in pairs
-            if change.until and not change.ended and (then is None or change.until <= then)
-        ]
-
-
 class HeldUpdate(msgspec.Struct, array_like=True, eq=False):
-    """An update whose entry is awaited; ``until`` as it says. The last two are on the steady clock."""
+    """An update whose entry is awaited; ``until`` as it says."""
 
     guild_id: int
     user_id: int
     until: int
     at: int
     name: str
-    arrived: int = 0
     deadline: int = 0
 
     @property
@@ -154,7 +66,12 @@ class HeldUpdate(msgspec.Struct, array_like=True, eq=False):
     @property
     def key(self) -> str:
         """The key of the row it may become."""
-        return f"{self.action}:{self.guild_id}:{self.user_id}:{self.until or self.at}"
+        return _key(self.action, (self.guild_id, self.user_id), self.until or self.at)
+
+
+def _key(action: str, place: _Place, at: int) -> str:
+    guild_id, user_id = place
+    return f"{action}:{guild_id}:{user_id}:{at}"
 
 
 class Timeouts:
@@ -164,35 +81,34 @@ class Timeouts:
     """
 
     def __init__(
-        self, emit: Emit, rows: ActionRows, lookups: LookupBoard, unread: Callable[[int], bool]
+        self,
+        emit: Emit,
+        rows: ActionRows,
+        matcher: AuditMatcher,
+        lookups: LookupBoard,
+        unread: Callable[[int], bool],
     ) -> None:
-        self._emit = emit
         self._rows = rows
-        self._lookups = lookups
+        self._matcher = matcher
         self._unread = unread
-        self._members: dict[_Place, MemberTimeouts] = {}
         self._due: list[tuple[int, int, int]] = []
         self._waiting: dict[_Place, None] = {}
-        self._held: dict[str, HeldUpdate] = {}
         self._automatic: dict[_Place, int] = {}
-        self.table: SavedTable[_Place, MemberTimeouts] = SavedTable(
-            "timeouts", _Place, MemberTimeouts, self._members.get, self._load
+        self.members: SavedRows[_Place, MemberTimeouts] = SavedRows(
+            "timeouts", _Place, MemberTimeouts, MAX_TIMEOUTS
         )
-        self.held_table: SavedTable[str, HeldUpdate] = SavedTable(
-            "timeout_updates", str, HeldUpdate, self._held.get, self._held.__setitem__
+        self.held: WaitingTable[HeldUpdate] = WaitingTable(
+            "timeout_updates", HeldUpdate, MAX_HELD, emit, lookups=lookups
         )
-
-    def __len__(self) -> int:
-        return len(self._members)
 
     def open(self, asked_at: int, wall: int) -> int:
         """Updates held back, and members with timeouts that have run out and can be recorded, by a moment."""
         places = {(guild_id, user_id) for due, guild_id, user_id in self._due if due - WINDOW_MS <= wall}
-        return sum(1 for held in self._held.values() if held.arrived <= asked_at) + sum(
+        return self.held.added_by(asked_at) + sum(
             1
             for place in places | self._waiting.keys()
             if not self._unread(place[0])
-            and (member := self._members.get(place)) is not None
+            and (member := self.members.rows.get(place)) is not None
             and any(change.until <= wall for change in member.ends())
         )
 
@@ -218,48 +134,34 @@ class Timeouts:
     def update(self, fact: TimeoutState, now: int) -> None:
         """The timeout a member has, shown for whatever reason."""
         place = (fact.guild_id, fact.target.user_id)
-        until = fact.until if fact.at < fact.until <= fact.at + MAX_LENGTH_MS else 0
-        if not until and place not in self._members:
+        # One that comes late may show a timeout that has run out since: that is no lifting.
+        until = fact.until if fact.at - LATE_UPDATE_MS < fact.until <= fact.at + MAX_LENGTH_MS else 0
+        if until <= fact.at and place not in self.members.rows:
             return
         member = self._member(place)
         member.name = fact.target.name
-        if member.confirm(until, now):
-            self.table.touch(place)
+        if member.confirm(fact.until, now) or member.confirm(until, now):
+            self.members.touch(place)
             return
         if not member.show(fact.at, until, now):
             return
         self._schedule(place, member)
         if not until or self._automatic.pop(place, None) is None:
-            self._hold(HeldUpdate(*place, until, fact.at, fact.target.name, now, now + WINDOW_MS))
-
-    def _hold(self, held: HeldUpdate) -> None:
-        if len(self._held) >= MAX_HELD:
-            self._drop(next(iter(self._held.values())))
-        self._held[held.key] = held
-        self.held_table.touch(held.key)
-        self._emit(ActionUnexplained(held.guild_id, held.key, held.at))
-
-    def _drop(self, held: HeldUpdate) -> None:
-        del self._held[held.key]
-        self.held_table.touch(held.key)
-        self._emit(ActionExplained(held.guild_id, held.key))
+            self.held.add(HeldUpdate(*place, until, fact.at, fact.target.name), now)
 
     def _drop_first(self, place: _Place, matches: Callable[[HeldUpdate], bool]) -> bool:
         """Let go of the first update of a member that matches; False if there is none."""
-        for held in self._held.values():
+        for held in self.held.rows.values():
             if (held.guild_id, held.user_id) == place and matches(held):
-                self._drop(held)
+                self.held.remove(held)
                 return True
         return False
 
     def _member(self, place: _Place) -> MemberTimeouts:
-        member = self._members.get(place)
+        member = self.members.rows.get(place)
         if member is None:
-            if len(self._members) >= MAX_TIMEOUTS:
-                given_up = next(iter(self._members))
-                del self._members[given_up]
-                self.table.touch(given_up)
-            member = self._members[place] = MemberTimeouts()
+            member = MemberTimeouts()
+            self.members.put(place, member)
         return member
 
     def _schedule(self, place: _Place, member: MemberTimeouts) -> None:
@@ -267,7 +169,7 @@ class Timeouts:
         ends = [change.until + WINDOW_MS for change in member.ends()]
         others = [change.at + LATE_MS for change in member.changes if change.until + WINDOW_MS not in ends]
         due = min(ends + others)
-        self.table.touch(place)
+        self.members.touch(place)
         if not member.due or due < member.due:
             member.due = due
             heapq.heappush(self._due, (due, *place))
@@ -276,22 +178,18 @@ class Timeouts:
 
     def settle(self, now: int, wall: int) -> None:
         """Record what was held back without an entry, and timeouts that have run out."""
-        for held in list(self._held.values()):
-            waits = self._lookups.is_pending(held.key) and now - held.arrived < LONGEST_MS
-            if held.deadline > now or waits:
-                continue
-            refused = self._lookups.is_refused(held.key)
-            self._drop(held)
-            if refused:  # it cannot be learnt who it was
-                self._rows.begin_unexplained(
-                    *(held.action, held.guild_id, held.at, held.key, held.until, held.user_id),
-                    *(held.name, now),
-                )
+        for held in self.held.due(now):
+            refused = self.held.is_refused(held)
+            self.held.remove(held)
+            if refused:  # it cannot be learnt who it was; the entry with the same end may still be read
+                place = (held.guild_id, held.user_id)
+                action = self._begin(held.action, place, held.name, held.at, held.until)
+                self._matcher.keep(action, now, look_up=False)
         for place in [place for place, deadline in self._automatic.items() if deadline <= now]:
             del self._automatic[place]
         while self._due and self._due[0][0] <= wall:
             due, guild_id, user_id = heapq.heappop(self._due)
-            member = self._members.get((guild_id, user_id))
+            member = self.members.rows.get((guild_id, user_id))
             if member is not None and member.due == due:
                 member.due = 0
                 self._waiting[guild_id, user_id] = None
@@ -301,7 +199,7 @@ class Timeouts:
 
     def _review(self, place: _Place, wall: int) -> None:
         """Record the ends that have passed and forget the changes that no older entry can concern."""
-        member = self._members.get(place)
+        member = self.members.rows.get(place)
         if member is None:
             return
         open_ends = []
@@ -316,25 +214,28 @@ class Timeouts:
         if member.changes:
             self._schedule(place, member)
         else:
-            del self._members[place]
-            self.table.touch(place)
+            self.members.pop(place)
 
     def _run_out(self, place: _Place, name: str, change: TimeoutChange) -> None:
         """Record an end that has passed."""
         change.ended = True
+        self._begin("timeout_expired", place, name, change.until, change.until)
+
+    def _begin(self, action: str, place: _Place, name: str, at: int, until: int) -> PendingAction:
+        """Record an action that has no entry."""
         guild_id, user_id = place
-        end = change.until
-        data = {"target_user_id": user_id, "target_username": name or None, "until": end}
-        key = f"timeout_expired:{guild_id}:{user_id}:{end}"
-        self._rows.begin("timeout_expired", guild_id, end, key, data, user_id)
+        key = _key(action, place, until or at)
+        begun = PendingAction(key, ENTRY_CREATE, guild_id, action, user_id, at, str(until), shown=True)
+        data = {"target_user_id": user_id, "target_username": name or None, "until": until or None}
+        self._rows.begin(begun, data)
+        return begun
 
     # ------------------------------------------------------------------ memory
 
     def forget_guild(self, guild_id: int, wall: int) -> None:
         """Forget a guild the bot was removed from at ``wall``; what had run out by then has run out."""
-        for place in [place for place in self._members if place[0] == guild_id]:
-            member = self._members.pop(place)
-            self.table.touch(place)
+        for place in [place for place in self.members.rows if place[0] == guild_id]:
+            member = self.members.pop(place) or MemberTimeouts()
             self._waiting.pop(place, None)
             for change in member.ends():
                 if change.until <= wall:
@@ -342,31 +243,23 @@ class Timeouts:
 
     def forget_people(self, people: Container[int]) -> None:
         """Forget the timeouts of these people."""
-        for place in [place for place in self._members if place[1] in people]:
-            del self._members[place]
-            self.table.touch(place)
-        for held in [held for held in self._held.values() if held.user_id in people]:
-            self._drop(held)
-
-    def _load(self, place: _Place, member: MemberTimeouts) -> None:
-        self._members[place] = member
+        for place in [place for place in self.members.rows if place[1] in people]:
+            self.members.pop(place)
+        for held in [held for held in self.held.rows.values() if held.user_id in people]:
+            self.held.remove(held)
 
     def resume(self, now: int) -> None:
         """Review restored timeouts when they are due, and have what is held looked up again."""
-        for place, member in self._members.items():
+        for place, member in self.members.rows.items():
             member.due = 0
             for change in member.changes:
                 change.awaited = 0
             if member.changes:
                 self._schedule(place, member)
-        for held in self._held.values():
-            held.arrived, held.deadline = now, now + WINDOW_MS
-            self._emit(ActionUnexplained(held.guild_id, held.key, held.at))
+        for held in self.held.in_order():
+            self.held.begin(held, now)
 
     def clear(self) -> None:
         """Forget everything."""
-        self._members.clear()
-        self._due.clear()
-        self._waiting.clear()
-        self._held.clear()
-        self._automatic.clear()
+        for state in (self.members.rows, self._due, self._waiting, self.held.rows, self._automatic):
+            state.clear()

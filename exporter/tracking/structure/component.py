@@ -19,28 +19,24 @@ from exporter.events.facts.guilds import (
     GuildObjectsListed,
     GuildObjectUpserted,
 )
-from exporter.events.facts.moderation import ActionExplained, ActionUnexplained, AuditEntry, AuditEntryTaken
+from exporter.events.facts.moderation import AuditEntry, AuditEntryTaken
 from exporter.events.structure import RECORDS, STRUCTURE
 from exporter.events.traits import WATCHED
 from exporter.model import Json, entry_key
 from exporter.tracking.moderation.audit_access import AuditAccess
-from exporter.tracking.moderation.audit_matcher import AuditMatcher, PendingAction, Place
+from exporter.tracking.moderation.audit_matcher import AuditMatcher, MatchPolicy, PendingAction, Place
 from exporter.tracking.structure.guild_objects import GuildObjects
 
 UNWATCHED: Final = "unwatched"
 """Identifies an update of which no dispatch is understood."""
 
 
-class ChangePolicy:
+class ChangePolicy(MatchPolicy):
     """How dispatches and entries of changes are matched: the watched fields became the same."""
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
         """The same fields became the same values."""
         return pending.identity == _identity_of(entry)
-
-    def may_show(self, pending: PendingAction, identity: str) -> bool:
-        """The same fields became the same values."""
-        return pending.identity == identity
 
     def is_unique(self, place: Place) -> bool:
         """An object is created and deleted once."""
@@ -71,7 +67,7 @@ class StructureTracker(Component):
         self._name_of = name_of
         self._access = access
         self._objects = GuildObjects(self._types)
-        self._matcher = AuditMatcher(ChangePolicy(), access.is_unread, self._explain)
+        self._matcher = AuditMatcher(emit, ChangePolicy(), access.is_unread)
         self._numbers = itertools.count(1)
 
     @property
@@ -96,7 +92,7 @@ class StructureTracker(Component):
         pending = self._matcher.find_logged(place, change.at, identity)
         if pending is not None:
             pending.shown = True
-            self._matcher.note(pending)
+            self._matcher.table.touch(pending.key)
             if change.name:
                 self._record(pending, {"name": change.name}, amends=True)
             return
@@ -111,9 +107,7 @@ class StructureTracker(Component):
         )
         changed = {"changes": change.changes} if _is_update(change.action) else {}
         self._begin(pending, {"name": change.name, **self._actor_fields(change.actor_id), **changed})
-        self._matcher.keep(pending, now)
-        if not change.actor_id:
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+        self._matcher.keep(pending, now, look_up=not change.actor_id)
 
     def _enter(self, fact: AuditEntryTaken, now: int) -> None:
         """Take an entry."""
@@ -129,10 +123,8 @@ class StructureTracker(Component):
         }
         pending = self._matcher.find_shown(place, entry, recovered=fact.recovered)
         if pending is not None:
-            pending.explained = True
-            self._matcher.note(pending)
+            self._matcher.explain(pending)
             self._record(pending, data, amends=True)
-            self._explain(pending)
             return
         # The object's own key, where it has one: its dispatch may come long after.
         key = entry_key(entry.entry_id) if _is_update(entry.action) else _key(place)
@@ -143,9 +135,6 @@ class StructureTracker(Component):
         )
         self._begin(pending, data | ({"recovered": True} if fact.recovered else {}))
         self._matcher.keep(pending, now)
-
-    def _explain(self, pending: PendingAction) -> None:
-        self.emit(ActionExplained(pending.guild_id, pending.key))
 
     def _begin(self, pending: PendingAction, data: Mapping[str, Json]) -> None:
         self._record(pending, {"target_id": pending.target_id or None, **data}, amends=False)
@@ -177,8 +166,7 @@ class StructureTracker(Component):
     def resume(self, now: int, wall: int) -> None:
         """Have what waited looked up again."""
         del wall
-        for pending in self._matcher.resume(now):
-            self.emit(ActionUnexplained(pending.guild_id, pending.key, pending.at))
+        self._matcher.resume(now)
 
     def forget_guild(self, guild_id: int) -> None:
         """Forget a guild the bot was removed from."""

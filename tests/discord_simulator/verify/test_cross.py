@@ -35,7 +35,7 @@ from exporter.screen.config import PrivacyConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
-from exporter.tracking.moderation.audit_matcher import WINDOW_MS
+from exporter.tracking.moderation.waiting_table import WINDOW_MS
 from tests.entry_data import fields_of
 
 EVERY_INTENT = (1 << 26) - 1

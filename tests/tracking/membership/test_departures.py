@@ -8,8 +8,8 @@ import msgspec
 import pytest
 
 from exporter.events.facts.moderation import MembershipStarted
-from exporter.tracking.membership.component import MembershipTracker, StoredDeparture
-from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS
+from exporter.tracking.membership.component import MembershipTracker
+from exporter.tracking.membership.evidence import BESIDE_MS, MAX_EVIDENCE, SKEW_MS, PendingDeparture
 from exporter.tracking.membership.prunes import PRUNE_MS
 from exporter.tracking.previous_journal import (
     Part,
@@ -36,9 +36,9 @@ def restart(before: Log, *, blind: bool = False) -> Log:
     return after
 
 
-def saved(log: Log) -> list[StoredDeparture]:
+def saved(log: Log) -> list[PendingDeparture]:
     rows = log.stage.saved("membership/departures")
-    return [msgspec.msgpack.decode(row.value or b"", type=StoredDeparture) for row in rows]
+    return [msgspec.msgpack.decode(row.value or b"", type=PendingDeparture) for row in rows]
 
 
 # ---------------------------------------------------------------------- over a restart
@@ -347,7 +347,7 @@ def test_a_departure_tells_who_it_was_and_not_why_before_that_is_known() -> None
 def test_more_evidence_than_any_person_makes_is_bounded_and_the_newest_counts() -> None:
     log = Log()
     log.take(*(audit("kick", AT - 30_000 + n, n) for n in range(3 * MAX_EVIDENCE)))
-    (case,) = log.stage.find(MembershipTracker)._members.values()
+    (case,) = log.stage.find(MembershipTracker)._evidence.members.values()
     assert len(case.entries) == MAX_EVIDENCE
     log.take(act("leave", AT))
     log.wait()
@@ -357,9 +357,9 @@ def test_more_evidence_than_any_person_makes_is_bounded_and_the_newest_counts() 
 def test_a_member_s_case_is_forgotten_once_nothing_can_come_of_it() -> None:
     log = Log()
     log.take(MembershipStarted(GUILD, TARGET, AT))
-    assert log.stage.find(MembershipTracker)._members
+    assert log.stage.find(MembershipTracker)._evidence.members
     log.wait(41 * SECOND)
-    assert not log.stage.find(MembershipTracker)._members
+    assert not log.stage.find(MembershipTracker)._evidence.members
 
 
 def test_with_departures_switched_on_only_their_rows_are_written() -> None:

@@ -9,12 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.events.facts.counting import Person
-from exporter.events.facts.moderation import Action, MembershipStarted
+from exporter.events.facts.moderation import MembershipStarted
 from exporter.state.shard_timeline import TimeBounds
-from exporter.tracking.membership.component import StoredDeparture, StoredPrune
 from exporter.tracking.membership.evidence import PendingDeparture
-from exporter.tracking.membership.prunes import PRUNE_MS, assign_departures
+from exporter.tracking.membership.prunes import PRUNE_MS, PendingPrune, assign_departures
 from tests.tracking.moderation.moderators import AT, GUILD, Log, act, audit
 
 SECOND = 1000
@@ -24,12 +22,10 @@ def departures(*spans: tuple[int, int]) -> list[PendingDeparture]:
     """Departures, each between when and when."""
     return [
         PendingDeparture(
-            Action("GUILD_MEMBER_REMOVE", "leave", GUILD, AT + since, Person(number, "")),
-            f"k{number}",
-            number,
-            0,
-            0,
-            TimeBounds(AT + since, AT + until),
+            *("GUILD_MEMBER_REMOVE", GUILD, AT + since, number, "", False, 0),
+            moment=TimeBounds(AT + since, AT + until),
+            key=f"k{number}",
+            order=number,
         )
         for number, (since, until) in enumerate(spans)
     ]
@@ -140,7 +136,7 @@ def test_part_of_a_prune_found_before_a_stop_is_not_found_again() -> None:
     before.wait(12 * SECOND)
     assert before.counts == {"prune": 3}, "the entry and two of three"
     (row,) = before.stage.saved("membership/prunes")
-    assert msgspec.msgpack.decode(row.value or b"", type=StoredPrune).remaining == 1
+    assert msgspec.msgpack.decode(row.value or b"", type=PendingPrune).remaining == 1
     after = restart(before)
     after.take(act("leave", AT, 53), act("leave", AT + 40 * SECOND, 54))
     after.wait(25 * SECOND)
@@ -152,7 +148,7 @@ def test_the_join_after_a_departure_is_known_after_a_stop() -> None:
     before.take(act("leave", AT, 51))
     before.take(MembershipStarted(GUILD, 51, AT + 500))
     (row,) = before.stage.saved("membership/departures")
-    assert msgspec.msgpack.decode(row.value or b"", type=StoredDeparture).before == AT + 500
+    assert msgspec.msgpack.decode(row.value or b"", type=PendingDeparture).before == AT + 500
 
 
 def test_after_a_new_session_who_went_at_that_moment_went_for_an_unknown_reason() -> None:
@@ -208,3 +204,28 @@ def test_a_prune_asked_for_in_a_long_silence_has_the_departures_its_replay_bring
     log.take(act("leave", AT, 50), act("leave", AT + 1, 51))
     log.wait(25 * SECOND)
     assert reasons(log) == ["prune", "prune"]
+
+
+@pytest.mark.parametrize(("committed", "leaves"), [(1, 2), (2, 3), (3, 3)])
+def test_leaves_after_a_kill_are_no_rest_of_a_prune_whose_departures_it_took(
+    committed: int, leaves: int
+) -> None:
+    """Who left in the gap is not known, so the number left over says nothing of those who leave after it."""
+    before = Log()
+    before.take(prune(3), *(act("leave", AT, 50 + number) for number in range(committed)))
+    before.wait(12 * SECOND)
+    before.chat(before.wall)
+    after = restart(before)
+    after.start_session()
+    after.take(*(act("leave", after.wall + 1 + number, 60 + number) for number in range(leaves)))
+    after.wait(75 * SECOND)
+    assert reasons(after) == ["prune"] * committed + ["leave"] * leaves
+
+
+def test_of_leaves_before_a_gap_the_rest_of_a_prune_is_not_made_up() -> None:
+    log = Log()
+    log.take(prune(2), act("leave", AT, 51), act("leave", AT + 2 * SECOND, 52))
+    log.chat(AT + 3 * SECOND)
+    log.start_session()
+    log.wait(75 * SECOND)
+    assert reasons(log) == ["prune", "leave"]

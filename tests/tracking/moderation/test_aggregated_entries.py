@@ -2,10 +2,16 @@
 
 from __future__ import annotations
 
+import heapq
+import itertools
+import random
+from collections.abc import Callable
 from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts.moderation import AuditEntry, AuditPageRead
@@ -15,14 +21,16 @@ from exporter.tracking.moderation.aggregated_entries import (
     ACTIVE_MS,
     ANSWER_MS,
     LONGEST_PAUSE_MS,
+    MAX_RECENT,
     PAUSE_MS,
     PURPOSE,
     RECENT_MS,
     SETTLE_MS,
     AggregatedEntries,
-    SavedEntry,
+    AggregatedEntry,
 )
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
+from tests.scale import scaled
 from tests.tracking.moderation.moderators import AT, GUILD, audit
 
 CHANNEL = 30
@@ -37,12 +45,15 @@ class Guild:
         self.asked: list[RestRequest] = []
         self.blind = set(blind)
         self.disk: dict[bytes, bytes] = {}
-        self.groups = AggregatedEntries(self.asked.append, lambda guild_id: guild_id in self.blind)
+        self.unread: set[int] = set()
+        self.groups = AggregatedEntries(self.asked.append, self.blind.__contains__, self.unread.__contains__)
 
-    def enter(self, amount: int, number: int = 0, now: int = 0, **more: Any) -> AuditEntry:
+    def enter(
+        self, amount: int, number: int = 0, now: int = 0, *, recovered: bool = False, **more: Any
+    ) -> AuditEntry:
         fields = {"channel_id": CHANNEL} | more
         entry = audit("message_delete", fields.pop("at", AT), number, amount=amount, **fields)
-        self.groups.enter(entry, now)
+        self.groups.enter(entry, now, recovered=recovered)
         return entry
 
     def happen(self, times: int = 1, *, now: int = 0, channel: int = CHANNEL, at: int = AT) -> None:
@@ -55,7 +66,7 @@ class Guild:
         self.groups.submit_due(now)
         return len(self.asked) - before
 
-    def saved(self) -> dict[tuple[int, int, int], SavedEntry]:
+    def saved(self) -> dict[tuple[int, int, int], AggregatedEntry]:
         """What is on the disk."""
         for _, key, value in self.groups.table.save("x"):
             if value is None:
@@ -65,13 +76,13 @@ class Guild:
         self.groups.table.confirm()
         return {
             msgspec.msgpack.decode(key, type=tuple[int, int, int]): msgspec.msgpack.decode(
-                value, type=SavedEntry
+                value, type=AggregatedEntry
             )
             for key, value in self.disk.items()
         }
 
     def answer(self, *, status: int = 200) -> None:
-        self.groups.answer(AuditPageRead(self.asked[-1], status))
+        self.groups.answer(AuditPageRead(self.asked[-1], status), 0)
 
 
 def test_a_question_asks_for_the_one_kind_since_the_oldest_entry_followed() -> None:
@@ -246,7 +257,7 @@ def test_an_entry_is_followed_as_long_as_discord_may_raise_it() -> None:
 def test_an_answer_without_a_request_changes_nothing() -> None:
     guild = Guild()
     request = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose=PURPOSE, action_type=MESSAGE_DELETE)
-    guild.groups.answer(AuditPageRead(request, 200))
+    guild.groups.answer(AuditPageRead(request, 200), 0)
     assert guild.groups.open(LATER) == 0
 
 
@@ -266,7 +277,9 @@ def test_a_restart_keeps_what_is_followed_and_reads_it_again() -> None:
     before = Guild()
     entry = before.enter(4)
     saved = before.saved()
-    assert saved == {(GUILD, MESSAGE_DELETE, entry.entry_id): SavedEntry(CHANNEL, 4)}
+    assert {key: (row.channel_id, row.amount) for key, row in saved.items()} == {
+        (GUILD, MESSAGE_DELETE, entry.entry_id): (CHANNEL, 4)
+    }
     after = Guild()
     after.disk = before.disk
     for row in before.disk.items():
@@ -313,3 +326,134 @@ def test_a_guild_seen_again_is_asked_once_whatever_its_entries_came_to_in_the_ga
     assert guild.look(SETTLE_MS) == 1
     guild.answer()
     assert not guild.look(SETTLE_MS + LONGEST_PAUSE_MS)
+
+
+def test_what_one_entry_leaves_of_what_happened_is_the_next_one_s() -> None:
+    guild = Guild()
+    guild.happen(2)
+    guild.enter(1, 1)
+    guild.enter(1, 2)
+    assert guild.look(SETTLE_MS) == 1
+    guild.answer()
+    guild.happen(now=SETTLE_MS)
+    assert guild.look(SETTLE_MS + LONGEST_PAUSE_MS) == 1, "nothing of both counts is left to happen"
+
+
+def test_what_authors_delete_all_the_time_does_not_hide_what_a_moderator_deletes() -> None:
+    guild = Guild()
+    for second in range(MAX_RECENT + 10):
+        guild.happen(now=1_000 * second, at=AT + 1_000 * second)
+    now = 1_000 * (MAX_RECENT + 10)
+    guild.happen(now=now, at=AT + now)
+    guild.enter(1, now=now, at=AT + now)
+    guild.look(now + SETTLE_MS)
+    guild.happen(now=now + SETTLE_MS)
+    assert guild.look(now + SETTLE_MS + LONGEST_PAUSE_MS) == 1
+
+
+def test_what_has_not_happened_soon_after_its_entry_is_not_awaited_any_more() -> None:
+    guild = Guild()
+    guild.enter(5)
+    guild.happen(now=RECENT_MS)
+    assert guild.look(RECENT_MS + SETTLE_MS) == 1
+
+
+def test_of_an_entry_made_in_an_absence_nothing_is_still_to_happen() -> None:
+    guild = Guild()
+    guild.enter(5, recovered=True)
+    guild.happen()
+    assert guild.look(SETTLE_MS) == 1
+
+
+@pytest.mark.parametrize("absence", ["outage", "silence"])
+def test_entries_are_followed_over_an_absence_and_read_once_more_after_it(absence: str) -> None:
+    guild = Guild()
+    guild.enter(1)
+    if absence == "outage":
+        guild.groups.lose_guild(GUILD)
+    else:
+        guild.unread.add(GUILD)
+    assert guild.look(2 * ACTIVE_MS) == 0
+    guild.unread.clear()
+    guild.groups.see_guild(GUILD, 2 * ACTIVE_MS)
+    assert guild.look(2 * ACTIVE_MS + SETTLE_MS) == 1
+    guild.answer()
+    guild.look(2 * ACTIVE_MS + 2 * SETTLE_MS)
+    assert guild.saved() == {}
+
+
+def test_more_entries_than_one_answer_holds_are_read_page_by_page() -> None:
+    guild = Guild()
+    entries = [guild.enter(0, number) for number in range(250)]
+    guild.happen()
+    assert guild.look(SETTLE_MS) == 1
+    afters = [entries[0].entry_id - 1]
+    for last in (99, 199):
+        newest = entries[last].entry_id
+        guild.groups.answer(AuditPageRead(guild.asked[-1], 200, newest, more=True), SETTLE_MS)
+        afters.append(newest)
+    guild.groups.answer(AuditPageRead(guild.asked[-1], 200, entries[-1].entry_id), SETTLE_MS)
+    assert [request.after for request in guild.asked] == afters
+    assert guild.groups.open(LATER) == 0
+
+
+class Deletions:
+    """Moderators and authors delete in one channel; dispatches, entries and answers come late."""
+
+    def __init__(self, seed: int, moderators: int, own: float) -> None:
+        self.chance = random.Random(seed)
+        self.moderators, self.own = moderators, own
+        self.guild = Guild()
+        self.truth: dict[int, AuditEntry] = {}
+        self.known: dict[int, int] = {}
+        self.numbers = itertools.count()
+        self.scheduled: list[tuple[int, int, Callable[[int], object]]] = []
+
+    def at(self, moment: int, act: Callable[[int], object]) -> None:
+        heapq.heappush(self.scheduled, (moment, next(self.numbers), act))
+
+    def play(self, deletions: int) -> None:
+        for second in range(ACTIVE_MS // 1_000 - 5):
+            self.at(second * 1_000, self.look)
+        for _ in range(deletions):
+            self.at(self.chance.randrange(240_000), self.delete)
+        while self.scheduled:
+            now, _, act = heapq.heappop(self.scheduled)
+            act(now)
+
+    def delete(self, now: int) -> None:
+        self.at(now + self.chance.randrange(1_000), lambda seen: self.guild.happen(at=AT + now, now=seen))
+        if self.chance.random() < self.own:
+            return
+        entry_id = audit("message_delete", AT, self.chance.randrange(self.moderators)).entry_id
+        known = self.truth.get(entry_id)
+        if known is None:
+            made = audit("message_delete", AT + now, amount=1, channel_id=CHANNEL)
+            self.truth[entry_id] = msgspec.structs.replace(made, entry_id=entry_id)
+            self.at(now + self.chance.randrange(5_000), lambda late: self.enter(entry_id, late))
+        else:
+            self.truth[entry_id] = msgspec.structs.replace(known, amount=known.amount + 1)
+
+    def enter(self, entry_id: int, now: int) -> None:
+        entry = self.truth[entry_id]
+        self.guild.groups.enter(entry, now)
+        self.known[entry_id] = entry.amount
+
+    def look(self, now: int) -> None:
+        if self.guild.look(now):
+            self.at(now + self.chance.randrange(2_000), self.answer)
+
+    def answer(self, now: int) -> None:
+        for entry_id in self.truth:
+            self.enter(entry_id, now)
+        self.guild.answer()
+
+
+@settings(max_examples=scaled(30), deadline=None)
+@given(st.integers(0, 2**32), st.integers(1, 80), st.floats(0, 1), st.integers(1, 400))
+def test_whatever_is_deleted_by_whom_the_counts_are_true_in_the_end(
+    seed: int, moderators: int, own: float, deletions: int
+) -> None:
+    channel = Deletions(seed, moderators, own)
+    channel.play(deletions)
+    assert channel.known == {entry_id: entry.amount for entry_id, entry in channel.truth.items()}

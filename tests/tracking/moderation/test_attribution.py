@@ -12,7 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.events.facts.moderation import MembershipStarted
-from exporter.tracking.membership import component as membership_module
+from exporter.tracking.membership import departures as departures_module
+from exporter.tracking.membership import evidence
+from exporter.tracking.membership.component import MembershipTracker
 from exporter.tracking.moderation import audit_matcher
 from tests.scale import scaled
 from tests.tracking.moderation.moderators import (
@@ -287,14 +289,14 @@ def test_an_action_of_the_previous_run_still_gets_its_entry() -> None:
 
 def test_memory_is_bounded_and_what_is_pushed_out_is_still_counted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(audit_matcher, "MAX_WAITING", 10)
-    monkeypatch.setattr(membership_module, "MAX_DEPARTURES", 10)
-    monkeypatch.setattr(membership_module, "MAX_MEMBERS", 10)
+    monkeypatch.setattr(departures_module, "MAX_DEPARTURES", 10)
+    monkeypatch.setattr(evidence, "MAX_MEMBERS", 10)
     log = Log()
     log.take(*(act("leave", AT + n, target=100 + n) for n in range(50)))
     log.take(*(act("ban", AT + n, target=500 + n) for n in range(50)))
-    membership = log.stage.find(membership_module.MembershipTracker)
-    assert len(membership._pending) == 10
-    assert len(membership._members) == 10
+    membership = log.stage.find(MembershipTracker)
+    assert len(membership._departures.table.rows) == 10
+    assert len(membership._evidence.members) == 10
     assert len(log.stage.saved("moderation/actions")) == 10
     assert log.counts == {"leave": 40, "ban": 50}
     log.wait(200 * SECOND)

@@ -10,15 +10,15 @@ import pytest
 
 from exporter.events.facts.base import Fact
 from exporter.events.facts.counting import Count, Record
-from exporter.events.facts.moderation import Action, AuditEntry
+from exporter.events.facts.moderation import Action, ActionExplained, ActionUnexplained, AuditEntry
 from exporter.tracking.moderation.action_rows import ActionPolicy, ActionRows
 from exporter.tracking.moderation.audit_matcher import (
     SLACK_MS,
     UNMATCHED_MS,
-    WINDOW_MS,
     AuditMatcher,
     PendingAction,
 )
+from exporter.tracking.moderation.waiting_table import WINDOW_MS
 from tests.entry_data import Fields, fields_of
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, TYPES, act, audit
 
@@ -32,9 +32,8 @@ class Rows:
         self.counts: Counter[str] = Counter()
         self.unread: set[int] = set()
         self.given_up: list[str] = []
-        self.matcher = AuditMatcher(
-            ActionPolicy(), self.unread.__contains__, lambda pending: self.given_up.append(pending.key)
-        )
+        self.looked_up: list[str] = []
+        self.matcher = AuditMatcher(self._put_out, ActionPolicy(), self.unread.__contains__)
         names = {MODERATOR: "mod", TARGET: "known"}
         self.log = ActionRows(self._put_out, self.matcher, names.get, types)
 
@@ -44,8 +43,12 @@ class Rows:
             self.rows.setdefault(fact.key, Fields()).update(fields_of(fact))
         elif isinstance(fact, Count):
             self.counts[fact.series.value] += fact.amount
+        elif isinstance(fact, ActionUnexplained):
+            self.looked_up.append(fact.key)
+        elif isinstance(fact, ActionExplained):
+            self.given_up.append(fact.key)
 
-    def take(self, *facts: Action | AuditEntry, now: int = 0) -> list[PendingAction | None]:
+    def take(self, *facts: Action | AuditEntry, now: int = 0) -> list[bool | None]:
         return [
             self.log.act(fact, now) if isinstance(fact, Action) else self.log.enter(fact, now)
             for fact in facts
@@ -125,10 +128,9 @@ def test_a_row_is_saved_when_it_is_begun_if_something_more_will_tell_of_it() -> 
 
 def test_a_type_that_is_off_has_neither_row_nor_count_and_its_dispatch_is_still_known() -> None:
     rows = Rows(("GUILD_BAN_REMOVE",))
-    (row,) = rows.take(act("ban"))
+    assert rows.take(act("ban")) == [True]
     assert (rows.rows, rows.counts) == ({}, {})
-    assert row is not None
-    assert rows.take(act("ban")) == [None]
+    assert rows.take(act("ban")) == [False]
 
 
 # ---------------------------------------------------------------------- which belongs to which
@@ -198,7 +200,11 @@ def test_an_entry_is_never_given_to_another_person_or_guild(other: Action) -> No
 def test_a_timeout_of_unknown_origin_is_given_the_entry_with_its_very_end_only() -> None:
     rows = Rows()
     end = AT + 60_000
-    rows.log.begin_unexplained("timeout", GUILD, AT, "key", end, TARGET, "nelly", 0)
+    kind = "GUILD_AUDIT_LOG_ENTRY_CREATE"
+    shown = PendingAction("key", kind, GUILD, "timeout", TARGET, AT, str(end), shown=True)
+    rows.log.begin(shown, {"target_user_id": TARGET})
+    rows.matcher.keep(shown, 0, look_up=False)
+    assert rows.looked_up == []
     rows.take(audit("timeout", AT, 1, until=end + 1))
     assert "audit_entry_id" not in rows.rows["key"]
     rows.take(audit("timeout", AT, 2, until=end))
@@ -223,7 +229,7 @@ def test_a_dispatch_waits_for_its_entry_for_as_long_as_the_audit_log_is_to_be_re
     rows.take(audit("ban"))
     assert len(rows.rows) == 1
     rows.matcher.settle(5 * UNMATCHED_MS)
-    assert not rows.matcher
+    assert not rows.matcher.table.rows
 
 
 @pytest.mark.parametrize(("apart", "rows_"), [(WINDOW_MS, 1), (WINDOW_MS + 1, 2)])
@@ -258,9 +264,9 @@ def test_what_has_waited_long_enough_is_forgotten(
     rows = Rows()
     rows.take(fact)
     rows.matcher.settle(patience - 1)
-    assert len(rows.matcher) == 1
+    assert len(rows.matcher.table.rows) == 1
     rows.matcher.settle(patience)
-    assert not rows.matcher
+    assert not rows.matcher.table.rows
     assert not rows.saved()
     assert len(rows.given_up) == given_up
 
@@ -268,7 +274,22 @@ def test_what_has_waited_long_enough_is_forgotten(
 def test_an_entry_without_a_dispatch_waits_for_none() -> None:
     rows = Rows()
     rows.take(audit("kick"), audit("nick"), audit("role_add"))
-    assert not rows.matcher
+    assert not rows.matcher.table.rows
+
+
+def test_while_the_log_is_to_be_read_an_entry_is_not_that_of_an_action_long_before_it() -> None:
+    """The unban of before the gap has its entry in the log; its ban and another unban came since."""
+    rows = Rows()
+    rows.take(act("unban"))
+    rows.unread.add(GUILD)
+    later = AT + 2 * WINDOW_MS
+    rows.take(audit("unban", later, 2), act("ban", later), act("unban", later))
+    rows.log.enter(audit("unban", AT, 1), 0, recovered=True)
+    unbans = [row for row in rows.rows.values() if row["action"] == "unban"]
+    assert [row["audit_entry_id"] for row in unbans] == [
+        audit("unban", AT, 1).entry_id,
+        audit("unban", later, 2).entry_id,
+    ]
 
 
 def test_saved_is_what_has_no_entry_yet() -> None:
@@ -285,12 +306,13 @@ def test_a_restored_action_is_open_like_any_other_until_its_deadline() -> None:
     for row in before.matcher.table.save("x"):
         assert row.value is not None
         rows.matcher.table.restore(row.key, row.value)
-    assert [pending.key for pending in rows.matcher.resume(100)] == [key]
+    rows.matcher.resume(100)
+    assert rows.looked_up == [key]
     rows.take(audit("ban"))
     assert rows.rows[key]["moderator_id"] == MODERATOR
     assert not rows.counts
     rows.matcher.settle(100 + UNMATCHED_MS)
-    assert not rows.matcher
+    assert not rows.matcher.table.rows
 
 
 def test_after_a_restart_the_same_dispatch_is_a_new_action() -> None:
@@ -301,7 +323,7 @@ def test_after_a_restart_the_same_dispatch_is_a_new_action() -> None:
     for row in before.matcher.table.save("x"):
         assert row.value is not None
         rows.matcher.table.restore(row.key, row.value)
-    list(rows.matcher.resume(0))
+    rows.matcher.resume(0)
     rows.take(act("ban", AT + 5000))
     assert rows.counts == {"ban": 1}
 
@@ -310,7 +332,7 @@ def test_everything_is_forgotten_at_once() -> None:
     rows = Rows()
     rows.take(act("ban", target=50), audit("ban", target=51), hit("a"))
     rows.matcher.clear()
-    assert not rows.matcher
+    assert not rows.matcher.table.rows
     assert not rows.matcher.at((GUILD, "ban", 50))
 
 
@@ -321,4 +343,4 @@ def test_what_was_done_to_people_who_opted_out_is_forgotten_and_deleted() -> Non
     rows.matcher.forget_people({50, 51})
     deleted = [row.key for row in rows.matcher.table.save("x") if row.value is None]
     assert len(deleted) == 2
-    assert len(rows.matcher) == 1
+    assert len(rows.matcher.table.rows) == 1

@@ -23,15 +23,13 @@ from exporter.events.facts.moderation import (
 from exporter.events.payload import DISCORD_EPOCH_MS
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.telemetry import Telemetry, value
+from exporter.tracking.moderation import audit_marks
 from exporter.tracking.moderation.audit_access import AuditAccess
-from exporter.tracking.moderation.catch_up import (
-    MOST_RECENT,
-    MOST_SUBMITTED,
-    OVERTAKING_MS,
-    RETRY_MS,
-    CatchUp,
-)
+from exporter.tracking.moderation.audit_marks import MOST_RECENT, OVERTAKING_MS
+from exporter.tracking.moderation.catch_up import MOST_SUBMITTED, RETRY_MS, CatchUp
 from exporter.tracking.moderation.config import CatchUpConfig
+from tests.scale import scaled
 from tests.tracking.moderation.moderators import guild
 
 NOW = 1_700_000_000_000
@@ -55,11 +53,13 @@ class Reader(CatchUp):
         )
         self.taken: list[AuditEntryTaken] = []
         self.disk: dict[tuple[str, bytes], StateRow] = {}
+        self.telemetry = Telemetry()
         super().__init__(
             self._put,
             CatchUpConfig(**config),  # type: ignore[arg-type]  # as named
             discord.submit,
             self.access,
+            self.telemetry,
         )
 
     def _put(self, fact: Fact) -> None:
@@ -74,6 +74,10 @@ class Reader(CatchUp):
     @property
     def behind(self) -> int:
         return self.undecided(0, 0)
+
+    @property
+    def given_up(self) -> int:
+        return int(value(self.telemetry.audit_gaps))
 
     def see_guild(self, guild_id: int, at: int, joined_at: int = 0) -> None:
         self._see(msgspec.structs.replace(guild(at, joined_at), guild_id=guild_id), 0)
@@ -138,6 +142,7 @@ def restart(stage: Reader, discord: Discord) -> Reader:
     """The next process, with the marks of the one before."""
     following = begin(discord)
     assert following.restore(stage.commit()) == 0
+    following.resume(0, 0)
     return following
 
 
@@ -375,6 +380,103 @@ def test_a_backlog_received_live_leaves_nothing_unread() -> None:
     assert finish(stage, discord) == [(1, missed)]
 
 
+@pytest.mark.parametrize("killed", [False, True])
+def test_however_much_is_received_live_meanwhile_what_was_missed_is_read_and_memory_is_bounded(
+    killed: bool,  # noqa: FBT001 - a table
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(audit_marks, "MOST_UNREAD", 500)
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    missed = [discord.write(1, NOW + number) for number in range(1, 1_001)]
+    open_session(stage, (1,))
+    for number in range(3_000):
+        if killed and number == 1_500:
+            stage = restart(stage, discord)
+            missed.append(discord.write(1, NOW + 10_000 + number * 1_000 - 500))
+            open_session(stage, (1,))
+        stage.handles[AuditEntry](entry(1, discord.write(1, NOW + 10_000 + number * 1_000)), 0)
+        remembered = (
+            [row for row in stage.commit() if row.table == "catch_up/recent"] if number % 100 == 0 else []
+        )
+        assert len(remembered) <= 500
+    stage.take_out()
+    assert finish(stage, discord) == [(1, made) for made in missed]
+    assert stage.given_up == 0
+
+
+@pytest.mark.parametrize(("limit", "gaps"), [("MOST_UNREAD", 1), ("MOST_SPANS", 8)])
+def test_what_has_to_be_given_up_unread_is_counted_and_said(
+    limit: str, gaps: int, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr(audit_marks, limit, 5)
+    discord = Discord()
+    discord.permitted = False
+    stage = begin(discord)
+    open_session(stage, (1,))
+    missed, at = [], NOW
+    for _ in range(gaps):
+        missed.append(discord.write(1, at + 1))
+        at += 1_000 * OVERTAKING_MS
+        open_session(stage, (1,), at)
+        stage.tick(0, 0)
+        for number in range(10):
+            at += 1 if limit == "MOST_UNREAD" else OVERTAKING_MS
+            stage.handles[AuditEntry](entry(1, discord.write(1, at, number)), 0)
+    assert stage.given_up >= 1
+    assert "audit log of guild 1" in caplog.text
+    discord.permitted = True
+    stage.permit(1, 0)
+    stage.take_out()
+    recovered = finish(stage, discord)
+    assert recovered == [(1, made) for made in missed[-len(recovered) :] if recovered]
+    assert len(recovered) + stage.given_up == gaps, "each gap is read or counted"
+
+
+@settings(max_examples=scaled(60), deadline=None)
+@given(st.integers(0, 2**32))
+def test_over_long_backlogs_gaps_and_kills_each_entry_is_taken_exactly_once(seed: int) -> None:
+    """Much more is received live than a floor stays behind; entries come late, but less than that."""
+    rng = random.Random(seed)
+    discord = Discord()
+    stage = begin(discord)
+    open_session(stage, (1,))
+    at = NOW
+    disk, underway = stage.commit(), list[int]()
+    kept, pending = Counter[int](), Counter[int]()
+    for number in range(rng.randrange(20, 300)):
+        at += rng.randrange(1_000, 20_000)
+        underway.append(discord.write(1, at, number))
+        late = [made for made in underway if made < id_at(at - OVERTAKING_MS // 2)]
+        for made in [*late, *rng.sample(underway, rng.randrange(len(underway) + 1))]:
+            if made in underway:
+                underway.remove(made)
+                stage.handles[AuditEntry](entry(1, made), 0)
+        pending.update(made for _, made in stage.take_out())
+        chance = rng.random()
+        if chance < 0.1:
+            kept += pending
+            pending, disk = Counter(), stage.commit()
+        elif chance < 0.15:
+            underway = [made for made in underway if rng.random() < 0.5]  # sent to the next session
+            if rng.random() < 0.5:
+                discord.asked.clear()
+                pending, stage = Counter(), begin(discord)
+                stage.disk = {(row.table, row.key): row for row in disk}
+                stage.restore(disk)
+                stage.resume(0, 0)
+            open_session(stage, (1,), at)
+        elif chance < 0.2:
+            stage.tick(0, 0)
+            pending.update(made for _, made in discord.answer_all(stage, 0))
+    open_session(stage, (1,), at)
+    pending.update(made for _, made in discord.answer_all(stage, 0))
+    pending.update(made for _, made in finish(stage, discord))
+    assert kept + pending == Counter(discord.logs[1])
+    assert stage.given_up == 0
+
+
 def test_switched_off_it_asks_for_nothing() -> None:
     discord = Discord()
     stage = begin(discord, enabled=False)
@@ -431,7 +533,7 @@ def test_progress_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     ]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=scaled(60), deadline=None)
 @given(st.integers(0, 2**32))
 def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed: int) -> None:
     rng = random.Random(seed)
@@ -468,6 +570,7 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
                 stage = begin(discord)
                 stage.disk = {(row.table, row.key): row for row in disk}
                 stage.restore(disk)
+                stage.resume(0, 0)
                 open_session(stage, guilds, at)
             case _:
                 underway.clear()

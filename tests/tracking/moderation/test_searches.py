@@ -16,6 +16,7 @@ from exporter.events.facts.moderation import (
 from exporter.events.payload import DISCORD_EPOCH_MS, snowflake_ms
 from exporter.events.rest_request import RestRequest
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.telemetry import Telemetry
 from exporter.tracking.moderation import lookups
 from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.catch_up import CatchUp
@@ -50,7 +51,7 @@ class Desk:
             lambda _: None, self.board, self.asked.append, lambda guild_id: guild_id in self.blind
         )
         access = AuditAccess(lambda *_: False, ShardTimeline(lambda _: None, ManualClock()))
-        self.pages = CatchUp(self._pass_on, CatchUpConfig(), None, access)
+        self.pages = CatchUp(self._pass_on, CatchUpConfig(), None, access, Telemetry())
         self.now = 0
 
     def _pass_on(self, fact: Fact) -> None:

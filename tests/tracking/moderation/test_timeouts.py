@@ -11,7 +11,7 @@ import pytest
 from exporter.events.facts.counting import Person
 from exporter.events.facts.guilds import ShardStateChanged
 from exporter.events.facts.moderation import AuditEntry, TimeoutState
-from exporter.tracking.moderation.timeouts import MAX_CHANGES, MemberTimeouts
+from exporter.tracking.moderation.member_timeouts import MAX_CHANGES, MemberTimeouts
 from tests.tracking.moderation.moderators import AT, GUILD, MODERATOR, TARGET, Log, act, audit
 
 SECOND = 1000
@@ -308,6 +308,18 @@ def test_updates_show_changes_in_order_whenever_their_entries_come() -> None:
     log.take(set_(END + 60 * SECOND, AT + 2000, 2), lifted(AT + 1000, 1), set_())
     log.wait(300 * SECOND)
     assert log.counts == {"timeout": 2, "timeout_removed": 1, "timeout_expired": 1}
+
+
+def test_an_update_that_comes_when_the_timeout_it_shows_has_run_out_shows_no_lifting() -> None:
+    """The entries of a timeout, its lifting and a short one come; the updates of the last two are late."""
+    log = Log()
+    first, lifting, short = set_(), lifted(AT + 300, 1), set_(AT + 3_700, AT + 700, 2)
+    log.take(first, update(END), update(0, AT + 900), short)
+    log.wait(4 * SECOND)
+    log.take(update(AT + 3_700, AT + 3_800), lifting)
+    log.wait(200 * SECOND)
+    assert log.counts == {"timeout": 2, "timeout_removed": 1, "timeout_expired": 1}
+    assert f"timeout_expired:{GUILD}:{TARGET}:{AT + 3_700}" in log.rows
 
 
 def test_memory_of_one_member_is_bounded() -> None:
