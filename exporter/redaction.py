@@ -18,7 +18,9 @@ MIN_SECRET = 6
 
 _BOT_TOKEN = re.compile(r"[\w-]{23,32}\.[\w-]{6,7}\.[\w-]{27,45}")
 """Discord's: an id, a time and a signature, each in URL-safe base64."""
-_PASSWORD_IN_URL = re.compile(r"(?P<head>\b[a-zA-Z][\w+.-]*://[^\s:/@'\"]*:)[^\s@'\"]+(?=@)")
+_PASSWORD_IN_URL = re.compile(r"(?P<head>\b[a-zA-Z][\w+.-]*://)(?!user:password@)[^\s'\"]+(?=@)")
+"""Up to the last @: a password with one in it is a common mistake, and must not be shown in part. What the
+error messages give as an example stays readable."""
 _AUTHORIZATION = re.compile(
     r"(?P<head>authorization(?:\\?['\"])?\s*[:=,]\s*(?:b?\\?['\"])?(?:(?:bot|bearer|basic|token)\s+)?)"
     r"[^\s'\",\\)]+",

@@ -96,9 +96,10 @@ def parse_config(
     resolver = Resolver(environ, secret, complain, base, variables)
     data = resolver.mapping(document.data)
     for variable, target in shortcut:
-        if environ.get(variable) and _put(data, target, environ[variable]):
+        value = environ.get(variable, "")
+        if value and _put(data, target, value.strip() if secret(target) else value):
             origins[target] = variable
-            resolver.used[environ[variable]] = f"${{{variable}}}"
+            resolver.used[value] = f"${{{variable}}}"
     for found in contradictions(data, catalogue):
         complain(*found)
     config = _validate(model, data, problems, complain)

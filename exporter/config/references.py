@@ -82,7 +82,10 @@ class Resolver:
                 f"or name a file that holds it in {key}{_SUFFIX}",
             )
             return _ABSENT
-        return self._text(value, path) if isinstance(value, str) and "${" in value else value
+        found = self._text(value, path) if isinstance(value, str) and "${" in value else value
+        if self.is_secret(path) and isinstance(found, str):
+            return found.strip()  # of the line end that an editor or ``echo`` puts behind it
+        return found
 
     def _text(self, text: str, path: Path) -> object:
         missing = False

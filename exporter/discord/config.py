@@ -16,6 +16,10 @@ _MAX_SHARDS = 16_384
 
 
 def _check_url(value: str) -> str:
+    """The address without a trailing slash; messages repeat it only where it cannot hold a password."""
+    if "@" in value:
+        msg = f"an address must not carry a user or password; write for instance {DISCORD_API}"
+        raise ValueError(msg)
     if not value.startswith(("https://", "http://")):
         msg = f"{value!r} is not an address; write for instance {DISCORD_API}"
         raise ValueError(msg)

@@ -203,6 +203,16 @@ def test_secrets_are_registered_with_the_redactor_and_print_nowhere():
         assert "p%40ss" not in shown
 
 
+@pytest.mark.parametrize("end", ["\n", "\r\n", "  "])
+def test_a_secret_of_the_environment_is_read_without_what_an_editor_puts_behind_it(end):
+    variables = {"DISCORD_TOKEN": TOKEN + end, "INFLUXDB_TOKEN": "influx-token" + end}
+    config = parse("sinks: {influxdb: {url: 'http://i:8086', token: '${INFLUXDB_TOKEN}'}}", **variables)
+    assert config.discord.token.get_secret_value() == TOKEN
+    assert config.sinks.influxdb.token.get_secret_value() == "influx-token"
+    shortcut = parse("", **variables)
+    assert shortcut.sinks.influxdb.token.get_secret_value() == "influx-token"
+
+
 @pytest.mark.parametrize("password", ["p/ssword", "p#ssword", "p[ssword", "p]ssw:rd"])
 def test_a_password_with_marks_of_an_address_in_it_is_a_secret_like_any_other(password):
     config = parse("", DISCORD_EXPORTER_DSN=f"postgresql://u:{password}@h/d")

@@ -24,6 +24,7 @@ def test_nothing_but_defaults_is_enough() -> None:
         ({"cluster": {"index": 2, "count": 2}}, "numbered from 0"),
         ({"cluster": {"count": 0}}, "count"),
         ({"api_url": "discord.com"}, "not an address"),
+        ({"api_url": "https://user:canary@discord.com/api"}, "must not carry a user or password"),
         ({"heartbeat_timeout": "soon"}, "not a duration"),
         ({"tokne": "x"}, "tokne"),
     ],

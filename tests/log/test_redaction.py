@@ -59,7 +59,8 @@ def test_of_two_secrets_the_longer_goes_first():
 @pytest.mark.parametrize(
     ("text", "masked"),
     [
-        ("postgresql://app:hunter2@db/discord", f"postgresql://app:{MASK}@db/discord"),
+        ("postgresql://app:hunter2@db/discord", f"postgresql://{MASK}@db/discord"),
+        ("postgresql://app:p@ss:w/o@rd@db/discord", f"postgresql://{MASK}@db/discord"),
         ("Authorization: Token abcdef", f"Authorization: Token {MASK}"),
         ("{'Authorization': 'Bot abcdef'}", f"{{'Authorization': 'Bot {MASK}'}}"),
         ('{"authorization": "Bearer abcdef"}', f'{{"authorization": "Bearer {MASK}"}}'),

@@ -88,6 +88,10 @@ class SqlConfig(SinkSection):
 
 def _parse(dsn: str) -> URL:
     """Read the DSN; messages never repeat it, since it may hold a password."""
+    scheme, _, rest = dsn.partition("://")
+    if not scheme.strip().startswith("sqlite") and rest.count("@") > 1:
+        msg = f"the DSN holds more than one @; in a user or password percent-encode @ as %40; {_HOW}"
+        raise ValueError(msg)
     try:
         url = make_url(dsn.strip())
     except (ArgumentError, ValueError):

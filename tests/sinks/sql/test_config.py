@@ -62,6 +62,8 @@ def test_options_of_libpq_are_kept_apart_from_the_address() -> None:
         ),
         (f"postgresql://u:{SECRET}@host/d?channel_binding=require", "the driver cannot do; leave it out"),
         (f"postgresql://u:{SECRET}@host/d?connect_timeout=10", "set sinks.sql.connect_timeout"),
+        (f"postgresql://u:p@{SECRET}@host/d", "percent-encode @ as %40"),
+        (f"postgresql://u:{SECRET}@p@host:port/d", "percent-encode @ as %40"),
         ("sqlite://", "SQLite needs a file"),
         ("sqlite:///:memory:", "SQLite needs a file"),
         ("sqlite://host/file.db", "a path and nothing else"),
