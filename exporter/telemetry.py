@@ -78,6 +78,9 @@ class Telemetry:
         self.accepted = self._plain_counter(
             "discord_exporter_accepted", "Events counted or recorded.", "type"
         )
+        self.repeated = self._plain_counter(
+            "discord_exporter_repeated", "Dispatches that Discord delivered again; counted once.", "type"
+        )
         self.rejected = self._plain_counter(
             "discord_exporter_rejected", "Events that could not be read.", "type", "reason"
         )

@@ -141,6 +141,7 @@ FLOW = Panel(
     view=Series(),
     queries=(
         Prom(promql.rate("discord_exporter_received_total"), "received"),
+        Prom(promql.rate("discord_exporter_repeated_total"), "repeated"),
         Prom(promql.rate("discord_exporter_accepted_total"), "accepted"),
         Prom(promql.rate("discord_exporter_spooled_total"), "spooled"),
         Prom(promql.rate("discord_exporter_delivered_total", by="sink"), "delivered to {{sink}}"),

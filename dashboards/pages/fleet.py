@@ -173,11 +173,15 @@ STATES = Panel(
 )
 LATENCY = Panel(
     slug="latency",
-    title="Heartbeat round trip",
+    title="Heartbeat round trip and clock",
     about="How long does Discord take to acknowledge a heartbeat? Above one second for minutes, events "
-    "are late and the connection can break: check the network and the load of the machine.",
+    "are late and the connection can break: check the network and the load of the machine. The clock is off "
+    "by as much as the machine's time differs from Discord's, which is used: synchronise it.",
     view=Series(threshold_line=True),
-    queries=(Prom(f"max by (shard) ({meter('discord_gateway_latency_seconds')})", "shard {{shard}}"),),
+    queries=(
+        Prom(f"max by (shard) ({meter('discord_gateway_latency_seconds')})", "shard {{shard}}"),
+        Prom(f"max(abs({meter('discord_exporter_clock_offset_seconds')}))", "clock off by"),
+    ),
     unit=Unit.SECONDS,
     steps=(Step(Colour.GOOD), Step(Colour.MILD, 0.5), Step(Colour.BAD, 1)),
     empty="No heartbeat acknowledged yet",

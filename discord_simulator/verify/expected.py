@@ -164,7 +164,7 @@ def _take_reaction(totals: _Totals, line: LedgerLine) -> None:
     totals.add_activity("reactions", line, _ONE)
     totals.add("reactions", Scope.EMOJI, (line.guild_id, line.emoji), _ONE)
     totals.add("reactions_given", Scope.MEMBER, (line.guild_id, line.user_id), _ONE)
-    if line.message_author_id:
+    if line.message_author_id not in {0, None, line.user_id}:
         totals.add("reactions_received", Scope.MEMBER, (line.guild_id, line.message_author_id), _ONE)
 
 

@@ -204,6 +204,7 @@ class Dispatcher:
     def tick(self) -> None:
         """Call ``tick`` of every component."""
         now, wall = self.now(), self._clock.now_ms()
+        self.reader.tick(wall)
         self.each(lambda component: component.tick(now, wall))
 
     def holds_for_any(self, question: Callable[[Component], object]) -> bool:

@@ -15,12 +15,16 @@ from exporter.events.catalogue import Catalogue
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.counting import Count
 from exporter.events.reading import PayloadReader
+from exporter.events.repeats import Repeats
 from exporter.events.rest_request import ANSWERS
 from exporter.events.spec import SHARD_STATE
 from exporter.telemetry import Telemetry
 
 OURS: Final = (SHARD_STATE, ANSWERS)
 """What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
+
+READY: Final = "READY"
+"""Begins a session: what happened before it is not received, so nothing repeats it."""
 
 MESSAGE: Final = "MESSAGE_CREATE"
 """Carries its own time, and comes when it is sent."""
@@ -61,44 +65,60 @@ class DispatchReader:
     def __init__(
         self, catalogue: Catalogue, telemetry: Telemetry, report: Callable[[str, Exception], None]
     ) -> None:
+        self._repeats = Repeats()
         self._known = {
-            name: _KnownDispatch(name.startswith(OURS), PayloadReader(name, readers))
+            name: _KnownDispatch(name.startswith(OURS), PayloadReader(name, readers, self._repeats))
             for name, readers in catalogue.readers.items()
         }
         self._report = report
         self._rejections = Rejections(telemetry)
         self._received = telemetry.received.values
         self._accepted = telemetry.accepted.values
+        self._repeated = telemetry.repeated
         self.timeline: Timeline
 
     def read(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> Sequence[Fact]:
         """The facts of one dispatch; none of one that is rejected. Never raises."""
         known = self._known.get(name)
         ours = name.startswith(OURS) if known is None else known.ours
-        at = received_at
-        if not ours:
-            try:
-                at = self.timeline.date(shard, received_at)
-            except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-                self._report("shard_timeline", error)
+        at = received_at if ours else self._date(shard, received_at)
         if known is None:
             return ()
         label = (name,)
         self._received[label] = self._received.get(label, 0) + 1
         try:
             # Everything is read before anything is handled: a dispatch counts whole or not at all.
-            facts = known.reader.read(body, at)
-            if name == MESSAGE:
-                for fact in facts:
-                    if type(fact) is Count:
-                        self.timeline.pass_message(shard, fact.at, received_at)
+            facts = known.reader.read(body, at, shard, received_at)
+            if facts is None:
+                self._repeated.labels(name).inc()
+                facts = []
+            elif name == MESSAGE:
+                self._pass_messages(shard, facts, received_at)
             if at < received_at and not ours and self.timeline.replaying:
                 self._learn_time(shard, facts, at, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._rejections.reject(name, error)
             return ()
         self._accepted[label] = self._accepted.get(label, 0) + 1
+        if name == READY:
+            self._repeats.forget_shard(shard)
         return facts
+
+    def tick(self, wall: int) -> None:
+        """Forget what is too long ago to be repeated."""
+        self._repeats.tick(wall)
+
+    def _date(self, shard: int, received_at: int) -> int:
+        try:
+            return self.timeline.date(shard, received_at)
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            self._report("shard_timeline", error)
+            return received_at
+
+    def _pass_messages(self, shard: int, facts: Iterable[Fact], received_at: int) -> None:
+        for fact in facts:
+            if type(fact) is Count:
+                self.timeline.pass_message(shard, fact.at, received_at)
 
     def _learn_time(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
         """Update the time of a shard in a replay from facts that carry their own."""

@@ -22,12 +22,12 @@ from exporter.events.facts.invites import (
     InvitesRead,
     MemberJoined,
 )
-from exporter.events.members import MemberAdd
+from exporter.events.members import JOINED, MemberAdd
 from exporter.events.payload import InGuild, Number, Snowflake, User, believable, clean, unix_ms
 from exporter.events.reading import UNREADABLE
 from exporter.events.records.occurrences import InviteDeleteRecord, InviteRecord, InviteUseRecord
 from exporter.events.rest_request import TypedAnswer
-from exporter.events.spec import EventSpec, Family, Measure, Reader
+from exporter.events.spec import EventSpec, Family, Identity, Measure, Reader
 from exporter.model import Priority
 
 METHODS = ("invite", "vanity", "oauth", "unknown")
@@ -178,8 +178,8 @@ def _text(value: msgspec.Raw) -> str:
         return ""
 
 
-_CREATE = Reader(InviteCreate, read_create)
-_DELETE = Reader(InviteDelete, read_delete)
+_CREATE = Reader(InviteCreate, read_create, Identity("created", lambda invite: ("invite", invite.code)))
+_DELETE = Reader(InviteDelete, read_delete, Identity("deleted", lambda invite: ("invite", invite.code)))
 
 FAMILY = Family(
     "invites",
@@ -211,7 +211,7 @@ FAMILY = Family(
             "A member joined: by which invite, as far as that can be determined.",
             priority=Priority.IMPORTANT,
             reads={
-                "GUILD_MEMBER_ADD": Reader(MemberAdd, read_join),
+                "GUILD_MEMBER_ADD": Reader(MemberAdd, read_join, JOINED),
                 "INVITE_CREATE": _CREATE,
                 "INVITE_DELETE": _DELETE,
                 "REST_INVITES": Reader(InvitesAnswer, read_invites),

@@ -9,9 +9,17 @@ import msgspec
 from exporter.events.facts.counting import Count, Record
 from exporter.events.facts.guilds import MemberCountChanged
 from exporter.events.facts.moderation import Action, MembershipStarted, TimeoutState
-from exporter.events.payload import UserEvent, believable, clean, snowflake_ms, unix_ms
+from exporter.events.payload import (
+    CLOCK_SPREAD_MS,
+    DISCORD_EPOCH_MS,
+    UserEvent,
+    believable,
+    clean,
+    snowflake_ms,
+    unix_ms,
+)
 from exporter.events.records.occurrences import MemberJoinRecord, MemberLeaveRecord
-from exporter.events.spec import EventSpec, Family, Measure, Reader
+from exporter.events.spec import EventSpec, Family, Identity, Measure, Reader
 from exporter.model import Priority
 
 LEAVE_REASONS = ("leave", "kick", "ban", "prune", "unknown")
@@ -43,9 +51,15 @@ class MemberUpdate(UserEvent):
 def read_add(
     member: MemberAdd, received_at: int
 ) -> tuple[Count | Record | MemberCountChanged | MembershipStarted, ...]:
-    """One join, identified by member and moment: a member joins once at a time."""
+    """One join, identified by member and moment: a member joins once at a time.
+
+    Of who has long been a member Discord may send the dispatch as well; that is no join.
+    """
     guild_id, user = member.guild_id, member.user
-    at = believable(unix_ms(member.joined_at), received_at)
+    joined_at = unix_ms(member.joined_at)
+    if DISCORD_EPOCH_MS <= joined_at < received_at - CLOCK_SPREAD_MS:
+        return ()
+    at = believable(joined_at, received_at)
     data = MemberJoinRecord(
         event="join",
         user_id=user.id,
@@ -77,6 +91,11 @@ def read_remove(member: UserEvent, received_at: int) -> tuple[Action | MemberCou
     )
 
 
+def _member(event: UserEvent) -> tuple[str, int, int]:
+    return "member", event.guild_id, event.user.id
+
+
+JOINED, LEFT = Identity("joined", _member), Identity("left", _member)
 _UPDATE = Reader(MemberUpdate, read_update)
 
 FAMILY = Family(
@@ -87,7 +106,7 @@ FAMILY = Family(
             "GUILD_MEMBER_ADD",
             "A member joined.",
             priority=Priority.CRITICAL,
-            reads={"GUILD_MEMBER_ADD": Reader(MemberAdd, read_add), "GUILD_MEMBER_UPDATE": _UPDATE},
+            reads={"GUILD_MEMBER_ADD": Reader(MemberAdd, read_add, JOINED), "GUILD_MEMBER_UPDATE": _UPDATE},
             intents=("guild_members",),
             measures=(JOINS,),
             table="member_events",
@@ -97,7 +116,10 @@ FAMILY = Family(
             "GUILD_MEMBER_REMOVE",
             "A member left, was kicked, banned or pruned.",
             priority=Priority.CRITICAL,
-            reads={"GUILD_MEMBER_REMOVE": Reader(UserEvent, read_remove), "GUILD_MEMBER_UPDATE": _UPDATE},
+            reads={
+                "GUILD_MEMBER_REMOVE": Reader(UserEvent, read_remove, LEFT),
+                "GUILD_MEMBER_UPDATE": _UPDATE,
+            },
             intents=("guild_members",),
             blind_without={"view_audit_log": "why members left, other than by a ban"},
             measures=(LEAVES,),

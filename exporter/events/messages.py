@@ -22,7 +22,7 @@ from exporter.events.payload import (
     moment_of,
     unix_ms,
 )
-from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
+from exporter.events.spec import Dimension, EventSpec, Family, Identity, Measure, Reader
 
 WRITTEN_TYPES = frozenset({0, 19, 20, 23})
 """Default, reply, slash command and context-menu command; all other types are announcements Discord
@@ -151,17 +151,23 @@ def _declare(kind: str, help_: str, reader: Reader, measure: Measure) -> EventSp
     )
 
 
-_DELETE_BULK = Reader(MessageDeleteBulk, read_delete_bulk)
+CREATED = Identity("created", lambda message: message.id)
+DELETED = Identity("deleted", lambda message: message.id)
+_DELETED_BULK = Identity("deleted", lambda messages: ("bulk", messages.channel_id, *messages.ids[:1]))
+
+_CREATE = Reader(MessageCreate, read_create, CREATED)
+_DELETE = Reader(MessageDelete, read_delete, DELETED)
+_DELETE_BULK = Reader(MessageDeleteBulk, read_delete_bulk, _DELETED_BULK)
 
 FAMILY = Family(
     "messages",
     "How much is written, by whom and where.",
     (
-        _declare("MESSAGE_CREATE", "A message was sent.", Reader(MessageCreate, read_create), MESSAGES),
+        _declare("MESSAGE_CREATE", "A message was sent.", _CREATE, MESSAGES),
         _declare(
             "MESSAGE_UPDATE", "A message was edited by its author.", Reader(MessageUpdate, read_update), EDITS
         ),
-        _declare("MESSAGE_DELETE", "A message was deleted.", Reader(MessageDelete, read_delete), DELETES),
+        _declare("MESSAGE_DELETE", "A message was deleted.", _DELETE, DELETES),
         _declare("MESSAGE_DELETE_BULK", "Messages were deleted in bulk.", _DELETE_BULK, DELETES),
     ),
 )

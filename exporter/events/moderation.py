@@ -25,7 +25,7 @@ import msgspec
 from exporter.events.audit import ENTRY_CREATE, EntryPayload, read_answer, read_entry
 from exporter.events.facts.counting import Person
 from exporter.events.facts.moderation import Action, MessageDeleted
-from exporter.events.messages import MessageDelete
+from exporter.events.messages import DELETED, MessageDelete
 from exporter.events.payload import Number, Snowflake, UserEvent
 from exporter.events.records.occurrences import (
     AuditedActionRecord,
@@ -34,7 +34,7 @@ from exporter.events.records.occurrences import (
     VoiceOrderRecord,
 )
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
-from exporter.events.spec import EventSpec, Family, Measure, Reader
+from exporter.events.spec import EventSpec, Family, Identity, Measure, Reader
 from exporter.model import Priority
 
 BAN_ADD = "GUILD_BAN_ADD"
@@ -153,6 +153,11 @@ def read_execution(done: ExecutionPayload, received_at: int) -> tuple[Action, ..
     )
 
 
+_OCCASION = Identity(
+    None, lambda done: ("execution", done.guild_id, done.user_id, done.rule_id, done.action.type)
+)
+
+
 def read_deletion(message: MessageDelete, received_at: int) -> tuple[MessageDeleted, ...]:
     """A message that is gone."""
     return (MessageDeleted(message.guild_id, message.channel_id, received_at),)
@@ -196,14 +201,14 @@ FAMILY = Family(
         _declare(
             ENTRY_CREATE,
             "An entry of the audit log: actions on members, and actor and reason of bans and unbans.",
-            {**AUDIT_READS, "MESSAGE_DELETE": Reader(MessageDelete, read_deletion)},
+            {**AUDIT_READS, "MESSAGE_DELETE": Reader(MessageDelete, read_deletion, DELETED)},
             "guild_moderation",
             view_audit_log=_ALL,
         ),
         _declare(
             EXECUTION,
             "AutoModeration blocked or flagged a message, or timed its author out.",
-            {EXECUTION: Reader(ExecutionPayload, read_execution)},
+            {EXECUTION: Reader(ExecutionPayload, read_execution, _OCCASION)},
             "auto_moderation_execution",
             manage_guild="what AutoModeration does",
         ),

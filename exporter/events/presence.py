@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from exporter.events.facts.counting import Count
 from exporter.events.payload import Identified, InGuild
-from exporter.events.spec import EventSpec, Family, Measure, Reader
+from exporter.events.spec import EventSpec, Family, Identity, Measure, Reader
 
 PRESENCES = Measure(
     name="presence_updates",
@@ -34,6 +34,8 @@ def read_presence(presence: PresencePayload, received_at: int) -> tuple[Count, .
     return (Count(series, presence.guild_id, received_at, person=presence.user.id),)
 
 
+_SEEN = Identity(None, lambda presence: ("presence", presence.guild_id, presence.user.id))
+
 FAMILY = Family(
     "presence",
     "How often people come and go online.",
@@ -41,7 +43,7 @@ FAMILY = Family(
         EventSpec(
             "PRESENCE_UPDATE",
             "A user's status changed.",
-            reads={"PRESENCE_UPDATE": Reader(PresencePayload, read_presence)},
+            reads={"PRESENCE_UPDATE": Reader(PresencePayload, read_presence, _SEEN)},
             intents=("guild_presences",),
             default=False,
             measures=(PRESENCES,),

@@ -12,7 +12,7 @@ import msgspec
 
 from exporter.events.facts.counting import Count
 from exporter.events.payload import InChannel, MemberOf, Snowflake, clean
-from exporter.events.spec import Dimension, EventSpec, Family, Measure, Reader
+from exporter.events.spec import CLEARED, Dimension, EventSpec, Family, Identity, Measure, Reader
 
 _measure = partial(Measure, measurement="discord_reactions")
 
@@ -71,6 +71,7 @@ class ReactionAdd(InChannel):
     message_author_id: Snowflake = 0
     burst: bool = False
     member: MemberOf | None = None
+    message_id: Snowflake = 0
 
 
 class ReactionRemove(InChannel):
@@ -78,10 +79,17 @@ class ReactionRemove(InChannel):
 
     emoji: Emoji
     user_id: Snowflake = 0
+    message_id: Snowflake = 0
+
+
+class ReactionClear(InChannel):
+    """Discord docs, Gateway Events › Message Reaction Remove All."""
+
+    message_id: Snowflake = 0
 
 
 def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
-    """One reaction given and, if the author is known, one received. Bots' reactions count for no member."""
+    """One reaction given and, if it is another's message, one received. Those of bots count for no member."""
     user = reaction.member.user if reaction.member else None
     giver = 0 if user and user.bot else reaction.user_id
     given = Count(
@@ -94,9 +102,9 @@ def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
         name=clean(user.username) if user and giver else "",
         person=reaction.user_id,
     )
-    if not reaction.message_author_id:
-        return (given,)
     author = reaction.message_author_id
+    if author in {0, reaction.user_id} or not giver:
+        return (given,)
     received = Count(RECEIVED.series, reaction.guild_id, received_at, user_id=author, person=reaction.user_id)
     return (given, received)
 
@@ -107,7 +115,7 @@ def read_remove(reaction: ReactionRemove, received_at: int) -> tuple[Count, ...]
     return (Count(REMOVED.series, guild_id, received_at, channel_id, 0, emoji, person=reaction.user_id),)
 
 
-def read_clear_all(reaction: InChannel, received_at: int) -> tuple[Count, ...]:
+def read_clear_all(reaction: ReactionClear, received_at: int) -> tuple[Count, ...]:
     """All reactions of a message removed at once."""
     return (Count(CLEARS["all"], reaction.guild_id, received_at, reaction.channel_id),)
 
@@ -128,8 +136,23 @@ def _declare(kind: str, help_: str, reader: Reader, *measures: Measure) -> Event
     )
 
 
-_ADD, _REMOVE = Reader(ReactionAdd, read_add), Reader(ReactionRemove, read_remove)
-_CLEAR_ALL, _CLEAR_EMOJI = Reader(InChannel, read_clear_all), Reader(ReactionRemove, read_clear_emoji)
+def _reaction(reaction: ReactionAdd | ReactionRemove) -> tuple[int, int, str]:
+    return reaction.message_id, reaction.user_id, reaction.emoji.key
+
+
+def _all(reaction: ReactionAdd | ReactionRemove | ReactionClear) -> tuple[int, str]:
+    return reaction.message_id, "all"
+
+
+def _all_of_emoji(reaction: ReactionAdd | ReactionRemove) -> tuple[int, str]:
+    return reaction.message_id, reaction.emoji.key
+
+
+_ADDED = Identity("added", _reaction, lambda reaction: (_all(reaction), _all_of_emoji(reaction)))
+_ADD = Reader(ReactionAdd, read_add, _ADDED)
+_REMOVE = Reader(ReactionRemove, read_remove, Identity("removed", _reaction))
+_CLEAR_ALL = Reader(ReactionClear, read_clear_all, Identity(CLEARED, _all))
+_CLEAR_EMOJI = Reader(ReactionRemove, read_clear_emoji, Identity(CLEARED, _all_of_emoji))
 
 FAMILY = Family(
     "reactions",

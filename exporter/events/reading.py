@@ -19,7 +19,8 @@ import msgspec
 
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.payload import InGuild
-from exporter.events.spec import Reader
+from exporter.events.repeats import Repeats
+from exporter.events.spec import Identity, Reader
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding raises: text that is no JSON, or JSON that is not as declared."""
@@ -34,20 +35,30 @@ _INDEX = re.compile(r"\[\d+\]")
 
 
 class PayloadReader:
-    """All that is made of one kind of dispatch; ``name`` is the dispatch's, for reports."""
+    """All that is made of one kind of dispatch; ``name`` is the dispatch's, for reports.
 
-    def __init__(self, name: str, readers: Iterable[Reader]) -> None:
+    ``repeats`` remembers what was received, to pass over what Discord delivers again.
+    """
+
+    def __init__(self, name: str, readers: Iterable[Reader], repeats: Repeats | None = None) -> None:
         self._name = name
-        self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool]] = []
+        self._repeats = repeats
+        readers = tuple(readers)
+        identified = next((reader for reader in readers if reader.identity), None)
+        self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool, Identity | None]] = []
         previous = None
         for reader in readers:
             # Readers of one payload type that follow each other share what is decoded.
             decode = None if reader.payload is previous else _decoder(reader.payload).decode
             previous = reader.payload
-            self._steps.append((reader.payload, decode, reader.read, issubclass(reader.payload, InGuild)))
+            in_guild = issubclass(reader.payload, InGuild)
+            identity = reader.identity if reader is identified and repeats is not None else None
+            self._steps.append((reader.payload, decode, reader.read, in_guild, identity))
 
-    def read(self, body: bytes | msgspec.Raw, at: int) -> list[Fact]:
-        """The facts of a dispatch received at ``at``, in the order of its readers.
+    def read(self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
+        """The facts of a dispatch that happened at ``at``, by its readers; None if it repeats another one.
+
+        ``now`` is the time of receipt, for what is recognised for a while.
 
         Raises:
             msgspec.DecodeError, UnicodeDecodeError, RecursionError: the dispatch cannot be read.
@@ -55,23 +66,32 @@ class PayloadReader:
         facts: list[Fact] = []
         payload: Any = None
         try:
-            for _, decode, read, in_guild in self._steps:
+            for _, decode, read, in_guild, identity in self._steps:
                 if decode is not None:
                     payload = decode(body)
+                if identity is not None and self._is_repeated(identity, payload, body, shard, now):
+                    return None
                 if not in_guild or payload.guild_id:
                     facts += read(payload, at)
         except UNREADABLE:
-            return self._read_parts(body, at)
+            return self._read_parts(body, at, shard, now)
         return facts
 
-    def _read_parts(self, body: bytes | msgspec.Raw, at: int) -> list[Fact]:
+    def _is_repeated(
+        self, identity: Identity, payload: Any, body: bytes | msgspec.Raw, shard: int, now: int
+    ) -> bool:
+        return self._repeats is not None and self._repeats.note(identity, payload, body, shard, now)
+
+    def _read_parts(self, body: bytes | msgspec.Raw, at: int, shard: int, now: int) -> list[Fact] | None:
         parts = PartDecoder(self._name)
         facts: list[Fact] = []
-        for kind, _, read, in_guild in self._steps:
+        for kind, _, read, in_guild, identity in self._steps:
             try:
                 payload = parts.decode(kind, body)
             except msgspec.ValidationError as error:
                 raise msgspec.ValidationError(parts.describe(error)) from error
+            if identity is not None and self._is_repeated(identity, payload, body, shard, now):
+                return None
             if not in_guild or payload.guild_id:
                 facts += read(payload, at)
         return [*parts.report(), *facts]

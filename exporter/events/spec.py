@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import dataclasses
 import enum
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -25,6 +25,10 @@ from exporter.model import Priority
 
 SHARD_STATE = "SHARD"
 """The one dispatch that is not Discord's: by it the source reports the state of its own connections."""
+
+
+CLEARED = "cleared"
+"""What becomes of a thing when all there is of it is removed at once."""
 
 
 class Dimension(enum.StrEnum):
@@ -109,15 +113,30 @@ class Measure(Quantity):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Identity:
+    """What a dispatch says has happened, where it would count twice if Discord delivered it twice.
+
+    Something ``becomes`` of a ``thing``; None where only the whole dispatch says what. ``scopes`` are things
+    that may be ``CLEARED``, and this one with them. ``repeats`` compares.
+    """
+
+    becomes: str | None
+    thing: Callable[[Any], Hashable]
+    scopes: Callable[[Any], tuple[Hashable, ...]] | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Reader:
     """How one kind of dispatch is understood.
 
     ``payload`` names the few fields that are needed; the decoder skips the rest. ``read`` is pure and total:
     payload and time of receipt in, facts out. It never gets a payload that is ``InGuild`` without a guild.
+    With an ``identity`` a dispatch that repeats another one is not read.
     """
 
     payload: type[msgspec.Struct]
     read: Callable[[Any, int], Iterable[Fact]]  # each reads its own payload type
+    identity: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

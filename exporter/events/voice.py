@@ -11,8 +11,9 @@ from functools import partial
 
 from exporter.events.facts.counting import Person
 from exporter.events.facts.guilds import VoiceState
+from exporter.events.members import LEFT
 from exporter.events.moderation import ACTIONS, RECORDS, VOICE_ORDERS
-from exporter.events.payload import InGuild, MemberOf, Snowflake, clean
+from exporter.events.payload import InGuild, MemberOf, Snowflake, UserEvent, clean
 from exporter.events.spec import Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 from exporter.model import Priority
 
@@ -135,9 +136,17 @@ def read_state(state: VoicePayload, received_at: int) -> tuple[Person | VoiceSta
     return (Person(state.user_id, clean(user.username)), fact)
 
 
+def read_departure(member: UserEvent, received_at: int) -> tuple[VoiceState, ...]:
+    """Who leaves the guild leaves voice; Discord need not say so in a dispatch of its own."""
+    return (VoiceState(member.guild_id, member.user.id, 0, received_at, bot=member.user.bot),)
+
+
 _event = partial(
     EventSpec,
-    reads={"VOICE_STATE_UPDATE": Reader(VoicePayload, read_state)},
+    reads={
+        "VOICE_STATE_UPDATE": Reader(VoicePayload, read_state),
+        "GUILD_MEMBER_REMOVE": Reader(UserEvent, read_departure, LEFT),
+    },
     intents=("guild_voice_states",),
 )
 _BLIND = {"view_channel": "voice channels the bot cannot see"}

@@ -162,7 +162,8 @@ async def test_a_defect_of_ours_costs_one_event_and_is_logged_once(
         raise ArithmeticError(message)
 
     monkeypatch.setattr(pipeline.timeline, "pass_message", fail)
-    for _ in range(3):
-        pipeline.accept(name, json.dumps(data).encode(), 0, clock.now_ms())
+    for number in range(3):
+        another = data | {"id": str(int(data["id"]) + number)}
+        pipeline.accept(name, json.dumps(another).encode(), 0, clock.now_ms())
     assert telemetry.rejected.values == {("MESSAGE_CREATE", "defect"): 3}
     assert len(caplog.records) == 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import random
 from collections import Counter
 from collections.abc import Callable, Sequence
@@ -29,8 +30,12 @@ SumSeries = Callable[[Sequence[Entry]], Counter[tuple[Any, ...]]]
 Site = Any  # the class stands in conftest, which cannot be imported
 
 
+SERIAL = itertools.count()
+
+
 def snowflake(at: int) -> str:
-    return str((at - EPOCH) << 22)
+    """An id of its own, made at a moment."""
+    return str(((at - EPOCH) << 22) + next(SERIAL) % 4_096)
 
 
 def message(payload: Payload, at: int, **fields: object) -> dict[str, Any]:

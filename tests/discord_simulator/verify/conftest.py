@@ -130,7 +130,8 @@ class DispatchCounter:
         emoji = data["emoji"]["id"] or data["emoji"]["name"]
         self.add("reactions", guild, channel=self.counted_channel(data), emoji=emoji)
         self.amounts[Quantity("reactions_given", Scope.MEMBER)][guild, int(data["user_id"])] += 1
-        if author := data.get("message_author_id"):
+        author = data.get("message_author_id")
+        if author and author != data["user_id"]:
             self.amounts[Quantity("reactions_received", Scope.MEMBER)][guild, int(author)] += 1
 
     def message_reaction_remove(self, guild: int, data: dict[str, Any]) -> None:

@@ -1,0 +1,106 @@
+"""Which dispatches repeat another one: Discord delivers a dispatch zero to several times.
+
+A dispatch repeats another one if the last that was received about the same thing said the same. So a reaction
+that was given, taken back and given again counts twice, and one that was reported twice counts once.
+
+Invariants: a thing is remembered for ``PERIOD_MS`` at least and twice that at most, and no more than twice
+``MAX_THINGS`` of a shard; they are forgotten when a new session of the shard begins, since what happened
+between two sessions is not received.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable
+from typing import Any, Final
+
+import msgspec
+
+from exporter.events.spec import CLEARED, Identity
+
+PERIOD_MS: Final = 30_000
+"""Discord delivers a dispatch again within seconds; after a minute the same words may be a new occurrence."""
+
+SAME_BODY_MS: Final = 1_000
+"""How long a dispatch that names no state is repeated by the same body: people do the same again, too."""
+
+MAX_THINGS: Final = 100_000
+"""Things of one shard and period, about 20 MB: a shard receives at most some thousand dispatches a second."""
+
+
+class _Memory:
+    """What was last received about each thing, in the period that runs and in the one before."""
+
+    __slots__ = ("old", "young")
+
+    def __init__(self) -> None:
+        self.young: dict[Hashable, Hashable] = {}
+        self.old: dict[Hashable, Hashable] = {}
+
+    def last(self, thing: Hashable) -> Hashable:
+        """What was last said of a thing, None if nothing was."""
+        known = self.young.get(thing)
+        return self.old.get(thing) if known is None else known
+
+    def clear(self, scope: Hashable) -> bool:
+        """Clear a scope: its number of changes becomes odd. Whether it was clear already."""
+        changes = self._changes(scope)
+        self.young[scope] = changes | 1
+        return bool(changes & 1)
+
+    def open(self, scope: Hashable) -> int:
+        """The number of changes of a scope in which something happens, even from then on."""
+        changes = self._changes(scope)
+        self.young[scope] = changes = changes + (changes & 1)
+        return changes
+
+    def _changes(self, scope: Hashable) -> int:
+        changes = self.last(scope)
+        return changes if isinstance(changes, int) else 0
+
+    def age(self) -> None:
+        """Begin another period."""
+        self.young, self.old = {}, self.young
+
+
+class Repeats:
+    """The memory of each shard; times are in ms of any clock."""
+
+    def __init__(self) -> None:
+        self._shards: dict[int, _Memory] = {}
+        self._began = 0
+
+    def __len__(self) -> int:
+        return sum(len(memory.young) + len(memory.old) for memory in self._shards.values())
+
+    def note(self, identity: Identity, payload: Any, body: bytes | msgspec.Raw, shard: int, now: int) -> bool:
+        """Whether a dispatch repeats one received before; from now on it is the last of its thing."""
+        memory = self._shards.get(shard)
+        if memory is None:
+            memory = self._shards[shard] = _Memory()
+        thing, state = identity.thing(payload), identity.becomes
+        known = memory.last(thing)
+        said: Hashable
+        if state is None:
+            said = hash(bytes(body))
+            memory.young[thing] = (said, now)
+            return isinstance(known, tuple) and known[0] == said and now - known[1] < SAME_BODY_MS
+        if state == CLEARED:
+            return memory.clear(thing)
+        said = (state, *map(memory.open, identity.scopes(payload))) if identity.scopes else state
+        if known == said:
+            return True
+        memory.young[thing] = said
+        if len(memory.young) > MAX_THINGS:
+            memory.age()
+        return False
+
+    def tick(self, now: int) -> None:
+        """Begin another period when the one that runs is over."""
+        if now - self._began >= PERIOD_MS:
+            self._began = now
+            for memory in self._shards.values():
+                memory.age()
+
+    def forget_shard(self, shard: int) -> None:
+        """A new session of a shard begins."""
+        self._shards.pop(shard, None)
