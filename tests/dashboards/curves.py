@@ -81,6 +81,7 @@ def worked() -> Telemetry:
         found.gateway_resumes.labels(shard).inc(300)
         found.gateway_identifies.labels(shard).inc(200)
     found.identifies_remaining.set(900)
+    found.clock_offset.set(0.2)
     for status in ("200", "403", "429"):
         found.rest_requests.labels("/guilds/{guild.id}/invites", status).inc(30_000)
     for meter in (found.received, found.accepted, found.offered):
@@ -92,13 +93,14 @@ def worked() -> Telemetry:
     found.requests_submitted.labels("INVITES").inc(3_000)
     found.requests_merged.labels("INVITES").inc(900)
     found.requests_completed.labels("INVITES", "answered").inc(3_000)
+    found.repeated.labels("MESSAGE_CREATE").inc(900)
     found.rejected.labels("MESSAGE_CREATE", "shape").inc(900)
     found.rejected_elements.labels("GUILD_CREATE", "$.members[]").inc(900)
     found.dropped.labels("full").inc(900)
     found.shed.labels("counts").inc(900)
     found.damaged_state.inc(900)
     found.component_errors.labels("voice").inc(900)
-    for meter in (found.member_corrections, found.member_drift, found.levels_forgotten):
+    for meter in (found.member_corrections, found.member_drift, found.levels_forgotten, found.audit_gaps):
         meter.inc(900)
     found.spooled.set(200_000)
     for file, size in (("database", 4_000_000), ("wal", 400_000)):
@@ -116,7 +118,7 @@ def worked() -> Telemetry:
 
 def _deliver(found: Telemetry) -> None:
     for sink in ("sql", "influxdb"):
-        for meter in (found.delivered, found.dead, found.evicted, found.withheld):
+        for meter in (found.delivered, found.dead, found.evicted, found.withheld, found.sink_lost):
             meter.labels(sink).inc(9_000)
         found.pending.labels(sink).set(40)
         found.oldest_unsent.labels(sink).set(4)
