@@ -248,6 +248,7 @@ class Pipeline:
             self._dispatcher.each(lambda component: component.prepare(PREPARED_AT_ONCE))
         self.checkpoint.shed_counts(self._counters.take_shed())
         self._telemetry.unspooled.set(self.checkpoint.waiting)
+        self._telemetry.unsaved_seconds.set(self.checkpoint.unsaved_seconds())
 
     async def _maintain(self) -> None:
         """Close windows that have ended, commit what is due, restore failed components."""

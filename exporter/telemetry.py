@@ -132,6 +132,10 @@ class Telemetry:
         self.damaged_state = self._counter(
             "discord_exporter_damaged_state", "Rows of saved state left out because they are damaged."
         )
+        self.unsaved_seconds = self._gauge(
+            "discord_exporter_unsaved_seconds",
+            "How long the oldest counts, state and entries that are only in memory have been there.",
+        )
         self.unspooled = self._gauge(
             "discord_exporter_unspooled_entries", "Entries in memory that a crash would lose."
         )

@@ -19,6 +19,9 @@ FORECAST_SECONDS: Final = 4 * 86_400
 SPOOL_SHARE: Final = 0.8
 """Counters are discarded at the limit; here there is still time to repair the store."""
 
+UNSAVED_SECONDS: Final = 60
+"""Twelve times the interval at which counts are saved."""
+
 WAITING_ENTRIES: Final = 5_000
 """Entries that a crash loses. A commit takes milliseconds, so only a failing disk causes so many."""
 
@@ -178,6 +181,23 @@ REFUSING_DISK: Final = Alert(
     """,
 )
 
+UNSAVED: Final = Alert(
+    name="DiscordCountsUnsaved",
+    title="Counts are not saved",
+    severity=Severity.CRITICAL,
+    value=f"max by (instance) ({meter('discord_exporter_unsaved_seconds')})",
+    comparison=">",
+    threshold=UNSAVED_SECONDS,
+    lasting="1m",
+    summary="{{ $labels.instance }} has saved nothing for {{ $value | humanizeDuration }}; a crash loses it.",
+    meaning="The disk of `data_dir` hangs, refuses or is too slow. Counts are saved every few seconds "
+    "otherwise.",
+    steps="""
+        1. `/readyz` and the status page of the exporter show whether the disk refuses or does not answer.
+        2. Repair the disk or free space. Do not restart before: a restart loses what is in memory.
+    """,
+)
+
 REJECTED: Final = Alert(
     name="DiscordPayloadsRejected",
     title="Payloads rejected",
@@ -194,4 +214,4 @@ REJECTED: Final = Alert(
     """,
 )
 
-ALERTS: Final = (LATE, VERY_LATE, SINK_FAILING, LOSS, SPOOL_FULL, DISK, REFUSING_DISK, REJECTED)
+ALERTS: Final = (LATE, VERY_LATE, SINK_FAILING, LOSS, SPOOL_FULL, DISK, REFUSING_DISK, UNSAVED, REJECTED)

@@ -168,9 +168,12 @@ AGE = Panel(
     slug="age",
     title="Age of the oldest waiting entry",
     about="How old is the oldest undelivered entry of each sink? Dashboards that read the sink are "
-    "late by this time. An alert fires above five minutes.",
+    "late by this time. What is only in memory is saved every few seconds: a crash loses what is younger.",
     view=Series(threshold_line=True),
-    queries=(Prom(f"max by (sink) ({meter('discord_exporter_oldest_unsent_seconds')})", "{{sink}}"),),
+    queries=(
+        Prom(f"max by (sink) ({meter('discord_exporter_oldest_unsent_seconds')})", "{{sink}}"),
+        Prom(promql.own("discord_exporter_unsaved_seconds", how="max"), "only in memory"),
+    ),
     unit=Unit.SECONDS,
     steps=_SECONDS_OLD,
     empty="No entries waiting",

@@ -114,7 +114,8 @@ class Checkpoint:
         """Held during a commit; whoever holds it reads what was committed last."""
         self._shedding: set[str] = set()
         self._began: float | None = None
-        self.problem = ""
+        self._unsaved_since: float | None = None
+        self._refusal = ""
         """Why the last commit was refused; empty while commits succeed."""
 
     @property
@@ -125,8 +126,24 @@ class Checkpoint:
     @property
     def is_stuck(self) -> bool:
         """Whether the disk takes no commit now: it refuses, or a commit hangs."""
-        hanging = self._began is not None and self._clock.monotonic() - self._began >= HANGING_SECONDS
-        return hanging or bool(self.problem)
+        return bool(self.problem)
+
+    @property
+    def problem(self) -> str:
+        """Why nothing is committed now: the disk refuses, or a commit hangs; empty while commits succeed."""
+        lasting = 0.0 if self._began is None else self._clock.monotonic() - self._began
+        if lasting < HANGING_SECONDS:
+            return self._refusal
+        return f"a commit has not ended for {lasting:.0f} s: the disk does not answer"
+
+    def unsaved_seconds(self) -> float:
+        """How long what is in memory only has been there, in seconds; to be asked about once a second."""
+        now = self._clock.monotonic()
+        if not self.unsaved and self._began is None:
+            self._unsaved_since = None
+        elif self._unsaved_since is None:
+            self._unsaved_since = now
+        return 0.0 if self._unsaved_since is None else now - self._unsaved_since
 
     @property
     def unsaved(self) -> bool:
@@ -216,13 +233,13 @@ class Checkpoint:
 
     async def _commit(self, take: Callable[[], Capture]) -> bool:
         async with self.turn:
-            if self.problem and not await self._probe():
+            if self._refusal and not await self._probe():
                 return False
             # From here to the first await is one step: the consistent cut.
             counts = take()
             rows = self._state.save()
             group = self._entries.take()
-            self._saved = self._clock.monotonic()
+            self._saved = taken_at = self._clock.monotonic()
             numbers: Sequence[int] | None = None
             try:
                 increments = await counts.encode()
@@ -240,6 +257,7 @@ class Checkpoint:
             self._entries.confirm(group)
             counts.confirm(numbers, forget)
             self._state.confirm()
+            self._unsaved_since = taken_at
             for entry in counts.entries:
                 self._telemetry.offered.labels(entry.type).inc()
             return True
@@ -275,11 +293,11 @@ class Checkpoint:
         return True
 
     def _note_problem(self, error: SpoolError) -> None:
-        if not self.problem:
+        if not self._refusal:
             log.warning("the spool takes nothing (%s); %d entries wait in memory", error, self.waiting)
-        self.problem = str(error) or type(error).__name__
+        self._refusal = str(error) or type(error).__name__
 
     def _note_recovery(self) -> None:
-        if self.problem:
+        if self._refusal:
             log.info("the spool takes entries again")
-            self.problem = ""
+            self._refusal = ""

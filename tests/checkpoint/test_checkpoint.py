@@ -284,6 +284,39 @@ async def test_why_the_disk_refuses_is_known_until_it_takes_something(bench: Ben
     assert bench.committer.problem == ""
 
 
+async def test_how_long_nothing_was_saved_is_known_while_the_disk_refuses(bench: Bench) -> None:
+    committer = bench.committer
+    assert committer.unsaved_seconds() == 0
+    bench.offer(Priority.CRITICAL)
+    bench.disk.full = True
+    for second in range(5):
+        assert committer.unsaved_seconds() == second
+        await committer.commit()
+        bench.clock.advance(1)
+    bench.disk.full = False
+    await committer.commit()
+    assert committer.unsaved_seconds() == 0
+    bench.clock.advance(3_600)
+    bench.offer(Priority.CRITICAL)
+    assert committer.unsaved_seconds() == 0, "an hour without anything to save is none of waiting"
+
+
+async def test_a_commit_that_hangs_is_a_problem_and_what_it_takes_is_unsaved(bench: Bench) -> None:
+    bench.disk.gate.clear()
+    bench.offer(Priority.CRITICAL)
+    assert bench.committer.unsaved_seconds() == 0
+    commit = asyncio.create_task(bench.committer.commit())
+    await asyncio.sleep(0)
+    await asyncio.sleep(0)
+    bench.clock.advance(7)
+    assert bench.committer.problem == "a commit has not ended for 7 s: the disk does not answer"
+    assert bench.committer.unsaved_seconds() == 7
+    bench.disk.gate.set()
+    assert await commit
+    assert bench.committer.problem == ""
+    assert bench.committer.unsaved_seconds() == 0
+
+
 async def test_a_cancelled_commit_is_finished_and_noted(bench: Bench) -> None:
     bench.disk.gate.clear()
     bench.offer(Priority.CRITICAL)

@@ -82,6 +82,7 @@ def worked() -> Telemetry:
         found.gateway_identifies.labels(shard).inc(200)
     found.identifies_remaining.set(900)
     found.clock_offset.set(0.2)
+    found.unsaved_seconds.set(4)
     for status in ("200", "403", "429"):
         found.rest_requests.labels("/guilds/{guild.id}/invites", status).inc(30_000)
     for meter in (found.received, found.accepted, found.offered):

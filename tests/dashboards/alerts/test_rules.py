@@ -123,6 +123,7 @@ TROUBLES = {
     "DiscordRateLimited": Trouble(
         {own("discord_rest_requests_total", route="invites", status="429"): "0+30x40"}, "30m", {}
     ),
+    "DiscordCountsUnsaved": Trouble({own("discord_exporter_unsaved_seconds"): "0+60x20"}, "10m", {}),
     "DiscordNothingCommitted": Trouble({own("discord_exporter_unspooled_entries"): "0+2000x20"}, "10m", {}),
     "DiscordPayloadsRejected": Trouble(
         {own("discord_exporter_rejected_total", type="MESSAGE_CREATE", reason="shape"): "_x5 1x20"},
@@ -166,6 +167,7 @@ ORDINARY = {
     own("discord_exporter_spool_bytes", file="database"): "40",
     own("discord_exporter_spool_limit_bytes"): "512",
     own("discord_exporter_unspooled_entries"): "12",
+    own("discord_exporter_unsaved_seconds"): "4",
     own("discord_exporter_guilds_folded"): "0",
 }
 """What hardly moves while all is well."""
