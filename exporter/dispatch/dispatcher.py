@@ -23,6 +23,7 @@ from typing import Final, NamedTuple, TypeVar
 import msgspec
 
 from exporter.clock import Clock
+from exporter.dispatch.broken_rows import resume_without_broken
 from exporter.dispatch.component import Component, Emit, Handler, StateRow, timed
 from exporter.dispatch.error_counts import ErrorCounts
 from exporter.dispatch.reader import DispatchReader
@@ -37,10 +38,6 @@ log = logging.getLogger(__name__)
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
 left. Beyond it a component is taken to cause its own facts without end."""
-
-MAX_RETRIES: Final = 200
-"""Parts of a component's rows that are tried when it cannot resume with all of them: enough for some ten
-broken ones among 100,000. What is not tried by then is set aside with them, so that a start always ends."""
 
 C = TypeVar("C", bound=Component)
 T = TypeVar("T")
@@ -278,7 +275,8 @@ class Dispatcher:
             unread = self._resume(index, component, rows)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             try:
-                unread = self._resume_without_broken(index, component, rows, error)
+                retry = partial(self._retry, index, component)
+                unread = resume_without_broken(component.name, rows, retry, error)
             except Exception as defect:  # noqa: BLE001 - it is not for its rows that it fails
                 self._fail(index, defect, len(self._queue))
                 unread = 0
@@ -302,41 +300,6 @@ class Dispatcher:
             self._drop_emitted(index, waiting)
             raise
         return unread
-
-    def _resume_without_broken(
-        self, index: int, component: Component, rows: list[StateRow], error: Exception
-    ) -> int:
-        """Resume a component without the rows that break it; returns how many are set aside or unread.
-
-        Each of them would break the next start and every revert in the same way. They are found by halves,
-        each tried alone, so that a broken row among many costs about three times what all of them cost.
-        """
-        self._retry(index, component, ())  # raises what is no fault of a row
-        kept: list[StateRow] = []
-        parts = [rows]
-        for _ in range(MAX_RETRIES):
-            if not parts:
-                break
-            part = parts.pop()
-            try:
-                self._retry(index, component, part)
-                kept += part
-            except Exception:  # noqa: BLE001 - whatever it is
-                half = len(part) // 2
-                parts += [part[half:], part[:half]] if half else []
-        try:
-            unread = self._retry(index, component, kept)
-        except Exception:  # noqa: BLE001 - rows that break it only together
-            kept = []
-            unread = self._retry(index, component, kept)
-        aside = len(rows) - len(kept)
-        log.error(
-            "component %s cannot resume with %d of its %d saved rows: they are set aside, what they hold is "
-            "lost",
-            *(component.name, aside, len(rows)),
-            exc_info=error,
-        )
-        return unread + aside
 
     def _retry(self, index: int, component: Component, rows: Iterable[StateRow]) -> int:
         """Resume a component from nothing but these rows."""

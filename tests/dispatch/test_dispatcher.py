@@ -10,6 +10,7 @@ import msgspec
 import pytest
 
 from exporter.clock import ManualClock
+from exporter.dispatch import broken_rows
 from exporter.dispatch import dispatcher as module
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
 from exporter.dispatch.dispatcher import Dispatcher
@@ -301,7 +302,7 @@ def test_rows_that_break_the_resume_together_are_all_set_aside() -> None:
 
 
 def test_a_search_for_broken_rows_ends(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_RETRIES", 10)
+    monkeypatch.setattr(broken_rows, "MAX_RETRIES", 10)
     bench = Bench()
     component = bench.add("a")
     break_on(component, *range(0, 100, 2))
