@@ -63,8 +63,9 @@ goldens: $(INSTALLED_DEV)  ## regenerate facts, samples, lines and rows of the r
 scenarios: $(INSTALLED_DEV)  ## run each scenario of the simulator for a minute and compare every number
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q tests/e2e/test_scenarios.py
 
-crash: $(INSTALLED_DEV)  ## kill the process again and again under load
-	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 tests/crash tests/spool/test_crash.py
+crash: $(INSTALLED_DEV)  ## kill the process again and again under load, damage its spool, and report what that cost
+	@scripts/servers
+	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/crash tests/spool/test_crash.py
 
 faults: $(INSTALLED_DEV)  ## keep the disk full, hanging and slow for ten minutes each, and report memory and loop lag
 	@scripts/servers

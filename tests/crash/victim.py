@@ -1,23 +1,31 @@
-"""A process to be killed: the real pipeline, spool, runner and sinks, fed with dispatches of known identity.
+"""Processes to be killed: the real pipeline, spool, runner and sinks, fed with dispatches of known identity.
 
 Each message is written by a member of its own, each ban is of one, so that the stores show per occurrence how
-often it had its effect. After a commit the identities in it are appended to the acknowledgement file: what
-stands there is accepted.
+often it had its effect. What a life accepts, begins to commit and has acknowledged is appended to its
+evidence file (see ``tests.crash.evidence``), in the page cache and so safe from its own death.
 
-    python victim.py DIRECTORY FIRST_NUMBER INFLUX_URL DSN
+This program imports everything once and then forks a process for each life it is asked for: a start takes a
+few hundredths of a second, and dies like any other.
+
+    python -m tests.crash.victim
+
+It reads a line of JSON (``Life``) for each life, and writes a line for each thing that happens to one.
 """
 
 from __future__ import annotations
 
 import asyncio
-import itertools
 import json
 import os
+import random
+import signal
 import sys
 import time
+import traceback
 from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from pydantic import SecretStr
 
@@ -38,16 +46,48 @@ from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 
-GUILD = 1
 EPOCH_MS = 1_420_070_400_000
+CATALOGUE = full_catalogue()
+
+
+@dataclass(frozen=True, slots=True)
+class Life:
+    """What one process is to do."""
+
+    directory: str
+    guild: int
+    first: int
+    """The first number it uses; those of other lives are below."""
+    influx: str
+    dsn: str
+    goal: int
+    """So many acknowledgements are reported as ``reached``."""
+    journal_interval: float
+    burst: int
+    """Dispatches received at a time, every 2 ms."""
+    ban_every: int
+    rows: int
+    """Entries in one delivery."""
+    drains: bool = False
+    """Takes nothing in and delivers what others left."""
+
+    @property
+    def evidence(self) -> Path:
+        """Where it writes down what it does."""
+        return Path(self.directory, "evidence", f"{self.first:015}")
+
+    def encode(self) -> bytes:
+        return json.dumps(asdict(self)).encode() + b"\n"
 
 
 class Witness:
     """The spool, with every acknowledgement written down after the commit it belongs to."""
 
-    def __init__(self, spool: Spool, file: Path) -> None:
+    def __init__(self, spool: Spool, life: Life) -> None:
         self._spool = spool
-        self._file = os.open(file, os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        self._life = life
+        self._left = life.goal
+        self._file = os.open(life.evidence, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     @property
     def source(self) -> str:
@@ -66,66 +106,107 @@ class Witness:
         await self._spool.probe()
 
     async def append(self, entries: Sequence[Entry], **saved: Any) -> Sequence[int]:
+        began = time.monotonic()
         numbers = await self._spool.append(entries, **saved)
-        bans = (entry.data for entry in entries if entry.type == "GUILD_BAN_ADD")
-        lines = [f"ban {ban.target_user_id}" for ban in bans]
+        ended = time.monotonic()
+        bans = [entry.data.target_user_id for entry in entries if entry.type == "GUILD_BAN_ADD"]
+        messages: list[int] = []
         for body in saved.get("increments", ()):
             for step in decode_increment(body).steps:
                 if isinstance(step, Added):
-                    lines += [f"message {cell[5]}" for cell in step.cells if cell[1] == "messages"]
-        if lines:
-            os.write(self._file, ("\n".join(lines) + "\n").encode())
+                    messages += [cell[5] for cell in step.cells if cell[1] == "messages"]
+        self.write("committed", ended - began, *messages, *bans)
+        if 0 < self._left <= len(messages) + len(bans):
+            report("reached", self._life)
+        self._left -= len(messages) + len(bans)
         return numbers
 
+    def write(self, kind: str, at: float, *numbers: int) -> None:
+        os.write(self._file, f"{kind} {at!r} {' '.join(map(str, numbers))}\n".encode())
 
-def message(number: int) -> tuple[str, bytes]:
+
+def report(what: str, life: Life) -> None:
+    os.write(sys.stdout.fileno(), f"{what} {life.first}\n".encode())
+
+
+def message(number: int, guild: int) -> tuple[str, bytes]:
     snowflake = (int(time.time() * 1000) - EPOCH_MS) << 22 | number % 4096
     author = {"id": str(number), "username": f"member {number}"}
-    body = {"id": str(snowflake), "channel_id": "5", "guild_id": str(GUILD), "author": author}
+    body = {"id": str(snowflake), "channel_id": "5", "guild_id": str(guild), "author": author}
     return "MESSAGE_CREATE", json.dumps(body).encode()
 
 
-def ban(number: int) -> tuple[str, bytes]:
-    body = {"guild_id": str(GUILD), "user": {"id": str(number), "username": f"member {number}"}}
+def ban(number: int, guild: int) -> tuple[str, bytes]:
+    body = {"guild_id": str(guild), "user": {"id": str(number), "username": f"member {number}"}}
     return "GUILD_BAN_ADD", json.dumps(body).encode()
 
 
-async def main(directory: Path, first: int, influx: str, dsn: str) -> None:
-    clock, telemetry, catalogue = SystemClock(), Telemetry(), full_catalogue()
+async def live(life: Life) -> None:
+    clock, telemetry, directory = SystemClock(), Telemetry(), Path(life.directory)
     spool = await Spool.open(directory / "spool", SpoolConfig(), clock, telemetry)
     sinks = [
-        SqlSink(SqlConfig(dsn=SecretStr(dsn)), clock=clock, catalogue=catalogue),
-        InfluxSink(InfluxConfig(url=influx), catalogue, clock),
+        SqlSink(SqlConfig(dsn=SecretStr(life.dsn)), clock=clock, catalogue=CATALOGUE),
+        InfluxSink(InfluxConfig(url=life.influx), CATALOGUE, clock),
     ]
     await spool.register([sink.name for sink in sinks])
-    runner = Runner(spool, sinks, RunnerConfig(retry_base=0.05), clock, telemetry)
+    delivery = RunnerConfig(retry_base=0.05, max_rows=life.rows, max_rows_slow=life.rows)
+    runner = Runner(spool, sinks, delivery, clock, telemetry)
+    witness = Witness(spool, life)
     pipeline = Pipeline(
-        catalogue,
-        MetricsConfig(snapshot_interval=1, member_activity_interval=1),
-        BatchingConfig(journal_interval=0.1),
+        CATALOGUE,
+        MetricsConfig(snapshot_interval=2, member_activity_interval=2),
+        BatchingConfig(journal_interval=life.journal_interval),
         PrivacyConfig(),
-        Witness(spool, directory / "acknowledged"),
+        witness,
         clock,
         telemetry,
     )
     await pipeline.start()
     runner.start()
     running = asyncio.create_task(pipeline.run())
-    print("ready", flush=True)
-    if first < 0:  # the last process only brings home what the killed ones left
+    report("ready", life)
+    if life.drains:
         assert await pipeline.flush()
-        assert await runner.drain(30)
+        assert await runner.drain(60)
         running.cancel()
         await runner.stop()
         await spool.close()
-        print("drained", flush=True)
+        report("drained", life)
         return
-    for number in itertools.count(first):
-        name, body = ban(number) if number % 50 == 0 else message(number)
-        pipeline.accept(name, body, 0, clock.now_ms())
-        if number % 25 == 0:
-            await asyncio.sleep(0.002)
+    number = life.first
+    while True:
+        end = number + random.randint(1, 2 * life.burst)
+        # Before they are accepted: what is not written down could not be seen to be lost.
+        witness.write("accepted", time.monotonic(), end)
+        while number < end:
+            name, body = (ban if number % life.ban_every == 0 else message)(number, life.guild)
+            pipeline.accept(name, body, 0, clock.now_ms())
+            number += 1
+        await asyncio.sleep(0.002)
+
+
+def run(life: Life) -> NoReturn:
+    status = 1
+    try:
+        random.seed(life.first)
+        asyncio.run(live(life))
+        status = 0
+    except BaseException:  # noqa: BLE001 - a fork must not go on in its parent's loop
+        traceback.print_exc()
+    finally:
+        sys.stderr.flush()
+        os._exit(status)
+
+
+def serve() -> None:
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)  # the dead are removed by the kernel
+    for line in sys.stdin.buffer:
+        life = Life(**json.loads(line))
+        pid = os.fork()
+        if pid == 0:
+            run(life)
+        os.write(sys.stdout.fileno(), f"pid {life.first} {pid}\n".encode())
 
 
 if __name__ == "__main__":
-    asyncio.run(main(Path(sys.argv[1]), int(sys.argv[2]), sys.argv[3], sys.argv[4]))
+    serve()
