@@ -194,7 +194,7 @@ def _reconcile(connection: sqlite3.Connection, sink: str, lane: Priority, highes
     missing = spooled - delivered - dead - evicted - pending
     if missing > 0:
         log.error(
-            "spool: %d %s entries for sink %s are gone unsent, counted as evicted",
+            "spool: %d %s entries for sink %s are lost, counted as evicted",
             missing,
             lane.name.lower(),
             sink,

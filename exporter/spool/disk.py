@@ -84,6 +84,7 @@ class SpoolDirectory:
         self.wal = path / "spool.db-wal"
         self.rebuilt = path / "spool.db.new"
         self.reserve = path / "spool.reserve"
+        self.accounts = path / "spool.accounts"
         self._lock_path = path / "spool.lock"
         self._lock: int | None = None
 

@@ -24,6 +24,7 @@ from zlib import crc32
 from exporter.clock import Clock
 from exporter.errors import SchemaError
 from exporter.model import Priority
+from exporter.spool.accounts import Accounts, restore_accounts
 from exporter.spool.codec import INTEGER_LIMIT, try_unpack
 from exporter.spool.commit import is_intact
 from exporter.spool.database import (
@@ -63,8 +64,12 @@ DamagedRow: TypeAlias = tuple[Any, ...]
 """A row as it was read; a column may be of any type, by damage."""
 
 
-def open_database(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection:
-    """The write connection to a sound database of the current version.
+def open_database(
+    directory: SpoolDirectory, clock: Clock, copy: Accounts | None
+) -> tuple[sqlite3.Connection, int]:
+    """The write connection to a sound database of the current version, and how many increments are lost.
+
+    ``copy`` is the copy of its accounts.
 
     Raises:
         SchemaError: the file is of a newer version and untouched.
@@ -72,13 +77,13 @@ def open_database(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection
     """
     try:
         try:
-            return _open_sound(directory, clock)
+            return _open_sound(directory, clock, copy)
         except sqlite3.Error as error:
             if not is_full(error) or not directory.reserve.exists():
                 raise
             log.warning("spool: the volume is full, the reserve is released to be able to start")
             directory.reserve.unlink()
-            return _open_sound(directory, clock)
+            return _open_sound(directory, clock, copy)
     except OSError as error:
         raise spool_error(directory.path, "opening", error) from error
     except sqlite3.Error as error:
@@ -94,13 +99,15 @@ def mark_clean(connection: sqlite3.Connection, *, clean: bool) -> None:
     connection.execute("UPDATE books SET clean = ?", (int(clean),))
 
 
-def _open_sound(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection:
+def _open_sound(
+    directory: SpoolDirectory, clock: Clock, copy: Accounts | None
+) -> tuple[sqlite3.Connection, int]:
     if not directory.database.exists() and directory.rebuilt.exists():
         # A rebuild was interrupted between its last two steps.
         directory.rebuilt.replace(directory.database)
     try:
         inspect(directory.database)
-        return _prepare(directory)
+        return _prepare(directory, copy)
     except SchemaError:
         raise
     except (sqlite3.Error, TypeError, ValueError, LookupError, OverflowError) as error:
@@ -110,26 +117,29 @@ def _open_sound(directory: SpoolDirectory, clock: Clock) -> sqlite3.Connection:
     log.error("spool: %s is damaged (%s), what can be read of it is taken over", directory.database, damage)
     directory.discard(directory.rebuilt)
     directory.touch(directory.rebuilt)
-    saved = _rebuild(directory.database, directory.rebuilt)
+    saved = _rebuild(directory.database, directory.rebuilt, copy)
     aside = directory.set_aside(clock.now_ms())
     directory.rebuilt.replace(directory.database)
     log.error("spool: %s; the damaged file is kept as %s", saved, aside)
-    return _prepare(directory)
+    return _prepare(directory, copy)
 
 
-def _prepare(directory: SpoolDirectory) -> sqlite3.Connection:
+def _prepare(directory: SpoolDirectory, copy: Accounts | None) -> tuple[sqlite3.Connection, int]:
     directory.touch(directory.database)
     connection = connect_writer(directory.database)
     try:
+        is_new = read_version(connection) == 0
         migrate(connection)
-        connection.execute("UPDATE books SET position = position + ? WHERE clean = 0", (POSITION_GAP,))
-        mark_clean(connection, clean=False)
+        with transaction(connection):
+            lost = restore_accounts(connection, copy, is_new=is_new)
+            connection.execute("UPDATE books SET position = position + ? WHERE clean = 0", (POSITION_GAP,))
+            mark_clean(connection, clean=False)
         # Into the file itself: the mark has to outlive a damaged log.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except BaseException:
         connection.close()
         raise
-    return connection
+    return connection, lost
 
 
 def inspect(path: Path) -> None:
@@ -152,7 +162,7 @@ def inspect(path: Path) -> None:
         _read_cursors(connection)
 
 
-def _rebuild(damaged: Path, fresh: Path) -> str:
+def _rebuild(damaged: Path, fresh: Path, copy: Accounts | None) -> str:
     """Make a new spool in the empty file ``fresh`` of what can be read of ``damaged``; says what that was.
 
     Raises:
@@ -166,13 +176,13 @@ def _rebuild(damaged: Path, fresh: Path) -> str:
             # A database without tables: nothing can be read of it.
             source = sqlite3.connect(":memory:")
         with contextlib.closing(source), transaction(target):
-            saved = _copy_all(source, target)
+            saved = _copy_all(source, target, copy)
         # One file, complete, before it takes the place of the damaged one.
         target.execute("PRAGMA journal_mode = DELETE").fetchone()
     return saved
 
 
-def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> str:
+def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, copy: Accounts | None) -> str:
     """Copy everything that can be read, each table by itself; never raises for what ``source`` holds."""
     entries = sum(
         _copy_rows(source, target, lane.name.lower(), _LANE_COLUMNS, _mend_entry) for lane in Priority
@@ -185,8 +195,12 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection) -> str:
             state += _copy_rows(source, target, table, "number, crc, body", _check_numbered)
     cursors = _readable(_read_cursors, source)
     totals = _readable(_read_totals, source)
-    # Without the totals it is unknown which positions were given out under the old name.
-    name = _readable(_read_source, source) if totals else None
+    name = _readable(_read_source, source)
+    if copy is not None and name is None:
+        name, totals = copy.source, totals or (copy.spooled, copy.position)
+    if not totals:
+        # It is unknown which positions were given out under the old name.
+        name = None
     target.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?, ?, ?, ?)", cursors or ())
     spooled, position = totals or (0, 0)
     highest = max(position, *tips(target).values(), *(row[2] for row in cursors or ()))

@@ -21,6 +21,7 @@ from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Batch, Entry, Priority
 from exporter.spool import delivery
+from exporter.spool.accounts import AccountsFile
 from exporter.spool.commit import Append, read_numbered, read_state
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import connect_reader, full_volume_error, spool_error, transaction
@@ -89,7 +90,10 @@ class Spool(SpoolWriter, SpoolReader):
         with contextlib.ExitStack() as undo:
             directory.claim()
             undo.callback(directory.release)
-            self._connection = connection = open_database(directory, self._clock)
+            accounts = AccountsFile(directory.accounts)
+            undo.callback(accounts.close)
+            connection, lost = open_database(directory, self._clock, accounts.read())
+            self._connection = connection
             undo.callback(connection.close)
             self._quota = DiskQuota(connection, directory, self._config, self._clock)
             self._quota.take_reserve()
@@ -102,8 +106,11 @@ class Spool(SpoolWriter, SpoolReader):
             except sqlite3.Error as error:
                 raise spool_error(directory.database, "opening", error) from error
             undo.pop_all()
+        if lost:
+            self._telemetry.damaged_state.inc(lost)
+            log.error("spool: %d increments are lost: counts of windows that were open are too low", lost)
         self._reader = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
-        self._writer = WriterThread(connection, self._quota, directory.database, self._clock)
+        self._writer = WriterThread(connection, self._quota, accounts, directory.database, self._clock)
 
     async def close(self) -> None:
         """Commit what waits, write the log back and release the directory; safe twice."""

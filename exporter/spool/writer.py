@@ -21,6 +21,7 @@ from typing import Any, Final, Generic, TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
+from exporter.spool.accounts import AccountsFile, read_accounts
 from exporter.spool.database import full_volume_error, is_full, spool_error
 from exporter.spool.disk import DiskQuota
 
@@ -66,9 +67,17 @@ class WriteJob(Generic[T]):
 class WriterThread:
     """Runs jobs in transactions. ``submit`` is for the event loop, all else but ``close`` for the thread."""
 
-    def __init__(self, connection: sqlite3.Connection, quota: DiskQuota, path: Path, clock: Clock) -> None:
+    def __init__(
+        self,
+        connection: sqlite3.Connection,
+        quota: DiskQuota,
+        accounts: AccountsFile,
+        path: Path,
+        clock: Clock,
+    ) -> None:
         self._connection = connection
         self._quota = quota
+        self._accounts = accounts
         self._path = path
         self._clock = clock
         self._queue: queue.SimpleQueue[WriteJob[Any] | None] = queue.SimpleQueue()
@@ -110,6 +119,7 @@ class WriterThread:
             self._closed = True
             self._queue.put(None)
         self._thread.join()
+        self._accounts.close()
 
     def _serve(self) -> None:
         ended = False
@@ -175,6 +185,8 @@ class WriterThread:
     def _run(self, group: Sequence[WriteJob[Any]]) -> None:
         with self._quota.transaction():
             results = [job.work(self._connection) for job in group]
+            accounts = read_accounts(self._connection)
+        self._accounts.write(accounts)
         for job, result in zip(group, results, strict=True):
             job.answer(result)
 

@@ -179,26 +179,31 @@ def from_victoria(victoria, guild: int) -> Counter[int]:
 def compare(found: Round, taken_over: set[int], stored: Stored, tally: Tally) -> None:
     """Compare what was acknowledged with what is stored, and count the loss of each kill."""
     acknowledged = taken_over.union(*(life.acknowledged for life in found.evidence))
-    messages, bans, total, in_guild, points, series = (
-        *(stored.messages, stored.bans, stored.total),
-        *(stored.in_guild, stored.points, stored.series),
-    )
+    holders = {
+        "member_daily": stored.messages,
+        "member_stats": stored.total,
+        "influxdb": stored.points,
+        **({} if stored.series is None else {"victoriametrics": stored.series}),
+    }
     # What was committed but whose acknowledgement was not written down any more may be stored as well.
-    everything = messages.keys() | bans.keys()
-    expected = {number for number in acknowledged if number not in bans}
-    holders = [messages, total, points] if series is None else [messages, total, points, series]
-    missing = {number for number in acknowledged if number not in everything}
-    for holder in holders:
-        missing |= expected - holder.keys()
-    double = {number for holder in (*holders, bans) for number, count in holder.items() if count != 1}
+    everything = stored.messages.keys() | stored.bans.keys()
+    expected = acknowledged - stored.bans.keys()
+    missing = {name: expected - holder.keys() for name, holder in holders.items()}
+    holders["moderation_logs"] = stored.bans
+    double = {
+        name: {number for number, count in holder.items() if count != 1} for name, holder in holders.items()
+    }
     tally.sent += sum(life.end - life.first for life in found.evidence)
     tally.acknowledged += len(acknowledged)
-    tally.missing += len(missing)
-    tally.double += len(double) + abs(in_guild - len(messages))
+    tally.missing += len(set().union(*missing.values()))
+    tally.double += len(set().union(*double.values()))
     tally.losses += [life.lost(everything) for life in found.evidence]
-    assert missing == set()
-    assert double == set()
-    assert in_guild == len(messages)
+    where = f"guild {found.guild}"
+    for name, numbers in missing.items():
+        assert numbers == set(), (where, name)
+    for name, numbers in double.items():
+        assert numbers == set(), (where, name)
+    assert stored.in_guild == len(stored.messages), where
     for life in found.evidence:
         # A commit takes all there is, so a kill costs the end of what was accepted and leaves no hole.
         kept = {number for number in everything if life.first <= number < life.end}

@@ -19,11 +19,18 @@ from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 
 CALLERS = 4
+LARGEST = 40
+"""Entries in a batch, at most."""
+
+
+def size_of(number: int) -> int:
+    """How many entries the batch of this number holds."""
+    return 1 + (number * 7) % LARGEST
 
 
 def batch(run: int, caller: int, number: int) -> list[Entry]:
     lane = Priority(number % 3)
-    size = 1 + (number * 7) % 40
+    size = size_of(number)
     name = f"{run}/{caller}/{number}"
     return [Entry("T", 1, 1, f"{name}/{index}/{size}", lane, {"of": size}) for index in range(size)]
 
@@ -71,4 +78,5 @@ async def main(directory: str, run: int) -> None:
     )
 
 
-asyncio.run(main(sys.argv[1], int(sys.argv[2])))
+if __name__ == "__main__":
+    asyncio.run(main(sys.argv[1], int(sys.argv[2])))

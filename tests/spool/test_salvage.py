@@ -118,7 +118,7 @@ async def test_intact_rows_around_a_damaged_place_are_saved_and_the_lost_ones_co
     assert "is damaged" in caplog.text
     assert "each sink goes on where it was" in caplog.text
     assert f"{lost} " in caplog.text
-    assert "gone unsent" in caplog.text
+    assert "are lost, counted as evicted" in caplog.text
     (kept,) = SpoolDirectory(directory).damaged()
     assert kept.read_bytes() == bytes(data)
     assert tally.sinks["sql"].delivered == 49
