@@ -1,8 +1,8 @@
 """A copy of the accounts beside the database, so that what vanishes with a damaged file is known to be lost.
 
-Rows that were in a lost log leave no trace in the database: it is sound, and as it was some commits before. So
-after each commit the totals, the cursors of all sinks and the range of the increments are written to a small
-file, without waiting for the disk: it outlives the process, and the log outlives a loss of power. A start
+Rows that were in a lost log leave no trace in the database: it is sound, and as it was some commits before.
+So after each commit the totals, the cursors of all sinks and the range of the increments are written to a
+small file, without waiting for the disk: it outlives the process, and the log outlives a loss of power. A start
 brings the accounts in the database up to the copy; what then is missing is lost, and counted when the sinks
 register.
 
@@ -33,7 +33,7 @@ _HEADER: Final = 8
 """Bytes of checksum and length in front of a copy."""
 
 _SIMILAR: Final = 4
-"""Names of spools are random. One that differs from the copy's in no more digits is the same, damaged."""
+"""Names of spools are random: one that differs from the copy's in no more digits is the same, damaged."""
 
 _SEPARATOR: Final = "\n"
 _READ: Final = """
@@ -70,13 +70,18 @@ class Cursor(NamedTuple):
 
 @dataclass(frozen=True, slots=True)
 class Accounts:
-    """What one commit left; ``increments`` are the first number kept and the last one given out, 0 for none."""
+    """What one commit left; ``increments``: the first number kept and the last one given out, 0 for none."""
 
     source: str
     spooled: int
     position: int
     increments: tuple[int, int]
     cursors: tuple[Cursor, ...]
+
+    def is_of(self, source: str) -> bool:
+        """Whether this is the spool's name, even if the one or the other is damaged."""
+        wrong = sum(a != b for a, b in zip(self.source, source, strict=False))
+        return len(self.source) == len(source) and wrong <= _SIMILAR
 
 
 class _Copy(msgspec.Struct, array_like=True):
@@ -146,27 +151,28 @@ def read_accounts(connection: sqlite3.Connection) -> Accounts:
     cursors = []
     for line in (lines or "").split(_SEPARATOR) if lines else ():
         *numbers, sink = line.split(" ", 7)
-        cursors.append(Cursor(*map(int, numbers), sink))
+        lane, position, spooled, delivered, dead, evicted, active = map(int, numbers)
+        cursors.append(Cursor(lane, position, spooled, delivered, dead, evicted, active, sink))
     return Accounts(source, spooled, position, (first, last), tuple(cursors))
 
 
 def restore_accounts(connection: sqlite3.Connection, copy: Accounts | None, *, is_new: bool) -> int:
     """Bring the accounts up to the copy, within a transaction; returns how many increments are lost.
 
-    ``is_new`` says that the database was made just now: then it has another name, and all that waited is lost.
+    ``is_new``: the database was made just now, so it has another name, and all that waited is lost.
     A copy of another spool is ignored. Where the copy is ahead, no position after it is used again.
     """
     found = read_accounts(connection)
     if copy is None:
-        return _count_gaps(connection, found.increments[0], found.increments[1])
+        return _count_gaps(connection, *found.increments)
     if copy.source != found.source and not is_new:
-        if not _is_similar(copy.source, found.source):
-            return 0
+        if not copy.is_of(found.source):
+            return _count_gaps(connection, *found.increments)
         connection.execute("UPDATE meta SET value = ? WHERE name = 'source'", (copy.source,))
     if copy.position > found.position or copy.spooled > found.spooled:
         log.error(
-            "spool: the file is older than its last commit (position %d, the last one was %d): "
-            "its log was lost or damaged",
+            "spool: the last commits are missing (the file ends at position %d, the last one was %d): "
+            "it or its log was deleted, damaged or replaced",
             found.position,
             copy.position,
         )
@@ -199,7 +205,3 @@ def _count_gaps(connection: sqlite3.Connection, first: int, last: int) -> int:
     query = "SELECT count(*) FROM increments WHERE number BETWEEN ? AND ?"
     (present,) = connection.execute(query, (first, last)).fetchone()
     return int(last - first + 1 - present)
-
-
-def _is_similar(one: str, other: str) -> bool:
-    return len(one) == len(other) and sum(a != b for a, b in zip(one, other, strict=True)) <= _SIMILAR

@@ -56,6 +56,10 @@ _LANE_COLUMNS: Final = "position, type, guild, at, key, crc, body, committed_at,
 _DEAD_COLUMNS: Final = "id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body"
 _SELECT: Final = "SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key}"
 _INSERT: Final = "INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"
+_CURSOR_COLUMNS: Final = "lane, position, spooled, delivered, dead, evicted, active, sink"
+_INSERT_CURSOR: Final = "INSERT OR REPLACE INTO cursors ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)".replace(
+    "{columns}", _CURSOR_COLUMNS
+)
 _SELECT_STATE: Final = "SELECT name, key, crc, value FROM state ORDER BY name{order}, key{order}"
 
 T = TypeVar("T")
@@ -193,17 +197,18 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, copy: Acco
         state = sum(target.execute(insert, row).rowcount for row in _walk_state(source) if is_intact(*row))
         for table in ("increments", "journal"):
             state += _copy_rows(source, target, table, "number, crc, body", _check_numbered)
-    cursors = _readable(_read_cursors, source)
+    cursors: Sequence[DamagedRow] | None = _readable(_read_cursors, source)
     totals = _readable(_read_totals, source)
     name = _readable(_read_source, source)
-    if copy is not None and name is None:
+    if copy is not None and (name is None or copy.is_of(name)):
         name, totals = copy.source, totals or (copy.spooled, copy.position)
+        cursors = cursors or copy.cursors
     if not totals:
         # It is unknown which positions were given out under the old name.
         name = None
-    target.executemany("INSERT OR REPLACE INTO cursors VALUES (?, ?, ?, ?, ?, ?, ?, ?)", cursors or ())
+    target.executemany(_INSERT_CURSOR, cursors or ())
     spooled, position = totals or (0, 0)
-    highest = max(position, *tips(target).values(), *(row[2] for row in cursors or ()))
+    highest = max(position, *tips(target).values(), *(row[1] for row in cursors or ()))
     target.execute("UPDATE books SET spooled = ?, position = ?, clean = 0", (spooled, highest))
     if name:
         target.execute("UPDATE meta SET value = ? WHERE name = 'source'", (name,))
@@ -236,9 +241,9 @@ def _read_totals(connection: sqlite3.Connection) -> tuple[int, int]:
 
 def _read_cursors(connection: sqlite3.Connection) -> list[DamagedRow]:
     rows = connection.execute(
-        "SELECT sink, lane, position, spooled, delivered, dead, evicted, active FROM cursors"
+        "SELECT {columns} FROM cursors".replace("{columns}", _CURSOR_COLUMNS)
     ).fetchall()
-    for sink, lane, *numbers in rows:
+    for lane, *numbers, sink in rows:
         if not isinstance(sink, str) or "�" in sink:
             msg = "the name of a sink is damaged"
             raise ValueError(msg)

@@ -168,6 +168,8 @@ async def live(life: Life) -> None:
     if life.drains:
         assert await pipeline.flush()
         assert await runner.drain(60)
+        for sink in (await spool.stats()).sinks.values():
+            assert sink.dead == sink.evicted == sink.pending == 0, sink
         running.cancel()
         await runner.stop()
         await spool.close()

@@ -1,4 +1,4 @@
-"""A spool that a killed process left, damaged: it opens, and what was acknowledged is delivered or counted as lost.
+"""A damaged spool of a killed process opens, and what was acknowledged is delivered or counted as lost.
 
 ``make crash`` damages many more, and prints what was lost and how long the starts took.
 """

@@ -158,6 +158,7 @@ async def test_a_spool_whose_accounting_is_lost_gets_a_new_name(open_spool, make
     connection.execute("DROP TABLE books")
     connection.commit()
     connection.close()
+    (tmp_path / "spool" / "spool.accounts").unlink()
     again = await open_spool()
     assert again.source != old
     assert (await again.stats()).sinks["sql"].pending == 1
