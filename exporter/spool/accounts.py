@@ -2,9 +2,9 @@
 
 Rows that were in a lost log leave no trace in the database: it is sound, and as it was some commits before.
 So after each commit the totals, the cursors of all sinks and the range of the increments are written to a
-small file, without waiting for the disk: it outlives the process, and the log outlives a loss of power. A start
-brings the accounts in the database up to the copy; what then is missing is lost, and counted when the sinks
-register.
+small file, without waiting for the disk: it outlives the process, and the log outlives a loss of power. A
+start brings the accounts in the database up to the copy; what then is missing is lost, and counted when the
+sinks register.
 
 Invariants: the copy never says more than was committed. Every number in it only rises, so of two versions the
 larger number is the newer one. It is written in two places in turn, each with a checksum; a start takes the
