@@ -156,10 +156,13 @@ def read_accounts(connection: sqlite3.Connection) -> Accounts:
     return Accounts(source, spooled, position, (first, last), tuple(cursors))
 
 
-def restore_accounts(connection: sqlite3.Connection, copy: Accounts | None, *, is_new: bool) -> int:
+def restore_accounts(
+    connection: sqlite3.Connection, copy: Accounts | None, *, is_new: bool, is_rebuilt: bool
+) -> int:
     """Bring the accounts up to the copy, within a transaction; returns how many increments are lost.
 
     ``is_new``: the database was made just now, so it has another name, and all that waited is lost.
+    ``is_rebuilt``: it was made of a damaged one, so rows may be missing at its beginning as well.
     A copy of another spool is ignored. Where the copy is ahead, no position after it is used again.
     """
     found = read_accounts(connection)
@@ -182,7 +185,11 @@ def restore_accounts(connection: sqlite3.Connection, copy: Accounts | None, *, i
             (copy.spooled, copy.position),
         )
     connection.executemany(_UPSERT_CURSOR, copy.cursors)
-    return _restore_increments(connection, found.increments, copy.increments)
+    first, last = found.increments
+    if is_rebuilt and copy.increments[0]:
+        # The commit after the copy may have forgotten some of them: better too many counted than too few.
+        first = copy.increments[0]
+    return _restore_increments(connection, (first, last), copy.increments)
 
 
 def _restore_increments(connection: sqlite3.Connection, found: tuple[int, int], copy: tuple[int, int]) -> int:

@@ -125,17 +125,19 @@ def _open_sound(
     aside = directory.set_aside(clock.now_ms())
     directory.rebuilt.replace(directory.database)
     log.error("spool: %s; the damaged file is kept as %s", saved, aside)
-    return _prepare(directory, copy)
+    return _prepare(directory, copy, is_rebuilt=True)
 
 
-def _prepare(directory: SpoolDirectory, copy: Accounts | None) -> tuple[sqlite3.Connection, int]:
+def _prepare(
+    directory: SpoolDirectory, copy: Accounts | None, *, is_rebuilt: bool = False
+) -> tuple[sqlite3.Connection, int]:
     directory.touch(directory.database)
     connection = connect_writer(directory.database)
     try:
         is_new = read_version(connection) == 0
         migrate(connection)
         with transaction(connection):
-            lost = restore_accounts(connection, copy, is_new=is_new)
+            lost = restore_accounts(connection, copy, is_new=is_new, is_rebuilt=is_rebuilt)
             connection.execute("UPDATE books SET position = position + ? WHERE clean = 0", (POSITION_GAP,))
             mark_clean(connection, clean=False)
         # Into the file itself: the mark has to outlive a damaged log.
