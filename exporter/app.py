@@ -26,6 +26,7 @@ from exporter.exposition.renderer import MetricsRenderer, RenderedMetrics
 from exporter.gc_tuning import GcTuner
 from exporter.notation import counted
 from exporter.pipeline import Pipeline
+from exporter.private_files import refuse_link, warn_if_shared
 from exporter.screen.entries import without
 from exporter.sinks.base import Sink
 from exporter.sinks.registry import make_sink
@@ -94,7 +95,7 @@ class Application:
         """Start every stage.
 
         Raises:
-            ConfigError: the web server's address cannot be used.
+            ConfigError: the web server's address cannot be used, or a file of data_dir is a link.
             SchemaError: the spool was written by a newer version.
             SpoolError: the spool cannot be used.
         """
@@ -111,6 +112,8 @@ class Application:
         except OSError as error:
             msg = f"data_dir {config.data_dir} cannot be used ({error.strerror}); name another directory"
             raise SpoolError(msg) from error
+        warn_if_shared(config.data_dir)
+        refuse_link(config.data_dir / IDENTIFIES_FILE)
         self._spool = await Spool.open(
             config.data_dir / SPOOL_DIRECTORY, config.spool, self._clock, self.telemetry
         )

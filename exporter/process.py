@@ -13,6 +13,7 @@ from typing import Final, NoReturn
 from exporter.app import Application
 from exporter.config.model import Config
 from exporter.errors import SpoolError
+from exporter.private_files import restrict_umask
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +33,7 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
         ExporterError: it cannot start, or Discord refuses it.
     """
     sys.setswitchinterval(SWITCH_SECONDS)
+    restrict_umask()
     application = Application(config)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()

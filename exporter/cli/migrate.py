@@ -23,8 +23,10 @@ def migrate(config: ConfigOption = None, reader_role: ReaderOption = None) -> No
     """
     from exporter.cli.bootstrap import prepare
     from exporter.events.catalogue import full_catalogue
+    from exporter.private_files import restrict_umask
     from exporter.sinks.spec import MigrateOptions
 
+    restrict_umask()
     sinks = prepare(config, quiet=True).sinks
     options = MigrateOptions(full_catalogue(), reader_role)
     migrating = [(sink.migrate, section) for sink, section in sinks.active() if sink.migrate is not None]

@@ -74,6 +74,9 @@ SMALLER: Final = 8
 LOG_SECONDS: Final = 60.0
 """Evictions come with every commit while the spool is full; they are logged at most this often."""
 
+_FLAGS: Final = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+"""A link in the place of a file would have it written elsewhere."""
+
 
 class SpoolDirectory:
     """The spool's own directory; nothing else should live in it."""
@@ -104,12 +107,13 @@ class SpoolDirectory:
         """Make the directory and take it for this process.
 
         Raises:
-            SpoolError: it cannot be made or written, or another process uses it.
+            SpoolError: it cannot be used, another process uses it, or it holds a link.
         """
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
-            lock = os.open(self._lock_path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            self._refuse_links()
+            lock = os.open(self._lock_path, _FLAGS, 0o600)
         except OSError as error:
             msg = (
                 f"the spool directory {self.path} cannot be used: {error.strerror}; "
@@ -133,9 +137,18 @@ class SpoolDirectory:
             os.close(self._lock)
             self._lock = None
 
+    def _refuse_links(self) -> None:
+        for path in self.path.iterdir():
+            if path.is_symlink():
+                msg = (
+                    f"{path} is a symbolic link to {path.readlink()}: remove it; to keep the spool elsewhere, "
+                    "name another data_dir"
+                )
+                raise SpoolError(msg)
+
     def touch(self, path: Path) -> None:
         """Make an empty file that only its owner may read; SQLite gives its side files the same mode."""
-        os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600))
+        os.close(os.open(path, _FLAGS, 0o600))
         path.chmod(0o600)
 
     def discard(self, path: Path) -> None:

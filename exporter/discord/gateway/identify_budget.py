@@ -13,6 +13,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import threading
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable
@@ -111,7 +112,9 @@ def _write(path: Path, record: str) -> None:
     temporary = path.with_suffix(".tmp")
     try:
         # Not synced: a power cut may lose the last IDENTIFYs, but power cuts do not come in loops.
-        temporary.write_text(record)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+        with os.fdopen(os.open(temporary, flags, 0o600), "w") as file:
+            file.write(record)
         temporary.replace(path)
     except OSError as error:
         _log.warning("%s cannot be written (%s); a restart will not count this IDENTIFY.", path, error)

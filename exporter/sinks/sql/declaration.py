@@ -9,6 +9,7 @@ from typing import Final
 
 from exporter.events.catalogue import Catalogue
 from exporter.events.spec import EventSpec
+from exporter.private_files import refuse_link
 from exporter.sinks.base import Sink
 from exporter.sinks.spec import MigrateOptions, SinkContext, SinkSpec
 from exporter.sinks.sql.config import SqlConfig
@@ -19,7 +20,13 @@ LOG_FILE: Final = "discord.db"
 def _make(section: SqlConfig, context: SinkContext) -> Sink:
     from exporter.sinks.sql.sink import SqlSink
 
+    _refuse_link(section)
     return SqlSink(section, clock=context.clock, catalogue=context.catalogue)
+
+
+def _refuse_link(section: SqlConfig) -> None:
+    if section.url.get_backend_name() == "sqlite" and section.url.database:
+        refuse_link(pathlib.Path(section.url.database))
 
 
 def _data_dir_defaults(data_dir: pathlib.Path) -> Mapping[str, object]:
@@ -29,6 +36,7 @@ def _data_dir_defaults(data_dir: pathlib.Path) -> Mapping[str, object]:
 def _migrate(section: SqlConfig, options: MigrateOptions) -> Iterable[str]:
     from exporter.sinks.sql.setup import prepare
 
+    _refuse_link(section)
     return prepare(section, options.reader_role)
 
 
