@@ -130,7 +130,8 @@ class Telemetry:
             "discord_exporter_spooled", "Entries committed to the spool since it was created."
         )
         self.damaged_state = self._counter(
-            "discord_exporter_damaged_state", "Rows of saved state left out because they are damaged."
+            "discord_exporter_damaged_state",
+            "Rows of saved state left out because they are damaged or missing.",
         )
         self.unsaved_seconds = self._gauge(
             "discord_exporter_unsaved_seconds",
@@ -161,7 +162,9 @@ class Telemetry:
             "discord_exporter_dead", "Entries a sink refused for good since the spool was created.", "sink"
         )
         self.evicted = self._plain_counter(
-            "discord_exporter_evicted", "Entries evicted undelivered because the spool was full.", "sink"
+            "discord_exporter_evicted",
+            "Entries evicted undelivered because the spool was full, or lost with a damaged spool.",
+            "sink",
         )
         self.pending = self._gauge(
             "discord_exporter_pending_entries", "Entries in the spool that a sink has yet to store.", "sink"

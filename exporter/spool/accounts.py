@@ -148,12 +148,14 @@ def _unpack(place: bytes) -> _Copy | None:
 def read_accounts(connection: sqlite3.Connection) -> Accounts:
     """The accounts within a transaction."""
     source, spooled, position, first, last, lines = connection.execute(_READ).fetchone()
-    cursors = []
-    for line in (lines or "").split(_SEPARATOR) if lines else ():
-        *numbers, sink = line.split(" ", 7)
-        lane, position, spooled, delivered, dead, evicted, active = map(int, numbers)
-        cursors.append(Cursor(lane, position, spooled, delivered, dead, evicted, active, sink))
-    return Accounts(source, spooled, position, (first, last), tuple(cursors))
+    cursors = tuple(_cursor(line) for line in lines.split(_SEPARATOR)) if lines else ()
+    return Accounts(source, spooled, position, (first, last), cursors)
+
+
+def _cursor(line: str) -> Cursor:
+    *numbers, sink = line.split(" ", 7)
+    lane, position, spooled, delivered, dead, evicted, active = map(int, numbers)
+    return Cursor(lane, position, spooled, delivered, dead, evicted, active, sink)
 
 
 def restore_accounts(

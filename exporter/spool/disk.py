@@ -141,8 +141,8 @@ class SpoolDirectory:
         for path in self.path.iterdir():
             if path.is_symlink():
                 msg = (
-                    f"{path} is a symbolic link to {path.readlink()}: remove it; to keep the spool elsewhere, "
-                    "name another data_dir"
+                    f"{path} is a symbolic link to {path.readlink()}: remove it; "
+                    "to have the spool elsewhere, name another data_dir"
                 )
                 raise SpoolError(msg)
 

@@ -48,6 +48,11 @@ POSITION_GAP: Final = 2**30
 sinks would take new rows at their positions for old ones; no log can hold this many. 2**53 leaves 8 million
 such ends."""
 
+POSITIONS_PER_MS: Final = 1024
+"""Positions begin anew at the time of each start, so that those of a directory that was restored from a
+backup are above all that it gave out before, which stores have seen. More than so many entries a millisecond
+cannot be committed; 2**53 is reached in the year 2248."""
+
 MAX_HOLES: Final = 2_000
 """Damaged places stepped over in one table before the rest is left; each costs a few reads."""
 
@@ -111,7 +116,7 @@ def _open_sound(
         directory.rebuilt.replace(directory.database)
     try:
         inspect(directory.database)
-        return _prepare(directory, copy)
+        return _prepare(directory, copy, clock.now_ms())
     except SchemaError:
         raise
     except (sqlite3.Error, TypeError, ValueError, LookupError, OverflowError) as error:
@@ -125,11 +130,11 @@ def _open_sound(
     aside = directory.set_aside(clock.now_ms())
     directory.rebuilt.replace(directory.database)
     log.error("spool: %s; the damaged file is kept as %s", saved, aside)
-    return _prepare(directory, copy, is_rebuilt=True)
+    return _prepare(directory, copy, clock.now_ms(), is_rebuilt=True)
 
 
 def _prepare(
-    directory: SpoolDirectory, copy: Accounts | None, *, is_rebuilt: bool = False
+    directory: SpoolDirectory, copy: Accounts | None, now_ms: int, *, is_rebuilt: bool = False
 ) -> tuple[sqlite3.Connection, int]:
     directory.touch(directory.database)
     connection = connect_writer(directory.database)
@@ -138,7 +143,7 @@ def _prepare(
         migrate(connection)
         with transaction(connection):
             lost = restore_accounts(connection, copy, is_new=is_new, is_rebuilt=is_rebuilt)
-            connection.execute("UPDATE books SET position = position + ? WHERE clean = 0", (POSITION_GAP,))
+            _skip_positions(connection, now_ms)
             mark_clean(connection, clean=False)
         # Into the file itself: the mark has to outlive a damaged log.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
@@ -146,6 +151,13 @@ def _prepare(
         connection.close()
         raise
     return connection, lost
+
+
+def _skip_positions(connection: sqlite3.Connection, now_ms: int) -> None:
+    connection.execute("UPDATE books SET position = position + ? WHERE clean = 0", (POSITION_GAP,))
+    connection.execute(
+        "UPDATE books SET position = max(position, ?) WHERE position > 0", (now_ms * POSITIONS_PER_MS,)
+    )
 
 
 def inspect(path: Path) -> None:

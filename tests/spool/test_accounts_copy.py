@@ -222,3 +222,23 @@ def test_a_link_is_not_written_through(tmp_path):
     file.write(accounts(1))
     file.close()
     assert (tmp_path / "target").read_bytes() == b""
+
+
+async def test_a_directory_from_a_backup_uses_no_position_again(
+    open_spool, make_entry, tmp_path, drain, clock
+):
+    spool = await open_spool()
+    await spool.append([make_entry(1)])
+    await spool.close()
+    shutil.copytree(tmp_path / "spool", tmp_path / "backup")
+    last = 0
+    for number in range(2, 5):
+        clock.advance(60)
+        spool = await open_spool()
+        await spool.append([make_entry(number), make_entry(number + 10)])
+        assert spool.tip(Priority.SLOW) - 1 > last
+        last = spool.tip(Priority.SLOW)
+        assert [entry.key for entry in await drain(spool)] == ["key:1", f"key:{number}", f"key:{number + 10}"]
+        await spool.close()
+        shutil.rmtree(tmp_path / "spool")
+        shutil.copytree(tmp_path / "backup", tmp_path / "spool")

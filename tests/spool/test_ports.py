@@ -9,6 +9,7 @@ import pytest
 from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.spool.ports import SpoolReader, SpoolWriter, StateRow
+from exporter.spool.recovery import POSITIONS_PER_MS
 
 LANES = tuple(Priority)
 
@@ -204,14 +205,20 @@ async def test_everything_is_there_after_a_restart(open_spool, make_entry, drain
     assert await drain(again, "influx") == entries
 
 
-async def test_an_end_that_was_clean_leaves_no_gap_in_positions(open_spool, make_entry):
+async def test_positions_begin_anew_at_the_time_of_a_start(open_spool, make_entry, clock):
     spool = await open_spool()
     await spool.append([make_entry(1)])
-    last = spool.tip(Priority.SLOW)
+    assert spool.tip(Priority.SLOW) == 1
     await spool.close()
+    spool = await open_spool()
+    await spool.append([make_entry(2)])
+    last = spool.tip(Priority.SLOW)
+    assert last == clock.now_ms() * POSITIONS_PER_MS + 1
+    await spool.close()
+    clock.step(-3600)
     again = await open_spool()
-    await again.append([make_entry(2)])
-    assert again.tip(Priority.SLOW) == last + 1
+    await again.append([make_entry(3)])
+    assert again.tip(Priority.SLOW) == last + 1, "after an end that was clean there is no gap"
 
 
 async def test_a_closed_spool_refuses_everything(open_spool, make_entry):

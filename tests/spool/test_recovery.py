@@ -123,8 +123,9 @@ async def test_a_spool_of_an_older_version_is_brought_up_to_date(open_spool, mak
 
 @pytest.mark.parametrize("clean", [True, False])
 async def test_a_spool_of_version_1_is_taken_over_whole(
-    open_spool, make_entry, tmp_path, drain, check_accounts, clean
+    open_spool, make_entry, tmp_path, drain, check_accounts, clock, clean
 ):
+    clock.step(-clock.now_ms() / 1000)  # so that positions go on, and do not begin anew at the time
     version_1.write(tmp_path / "spool", clean=clean)
     spool = await open_spool(sinks=("sql", "influx"))
     assert spool.source == version_1.SOURCE
