@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Self, TypeAlias
 
 import msgspec
@@ -100,7 +100,8 @@ class Verdict:
 
     ``rejected`` holds (position, reason) of rows the far end will never take; ``reason`` is short and from
     a bounded set, since it becomes a label; ``detail`` is for the log; ``retry_after`` is in seconds and a
-    lower bound; ``lost`` counts entries answered ``STORED`` earlier that the far end turns out not to hold.
+    lower bound; ``lost`` counts entries answered ``STORED`` earlier that the far end turns out not to hold;
+    ``before`` is the position up to which it held the lane, where the far end keeps one.
     """
 
     outcome: Outcome
@@ -109,6 +110,7 @@ class Verdict:
     detail: str = ""
     retry_after: float | None = None
     lost: int = 0
+    before: int | None = field(default=None, compare=False)
 
 
 STORED = Verdict(Outcome.STORED)

@@ -45,6 +45,10 @@ class Feed(SpoolReader, Protocol):
         """The position of the last entry committed to the lane; 0 before the first."""
         ...
 
+    def compare(self, sink: str, lane: Priority, position: int) -> None:
+        """Take note of the position up to which a sink held a lane when this process began to deliver."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class _Part:
@@ -85,6 +89,7 @@ class DeliveryLoop:
         self._screen = screen
         self._stopping = False
         self._refused_run = 0
+        self._compared = False
 
     async def run(self) -> None:
         """Deliver until ``stop``; ends early only by cancellation."""
@@ -147,6 +152,9 @@ class DeliveryLoop:
                 )
             if verdict.outcome is not Outcome.STORED:
                 return verdict
+            if verdict.before is not None and not self._compared:
+                self._compared = True
+                self._spool.compare(self._sink, self.lane, verdict.before)
             tripped = self._check_breaker(part.rows, verdict)
             if tripped is not None:
                 return tripped

@@ -17,6 +17,7 @@ import logging
 import sqlite3
 import string
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 from zlib import crc32
@@ -73,12 +74,18 @@ DamagedRow: TypeAlias = tuple[Any, ...]
 """A row as it was read; a column may be of any type, by damage."""
 
 
-def open_database(
-    directory: SpoolDirectory, clock: Clock, copy: Accounts | None
-) -> tuple[sqlite3.Connection, int]:
-    """The write connection to a sound database of the current version, and how many increments are lost.
+@dataclass(frozen=True, slots=True)
+class OpenedDatabase:
+    """The connection that writes, and what was found at the start."""
 
-    ``copy`` is the copy of its accounts.
+    connection: sqlite3.Connection
+    lost_increments: int
+    skipped: tuple[int, int]
+    """The last position that was given out, and the one after which the next ones are."""
+
+
+def open_database(directory: SpoolDirectory, clock: Clock, copy: Accounts | None) -> OpenedDatabase:
+    """A sound database of the current version; ``copy`` is the copy of its accounts.
 
     Raises:
         SchemaError: the file is of a newer version and untouched.
@@ -108,9 +115,7 @@ def mark_clean(connection: sqlite3.Connection, *, clean: bool) -> None:
     connection.execute("UPDATE books SET clean = ?", (int(clean),))
 
 
-def _open_sound(
-    directory: SpoolDirectory, clock: Clock, copy: Accounts | None
-) -> tuple[sqlite3.Connection, int]:
+def _open_sound(directory: SpoolDirectory, clock: Clock, copy: Accounts | None) -> OpenedDatabase:
     if not directory.database.exists() and directory.rebuilt.exists():
         # A rebuild was interrupted between its last two steps.
         directory.rebuilt.replace(directory.database)
@@ -135,7 +140,7 @@ def _open_sound(
 
 def _prepare(
     directory: SpoolDirectory, copy: Accounts | None, now_ms: int, *, is_rebuilt: bool = False
-) -> tuple[sqlite3.Connection, int]:
+) -> OpenedDatabase:
     directory.touch(directory.database)
     connection = connect_writer(directory.database)
     try:
@@ -143,21 +148,23 @@ def _prepare(
         migrate(connection)
         with transaction(connection):
             lost = restore_accounts(connection, copy, is_new=is_new, is_rebuilt=is_rebuilt)
-            _skip_positions(connection, now_ms)
+            skipped = _skip_positions(connection, now_ms)
             mark_clean(connection, clean=False)
         # Into the file itself: the mark has to outlive a damaged log.
         connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
     except BaseException:
         connection.close()
         raise
-    return connection, lost
+    return OpenedDatabase(connection, lost, skipped)
 
 
-def _skip_positions(connection: sqlite3.Connection, now_ms: int) -> None:
-    connection.execute("UPDATE books SET position = position + ? WHERE clean = 0", (POSITION_GAP,))
-    connection.execute(
-        "UPDATE books SET position = max(position, ?) WHERE position > 0", (now_ms * POSITIONS_PER_MS,)
-    )
+def _skip_positions(connection: sqlite3.Connection, now_ms: int) -> tuple[int, int]:
+    known, clean = connection.execute("SELECT position, clean FROM books").fetchone()
+    begin = known if clean else known + POSITION_GAP
+    if known:
+        begin = max(begin, now_ms * POSITIONS_PER_MS)
+    connection.execute("UPDATE books SET position = ?", (begin,))
+    return known, begin
 
 
 def inspect(path: Path) -> None:

@@ -56,6 +56,7 @@ class Spool(SpoolWriter, SpoolReader):
         self._telemetry = telemetry
         self._source = ""
         self._tips: dict[Priority, int] = {}
+        self._skipped = (0, 0)
         self._grown = {lane: asyncio.Event() for lane in Priority}
         self._refused: set[tuple[str, str]] = set()
         self._refused_bytes = 0
@@ -92,8 +93,9 @@ class Spool(SpoolWriter, SpoolReader):
             undo.callback(directory.release)
             accounts = AccountsFile(directory.accounts)
             undo.callback(accounts.close)
-            connection, lost = open_database(directory, self._clock, accounts.read())
-            self._connection = connection
+            opened = open_database(directory, self._clock, accounts.read())
+            self._skipped, lost = opened.skipped, opened.lost_increments
+            self._connection = connection = opened.connection
             undo.callback(connection.close)
             self._quota = DiskQuota(connection, directory, self._config, self._clock)
             self._quota.take_reserve()
@@ -251,6 +253,22 @@ class Spool(SpoolWriter, SpoolReader):
     def tip(self, lane: Priority) -> int:
         """The position of the last entry committed to the lane; 0 for a lane that was empty when opened."""
         return self._tips[lane]
+
+    def compare(self, sink: str, lane: Priority, position: int) -> None:
+        """Log an error if a sink has stored entries that this file never held.
+
+        Positions that a start skipped are given out to no entry: it was a later state of the spool that did.
+        """
+        known, begin = self._skipped
+        if known < position <= begin:
+            log.error(
+                "spool: sink %s holds %s entries up to position %d, and the file knows none after %d: it is "
+                "of an earlier time, and what was accepted since and not stored is lost",
+                sink,
+                lane.name.lower(),
+                position,
+                known,
+            )
 
     async def wait(self, lane: Priority, after: int) -> None:
         while self._tips[lane] <= after:

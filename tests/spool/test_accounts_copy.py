@@ -242,3 +242,31 @@ async def test_a_directory_from_a_backup_uses_no_position_again(
         await spool.close()
         shutil.rmtree(tmp_path / "spool")
         shutil.copytree(tmp_path / "backup", tmp_path / "spool")
+
+
+async def test_a_store_that_holds_more_than_the_file_says_that_the_file_is_old(
+    open_spool, make_entry, tmp_path, clock, caplog
+):
+    spool = await open_spool()
+    await spool.append([make_entry(1)])
+    await spool.close()
+    shutil.copytree(tmp_path / "spool", tmp_path / "backup")
+    clock.advance(60)
+    spool = await open_spool()
+    spool.compare("sql", Priority.SLOW, 1)
+    await spool.append([make_entry(2)])
+    stored = spool.tip(Priority.SLOW)
+    spool.compare("sql", Priority.SLOW, stored)
+    await spool.close()
+    again = await open_spool()
+    again.compare("sql", Priority.SLOW, stored)
+    await again.append([make_entry(3)])
+    again.compare("sql", Priority.SLOW, again.tip(Priority.SLOW))
+    await again.close()
+    assert caplog.text == ""
+    shutil.rmtree(tmp_path / "spool")
+    shutil.copytree(tmp_path / "backup", tmp_path / "spool")
+    clock.advance(60)
+    restored = await open_spool()
+    restored.compare("sql", Priority.SLOW, stored)
+    assert f"sql holds slow entries up to position {stored}, and the file knows none after 1" in caplog.text

@@ -92,14 +92,14 @@ class SqlSink:
     async def _deliver(self, batch: Batch) -> Verdict:
         try:
             engine = await self._prepare()
-            await self._apply(engine, batch)
+            before = await self._apply(engine, batch)
         except FAILURES as error:
             verdict = verdict_of(error)
             if verdict.outcome is Outcome.NEEDS_OPERATOR:
                 self._prepared = False
             return verdict
         self._confirmed[batch.source, batch.lane] = batch.rows[-1].position
-        return STORED
+        return replace(STORED, before=before)
 
     async def probe(self) -> Probe:
         """Connect and read the schema's version."""
@@ -190,17 +190,19 @@ class SqlSink:
             ", ".join(ranges),
         )
 
-    async def _apply(self, engine: AsyncEngine, batch: Batch) -> None:
+    async def _apply(self, engine: AsyncEngine, batch: Batch) -> int:
+        """Write what is not stored yet; returns the position up to which the lane was."""
         # Planned before the transaction, which holds SQLite's only write lock; redelivery is the exception.
         write_set = await self._plan(batch, batch.rows)
         async with engine.begin() as connection:
             position = await self._writer.lock_position(connection, batch)
             if batch.rows[-1].position <= position:
-                return
+                return position
             if batch.rows[0].position <= position:
                 fresh = tuple(row for row in batch.rows if row.position > position)
                 write_set = await self._plan(batch, fresh)
             await self._writer.write(connection, write_set, batch)
+        return position
 
     async def _plan(self, batch: Batch, rows: tuple[Row, ...]) -> WriteSet:
         now = self._clock.now_ms()
