@@ -65,7 +65,7 @@ scenarios: $(INSTALLED_DEV)  ## run each scenario of the simulator for a minute 
 
 crash: $(INSTALLED_DEV)  ## kill the process again and again under load, damage its spool, and report what that cost
 	@scripts/servers
-	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/crash tests/spool/test_crash.py
+	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/crash tests/spool/test_crash.py tests/spool/test_damage.py
 
 faults: $(INSTALLED_DEV)  ## keep the disk full, hanging and slow for ten minutes each, and report memory and loop lag
 	@scripts/servers

@@ -159,8 +159,14 @@ class Checkpoint:
 
     async def save(self, *, urgent: bool = False) -> bool:
         """Commit if counts or state have waited for ``journal_interval``, or at once; False if refused."""
-        due = urgent or self._clock.monotonic() - self._saved >= self._config.journal_interval
-        return not (due and self.unsaved) or await self.commit()
+        if not self.unsaved:
+            return True
+        due = self._saved + self._config.journal_interval
+        if urgent or self._clock.monotonic() >= due:
+            return await self.commit()
+        # Not with the next call, which may be a tick too late.
+        self._entries.call_for(due)
+        return True
 
     def shed_counts(self, number: int) -> None:
         """Note at each tick how many counts were shed for want of memory since the last one.

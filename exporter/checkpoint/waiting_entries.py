@@ -38,7 +38,10 @@ class WaitingEntries:
             self._shed_one()
         batch = self._config.of(entry.type, entry.priority)
         gathered = self._gathered[entry.type] = self._gathered.get(entry.type, 0) + 1
-        due = self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait)
+        self.call_for(self._clock.monotonic() + (0 if gathered >= batch.max_size else batch.max_wait))
+
+    def call_for(self, due: float) -> None:
+        """Have a commit at this monotonic time at the latest."""
         if self._due is None or due < self._due:
             self._due = due
             self._wake.set()

@@ -518,6 +518,7 @@ async def test_counts_are_saved_within_their_interval_and_nothing_is_committed_f
     bench.clock.advance(4)
     assert await bench.committer.save()
     assert len(bench.disk.commits) == 1, "the interval has not passed"
+    assert bench.due_in() == pytest.approx(1), "it does not wait for the next call"
     assert await bench.committer.save(urgent=True)
     assert len(bench.disk.commits) == 2
 

@@ -194,10 +194,12 @@ def compare(found: Round, taken_over: set[int], stored: Stored, tally: Tally) ->
     tally.acknowledged += len(acknowledged)
     tally.missing += len(set().union(*missing.values()))
     tally.double += len(set().union(*double.values()))
-    tally.losses += [life.lost(everything) for life in found.evidence]
+    losses = [life.lost(everything) for life in found.evidence]
+    tally.losses += losses
+    for loss in losses:
+        if not loss.is_bounded:
+            print(f"outside of the bound: {loss}")
     where = f"guild {found.guild}"
-    for name, numbers in {**missing, **double}.items():
-        print(where, name, len(missing.get(name, ())), len(double[name])) if numbers else None
     for name, numbers in missing.items():
         assert numbers == set(), (where, name)
     for name, numbers in double.items():

@@ -87,6 +87,8 @@ class Witness:
         self._spool = spool
         self._life = life
         self._left = life.goal
+        self.cut_at = time.monotonic()
+        """When the commit in flight began."""
         self._file = os.open(life.evidence, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
 
     @property
@@ -106,7 +108,7 @@ class Witness:
         await self._spool.probe()
 
     async def append(self, entries: Sequence[Entry], **saved: Any) -> Sequence[int]:
-        began = time.monotonic()
+        began = self.cut_at
         numbers = await self._spool.append(entries, **saved)
         ended = time.monotonic()
         bans = [entry.data.target_user_id for entry in entries if entry.type == "GUILD_BAN_ADD"]
@@ -123,6 +125,18 @@ class Witness:
 
     def write(self, kind: str, at: float, *numbers: int) -> None:
         os.write(self._file, f"{kind} {at!r} {' '.join(map(str, numbers))}\n".encode())
+
+
+def note_cuts(pipeline: Pipeline, witness: Witness) -> None:
+    """Have the witness know when a commit takes what there is; encoding that is part of the commit."""
+    entries = pipeline.checkpoint._entries
+    take = entries.take
+
+    def noted() -> list[Entry]:
+        witness.cut_at = time.monotonic()
+        return take()
+
+    entries.take = noted
 
 
 def report(what: str, life: Life) -> None:
@@ -162,6 +176,7 @@ async def live(life: Life) -> None:
         telemetry,
     )
     await pipeline.start()
+    note_cuts(pipeline, witness)
     runner.start()
     running = asyncio.create_task(pipeline.run())
     report("ready", life)
