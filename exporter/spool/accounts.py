@@ -19,7 +19,7 @@ import os
 import sqlite3
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, NamedTuple, TypeAlias
 from zlib import crc32
 
 import msgspec
@@ -84,9 +84,13 @@ class Accounts:
         return len(self.source) == len(source) and wrong <= _SIMILAR
 
 
+Row: TypeAlias = tuple[str, int, int, int, int, str | None]
+"""The accounts as they are copied: parsed by a start, not by each commit."""
+
+
 class _Copy(msgspec.Struct, array_like=True):
     serial: int
-    accounts: Accounts
+    row: Row
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -112,12 +116,12 @@ class AccountsFile:
         if newest is None:
             return None
         self._serial = newest.serial
-        return newest.accounts
+        return _parse(newest.row)
 
-    def write(self, accounts: Accounts) -> None:
+    def write(self, row: Row) -> None:
         """Replace the older of the two copies; called after the commit. What cannot be written is left."""
         self._serial += 1
-        body = _encode(_Copy(self._serial, accounts))
+        body = _encode(_Copy(self._serial, row))
         if len(body) > PLACE - _HEADER:
             return
         header = crc32(body).to_bytes(4, "big") + len(body).to_bytes(4, "big")
@@ -140,14 +144,21 @@ def _unpack(place: bytes) -> _Copy | None:
     if not body or crc32(body) != crc:
         return None
     try:
-        return _decode(body)
-    except msgspec.MsgspecError:
+        copy = _decode(body)
+        _parse(copy.row)
+    except (msgspec.MsgspecError, ValueError):
         return None
+    return copy
 
 
-def read_accounts(connection: sqlite3.Connection) -> Accounts:
+def read_accounts(connection: sqlite3.Connection) -> Row:
     """The accounts within a transaction."""
-    source, spooled, position, first, last, lines = connection.execute(_READ).fetchone()
+    row: Row = connection.execute(_READ).fetchone()
+    return row
+
+
+def _parse(row: Row) -> Accounts:
+    source, spooled, position, first, last, lines = row
     cursors = tuple(_cursor(line) for line in lines.split(_SEPARATOR)) if lines else ()
     return Accounts(source, spooled, position, (first, last), cursors)
 
@@ -167,7 +178,7 @@ def restore_accounts(
     ``is_rebuilt``: it was made of a damaged one, so rows may be missing at its beginning as well.
     A copy of another spool is ignored. Where the copy is ahead, no position after it is used again.
     """
-    found = read_accounts(connection)
+    found = _parse(read_accounts(connection))
     if copy is None:
         return _count_gaps(connection, *found.increments)
     if copy.source != found.source and not is_new:

@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 from exporter.model import Priority
-from exporter.spool.accounts import PLACE, Accounts, AccountsFile, Cursor
+from exporter.spool.accounts import PLACE, Accounts, AccountsFile, Cursor, Row
 from exporter.telemetry import value
 
 
@@ -193,24 +193,29 @@ async def test_a_copy_that_is_older_than_the_database_changes_nothing(
         assert caplog.text == ""
 
 
+def row(position: int) -> Row:
+    return ("a" * 32, position, position, 3, 4, "0 1 2 3 4 5 1 my own sink\n2 1 2 3 4 5 0 other")
+
+
 def accounts(position: int) -> Accounts:
-    return Accounts("a" * 32, position, position, (0, 0), (Cursor(0, 1, 2, 3, 4, 5, 1, "my own sink"),))
+    cursors = (Cursor(0, 1, 2, 3, 4, 5, 1, "my own sink"), Cursor(2, 1, 2, 3, 4, 5, 0, "other"))
+    return Accounts("a" * 32, position, position, (3, 4), cursors)
 
 
 def test_the_newest_intact_copy_is_read(tmp_path):
     path = tmp_path / "copy"
     file = AccountsFile(path)
     for position in range(1, 5):
-        file.write(accounts(position))
+        file.write(row(position))
         assert AccountsFile(path).read() == accounts(position)
     file.close()
     data = bytearray(path.read_bytes())
-    data[PLACE * 0 + 20] ^= 1
+    data[20] ^= 1
     path.write_bytes(data)
     assert AccountsFile(path).read() == accounts(3)
     again = AccountsFile(path)
     again.read()
-    again.write(accounts(5))
+    again.write(row(5))
     assert AccountsFile(path).read() == accounts(5)
     again.close()
 
@@ -219,7 +224,7 @@ def test_a_link_is_not_written_through(tmp_path):
     (tmp_path / "target").write_bytes(b"")
     (tmp_path / "copy").symlink_to(tmp_path / "target")
     file = AccountsFile(tmp_path / "copy")
-    file.write(accounts(1))
+    file.write(row(1))
     file.close()
     assert (tmp_path / "target").read_bytes() == b""
 
