@@ -84,13 +84,13 @@ class Accounts:
         return len(self.source) == len(source) and wrong <= _SIMILAR
 
 
-Row: TypeAlias = tuple[str, int, int, int, int, str | None]
+CopiedRow: TypeAlias = tuple[str, int, int, int, int, str | None]
 """The accounts as they are copied: parsed by a start, not by each commit."""
 
 
 class _Copy(msgspec.Struct, array_like=True):
     serial: int
-    row: Row
+    row: CopiedRow
 
 
 _encode = msgspec.msgpack.Encoder().encode
@@ -118,7 +118,7 @@ class AccountsFile:
         self._serial = newest.serial
         return _parse(newest.row)
 
-    def write(self, row: Row) -> None:
+    def write(self, row: CopiedRow) -> None:
         """Replace the older of the two copies; called after the commit. What cannot be written is left."""
         self._serial += 1
         body = _encode(_Copy(self._serial, row))
@@ -151,13 +151,13 @@ def _unpack(place: bytes) -> _Copy | None:
     return copy
 
 
-def read_accounts(connection: sqlite3.Connection) -> Row:
+def read_accounts(connection: sqlite3.Connection) -> CopiedRow:
     """The accounts within a transaction."""
-    row: Row = connection.execute(_READ).fetchone()
+    row: CopiedRow = connection.execute(_READ).fetchone()
     return row
 
 
-def _parse(row: Row) -> Accounts:
+def _parse(row: CopiedRow) -> Accounts:
     source, spooled, position, first, last, lines = row
     cursors = tuple(_cursor(line) for line in lines.split(_SEPARATOR)) if lines else ()
     return Accounts(source, spooled, position, (first, last), cursors)

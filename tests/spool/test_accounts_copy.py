@@ -9,7 +9,7 @@ import sqlite3
 import pytest
 
 from exporter.model import Priority
-from exporter.spool.accounts import PLACE, Accounts, AccountsFile, Cursor, Row
+from exporter.spool.accounts import PLACE, Accounts, AccountsFile, CopiedRow, Cursor
 from exporter.telemetry import value
 
 
@@ -193,7 +193,7 @@ async def test_a_copy_that_is_older_than_the_database_changes_nothing(
         assert caplog.text == ""
 
 
-def row(position: int) -> Row:
+def row(position: int) -> CopiedRow:
     return ("a" * 32, position, position, 3, 4, "0 1 2 3 4 5 1 my own sink\n2 1 2 3 4 5 0 other")
 
 
