@@ -235,6 +235,9 @@ class Checkpoint:
 
     async def drain(self) -> bool:
         """Commit until nothing waits that was there when this was called; False if the disk refuses it."""
+        async with self.turn:
+            # What a commit in flight has taken counts as saved meanwhile, and is not if the disk refuses it.
+            pass
         return not self.unsaved or await self.commit()
 
     async def _commit(self, take: Callable[[], Capture]) -> bool:

@@ -317,6 +317,25 @@ async def test_a_commit_that_hangs_is_a_problem_and_what_it_takes_is_unsaved(ben
     assert bench.committer.unsaved_seconds() == 0
 
 
+@pytest.mark.parametrize("refused", [False, True])
+async def test_a_drain_waits_for_the_counts_of_a_commit_in_flight(bench: Bench, refused: bool) -> None:  # noqa: FBT001
+    bench.disk.gate.clear()
+    bench.counts.unsaved = 1
+    committing = asyncio.create_task(bench.committer.commit())
+    await bench.disk.asked.wait()
+    draining = asyncio.create_task(bench.committer.drain())
+    for _ in range(10):
+        await asyncio.sleep(0)
+    assert not draining.done(), "they are not on the disk yet"
+    bench.disk.full = refused
+    bench.disk.gate.set()
+    assert await committing is not refused
+    assert await draining is not refused
+    bench.disk.full = False
+    assert await bench.committer.drain()
+    assert bench.disk.increments == [[b"1"]]
+
+
 async def test_a_cancelled_commit_is_finished_and_noted(bench: Bench) -> None:
     bench.disk.gate.clear()
     bench.offer(Priority.CRITICAL)
