@@ -43,7 +43,8 @@ BAN_EVERY = (10, 50, 50, 50, 300, STRIDE)
 
 LEGEND = """\
 lost: accepted and stored nowhere; most: by one kill; oldest: how long before its kill; critical: the same of
-critical events; in bound: kills whose loss is no older than the interval (critical: 0) and two commits"""
+critical events; 2 commits: kills whose loss is no older than the interval (critical: 0) and two commits; and
+pause: and the longest pause of that event loop"""
 
 pytestmark = pytest.mark.timeout(120 + 10 * KILLS)  # a guard against a hang
 
