@@ -275,3 +275,22 @@ async def test_a_store_that_holds_more_than_the_file_says_that_the_file_is_old(
     restored = await open_spool()
     restored.compare("sql", Priority.SLOW, stored)
     assert f"sql holds slow entries up to position {stored}, and the file knows none after 1" in caplog.text
+
+
+async def test_increments_at_the_beginning_of_a_rebuilt_file_are_counted_with_an_older_copy(
+    open_spool, tmp_path, telemetry
+):
+    spool = await open_spool()
+    for number in range(20):
+        copy = (tmp_path / "spool" / "spool.accounts").read_bytes()
+        await spool.append([], increments=[b"%04d" % number * 500])
+    await spool.close()
+    (tmp_path / "spool" / "spool.accounts").write_bytes(copy)
+    database = tmp_path / "spool" / "spool.db"
+    data = bytearray(database.read_bytes())
+    page = next(at for at in range(4096, len(data), 4096) if b"0000" * 400 in data[at : at + 4096])
+    data[page : page + 4096] = bytes(4096)
+    database.write_bytes(data)
+    left = len(await (await open_spool()).increments())
+    assert 0 < left < 20
+    assert value(telemetry.damaged_state) == 20 - left
