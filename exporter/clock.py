@@ -38,10 +38,6 @@ class SystemClock:
         return time.monotonic()
 
 
-TOLERANCE_MS = 250
-"""How far Discord's time may be missed before the clock is moved."""
-
-
 class DiscordClock:
     """Discord's time, counted on a clock that never steps and corrected by what Discord's answers say.
 
@@ -75,19 +71,19 @@ class DiscordClock:
         """Seconds that have passed, for ``observe``."""
         return self._elapsed()
 
-    def observe(self, second: int, asked: float, answered: float) -> None:
+    def observe(self, second: int, asked: float, answered: float, tolerance_ms: float = 0) -> None:
         """Take the second that an answer named, in ms since the epoch (RFC 9110 §6.6.1, Date).
 
         It was that second at some moment between question and answer, both by ``elapsed``. Each answer
-        narrows what is possible; a clock that is nearly right is not moved, since durations would show it. An
-        answer that contradicts the earlier ones says that the clock it is counted on has stood still or has
-        drifted: it stands alone.
+        narrows what is possible; a clock within the tolerance of it is not moved, since durations would show
+        it. An answer that contradicts the earlier ones stands alone: the clock it is counted on has stood
+        still, or has drifted.
         """
         earliest, latest = second - answered * 1000, second + 999 - asked * 1000
         self._earliest, self._latest = max(earliest, self._earliest), min(latest, self._latest)
         if self._earliest > self._latest:
             self._earliest, self._latest = earliest, latest
-        if not self._earliest - TOLERANCE_MS <= self._zero <= self._latest + TOLERANCE_MS:
+        if not self._earliest - tolerance_ms <= self._zero <= self._latest + tolerance_ms:
             self._zero = (self._earliest + self._latest) / 2
 
 

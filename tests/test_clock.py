@@ -53,7 +53,7 @@ def test_after_an_answer_it_is_wrong_by_a_second_and_the_way_at_most(
     for way, back, pause in answers:
         world.ask(way, back)
         bound = min(bound, 1 + way + back)
-        assert abs(world.error) <= bound + 0.252
+        assert abs(world.error) <= bound + 0.002
         world.machine.advance(pause)
 
 
@@ -96,3 +96,19 @@ def test_time_that_a_clock_missed_is_made_up_by_the_next_answer() -> None:
     assert clock.now_ms() == START
     clock.observe(START + 600_000, clock.elapsed, clock.elapsed)
     assert abs(clock.now_ms() - START - 600_000) <= 500
+
+
+@given(SKEWS, st.lists(st.tuples(WAYS, WAYS, st.floats(0, 90)), min_size=1, max_size=20))
+def test_a_clock_that_is_within_the_tolerance_is_not_moved(
+    skew: float, answers: list[tuple[float, float, float]]
+) -> None:
+    world = World(skew)
+    world.ask(0.05, 0.05)
+    for way, back, pause in answers:
+        error, asked = world.error, world.clock.elapsed
+        world.machine.advance(way)
+        second = int(world.true // 1000) * 1000
+        world.machine.advance(back)
+        world.clock.observe(second, asked, world.clock.elapsed, 1_000)
+        assert abs(world.error - error) <= 0.002
+        world.machine.advance(pause)

@@ -191,9 +191,12 @@ class DiscordSource:
 
     async def _find_second(self, client: ConnectionOnlyClient) -> None:
         """Find where Discord's seconds begin, before anything is dated, if the machine's clock is wrong."""
-        for _ in range(_QUESTIONS if self._time_source is not None and self._time_source.is_rough else 0):
+        if self._time_source is None:
+            return
+        for _ in range(_QUESTIONS if self._time_source.is_rough else 0):
             await asyncio.sleep(_BETWEEN_QUESTIONS)
             await client.http.get("/users/@me")
+        self._time_source.settle()
 
     async def _run_shards(self, client: ConnectionOnlyClient, gate: IdentifyGate) -> None:
         """Run every own shard until the first refusal, which is raised."""

@@ -67,9 +67,9 @@ async def test_a_member_count_led_astray_comes_right_by_asking(simulation, expor
     await exporter.start()
     true = (await exporter.metrics()).by("discord_guild_members", "guild_id")
     guild_id = next(iter(true))
-    # As if this had been dispatched twice, or a join missed.
-    gone = json.dumps({"guild_id": guild_id, "user": {"id": "5", "username": "unknown"}}).encode()
-    for _ in range(3):
+    # As if the joins of these three had been missed.
+    for user_id in ("5", "6", "7"):
+        gone = json.dumps({"guild_id": guild_id, "user": {"id": user_id, "username": "unknown"}}).encode()
         await simulation.control("inject", gone, type="GUILD_MEMBER_REMOVE", guild=guild_id)
 
     async def corrected() -> bool:

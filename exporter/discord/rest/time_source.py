@@ -17,6 +17,10 @@ WARN_SECONDS: Final = 2.0
 OFF_SECONDS: Final = 0.5
 """Beyond this the machine's clock is not just read at another moment of the same second."""
 
+TOLERANCE_MS: Final = 1_000
+"""How far the clock may be from Discord's time before it is moved while dispatches are dated by it: a step
+makes a session in voice longer or shorter, an offset does not."""
+
 QUIET_SECONDS: Final = 1.0
 """Below this an offset that was reported is over."""
 
@@ -28,11 +32,16 @@ class TimeSource:
         self._clock = clock
         self._telemetry = telemetry
         self._is_off = False
+        self._tolerance_ms = 0
 
     @property
     def is_rough(self) -> bool:
         """Whether Discord's time is used and known to a second only."""
         return abs(self._clock.offset) > OFF_SECONDS
+
+    def settle(self) -> None:
+        """Dispatches are dated from now on."""
+        self._tolerance_ms = TOLERANCE_MS
 
     def now(self) -> float:
         """The moment of a question or an answer."""
@@ -46,7 +55,7 @@ class TimeSource:
             second = round(parsedate_to_datetime(date).timestamp() * 1000)
         except (ValueError, OverflowError):
             return
-        self._clock.observe(second, asked, self._clock.elapsed)
+        self._clock.observe(second, asked, self._clock.elapsed, self._tolerance_ms)
         offset = self._clock.offset
         self._telemetry.clock_offset.set(offset)
         if abs(offset) > WARN_SECONDS and not self._is_off:
