@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -38,6 +38,10 @@ class SystemClock:
         return time.monotonic()
 
 
+DOUBT_MS = 2_000
+"""An answer that is further from the clock is believed only with another one: a proxy's may be anything."""
+
+
 class DiscordClock:
     """Discord's time, counted on a clock that never steps and corrected by what Discord's answers say.
 
@@ -50,8 +54,8 @@ class DiscordClock:
         self._machine = machine or SystemClock()
         self._elapsed = elapsed or (_elapsed if machine is None else machine.monotonic)
         self._zero = self._machine.now_ms() - self._elapsed() * 1000
-        self._earliest = -math.inf
-        self._latest = math.inf
+        self._possible = _Interval(-math.inf, math.inf)
+        self._doubted: _Interval | None = None
 
     def now_ms(self) -> int:
         """Discord's time in milliseconds since the Unix epoch (UTC), as far as it is known."""
@@ -76,15 +80,44 @@ class DiscordClock:
 
         It was that second at some moment between question and answer, both by ``elapsed``. Each answer
         narrows what is possible; a clock within the tolerance of it is not moved, since durations would show
-        it. An answer that contradicts the earlier ones stands alone: the clock it is counted on has stood
-        still, or has drifted.
+        it. One that contradicts the earlier ones, or this clock by far, is doubted until another one agrees:
+        then the clock it is counted on has stood still or drifted, and those before are forgotten.
         """
-        earliest, latest = second - answered * 1000, second + 999 - asked * 1000
-        self._earliest, self._latest = max(earliest, self._earliest), min(latest, self._latest)
-        if self._earliest > self._latest:
-            self._earliest, self._latest = earliest, latest
-        if not self._earliest - tolerance_ms <= self._zero <= self._latest + tolerance_ms:
-            self._zero = (self._earliest + self._latest) / 2
+        answer = _Interval(second - answered * 1000, second + 999 - asked * 1000)
+        possible = self._possible.meet(answer)
+        if not possible.is_empty and possible.distance(self._zero) <= DOUBT_MS:
+            self._possible, self._doubted = possible, None
+        elif self._doubted is None or self._doubted.meet(answer).is_empty:
+            self._doubted = answer
+            return
+        else:
+            self._possible, self._doubted = self._doubted.meet(answer), None
+        if self._possible.distance(self._zero) > tolerance_ms:
+            self._zero = (self._possible.earliest + self._possible.latest) / 2
+
+    @property
+    def is_doubted(self) -> bool:
+        """Whether the last answer named another time by far, and waits for another one that agrees."""
+        return self._doubted is not None
+
+
+class _Interval(NamedTuple):
+    """Between two moments."""
+
+    earliest: float
+    latest: float
+
+    @property
+    def is_empty(self) -> bool:
+        return self.earliest > self.latest
+
+    def meet(self, other: _Interval) -> _Interval:
+        """What both hold."""
+        return _Interval(max(self.earliest, other.earliest), min(self.latest, other.latest))
+
+    def distance(self, moment: float) -> float:
+        """How far a moment is outside."""
+        return max(self.earliest - moment, moment - self.latest, 0.0)
 
 
 def _elapsed() -> float:

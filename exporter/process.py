@@ -48,6 +48,9 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
         await asyncio.wait((stopping_ends,), timeout=STOP_SECONDS)
         if not stopping_ends.done():
             _abandon()
+        for task in tasks:
+            if task.done() and not task.cancelled():
+                task.result()  # rather than an error of the stop that follows from it
         stopping_ends.result()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)

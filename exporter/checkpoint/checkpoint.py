@@ -28,6 +28,7 @@ from exporter.clock import Clock
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
+from exporter.notation import counted
 from exporter.spool.ports import SpoolWriter, StateRow
 from exporter.telemetry import Telemetry
 
@@ -256,6 +257,10 @@ class Checkpoint:
                 forget = counts.forget
                 entries = (*group, *counts.entries)
                 numbers = await self._append(entries, rows, increments, forget)
+            except Exception as error:
+                # Whatever it is, nothing is saved: memory is bounded until a commit succeeds.
+                self._refusal = f"a commit failed: {type(error).__name__}"
+                raise
             finally:
                 if numbers is None:
                     self._entries.put_back(group)
@@ -303,7 +308,8 @@ class Checkpoint:
 
     def _note_problem(self, error: SpoolError) -> None:
         if not self._refusal:
-            log.warning("the spool takes nothing (%s); %d entries wait in memory", error, self.waiting)
+            waiting = counted(self.waiting, "entry", "entries")
+            log.warning("the spool takes nothing (%s); in memory: %s", error, waiting)
         self._refusal = str(error) or type(error).__name__
 
     def _note_recovery(self) -> None:

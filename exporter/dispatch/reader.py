@@ -23,8 +23,9 @@ from exporter.telemetry import Telemetry
 OURS: Final = (SHARD_STATE, ANSWERS)
 """What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
 
-READY: Final = "READY"
-"""Begins a session: what happened before it is not received, so nothing repeats it."""
+FORGETTING: Final = frozenset({"READY", "GUILD_CREATE", "GUILD_DELETE"})
+"""What begins or ends a time in which dispatches are not received: what is received behind it repeats nothing
+from before."""
 
 MESSAGE: Final = "MESSAGE_CREATE"
 """Carries its own time, and comes when it is sent."""
@@ -67,7 +68,9 @@ class DispatchReader:
     ) -> None:
         self._repeats = Repeats()
         self._known = {
-            name: _KnownDispatch(name.startswith(OURS), PayloadReader(name, readers, self._repeats))
+            name: _KnownDispatch(
+                name.startswith(OURS), PayloadReader(name, readers, self._repeats, catalogue.readers)
+            )
             for name, readers in catalogue.readers.items()
         }
         self._report = report
@@ -84,6 +87,8 @@ class DispatchReader:
         at = received_at if ours else self._date(shard, received_at)
         if known is None:
             return ()
+        if name in FORGETTING:
+            self._repeats.forget_shard(shard)
         label = (name,)
         self._received[label] = self._received.get(label, 0) + 1
         try:
@@ -100,8 +105,6 @@ class DispatchReader:
             self._rejections.reject(name, error)
             return ()
         self._accepted[label] = self._accepted.get(label, 0) + 1
-        if name == READY:
-            self._repeats.forget_shard(shard)
         return facts
 
     def tick(self, wall: int) -> None:

@@ -17,6 +17,7 @@ from exporter.events.changes import CHANGES_BY_TYPE, OVERWRITES, describe, read_
 from exporter.events.facts.base import ElementsRejected
 from exporter.events.facts.moderation import AuditEntry, AuditPage
 from exporter.events.payload import (
+    CLOCK_SPREAD_MS,
     MAX_ID,
     Identified,
     InGuild,
@@ -142,7 +143,14 @@ class _EntryEffects:
 
 
 def read_entry(entry: EntryPayload, received_at: int) -> tuple[AuditEntry | ElementsRejected, ...]:
-    """One entry of the gateway."""
+    """One entry of the gateway.
+
+    Raises:
+        msgspec.ValidationError: its id is from the future. A mark made of it would close the log for ever.
+    """
+    if snowflake_ms(entry.id) > received_at + CLOCK_SPREAD_MS:
+        msg = "an id from the future - at `$.id`"
+        raise msgspec.ValidationError(msg)
     parts = PartDecoder(ENTRY_CREATE)
     fact = to_fact(entry, entry.guild_id, moment_of(entry.id, received_at), parts)
     return (fact, *parts.report())

@@ -95,7 +95,8 @@ def _member(event: UserEvent) -> tuple[str, int, int]:
     return "member", event.guild_id, event.user.id
 
 
-JOINED, LEFT = Identity("joined", _member), Identity("left", _member)
+JOINED = Identity("joined", _member, opposites=("GUILD_MEMBER_REMOVE",))
+LEFT = Identity("left", _member, opposites=("GUILD_MEMBER_ADD",))
 _UPDATE = Reader(MemberUpdate, read_update)
 
 FAMILY = Family(

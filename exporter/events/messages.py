@@ -152,7 +152,7 @@ def _declare(kind: str, help_: str, reader: Reader, measure: Measure) -> EventSp
 
 
 CREATED = Identity("created", lambda message: message.id)
-DELETED = Identity("deleted", lambda message: message.id)
+DELETED = Identity("deleted", lambda message: ("deleted", message.id))
 _DELETED_BULK = Identity("deleted", lambda messages: ("bulk", messages.channel_id, *messages.ids[:1]))
 
 _CREATE = Reader(MessageCreate, read_create, CREATED)

@@ -80,6 +80,7 @@ class ReactionRemove(InChannel):
     emoji: Emoji
     user_id: Snowflake = 0
     message_id: Snowflake = 0
+    burst: bool = False
 
 
 class ReactionClear(InChannel):
@@ -136,8 +137,8 @@ def _declare(kind: str, help_: str, reader: Reader, *measures: Measure) -> Event
     )
 
 
-def _reaction(reaction: ReactionAdd | ReactionRemove) -> tuple[int, int, str]:
-    return reaction.message_id, reaction.user_id, reaction.emoji.key
+def _reaction(reaction: ReactionAdd | ReactionRemove) -> tuple[int, int, str, bool]:
+    return reaction.message_id, reaction.user_id, reaction.emoji.key, reaction.burst
 
 
 def _all(reaction: ReactionAdd | ReactionRemove | ReactionClear) -> tuple[int, str]:
@@ -148,11 +149,19 @@ def _all_of_emoji(reaction: ReactionAdd | ReactionRemove) -> tuple[int, str]:
     return reaction.message_id, reaction.emoji.key
 
 
-_ADDED = Identity("added", _reaction, lambda reaction: (_all(reaction), _all_of_emoji(reaction)))
+_ADDED = Identity(
+    "added",
+    _reaction,
+    lambda reaction: (_all(reaction), _all_of_emoji(reaction)),
+    ("MESSAGE_REACTION_REMOVE", "MESSAGE_REACTION_REMOVE_ALL", "MESSAGE_REACTION_REMOVE_EMOJI"),
+)
+_REMOVED = Identity("removed", _reaction, opposites=("MESSAGE_REACTION_ADD",))
+_ALL_CLEARED = Identity(CLEARED, _all, opposites=("MESSAGE_REACTION_ADD",))
+_EMOJI_CLEARED = Identity(CLEARED, _all_of_emoji, opposites=("MESSAGE_REACTION_ADD",))
 _ADD = Reader(ReactionAdd, read_add, _ADDED)
-_REMOVE = Reader(ReactionRemove, read_remove, Identity("removed", _reaction))
-_CLEAR_ALL = Reader(ReactionClear, read_clear_all, Identity(CLEARED, _all))
-_CLEAR_EMOJI = Reader(ReactionRemove, read_clear_emoji, Identity(CLEARED, _all_of_emoji))
+_REMOVE = Reader(ReactionRemove, read_remove, _REMOVED)
+_CLEAR_ALL = Reader(ReactionClear, read_clear_all, _ALL_CLEARED)
+_CLEAR_EMOJI = Reader(ReactionRemove, read_clear_emoji, _EMOJI_CLEARED)
 
 FAMILY = Family(
     "reactions",

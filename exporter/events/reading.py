@@ -9,7 +9,7 @@ Discord sends every day costs nothing extra.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import NoneType, UnionType
@@ -37,14 +37,21 @@ _INDEX = re.compile(r"\[\d+\]")
 class PayloadReader:
     """All that is made of one kind of dispatch; ``name`` is the dispatch's, for reports.
 
-    ``repeats`` remembers what was received, to pass over what Discord delivers again.
+    ``repeats`` remembers what was received, to pass over what Discord delivers again; ``read`` are the names
+    of all dispatches that are read.
     """
 
-    def __init__(self, name: str, readers: Iterable[Reader], repeats: Repeats | None = None) -> None:
+    def __init__(
+        self,
+        name: str,
+        readers: Iterable[Reader],
+        repeats: Repeats | None = None,
+        read: Container[str] = frozenset(),
+    ) -> None:
         self._name = name
         self._repeats = repeats
         readers = tuple(readers)
-        identified = next((reader for reader in readers if reader.identity), None)
+        identified = next((reader for reader in readers if _is_identified(reader, read)), None)
         self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool, Identity | None]] = []
         previous = None
         for reader in readers:
@@ -65,16 +72,19 @@ class PayloadReader:
         """
         facts: list[Fact] = []
         payload: Any = None
+        noted = False
         try:
             for _, decode, read, in_guild, identity in self._steps:
                 if decode is not None:
                     payload = decode(body)
-                if identity is not None and self._is_repeated(identity, payload, body, shard, now):
-                    return None
+                if identity is not None:
+                    if self._is_repeated(identity, payload, body, shard, now):
+                        return None
+                    noted = True
                 if not in_guild or payload.guild_id:
                     facts += read(payload, at)
         except UNREADABLE:
-            return self._read_parts(body, at, shard, now)
+            return self._read_parts(body, at, shard, now, noted=noted)
         return facts
 
     def _is_repeated(
@@ -82,7 +92,9 @@ class PayloadReader:
     ) -> bool:
         return self._repeats is not None and self._repeats.note(identity, payload, body, shard, now)
 
-    def _read_parts(self, body: bytes | msgspec.Raw, at: int, shard: int, now: int) -> list[Fact] | None:
+    def _read_parts(
+        self, body: bytes | msgspec.Raw, at: int, shard: int, now: int, *, noted: bool
+    ) -> list[Fact] | None:
         parts = PartDecoder(self._name)
         facts: list[Fact] = []
         for kind, _, read, in_guild, identity in self._steps:
@@ -90,7 +102,7 @@ class PayloadReader:
                 payload = parts.decode(kind, body)
             except msgspec.ValidationError as error:
                 raise msgspec.ValidationError(parts.describe(error)) from error
-            if identity is not None and self._is_repeated(identity, payload, body, shard, now):
+            if identity is not None and not noted and self._is_repeated(identity, payload, body, shard, now):
                 return None
             if not in_guild or payload.guild_id:
                 facts += read(payload, at)
@@ -169,6 +181,10 @@ class PartDecoder:
             yield place
         except UNREADABLE as error:
             self._rejected.setdefault(place, self.describe(error))
+
+
+def _is_identified(reader: Reader, read: Container[str]) -> bool:
+    return reader.identity is not None and all(name in read for name in reader.identity.opposites)
 
 
 @cache

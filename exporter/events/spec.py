@@ -117,12 +117,14 @@ class Identity:
     """What a dispatch says has happened, where it would count twice if Discord delivered it twice.
 
     Something ``becomes`` of a ``thing``; None where only the whole dispatch says what. ``scopes`` are things
-    that may be ``CLEARED``, and this one with them. ``repeats`` compares.
+    that may be ``CLEARED``, and this one with them. It says nothing unless the dispatches that tell of the
+    opposite are read as well. ``repeats`` compares.
     """
 
     becomes: str | None
     thing: Callable[[Any], Hashable]
     scopes: Callable[[Any], tuple[Hashable, ...]] | None = None
+    opposites: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -52,6 +52,7 @@ _HIGHEST: Final = on_lanes("SELECT coalesce(max(position), 0) FROM {lane}")
 _CUT: Final = on_lanes(
     "SELECT max(position) FROM (SELECT position FROM {lane} WHERE position <= ? ORDER BY position LIMIT ?)"
 )
+_HOLDS_ROWS: Final = on_lanes("SELECT EXISTS (SELECT 1 FROM {lane})")
 _DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position <= ?")
 _PAGE_END: Final = on_lanes(
     "SELECT max(position) FROM (SELECT position, row_number() OVER page AS number,"
@@ -270,6 +271,11 @@ def evict(
             (upto, lost, sink, lane),
         )
     return connection.execute(_DELETE[lane], (upto,)).rowcount
+
+
+def holds_rows(connection: sqlite3.Connection, lane: Priority) -> bool:
+    """Whether there is any row in a lane."""
+    return bool(connection.execute(_HOLDS_ROWS[lane]).fetchone()[0])
 
 
 def _keep_dead(

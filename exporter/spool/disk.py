@@ -39,7 +39,7 @@ from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import PAGES_USED, is_full, transaction
-from exporter.spool.delivery import DELETE_ROWS, delete_passed, evict, trim_dead_letters
+from exporter.spool.delivery import DELETE_ROWS, delete_passed, evict, holds_rows, trim_dead_letters
 
 log = logging.getLogger(__name__)
 
@@ -214,16 +214,19 @@ class DiskQuota:
     def make_space(self, lane: Priority) -> None:
         """Delete passed rows, then the oldest of this class and those below, until the others are in bounds.
 
-        What one sink has passed goes first. Within a transaction.
+        Of one class what a sink has passed goes first, and no class is touched while there is one below it.
+        Within a transaction.
         """
         while self._used() > self._lagging_goal and delete_passed(self._connection):
             pass
-        for goal, lagging in ((self._lagging_goal, True), (self._goal, False)):
-            for lower in range(max(Priority), lane - 1, -1):
+        for lower in range(max(Priority), lane - 1, -1):
+            for goal, lagging in ((self._lagging_goal, True), (self._goal, False)):
                 while self._used() > goal and (
                     evicted := evict(self._connection, Priority(lower), lagging=lagging)
                 ):
                     self._evicted += evicted
+            if holds_rows(self._connection, Priority(lower)):
+                return
 
     def reserve_holds(self, state_size: int) -> bool:
         """Whether the reserve has space for so much saved state beside what drains the spool."""

@@ -14,6 +14,7 @@ import msgspec
 
 from exporter.aggregation.increments import Increment, encode_increment
 from exporter.events.structure import STRUCTURE_TYPES
+from exporter.notation import counted
 from exporter.spool.ports import JournalPart, SpoolWriter, StateRow
 from exporter.state.shard_timeline import SavedTimeline, TimeBounds
 from exporter.tracking.levels.levels import MemberXp
@@ -52,7 +53,7 @@ async def take_over(spool: SpoolWriter) -> None:
     if journal := await spool.journal():
         found = convert(journal)
         await spool.append((), state=found.rows, increments=found.increments, forget_journal=True)
-        log.info("took over the state that the previous version saved: %d parts", len(journal))
+        log.info("took over the state that the previous version saved: %s", counted(len(journal), "part"))
 
 
 def convert(parts: Iterable[JournalPart]) -> Converted:

@@ -187,6 +187,60 @@ async def test_a_reaction_taken_back_and_given_again_counts_and_a_repeated_one_d
     assert total(pipeline, "reactions_removed") == 1
 
 
+async def test_messages_that_automod_blocks_one_after_another_are_counted_each(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    for _ in range(5):
+        site.feed(
+            pipeline,
+            "AUTO_MODERATION_ACTION_EXECUTION",
+            payload("AUTO_MODERATION_ACTION_EXECUTION", "blocked"),
+        )
+        site.clock.advance(0.9)
+    await pipeline.flush()
+    assert total(pipeline, "moderation_actions", "automod_block") == 5
+
+
+@pytest.mark.parametrize("off", ["MESSAGE_REACTION_REMOVE", "MESSAGE_REACTION_REMOVE_ALL"])
+async def test_without_what_says_the_opposite_nothing_is_taken_for_repeated(
+    site: Site, payload: Payload, off: str
+) -> None:
+    site.switches = {off: False}
+    pipeline = await begin(site, payload)
+    for _ in range(3):
+        site.feed(pipeline, "MESSAGE_REACTION_ADD", payload("MESSAGE_REACTION_ADD", "unicode"))
+    assert total(pipeline, "reactions", "normal") == 3
+
+
+async def test_a_super_reaction_beside_a_normal_one_counts(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    add = payload("MESSAGE_REACTION_ADD", "unicode")
+    for burst in (False, True, True):
+        site.feed(pipeline, "MESSAGE_REACTION_ADD", add | {"burst": burst})
+    assert total(pipeline, "reactions", "normal") == 1
+    assert total(pipeline, "reactions", "super") == 1
+
+
+async def test_an_outage_ends_what_can_be_repeated(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    add = payload("MESSAGE_REACTION_ADD", "unicode")
+    site.feed(pipeline, "MESSAGE_REACTION_ADD", add)
+    site.feed(pipeline, "GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
+    site.feed(pipeline, "GUILD_CREATE", payload("GUILD_CREATE", "full") | {"voice_states": []})
+    site.feed(pipeline, "MESSAGE_REACTION_ADD", add)
+    assert total(pipeline, "reactions", "normal") == 2
+
+
+async def test_an_entry_from_the_future_does_not_close_the_audit_log(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    kick = payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "kick")
+    site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", kick | {"id": str(2**63 - 1)})
+    site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", kick)
+    await pipeline.flush()
+    assert total(pipeline, "moderation_actions", "kick") == 1
+
+
 def _voice(payload: Payload, user: int, channel: int | None) -> dict[str, Any]:
     state = payload("VOICE_STATE_UPDATE", "enter")
     state["member"]["user"] |= {"id": str(user), "username": f"user{user}"}

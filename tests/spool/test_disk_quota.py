@@ -287,6 +287,22 @@ async def test_a_sink_that_is_away_costs_another_one_nothing_of_a_lower_class(
     assert len(critical) == full.sinks["dead"].pending, "and none of it went for a lower class"
 
 
+async def test_no_class_is_touched_while_there_is_one_below_it_whoever_lags(
+    open_spool, make_entry, check_accounts
+):
+    spool = await open_spool(SMALL, sinks=("a", "b"))
+    await fill(spool, make_entry, Priority.CRITICAL, 100)
+    batch = await spool.read("a", Priority.CRITICAL, max_rows=100, max_bytes=10**6)
+    await spool.advance("a", Priority.CRITICAL, batch.rows[-1].position)
+    for start in range(20):
+        await fill(spool, make_entry, Priority.SLOW, 200, 10 + start * 2)
+        await spool.append([make_entry(100_000 + start, Priority.CRITICAL, padding=900)])
+    tally = await check_accounts(spool)
+    assert tally.sinks["b"].evicted > 0
+    batch = await spool.read("b", Priority.CRITICAL, max_rows=1_000, max_bytes=10**7)
+    assert len(batch.rows) == 120, "none of the critical ones that only b still needs"
+
+
 async def test_passed_rows_make_space_before_anything_is_given_up(
     open_spool, make_entry, drain, check_accounts
 ):

@@ -37,7 +37,7 @@ class TimeSource:
     @property
     def is_rough(self) -> bool:
         """Whether Discord's time is used and known to a second only."""
-        return abs(self._clock.offset) > OFF_SECONDS
+        return self._clock.is_doubted or abs(self._clock.offset) > OFF_SECONDS
 
     def settle(self) -> None:
         """Dispatches are dated from now on."""

@@ -89,7 +89,7 @@ class SqlConfig(SinkSection):
 def _parse(dsn: str) -> URL:
     """Read the DSN; messages never repeat it, since it may hold a password."""
     scheme, _, rest = dsn.partition("://")
-    if not scheme.strip().startswith("sqlite") and rest.count("@") > 1:
+    if not scheme.strip().startswith("sqlite") and rest.partition("?")[0].count("@") > 1:
         msg = f"the DSN holds more than one @; in a user or password percent-encode @ as %40; {_HOW}"
         raise ValueError(msg)
     try:
@@ -118,6 +118,10 @@ def _sqlite(url: URL) -> URL:
 
 def _postgresql(url: URL) -> URL:
     known = {*_ADDRESS, *_LIBPQ, *_ALIASES, *_IGNORED, *_ELSEWHERE}
+    repeated = sorted(name for name, value in url.query.items() if not isinstance(value, str))
+    if repeated:
+        msg = f"the DSN names {', '.join(repeated)} more than once"
+        raise ValueError(msg)
     unknown = sorted(set(url.query) - known)
     if unknown:
         msg = f"unknown DSN option {', '.join(unknown)}; known are {', '.join(sorted(known))}"

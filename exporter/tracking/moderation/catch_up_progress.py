@@ -6,6 +6,8 @@ import logging
 from collections.abc import Collection
 from typing import Final
 
+from exporter.notation import counted
+
 log = logging.getLogger(__name__)
 
 PROGRESS_MS: Final = 60_000
@@ -37,19 +39,24 @@ class CatchUpProgress:
         """Log the begin, and how far this is."""
         if self._guilds and self._logged is None:
             self._logged = now
-            log.info("catching up on the audit logs of %d guilds", len(self._guilds))
+            log.info("catching up on the audit logs of %s", counted(len(self._guilds), "guild"))
         elif self._logged is not None and now - self._logged >= PROGRESS_MS:
             self._logged = now
             log.info(
-                "catching up on the audit logs: %d of %d guilds left, %d entries so far",
-                *(len(self._behind), len(self._guilds), self.entries),
+                "catching up on the audit logs: %d of %s left, %s so far",
+                len(self._behind),
+                counted(len(self._guilds), "guild"),
+                counted(self.entries, "entry", "entries"),
             )
 
     def end(self, now: int) -> None:
         """Log the end, if no guild is behind any more."""
         if self._guilds and not self._behind:
             log.info(
-                "caught up on the audit logs of %d guilds after %.0f s: %d entries, %d guilds refused",
-                *(len(self._guilds), (now - self._since) / 1000, self.entries, self.refused),
+                "caught up on the audit logs of %s after %.0f s: %s, %s refused",
+                counted(len(self._guilds), "guild"),
+                (now - self._since) / 1000,
+                counted(self.entries, "entry", "entries"),
+                counted(self.refused, "guild"),
             )
             self._clear()

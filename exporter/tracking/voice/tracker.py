@@ -57,6 +57,7 @@ class VoiceTracker(Component):
         self._clock = clock
         self.guilds: dict[int, GuildVoice] = {}
         self._interrupted: list[VoiceSession] | None = None
+        self._has_run = False
         self._behind: set[int] = set()
         self._saved = VoiceTables(self.guilds, timeline, clock)
         self._touch = self._saved.guilds.touch
@@ -178,7 +179,8 @@ class VoiceTracker(Component):
 
     def clear(self) -> None:
         """Interrupt all sessions. Each is whole at any moment; what was counted of it is not reverted."""
-        self._interrupted = [one for guild in self.guilds.values() for one in guild.sessions.values()]
+        if self._has_run and self._interrupted is None:
+            self._interrupted = [one for guild in self.guilds.values() for one in guild.sessions.values()]
         self.guilds.clear()
         self.sessions.number = 0
 
@@ -188,12 +190,13 @@ class VoiceTracker(Component):
         After an error the interrupted ones go on instead, as far as the members are in voice still.
         """
         del now
-        interrupted, self._interrupted = self._interrupted, None
+        interrupted = self._interrupted
         found = list(self._saved.take_found())
         for session in found if interrupted is None else interrupted:
             self.sessions.put(session)
         if interrupted is not None:
             self.for_each({*self.guilds, *self._states.guilds}, partial(self._catch_up, wall))
+        self._interrupted, self._has_run = None, True
 
     def _catch_up(self, at: int, guild_id: int) -> None:
         """Take what Discord said while the component was suspended, once the shard is connected."""

@@ -33,6 +33,8 @@ def test_a_wrong_clock_is_corrected_exported_and_said_once(
     skew: float, words: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     machine = Machine(skew)
+    machine.answer()
+    assert machine.source.is_rough
     for _ in range(3):
         machine.answer()
         machine.clock.advance(60)

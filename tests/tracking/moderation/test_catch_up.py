@@ -529,7 +529,7 @@ def test_progress_is_in_the_log(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "catching up on the audit logs of 2 guilds",
         "catching up on the audit logs: 2 of 2 guilds left, 0 entries so far",
-        "caught up on the audit logs of 2 guilds after 61 s: 1 entries, 0 guilds refused",
+        "caught up on the audit logs of 2 guilds after 61 s: 1 entry, 0 guilds refused",
     ]
 
 
