@@ -1,6 +1,6 @@
 """A gateway and REST API that do exactly what a test says, for faults no honest server would show.
 
-Each connection runs the next of ``scripts``; when they are used up, ``serve``. Whatever a script does, the
+Each connection runs the next of ``scripts``; when they are used up, ``default``. Whatever a script does, the
 commands the client sent are kept in ``commands``.
 """
 
@@ -61,7 +61,7 @@ class Connection:
                 "user": BOT,
                 "guilds": [{"id": "1", "unavailable": True}],
                 "session_id": SESSION,
-                "resume_gateway_url": self.gateway.ws_url + "/resume",
+                "resume_gateway_url": self.gateway.resume_url or self.gateway.ws_url + "/resume",
                 "application": {"id": "4242", "flags": 0},
             },
         )
@@ -120,6 +120,8 @@ class Gateway:
 
     def __init__(self) -> None:
         self.scripts: list[Script] = []
+        self.default: Script = serve
+        self.resume_url = ""
         self.commands: list[dict[str, Any]] = []
         self.close_codes: list[int | None] = []
         self.paths: list[str] = []
@@ -187,7 +189,7 @@ class Gateway:
         await socket.prepare(request)
         deflate = zlib.compressobj() if request.query.get("compress") == "zlib-stream" else None
         connection = Connection(self, socket, deflate, self.interval)
-        script = self.scripts.pop(0) if self.scripts else serve
+        script = self.scripts.pop(0) if self.scripts else self.default
         playing = asyncio.create_task(self._play(script, connection))
         try:
             await connection.read()

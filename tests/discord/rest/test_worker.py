@@ -299,7 +299,7 @@ def test_a_reading_of_invites_does_not_wait_behind_a_hundred_looks_into_audit_lo
 
 def test_requests_leave_at_the_rate_and_no_faster() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(20.0, clock)
+    allowance = RateLimiter(20.0, clock, random.Random(1))
     for _ in range(200):
         clock.advance(allowance.wait())
         allowance.spend()
@@ -308,7 +308,7 @@ def test_requests_leave_at_the_rate_and_no_faster() -> None:
 
 def test_time_without_requests_gives_no_right_to_a_burst() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(20.0, clock)
+    allowance = RateLimiter(20.0, clock, random.Random(1))
     clock.advance(3600)
     allowance.spend()
     assert allowance.wait() == pytest.approx(0.05)
@@ -316,7 +316,7 @@ def test_time_without_requests_gives_no_right_to_a_burst() -> None:
 
 def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(45.0, clock)
+    allowance = RateLimiter(45.0, clock, random.Random(1))
     refused = 0
     for guild_id in range(45 * 600):
         if allowance.wait() < 0.001:
@@ -329,7 +329,7 @@ def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
 
 def test_a_refusal_is_forgotten_in_time() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(20.0, clock)
+    allowance = RateLimiter(20.0, clock, random.Random(1))
     allowance.note_answer(RestRequest(RequestKind.INVITES, 1), 403)
     clock.advance(299)
     assert allowance.standing_refusal(RestRequest(RequestKind.INVITES, 1)) == 403
@@ -338,7 +338,7 @@ def test_a_refusal_is_forgotten_in_time() -> None:
 
 
 def test_what_was_refused_is_asked_again_once_permissions_have_changed() -> None:
-    allowance = RateLimiter(20.0, ManualClock())
+    allowance = RateLimiter(20.0, ManualClock(), random.Random(1))
     mine, other = RestRequest(RequestKind.AUDIT_LOG, 1), RestRequest(RequestKind.AUDIT_LOG, 2)
     for request in (mine, other):
         allowance.note_answer(request, 403)
