@@ -15,6 +15,8 @@ from typing import Any
 
 from aiohttp import WSMsgType, web
 
+from tests.discord.far_answers import FarAnswer
+
 SESSION = "5e5510"
 BOT = {"id": "4242", "username": "exporter", "discriminator": "0000", "avatar": None, "bot": True}
 
@@ -135,6 +137,8 @@ class Gateway:
         self.flags = 0
         self.guilds: list[dict[str, Any]] = []
         self.failures: list[web.Response] = []
+        self.troubles: dict[str, list[FarAnswer]] = {}
+        """What is answered first to requests of a path."""
         self.rest: list[str] = []
         self.url = ""
         self.ws_url = ""
@@ -161,11 +165,13 @@ class Gateway:
         assert self.live is not None
         return self.live
 
-    async def _rest(self, request: web.Request) -> web.Response:
+    async def _rest(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
         self.rest.append(path)
         if self.failures:
             return self.failures.pop(0)
+        if self.troubles.get(path):
+            return await self.troubles[path].pop(0)(request)
         answers: dict[str, Any] = {
             "users/@me": BOT,
             "gateway/bot": {

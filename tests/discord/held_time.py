@@ -1,4 +1,4 @@
-"""An event loop on which time passes only where everything waits: a day takes as long as what happens in it."""
+"""An event loop on which time passes only where everything waits, so that a day takes a moment."""
 
 from __future__ import annotations
 
