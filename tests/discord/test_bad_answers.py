@@ -1,4 +1,4 @@
-"""Whatever is answered in place of Discord's REST API, the bot gets connected; if it takes minutes it says so."""
+"""Whatever is answered in place of Discord's REST API, the bot gets connected, and says what is wrong."""
 
 from __future__ import annotations
 
