@@ -311,7 +311,7 @@ class Shard:
             self._lived = now - self._began
         self._hold = error.retry_after if isinstance(error, RateLimitedError) else 0.0
         self._invalidated = isinstance(error, ConnectionLost) and not error.resume
-        if self._invalidated or code in _SESSION_ENDING_CODES or self._has_resumed_in_vain(now):
+        if self._invalidated or code in _SESSION_ENDING_CODES or self._gives_up_session(now):
             # The wait before another session depends on how many short sessions there were in a row, not on
             # how often the connection was resumed, which is free.
             lasted = self._lived >= self._timings.stable_after
@@ -337,7 +337,7 @@ class Shard:
         unexpected = None if isinstance(error, _EXPECTED) else error
         _log.log(level, text, self.id, problem, exc_info=unexpected)
 
-    def _has_resumed_in_vain(self, now: float) -> bool:
+    def _gives_up_session(self, now: float) -> bool:
         """Whether so many RESUMEs have failed by now that the session is to be given up."""
         if self._session is None or self.connected or self._asked_at is None:
             return False
