@@ -35,6 +35,7 @@ from exporter.discord.gateway.adapter import (
 )
 from exporter.discord.gateway.fatal_errors import FATAL_CODES
 from exporter.discord.gateway.identify_budget import IdentifyGate
+from exporter.discord.gateway.resume_ladder import ResumeLadder
 from exporter.discord.rest.failure import describe_failure
 from exporter.errors import CredentialsError
 from exporter.telemetry import Telemetry
@@ -56,10 +57,6 @@ _CUT_OFF: Final = 1006
 
 FRAMES_PER_TURN: Final = 64
 """Frames handled in one turn of the event loop; they take some milliseconds."""
-
-_FAILURES_BEFORE_GENERAL: Final = 3
-"""Failed RESUMEs at the address READY named before the general one is tried, too. Where there is no
-connection at all it is tried at once: that host may be gone."""
 
 _LONGEST_SILENCE: Final = 30.0
 """Seconds without RESUMED and without a dispatch of a replay after which a RESUME has failed."""
@@ -158,12 +155,7 @@ class Shard:
         self._began = 0.0
         self._lived = 0.0
         """How long the session had a connection for, from READY to the last loss."""
-        self._asked_at: float | None = None
-        """When this attempt sent RESUME."""
-        self._failed_resumes = 0
-        self._failing_since = 0.0
-        self._unreached = 0
-        """Attempts in a row that did not get as far as RESUME."""
+        self._ladder = ResumeLadder(clock, timings.resume_attempts, timings.resume_patience)
         self._spent = False
         """Whether the last attempt spent an IDENTIFY."""
         self._hold = 0.0
@@ -186,7 +178,7 @@ class Shard:
         if name == "RESUMED":
             self._telemetry.gateway_resumes.labels(self._label).inc()
             self._publish_state(self.id, "settled")
-            self._failed_resumes = self._unreached = 0
+            self._ladder.reset()
         else:
             self._began = self._clock.monotonic()
         self.connected = True
@@ -232,7 +224,6 @@ class Shard:
 
     async def _live(self) -> None:
         """Connect and read until the connection ends, always by an exception."""
-        self._asked_at = None
         async with asyncio.timeout(None) as self._ready_deadline:
             resuming = self._session is not None
             await (self._identify() if self._session is None else self._resume(self._session))
@@ -282,17 +273,13 @@ class Shard:
 
     async def _resume(self, session: _ResumableSession) -> None:
         self._publish_state(self.id, "resuming")
-        gateway = session.gateway
-        if self._unreached % 2 or self._failed_resumes >= _FAILURES_BEFORE_GENERAL:
-            gateway = self._gate.known_url or gateway
-        began = self._clock.monotonic()
-        self._unreached += 1
+        gateway = self._ladder.choose(session.gateway, self._gate.known_url)
+        self._ladder.begin()
         async with asyncio.timeout(self._timings.connect_timeout):
             await self._client.connect_shard(
                 self.id, gateway, session_id=session.id, sequence=session.sequence
             )
-        self._unreached = 0
-        self._asked_at = began
+        self._ladder.note_sent()
 
     def _note_loss(self, error: Exception) -> None:
         """Record why the connection ended, and keep what is needed to resume."""
@@ -311,13 +298,13 @@ class Shard:
             self._lived = now - self._began
         self._hold = error.retry_after if isinstance(error, RateLimitedError) else 0.0
         self._invalidated = isinstance(error, ConnectionLost) and not error.resume
-        if self._invalidated or code in _SESSION_ENDING_CODES or self._gives_up_session(now):
+        if self._invalidated or code in _SESSION_ENDING_CODES or self._gives_up_session():
             # The wait before another session depends on how many short sessions there were in a row, not on
             # how often the connection was resumed, which is free.
             lasted = self._lived >= self._timings.stable_after
             self._short_sessions = 0 if lasted else self._short_sessions + 1
             self._failures = self._short_sessions
-            self._failed_resumes = self._unreached = 0
+            self._ladder.reset()
             self._session = None
         elif socket is not None and socket.sequence is not None:
             if self.connected and socket.session_id:
@@ -337,19 +324,12 @@ class Shard:
         unexpected = None if isinstance(error, _EXPECTED) else error
         _log.log(level, text, self.id, problem, exc_info=unexpected)
 
-    def _gives_up_session(self, now: float) -> bool:
+    def _gives_up_session(self) -> bool:
         """Whether so many RESUMEs have failed by now that the session is to be given up."""
-        if self._session is None or self.connected or self._asked_at is None:
+        if self._session is None or self.connected:
             return False
-        if self._socket is not None and self._socket.sequence != self._session.sequence:
-            self._failed_resumes = 0  # a replay that was cut short goes on from where it got to
-            return False
-        if not self._failed_resumes:
-            self._failing_since = self._asked_at
-        self._failed_resumes += 1
-        return self._failed_resumes >= self._timings.resume_attempts or (
-            self._failed_resumes > 1 and now - self._failing_since >= self._timings.resume_patience
-        )
+        reached = self._session.sequence if self._socket is None else self._socket.sequence
+        return self._ladder.fail(progressed=reached != self._session.sequence)
 
     async def _close_and_drain(self) -> None:
         """Send close 1000 and drain frames until the peer acknowledges: Discord does not send them again."""
