@@ -245,7 +245,16 @@ class Application:
         failing = tuple(
             ComponentErrors(name, errors) for name, errors in self._pipeline.component_errors.items()
         )
-        return Status(self._started_at, self._source.connected, shards, sinks, spool, blind, failing)
+        return Status(
+            self._started_at,
+            self._source.connected,
+            shards,
+            sinks,
+            spool,
+            blind,
+            failing,
+            self._source.rest_problem,
+        )
 
     async def _flush_or_fail(self) -> None:
         if not await self.flush():

@@ -49,12 +49,17 @@ class Telemetry:
         self.rest_requests = self._counter(
             "discord_rest_requests", "REST requests, by the status of their response.", "route", "status"
         )
+        self.rest_answers = self._counter(
+            "discord_rest_answers",
+            "REST requests, by what came of them: answered, refused, absent, or a trouble that says nothing.",
+            "meaning",
+        )
         self.requests_submitted = self._counter(
             "discord_exporter_inquiries_asked", "REST requests submitted by components.", "kind"
         )
         self.requests_merged = self._counter(
             "discord_exporter_inquiries_merged",
-            "REST requests merged with an equal one in the queue.",
+            "REST requests merged with an equal or newer one in the queue.",
             "kind",
         )
         self.requests_completed = self._counter(

@@ -13,6 +13,7 @@ from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.events.records.snapshots import ALL_DETAILS
+from exporter.events.rest_request import Submit
 from exporter.model import Entry, Priority
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
@@ -42,6 +43,7 @@ class Site:
         self.levels = LevelsConfig()
         self.details = ALL_DETAILS
         self.switches: dict[str, bool] = {}
+        self.submit: Submit | None = None
         self.full = False
         self.fed = 0
         self.sure = 0
@@ -88,6 +90,7 @@ class Site:
             self.clock,
             self.telemetry,
             channels=True,
+            submit=self.submit,
             levels=self.levels,
             details=self.details,
         )

@@ -22,10 +22,10 @@ from exporter.discord.rest.client import (
     GatewayBot,
     RestClient,
     SessionStartLimit,
-    describe_failure,
     fetch,
     fetch_application,
 )
+from exporter.discord.rest.failure import describe_failure
 from exporter.errors import ExporterError
 from exporter.events.permissions import missing_permissions
 from exporter.telemetry import Telemetry

@@ -19,7 +19,12 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.discord.config import DiscordConfig
-from exporter.discord.gateway.adapter import ConnectionOnlyClient, GatewaySocket, set_api_base
+from exporter.discord.gateway.adapter import (
+    ConnectionOnlyClient,
+    GatewaySocket,
+    RateLimitedError,
+    set_api_base,
+)
 from exporter.discord.gateway.fatal_errors import (
     DISALLOWED_INTENTS,
     close_refused,
@@ -33,10 +38,11 @@ from exporter.discord.intents import intent_mask, refused_intents
 from exporter.discord.rest.client import (
     GatewayBot,
     RestClient,
-    describe_failure,
     fetch,
     fetch_application,
 )
+from exporter.discord.rest.failure import describe_failure
+from exporter.discord.rest.health import RestHealth
 from exporter.discord.rest.time_source import TimeSource
 from exporter.discord.rest.worker import RestWorker
 from exporter.errors import CredentialsError
@@ -89,7 +95,9 @@ class DiscordSource:
         self._rng = rng or random.Random()
         rate = config.requests_per_second / config.cluster.count
         self._rest_worker = RestWorker(intake, telemetry, clock, self._rng, rate=rate)
+        self._health = RestHealth(telemetry, clock)
         self._shards: dict[int, Shard] = {}
+        self._is_logged_in = False
         self._closing = False
         self._serving: asyncio.Task[None] | None = None
         set_api_base(config.api_url)
@@ -103,6 +111,11 @@ class DiscordSource:
     def shards(self) -> Sequence[ShardSnapshot]:
         """The state of each shard of this process; empty before their number is known."""
         return tuple(shard.status for shard in self._shards.values())
+
+    @property
+    def rest_problem(self) -> str:
+        """Why the REST API has not been reachable for minutes; empty if it is."""
+        return self._health.problem
 
     def submit(self, request: RestRequest) -> None:
         """Queue a REST request; its answer goes to the intake. See ``exporter.events.rest_request``."""
@@ -142,6 +155,8 @@ class DiscordSource:
         while True:
             started = self._clock.monotonic()
             problem = "the client was cancelled"
+            hold = 0.0
+            self._is_logged_in = False
             try:
                 await self._serve(token)
             except CredentialsError:
@@ -151,10 +166,12 @@ class DiscordSource:
                     raise
             except Exception as error:  # noqa: BLE001 - whatever it is, the next attempt may succeed
                 problem = describe_failure(error)
+                hold = error.retry_after if isinstance(error, RateLimitedError) else 0.0
                 _log.debug("The client failed.", exc_info=True)
             good = self._clock.monotonic() - started >= self._timings.stable_after
             failures = 1 if good else failures + 1
-            delay = self._timings.reconnect.wait(failures, self._rng)
+            backoff = self._timings.reconnect if self._is_logged_in else self._timings.without_identify
+            delay = max(backoff.wait(failures, self._rng), hold)
             _log.warning("Discord at %s: %s; next attempt in %.0f s.", self._config.api_url, problem, delay)
             await asyncio.sleep(delay)
 
@@ -164,7 +181,7 @@ class DiscordSource:
             self._publish_state(shard, "identifying")
 
         client = ConnectionOnlyClient(
-            partial(RestClient, self._telemetry, time_source=self._time_source),
+            partial(RestClient, self._telemetry, time_source=self._time_source, health=self._health),
             intents=self._mask,
             compress=self._config.compress,
             silence=self._config.heartbeat_timeout,
@@ -220,6 +237,7 @@ class DiscordSource:
             )
             for shard_id in own
         }
+        self._is_logged_in = True
         _log.info("Connecting %d of %d shards.", len(own), total)
         tasks = [
             asyncio.create_task(shard.run(), name=f"shard {shard.id}") for shard in self._shards.values()

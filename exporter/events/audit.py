@@ -30,7 +30,7 @@ from exporter.events.payload import (
     snowflake_ms,
     unix_ms,
 )
-from exporter.events.reading import UNREADABLE, PartDecoder
+from exporter.events.reading import PartDecoder, read_body
 from exporter.events.rest_request import Answer
 from exporter.model import Json
 
@@ -114,7 +114,7 @@ class EntryPayload(InGuild):
 class LogPayload(msgspec.Struct):
     """Discord docs, Resources › Audit Log › Audit Log Object; its entries are decoded one by one."""
 
-    audit_log_entries: tuple[msgspec.Raw, ...] = ()
+    audit_log_entries: tuple[msgspec.Raw, ...]
     users: tuple[User, ...] = ()
 
 
@@ -197,10 +197,8 @@ def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage | ElementsR
     del received_at  # an entry may be weeks old, so its own time is believed
     request = answer.request
     parts = PartDecoder(request.dispatch)
-    try:
-        log = parts.decode(LogPayload, answer.body)
-    except UNREADABLE:
-        log = LogPayload()
+    meaning, found = read_body(answer, LogPayload, parts)
+    log = found or LogPayload(())
     entries = []
     for index, raw in enumerate(log.audit_log_entries):
         with parts.element(f"$.audit_log_entries[{index}]") as path:
@@ -208,7 +206,7 @@ def read_answer(answer: Answer, received_at: int) -> tuple[AuditPage | ElementsR
             entries.append(to_fact(entry, request.guild_id, snowflake_ms(entry.id), parts, path))
     people = tuple(user.person for user in log.users)
     size = len(log.audit_log_entries)
-    return (AuditPage(request, answer.status, tuple(entries), people, size), *parts.report())
+    return (AuditPage(request, meaning, tuple(entries), people, size), *parts.report())
 
 
 def _read_values(entry: EntryPayload, parts: PartDecoder, path: str) -> dict[str, tuple[Any, Any]]:

@@ -33,6 +33,7 @@ from exporter.events.payload import (
     clean_or_none,
     unix_ms,
 )
+from exporter.events.reading import read_body
 from exporter.events.records.occurrences import (
     GuildDeleteRecord,
     GuildRecord,
@@ -40,7 +41,7 @@ from exporter.events.records.occurrences import (
     GuildUpdateRecord,
 )
 from exporter.events.records.values import RecordType
-from exporter.events.rest_request import TypedAnswer
+from exporter.events.rest_request import Answer
 from exporter.events.spec import SHARD_STATE, EventSpec, Family, Gauge, Reader
 from exporter.events.voice import VoicePayload
 from exporter.model import Priority
@@ -138,12 +139,6 @@ class GuildCounts(msgspec.Struct):
     approximate_presence_count: Number | None = None
 
 
-class CountsAnswer(TypedAnswer):
-    """What came of asking for the counts."""
-
-    body: GuildCounts | None = None
-
-
 class Ready(msgspec.Struct):
     """Discord docs, Gateway Events › Ready."""
 
@@ -181,13 +176,12 @@ def read_update(guild: GuildUpdate, received_at: int) -> tuple[GuildUpdated, ...
     return (GuildUpdated(*guild.settings(received_at)),)
 
 
-def read_counts(answer: CountsAnswer, _received_at: int) -> tuple[GuildCountsRead, ...]:
-    """How many members there are; an answer without a number is none."""
-    body = answer.body
-    if body is None or body.approximate_member_count is None:
-        return (GuildCountsRead(answer.request.guild_id),)
-    counts = body.approximate_member_count, body.approximate_presence_count
-    return (GuildCountsRead(answer.request.guild_id, *counts),)
+def read_counts(answer: Answer, _received_at: int) -> tuple[GuildCountsRead, ...]:
+    """How many members there are, or that they could not be read."""
+    meaning, found = read_body(answer, GuildCounts)
+    counts = found or GuildCounts()
+    numbers = counts.approximate_member_count, counts.approximate_presence_count
+    return (GuildCountsRead(answer.request.guild_id, meaning, *numbers),)
 
 
 def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildDeleted, ...]:
@@ -264,7 +258,7 @@ FAMILY = Family(
         "THREAD_UPDATE": _CHANNEL,
         "THREAD_DELETE": _CHANNEL_DELETED,
         "THREAD_LIST_SYNC": Reader(ThreadList, read_threads),
-        "REST_COUNTS": Reader(CountsAnswer, read_counts),
+        "REST_COUNTS": Reader(Answer, read_counts),
     },
     core_intents=("guilds",),
 )

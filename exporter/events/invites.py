@@ -8,11 +8,11 @@ Invite.
 from __future__ import annotations
 
 import datetime as dt
-from http import HTTPStatus
 
 import msgspec
 
 from exporter.events.audit import ENTRY_CREATE, EntryPayload
+from exporter.events.facts.base import ElementsRejected
 from exporter.events.facts.counting import Count, Person, Record
 from exporter.events.facts.invites import (
     InviteCreated,
@@ -24,9 +24,9 @@ from exporter.events.facts.invites import (
 )
 from exporter.events.members import JOINED, MemberAdd
 from exporter.events.payload import InGuild, Number, Snowflake, User, believable, clean, unix_ms
-from exporter.events.reading import UNREADABLE
+from exporter.events.reading import UNREADABLE, PartDecoder, read_body
 from exporter.events.records.occurrences import InviteDeleteRecord, InviteRecord, InviteUseRecord
-from exporter.events.rest_request import TypedAnswer
+from exporter.events.rest_request import Answer
 from exporter.events.spec import EventSpec, Family, Identity, Measure, Reader
 from exporter.model import Priority
 
@@ -77,23 +77,11 @@ class InviteDelete(InGuild):
     code: str
 
 
-class InvitesAnswer(TypedAnswer):
-    """Discord docs, Resources › Guild › Get Guild Invites."""
-
-    body: tuple[InvitePayload, ...] | None = None
-
-
 class VanityPayload(msgspec.Struct):
     """Discord docs, Resources › Guild › Get Guild Vanity URL."""
 
     code: str | None = None
     uses: Number = 0
-
-
-class VanityAnswer(TypedAnswer):
-    """The answer about a guild's own address."""
-
-    body: VanityPayload | None = None
 
 
 def _clean_code(code: str) -> str:
@@ -144,22 +132,20 @@ def read_join(member: MemberAdd, received_at: int) -> tuple[MemberJoined, ...]:
     return (MemberJoined(member.guild_id, at, member.user.person),)
 
 
-def read_invites(answer: InvitesAnswer, received_at: int) -> tuple[InvitesRead, ...]:
+def read_invites(answer: Answer, received_at: int) -> tuple[InvitesRead | ElementsRejected, ...]:
     """All invites of a guild and their uses, or that they could not be read."""
-    found = tuple(invite.known for invite in answer.body or ())
-    return (InvitesRead(answer.request, received_at, _status_of(answer), found),)
+    parts = PartDecoder(answer.request.dispatch)
+    meaning, invites = read_body(answer, tuple[InvitePayload, ...], parts)
+    found = tuple(invite.known for invite in invites or ())
+    return (InvitesRead(answer.request, received_at, meaning, found), *parts.report())
 
 
-def read_vanity(answer: VanityAnswer, received_at: int) -> tuple[InvitesRead, ...]:
+def read_vanity(answer: Answer, received_at: int) -> tuple[InvitesRead, ...]:
     """The guild's own address and its uses, or that they could not be read."""
-    code = _clean_code(answer.body.code or "") if answer.body else ""
-    known = (InviteKnown(code, answer.body.uses, vanity=True),) if answer.body and code else ()
-    return (InvitesRead(answer.request, received_at, _status_of(answer), known),)
-
-
-def _status_of(answer: InvitesAnswer | VanityAnswer) -> int:
-    """That of HTTP, 0 for success without a body."""
-    return 0 if answer.body is None and answer.status == HTTPStatus.OK else answer.status
+    meaning, own = read_body(answer, VanityPayload)
+    code = _clean_code(own.code or "") if own else ""
+    known = (InviteKnown(code, own.uses, vanity=True),) if own and code else ()
+    return (InvitesRead(answer.request, received_at, meaning, known),)
 
 
 def read_audit(entry: EntryPayload, _received_at: int) -> tuple[InviteRevoked, ...]:
@@ -214,8 +200,8 @@ FAMILY = Family(
                 "GUILD_MEMBER_ADD": Reader(MemberAdd, read_join, JOINED),
                 "INVITE_CREATE": _CREATE,
                 "INVITE_DELETE": _DELETE,
-                "REST_INVITES": Reader(InvitesAnswer, read_invites),
-                "REST_VANITY": Reader(VanityAnswer, read_vanity),
+                "REST_INVITES": Reader(Answer, read_invites),
+                "REST_VANITY": Reader(Answer, read_vanity),
                 ENTRY_CREATE: Reader(EntryPayload, read_audit),
             },
             intents=("guild_members", "guild_invites"),

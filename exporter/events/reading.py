@@ -13,14 +13,18 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeAlias, Union, get_args, get_origin
+from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
+from exporter.events.answer_meaning import AnswerMeaning, code_in, meaning_of
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.payload import InGuild
 from exporter.events.repeats import Repeats
+from exporter.events.rest_request import Answer
 from exporter.events.spec import Identity, Reader
+
+_T = TypeVar("_T")
 
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError)
 """What decoding raises: text that is no JSON, or JSON that is not as declared."""
@@ -185,6 +189,19 @@ class PartDecoder:
 
 def _is_identified(reader: Reader, read: Container[str]) -> bool:
     return reader.identity is not None and all(name in read for name in reader.identity.opposites)
+
+
+def read_body(
+    answer: Answer, kind: type[_T], parts: PartDecoder | None = None
+) -> tuple[AnswerMeaning, _T | None]:
+    """What an answer means, and its body; a success whose body is of another shape is a trouble."""
+    meaning = meaning_of(answer.status, code_in(answer.body))
+    if meaning is not AnswerMeaning.ANSWERED:
+        return meaning, None
+    try:
+        return meaning, (parts or PartDecoder(answer.request.dispatch)).decode(kind, answer.body)
+    except (*UNREADABLE, RecursionError):
+        return AnswerMeaning.TROUBLE, None
 
 
 @cache

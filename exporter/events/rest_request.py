@@ -6,7 +6,8 @@ a dispatch, named after the kind with the prefix ``REST_``, whose data is an ``A
 decoded, counted and rejected like every dispatch, and no component waits for another.
 
 Invariants: submitting never blocks and never raises; equal requests that are queued are sent once; each
-request is answered, with ``status`` 0 if Discord could not be reached or the queue was full.
+request is answered, with ``status`` 0 if there was no answer that means anything or the queue was full.
+What an answer means is decided in ``answer_meaning``.
 """
 
 from __future__ import annotations
@@ -56,15 +57,8 @@ Submit = Callable[[RestRequest], None]
 
 
 class Answer(msgspec.Struct, frozen=True):
-    """The answer: ``status`` of HTTP, 0 if there was none; ``body`` is Discord's JSON."""
+    """The answer: ``status`` of HTTP, 0 if there was none that means anything; ``body`` is Discord's JSON."""
 
     request: RestRequest
     status: int
     body: msgspec.Raw = msgspec.Raw(b"null")
-
-
-class TypedAnswer(msgspec.Struct):
-    """Base of answers whose ``body`` has a type of its own; None for no usable one."""
-
-    request: RestRequest
-    status: int

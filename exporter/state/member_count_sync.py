@@ -17,6 +17,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from exporter.dispatch.component import Component, Emit, Handler
+from exporter.events.answer_meaning import AnswerMeaning, pause_after
 from exporter.events.facts.guilds import (
     GuildCountsRead,
     GuildUpserted,
@@ -81,6 +82,7 @@ class MemberCountSync(Component):
         self._line: list[tuple[int, int]] = []
         self._asked: dict[int, _Asked] = {}
         self._doubts: dict[int, int] = {}
+        self._failures: dict[int, int] = {}
         self._credit = 0.0
         self._ticked = 0
 
@@ -107,6 +109,7 @@ class MemberCountSync(Component):
         self._due.pop(guild_id, None)
         self._asked.pop(guild_id, None)
         self._doubts.pop(guild_id, None)
+        self._failures.pop(guild_id, None)
 
     def move(self, fact: MemberCountChanged) -> None:
         """Take a member who joined or left."""
@@ -142,6 +145,11 @@ class MemberCountSync(Component):
         guild = self._guilds.get(fact.guild_id)
         if asked is None or guild is None:
             return
+        if fact.meaning is not AnswerMeaning.ANSWERED:
+            failures = self._failures[fact.guild_id] = self._failures.get(fact.guild_id, 0) + 1
+            self._schedule(fact.guild_id, now + min(pause_after(failures), self._interval))
+            return
+        self._failures.pop(fact.guild_id, None)
         if fact.members is None:
             self._schedule(fact.guild_id, self._next(now))
             return

@@ -74,7 +74,10 @@ class Reason:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """The whole state; ``started_at`` is in milliseconds since the epoch."""
+    """The whole state; ``started_at`` is in milliseconds since the epoch.
+
+    ``rest_problem`` is why Discord's REST API has not answered for minutes, empty if it does.
+    """
 
     started_at: int
     connected: bool = False
@@ -83,6 +86,7 @@ class Status:
     spool: SpoolStatus = SpoolStatus()
     blind: tuple[BlindFeature, ...] = ()
     failing: tuple[ComponentErrors, ...] = ()
+    rest_problem: str = ""
 
     def obstacles(self) -> tuple[Reason, ...]:
         """What keeps the program from being ready; empty when it is.
@@ -98,6 +102,8 @@ class Status:
             for shard in self.shards
             if self.connected and not shard.connected
         )
+        if self.rest_problem:
+            found.append(Reason("discord", "REST API", self.rest_problem))
         found.extend(
             Reason("sink", sink.name, sink.last_error or "deliveries fail")
             for sink in self.sinks

@@ -1,6 +1,6 @@
 """A gateway and REST API that do exactly what a test says, for faults no honest server would show.
 
-Each connection runs the next of ``scripts``; when they are used up, ``serve``. Whatever a script does, the
+Each connection runs the next of ``scripts``; when they are used up, ``default``. Whatever a script does, the
 commands the client sent are kept in ``commands``.
 """
 
@@ -14,6 +14,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from aiohttp import WSMsgType, web
+
+from tests.discord.far_answers import FarAnswer
 
 SESSION = "5e5510"
 BOT = {"id": "4242", "username": "exporter", "discriminator": "0000", "avatar": None, "bot": True}
@@ -61,7 +63,7 @@ class Connection:
                 "user": BOT,
                 "guilds": [{"id": "1", "unavailable": True}],
                 "session_id": SESSION,
-                "resume_gateway_url": self.gateway.ws_url + "/resume",
+                "resume_gateway_url": self.gateway.resume_url or self.gateway.ws_url + "/resume",
                 "application": {"id": "4242", "flags": 0},
             },
         )
@@ -120,6 +122,8 @@ class Gateway:
 
     def __init__(self) -> None:
         self.scripts: list[Script] = []
+        self.default: Script = serve
+        self.resume_url = ""
         self.commands: list[dict[str, Any]] = []
         self.close_codes: list[int | None] = []
         self.paths: list[str] = []
@@ -133,6 +137,8 @@ class Gateway:
         self.flags = 0
         self.guilds: list[dict[str, Any]] = []
         self.failures: list[web.Response] = []
+        self.troubles: dict[str, list[FarAnswer]] = {}
+        """What is answered first to requests of a path."""
         self.rest: list[str] = []
         self.url = ""
         self.ws_url = ""
@@ -159,11 +165,13 @@ class Gateway:
         assert self.live is not None
         return self.live
 
-    async def _rest(self, request: web.Request) -> web.Response:
+    async def _rest(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
         self.rest.append(path)
         if self.failures:
             return self.failures.pop(0)
+        if self.troubles.get(path):
+            return await self.troubles[path].pop(0)(request)
         answers: dict[str, Any] = {
             "users/@me": BOT,
             "gateway/bot": {
@@ -187,7 +195,7 @@ class Gateway:
         await socket.prepare(request)
         deflate = zlib.compressobj() if request.query.get("compress") == "zlib-stream" else None
         connection = Connection(self, socket, deflate, self.interval)
-        script = self.scripts.pop(0) if self.scripts else serve
+        script = self.scripts.pop(0) if self.scripts else self.default
         playing = asyncio.create_task(self._play(script, connection))
         try:
             await connection.read()

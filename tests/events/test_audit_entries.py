@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.events import audit
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.audit import EntryPayload, read_answer, read_entry
 from exporter.events.facts.base import ElementsRejected
 from exporter.events.facts.counting import Person
@@ -275,7 +276,7 @@ def answered_with_report(body: object, status: int = 200) -> tuple[AuditPage, li
     packed = msgspec.Raw(body if isinstance(body, bytes) else json.dumps(body).encode())
     page, *rejected = read_answer(Answer(REQUEST, status, packed), NOW)
     assert isinstance(page, AuditPage)
-    assert (page.request, page.status) == (REQUEST, status)
+    assert page.request == REQUEST
     return page, paths_of(rejected)
 
 
@@ -301,7 +302,10 @@ def test_an_old_entry_on_request_keeps_its_own_time() -> None:
 
 def test_the_people_of_a_page_are_named_clean() -> None:
     page, rejected = answered_with_report(
-        {"users": [{"id": "1", "username": "a\u2028b"}, {"id": "2", "bot": True}, {"id": "x"}, 5]}
+        {
+            "audit_log_entries": [],
+            "users": [{"id": "1", "username": "a\u2028b"}, {"id": "2", "bot": True}, {"id": "x"}, 5],
+        }
     )
     assert rejected == ["$.users[]"] * 2
     assert page.people == (Person(1, "a b"), Person(2, "", bot=True))
@@ -319,9 +323,15 @@ def test_what_cannot_be_read_of_a_page_costs_itself_alone_and_counts_to_its_size
 
 @pytest.mark.parametrize("body", [b"null", b"[]", b'"x"', b'{"audit_log_entries":5}', b'{"users":{}}', b"{}"])
 @pytest.mark.parametrize("status", [0, 200, 403, 500])
-def test_an_answer_that_is_no_log_is_an_empty_page_with_its_status(body: bytes, status: int) -> None:
+def test_an_answer_that_is_no_log_is_a_trouble_and_no_empty_page(body: bytes, status: int) -> None:
     page = answered(body, status)
-    assert (page.entries, page.people, page.size) == ((), (), 0)
+    assert (page.meaning, page.entries, page.size) == (AnswerMeaning.TROUBLE, (), 0)
+
+
+@pytest.mark.parametrize(("status", "code"), [(401, 0), (403, 50001), (403, 50013), (404, 10004)])
+def test_what_discord_says_of_the_bots_rights_is_a_refusal(status: int, code: int) -> None:
+    page = answered({"message": "no", "code": code}, status)
+    assert (page.meaning, page.entries, page.size) == (AnswerMeaning.REFUSED, (), 0)
 
 
 _VALUES = st.none() | st.booleans() | st.integers() | st.text(max_size=5) | st.just(ISO_LATER)

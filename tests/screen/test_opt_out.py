@@ -8,6 +8,7 @@ from typing import Any, get_type_hints
 import msgspec
 import pytest
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.base import Fact, Named, Subject
 from exporter.events.facts.counting import Count, Person, Record, Series
 from exporter.events.facts.guilds import (
@@ -81,7 +82,11 @@ def roles(owner_id: int) -> RolesListed:
 
 def page(*entries: AuditEntry, people: tuple[Person, ...] = ()) -> AuditPage:
     return AuditPage(
-        RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p"), 200, entries, people, size=len(entries)
+        RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose="p"),
+        AnswerMeaning.ANSWERED,
+        entries,
+        people,
+        size=len(entries),
     )
 
 
@@ -219,7 +224,7 @@ def test_a_page_keeps_its_other_entries_in_order_and_its_size() -> None:
     (taken,) = through(sent)
     assert [one.entry_id for one in taken.entries] == [1, 3, 4]
     assert [one.actor_id for one in taken.entries] == [ELSE, 0, ELSE]
-    assert (taken.size, taken.status, taken.request) == (4, 200, sent.request)
+    assert (taken.size, taken.meaning, taken.request) == (4, AnswerMeaning.ANSWERED, sent.request)
 
 
 def test_a_page_names_only_people_who_did_not_opt_out() -> None:
@@ -235,7 +240,7 @@ def test_a_page_of_nothing_but_who_opted_out_still_arrives_for_who_waits_for_it(
 
 
 def test_a_refused_page_goes_on_with_its_status() -> None:
-    refused = AuditPage(RestRequest(RequestKind.AUDIT_LOG, GUILD), 403)
+    refused = AuditPage(RestRequest(RequestKind.AUDIT_LOG, GUILD), AnswerMeaning.REFUSED)
     assert through(refused) == [refused]
 
 

@@ -9,6 +9,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.guilds import (
     GuildCountsRead,
     GuildDeleted,
@@ -75,8 +76,14 @@ class Bench:
             self.count.tick(self.now, 0)
         return list(self.asked)
 
-    def answer(self, members: int | None, online: int | None = None, guild_id: int = GUILD) -> None:
-        self.count.answer(GuildCountsRead(guild_id, members, online), self.now)
+    def answer(
+        self,
+        members: int | None,
+        online: int | None = None,
+        guild_id: int = GUILD,
+        meaning: AnswerMeaning = AnswerMeaning.ANSWERED,
+    ) -> None:
+        self.count.answer(GuildCountsRead(guild_id, meaning, members, online), self.now)
         for corrected in self.emitted.take(MemberCountCorrected):
             self.guild_cache.correct_count(corrected)
 
@@ -205,6 +212,17 @@ def test_an_answer_without_a_number_changes_nothing() -> None:
     bench.answer(None)
     assert (bench.members, bench.guild_cache.guilds[GUILD].online) == (10, 4)
     assert bench.wait(2 * HOUR) == [GUILD]
+
+
+@pytest.mark.parametrize("meaning", [AnswerMeaning.TROUBLE, AnswerMeaning.REFUSED])
+def test_what_had_no_answer_is_asked_for_again_within_two_minutes(meaning: AnswerMeaning) -> None:
+    bench = Bench(members=10)
+    bench.wait(HOUR)
+    for _ in range(20):
+        bench.answer(None, meaning=meaning)
+        assert bench.wait(120_000) == [GUILD]
+    bench.answer(10)
+    assert bench.wait(HOUR // 2) == []
 
 
 def test_an_answer_to_nothing_asked_changes_nothing() -> None:

@@ -134,6 +134,12 @@ async def test_ready_when_connected_and_delivering(client, address):
             "shard 1",
             "not connected",
         ),
+        (
+            {"rest_problem": "no usable answer for 4 min (429)"},
+            "discord",
+            "REST API",
+            "no usable answer for 4 min (429)",
+        ),
         ({"sinks": (SinkStatus("sql", up=False, last_error="away"),)}, "sink", "sql", "away"),
         ({"sinks": (SinkStatus("sql", up=False),)}, "sink", "sql", "deliveries fail"),
         ({"spool": SpoolStatus(error="disk full")}, "spool", "spool", "disk full"),

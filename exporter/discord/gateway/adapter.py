@@ -39,6 +39,15 @@ CONNECTION_ENDS: Final = (ConnectionLost, disnake.ConnectionClosed, OSError, aio
 """What is raised where a websocket's connection ends or cannot be made; a TimeoutError is an OSError."""
 
 
+class RateLimitedError(aiohttp.ClientError):
+    """The answer was 429: not before ``retry_after`` seconds; ``everywhere`` if that is not for one route."""
+
+    def __init__(self, retry_after: float, *, everywhere: bool) -> None:
+        super().__init__(f"429 Too Many Requests, again in {retry_after:g} s")
+        self.retry_after = retry_after
+        self.everywhere = everywhere
+
+
 def set_api_base(url: str) -> None:
     """Send all REST requests of the process to ``url``.
 
@@ -59,14 +68,24 @@ class ApiClient(HTTPClient):
     ``disnake.http`` is undocumented; only ``request`` of it is called.
     """
 
-    def use_session(self, token: str, *, trace: aiohttp.TraceConfig, timeout: aiohttp.ClientTimeout) -> None:
+    def use_session(
+        self,
+        token: str,
+        *,
+        trace: aiohttp.TraceConfig,
+        timeout: aiohttp.ClientTimeout,
+        middleware: aiohttp.ClientMiddlewareType | None = None,
+    ) -> None:
         """Open the session for all requests and websockets, authorised by ``token``.
 
         ``HTTPClient.__session`` (name-mangled) is set because disnake makes its session without deadlines and
         without trace in ``static_login``, and takes no other.
         """
         self._HTTPClient__session = aiohttp.ClientSession(
-            ws_response_class=DiscordClientWebSocketResponse, trace_configs=[trace], timeout=timeout
+            ws_response_class=DiscordClientWebSocketResponse,
+            trace_configs=[trace],
+            timeout=timeout,
+            middlewares=() if middleware is None else (middleware,),
         )
         self.token = token
 

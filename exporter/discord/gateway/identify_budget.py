@@ -25,6 +25,7 @@ import msgspec
 
 from exporter.clock import Clock
 from exporter.discord.rest.client import GatewayBot, SessionStartLimit
+from exporter.errors import CredentialsError
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -42,6 +43,13 @@ RESERVE: Final = 50
 
 _FRESH: Final = 60.0
 """Seconds for which an answer of /gateway/bot is used; a start of many shards asks once a minute."""
+
+_STALE: Final = 24 * 3600.0
+"""Seconds for which the last answer stands in where there is no newer one: as long as a session is not begun
+for want of it, everything is lost. What was spent since is counted here, and the ledger limits it anyway."""
+
+_RENEWAL: Final = 10.0
+"""Seconds that a newer answer may take where there is one to go on with."""
 
 _SHORT_WAIT: Final = 5.0
 """Seconds until the turns in progress have become IDENTIFYs, or have failed."""
@@ -165,22 +173,43 @@ class IdentifyGate:
         self._fetching = asyncio.Lock()
         self._answer: GatewayBot | None = None
         self._answered_at = 0.0
+        self._next_fetch = 0.0
         self._sent_since = 0
+        self._sent: dict[int, int] = {}
         self._granted: set[int] = set()
         self._buckets: dict[int, _Bucket] = {}
 
+    @property
+    def known_url(self) -> str:
+        """The address of the gateway in the last answer; empty before the first."""
+        return "" if self._answer is None else self._answer.url
+
     async def gateway(self) -> GatewayBot:
-        """The answer of ``GET /gateway/bot``, at most a minute old.
+        """The answer of ``GET /gateway/bot``, at most a minute old, or the last one if there is none.
 
         Raises:
-            disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError: no usable answer.
+            CredentialsError: Discord does not know the token any more.
+            disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError: no usable answer, and
+                none from the last day.
         """
         async with self._fetching:
-            if self._answer is None or self._clock.monotonic() - self._answered_at > _FRESH:
-                self._answer = await self._fetch_gateway()
-                self._answered_at = self._clock.monotonic()
-                self._sent_since = 0
-                self._show(self._answer.session_start_limit.remaining)
+            now = self._clock.monotonic()
+            if self._answer is None or now >= self._next_fetch:
+                try:
+                    async with asyncio.timeout(None if self._answer is None else _RENEWAL):
+                        answer = await self._fetch_gateway()
+                except CredentialsError:
+                    raise
+                except Exception as error:
+                    if self._answer is None or now - self._answered_at > _STALE:
+                        raise
+                    _log.debug("No answer of /gateway/bot (%s); the last one is used.", error)
+                else:
+                    self._answer = answer
+                    self._answered_at = self._clock.monotonic()
+                    self._sent_since = 0
+                    self._show(answer.session_start_limit.remaining)
+                self._next_fetch = self._clock.monotonic() + _FRESH
             return self._answer
 
     @asynccontextmanager
@@ -208,10 +237,15 @@ class IdentifyGate:
         """Note that an IDENTIFY goes out at this moment."""
         self._granted.discard(shard)
         self._sent_since += 1
+        self._sent[shard] = self._sent.get(shard, 0) + 1
         self._ledger.add(self._clock.now_ms())
         self._telemetry.gateway_identifies.labels(str(shard)).inc()
         if self._answer is not None:
             self._show(self._answer.session_start_limit.remaining - self._sent_since)
+
+    def sent_by(self, shard: int) -> int:
+        """How many IDENTIFYs a shard has sent since the start."""
+        return self._sent.get(shard, 0)
 
     def _show(self, remaining: int) -> None:
         self._telemetry.identifies_remaining.set(max(0, remaining))
@@ -230,8 +264,11 @@ class IdentifyGate:
         limit = (await self.gateway()).session_start_limit
         # Turns that other buckets hold and have not used yet count as sent.
         granted = len(self._granted)
-        if limit.remaining - self._sent_since - granted <= reserve(limit):
-            elapsed = self._clock.monotonic() - self._answered_at
+        elapsed = self._clock.monotonic() - self._answered_at
+        # An answer that could not be renewed; Discord has reset the limit meanwhile.
+        is_over = elapsed > max(_FRESH, limit.reset_after / 1000)
+        remaining = limit.total if is_over else limit.remaining - self._sent_since
+        if remaining - granted <= reserve(limit):
             # A second more than announced, so that the answer is not fetched just before the reset.
             return max(1.0, limit.reset_after / 1000 - elapsed + 1.0)
         left = daily_allowance(limit, self.shards) - granted

@@ -1,5 +1,7 @@
 """Discord's REST API through disnake's client, each answer counted and every request with a deadline.
 
+What a failed request means is said by ``exporter.discord.rest.failure``.
+
 Invariant: the route label is bounded: only the words of Discord's own routes pass, anything else (ids,
 codes, tokens, emoji) is ``{id}``.
 """
@@ -17,9 +19,12 @@ import disnake
 import msgspec
 from msgspec import Meta
 
-from exporter.discord.gateway.adapter import ApiClient, api_base
+from exporter.discord.gateway.adapter import ApiClient, RateLimitedError, api_base
 from exporter.discord.gateway.fatal_errors import token_refused
+from exporter.discord.rest.failure import describe_failure, judge, raise_rate_limit
+from exporter.discord.rest.health import RestHealth
 from exporter.discord.rest.time_source import TimeSource
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.telemetry import Telemetry
 
 if TYPE_CHECKING:
@@ -41,13 +46,15 @@ _WORDS: Final = frozenset(_ROUTE_WORDS.split())
 _LONGEST_ROUTE: Final = 8
 """Segments; Discord's longest route has seven."""
 
-_LONGEST_FAILURE: Final = 200
-"""Characters of a failure worth a log line."""
-
 _UNAUTHORIZED: Final = "401 Unauthorized"
 
 _DEADLINES: Final = aiohttp.ClientTimeout(total=60, sock_connect=15, sock_read=30)
 """Seconds. Discord answers within one or two; without a deadline a half-open socket blocks for ever."""
+
+
+_LONGEST_REQUEST: Final = 120.0
+"""Seconds with disnake's own further attempts, and with its wait for the limit of a route: what an answer
+says of that may be any number."""
 
 
 def route_label(path: str) -> str:
@@ -65,10 +72,12 @@ class RestClient(ApiClient):
         loop: asyncio.AbstractEventLoop,
         *,
         time_source: TimeSource | None = None,
+        health: RestHealth | None = None,
     ) -> None:
         super().__init__(loop=loop)
         self._telemetry = telemetry
         self._time_source = time_source
+        self._health = health
 
     async def static_login(self, token: str) -> User:
         """Open the session and fetch the bot's user; called by ``Client.login``.
@@ -81,8 +90,28 @@ class RestClient(ApiClient):
         trace.on_request_start.append(self._note_question)
         trace.on_request_end.append(self._count_answer)
         trace.on_request_exception.append(self._count_failure)
-        self.use_session(token, trace=trace, timeout=_DEADLINES)
+        self.use_session(token, trace=trace, timeout=_DEADLINES, middleware=raise_rate_limit)
         return cast("User", await fetch(self, "/users/@me", object))
+
+    async def get(
+        self, path: str, query: Mapping[str, str] | None = None, *, guild_id: int | None = None
+    ) -> object:
+        """GET ``path``, as ``ApiClient`` does; what it comes to is noted.
+
+        Raises:
+            disnake.HTTPException, aiohttp.ClientError, OSError: no usable answer.
+            msgspec.DecodeError: the answer is not JSON.
+        """
+        try:
+            async with asyncio.timeout(_LONGEST_REQUEST):
+                found = await super().get(path, query, guild_id=guild_id)
+        except Exception as error:
+            if self._health is not None:
+                self._health.note(judge(error).meaning, describe_failure(error))
+            raise
+        if self._health is not None:
+            self._health.note(AnswerMeaning.ANSWERED)
+        return found
 
     async def _note_question(
         self, _: aiohttp.ClientSession, context: SimpleNamespace, __: aiohttp.TraceRequestStartParams
@@ -101,20 +130,14 @@ class RestClient(ApiClient):
     async def _count_failure(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
     ) -> None:
-        self._count(str(params.url), "failed")
+        limited = isinstance(params.exception, RateLimitedError)
+        self._count(str(params.url), str(HTTPStatus.TOO_MANY_REQUESTS.value) if limited else "failed")
 
     def _count(self, url: str, status: str) -> None:
         # The session also carries the gateway's websocket, which is no REST request.
         if url.startswith(base := api_base()):
             path = url.removeprefix(base).partition("?")[0]
             self._telemetry.rest_requests.labels(route_label(path), status).inc()
-
-
-def describe_failure(error: Exception) -> str:
-    """One line of bounded length about a failure; a proxy's answer may be a whole page."""
-    if isinstance(error, TimeoutError):
-        return "no answer in time"
-    return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")[:_LONGEST_FAILURE]
 
 
 _Count = Annotated[int, Meta(ge=0, le=10**9)]
@@ -151,7 +174,7 @@ async def fetch(rest: ApiClient, path: str, shape: type[_T], query: Mapping[str,
     try:
         return msgspec.convert(await rest.get(path, query), shape, strict=False)
     except disnake.HTTPException as error:
-        if error.status == HTTPStatus.UNAUTHORIZED:
+        if error.status == HTTPStatus.UNAUTHORIZED and judge(error).meaning is AnswerMeaning.REFUSED:
             raise token_refused(_UNAUTHORIZED) from error
         raise
 

@@ -3,7 +3,8 @@
 The invites of a guild must be read before the next member joins, an audit log can be read later as well: so
 many requests of one kind must not delay another.
 
-Invariants: equal requests are queued once, however urgent; a kind with many requests delays another kind by
+Invariants: equal requests are queued once, however urgent; of what only the newest answer counts, a guild has
+the newest request; a kind with many requests delays another kind by
 one request at most, and within a kind a guild delays another guild by one; there are never more than
 ``capacity``.
 """
@@ -24,6 +25,9 @@ class QueuedRequest:
     request: RestRequest
     failures: int = 0
 
+
+_NEWEST_COUNTS = frozenset({RequestKind.INVITES, RequestKind.VANITY, RequestKind.COUNTS})
+"""Kinds whose answer is the state of now: whoever asks again waits for no earlier answer."""
 
 _Guilds = dict[int, dict[RestRequest, QueuedRequest]]
 
@@ -46,7 +50,7 @@ class RequestQueue:
 
     def merge(self, request: RestRequest) -> bool:
         """Whether an equal request is queued already; it becomes urgent if this one is."""
-        key = _without_urgency(request)
+        key = without_urgency(request)
         if key not in self._urgency:
             return False
         if request.urgent and not self._urgency[key]:
@@ -54,9 +58,28 @@ class RequestQueue:
             self.push(QueuedRequest(request))
         return True
 
+    def supersede(self, request: RestRequest) -> int:
+        """Remove earlier requests that this one makes needless; returns their number."""
+        if request.kind not in _NEWEST_COUNTS:
+            return 0
+        earlier = [
+            key
+            for kinds in self._kinds.values()
+            for key in kinds.get(request.kind, {}).get(request.guild_id, ())
+        ]
+        for key in earlier:
+            self._remove(key)
+        return len(earlier)
+
+    def has_newer(self, request: RestRequest) -> bool:
+        """Whether a request is queued that makes this one needless, which was put off meanwhile."""
+        return request.kind in _NEWEST_COUNTS and any(
+            request.guild_id in kinds.get(request.kind, {}) for kinds in self._kinds.values()
+        )
+
     def push(self, queued: QueuedRequest) -> None:
         """Queue a request that is not queued yet."""
-        request, key = queued.request, _without_urgency(queued.request)
+        request, key = queued.request, without_urgency(queued.request)
         self._urgency[key] = request.urgent
         guilds = self._kinds[request.urgent].setdefault(request.kind, {})
         guilds.setdefault(request.guild_id, {})[key] = queued
@@ -86,5 +109,6 @@ class RequestQueue:
         return queued
 
 
-def _without_urgency(request: RestRequest) -> RestRequest:
+def without_urgency(request: RestRequest) -> RestRequest:
+    """The request as all that are equal to it but for their urgency."""
     return msgspec.structs.replace(request, urgent=False) if request.urgent else request

@@ -2,11 +2,12 @@
 
     submit(RestRequest) ──queue, rate limit──▶ GET … ──▶ intake("REST_<KIND>", Answer)
 
-disnake's client keeps Discord's limits per route and waits after a 429. Invariants: ``submit`` returns at
-once and never raises; each request is answered once, with status 0 if Discord could not be reached or the
-queue was full; a request in flight when the client ends is queued again for the next client.
+What came of a request is judged by ``exporter.discord.rest.failure``: after a passing trouble it is sent
+again, not before Discord or a proxy allows it. disnake's client keeps Discord's limits per route. Invariants:
+``submit`` returns at once and never raises; each request is answered once, with status 0 if no answer meant
+anything or the queue was full; a request in flight when the client ends is queued again for the next client.
 
-Conservation: submitted = merged + answered + queued + in flight.
+Conservation: submitted = merged + answered + queued + put off + in flight.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from exporter.backoff import Backoff
 from exporter.clock import Clock
 from exporter.discord.gateway.adapter import ApiClient
 from exporter.discord.gateway.frame_reader import Intake
-from exporter.discord.rest.client import describe_failure
+from exporter.discord.rest.failure import RestFailure, describe_failure, judge
 from exporter.discord.rest.rate_limiter import RateLimiter
-from exporter.discord.rest.request_queue import QueuedRequest, RequestQueue
+from exporter.discord.rest.request_queue import QueuedRequest, RequestQueue, without_urgency
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry
 
@@ -45,8 +47,6 @@ ATTEMPTS: Final = 3
 _BACKOFF: Final = Backoff(base=2.0, cap=60.0, floor=0.5)
 """Before the second attempt and each further one."""
 
-_NO_ANSWER: Final = 0
-
 _PATHS: Final = {
     RequestKind.AUDIT_LOG: "/guilds/{guild_id}/audit-logs",
     RequestKind.INVITES: "/guilds/{guild_id}/invites",
@@ -56,6 +56,7 @@ _PATHS: Final = {
 
 _encode = msgspec.json.Encoder().encode
 _NULL: Final = msgspec.Raw(b"null")
+_NONE: Final = RestFailure(AnswerMeaning.TROUBLE)
 
 
 class RestWorker:
@@ -72,22 +73,33 @@ class RestWorker:
         self._clock = clock
         self._rng = rng
         self._queue = RequestQueue(MAX_QUEUED)
-        self._rate_limiter = RateLimiter(rate, clock)
+        self._rate_limiter = RateLimiter(rate, clock, rng)
         self._arrived = asyncio.Event()
         self._in_flight: list[QueuedRequest] = []
-        self._postponed = 0
+        self._postponed: dict[RestRequest, QueuedRequest] = {}
 
     def submit(self, request: RestRequest) -> None:
         """Queue a request; see ``exporter.events.rest_request``."""
         self._telemetry.requests_submitted.labels(request.kind).inc()
-        if self._queue.merge(request):
-            self._telemetry.requests_merged.labels(request.kind).inc()
-        elif status := self._rate_limiter.standing_refusal(request):
-            self._answer_soon(request, status, "remembered")
-        elif self._queue.full or self._postponed >= MAX_QUEUED:
-            self._answer_soon(request, _NO_ANSWER, "dropped")
+        if self._merge(request):
+            return
+        if refusal := self._rate_limiter.standing_refusal(request):
+            self._answer_soon(request, refusal, "remembered")
+            return
+        if superseded := self._queue.supersede(request):
+            self._telemetry.requests_merged.labels(request.kind).inc(superseded)
+        if self._queue.full or len(self._postponed) >= MAX_QUEUED:
+            self._answer_soon(request, _NONE, "dropped")
         else:
             self._push(QueuedRequest(request))
+
+    def _merge(self, request: RestRequest) -> bool:
+        """Whether an equal request is to be sent already."""
+        key = without_urgency(request)
+        found = key in self._postponed or self._queue.merge(request)
+        if found:
+            self._telemetry.requests_merged.labels(request.kind).inc()
+        return found
 
     def clear_refusals(self, guild_id: int) -> None:
         """Forget refusals of a guild, since the bot's permissions there have changed."""
@@ -121,8 +133,11 @@ class RestWorker:
             if queued is None:
                 continue
             self._note_waiting()
-            if status := self._rate_limiter.standing_refusal(queued.request):
-                self._answer(queued.request, status, _NULL, "remembered")
+            if refusal := self._rate_limiter.standing_refusal(queued.request):
+                self._answer_failure(queued.request, refusal, "remembered")
+                continue
+            if pause := self._rate_limiter.wait_for(queued.request):
+                self._put_off(queued, pause)
                 continue
             self._rate_limiter.spend()
             return queued
@@ -131,44 +146,50 @@ class RestWorker:
         request = queued.request
         try:
             body = await _fetch(rest, request)
-        except disnake.HTTPException as error:
-            self._rate_limiter.note_answer(request, error.status)
-            if error.status >= HTTPStatus.INTERNAL_SERVER_ERROR:
-                self._fail(queued, error)
-            else:
-                self._answer(request, error.status, _NULL, "refused")
-        except (aiohttp.ClientError, OSError) as error:
-            self._fail(queued, error)
         except Exception as error:  # noqa: BLE001 - whatever is in an answer, the other requests must be sent
-            _log.debug("The answer to %s cannot be read (%s).", request.kind, describe_failure(error))
-            self._answer(request, _NO_ANSWER, _NULL, "unreadable")
+            self._fail(queued, error)
         else:
+            self._rate_limiter.note_success()
             self._answer(request, HTTPStatus.OK, body, "answered")
         self._in_flight.remove(queued)
         slots.release()
 
     def _fail(self, queued: QueuedRequest, error: Exception) -> None:
-        """Retry later, or answer that Discord could not be reached."""
+        """Send it again later, or answer what it means."""
+        failure, request = judge(error), queued.request
+        self._rate_limiter.note_failure(request, failure)
+        _log.debug("%s of guild %d: %s", request.kind, request.guild_id, describe_failure(error))
         failures = queued.failures + 1
-        _log.debug(
-            "%s of guild %d: %s", queued.request.kind, queued.request.guild_id, describe_failure(error)
-        )
-        if failures >= ATTEMPTS:
-            self._answer(queued.request, _NO_ANSWER, _NULL, "failed")
-            return
-        self._postponed += 1
-        delay = _BACKOFF.wait(failures, self._rng)
-        asyncio.get_running_loop().call_later(delay, self._retry, QueuedRequest(queued.request, failures))
+        if failure.transient and failures < ATTEMPTS:
+            pause = max(_BACKOFF.wait(failures, self._rng), failure.retry_after)
+            self._put_off(QueuedRequest(request, failures), pause)
+        elif failure.transient:
+            readable = isinstance(error, (disnake.HTTPException, aiohttp.ClientError, OSError))
+            self._answer_failure(request, _NONE, "failed" if readable else "unreadable")
+        elif failure.meaning is AnswerMeaning.TROUBLE:
+            self._answer_failure(request, failure, "failed")
+        else:
+            self._answer_failure(request, failure, "refused")
 
-    def _retry(self, queued: QueuedRequest) -> None:
-        self._postponed -= 1
-        self._requeue(queued)
+    def _put_off(self, queued: QueuedRequest, seconds: float) -> None:
+        """Queue a request again after so long."""
+        if self._merge(queued.request):
+            return
+        if len(self._postponed) >= MAX_QUEUED:
+            self._answer_failure(queued.request, _NONE, "dropped")
+            return
+        key = without_urgency(queued.request)
+        self._postponed[key] = queued
+        asyncio.get_running_loop().call_later(seconds, self._retry, key)
+
+    def _retry(self, key: RestRequest) -> None:
+        self._requeue(self._postponed.pop(key))
 
     def _requeue(self, queued: QueuedRequest) -> None:
-        """Queue a request again, unless an equal one has been queued meanwhile."""
-        if self._queue.merge(queued.request):
+        """Queue a request again, unless one has been queued meanwhile that makes it needless."""
+        if self._queue.has_newer(queued.request):
             self._telemetry.requests_merged.labels(queued.request.kind).inc()
-        else:
+        elif not self._merge(queued.request):
             self._push(queued)
 
     def _push(self, queued: QueuedRequest) -> None:
@@ -179,9 +200,13 @@ class RestWorker:
     def _note_waiting(self) -> None:
         self._telemetry.requests_waiting.set(len(self._queue))
 
-    def _answer_soon(self, request: RestRequest, status: int, outcome: str) -> None:
+    def _answer_soon(self, request: RestRequest, failure: RestFailure, outcome: str) -> None:
         # Not from within ``submit``: the caller is in the middle of handling a fact.
-        asyncio.get_running_loop().call_soon(self._answer, request, status, _NULL, outcome)
+        asyncio.get_running_loop().call_soon(self._answer_failure, request, failure, outcome)
+
+    def _answer_failure(self, request: RestRequest, failure: RestFailure, outcome: str) -> None:
+        body = _NULL if failure.code is None else msgspec.Raw(_encode({"code": failure.code}))
+        self._answer(request, failure.status, body, outcome)
 
     def _answer(self, request: RestRequest, status: int, body: msgspec.Raw, outcome: str) -> None:
         self._telemetry.requests_completed.labels(request.kind, outcome).inc()

@@ -7,6 +7,7 @@ from typing import TypeAlias
 
 import msgspec
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.base import Fact, GuildFact, Named, Subject, TimedFact
 from exporter.model import Json
 
@@ -113,6 +114,7 @@ class MemberCountChanged(GuildFact, frozen=True):
 class GuildCountsRead(GuildFact, frozen=True):
     """How many members a guild has and how many are online, as requested by REST; None where not given."""
 
+    meaning: AnswerMeaning
     members: int | None = None
     online: int | None = None
 

@@ -7,6 +7,7 @@ from typing import Self
 
 import msgspec
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.base import Fact, GuildFact, TimedFact
 from exporter.events.facts.counting import Person
 from exporter.events.rest_request import RestRequest
@@ -49,11 +50,11 @@ class InviteRevoked(GuildFact, frozen=True):
 
 
 class InvitesRead(Fact, frozen=True):
-    """An answer about invites or a guild's own address; ``status`` is that of HTTP, 0 for no usable one."""
+    """An answer about invites or a guild's own address."""
 
     request: RestRequest
     at: int
-    status: int
+    meaning: AnswerMeaning
     invites: tuple[InviteKnown, ...] = ()
 
 

@@ -7,6 +7,7 @@ from typing import Self
 
 import msgspec
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.base import Fact, GuildFact, Named, Subject, TimedFact
 from exporter.events.facts.counting import Person
 from exporter.events.rest_request import RestRequest
@@ -51,14 +52,14 @@ class AuditEntry(GuildFact, frozen=True):
 
 
 class AuditPage(Fact, frozen=True):
-    """A page of an audit log as requested; ``status`` is that of HTTP, 0 if there was no answer.
+    """A page of an audit log as requested.
 
     ``people`` are those the page itself names; ``size`` is how many entries it had, readable or not.
     ``newest`` is the largest entry id, where entries were left out of the page.
     """
 
     request: RestRequest
-    status: int
+    meaning: AnswerMeaning
     entries: tuple[AuditEntry, ...] = ()
     people: tuple[Person, ...] = ()
     size: int = 0
@@ -90,7 +91,7 @@ class AuditPageRead(Fact, frozen=True):
     """
 
     request: RestRequest
-    status: int
+    meaning: AnswerMeaning
     newest: int = 0
     more: bool = False
 

@@ -97,6 +97,8 @@ class InviteSession:
     forgotten_to: int = 0
     """When the last reading was answered that is not kept any more."""
     failures: int = 0
+    failing_since: int = 0
+    """When the first of the readings failed that have failed in a row; 0 if the last one did not."""
     not_before: int = 0
     lacking: bool = False
     """Whether the readings do not explain every join they include; a later one may, since counts lag."""

@@ -2,19 +2,20 @@
 
 The invites of each guild are kept packed; work in progress (an ``InviteSession``) is kept only after a recent
 join. A join is recorded as unknown where it cannot be determined: after a gap, without the permission, or
-when Discord does not answer.
+when Discord does not answer for long.
 
-Invariants: a failed reading changes nothing that is known; a reading after a gap is never compared with one
-from before it.
+Invariants: at most one reading per guild is in progress; a failed reading changes nothing that is known and
+is put again, whatever the answer was, for as long as the bot's roles say that it may read; a reading after a
+gap is never compared with one from before it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
-from http import HTTPStatus
 
 from exporter.dispatch.component import Component, Emit, Handler
+from exporter.events.answer_meaning import AnswerMeaning, pause_after
 from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, PermissionsChanged, SessionStarted
 from exporter.events.facts.invites import (
     InviteCreated,
@@ -28,7 +29,7 @@ from exporter.state.guild_cache import GuildCache
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
-from exporter.tracking.invites.invite_session import InviteSession
+from exporter.tracking.invites.invite_session import MOST_OPEN, InviteSession
 from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, InviteUseWriter
 from exporter.tracking.invites.readings import InviteReadings, KnownInvites
 
@@ -41,12 +42,15 @@ ANSWER_MS = 60_000
 LOOK_MS = 200
 """Longest delay of a reading that is due."""
 
-RETRIES = 3
-RETRY_MS = 5_000
-"""Pause after the first failure; doubled with each further one."""
+GIVE_UP_MS = 600_000
+"""How long joins wait while readings fail: a proxy or an outage of minutes costs nothing, and of a longer one
+the joins are known to be unknown in time. What is read after that is known anew."""
 
 _REVOCATION_PERMISSIONS = ("view_audit_log", "manage_channels")
 """Permissions with which Discord reports every revoked invite, so that it is not taken for one used up."""
+
+_USABLE = frozenset({AnswerMeaning.ANSWERED, AnswerMeaning.ABSENT})
+"""A guild without an address of its own has none that was used."""
 
 
 class InviteTracker(Component):
@@ -122,6 +126,8 @@ class InviteTracker(Component):
             self._give_up(guild_id)
         elif guild_id not in self._known:
             self._readings.want(guild_id)
+            if (session := self._sessions.get(guild_id)) is not None:
+                session.not_before = 0
 
     def delete_guild(self, fact: GuildDeleted, now: int) -> None:
         """Take an outage, or that the bot is no longer in a guild and receives nothing more of it."""
@@ -185,14 +191,14 @@ class InviteTracker(Component):
             return
         guild_id = fact.request.guild_id
         session = self._sessions[guild_id]
-        if fact.status != HTTPStatus.OK:
-            self._fail(guild_id, session, fact.status, now)
+        if fact.meaning not in _USABLE:
+            self._fail(guild_id, session, now)
             return
         asked.answers[fact.request.kind] = fact
         if len(asked.answers) < len(asked.wanted):
             return
         session.asked = None
-        session.failures = 0
+        session.failures = session.failing_since = 0
         found = asked.found
         if guild_id in self._known:
             before = self._known.of(guild_id)
@@ -206,20 +212,20 @@ class InviteTracker(Component):
         self._known.put(guild_id, found.values())
         session.created.clear()
 
-    def _fail(self, guild_id: int, session: InviteSession, status: int, now: int) -> None:
+    def _fail(self, guild_id: int, session: InviteSession, now: int) -> None:
+        """Put a reading again later."""
         session.asked = None
-        session.failures += 1
-        pause = now + RETRY_MS * 2 ** (session.failures - 1)
-        if HTTPStatus.BAD_REQUEST <= status < HTTPStatus.INTERNAL_SERVER_ERROR:
+        if self._permissions.lacks(guild_id, "manage_guild"):
             self._give_up(guild_id)
-        elif session.failures < RETRIES:
-            session.not_before = pause
-            if guild_id not in self._known:
-                self._readings.want(guild_id)
-        else:
+            return
+        failures, since = session.failures + 1, session.failing_since or now
+        if now - since >= GIVE_UP_MS or len(session.joins) > MOST_OPEN:
             self._give_up(guild_id)
+            session, since = self._session(guild_id), now
+        session.failures, session.failing_since = failures, since
+        session.not_before = now + pause_after(failures)
+        if guild_id not in self._known:
             self._readings.want(guild_id)
-            self._session(guild_id).not_before = pause
 
     def _give_up(self, guild_id: int) -> None:
         """Discard what is known of a guild's invites: joins that wait are unknown."""
@@ -244,7 +250,7 @@ class InviteTracker(Component):
     def _progress(self, now: int, heard: int, guild_id: int) -> None:
         session = self._sessions[guild_id]
         if session.asked is not None and now - session.asked.since >= ANSWER_MS:
-            self._fail(guild_id, session, 0, now)
+            self._fail(guild_id, session, now)
             return
         if session.joins:
             self._decide(guild_id, session, heard)

@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from http import HTTPStatus
 from typing import Final
 
 import msgspec
 
 from exporter.dispatch.component import SavedTable
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.audit import GROUPED
 from exporter.events.facts.moderation import AuditEntry, AuditPageRead
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
@@ -221,7 +221,7 @@ class AggregatedEntries:
         if page.request.purpose != PURPOSE or poll is None:
             return
         poll.awaited = 0
-        if page.status != HTTPStatus.OK:
+        if page.meaning is not AnswerMeaning.ANSWERED:
             poll.wanted = poll.wanted or poll.submitted_at
             poll.pause = LONGEST_PAUSE_MS
         elif page.more and page.newest < max(poll.entries, default=0):

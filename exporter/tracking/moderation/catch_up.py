@@ -10,10 +10,10 @@ time, each by one page, so that none waits for another's backlog.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Iterator, Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
+from exporter.events.answer_meaning import AnswerMeaning, pause_after
 from exporter.events.facts.guilds import GuildUpserted, PermissionsChanged, SessionStarted
 from exporter.events.facts.moderation import (
     AuditEntry,
@@ -35,9 +35,6 @@ PURPOSE: Final = "catch-up"
 
 MOST_SUBMITTED: Final = 50
 """Guilds read at a time: more than the source asks Discord for in two seconds."""
-
-RETRY_MS: Final = 30_000
-"""Pause after a request that Discord did not answer."""
 
 _UNKNOWN: Final = 1 << 62
 """In place of a session's start, where entries made after it were not received either."""
@@ -70,6 +67,7 @@ class CatchUp(Component):
         self._again: set[int] = set()
         self._refused: set[int] = set()
         self._retries: dict[int, int] = {}
+        self._failures: dict[int, int] = {}
         self._newly_seen = False
         self._restored_at = 0
         """The newest moment the marks of the previous run tell of: a guild without one was added later."""
@@ -130,6 +128,7 @@ class CatchUp(Component):
         self._refused.discard(guild_id)
         self._marks.forget_guild(guild_id)
         self._retries.pop(guild_id, None)
+        self._failures.pop(guild_id, None)
 
     def _fall_behind(self, guild_id: int, at: int, now: int) -> None:
         if self._submit is None:
@@ -171,7 +170,7 @@ class CatchUp(Component):
         else:
             for entry in entries:
                 self._put_out(entry, recovered=self.is_missed(entry))
-        self.emit(AuditPageRead(page.request, page.status, newest, more))
+        self.emit(AuditPageRead(page.request, page.meaning, newest, more))
 
     def _catch_up(self, page: AuditPage, entries: Iterable[AuditEntry], now: int, *, newest: int) -> None:
         """Take a page that was submitted here; ``newest`` is its last id where more may follow, else 0."""
@@ -180,9 +179,10 @@ class CatchUp(Component):
         if guild_id not in self._behind or guild_id not in self._marks:
             self._leave(guild_id, now)
             return
-        if page.status != HTTPStatus.OK:
-            self._stumble(guild_id, page.status, now)
+        if page.meaning is not AnswerMeaning.ANSWERED:
+            self._stumble(guild_id, page.meaning, now)
             return
+        self._failures.pop(guild_id, None)
         for entry in entries:
             if self._put_out(entry, recovered=True):
                 self._progress.entries += 1
@@ -194,11 +194,12 @@ class CatchUp(Component):
         else:
             self._leave(guild_id, now)
 
-    def _stumble(self, guild_id: int, status: int, now: int) -> None:
-        if status in {HTTPStatus.FORBIDDEN, HTTPStatus.NOT_FOUND, HTTPStatus.UNAUTHORIZED}:
+    def _stumble(self, guild_id: int, meaning: AnswerMeaning, now: int) -> None:
+        """Put a page again later. While that is refused, nothing else waits for the guild's log."""
+        failures = self._failures[guild_id] = self._failures.get(guild_id, 0) + 1
+        if meaning is AnswerMeaning.REFUSED:
             self._refuse(guild_id, now)
-        else:
-            self._retries[guild_id] = now + RETRY_MS
+        self._retries[guild_id] = now + pause_after(failures)
 
     def _refuse(self, guild_id: int, now: int) -> None:
         """A guild's log may not be read; should that change, it is read from where it was left."""
@@ -224,6 +225,9 @@ class CatchUp(Component):
         self._progress.report(now)
         for guild_id in [guild for guild in self._behind if not self._is_possible(guild)]:
             self._refuse(guild_id, now)
+        for guild_id in [guild for guild in self._refused if self._retries.get(guild, now + 1) <= now]:
+            # The bot's roles say that it may: whatever was refused is refused no longer than that is so.
+            self.permit(guild_id, now)
         for guild_id in self._next(now):
             self._submitted.add(guild_id)
             self._submit(

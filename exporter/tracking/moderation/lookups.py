@@ -1,8 +1,8 @@
 """Looks up in the audit log what the gateway did not explain: once for a burst, never once for a member.
 
 What stays unexplained for some seconds is looked up, everything of a guild by one request for all entries
-since shortly before. A guild that refuses (no View Audit Log) is left alone for a while. While an answer is
-awaited the guild's open actions wait for it; it may also never come.
+since shortly before. Without an answer that is put again, for as long as there is something that waits for
+it. While an answer is awaited the guild's open actions wait for it; it may also never come.
 
 What waits here is not saved: after a start each component puts its unexplained actions out again.
 """
@@ -12,10 +12,10 @@ from __future__ import annotations
 import enum
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from http import HTTPStatus
 from typing import Final
 
 from exporter.dispatch.component import Component, Emit, Handler
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.guilds import PermissionsChanged
 from exporter.events.facts.moderation import ActionExplained, ActionUnexplained, AuditPageRead
 from exporter.events.payload import DISCORD_EPOCH_MS
@@ -32,9 +32,6 @@ BACK_MS: Final = 60_000
 
 PAUSE_MS: Final = 10_000
 """Between two requests about one guild: a raid of a minute costs six."""
-
-REFUSED_MS: Final = 600_000
-"""How long a guild that refused is left alone."""
 
 ANSWER_MS: Final = 20_000
 """How long an answer is waited for."""
@@ -55,18 +52,20 @@ class LookupState(enum.Enum):
     """The audit log was read, whatever it said."""
     REFUSED = "refused"
     """It may not be read."""
-    FAILED = "failed"
-    """Discord gave no answer; catching up will find what there is."""
 
 
 @dataclass(slots=True)
 class LookupTicket:
-    """An unexplained action: when it was received, by the wall and by the steady clock, in ms."""
+    """An unexplained action: when it was received, by the wall and by the steady clock, in ms.
+
+    ``refused`` says that Discord refused the last look-up, though the bot's roles say that it may.
+    """
 
     guild_id: int
     at: int
     arrived: int
     state: LookupState = LookupState.OPEN
+    refused: bool = False
 
 
 class LookupBoard:
@@ -83,7 +82,7 @@ class LookupBoard:
     def is_refused(self, key: str) -> bool:
         """Whether the audit log could not be read for an action."""
         ticket = self.tickets.get(key)
-        return ticket is not None and ticket.state is LookupState.REFUSED
+        return ticket is not None and (ticket.refused or ticket.state is LookupState.REFUSED)
 
 
 @dataclass(slots=True)
@@ -91,13 +90,14 @@ class Search:
     """The look-ups of one guild; ``awaited`` is until when an answer is waited for, 0 for none.
 
     ``begun`` is when the one that is awaited was begun.
-    ``quiet`` is until when nothing is submitted, as long if that was ``refused``.
+    ``quiet`` is until when nothing is submitted; ``refused`` says that the last answer was a refusal.
     """
 
     awaited: int = 0
     begun: int = 0
     quiet: int = 0
     pages: int = 0
+    failed: bool = False
     refused: bool = False
 
 
@@ -142,8 +142,7 @@ class Lookups(Component):
             ticket.state = LookupState.REFUSED
             return
         search = self._searches.setdefault(fact.guild_id, Search())
-        if search.refused and search.quiet > now:
-            ticket.state = LookupState.REFUSED
+        ticket.refused = search.refused
 
     def _close_ticket(self, fact: ActionExplained, now: int) -> None:
         del now
@@ -174,13 +173,13 @@ class Lookups(Component):
                 fresh.setdefault(ticket.guild_id, []).append(ticket)
         for guild_id, search in list(self._searches.items()):
             if search.awaited and search.awaited <= now:
-                self._close(guild_id, LookupState.FAILED, now + PAUSE_MS)
+                self._close(guild_id, LookupState.OPEN, now)
             if guild_id not in fresh:
                 if not search.awaited and search.quiet <= now:
                     del self._searches[guild_id]
                 continue
             patient = now - fresh[guild_id][0].arrived < PATIENCE_MS or search.quiet > now
-            due = not search.awaited and (not patient or (hurry and not search.refused))
+            due = not search.awaited and (not patient or (hurry and not search.failed))
             if due and begun < MAX_SUBMITTED:
                 begun += 1
                 self._begin(guild_id, fresh[guild_id], now)
@@ -206,20 +205,19 @@ class Lookups(Component):
         search = self._searches.get(guild_id)
         if page.request.purpose != PURPOSE or search is None or not search.awaited:
             return
-        if page.status == HTTPStatus.OK and page.more and search.pages < MAX_PAGES:
+        if page.meaning is not AnswerMeaning.ANSWERED:
+            search.refused = page.meaning is AnswerMeaning.REFUSED
+            self._close(guild_id, LookupState.OPEN, now)
+        elif page.more and search.pages < MAX_PAGES:
             self._request(guild_id, page.newest, now)
-        elif page.status == HTTPStatus.OK:
-            self._close(guild_id, LookupState.READ, now + PAUSE_MS)
-        elif HTTPStatus.BAD_REQUEST <= page.status < HTTPStatus.INTERNAL_SERVER_ERROR:
-            search.refused = True
-            self._close(guild_id, LookupState.REFUSED, now + REFUSED_MS)
         else:
-            self._close(guild_id, LookupState.FAILED, now + PAUSE_MS)
+            self._close(guild_id, LookupState.READ, now)
 
-    def _close(self, guild_id: int, state: LookupState, quiet: int) -> None:
-        """End a guild's look-up, for all that it was begun for."""
+    def _close(self, guild_id: int, state: LookupState, now: int) -> None:
+        """End a guild's look-up, for all that it was begun for; ``OPEN`` if it is to be put again."""
+        search = self._searches[guild_id]
         for ticket in self._tickets.values():
             if ticket.guild_id == guild_id and ticket.state is LookupState.SUBMITTED:
-                ticket.state = state
-        search = self._searches[guild_id]
-        search.awaited, search.quiet = 0, quiet
+                ticket.state, ticket.refused = state, search.refused
+        search.failed = state is LookupState.OPEN
+        search.awaited, search.quiet = 0, now + PAUSE_MS

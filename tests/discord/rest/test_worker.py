@@ -7,6 +7,7 @@ import json
 import random
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -19,13 +20,16 @@ from hypothesis import strategies as st
 from exporter.backoff import Backoff
 from exporter.clock import ManualClock, SystemClock
 from exporter.discord.rest.client import RestClient
+from exporter.discord.rest.failure import RestFailure
 from exporter.discord.rest.rate_limiter import MAX_REFUSALS, RateLimiter
 from exporter.discord.rest.request_queue import QueuedRequest, RequestQueue
 from exporter.discord.rest.worker import ATTEMPTS, MAX_QUEUED, RestWorker
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry, total, value
 from tests.discord.conftest import Start
 from tests.discord.fake_gateway import Gateway, answer
+from tests.discord.far_answers import TROUBLES, FarAnswer
 from tests.discord.harness import until
 
 INVITES = [{"code": "abc", "uses": 3}]
@@ -37,18 +41,22 @@ class Api:
     def __init__(self) -> None:
         self.seen: list[tuple[str, dict[str, str]]] = []
         self.statuses: list[int] = []
+        self.code = 0
+        self.answers: list[FarAnswer] = []
         self.hold = asyncio.Event()
         self.hold.set()
         self.text: str | None = None
 
-    async def handle(self, request: web.Request) -> web.Response:
+    async def handle(self, request: web.Request) -> web.StreamResponse:
         path = request.match_info["path"]
         if path == "users/@me":
             return answer({"id": "1", "username": "x", "discriminator": "0", "avatar": None})
         self.seen.append((path, dict(request.query)))
         await self.hold.wait()
+        if self.answers:
+            return await self.answers.pop(0)(request)
         if self.statuses and (status := self.statuses.pop(0)) != 200:
-            return answer({"message": "no", "code": 0}, status)
+            return answer({"message": "no", "code": self.code}, status)
         if self.text is not None:
             return web.Response(text=self.text, content_type="application/json", charset="utf-8")
         return answer(INVITES)
@@ -102,6 +110,7 @@ async def bench(monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Bench]:
     site = web.TCPSite(runner, "127.0.0.1", 0)
     await site.start()
     monkeypatch.setattr(Route, "BASE", f"http://127.0.0.1:{runner.addresses[0][1]}")
+    monkeypatch.setattr("exporter.discord.rest.rate_limiter._HOLD", Backoff(base=0.01, cap=0.02, floor=0.5))
     monkeypatch.setattr("exporter.discord.rest.worker._BACKOFF", Backoff(base=0.01, cap=1.0, floor=0.5))
     rest = RestClient(Telemetry(), asyncio.get_running_loop())
     await rest.static_login("token")
@@ -155,12 +164,15 @@ async def test_an_answer_that_is_no_json_is_no_answer(bench: Bench) -> None:
     assert value(bench.telemetry.requests_completed, "INVITES", "unreadable") == 1
 
 
-@pytest.mark.parametrize("status", [403, 404])
-async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(bench: Bench, status: int) -> None:
-    bench.api.statuses = [status]
+@pytest.mark.parametrize(("status", "code"), [(401, 0), (403, 50001), (403, 50013), (404, 10004)])
+async def test_a_refusal_is_remembered_for_its_guild_and_kind_only(
+    bench: Bench, status: int, code: int
+) -> None:
+    bench.api.statuses, bench.api.code = [status], code
     (first,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     (again,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert (first.status, again.status) == (status, status)
+    assert bytes(first.body) == bytes(again.body) == b'{"code":%d}' % code
     assert len(bench.api.seen) == 1
     others = await bench.submit(RestRequest(RequestKind.INVITES, 8), RestRequest(RequestKind.VANITY, 7))
     assert [found.status for found in others] == [200, 200]
@@ -176,6 +188,49 @@ async def test_an_outage_is_tried_again_and_then_admitted(bench: Bench) -> None:
     (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert found.status == 0
     assert len(bench.api.seen) == 2 * ATTEMPTS
+    bench.settled()
+
+
+SLOW = frozenset({"500 json", "502 page", "reset"})
+"""disnake waits a second after these, whatever was requested: they are tried with one kind."""
+CELLS = [
+    (kind, trouble)
+    for kind in RequestKind
+    for trouble in TROUBLES
+    if kind is RequestKind.INVITES or trouble not in SLOW
+]
+
+
+@pytest.mark.parametrize(("kind", "trouble"), CELLS)
+async def test_after_a_trouble_the_question_is_put_again(
+    bench: Bench, kind: RequestKind, trouble: str
+) -> None:
+    bench.api.answers = [TROUBLES[trouble]]
+    (found,) = await bench.submit(RestRequest(kind, 7))
+    assert found.status == 200
+    assert len(bench.api.seen) == 2
+    bench.settled()
+
+
+@pytest.mark.parametrize("trouble", ["429 json", "429 page", "403 page", "403 code 40333", "503 page"])
+async def test_a_trouble_that_lasts_is_answered_as_no_answer(bench: Bench, trouble: str) -> None:
+    bench.api.answers = [TROUBLES[trouble]] * ATTEMPTS
+    (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
+    assert (found.status, bytes(found.body)) == (0, b"null")
+    assert len(bench.api.seen) == ATTEMPTS
+    (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
+    assert found.status == 200, "nothing of it is remembered"
+    bench.settled()
+
+
+async def test_of_readings_the_newest_is_sent_and_the_earlier_are_merged_with_it(bench: Bench) -> None:
+    await bench.give_up()
+    for serial in range(5):
+        bench.worker.submit(RestRequest(RequestKind.INVITES, 7, purpose=f"p:{serial}"))
+        bench.worker.submit(RestRequest(RequestKind.AUDIT_LOG, 7, after=serial))
+    bench.serve()
+    await until(lambda: len(bench.answers) == 6)
+    assert [one.request.purpose for one in bench.answers if one.request.kind == "INVITES"] == ["p:4"]
     bench.settled()
 
 
@@ -299,7 +354,7 @@ def test_a_reading_of_invites_does_not_wait_behind_a_hundred_looks_into_audit_lo
 
 def test_requests_leave_at_the_rate_and_no_faster() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(20.0, clock)
+    allowance = RateLimiter(20.0, clock, random.Random(1))
     for _ in range(200):
         clock.advance(allowance.wait())
         allowance.spend()
@@ -308,20 +363,23 @@ def test_requests_leave_at_the_rate_and_no_faster() -> None:
 
 def test_time_without_requests_gives_no_right_to_a_burst() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(20.0, clock)
+    allowance = RateLimiter(20.0, clock, random.Random(1))
     clock.advance(3600)
     allowance.spend()
     assert allowance.wait() == pytest.approx(0.05)
 
 
+REFUSAL = RestFailure(AnswerMeaning.REFUSED, 403, 50013, transient=False)
+
+
 def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(45.0, clock)
+    allowance = RateLimiter(45.0, clock, random.Random(1))
     refused = 0
     for guild_id in range(45 * 600):
         if allowance.wait() < 0.001:
             allowance.spend()
-            allowance.note_answer(RestRequest(RequestKind.INVITES, guild_id), 403)
+            allowance.note_failure(RestRequest(RequestKind.INVITES, guild_id), REFUSAL)
             refused += 1
         clock.advance(1 / 45)
     assert refused == MAX_REFUSALS <= 2_000
@@ -329,18 +387,52 @@ def test_refusals_stay_far_below_what_discord_blocks_for() -> None:
 
 def test_a_refusal_is_forgotten_in_time() -> None:
     clock = ManualClock()
-    allowance = RateLimiter(20.0, clock)
-    allowance.note_answer(RestRequest(RequestKind.INVITES, 1), 403)
-    clock.advance(299)
-    assert allowance.standing_refusal(RestRequest(RequestKind.INVITES, 1)) == 403
+    allowance = RateLimiter(20.0, clock, random.Random(1))
+    allowance.note_failure(RestRequest(RequestKind.INVITES, 1), REFUSAL)
+    clock.advance(59)
+    assert allowance.standing_refusal(RestRequest(RequestKind.INVITES, 1)) == REFUSAL
     clock.advance(2)
-    assert allowance.standing_refusal(RestRequest(RequestKind.INVITES, 1)) == 0
+    assert allowance.standing_refusal(RestRequest(RequestKind.INVITES, 1)) is None
 
 
 def test_what_was_refused_is_asked_again_once_permissions_have_changed() -> None:
-    allowance = RateLimiter(20.0, ManualClock())
+    allowance = RateLimiter(20.0, ManualClock(), random.Random(1))
     mine, other = RestRequest(RequestKind.AUDIT_LOG, 1), RestRequest(RequestKind.AUDIT_LOG, 2)
     for request in (mine, other):
-        allowance.note_answer(request, 403)
+        allowance.note_failure(request, REFUSAL)
     allowance.clear_refusals(1)
-    assert (allowance.standing_refusal(mine), allowance.standing_refusal(other)) == (0, 403)
+    assert (allowance.standing_refusal(mine), allowance.standing_refusal(other)) == (None, REFUSAL)
+
+
+BLOCKED = RestFailure(AnswerMeaning.TROUBLE, 429, everywhere=True)
+
+
+def test_while_everything_is_blocked_some_requests_a_minute_are_tried_and_all_at_once_after_it() -> None:
+    clock = ManualClock()
+    allowance = RateLimiter(45.0, clock, random.Random(1))
+    request = RestRequest(RequestKind.INVITES, 1)
+    tried = 0
+    for _ in range(10 * 600):
+        if allowance.wait() < 0.001:
+            allowance.spend()
+            allowance.note_failure(request, BLOCKED)
+            tried += 1
+        clock.advance(0.1)
+    assert 60 <= tried <= 200
+    assert allowance.wait() <= 10
+    clock.advance(allowance.wait())
+    allowance.note_success()
+    allowance.spend()
+    assert allowance.wait() < 0.1
+
+
+def test_a_wait_that_is_asked_for_is_kept_for_all_or_for_one_guild() -> None:
+    clock = ManualClock()
+    allowance = RateLimiter(45.0, clock, random.Random(1))
+    mine, other = RestRequest(RequestKind.AUDIT_LOG, 1), RestRequest(RequestKind.AUDIT_LOG, 2)
+    allowance.note_failure(mine, replace(BLOCKED, everywhere=False, retry_after=90.0))
+    assert (allowance.wait(), allowance.wait_for(mine), allowance.wait_for(other)) == (0.0, 90.0, 0.0)
+    clock.advance(90)
+    assert allowance.wait_for(mine) == 0
+    allowance.note_failure(mine, replace(BLOCKED, retry_after=90.0))
+    assert (allowance.wait(), allowance.wait_for(mine)) == (90.0, 0.0)

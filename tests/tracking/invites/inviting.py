@@ -6,6 +6,7 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.events.answer_meaning import AnswerMeaning, meaning_of
 from exporter.events.facts.counting import Count, Person, Record
 from exporter.events.facts.invites import (
     InviteCreated,
@@ -75,8 +76,10 @@ class World:
         self.heard: int | None = None
         self.invites: dict[str, Invite] = {}
         self.vanity: Invite | None = None
+        self.no_vanity = False
         self.lacking: set[str] = set()
         self.status = 200
+        self.code: int | None = None
         self.lag = 100
         self.asked: list[tuple[int, RestRequest]] = []
         self.calls = 0
@@ -129,16 +132,19 @@ class World:
 
     def read(self, request: RestRequest) -> InvitesRead:
         at = START + self.now
-        if self.status != 200:
-            return InvitesRead(request, at, self.status)
+        meaning = meaning_of(self.status, self.code)
+        if meaning is not AnswerMeaning.ANSWERED:
+            return InvitesRead(request, at, meaning)
+        if request.kind is RequestKind.VANITY and self.no_vanity:
+            return InvitesRead(request, at, AnswerMeaning.ABSENT)
         if request.kind is RequestKind.VANITY:
             own = self.vanity
             found = (InviteKnown("vanity", own.uses, vanity=True),) if own else ()
-            return InvitesRead(request, at, 200, found)
+            return InvitesRead(request, at, meaning, found)
         return InvitesRead(
             request,
             at,
-            200,
+            meaning,
             tuple(
                 InviteKnown(code, one.uses, one.max_uses, one.inviter, "ann", one.expires_at)
                 for code, one in self.invites.items()

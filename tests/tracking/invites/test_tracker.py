@@ -6,10 +6,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.events.answer_meaning import LONGEST_RETRY_MS
 from exporter.events.facts.counting import Person
 from exporter.events.facts.invites import InviteCreated, InviteKnown, InvitesRead, MemberJoined
+from exporter.tracking.invites.invite_session import MOST_OPEN
 from exporter.tracking.invites.readings import MOST_PRIMED
-from exporter.tracking.invites.tracker import RETRIES
+from exporter.tracking.invites.tracker import GIVE_UP_MS
 from tests.entry_data import fields_of
 from tests.tracking.invites.inviting import GUILD, START, Invite, World
 
@@ -173,25 +175,116 @@ async def test_a_read_that_fails_changes_nothing_and_is_tried_again() -> None:
     assert world.only() == ("a", "invite", "exact")
 
 
-@pytest.mark.parametrize(("status", "calls"), [(0, RETRIES), (503, RETRIES), (403, 1)])
-async def test_without_an_answer_a_join_is_unknown_and_its_use_is_attributed_to_no_later_one(
-    status: int, calls: int
+TROUBLES = [
+    (0, None),
+    (401, 0),
+    (403, 0),
+    (403, None),
+    (403, 40333),
+    (403, 50001),
+    (403, 50013),
+    (404, None),
+    (404, 10004),
+    (408, None),
+    (429, None),
+    (429, 0),
+    (500, 0),
+    (503, None),
+    (521, None),
+]
+"""Status and Discord's code, None without JSON; the bot's roles say that it may read, so none is for good."""
+
+
+@pytest.mark.parametrize(("status", "code"), TROUBLES)
+async def test_what_failed_once_is_put_again_and_costs_no_join(status: int, code: int | None) -> None:
+    world = World().begin(aaa=Invite(3), b=Invite(1))
+    world.status, world.code = status, code
+    first = world.join("aaa")
+    world.wait(1_000)
+    assert world.calls == 1
+    world.status = 200
+    world.settle()
+    world.wait(3_600_000)
+    assert world.calls == 2
+    second = world.join("aaa")
+    world.settle()
+    for user_id in (first, second):
+        row = world.rows()[user_id]
+        assert (row["invite_code"], row["method"], row["confidence"]) == ("aaa", "invite", "exact")
+
+
+@pytest.mark.parametrize(("status", "code"), TROUBLES)
+async def test_a_first_reading_that_fails_is_put_again_until_it_succeeds(
+    status: int, code: int | None
+) -> None:
+    world = World()
+    world.status, world.code = status, code
+    world.begin(a=Invite(3))
+    world.wait(1_800_000)
+    world.status, world.calls = 200, 0
+    world.wait(LONGEST_RETRY_MS + 2_000)
+    assert world.calls == 1
+    world.join("a")
+    assert world.only() == ("a", "invite", "exact")
+
+
+@pytest.mark.parametrize(("status", "code"), TROUBLES)
+async def test_after_minutes_without_an_answer_a_join_is_unknown_and_its_use_is_attributed_to_no_later_one(
+    status: int, code: int | None
 ) -> None:
     world = World().begin(a=Invite(3), b=Invite(1))
-    world.status = status
+    world.status, world.code = status, code
     first = world.join("a")
-    for _ in range(60):
-        world.wait(1_000)
-        if world.counts:
-            break
+    world.wait(GIVE_UP_MS - 60_000)
+    assert not world.counts
+    world.wait(200_000)
+    assert world.counts == {"unknown": 1}
     assert world.rows()[first]["confidence"] == "unknown"
-    assert world.calls == calls
+    assert world.calls <= 5 + (GIVE_UP_MS + 140_000) // LONGEST_RETRY_MS
     world.status = 200
-    world.stage.update_permissions(GUILD)
-    world.wait(60_000)
+    world.wait(LONGEST_RETRY_MS + 2_000)
     second = world.join()
     world.settle()
     assert world.rows()[second]["confidence"] == "unknown"
+    third = world.join("a")
+    world.settle()
+    assert world.rows()[third]["confidence"] == "exact"
+
+
+async def test_while_readings_fail_a_bounded_number_of_joins_waits() -> None:
+    world = World().begin(a=Invite(3))
+    world.status = 429
+    for _ in range(MOST_OPEN + 1):
+        world.join("a")
+    assert world.stage.undecided(world.now, 0) == MOST_OPEN + 1
+    world.wait(30_000)
+    assert world.stage.undecided(world.now, 0) == 0
+    assert world.counts == {"unknown": MOST_OPEN + 1}
+
+
+async def test_where_the_bot_may_not_read_any_more_nothing_is_put_again() -> None:
+    world = World().begin(a=Invite(3))
+    world.status, world.code = 403, 50013
+    world.lacking = {"manage_guild"}
+    first = world.join("a")
+    world.wait(600_000)
+    assert world.calls == 1
+    assert world.rows()[first]["confidence"] == "unknown"
+    world.status, world.lacking = 200, set()
+    world.stage.update_permissions(GUILD)
+    world.wait(5_000)
+    world.join("a")
+    world.settle()
+    assert [row["confidence"] for row in world.rows().values()] == ["unknown", "exact"]
+
+
+async def test_an_address_that_is_not_there_keeps_no_invite_from_being_read() -> None:
+    world = World()
+    world.vanity = Invite(3)
+    world.no_vanity = True
+    world.begin(a=Invite(3))
+    world.join("a")
+    assert world.only() == ("a", "invite", "exact")
 
 
 async def test_an_answer_that_comes_after_it_was_given_up_is_ignored() -> None:

@@ -17,6 +17,7 @@ import msgspec
 
 from exporter.clock import ManualClock
 from exporter.dispatch.component import StateRow
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.counting import Person
 from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
 from exporter.events.facts.moderation import Action, AuditEntry, AuditPage, TimeoutState
@@ -203,7 +204,7 @@ class Absences:
         limit = self.chance.randrange(1, 6)
         asked = msgspec.structs.replace(asked, limit=limit)
         page = tuple(found[:limit])
-        self.process.stage.dispatch(AuditPage(asked, 200, page, size=len(page)))
+        self.process.stage.dispatch(AuditPage(asked, AnswerMeaning.ANSWERED, page, size=len(page)))
 
     def commit(self) -> None:
         if self.process is not None:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from exporter.clock import ManualClock
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.base import Fact
 from exporter.events.facts.counting import Person, Record
 from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, SessionStarted
@@ -136,16 +137,16 @@ class Log:
         """An entry is found that was made in an absence."""
         self.behind.add(GUILD)
         request = RestRequest(RequestKind.AUDIT_LOG, GUILD)
-        self.take(AuditPage(request, 200, (entry,), size=1))
+        self.take(AuditPage(request, AnswerMeaning.ANSWERED, (entry,), size=1))
         self.behind.discard(GUILD)
 
     def chat(self, at: int) -> None:
         """A message is written, by which all can tell what time it is."""
         self.streams.pass_message(0, at, at)
 
-    def answer(self, *entries: AuditEntry, status: int = 200) -> None:
+    def answer(self, *entries: AuditEntry, meaning: AnswerMeaning = AnswerMeaning.ANSWERED) -> None:
         """Answer the oldest request."""
-        self.take(AuditPage(self.asked.pop(0), status, entries, size=len(entries)))
+        self.take(AuditPage(self.asked.pop(0), meaning, entries, size=len(entries)))
 
     def wait(self, ms: int = 11_000) -> None:
         end = self.steady + ms
@@ -271,7 +272,7 @@ class RandomActions:
             ),
             key=lambda entry: entry.entry_id,
         )[: request.limit]
-        self.log.take(AuditPage(request, 200, tuple(found), size=len(found)))
+        self.log.take(AuditPage(request, AnswerMeaning.ANSWERED, tuple(found), size=len(found)))
 
     # ------------------------------------------------------------------ what is done
 

@@ -13,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.audit import MEMBER_DISCONNECT, MEMBER_MOVE, MESSAGE_DELETE
 from exporter.events.facts.moderation import AuditEntry, AuditPageRead
 from exporter.events.rest_request import RequestKind, RestRequest
@@ -81,8 +82,8 @@ class Guild:
             for key, value in self.disk.items()
         }
 
-    def answer(self, *, status: int = 200) -> None:
-        self.groups.answer(AuditPageRead(self.asked[-1], status), 0)
+    def answer(self, *, meaning: AnswerMeaning = AnswerMeaning.ANSWERED) -> None:
+        self.groups.answer(AuditPageRead(self.asked[-1], meaning), 0)
 
 
 def test_a_question_asks_for_the_one_kind_since_the_oldest_entry_followed() -> None:
@@ -202,7 +203,7 @@ def test_once_something_is_found_questions_are_frequent_again() -> None:
     guild.enter(1)
     guild.happen(2)
     guild.look(SETTLE_MS)
-    guild.answer(status=500)
+    guild.answer(meaning=AnswerMeaning.TROUBLE)
     guild.look(SETTLE_MS + LONGEST_PAUSE_MS)
     again = SETTLE_MS + LONGEST_PAUSE_MS
     guild.enter(2, now=again)
@@ -212,13 +213,15 @@ def test_once_something_is_found_questions_are_frequent_again() -> None:
     assert guild.look(again + PAUSE_MS) == 1
 
 
-@pytest.mark.parametrize("status", [0, 403, 500])
-def test_a_question_not_answered_rightly_is_put_again_after_the_longest_pause(status: int) -> None:
+@pytest.mark.parametrize("meaning", [AnswerMeaning.TROUBLE, AnswerMeaning.REFUSED])
+def test_a_question_not_answered_rightly_is_put_again_after_the_longest_pause(
+    meaning: AnswerMeaning,
+) -> None:
     guild = Guild()
     guild.enter(0)
     guild.happen()
     guild.look(SETTLE_MS)
-    guild.answer(status=status)
+    guild.answer(meaning=meaning)
     assert guild.groups.open(LATER) == 1
     assert guild.look(SETTLE_MS + LONGEST_PAUSE_MS - 1) == 0
     assert guild.look(SETTLE_MS + LONGEST_PAUSE_MS) == 1
@@ -257,7 +260,7 @@ def test_an_entry_is_followed_as_long_as_discord_may_raise_it() -> None:
 def test_an_answer_without_a_request_changes_nothing() -> None:
     guild = Guild()
     request = RestRequest(RequestKind.AUDIT_LOG, GUILD, purpose=PURPOSE, action_type=MESSAGE_DELETE)
-    guild.groups.answer(AuditPageRead(request, 200), 0)
+    guild.groups.answer(AuditPageRead(request, AnswerMeaning.ANSWERED), 0)
     assert guild.groups.open(LATER) == 0
 
 
@@ -308,7 +311,7 @@ def test_what_was_refused_is_read_again_as_soon_as_the_bot_may_do_more() -> None
     guild.enter(1)
     guild.happen(2)
     assert guild.look(SETTLE_MS) == 1
-    guild.answer(status=403)
+    guild.answer(meaning=AnswerMeaning.REFUSED)
     assert guild.look(SETTLE_MS + PAUSE_MS) == 0
     guild.groups.permit(GUILD + 1)
     assert guild.look(SETTLE_MS + PAUSE_MS) == 0
@@ -390,9 +393,13 @@ def test_more_entries_than_one_answer_holds_are_read_page_by_page() -> None:
     afters = [entries[0].entry_id - 1]
     for last in (99, 199):
         newest = entries[last].entry_id
-        guild.groups.answer(AuditPageRead(guild.asked[-1], 200, newest, more=True), SETTLE_MS)
+        guild.groups.answer(
+            AuditPageRead(guild.asked[-1], AnswerMeaning.ANSWERED, newest, more=True), SETTLE_MS
+        )
         afters.append(newest)
-    guild.groups.answer(AuditPageRead(guild.asked[-1], 200, entries[-1].entry_id), SETTLE_MS)
+    guild.groups.answer(
+        AuditPageRead(guild.asked[-1], AnswerMeaning.ANSWERED, entries[-1].entry_id), SETTLE_MS
+    )
     assert [request.after for request in guild.asked] == afters
     assert guild.groups.open(LATER) == 0
 

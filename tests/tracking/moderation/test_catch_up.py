@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
 from exporter.dispatch.component import StateRow
+from exporter.events.answer_meaning import LONGEST_RETRY_MS, AnswerMeaning
 from exporter.events.facts.base import Fact
 from exporter.events.facts.moderation import (
     AuditEntry,
@@ -27,7 +28,7 @@ from exporter.telemetry import Telemetry, value
 from exporter.tracking.moderation import audit_marks
 from exporter.tracking.moderation.audit_access import AuditAccess
 from exporter.tracking.moderation.audit_marks import MOST_RECENT, OVERTAKING_MS
-from exporter.tracking.moderation.catch_up import MOST_SUBMITTED, RETRY_MS, CatchUp
+from exporter.tracking.moderation.catch_up import MOST_SUBMITTED, CatchUp
 from exporter.tracking.moderation.config import CatchUpConfig
 from tests.scale import scaled
 from tests.tracking.moderation.moderators import guild
@@ -95,7 +96,7 @@ class Discord:
     def __init__(self) -> None:
         self.logs: dict[int, list[int]] = {}
         self.asked: list[RestRequest] = []
-        self.status = 200
+        self.meaning = AnswerMeaning.ANSWERED
         self.permitted = True
 
     def submit(self, request: RestRequest) -> None:
@@ -108,12 +109,18 @@ class Discord:
         return made
 
     def answer(self, request: RestRequest) -> AuditPage:
-        if self.status != 200:
-            return AuditPage(request, self.status)
+        if self.meaning is not AnswerMeaning.ANSWERED:
+            return AuditPage(request, self.meaning)
         found = [made for made in self.logs.get(request.guild_id, []) if made > request.after][
             : request.limit
         ]
-        return AuditPage(request, 200, tuple(entry(request.guild_id, made) for made in found), (), len(found))
+        return AuditPage(
+            request,
+            AnswerMeaning.ANSWERED,
+            tuple(entry(request.guild_id, made) for made in found),
+            (),
+            len(found),
+        )
 
     def answer_all(self, stage: Reader, now: int) -> list[tuple[int, int]]:
         """What the answers to everything asked so far put out."""
@@ -134,7 +141,7 @@ def finish(stage: Reader, discord: Discord, now: int = 0) -> list[tuple[int, int
     while stage.behind:
         stage.tick(now, 0)
         taken += discord.answer_all(stage, now)
-        now += RETRY_MS
+        now += LONGEST_RETRY_MS
     return taken
 
 
@@ -290,13 +297,13 @@ def test_a_guild_discord_does_not_answer_for_is_asked_again_later() -> None:
     open_session(stage, (1,))
     missed = discord.write(1, NOW + 1)
     open_session(stage, (1,))
-    discord.status = 0
+    discord.meaning = AnswerMeaning.TROUBLE
     stage.tick(0, 0)
     assert discord.answer_all(stage, 0) == []
     stage.tick(1000, 0)
     assert not discord.asked
-    discord.status = 200
-    assert finish(stage, discord, RETRY_MS + 1) == [(1, missed)]
+    discord.meaning = AnswerMeaning.ANSWERED
+    assert finish(stage, discord, LONGEST_RETRY_MS + 1) == [(1, missed)]
 
 
 def test_a_log_the_bot_may_not_read_is_read_once_it_may() -> None:
@@ -315,16 +322,15 @@ def test_a_log_the_bot_may_not_read_is_read_once_it_may() -> None:
     assert finish(stage, discord) == [(1, missed)]
 
 
-@pytest.mark.parametrize("status", [403, 404])
-def test_a_refusal_ends_a_guild_s_catch_up_and_keeps_its_place(status: int) -> None:
+def test_a_refusal_ends_a_guild_s_catch_up_and_keeps_its_place() -> None:
     discord = Discord()
     stage = begin(discord)
     open_session(stage, (1,))
     missed = discord.write(1, NOW + 1)
     open_session(stage, (1,))
-    discord.status = status
+    discord.meaning = AnswerMeaning.REFUSED
     assert finish(stage, discord) == []
-    discord.status = 200
+    discord.meaning = AnswerMeaning.ANSWERED
     stage.permit(1, 0)
     assert finish(stage, discord) == [(1, missed)]
 
@@ -335,10 +341,10 @@ def test_what_is_received_live_does_not_hide_what_could_not_be_read_before() -> 
     open_session(stage, (1,))
     missed = discord.write(1, NOW + 1)
     open_session(stage, (1,))
-    discord.status = 403
+    discord.meaning = AnswerMeaning.REFUSED
     assert finish(stage, discord) == []
     assert stage.take(entry(1, discord.write(1, NOW + 10 * OVERTAKING_MS)))
-    discord.status = 200
+    discord.meaning = AnswerMeaning.ANSWERED
     stage.permit(1, 0)
     assert finish(stage, discord) == [(1, missed)]
 
@@ -577,7 +583,7 @@ def test_over_any_gaps_crashes_and_delays_each_entry_is_taken_exactly_once(seed:
                 open_session(stage, guilds, at)
     open_session(stage, guilds, at)
     pending.update(discord.answer_all(stage, now))
-    pending.update(finish(stage, discord, now + RETRY_MS))
+    pending.update(finish(stage, discord, now + LONGEST_RETRY_MS))
     kept += pending
     truth = Counter((guild_id, made) for guild_id, log in discord.logs.items() for made in log)
     assert kept == truth
@@ -617,11 +623,11 @@ def test_a_page_for_another_purpose_tells_what_is_new_what_was_missed_and_where_
     known, missed = entry(1, id_at(NOW, 1)), entry(1, id_at(NOW, 2))
     stage.take(known)
     request = RestRequest(RequestKind.AUDIT_LOG, 1, purpose="count", limit=2)
-    stage.turn(AuditPage(request, 200, (missed, known), size=2), 0)
+    stage.turn(AuditPage(request, AnswerMeaning.ANSWERED, (missed, known), size=2), 0)
     assert facts == [
         AuditEntryRecounted(known),
         AuditEntryTaken(missed, recovered=True),
-        AuditPageRead(request, 200, missed.entry_id, more=True),
+        AuditPageRead(request, AnswerMeaning.ANSWERED, missed.entry_id, more=True),
     ]
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.guilds import PermissionsChanged, VoiceChannelLeft
 from exporter.events.facts.moderation import AuditEntry, AuditEntryRecounted, MessageDeleted
 from exporter.tracking.moderation import lookups as module
@@ -64,22 +65,38 @@ def test_nothing_is_asked_for_what_is_explained_or_where_it_would_be_refused() -
 
 
 @pytest.mark.parametrize(
-    ("status", "pause", "reason"), [(403, 600, "unknown"), (0, 10, "leave"), (500, 10, "leave")]
+    ("meaning", "reason"), [(AnswerMeaning.REFUSED, "unknown"), (AnswerMeaning.TROUBLE, "leave")]
 )
-def test_a_guild_that_does_not_answer_is_left_alone_for_a_while(status: int, pause: int, reason: str) -> None:
+def test_without_an_answer_an_action_waits_for_the_next_one_and_is_decided_in_the_end(
+    meaning: AnswerMeaning, reason: str
+) -> None:
     log = Log()
     log.answering = False
     log.take(act("leave"))
     log.wait(6 * SECOND)
-    log.answer(status=status)
-    log.wait(5 * SECOND)
+    asked = 0
+    while not log.counts:
+        while log.asked:
+            asked += 1
+            log.answer(meaning=meaning)
+        log.wait(SECOND)
+        assert log.wall - AT <= 31 * SECOND
     assert log.counts == {reason: 1}
-    log.take(act("leave", log.wall, 77))
-    log.wait((pause - 6) * SECOND)
-    assert not log.asked
-    if pause < 60:
-        log.wait(5 * SECOND)
-        assert log.asked
+    assert 2 <= asked <= 3
+
+
+@pytest.mark.parametrize("meaning", [AnswerMeaning.REFUSED, AnswerMeaning.TROUBLE])
+def test_what_had_no_answer_at_first_is_found_by_the_next_one(meaning: AnswerMeaning) -> None:
+    log = Log()
+    log.answering = False
+    log.take(act("leave"))
+    log.wait(6 * SECOND)
+    log.answer(meaning=meaning)
+    log.wait(10 * SECOND)
+    assert not log.counts
+    log.answer(audit("kick"))
+    log.wait(SECOND)
+    assert log.counts == {"kick": 2}, "of members removed and of members who left"
 
 
 def test_an_answer_that_never_comes_is_not_waited_for_for_ever() -> None:
@@ -212,17 +229,14 @@ def test_a_guild_that_refused_is_asked_again_as_soon_as_the_bot_may_do_more() ->
     log.answering = False
     log.take(act("leave"))
     log.wait(6 * SECOND)
-    log.answer(status=403)
-    log.take(act("leave", log.wall, 77))
-    log.wait(30 * SECOND)
+    log.answer(meaning=AnswerMeaning.REFUSED)
+    log.wait(2 * SECOND)
     assert not log.asked
-    assert log.counts == {"unknown": 2}
     log.take(PermissionsChanged(GUILD))
-    log.take(act("leave", log.wall, 78))
-    log.wait(6 * SECOND)
+    log.wait(SECOND)
     log.answer()
     log.wait(5 * SECOND)
-    assert log.counts == {"unknown": 2, "leave": 1}
+    assert log.counts == {"leave": 1}
 
 
 def test_whoever_waits_for_decisions_has_what_is_unexplained_asked_at_once() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from exporter.clock import ManualClock
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.base import Fact
 from exporter.events.facts.moderation import (
     ActionExplained,
@@ -28,7 +29,6 @@ from exporter.tracking.moderation.lookups import (
     MAX_SUBMITTED,
     PATIENCE_MS,
     PAUSE_MS,
-    REFUSED_MS,
     LookupBoard,
     Lookups,
     LookupState,
@@ -72,10 +72,12 @@ class Desk:
         self.stage.tick(now, AT)
         return len(self.asked) - before
 
-    def answer(self, now: int, status: int = 200, newest: int = 0, size: int = 0) -> None:
+    def answer(
+        self, now: int, meaning: AnswerMeaning = AnswerMeaning.ANSWERED, newest: int = 0, size: int = 0
+    ) -> None:
         entries = (AuditEntry(GUILD, newest, AT, 20, 1, 2, None),) if newest else ()
         self.now = now
-        self.pages.turn(AuditPage(self.asked[-1], status, entries, size=size), now)
+        self.pages.turn(AuditPage(self.asked[-1], meaning, entries, size=size), now)
 
 
 def test_a_lookup_is_requested_once_its_entry_is_late_and_no_sooner() -> None:
@@ -112,29 +114,29 @@ def test_what_is_found_in_time_is_not_asked_for() -> None:
 
 
 @pytest.mark.parametrize(
-    ("status", "fate", "pause"),
+    ("meaning", "fate"),
     [
-        (200, LookupState.READ, PAUSE_MS),
-        (403, LookupState.REFUSED, REFUSED_MS),
-        (404, LookupState.REFUSED, REFUSED_MS),
-    ]
-    + [(status, LookupState.FAILED, PAUSE_MS) for status in (0, 500, 503)],
+        (AnswerMeaning.ANSWERED, LookupState.READ),
+        (AnswerMeaning.REFUSED, LookupState.OPEN),
+        (AnswerMeaning.TROUBLE, LookupState.OPEN),
+    ],
 )
 def test_an_answer_decides_for_everybody_asked_about_and_quiets_the_guild(
-    status: int, fate: LookupState, pause: int
+    meaning: AnswerMeaning, fate: LookupState
 ) -> None:
     desk = Desk()
     asked = [desk.open(GUILD, AT, 0) for _ in range(3)]
     desk.look(PATIENCE_MS)
     later = desk.open(GUILD, AT, PATIENCE_MS)
-    desk.answer(PATIENCE_MS, status)
+    desk.answer(PATIENCE_MS, meaning)
     assert [ticket.state for ticket in asked] == [fate] * 3
+    assert [ticket.refused for ticket in asked] == [meaning is AnswerMeaning.REFUSED] * 3
     assert later.state is LookupState.OPEN
-    end = PATIENCE_MS + pause
+    end = PATIENCE_MS + PAUSE_MS
     assert (desk.look(end - 1), desk.look(end)) == (0, 1)
 
 
-def test_an_answer_that_does_not_come_has_failed_after_a_while() -> None:
+def test_an_answer_that_does_not_come_is_asked_for_again_after_a_while() -> None:
     desk = Desk()
     ticket = desk.open(GUILD, AT, 0)
     desk.look(PATIENCE_MS)
@@ -144,9 +146,12 @@ def test_an_answer_that_does_not_come_has_failed_after_a_while() -> None:
     fates.append(ticket.state)
     desk.answer(PATIENCE_MS + ANSWER_MS + 1)
     fates.append(ticket.state)
-    assert fates == [LookupState.SUBMITTED, LookupState.FAILED, LookupState.FAILED], (
+    assert fates == [LookupState.SUBMITTED, LookupState.OPEN, LookupState.OPEN], (
         "an answer too late changes nothing"
     )
+    assert desk.look(PATIENCE_MS + ANSWER_MS + PAUSE_MS) == 1
+    desk.answer(PATIENCE_MS + ANSWER_MS + PAUSE_MS)
+    assert ticket.state is LookupState.READ
 
 
 def test_where_it_would_be_refused_a_lookup_ends_at_once_and_leaves_nothing() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.counting import Person
 from exporter.events.facts.guilds import ShardStateChanged
 from exporter.events.facts.moderation import AuditEntry, TimeoutState
@@ -214,7 +215,7 @@ def test_where_discord_does_not_answer_an_update_alone_is_no_action() -> None:
     log.answering = False
     log.take(update(END))
     log.wait(6 * SECOND)
-    log.answer(status=0)
+    log.answer(meaning=AnswerMeaning.TROUBLE)
     log.wait(20 * SECOND)
     assert not log.rows
 
