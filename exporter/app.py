@@ -32,6 +32,7 @@ from exporter.sinks.base import Sink
 from exporter.sinks.registry import make_sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
+from exporter.spool.config import SPOOL_DIRECTORY
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry, total, value
 from exporter.web.server import WebServer
@@ -46,7 +47,6 @@ from exporter.web.status import (
 
 log = logging.getLogger(__name__)
 
-SPOOL_DIRECTORY: Final = "spool"
 IDENTIFIES_FILE: Final = "identifies.json"
 
 DRAIN_SECONDS: Final = 3.0

@@ -15,6 +15,7 @@ from exporter.cli.migrate import migrate
 from exporter.cli.run import run
 from exporter.cli.schema import schema
 from exporter.cli.simulate import simulate
+from exporter.cli.spool import spool
 from exporter.cli.verify import verify
 
 COMMANDS = (run, demo, check, events, migrate, simulate, verify, schema)
@@ -42,3 +43,4 @@ def show_version(
 
 for command in COMMANDS:
     app.command()(command)
+app.add_typer(spool)
