@@ -19,6 +19,8 @@ from exporter.cli.spool import spool
 from exporter.cli.verify import verify
 
 COMMANDS = (run, demo, check, events, migrate, simulate, verify, schema)
+GROUPS = {"spool": spool}
+"""Commands that have commands of their own, by name."""
 
 app = typer.Typer(
     name="discord-exporter",
@@ -43,4 +45,5 @@ def show_version(
 
 for command in COMMANDS:
     app.command()(command)
-app.add_typer(spool)
+for group in GROUPS.values():
+    app.add_typer(group)

@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from exporter.cli.app import COMMANDS
+from exporter.cli.app import COMMANDS, GROUPS
 from exporter.cli.preflight_report import PermissionLoss, PreflightReport, write_text
 from exporter.discord.preflight import BlindGuild, OnlineReport
 from exporter.discord.rest.client import SessionStartLimit
@@ -43,6 +43,8 @@ def test_help_lists_every_command(call):
     assert answer.code == 0
     for command in COMMANDS:
         assert f" {command.__name__} " in answer.out
+    for group in GROUPS:
+        assert f" {group} " in answer.out
 
 
 @pytest.mark.parametrize("command", OPTIONS)
