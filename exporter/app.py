@@ -87,6 +87,8 @@ class Application:
         self.telemetry.build_info.labels(__version__, platform.python_version(), version("disnake")).set(1)
         self.catalogue = config.chosen(full_catalogue())
         self.port = 0
+        self.loss = ""
+        """What the stop could not save and why, once it has ended; empty where nothing is lost."""
         self._gc = GcTuner()
         self._stack = contextlib.AsyncExitStack()
         self._flushing = asyncio.Lock()
@@ -205,6 +207,8 @@ class Application:
         await asyncio.wait((self._running_pipeline,))  # `wait` has raised what it ended with
         if not await self._save():
             log.error("the spool takes nothing: what was counted since the last commit is lost")
+            reason = self._pipeline.problem or "the log says why"
+            self.loss = f"what was counted since the last commit is lost: the spool took nothing ({reason})"
         if not await self._runner.drain(DRAIN_SECONDS):
             log.warning("not everything could be delivered yet; the spool keeps it for the next start")
         await self._runner.stop()
