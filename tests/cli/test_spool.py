@@ -17,7 +17,7 @@ import pytest
 
 from exporter.clock import SystemClock
 from exporter.errors import SpoolError
-from exporter.events.records.moderation import ModerationRecord
+from exporter.events.records.occurrences import ModerationRecord
 from exporter.model import Entry, Priority
 from exporter.spool.config import SPOOL_DIRECTORY, SpoolConfig
 from exporter.spool.disk import SpoolDirectory
