@@ -207,7 +207,7 @@ class Application:
         await asyncio.wait((self._running_pipeline,))  # `wait` has raised what it ended with
         if not await self._save():
             log.error("the spool takes nothing: what was counted since the last commit is lost")
-            reason = self._pipeline.problem or "the log says why"
+            reason = self._pipeline.checkpoint.problem or "the log says why"
             self.loss = f"what was counted since the last commit is lost: the spool took nothing ({reason})"
         if not await self._runner.drain(DRAIN_SECONDS):
             log.warning("not everything could be delivered yet; the spool keeps it for the next start")
