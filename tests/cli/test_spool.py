@@ -334,9 +334,10 @@ def test_reading_goes_beside_a_running_exporter_and_writing_does_not(call, path)
         assert len(call("spool", "dead", "export").out.splitlines()) == 6
         assert call("spool", "dead", "replay", "--dry-run").code == 0
         for command in ("replay", "discard"):
-            answer = call("spool", "dead", command, "--yes")
-            assert answer.code == SpoolError.exit_code
-            assert "stop the exporter first" in answer.err
+            for options in (("--yes",), ()):  # said before the question, not after it
+                answer = call("spool", "dead", command, *options)
+                assert answer.code == SpoolError.exit_code
+                assert "stop the exporter first" in answer.err
         assert len(ids(call)) == 6
 
     asyncio.run(beside())
