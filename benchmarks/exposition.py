@@ -11,7 +11,7 @@ import asyncio
 import functools
 import random
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 
 from prometheus_client import CollectorRegistry, Counter
 from prometheus_client.core import CounterMetricFamily
@@ -55,6 +55,10 @@ class Totals:
     def guilds(self) -> Mapping[int, str]:
         """Names by guild."""
         return self.names
+
+    def departed(self) -> Collection[int]:
+        """None."""
+        return ()
 
     def totals(self, measure: str, value: str) -> Mapping[int, int]:
         """Amounts by guild."""

@@ -32,6 +32,7 @@ from exporter.sinks.base import Sink
 from exporter.sinks.registry import make_sink
 from exporter.sinks.runner import Runner
 from exporter.sinks.spec import SinkContext
+from exporter.spool.config import SPOOL_DIRECTORY
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry, total, value
 from exporter.web.server import WebServer
@@ -46,7 +47,6 @@ from exporter.web.status import (
 
 log = logging.getLogger(__name__)
 
-SPOOL_DIRECTORY: Final = "spool"
 IDENTIFIES_FILE: Final = "identifies.json"
 
 DRAIN_SECONDS: Final = 3.0
@@ -87,6 +87,8 @@ class Application:
         self.telemetry.build_info.labels(__version__, platform.python_version(), version("disnake")).set(1)
         self.catalogue = config.chosen(full_catalogue())
         self.port = 0
+        self.loss = ""
+        """What the stop could not save and why, once it has ended; empty where nothing is lost."""
         self._gc = GcTuner()
         self._stack = contextlib.AsyncExitStack()
         self._flushing = asyncio.Lock()
@@ -205,6 +207,8 @@ class Application:
         await asyncio.wait((self._running_pipeline,))  # `wait` has raised what it ended with
         if not await self._save():
             log.error("the spool takes nothing: what was counted since the last commit is lost")
+            reason = self._pipeline.checkpoint.problem or "the log says why"
+            self.loss = f"what was counted since the last commit is lost: the spool took nothing ({reason})"
         if not await self._runner.drain(DRAIN_SECONDS):
             log.warning("not everything could be delivered yet; the spool keeps it for the next start")
         await self._runner.stop()

@@ -4,7 +4,8 @@
     ├── ConfigError          the configuration cannot be used; every problem listed      exit 78
     ├── CredentialsError     Discord refused the token or an intent; retrying cannot help  exit 78
     ├── SchemaError          a store or spool is newer than this program                 exit 78
-    ├── SpoolError           the spool cannot be opened or written at all                exit 74
+    ├── SpoolError           the spool cannot be opened or written at all, or was not at
+    │                        the stop, so that counts are lost                           exit 74
     └── DifferenceError      `verify` found numbers that do not agree                    exit 1
 
 Exit codes follow sysexits.h: 78 is EX_CONFIG (a supervisor must not restart), 74 is EX_IOERR.
@@ -44,7 +45,7 @@ class SchemaError(ExporterError):
 
 
 class SpoolError(ExporterError):
-    """The spool directory cannot be used."""
+    """The spool directory cannot be used, or could not be at the stop: what was counted last is lost."""
 
     exit_code: ClassVar[int] = 74
 

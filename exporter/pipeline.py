@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import logging
 import random
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
 from typing import Final
 
@@ -115,7 +115,7 @@ class Pipeline:
                 channels=channels,
             )
         )
-        add(lambda emit: SeriesExpiry(emit, self._counters.totals))
+        self._expiry = add(lambda emit: SeriesExpiry(emit, self._counters.totals))
         self.checkpoint = Checkpoint(
             spool,
             batching,
@@ -287,6 +287,10 @@ class Pipeline:
     def guilds(self) -> Mapping[int, str]:
         """Names of the guilds seen whole so far by id, those in an outage among them."""
         return {guild.guild_id: guild.name for guild in self.guild_cache.guilds.values() if guild.known}
+
+    def departed(self) -> Collection[int]:
+        """Guilds the bot was removed from whose totals are still kept."""
+        return self._expiry.departed
 
     def totals(self, measure: str, value: str) -> Mapping[int, int]:
         """Running sums of one label value since the start, by guild."""

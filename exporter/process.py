@@ -26,19 +26,29 @@ SWITCH_SECONDS: Final = 0.001
 thread that commits: with 10,000 entries, from a quarter of a second to more than half a minute."""
 
 
-async def run(config: Config, *, on_started: Callable[[Application], Awaitable[None]] | None = None) -> None:
+async def run(
+    config: Config,
+    *,
+    on_started: Callable[[Application], Awaitable[None]] | None = None,
+    stop_requested: Callable[[], bool] = lambda: False,
+) -> None:
     """Run the program until SIGTERM or SIGINT, or until ``on_started`` returns where one is given.
 
+    ``stop_requested`` says whether a signal came before this could take it; then nothing is started.
+
     Raises:
-        ExporterError: it cannot start, or Discord refuses it.
+        ExporterError: it cannot start, Discord refuses it, or the stop could not save what was counted.
     """
-    sys.setswitchinterval(SWITCH_SECONDS)
-    restrict_umask()
-    application = Application(config)
     loop = asyncio.get_running_loop()
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
+    if stop_requested():
+        log.info("stopped before the start")
+        return
+    sys.setswitchinterval(SWITCH_SECONDS)
+    restrict_umask()
+    application = Application(config)
     tasks = [asyncio.create_task(_live(application, on_started)), asyncio.create_task(stopping.wait())]
     try:
         done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
@@ -56,6 +66,8 @@ async def run(config: Config, *, on_started: Callable[[Application], Awaitable[N
             loop.remove_signal_handler(number)
     for task in done:
         task.result()
+    if application.loss:
+        raise SpoolError(application.loss)
 
 
 async def _stop(application: Application, tasks: Iterable[asyncio.Task[bool | None]]) -> None:

@@ -120,8 +120,9 @@ LOSS: Final = Alert(
     steps="""
         1. The log names type and reason at level error.
         2. evicted, dropped or shed: repair the store or the disk; then raise `spool.max_bytes`.
-        3. dead: the entries are stored for `spool.dead_max_age`; the reason in the log names the cause,
-           the schema of the store or a bug of the exporter.
+        3. dead: `discord-exporter spool dead list` names type and reason of each: the schema of the store
+           or a bug of the exporter. They are stored for `spool.dead_max_age`. Repair the store, stop the
+           exporter and run `discord-exporter spool dead replay`.
         4. replaced: the log names the file and the positions. Stop the exporter, put the earlier file back if
            it still exists, and start the exporter again.
     """,

@@ -53,7 +53,7 @@ LOST = Panel(
     about="Was data lost in this range? Counted are entries that a sink rejects permanently (dead), "
     "entries that a full spool or full memory discards (evicted, dropped), counts that full memory discards "
     "(shed), and entries in a SQLite file that was deleted or replaced. Above 0: "
-    "discord-exporter spool dead lists the dead entries with their reasons.",
+    "discord-exporter spool dead list names the dead entries with their reasons.",
     view=Stat(filled=True),
     queries=(
         Prom(

@@ -1,8 +1,8 @@
 """Running totals since the start, and their removal some time after their guild or channel was deleted.
 
-A guild the bot was removed from is not shown any more, and its counters may vanish with it; a deleted channel
-is never active again. Both keep their totals for ``GRACE_MS``: what is still being decided is counted first,
-and a scrape or two shows the last amounts. What comes back within that time goes on where it was.
+A guild the bot was removed from and a deleted channel keep their totals for ``GRACE_MS``: what is still being
+decided is counted first, and scrapes show the last amounts. What comes back within that time goes on where it
+was.
 """
 
 from __future__ import annotations
@@ -65,6 +65,11 @@ class SeriesExpiry(Component):
 
     def __len__(self) -> int:
         return len(self._due)
+
+    @property
+    def departed(self) -> set[int]:
+        """Guilds the bot was removed from whose totals are still kept."""
+        return {guild_id for guild_id, channel_id in self._due if channel_id == _WHOLE}
 
     @property
     def handles(self) -> Mapping[type, Handler]:

@@ -15,9 +15,12 @@ from exporter.cli.migrate import migrate
 from exporter.cli.run import run
 from exporter.cli.schema import schema
 from exporter.cli.simulate import simulate
+from exporter.cli.spool import spool
 from exporter.cli.verify import verify
 
 COMMANDS = (run, demo, check, events, migrate, simulate, verify, schema)
+GROUPS = {"spool": spool}
+"""Commands that have commands of their own, by name."""
 
 app = typer.Typer(
     name="discord-exporter",
@@ -42,3 +45,5 @@ def show_version(
 
 for command in COMMANDS:
     app.command()(command)
+for group in GROUPS.values():
+    app.add_typer(group)

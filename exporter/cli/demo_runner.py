@@ -21,7 +21,7 @@ from typing import Final
 import aiohttp
 
 from discord_simulator.settings import SimulatorSettings
-from exporter.app import IDENTIFIES_FILE, SPOOL_DIRECTORY, Application
+from exporter.app import IDENTIFIES_FILE, Application
 from exporter.cli.bootstrap import use_log
 from exporter.cli.progress import Progress
 from exporter.cli.scrape import MetricsReading, flush, scrape
@@ -34,6 +34,7 @@ from exporter.config.yaml_source import YamlSource
 from exporter.errors import ConfigError
 from exporter.process import run
 from exporter.sinks.sql.declaration import LOG_FILE
+from exporter.spool.config import SPOOL_DIRECTORY
 
 _log = logging.getLogger(__name__)
 

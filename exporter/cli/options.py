@@ -16,6 +16,13 @@ class OutputFormat(enum.StrEnum):
     JSON = "json"
 
 
+class TableFormat(enum.StrEnum):
+    """Format of what is a table on a terminal."""
+
+    TABLE = "table"
+    JSON = "json"
+
+
 def read_duration(value: Any) -> float:
     """Parse a duration such as ``60s`` into seconds.
 
@@ -41,6 +48,7 @@ ConfigOption = Annotated[
     ),
 ]
 FormatOption = Annotated[OutputFormat, typer.Option("--format", help="Output format.")]
+TableFormatOption = Annotated[TableFormat, typer.Option("--format", help="Output format.")]
 DurationOption = Annotated[
     float | None,
     typer.Option(

@@ -19,7 +19,7 @@ from exporter.config.model import Config
 from exporter.discord.intents import PRIVILEGED, intent_mask
 from exporter.errors import ExporterError
 from exporter.events.catalogue import Catalogue, full_catalogue
-from exporter.events.permissions import invite_url, permission_mask
+from exporter.events.permissions import invite_url, name_together, permission_mask
 from exporter.notation import counted
 from exporter.redaction import one_line
 from exporter.sinks.base import Probe, Sink
@@ -42,11 +42,12 @@ class IntentNeed:
 
 @dataclass(frozen=True, slots=True)
 class PermissionLoss:
-    """What is not recorded in guilds where the bot lacks a permission."""
+    """What is not recorded in guilds where the bot lacks a permission, or all of several (``together``)."""
 
     permission: str
     events: tuple[str, ...]
     lost: str
+    together: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +136,9 @@ async def _ask_discord(config: Config, chosen: Catalogue, problems: list[str]) -
     from exporter.discord.preflight import inspect_online
     from exporter.telemetry import Telemetry
 
-    report = await inspect_online(config.discord, chosen.intents, tuple(chosen.permissions), Telemetry())
+    report = await inspect_online(
+        config.discord, chosen.intents, tuple(chosen.permissions), Telemetry(), chosen.alternatives
+    )
     for intent in report.refused:
         events = ", ".join(chosen.intents[intent])
         problems.append(
@@ -168,12 +171,13 @@ def _application_id(config: Config) -> int | None:
 
 
 def _blind_spots(chosen: Catalogue) -> tuple[PermissionLoss, ...]:
-    found: dict[tuple[str, str], list[str]] = {}
+    found: dict[tuple[tuple[str, ...], str], list[str]] = {}
     for event in chosen.events.values():
-        for permission, lost in event.blind_without.items():
-            found.setdefault((permission, lost), []).append(event.type)
+        for group, lost in event.losses.items():
+            found.setdefault((group, lost), []).append(event.type)
     return tuple(
-        PermissionLoss(permission, tuple(types), lost) for (permission, lost), types in found.items()
+        PermissionLoss(name_together(group), tuple(types), lost, group)
+        for (group, lost), types in found.items()
     )
 
 
@@ -221,8 +225,11 @@ def write_text(report: PreflightReport) -> str:
 def _blind_where(spot: PermissionLoss, report: OnlineReport | None) -> str:
     if report is None:
         return ""
-    guilds = sum(spot.permission in guild.missing for guild in report.blind)
-    return f"; missing in {guilds} of {counted(report.guilds, 'guild')}" if guilds else "; granted everywhere"
+    missing = set(spot.together or (spot.permission,))
+    guilds = sum(missing.issubset(guild.missing) for guild in report.blind)
+    if guilds:
+        return f"; missing in {guilds} of {counted(report.guilds, 'guild')}"
+    return "; one of them is granted everywhere" if len(missing) > 1 else "; granted everywhere"
 
 
 def _online_lines(report: OnlineReport) -> Iterator[str]:

@@ -77,9 +77,15 @@ class _ListedGuild(msgspec.Struct, frozen=True):
 
 
 async def inspect_online(
-    config: DiscordConfig, intents: Iterable[str], permissions: Sequence[str], telemetry: Telemetry
+    config: DiscordConfig,
+    intents: Iterable[str],
+    permissions: Sequence[str],
+    telemetry: Telemetry,
+    alternatives: Sequence[Sequence[str]] = (),
 ) -> OnlineReport:
     """Read from the API what the configuration would meet; nothing is changed and no session is started.
+
+    Of the permissions of one of the ``alternatives`` one is enough.
 
     Raises:
         CredentialsError: there is no token, or Discord does not know it.
@@ -108,7 +114,7 @@ async def inspect_online(
         shards=gateway.shards,
         session_start_limit=gateway.session_start_limit,
         guilds=len(guilds),
-        blind=tuple(_blind(guilds, permissions)),
+        blind=tuple(_blind(guilds, permissions, alternatives)),
     )
 
 
@@ -124,9 +130,11 @@ async def _list_guilds(rest: RestClient) -> list[_ListedGuild]:
     return guilds
 
 
-def _blind(guilds: Iterable[_ListedGuild], permissions: Sequence[str]) -> Iterable[BlindGuild]:
+def _blind(
+    guilds: Iterable[_ListedGuild], permissions: Sequence[str], alternatives: Sequence[Sequence[str]]
+) -> Iterable[BlindGuild]:
     for guild in guilds:
         if guild.permissions is None:
             continue  # some proxies leave it out; unknown is not missing
-        if missing := missing_permissions(permissions, guild.permissions):
+        if missing := missing_permissions(permissions, guild.permissions, alternatives):
             yield BlindGuild(guild.id, guild.name, missing)

@@ -83,6 +83,11 @@ class Catalogue:
         """Permissions of use, each with the event types that use it."""
         return self._collect(lambda event: event.permissions)
 
+    @cached_property
+    def alternatives(self) -> tuple[tuple[str, ...], ...]:
+        """Permissions of which one is enough, where something is lost without all of them."""
+        return tuple(sorted({group for event in self.events.values() for group in event.blind_without_all}))
+
     def _collect(self, wanted: Callable[[EventSpec], Iterable[str]]) -> dict[str, tuple[str, ...]]:
         found: dict[str, list[str]] = {}
         for event in self.events.values():

@@ -18,6 +18,7 @@ from exporter.events.payload import (
     snowflake_ms,
     unix_ms,
 )
+from exporter.events.permissions import SEES_BANS
 from exporter.events.records.occurrences import MemberJoinRecord, MemberLeaveRecord
 from exporter.events.spec import EventSpec, Family, Identity, Measure, Reader
 from exporter.model import Priority
@@ -123,6 +124,7 @@ FAMILY = Family(
             },
             intents=("guild_members",),
             blind_without={"view_audit_log": "why members left, other than by a ban"},
+            blind_without_all={SEES_BANS: "that members left by a ban"},
             measures=(LEAVES,),
             table="member_events",
             record=MemberLeaveRecord,

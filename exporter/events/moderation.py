@@ -27,6 +27,7 @@ from exporter.events.facts.counting import Person
 from exporter.events.facts.moderation import Action, MessageDeleted
 from exporter.events.messages import DELETED, MessageDelete
 from exporter.events.payload import Number, Snowflake, UserEvent
+from exporter.events.permissions import SEES_BANS
 from exporter.events.records.occurrences import (
     AuditedActionRecord,
     AutomodRecord,
@@ -163,7 +164,14 @@ def read_deletion(message: MessageDelete, received_at: int) -> tuple[MessageDele
     return (MessageDeleted(message.guild_id, message.channel_id, received_at),)
 
 
-def _declare(kind: str, help_: str, reads: Mapping[str, Reader], intent: str, **blind: str) -> EventSpec:
+def _declare(
+    kind: str,
+    help_: str,
+    reads: Mapping[str, Reader],
+    intent: str,
+    blind_without_all: Mapping[tuple[str, ...], str] | None = None,
+    **blind: str,
+) -> EventSpec:
     return EventSpec(
         kind,
         help_,
@@ -171,6 +179,7 @@ def _declare(kind: str, help_: str, reads: Mapping[str, Reader], intent: str, **
         reads=reads,
         intents=(intent,),
         blind_without=blind,
+        blind_without_all=blind_without_all or {},
         measures=(ACTIONS,),
         table="moderation_logs",
         record=RECORDS[kind],
@@ -178,6 +187,7 @@ def _declare(kind: str, help_: str, reads: Mapping[str, Reader], intent: str, **
 
 
 _WHO = "who banned and why stays unknown"
+_BANS: Mapping[tuple[str, ...], str] = {SEES_BANS: "all of it: Discord does not send it"}
 _ALL = "actor and reason of everything; kicks, prunes, changes of roles and names"
 
 FAMILY = Family(
@@ -189,6 +199,7 @@ FAMILY = Family(
             "A user was banned.",
             {BAN_ADD: Reader(UserEvent, read_ban)},
             "guild_moderation",
+            _BANS,
             view_audit_log=_WHO,
         ),
         _declare(
@@ -196,6 +207,7 @@ FAMILY = Family(
             "A ban was lifted.",
             {BAN_REMOVE: Reader(UserEvent, read_unban)},
             "guild_moderation",
+            _BANS,
             view_audit_log=_WHO,
         ),
         _declare(

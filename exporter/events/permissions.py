@@ -5,7 +5,7 @@ Source: Discord docs, Permissions › Bitwise Permission Flags; OAuth2 › Bot A
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Final
 from urllib.parse import urlencode
@@ -66,6 +66,9 @@ PERMISSIONS: Final[Mapping[str, int]] = MappingProxyType(
     }
 )
 
+SEES_BANS: Final = ("ban_members", "view_audit_log")
+"""Discord sends bans and unbans to a bot that has one of these. Source: Gateway Events › Guild Ban Add."""
+
 _AUTHORIZE_URL = "https://discord.com/oauth2/authorize"
 
 
@@ -82,11 +85,23 @@ def permission_mask(names: Iterable[str]) -> int:
     return sum(PERMISSIONS[name] for name in wanted)
 
 
-def missing_permissions(wanted: Iterable[str], granted: int) -> tuple[str, ...]:
-    """The names in ``wanted`` that ``granted`` does not hold, in order; an administrator lacks none."""
+def missing_permissions(
+    wanted: Iterable[str], granted: int, alternatives: Iterable[Sequence[str]] = ()
+) -> tuple[str, ...]:
+    """The names in ``wanted`` that ``granted`` does not hold, in order; an administrator lacks none.
+
+    Of ``alternatives`` one is enough: all are missing, or none.
+    """
     if granted & PERMISSIONS["administrator"]:
         return ()
-    return tuple(name for name in wanted if not granted & PERMISSIONS[name])
+    groups = [*((name,) for name in wanted), *alternatives]
+    missing = [group for group in groups if not granted & permission_mask(group)]
+    return tuple(dict.fromkeys(name for group in missing for name in group))
+
+
+def name_together(names: Iterable[str]) -> str:
+    """Permissions that are missing at once, as one label."""
+    return " and ".join(names)
 
 
 def invite_url(application_id: int, permissions: int) -> str:

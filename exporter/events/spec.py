@@ -146,9 +146,11 @@ class EventSpec:
     """One event type; ``family`` is the name of the family that declares it.
 
     ``reads`` maps dispatch names of the gateway to readers; what several types read is parsed once.
-    ``blind_without`` says per permission of use what is lost without it; it and ``intents`` use Discord's own
-    names in snake_case. ``record`` is what its entries say, None for what is only counted; ``table`` is the
-    SQL table they go to: fields that are columns fill them, the rest goes to ``details``.
+    ``blind_without`` says per permission of use what is lost without it, ``blind_without_all`` what is lost
+    only where several are missing at once; both and ``intents`` use Discord's own names in snake_case. The
+    invite link asks for the permissions of use, one of which is among each of the latter. ``record`` is what
+    its entries say, None for what is only counted; ``table`` is the SQL table they go to: fields that are
+    columns fill them, the rest goes to ``details``.
     """
 
     type: str
@@ -159,6 +161,7 @@ class EventSpec:
     reads: Mapping[str, Reader] = dataclasses.field(default_factory=dict)
     intents: tuple[str, ...] = ()
     blind_without: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    blind_without_all: Mapping[tuple[str, ...], str] = dataclasses.field(default_factory=dict)
     default: bool = True
     measures: tuple[Measure, ...] = ()
     gauges: tuple[Gauge, ...] = ()
@@ -169,6 +172,11 @@ class EventSpec:
     def permissions(self) -> tuple[str, ...]:
         """The permissions of use."""
         return tuple(self.blind_without)
+
+    @property
+    def losses(self) -> Mapping[tuple[str, ...], str]:
+        """What is lost, by the permissions that are all missing then."""
+        return {(name,): lost for name, lost in self.blind_without.items()} | dict(self.blind_without_all)
 
     @property
     def fields(self) -> tuple[DataField, ...]:

@@ -1,7 +1,8 @@
 """The families of guilds as text, a block of guilds at a time.
 
 A known guild has all of its counters from the start, at 0: ``increase()`` counts the first event of a series
-only if the series existed before. No sample carries a user's id or name.
+only if the series existed before. A guild that the bot has left keeps its counters for a while, but neither
+name nor states, so that guilds can be counted. No sample carries a user's id or name.
 
 A block is written by joining the guilds' ids into one template and inserting the amounts with one ``%``, so
 that two calls into C do most of the work for a thousand samples.
@@ -50,7 +51,7 @@ class GuildText:
     def pieces(self, format_: TextFormat) -> Iterator[str]:
         """The text in pieces of about a thousand samples; amounts may change between two pieces."""
         self._source.refresh()
-        if self.admission.update(self._source.guilds()):
+        if self.admission.update(self._source.guilds(), self._source.departed()):
             for bucket in self._other_buckets.values():
                 bucket.keep(self.admission.excluded)
             for top in self._channel_tops.values():
@@ -67,8 +68,8 @@ class GuildText:
 
     def _info(self, format_: TextFormat) -> Iterator[str]:
         yield header(format_, "discord_guild_info", "gauge", "The guild's name, always 1.")
-        names = self._source.guilds()
-        for block in self.admission.blocks:
+        names, departed = self._source.guilds(), self._source.departed()
+        for block in filter(None, (whole.without(departed) for whole in self.admission.blocks)):
             shown = tuple(map(names.get, block.ids, repeat("")))
             if not is_plain("".join(shown)):  # one look at all of a block, since nearly every name is
                 shown = tuple(map(escape_label, shown))

@@ -1,13 +1,13 @@
 """Which guilds have series of their own.
 
-A guild is admitted in the order in which it is first known, up to the limit, and stays until the bot leaves
-it. A guild over the limit stays in ``guild_id="other"`` until the bot leaves it, even when others leave
-before: its amounts are already in a counter that must not fall.
+A guild is admitted in the order in which it is first known, up to the limit, and stays until its totals are
+dropped, some time after the bot has left it. A guild over the limit stays in ``guild_id="other"`` as long,
+even when others leave before: its amounts are already in a counter that must not fall.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 
@@ -21,6 +21,13 @@ class Block:
 
     ids: tuple[int, ...]
     texts: tuple[str, ...]
+
+    def without(self, guilds: Collection[int]) -> Block | None:
+        """The block without some guilds; None where nothing is left."""
+        if not guilds:
+            return self
+        kept = tuple(guild for guild in self.ids if guild not in guilds)
+        return Block(kept, tuple(map(str, kept))) if kept else None
 
 
 class SeriesAdmission:
@@ -40,9 +47,10 @@ class SeriesAdmission:
     def __contains__(self, guild_id: object) -> bool:
         return guild_id in self._shown
 
-    def update(self, guilds: Iterable[int]) -> bool:
-        """Apply the set of guilds known now; returns whether it changed."""
+    def update(self, guilds: Iterable[int], departed: Iterable[int] = ()) -> bool:
+        """Apply the set of guilds known now, and of those left that keep their place; whether it changed."""
         known = dict.fromkeys(guilds)
+        known |= {guild: None for guild in departed if guild in self._shown or guild in self.excluded}
         if known.keys() == self._shown.keys() | self.excluded.keys():
             return False
         self._shown = {guild: None for guild in self._shown if guild in known}

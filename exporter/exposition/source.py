@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Protocol
 
 
@@ -22,9 +22,13 @@ class Source(Protocol):
     def guilds(self) -> Mapping[int, str]:
         """Names by id of every guild to expose.
 
-        Every guild with an amount is here, with an empty name until its name is known. A guild the bot has
-        left is neither here nor in the totals.
+        Every guild with an amount is here, with an empty name until its name is known; but for those the bot
+        has left.
         """
+        ...
+
+    def departed(self) -> Collection[int]:
+        """Guilds the bot has left whose totals are still kept: their counters go on for a while."""
         ...
 
     def totals(self, measure: str, value: str) -> Mapping[int, int]:

@@ -14,6 +14,7 @@ from exporter.config.model import config_type
 from exporter.config.problems import dotted
 from exporter.config.schema import write_schema
 from exporter.events.catalogue import Catalogue, full_catalogue
+from exporter.events.permissions import name_together
 from exporter.events.spec import EventSpec, Measure, Unit
 from exporter.exposition.guilds import CHANNEL_MEASURES
 from exporter.markdown import code, page, table
@@ -89,7 +90,7 @@ def _event(event: EventSpec) -> str:
         ("Permissions", code(*event.permissions)),
         (
             "Not recorded without",
-            "; ".join(f"`{name}`: {lost}" for name, lost in event.blind_without.items()),
+            "; ".join(f"{_together(group)}: {lost}" for group, lost in event.losses.items()),
         ),
         ("Prometheus", code(*found.prometheus)),
         *((sink.title, code(*found.stores[sink.name])) for sink in built_in_sinks()),
@@ -99,6 +100,11 @@ def _event(event: EventSpec) -> str:
         rows = ((f"`{field.name}`", field.help, "yes" if field.personal else "") for field in event.fields)
         lines += ["", table(("data", "what", "personal"), rows)]
     return "\n".join(lines)
+
+
+def _together(group: tuple[str, ...]) -> str:
+    """Permissions that are missing at once."""
+    return name_together(f"`{name}`" for name in group)
 
 
 def _metrics(catalogue: Catalogue) -> str:

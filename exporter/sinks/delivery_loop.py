@@ -158,12 +158,12 @@ class DeliveryLoop:
             tripped = self._check_breaker(part.rows, verdict)
             if tripped is not None:
                 return tripped
-            await self._advance(part.rows[-1].position, verdict)
+            await self._advance(part.rows[-1].position, verdict, part.rows)
             if part.left and not verdict.rejected and 1 < len(parts[-1].rows) <= SUSPECT_ROWS:
                 parts += _halves(parts.pop().rows)
         return None
 
-    async def _advance(self, position: int, verdict: Verdict) -> None:
+    async def _advance(self, position: int, verdict: Verdict, rows: Sequence[Row] = ()) -> None:
         """Move the cursor; repeated until the spool can write it, without delivering again."""
         while True:
             try:
@@ -174,11 +174,23 @@ class DeliveryLoop:
                 await self._pause(Verdict(Outcome.RETRY, reason=SPOOL, detail=str(error)))
                 continue
             break
-        for row, reason in verdict.rejected:
-            log.debug("sink %s refused row %d: %s %s", self._sink, row, reason, verdict.detail)
+        self._log_refused(rows, verdict)
         self._failures = 0
         await self._health.report(self.lane, State.UP)
         self._pass(position)
+
+    def _log_refused(self, rows: Sequence[Row], verdict: Verdict) -> None:
+        """Name each kind of entry that became a dead letter; its data and the detail may be personal."""
+        types = {row.position: row.entry.type for row in rows} if verdict.rejected else {}
+        for position, reason in verdict.rejected:
+            kind = types.get(position, UNEXPLAINED)
+            log.warning(
+                "sink %s refused an entry of type %s for good (%s); it is kept as a dead letter: "
+                "discord-exporter spool dead list",
+                *(self._sink, kind, reason),
+                extra={"once_per": f"{self._sink} {kind} {reason}"},
+            )
+            log.debug("sink %s refused row %d: %s %s", self._sink, position, reason, verdict.detail)
 
     def _check_breaker(self, rows: Sequence[Row], verdict: Verdict) -> Verdict | None:
         """``NEEDS_OPERATOR`` once more rows in a row were refused than bad entries can explain."""

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 from pydantic import Field
 
 from exporter.settings import Duration, Section, Size
 
 KIB = 1024
 MIB = 1024 * KIB
+
+SPOOL_DIRECTORY: Final = "spool"
+"""Name of the spool's own directory within ``data_dir``."""
 
 
 class SpoolConfig(Section):

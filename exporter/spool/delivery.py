@@ -9,10 +9,9 @@ it sees behind its cursor. The accounts are written in the same transaction as t
 A row is deleted once every sink has passed it, or evicted when the spool is full; each function that deletes
 takes a bounded number of rows.
 
-Dead letters are entries a sink will never take, kept for a while to be looked at and replayed. A replayed
-entry goes back into its lane with a new position, visible only to the sink that refused it: the others have
-it already. Bounded by rows, bytes and age, the oldest are deleted first; they were counted as dead when they
-were refused.
+Dead letters are entries a sink will never take, kept for a while to be looked at and replayed (see
+``exporter.spool.dead_letters``). Bounded by rows, bytes and age, the oldest are deleted first; they were
+counted as dead when they were refused.
 """
 
 from __future__ import annotations
@@ -25,10 +24,10 @@ from typing import Final
 
 from exporter.errors import SpoolError
 from exporter.model import Priority, Row
-from exporter.spool.codec import UnreadableError, try_unpack, unpack
+from exporter.spool.codec import UnreadableError, unpack
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import on_lanes, split_joined
-from exporter.spool.ports import DeadLetter, SinkStats
+from exporter.spool.ports import SinkStats
 
 log = logging.getLogger(__name__)
 
@@ -71,14 +70,6 @@ _DEAD_LETTER: Final = on_lanes(
     " SELECT :sink, :lane, position, :reason, :now, type, guild, at, key, crc, body"
     " FROM {lane} WHERE position = :position AND {visible}"
 )
-_REPLAY: Final = on_lanes(
-    "INSERT INTO {lane} (position, type, guild, at, key, crc, body, committed_at, only_for)"
-    " SELECT :position, type, guild, at, key, crc, body, :now, sink FROM dead WHERE id = :id"
-)
-_REPLAYABLE: Final = (
-    "SELECT d.lane, d.sink, d.crc, d.body FROM dead d JOIN cursors c"
-    " ON c.sink = d.sink AND c.lane = d.lane AND c.active = 1 WHERE d.id = ?"
-)
 _DELETE_ONE: Final = on_lanes("DELETE FROM {lane} WHERE position = ?")
 _LAGGING: Final = (
     "SELECT sink FROM cursors WHERE lane = :lane AND position < :position AND active = 1 ORDER BY sink"
@@ -87,10 +78,6 @@ _BEYOND_ROWS: Final = "DELETE FROM dead WHERE id <= (SELECT id FROM dead ORDER B
 _BEYOND_BYTES: Final = (
     "DELETE FROM dead WHERE id IN (SELECT id FROM"
     " (SELECT id, sum(length(body)) OVER (ORDER BY id DESC) AS size FROM dead) WHERE size > ?)"
-)
-_LIST: Final = (
-    "SELECT id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body FROM dead"
-    " WHERE id > :after AND (:sink IS NULL OR sink = :sink) ORDER BY id LIMIT :limit"
 )
 
 
@@ -309,39 +296,3 @@ def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, now_m
     connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
     connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
     connection.execute(_BEYOND_BYTES, (min(config.dead_max_bytes, config.max_bytes // DEAD_SHARE),))
-
-
-def list_dead_letters(
-    connection: sqlite3.Connection, *, sink: str | None, after: int, limit: int
-) -> list[DeadLetter]:
-    """Dead letters with an id above ``after``, oldest first."""
-    rows = connection.execute(_LIST, {"sink": sink, "after": after, "limit": limit})
-    values = ([*row[:2], Priority(row[2]), *row[3:10], try_unpack(row[11], row[10])] for row in rows)
-    return [DeadLetter(*columns) for columns in values]
-
-
-def replay(
-    connection: sqlite3.Connection, ids: Sequence[int], now_ms: int
-) -> tuple[int, dict[Priority, int]]:
-    """Put dead letters back behind their lane, for the sink that refused them.
-
-    Returns how many, and the last position of each lane that got any. Letters that cannot be read and those
-    of a sink that is not registered stay where they are.
-    """
-    (first,) = connection.execute("SELECT position FROM books").fetchone()
-    position = first
-    tips: dict[Priority, int] = {}
-    for number in dict.fromkeys(ids):
-        row = connection.execute(_REPLAYABLE, (number,)).fetchone()
-        if row is None or try_unpack(row[3], row[2]) is None:
-            continue
-        lane = Priority(row[0])
-        position += 1
-        connection.execute(_REPLAY[lane], {"position": position, "now": now_ms, "id": number})
-        connection.execute("DELETE FROM dead WHERE id = ?", (number,))
-        connection.execute(
-            "UPDATE cursors SET spooled = spooled + 1 WHERE sink = ? AND lane = ?", (row[1], lane)
-        )
-        tips[lane] = position
-    connection.execute("UPDATE books SET position = ?", (position,))
-    return position - first, tips

@@ -125,8 +125,8 @@ class SpoolDirectory:
         except OSError as error:
             os.close(lock)
             msg = (
-                f"the spool {self.path} is in use by another process; "
-                "stop it, or give each process a directory of its own"
+                f"the spool {self.path} is in use by another process, such as a running exporter; "
+                "stop the exporter first, or give each one a data_dir of its own"
             )
             raise SpoolError(msg) from error
         self._lock = lock

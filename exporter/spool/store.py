@@ -25,7 +25,15 @@ from exporter.spool.accounts import AccountsFile
 from exporter.spool.commit import Append, read_numbered, read_state
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import connect_reader, full_volume_error, spool_error, transaction
+from exporter.spool.dead_letters import (
+    ALL_DEAD_LETTERS,
+    DeadLetterFilter,
+    discard,
+    list_dead_letters,
+    replay,
+)
 from exporter.spool.disk import DiskQuota, SpoolDirectory
+from exporter.spool.inspection import read_stats
 from exporter.spool.ports import (
     DeadLetter,
     JournalPart,
@@ -296,28 +304,19 @@ class Spool(SpoolWriter, SpoolReader):
         self._quota.make_space(lane)
 
     async def stats(self) -> SpoolStats:
-        def read(connection: sqlite3.Connection) -> SpoolStats:
-            spooled, state_bytes = connection.execute(
-                "SELECT spooled, state_pages * page_size FROM books, pragma_page_size"
-            ).fetchone()
-            database, wal = self._directory.sizes()
-            limit = self._config.max_bytes + state_bytes
-            sinks = delivery.sink_stats(connection)
-            return SpoolStats(spooled, database, wal, limit, self._directory.free(), sinks)
-
-        return await self._read(read)
+        return await self._read(partial(read_stats, directory=self._directory, config=self._config))
 
     # ------------------------------------------------------------------ for operators
 
     async def dead_letters(
-        self, *, sink: str | None = None, after: int = 0, limit: int = 100
+        self, chosen: DeadLetterFilter = ALL_DEAD_LETTERS, *, after: int = 0, limit: int = 100
     ) -> list[DeadLetter]:
         """Dead letters with an id above ``after``, oldest first.
 
         Raises:
             SpoolError: the file cannot be read.
         """
-        return await self._read(partial(delivery.list_dead_letters, sink=sink, after=after, limit=limit))
+        return await self._read(partial(list_dead_letters, chosen=chosen, after=after, limit=limit))
 
     async def replay(self, ids: Sequence[int]) -> int:
         """Put dead letters back behind their lane for the sink that refused them; returns how many.
@@ -329,10 +328,19 @@ class Spool(SpoolWriter, SpoolReader):
         """
         now, numbers = self._clock.now_ms(), tuple(ids)
         count, _ = await self._writer.submit(
-            lambda connection: delivery.replay(connection, numbers, now),
+            lambda connection: replay(connection, numbers, now),
             lambda replayed: self._grow(replayed[1]),
         )
         return count
+
+    async def discard(self, ids: Sequence[int]) -> int:
+        """Delete dead letters; returns how many there were.
+
+        Raises:
+            SpoolError: nothing was changed.
+        """
+        numbers = tuple(ids)
+        return await self._writer.submit(lambda connection: discard(connection, numbers))
 
     # ------------------------------------------------------------------ reading
 

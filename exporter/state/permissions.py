@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from itertools import chain
 
 import msgspec
 
@@ -24,7 +25,7 @@ from exporter.events.facts.guilds import (
     RolesListed,
     RoleUpserted,
 )
-from exporter.events.permissions import PERMISSIONS
+from exporter.events.permissions import PERMISSIONS, name_together, permission_mask
 
 _ROLES = msgspec.msgpack.Decoder(dict[int, int])
 _NONE = msgspec.msgpack.encode({})
@@ -32,7 +33,7 @@ _NONE = msgspec.msgpack.encode({})
 
 @dataclass(frozen=True, slots=True)
 class BlindSpot:
-    """Data of an event type that some guilds lack because of a missing permission."""
+    """Data of an event type that some guilds lack because of a missing permission, or of several at once."""
 
     type: str
     permission: str
@@ -65,9 +66,11 @@ class Permissions(Component):
         self._clear_refusals = clear_refusals
         self._catalogue = catalogue
         self._bot = 0
-        self._all = sum(PERMISSIONS[name] for name in catalogue.permissions)
+        groups = [*((name,) for name in catalogue.permissions), *catalogue.alternatives]
+        self._lacking = dict.fromkeys(groups, 0)
+        self._masks = {group: permission_mask(group) for group in groups}
+        self._all = permission_mask(chain.from_iterable(groups))
         self._guilds: dict[int, BotPermissions] = {}
-        self._lacking = dict.fromkeys(catalogue.permissions, 0)
 
     @property
     def handles(self) -> Mapping[type, Handler]:
@@ -82,16 +85,16 @@ class Permissions(Component):
 
     def lacks(self, guild_id: int, permission: str) -> bool:
         """Whether the bot is known not to have a permission that an event type asks for."""
-        if permission not in self._lacking:
+        if (permission,) not in self._lacking:
             return False
         current = self._guilds.get(guild_id)
         return current is not None and not current.granted & PERMISSIONS[permission]
 
     def blind(self) -> Iterable[BlindSpot]:
-        """Every type and permission it could miss, with the number of guilds where it does."""
+        """Every type and permissions it could miss, with the number of guilds where it does."""
         for event in self._catalogue.events.values():
-            for permission, lost in event.blind_without.items():
-                yield BlindSpot(event.type, permission, lost, self._lacking[permission])
+            for group, lost in event.losses.items():
+                yield BlindSpot(event.type, name_together(group), lost, self._lacking[group])
 
     def know_bot(self, fact: BotKnown) -> None:
         """Take the bot's own id."""
@@ -159,6 +162,6 @@ class Permissions(Component):
         return granted & self._all
 
     def _count_lacking(self, granted: int, number: int) -> None:
-        for name in self._lacking:
-            if not granted & PERMISSIONS[name]:
-                self._lacking[name] += number
+        for group, mask in self._masks.items():
+            if not granted & mask:
+                self._lacking[group] += number

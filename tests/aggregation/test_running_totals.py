@@ -6,6 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from exporter.aggregation.running_totals import GRACE_MS
+from exporter.exposition.config import ExpositionConfig
+from exporter.exposition.renderer import MetricsRenderer
 from tests.site import Site
 
 GUILD = 197038439483310086
@@ -117,3 +119,21 @@ async def test_losing_a_channel_twice_waits_from_the_second_time(site: Site, pay
     assert pipeline.channel_totals("messages") == {GUILD: {CHANNEL: 1}}
     await later(site, pipeline, 1)
     assert pipeline.channel_totals("messages") == {GUILD: {}}
+
+
+async def test_a_removed_guild_stays_on_metrics_for_the_grace(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    renderer = MetricsRenderer(pipeline, site.telemetry, pipeline._catalogue, ExpositionConfig())
+
+    async def shown() -> set[str]:
+        text = (await renderer.render(None, None)).body.decode()
+        return {line.partition("{")[0] for line in text.splitlines() if f'guild_id="{GUILD}"' in line}
+
+    assert {"discord_messages_total", "discord_guild_info", "discord_guild_members"} <= await shown()
+    site.feed(pipeline, "GUILD_DELETE", {"id": str(GUILD)})
+    assert "discord_messages_total" in await shown()
+    assert not {"discord_guild_info", "discord_guild_members"} & await shown()
+    await later(site, pipeline, GRACE - 1)
+    assert "discord_messages_total" in await shown()
+    await later(site, pipeline, 1)
+    assert await shown() == set()

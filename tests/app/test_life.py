@@ -6,6 +6,7 @@ import asyncio
 import os
 import signal
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import aiohttp
@@ -80,6 +81,26 @@ async def test_a_last_save_that_fails_does_not_keep_the_sinks_from_being_stopped
     assert "could not be saved" in caplog.text
     assert application._runner._tasks == []
     assert await can_be_opened(tmp_path)
+
+
+async def test_a_run_whose_stop_loses_what_was_counted_ends_with_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def refuse(_: Application) -> bool:
+        return False
+
+    async def end(application: Application) -> None:
+        monkeypatch.setattr(application._pipeline, "stop", partial(refuse, application))
+
+    with pytest.raises(SpoolError, match="since the last commit is lost"):
+        await run(configure(tmp_path), on_started=end)
+    assert await can_be_opened(tmp_path)
+
+
+async def test_a_signal_before_the_run_starts_nothing(tmp_path: Path) -> None:
+    async with asyncio.timeout(30):
+        await run(configure(tmp_path / "data"), stop_requested=lambda: True)
+    assert not (tmp_path / "data").exists()
 
 
 async def test_the_page_says_why_the_disk_takes_nothing(

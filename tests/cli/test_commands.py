@@ -11,7 +11,7 @@ import sys
 
 import pytest
 
-from exporter.cli.app import COMMANDS
+from exporter.cli.app import COMMANDS, GROUPS
 from exporter.cli.preflight_report import PermissionLoss, PreflightReport, write_text
 from exporter.discord.preflight import BlindGuild, OnlineReport
 from exporter.discord.rest.client import SessionStartLimit
@@ -43,6 +43,8 @@ def test_help_lists_every_command(call):
     assert answer.code == 0
     for command in COMMANDS:
         assert f" {command.__name__} " in answer.out
+    for group in GROUPS:
+        assert f" {group} " in answer.out
 
 
 @pytest.mark.parametrize("command", OPTIONS)
@@ -350,8 +352,10 @@ def test_the_online_check_counts_the_guilds_where_a_feature_is_blind():
     spots = (
         PermissionLoss("view_audit_log", ("GUILD_BAN_ADD",), "who"),
         PermissionLoss("connect", ("X",), "all"),
+        PermissionLoss("view_audit_log and connect", ("Y",), "it", ("view_audit_log", "connect")),
     )
     report = PreflightReport((), (), (), 0, (), 0, "", spots, (), {}, online=report)
     text = write_text(report)
     assert "view_audit_log: who (GUILD_BAN_ADD); missing in 1 of 3 guilds\n" in text
     assert "connect: all (X); granted everywhere\n" in text
+    assert "view_audit_log and connect: it (Y); one of them is granted everywhere\n" in text

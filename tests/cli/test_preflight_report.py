@@ -107,15 +107,26 @@ async def test_only_privileged_intents_have_a_caption_in_the_portal():
     assert "MESSAGE_CREATE" in by_name["guild_messages"]
 
 
+async def test_bans_are_seen_with_either_of_two_permissions_and_the_invite_asks_for_the_weaker():
+    found = await examine(configured(token(b"1" * 18)))
+    losses = {spot.permission: spot for spot in found.blind if "GUILD_BAN_ADD" in spot.events}
+    assert losses.keys() == {"view_audit_log", "ban_members and view_audit_log"}
+    both = losses["ban_members and view_audit_log"]
+    assert both.together == ("ban_members", "view_audit_log")
+    assert "Discord does not send it" in both.lost
+    assert "view_audit_log" in found.permissions
+    assert "ban_members" not in found.permissions
+
+
 async def test_what_is_lost_without_a_permission_is_reported_once_with_all_it_concerns():
     found = await examine(configured(token(b"1" * 18)))
     places = [(spot.permission, spot.lost) for spot in found.blind]
     assert len(places) == len(set(places))
     declared = {
-        (permission, lost, event.type)
+        (" and ".join(permissions), lost, event.type)
         for event in full_catalogue().events.values()
         if event.type in found.on
-        for permission, lost in event.blind_without.items()
+        for permissions, lost in event.losses.items()
     }
     assert {(s.permission, s.lost, kind) for s in found.blind for kind in s.events} == declared
 

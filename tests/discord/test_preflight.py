@@ -55,6 +55,22 @@ async def test_the_report_says_who_what_and_where_it_is_blind(gateway: Gateway) 
     assert gateway.paths == []
 
 
+async def test_of_alternatives_one_is_enough_and_all_are_named_where_none_is_there(gateway: Gateway) -> None:
+    gateway.guilds = [
+        {"id": "10", "name": "audit log", "permissions": str(1 << 10 | 1 << 7)},
+        {"id": "11", "name": "bans", "permissions": str(1 << 10 | 1 << 2)},
+        {"id": "12", "name": "none", "permissions": str(1 << 10)},
+        {"id": "13", "name": "owner", "permissions": str(1 << 3)},
+    ]
+    config = DiscordConfig.model_validate({"token": TOKEN, "api_url": gateway.url})
+    alternatives = (("ban_members", "view_audit_log"),)
+    report = await inspect_online(config, INTENTS, PERMISSIONS, Telemetry(), alternatives)
+    assert [(guild.id, guild.missing) for guild in report.blind] == [
+        (11, ("view_audit_log",)),
+        (12, ("view_audit_log", "ban_members")),
+    ]
+
+
 @pytest.mark.parametrize("count", [0, 199, 200, 201, 450])
 async def test_every_page_of_guilds_is_read(gateway: Gateway, count: int) -> None:
     gateway.guilds = [{"id": str(n), "name": "g", "permissions": "8"} for n in range(1, count + 1)]

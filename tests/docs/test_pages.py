@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from exporter.cli.app import COMMANDS
+from exporter.cli.app import COMMANDS, GROUPS
 from exporter.config.fields import settings
 from exporter.config.model import config_type
 from exporter.config.problems import dotted
@@ -124,7 +124,7 @@ def test_every_metric_and_setting_the_pages_mention_exists(path):
 def test_the_readme_lists_every_command():
     text = (ROOT / "README.md").read_text()
     listed = set(re.findall(r"^\| `([a-z]+)` \|", text, flags=re.MULTILINE))
-    assert listed == {command.__name__ for command in COMMANDS}
+    assert listed == {*(command.__name__ for command in COMMANDS), *GROUPS}
 
 
 def test_every_target_of_make_that_the_pages_name_is_one():

@@ -190,7 +190,7 @@ class Exporter:
         """Another command with the same configuration: exit code, stdout, stderr."""
         process = await asyncio.create_subprocess_exec(
             sys.executable,
-            *("-m", "exporter", command, "--config", str(self.config), *options),
+            *("-m", "exporter", *command.split(), "--config", str(self.config), *options),
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.PIPE,
             env=_environ() | {"DISCORD_TOKEN": self.token} | self.environ,

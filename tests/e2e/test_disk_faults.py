@@ -18,6 +18,7 @@ import pytest
 from discord_simulator.verify.ledger_reader import read_lines
 from exporter.aggregation.windows import GRACE_MS
 from exporter.checkpoint.config import BatchingConfig
+from exporter.errors import SpoolError
 from exporter.events.catalogue import full_catalogue
 from exporter.pipeline import TICK_SECONDS
 from tests.e2e.programs import Exporter, Metrics, Simulation, assert_conserved, until
@@ -280,14 +281,16 @@ async def test_a_disk_that_refuses_for_a_while_loses_nothing(simulation, exporte
     assert exporter.log.read_text().count("the spool takes nothing") == 1
 
 
-async def test_a_stop_on_a_disk_that_refuses_ends_in_order(simulation, exporter, faulty_disk):
+async def test_a_stop_on_a_disk_that_refuses_ends_in_order_and_with_an_error(
+    simulation, exporter, faulty_disk
+):
     exporter.environ = in_sqlite(exporter, faulty_disk)
     await simulation.start("--rate", str(RATE), "--seed", "37")
     exporter.api_url = simulation.url
     await exporter.start()
     faulty_disk.refuse(errno.EIO)
     await until(lambda: refused(faulty_disk), "a write that is refused")
-    assert await exporter.terminate(deadline=10) == 0
+    assert await exporter.terminate(deadline=10) == SpoolError.exit_code
     log = exporter.log.read_text()
     assert "the spool takes nothing: what was counted since the last commit is lost" in log
     assert '"stopped"' in log

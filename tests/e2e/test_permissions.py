@@ -9,6 +9,7 @@ import pytest
 
 from discord_simulator.vocabulary import PERMISSIONS
 from exporter.events.catalogue import full_catalogue
+from exporter.events.permissions import SEES_BANS, name_together
 from tests.e2e.programs import assert_conserved, until
 
 pytestmark = pytest.mark.timeout(180)
@@ -77,6 +78,17 @@ async def test_permission_by_permission_what_is_lost_is_named_and_nothing_else_i
 
         await until(restored, f"the return of {name}")
         assert "Blind spots" not in await page(exporter)
+    for name in SEES_BANS:
+        await simulation.control("permission", name=name, granted="false")
+
+    async def bans_unseen() -> bool:
+        missing = {missing for kind, missing in await unattributed(exporter) if kind == "GUILD_BAN_ADD"}
+        return missing == {"view_audit_log", name_together(SEES_BANS)}
+
+    await until(bans_unseen, "the loss of bans on /metrics")
+    _, checked, _ = await exporter.run_command("check", "--online")
+    assert f"{name_together(SEES_BANS)}: all of it" in checked
+    assert "lacks view_audit_log, ban_members" in checked
     await simulation.control("stop")
     await simulation.over()
     await exporter.verify(simulation.ledger)

@@ -12,6 +12,7 @@ from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.intents import INTENTS
 from exporter.events.catalogue import Catalogue, families, full_catalogue
 from exporter.events.facts.counting import Count
+from exporter.events.permissions import PERMISSIONS
 from exporter.events.rest_request import RequestKind
 from exporter.events.spec import SHARD_STATE, Dimension, EventSpec, Family, Gauge, Measure, Reader, Unit
 
@@ -112,6 +113,10 @@ def test_no_two_quantities_share_a_field_of_a_measurement() -> None:
 @pytest.mark.parametrize("spec", CATALOGUE.events.values(), ids=lambda spec: spec.type)
 def test_a_type_says_what_it_is_blind_without(spec: EventSpec) -> None:
     assert set(spec.blind_without) == set(spec.permissions)
+    for group in spec.blind_without_all:
+        assert len(group) > 1
+        assert set(group) <= PERMISSIONS.keys()
+        assert set(group) & set(spec.permissions), "the invite link asks for none of them"
     assert spec.help.endswith(".")
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import gzip
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from prometheus_client import Metric
@@ -28,6 +28,7 @@ class Held:
     amounts: dict[tuple[str, str], dict[int, int]] = field(default_factory=dict)
     by_channel: dict[str, dict[int, dict[int, int]]] = field(default_factory=dict)
     states: dict[str, dict[int, float]] = field(default_factory=dict)
+    gone: set[int] = field(default_factory=set)
     refreshed: int = 0
 
     def add(self, measure: str, value: str, guild: int, amount: int, channel: int = 0) -> None:
@@ -39,8 +40,18 @@ class Held:
             channels[channel] = channels.get(channel, 0) + amount
 
     def leave(self, guild: int) -> None:
+        self.gone.discard(guild)
         for column in (self.names, *self.amounts.values(), *self.by_channel.values(), *self.states.values()):
             column.pop(guild, None)
+
+    def depart(self, guild: int) -> None:
+        """The bot has left; the totals are kept for a while."""
+        self.gone.add(guild)
+        for column in (self.names, *self.states.values()):
+            column.pop(guild, None)
+
+    def departed(self) -> Collection[int]:
+        return self.gone
 
     def refresh(self) -> None:
         self.refreshed += 1

@@ -77,6 +77,37 @@ async def test_a_guild_that_comes_back_brings_nothing_of_its_channels_along() ->
     assert channels(await scrape(by)) == {"1": 9, "other": 0}
 
 
+async def test_a_guild_the_bot_has_left_keeps_its_counters_but_neither_name_nor_states() -> None:
+    source = Held()
+    by = rendering(source)
+    for guild in (10, 11):
+        source.add("messages", "human", guild, guild)
+        source.states.setdefault("members", {})[guild] = 3.0
+    await scrape(by)
+
+    def families(found: dict[Sample, float], guild: int) -> set[str]:
+        return {name for name, labels in found if dict(labels).get("guild_id") == str(guild)}
+
+    source.depart(10)
+    source.add("messages", "human", 11, 1)
+    found = await scrape(by)
+    assert found[key("discord_messages_total", guild_id="10", author="human")] == 10
+    assert families(found, 11) - families(found, 10) == {"discord_guild_info", "discord_guild_members"}
+    source.depart(11)
+    assert "discord_guild_info" not in {name for name, _ in await scrape(by)}
+    source.leave(10)
+    source.leave(11)
+    assert families(await scrape(by), 10) == set()
+
+
+async def test_a_guild_that_was_never_shown_is_not_shown_when_it_is_gone() -> None:
+    source = Held()
+    by = rendering(source)
+    source.depart(10)
+    source.add("messages", "human", 11, 1)
+    assert {dict(labels).get("guild_id") for _, labels in await scrape(by)} <= {"11", None}
+
+
 def test_a_guild_without_activity_has_no_channel_series() -> None:
     assert list(ChannelTopK(2).read(7, {})) == []
 

@@ -6,6 +6,7 @@ import pytest
 
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
+from exporter.spool.dead_letters import DeadLetterFilter
 from tests.spool.maintenance import tidy
 
 
@@ -40,8 +41,8 @@ async def test_dead_letters_are_listed_by_sink_and_in_pages(open_spool, make_ent
     await spool.append([make_entry(number) for number in range(5)])
     await reject(spool, "sql")
     await reject(spool, "influx")
-    first = await spool.dead_letters(sink="influx", limit=3)
-    rest = await spool.dead_letters(sink="influx", limit=3, after=first[-1].id)
+    first = await spool.dead_letters(DeadLetterFilter(sinks=("influx",)), limit=3)
+    rest = await spool.dead_letters(DeadLetterFilter(sinks=("influx",)), limit=3, after=first[-1].id)
     assert [letter.key for letter in first + rest] == [f"key:{number}" for number in range(5)]
     assert len(await spool.dead_letters(limit=100)) == 10
 

@@ -19,6 +19,7 @@ from exporter.model import Entry, Priority
 from exporter.spool import delivery
 from exporter.spool.config import SpoolConfig
 from exporter.spool.database import counted_as_state
+from exporter.spool.dead_letters import DeadLetterFilter
 from exporter.spool.ports import StateRow
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
@@ -178,7 +179,7 @@ class SpoolMachine(RuleBasedStateMachine):
         sink = self.sinks.get(name)
         if sink is None:
             return
-        letters = self.do(self.spool.dead_letters(sink=name, limit=10**6))
+        letters = self.do(self.spool.dead_letters(DeadLetterFilter(sinks=(name,)), limit=10**6))
         assert [letter.key for letter in letters] == sink.dead
         assert self.do(self.spool.replay([letter.id for letter in letters])) == len(letters)
         for letter in letters:

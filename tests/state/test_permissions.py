@@ -26,6 +26,7 @@ from tests.site import GUILD, Site
 
 BOT = 1174000000000000999
 AUDIT = PERMISSIONS["view_audit_log"]
+BAN = PERMISSIONS["ban_members"]
 ADMIN = PERMISSIONS["administrator"]
 CATALOGUE = full_catalogue()
 
@@ -60,6 +61,23 @@ def test_what_a_role_gives_the_bot_has(
     rights = known(roles, own, owner=owner)
     assert rights.lacks(GUILD, "view_audit_log") is lacks
     assert lacking(rights) == lacks
+
+
+@pytest.mark.parametrize(
+    ("granted", "who", "bans"),
+    [(0, 1, 1), (BAN, 1, 0), (AUDIT, 0, 0), (BAN | AUDIT, 0, 0), (ADMIN, 0, 0)],
+    ids=["neither", "bans", "audit log", "both", "administrator"],
+)
+def test_bans_are_seen_with_either_of_two_permissions(granted: int, who: int, bans: int) -> None:
+    rights = known({GUILD: granted}, ())
+    assert lacking(rights) == who
+    assert lacking(rights, "ban_members and view_audit_log") == bans
+    rights.set_role(GUILD, GUILD, BAN)
+    assert lacking(rights, "ban_members and view_audit_log") == 0
+    rights.set_role(GUILD, GUILD, 0)
+    assert lacking(rights, "ban_members and view_audit_log") == 1
+    rights.forget_guild(GUILD)
+    assert lacking(rights, "ban_members and view_audit_log") == 0
 
 
 def test_where_nothing_is_known_everything_is_taken_to_be_permitted() -> None:

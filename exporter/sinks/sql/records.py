@@ -1,7 +1,9 @@
 """Exact occurrences as rows: fields of the data that are columns fill them, the rest is details.
 
 Two entries of one key describe one occurrence. What an amending entry says replaces what was known, what the
-original says only fills what is missing, and a null says nothing: so both orders of arrival end alike.
+original says only fills what is missing, and a null says nothing: so both orders of arrival end alike. Where
+the original was shed or evicted, the amendment's row stays, marked by ``UNKNOWN_ACTION`` where its type does
+not say what was done; a dead letter that is replayed later still completes it.
 """
 
 from __future__ import annotations
@@ -13,6 +15,7 @@ from typing import Any, Final
 from msgspec import UNSET, to_builtins
 from sqlalchemy import Table
 
+from exporter.events.moderation import BAN_ADD, BAN_REMOVE, VOICE_ORDERS
 from exporter.events.records.occurrences import InviteDeleteRecord, InviteRecord
 from exporter.events.records.values import RecordType
 from exporter.model import Entry, EntryData
@@ -34,9 +37,15 @@ _RESERVED: Final = frozenset({"id", "event_key", "guild_id", "at", "details", "c
 """Columns that data never fills: they are the entry's own, or computed here."""
 
 _KINDS: Final[Mapping[str, Mapping[str, str]]] = {
-    "moderation_logs": {"GUILD_BAN_ADD": "ban", "GUILD_BAN_REMOVE": "unban"},
+    "moderation_logs": {
+        BAN_ADD: "ban",
+        BAN_REMOVE: "unban",
+        **{kind: action for action, kind in VOICE_ORDERS.items()},
+    },
     "member_events": {"GUILD_MEMBER_ADD": "join", "GUILD_MEMBER_REMOVE": "leave"},
 }
+UNKNOWN_ACTION: Final = "unknown"
+"""The action of a row made by an amendment alone: what it amends was lost, or is still to come."""
 _KIND_COLUMNS: Final = {"moderation_logs": "action", "member_events": "event", "guild_events": "type"}
 """The column that says what kind of occurrence it is; derived from the type where the data does not say."""
 
@@ -61,7 +70,7 @@ def record_row(table: Table, entry: Entry, data: EntryData, now: int) -> Paramet
     check_text(entry.key, "key")
     kind = _KIND_COLUMNS.get(table.name)
     if kind is not None and row[kind] is None:
-        row[kind] = _kind(table, entry.type)
+        row[kind] = _kind(table, entry)
     if "details" in row:
         row["details"] = _details(data, into_details)
     if "created_at" in row:
@@ -121,7 +130,10 @@ def _fields(table: Table, record: RecordType) -> tuple[tuple[str, ...], tuple[st
     return own, tuple(name for name in names if name not in own)
 
 
-def _kind(table: Table, event_type: str) -> str:
+def _kind(table: Table, entry: Entry) -> str:
     if table is guild_events:
-        return event_type
-    return _KINDS[table.name].get(event_type, event_type.lower())
+        return entry.type
+    known = _KINDS[table.name].get(entry.type)
+    if known is None and entry.amends:
+        return UNKNOWN_ACTION
+    return known or entry.type.lower()

@@ -113,6 +113,18 @@ class InviteSession:
         """Joins that wait for a finding."""
         return [one for one in self.joins if not one.explained]
 
+    def undecided(self, asked_at: int, heard: int) -> int:
+        """Joins received up to ``asked_at`` that wait for more than the findings of later joins.
+
+        While joins go on, one after the other may keep a case open for ``MAX_WAIT_MS``: a flush does not wait
+        for those that have had their own reading, and as long as an entry may explain it.
+        """
+        had_at = -1
+        if self.joins and self.joins[-1].arrival.received > asked_at:
+            complete = (one for one in self.readings if one.answered + REVOKED_MS + SETTLE_MS <= heard)
+            had_at = max((reading.asked for reading in complete), default=-1)
+        return sum(had_at < one.arrival.received <= asked_at for one in self.unexplained)
+
     @property
     def unread(self) -> list[WaitingJoin]:
         """Joins that no reading, answered or in progress, certainly includes."""

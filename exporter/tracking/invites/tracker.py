@@ -100,10 +100,10 @@ class InviteTracker(Component):
         }
 
     def undecided(self, asked_at: int, wall: int) -> int:
-        """Joins not explained yet."""
+        """Joins not explained yet, but for those that wait only for later ones."""
         del wall
-        waiting = (one for session in self._sessions.values() for one in session.unexplained)
-        return sum(one.arrival.received <= asked_at for one in waiting)
+        heard = self._timeline.heard
+        return sum(session.undecided(asked_at, heard) for session in self._sessions.values())
 
     # ------------------------------------------------------------------ facts
 

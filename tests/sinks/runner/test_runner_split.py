@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 
 import pytest
@@ -130,6 +131,30 @@ async def test_rows_that_the_sink_itself_lists_become_dead_letters(world, far_en
     letters = await world.spool.dead_letters()
     assert [letter.key for letter in letters] == ["key:0", "key:3", "key:6"]
     assert {letter.reason for letter in letters} == {"too old"}
+
+
+async def test_each_kind_of_refused_entry_is_announced_once_a_minute_without_what_it_says(
+    world, far_end, caplog
+):
+    def respond(batch):
+        return Verdict(
+            Outcome.STORED,
+            tuple((row.position, "old" if row.entry.key == "a" else "odd") for row in batch.rows[:3]),
+            detail="a name",
+        )
+
+    kinds = {"a": "JOIN", "b": "JOIN", "c": "BAN", "d": "BAN"}
+    await world.spool.append([Entry(kind, 1, 1, key, Priority.SLOW, {}) for key, kind in kinds.items()])
+    runner = await world.run(far_end("sql", respond))
+    with caplog.at_level(logging.WARNING):
+        assert await runner.drain(20)
+    warnings = [record for record in caplog.records if record.levelno == logging.WARNING]
+    assert [record.once_per for record in warnings] == ["sql JOIN old", "sql JOIN odd", "sql BAN odd"]
+    assert warnings[0].message == (
+        "sink sql refused an entry of type JOIN for good (old); it is kept as a dead letter: "
+        "discord-exporter spool dead list"
+    )
+    assert "a name" not in caplog.text
 
 
 async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end, caplog):

@@ -6,10 +6,12 @@ import itertools
 
 import pytest
 
-from exporter.model import STORED
+from exporter.events.audit import ENTRY_CREATE
+from exporter.model import STORED, Entry
 from exporter.sinks.sql.schema import member_events, moderation_logs
+from tests.entry_data import entry_of
 from tests.sinks.sql.conftest import Store
-from tests.sinks.sql.entries import ANN, BOB, MINUTE, MOD, NOON, attribution, ban, join, leave
+from tests.sinks.sql.entries import ANN, BOB, GUILD, MINUTE, MOD, NOON, attribution, ban, join, leave
 
 ORIGINAL = ban(note="first", both="original")
 MORE = ban(
@@ -93,3 +95,29 @@ async def test_tenure_survives_an_amendment_that_comes_after_the_rejoin(store: S
     await store.deliver(attribution(left, reason="kick"))
     row = next(row for row in await store.read(member_events) if row["event"] == "leave")
     assert (row["tenure_seconds"], row["reason"]) == (60.0, "kick")
+
+
+def counted_deletions(*, amends: bool = False, **data: object) -> Entry:
+    """Deleted messages, known from an audit-log entry whose count rises."""
+    record = data if amends else {"action": "message_delete", "target_user_id": ANN, **data}
+    return entry_of(ENTRY_CREATE, record, guild=GUILD, at=NOON, key="audit:77", amends=amends)
+
+
+async def test_an_amendment_whose_original_is_lost_is_marked_and_names_no_action(store: Store) -> None:
+    assert await store.deliver(counted_deletions(amends=True, count=5, audit_entry_id=77)) == STORED
+    row = await store.only(moderation_logs)
+    assert (row["action"], row["target_user_id"], row["details"]) == ("unknown", None, {"count": 5})
+
+
+async def test_an_original_that_comes_after_its_amendment_says_what_was_done(store: Store) -> None:
+    await store.deliver(counted_deletions(amends=True, count=5, audit_entry_id=77))
+    await store.deliver(counted_deletions(count=2, audit_entry_id=77))
+    row = await store.only(moderation_logs)
+    assert (row["action"], row["target_user_id"], row["details"]) == ("message_delete", ANN, {"count": 5})
+
+
+async def test_what_the_type_says_is_known_without_the_original(store: Store) -> None:
+    mute = entry_of("VOICE_MUTE", {"moderator_id": MOD}, guild=GUILD, at=NOON, key="mute:1", amends=True)
+    await store.deliver(ban(amends=True, moderator_id=MOD), mute)
+    rows = await store.read(moderation_logs)
+    assert sorted(row["action"] for row in rows) == ["ban", "voice_mute"]

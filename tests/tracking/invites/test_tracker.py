@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from exporter.events.answer_meaning import LONGEST_RETRY_MS
 from exporter.events.facts.counting import Person
 from exporter.events.facts.invites import InviteCreated, InviteKnown, InvitesRead, MemberJoined
-from exporter.tracking.invites.invite_session import MOST_OPEN
+from exporter.tracking.invites.inference import LATE_MS
+from exporter.tracking.invites.invite_session import MOST_OPEN, REVOKED_MS
 from exporter.tracking.invites.readings import MOST_PRIMED
 from exporter.tracking.invites.tracker import GIVE_UP_MS
 from tests.entry_data import fields_of
@@ -412,3 +413,33 @@ async def test_an_error_in_an_answer_has_the_invites_of_its_guild_read_anew() ->
     user_id = world.join("a")
     world.wait(20_000)
     assert world.rows()[user_id]["invite_code"] == "a"
+
+
+async def test_a_flush_does_not_wait_for_what_later_joins_keep_open() -> None:
+    world = World().begin(a=Invite(3))
+    world.join()
+    asked_at = world.now
+    for _ in range(15):
+        world.wait(1_500)
+        world.join("a")
+    assert world.stage.undecided(world.now, 0) == 16, "the first one, and all after it for its sake"
+    assert world.stage.undecided(asked_at, 0) == 0
+
+
+async def test_a_flush_waits_for_the_reading_of_a_join_and_for_entries_that_may_explain_it() -> None:
+    world = World().begin(a=Invite(3))
+    world.join()
+    asked_at = world.now
+    while world.now - asked_at < REVOKED_MS:
+        assert world.stage.undecided(asked_at, 0) == 1, "an entry may still say that an invite was revoked"
+        world.wait(1_500)
+        world.join("a")
+
+
+async def test_a_flush_waits_for_the_last_join_as_long_as_it_takes() -> None:
+    world = World().begin(a=Invite(3))
+    world.join()
+    world.wait(LATE_MS)
+    assert world.stage.undecided(world.now, 0) == 1
+    world.settle()
+    assert world.only() == (None, "unknown", "unknown")

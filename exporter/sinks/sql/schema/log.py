@@ -24,7 +24,7 @@ moderation_logs = Table(
     "moderation_logs",
     metadata,
     *row(),
-    words("action", "What was done, as in discord_moderation_actions_total.", nullable=False),
+    words("action", "What was done, as in discord_moderation_actions_total; or unknown.", nullable=False),
     integer("target_user_id", "The target of the action."),
     words("target_username", "The target's name at that moment."),
     integer("moderator_id", "The moderator; null where unknown."),

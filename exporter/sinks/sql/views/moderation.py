@@ -31,7 +31,9 @@ def _moderation(sql: Dialect) -> Select:
         "FROM moderation_logs l",
         col.guild("l"),
         col.time("at", "Time of the action."),
-        col.text("action", "The action, such as ban, kick, timeout or message_delete."),
+        col.text(
+            "action", "The action, such as ban, kick or timeout; unknown if only its amendment was stored."
+        ),
         col.ident("target_id", "The member concerned.", "l.target_user_id"),
         col.text("target_name", "Name of that person, if known.", "l.target_username"),
         col.ident("moderator_id", "The person responsible; null if unknown.", "l.moderator_id"),
