@@ -42,12 +42,17 @@ REST = Panel(
     slug="rest",
     title="REST requests by status",
     about="Does Discord answer requests? 403 is a missing permission, 429 a rate limit, 5xx an error "
-    "of Discord.",
+    "of Discord. A trouble is an answer that says nothing of what was asked: the request is sent again.",
     view=Series(bars=True, stacked=True),
     queries=(
         Prom(promql.grown("discord_rest_requests_total", by="status", over="$__interval"), "{{status}}"),
+        Prom(
+            promql.grown("discord_rest_answers_total", 'meaning="trouble"', over="$__interval") + " > 0",
+            "trouble",
+        ),
     ),
     colours={
+        "trouble": Colour.OTHER,
         "200": Colour.CALM,
         "204": Colour.CALM,
         "403": Colour.WARN,

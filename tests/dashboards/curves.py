@@ -85,6 +85,7 @@ def worked() -> Telemetry:
     found.unsaved_seconds.set(4)
     for status in ("200", "403", "429"):
         found.rest_requests.labels("/guilds/{guild.id}/invites", status).inc(30_000)
+    found.rest_answers.labels("trouble").inc(900)
     for meter in (found.received, found.accepted, found.offered):
         meter.labels("MESSAGE_CREATE").inc(90_000)
     _deliver(found)
