@@ -36,6 +36,8 @@ _MESSAGES = {
     "webhook": "webhook_messages",
     "system": "system_messages",
 }
+_AUTOMATIC = frozenset({"bot", "webhook"})
+"""Authors that receive no reactions on boards of people."""
 
 
 def load_expected(path: Path) -> Expected:
@@ -85,6 +87,7 @@ class _Totals:
     guilds: set[int] = field(default_factory=set)
     removed: set[int] = field(default_factory=set)
     unseen: Counter[str] = field(default_factory=Counter)
+    automatic: set[int] = field(default_factory=set)
 
     def take(self, line: LedgerLine) -> None:
         if self.is_lost(line):
@@ -138,6 +141,8 @@ def _take_removal(totals: _Totals, line: LedgerLine) -> None:
 
 
 def _take_message(totals: _Totals, line: LedgerLine) -> None:
+    if line.author in _AUTOMATIC:
+        totals.automatic.add(line.user_id)
     if totals.is_lost(line):
         return
     totals.add_activity(_MESSAGES[line.author], line, _ONE)
@@ -164,8 +169,9 @@ def _take_reaction(totals: _Totals, line: LedgerLine) -> None:
     totals.add_activity("reactions", line, _ONE)
     totals.add("reactions", Scope.EMOJI, (line.guild_id, line.emoji), _ONE)
     totals.add("reactions_given", Scope.MEMBER, (line.guild_id, line.user_id), _ONE)
-    if line.message_author_id not in {0, None, line.user_id}:
-        totals.add("reactions_received", Scope.MEMBER, (line.guild_id, line.message_author_id), _ONE)
+    author = line.message_author_id
+    if author and author != line.user_id and author not in totals.automatic:
+        totals.add("reactions_received", Scope.MEMBER, (line.guild_id, author), _ONE)
 
 
 def _take_session(totals: _Totals, line: LedgerLine) -> None:
