@@ -115,51 +115,69 @@ async def test_it_shows_what_the_tables_say(communities: tuple[SqlConfig, World]
 PAIRS = {
     "still here, by invite": (
         "SELECT guild_id, code, still_here FROM v_invites WHERE joined > 0",
-        "SELECT guild_id, invite_code, COUNT(CASE WHEN here THEN 1 END) FROM v_invite_uses "
-        "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code",
+        (
+            "SELECT guild_id, invite_code, COUNT(CASE WHEN here THEN 1 END) FROM v_invite_uses "
+            "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code"
+        ),
     ),
     "still here, by invite, of those who joined": (
         "SELECT guild_id, code, still_here FROM v_invites WHERE joined > 0",
-        "SELECT guild_id, invite_code, COUNT(CASE WHEN here THEN 1 END) FROM v_joiners "
-        "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code",
+        (
+            "SELECT guild_id, invite_code, COUNT(CASE WHEN here THEN 1 END) FROM v_joiners "
+            "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code"
+        ),
     ),
     "still here, by inviter": (
         "SELECT guild_id, inviter_id, still_here FROM v_inviters",
-        "SELECT guild_id, inviter_id, COUNT(CASE WHEN here THEN 1 END) FROM v_invite_uses "
-        "WHERE inviter_id IS NOT NULL GROUP BY guild_id, inviter_id",
+        (
+            "SELECT guild_id, inviter_id, COUNT(CASE WHEN here THEN 1 END) FROM v_invite_uses "
+            "WHERE inviter_id IS NOT NULL GROUP BY guild_id, inviter_id"
+        ),
     ),
     "still here, of all who joined": (
-        "SELECT guild_id, COUNT(CASE WHEN here THEN 1 END) FROM v_members "
-        "WHERE joined_at IS NOT NULL GROUP BY guild_id",
+        (
+            "SELECT guild_id, COUNT(CASE WHEN here THEN 1 END) FROM v_members "
+            "WHERE joined_at IS NOT NULL GROUP BY guild_id"
+        ),
         "SELECT guild_id, COUNT(CASE WHEN here THEN 1 END) FROM v_joiners GROUP BY guild_id",
     ),
     "joined, by invite": (
         "SELECT guild_id, code, joined FROM v_invites WHERE joined > 0",
-        "SELECT guild_id, invite_code, COUNT(*) FROM v_invite_uses "
-        "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code",
+        (
+            "SELECT guild_id, invite_code, COUNT(*) FROM v_invite_uses "
+            "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code"
+        ),
     ),
     "active in 14 days, by invite": (
         "SELECT guild_id, code, active FROM v_invites WHERE active > 0",
-        "SELECT u.guild_id, u.invite_code, COUNT(DISTINCT d.user_id) FROM v_invite_uses u "
-        "JOIN v_guilds g ON g.guild_id = u.guild_id "
-        "JOIN v_member_daily d ON d.guild_id = u.guild_id AND d.user_id = u.user_id "
-        "AND (d.messages > 0 OR d.voice_seconds > 0 OR d.reactions_given > 0) AND d.day > {two_weeks_ago} "
-        "WHERE u.here AND u.invite_code IS NOT NULL GROUP BY u.guild_id, u.invite_code",
+        (
+            "SELECT u.guild_id, u.invite_code, COUNT(DISTINCT d.user_id) FROM v_invite_uses u "
+            "JOIN v_guilds g ON g.guild_id = u.guild_id "
+            "JOIN v_member_daily d ON d.guild_id = u.guild_id AND d.user_id = u.user_id "
+            "AND (d.messages > 0 OR d.voice_seconds > 0 OR d.reactions_given > 0) AND d.day > {two_weeks_ago} "
+            "WHERE u.here AND u.invite_code IS NOT NULL GROUP BY u.guild_id, u.invite_code"
+        ),
     ),
     "active today": (
         "SELECT guild_id, active_today FROM v_guilds WHERE active_today > 0",
-        "SELECT d.guild_id, d.active_members FROM v_guild_daily d "
-        "JOIN v_guilds g ON g.guild_id = d.guild_id AND g.day = d.day WHERE d.active_members > 0",
+        (
+            "SELECT d.guild_id, d.active_members FROM v_guild_daily d "
+            "JOIN v_guilds g ON g.guild_id = d.guild_id AND g.day = d.day WHERE d.active_members > 0"
+        ),
     ),
     "messages of a day": (
         "SELECT guild_id, messages_today FROM v_guilds",
-        "SELECT d.guild_id, SUM(d.messages) FROM v_channel_daily d "
-        "JOIN v_guilds g ON g.guild_id = d.guild_id AND g.day = d.day GROUP BY d.guild_id",
+        (
+            "SELECT d.guild_id, SUM(d.messages) FROM v_channel_daily d "
+            "JOIN v_guilds g ON g.guild_id = d.guild_id AND g.day = d.day GROUP BY d.guild_id"
+        ),
     ),
     "messages in 30 days": (
         "SELECT guild_id, channel_id, messages_30d FROM v_channels WHERE messages_30d > 0",
-        "SELECT d.guild_id, d.channel_id, SUM(d.messages) FROM v_channel_daily d "
-        "WHERE d.day > {a_month_ago} GROUP BY d.guild_id, d.channel_id HAVING SUM(d.messages) > 0",
+        (
+            "SELECT d.guild_id, d.channel_id, SUM(d.messages) FROM v_channel_daily d "
+            "WHERE d.day > {a_month_ago} GROUP BY d.guild_id, d.channel_id HAVING SUM(d.messages) > 0"
+        ),
     ),
     "moderation actions of a day": (
         "SELECT guild_id, actions_24h FROM v_guilds",
