@@ -108,7 +108,7 @@ def read_create(message: MessageCreate, received_at: int) -> tuple[Count | BotSe
         name = clean(author.username)
         return (Count(_HUMAN, message.guild_id, at, message.channel_id, author.id, name=name),)
     count = Count(series, message.guild_id, at, message.channel_id, person=author.id)
-    return (count,) if series is _SYSTEM else (BotSeen(author.id), count)
+    return (BotSeen(author.id), count) if author.bot or series is _WEBHOOK else (count,)
 
 
 def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:

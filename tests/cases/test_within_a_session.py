@@ -83,18 +83,18 @@ async def test_channels_have_the_names_they_have_now_and_deleted_ones_are_not_li
     session: Session,
 ) -> None:
     before = await session.listed()
-    session.channel("CREATE", NEW, name="new-room")
+    session.channel("CREATE", NEW, name="lobby")
     session.say(NEW)
     session.channel("UPDATE", TEXT, name="renamed")
     session.say(TEXT)
     session.channel("DELETE", AWAY)
     days = await session.ask("SELECT channel_name, messages FROM v_channel_daily ORDER BY 1")
-    assert days == [("new-room", 1), ("renamed", 1)]
+    assert days == [("lobby", 1), ("renamed", 1)]
     gone = session.payload("GUILD_CREATE", "full")["channels"]
     (name,) = [each["name"] for each in gone if each["id"] == str(AWAY)]
     after = await session.listed()
     assert name in before
-    assert set(after) == (set(before) - {name, "general"}) | {"new-room", "renamed"}
+    assert set(after) == (set(before) - {name, "general"}) | {"lobby", "renamed"}
 
 
 async def test_a_deleted_channel_keeps_its_name_for_its_past(session: Session) -> None:
@@ -105,9 +105,9 @@ async def test_a_deleted_channel_keeps_its_name_for_its_past(session: Session) -
 
 
 async def test_a_channel_created_and_deleted_within_a_moment_is_not_listed(session: Session) -> None:
-    session.channel("CREATE", NEW, name="new-room")
+    session.channel("CREATE", NEW, name="lobby")
     session.channel("DELETE", NEW)
-    assert "new-room" not in await session.listed()
+    assert "lobby" not in await session.listed()
 
 
 async def test_a_category_that_is_renamed_and_a_channel_that_is_moved_are_shown_so(session: Session) -> None:
@@ -140,7 +140,7 @@ async def test_an_invite_to_a_deleted_channel_is_not_valid(session: Session) -> 
 
 async def test_a_sync_marks_what_it_does_not_list_and_an_outage_hides_nothing(session: Session) -> None:
     session.thread("CREATE")
-    session.channel("CREATE", NEW, name="new-room")
+    session.channel("CREATE", NEW, name="lobby")
     assert all(there for _, there in (await session.table()).values())
     # What happened in an outage: one channel went, one was renamed, no session began.
     session.site.feed(session.pipeline, "GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
@@ -177,14 +177,14 @@ async def test_settings_of_the_guild_follow(session: Session) -> None:
 async def test_many_updates_of_a_channel_are_one_record(site: Site, payload: Payload) -> None:
     pipeline = await begin(site, payload)
     for number in range(9):
-        data = payload("CHANNEL_CREATE", "text") | {"name": f"room-{number}"}
+        data = payload("CHANNEL_CREATE", "text") | {"name": f"lobby-{number}"}
         site.feed(pipeline, "CHANNEL_UPDATE", data)
         await pass_seconds(site, pipeline, 1)
     assert await site.entries("GUILD_CHANNELS") == []
     await pass_seconds(site, pipeline, 2)
     await pipeline.flush()
     (entry,) = await site.entries("GUILD_CHANNELS")
-    assert fields_of(entry) == {"channels": [[TEXT, "room-8", 0, 0]], "deleted": []}
+    assert fields_of(entry) == {"channels": [[TEXT, "lobby-8", 0, 0]], "deleted": []}
 
 
 async def test_no_more_changes_wait_than_are_allowed(

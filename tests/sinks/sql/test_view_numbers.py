@@ -154,7 +154,8 @@ PAIRS = {
             "SELECT u.guild_id, u.invite_code, COUNT(DISTINCT d.user_id) FROM v_invite_uses u "
             "JOIN v_guilds g ON g.guild_id = u.guild_id "
             "JOIN v_member_daily d ON d.guild_id = u.guild_id AND d.user_id = u.user_id "
-            "AND (d.messages > 0 OR d.voice_seconds > 0 OR d.reactions_given > 0) AND d.day > {two_weeks_ago} "
+            "AND (d.messages > 0 OR d.voice_seconds > 0 OR d.reactions_given > 0) "
+            "AND d.day > {two_weeks_ago} "
             "WHERE u.here AND u.invite_code IS NOT NULL GROUP BY u.guild_id, u.invite_code"
         ),
     ),
