@@ -4,7 +4,8 @@ A sync lists all channels, and nothing else does until the next session. Changes
 for ``PERIOD_MS``, so that of many of one channel the last is recorded, and a new order of all is one record.
 
 Invariants: it comes before the guild cache, and so reads each guild as it was before a fact; no more than
-``MAX_CHANGES`` of a guild wait. Nothing is saved: the next process begins with syncs.
+``MAX_CHANGES`` of a guild wait; ``_digests`` are of lists that nothing has changed since. Nothing is saved:
+the next process begins with syncs.
 """
 
 from __future__ import annotations
@@ -47,6 +48,7 @@ class ChannelChanges(Component):
         self._guilds = guilds
         self._clock = clock
         self._changes: dict[int, _Changes] = {}
+        self._digests: dict[int, int] = {}
         self._recorded = 0
 
     @property
@@ -75,6 +77,10 @@ class ChannelChanges(Component):
         """Record all that waits."""
         self.hurry(now)
 
+    def forget_guild(self, guild_id: int) -> None:
+        """Forget a guild the bot was removed from."""
+        self._digests.pop(guild_id, None)
+
     def reset_guild(self, guild_id: int) -> None:
         """Forget what waits of a guild, after an error in a call about it."""
         self._changes.pop(guild_id, None)
@@ -85,19 +91,24 @@ class ChannelChanges(Component):
     def _list(self, fact: GuildUpserted, now: int) -> None:
         """A guild that comes back from an outage has no sync: what it lists may have changed meanwhile."""
         self._record(fact.guild_id)
+        digest = hash(frozenset(map(_listed, fact.channels)))
+        unchanged = self._digests.get(fact.guild_id) == digest
         guild = self._guilds.get(fact.guild_id)
-        if guild is None or not guild.known or guild.presence is not Presence.OUTAGE:
+        if guild is None or not guild.known or guild.presence is not Presence.OUTAGE or unchanged:
+            self._digests[fact.guild_id] = digest
             return
         listed = {channel.channel_id for channel in fact.channels if channel.kind not in THREAD_TYPES}
         for channel_id in guild.names.keys() - listed if listed else ():
             self._note(fact.guild_id, channel_id, None, now)
         for channel in fact.channels:
             self._upsert(channel, now)
+        self._digests[fact.guild_id] = digest
 
     def _note(self, guild_id: int, channel_id: int, channel: ListedChannel | None, now: int) -> None:
         guild = self._guilds.get(guild_id)
         if guild is None or not guild.known:
             return  # it is about to be listed whole
+        self._digests.pop(guild_id, None)
         changes = self._changes.get(guild_id)
         if changes is None:
             changes = self._changes[guild_id] = _Changes(now)

@@ -166,6 +166,18 @@ async def test_a_guild_without_a_list_of_channels_loses_none(session: Session) -
     assert all(there for _, there in (await session.table()).values())
 
 
+async def test_a_channel_moved_in_an_outage_is_shown_so(session: Session) -> None:
+    session.channel("CREATE", NEW, name="wing", type=4)
+    whole = session.payload("GUILD_CREATE", "full")["channels"]
+    wing = whole[0] | {"id": str(NEW), "name": "wing", "type": 4}
+    session.site.feed(session.pipeline, "GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
+    session.guild(channels=[*whole, wing])
+    assert (await session.listed())["general"] is None
+    session.site.feed(session.pipeline, "GUILD_DELETE", {"id": str(GUILD), "unavailable": True})
+    session.guild(channels=[whole[0] | {"parent_id": str(NEW)}, *whole[1:], wing])
+    assert (await session.listed())["general"] == "wing"
+
+
 async def test_settings_of_the_guild_follow(session: Session) -> None:
     settings = session.payload("GUILD_CREATE", "full")
     changed = {"name": "Friendlier place", "icon": None, "owner_id": str(OTHER), "features": ["COMMUNITY"]}
