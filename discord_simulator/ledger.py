@@ -18,7 +18,7 @@ Every line has ``n``, ``at`` (wall time in ms) and ``type``; all but HEADER, LOS
     MESSAGE_PIN       moderator_id
     MESSAGE_DELETE    user_id; moderator_id and audit_entry_id if it was not the author
     MESSAGE_DELETE_BULK          count, moderator_id, audit_entry_id
-    MESSAGE_REACTION_ADD         emoji (id or text), user_id, message_author_id, super
+    MESSAGE_REACTION_ADD         emoji (id or text), user_id, message_author_id, message_author_bot, super
     MESSAGE_REACTION_REMOVE      emoji, user_id
     MESSAGE_REACTION_REMOVE_ALL, MESSAGE_REACTION_REMOVE_EMOJI: count of removed reactions
     VOICE_STATE       user_id, channel_id or null, flags

@@ -35,10 +35,10 @@ def _invites(sql: Dialect) -> str:
     rows = view("v_invite_uses")
     stayed = percent(f"count(CASE WHEN {rows.here} THEN 1 END)", "count(*)")
     return (
-        f"SELECT {rows.invite_code}, {rows.inviter_name}, count(*) AS joined,\n"
+        f"SELECT {rows.invite_code}, max({rows.inviter_name}) AS inviter_name, count(*) AS joined,\n"
         f"  round({stayed}) AS percent_still_here\n"
         f"FROM {rows}\nWHERE {_OF_GUILD} AND {rows.at} >= {sql.ago(hours=24 * 90)}\n"
-        f"GROUP BY {rows.invite_code}, {rows.inviter_name}\nORDER BY joined DESC"
+        f"GROUP BY {rows.invite_code}\nORDER BY joined DESC"
     )
 
 
@@ -104,7 +104,11 @@ RECIPES: Final = (
         _history,
         "Joins, leaves, moderation actions and invited people, in one list.",
     ),
-    Recipe("Which invites bring members who stay?", _invites),
+    Recipe(
+        "Which invites bring members who stay?",
+        _invites,
+        "A member who came back counts as here for the last invite they used, as in `v_invites`.",
+    ),
     Recipe(
         "Who was most active in the last 30 days?", _leaders, "People in `privacy.opt_out` are never stored."
     ),

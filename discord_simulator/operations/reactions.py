@@ -39,6 +39,7 @@ def add(
     fields = {"emoji": emoji.key, "user_id": str(user_id), "super": burst, **location(message)}
     if message.author is not Author.WEBHOOK:
         data["message_author_id"] = fields["message_author_id"] = str(message.author_id)
+        fields["message_author_bot"] = message.author_id in world.population.bots
     line = world.record("MESSAGE_REACTION_ADD", guild, world.now(), **fields)
     world.publish("MESSAGE_REACTION_ADD", guild, data, _INTENT, line)
 

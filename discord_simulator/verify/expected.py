@@ -85,6 +85,8 @@ class _Totals:
     guilds: set[int] = field(default_factory=set)
     removed: set[int] = field(default_factory=set)
     unseen: Counter[str] = field(default_factory=Counter)
+    automatic: set[int] = field(default_factory=set)
+    """Authors of messages that were received and are not by people."""
 
     def take(self, line: LedgerLine) -> None:
         if self.is_lost(line):
@@ -141,7 +143,9 @@ def _take_message(totals: _Totals, line: LedgerLine) -> None:
     if totals.is_lost(line):
         return
     totals.add_activity(_MESSAGES[line.author], line, _ONE)
-    if line.author == "human":
+    if line.author != "human":
+        totals.automatic.add(line.user_id)
+    else:
         totals.add("messages", Scope.MEMBER, (line.guild_id, line.user_id), _ONE)
 
 
@@ -164,8 +168,16 @@ def _take_reaction(totals: _Totals, line: LedgerLine) -> None:
     totals.add_activity("reactions", line, _ONE)
     totals.add("reactions", Scope.EMOJI, (line.guild_id, line.emoji), _ONE)
     totals.add("reactions_given", Scope.MEMBER, (line.guild_id, line.user_id), _ONE)
-    if line.message_author_id not in {0, None, line.user_id}:
-        totals.add("reactions_received", Scope.MEMBER, (line.guild_id, line.message_author_id), _ONE)
+    author = line.message_author_id
+    # Of a bot whose messages were not received an observer may not know that it is one.
+    known_bot = line.message_author_bot and author in totals.automatic
+    if author and author != line.user_id and not known_bot:
+        totals.add(
+            "reactions_received",
+            Scope.MEMBER,
+            (line.guild_id, author),
+            _MAYBE if line.message_author_bot else _ONE,
+        )
 
 
 def _take_session(totals: _Totals, line: LedgerLine) -> None:

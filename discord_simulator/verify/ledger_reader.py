@@ -46,6 +46,7 @@ class LedgerLine(msgspec.Struct, frozen=True):
     message_id: int = 0
     user_id: int = 0
     message_author_id: int | None = None
+    message_author_bot: bool = False
     target_user_id: int = 0
     moderator_id: int | None = None
     audit_entry_id: int | None = None

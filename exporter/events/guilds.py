@@ -13,6 +13,7 @@ from typing import Literal, TypeAlias
 
 import msgspec
 
+from exporter.events.facts.counting import BotSeen
 from exporter.events.facts.guilds import (
     ChannelDeleted,
     ChannelUpserted,
@@ -35,6 +36,7 @@ from exporter.events.payload import (
 )
 from exporter.events.reading import read_body
 from exporter.events.records.occurrences import (
+    GuildChannelsRecord,
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,
@@ -156,7 +158,7 @@ def read_shard(shard: ShardPayload, _received_at: int) -> tuple[ShardStateChange
     return (ShardStateChanged(shard.shard, shard.state),)
 
 
-def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildUpserted | GuildDeleted, ...]:
+def read_create(guild: GuildCreate, received_at: int) -> tuple[BotSeen | GuildUpserted | GuildDeleted, ...]:
     """The whole guild, or that it is still away."""
     if guild.unavailable:
         return (GuildDeleted(guild.id, received_at, unavailable=True),)
@@ -164,11 +166,10 @@ def read_create(guild: GuildCreate, received_at: int) -> tuple[GuildUpserted | G
     channels = tuple(channel.fact(guild.id) for channel in (*guild.channels, *guild.threads))
     in_voice = (state for state in guild.voice_states if state.channel_id)
     states = tuple(state.fact(guild.id, received_at, bot=state.user_id in bots) for state in in_voice)
-    return (
-        GuildUpserted(
-            *guild.settings(received_at), guild.member_count, unix_ms(guild.joined_at), channels, states
-        ),
+    upserted = GuildUpserted(
+        *guild.settings(received_at), guild.member_count, unix_ms(guild.joined_at), channels, states
     )
+    return (*map(BotSeen, sorted(bots)), upserted)
 
 
 def read_update(guild: GuildUpdate, received_at: int) -> tuple[GuildUpdated, ...]:
@@ -236,6 +237,12 @@ FAMILY = Family(
             GuildSyncRecord,
             gauges=(MEMBERS, BOOSTS, ONLINE),
             table="guilds",
+        ),
+        _declare(
+            "GUILD_CHANNELS",
+            "Channels and threads of a guild were created, changed or deleted; the stores' names follow.",
+            GuildChannelsRecord,
+            table="channels",
         ),
         _declare("GUILD_CREATE", "The bot was added to a guild.", GuildRecord),
         _declare(

@@ -6,7 +6,7 @@ import datetime as dt
 
 import msgspec
 
-from exporter.events.facts.counting import Count, Record
+from exporter.events.facts.counting import BotSeen, Count, Record
 from exporter.events.facts.guilds import MemberCountChanged
 from exporter.events.facts.moderation import Action, MembershipStarted, TimeoutState
 from exporter.events.payload import (
@@ -51,7 +51,7 @@ class MemberUpdate(UserEvent):
 
 def read_add(
     member: MemberAdd, received_at: int
-) -> tuple[Count | Record | MemberCountChanged | MembershipStarted, ...]:
+) -> tuple[BotSeen | Count | Record | MemberCountChanged | MembershipStarted, ...]:
     """One join, identified by member and moment: a member joins once at a time.
 
     Of who has long been a member Discord may send the dispatch as well; that is no join.
@@ -69,6 +69,7 @@ def read_add(
         account_created_at=snowflake_ms(user.id),
     )
     return (
+        *((BotSeen(user.id),) if user.bot else ()),
         Record("GUILD_MEMBER_ADD", guild_id, at, f"join:{guild_id}:{user.id}:{at}", data, user.id),
         Count(JOINS.series, guild_id, at, person=user.id),
         MemberCountChanged(guild_id, 1),

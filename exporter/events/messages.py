@@ -10,7 +10,7 @@ from __future__ import annotations
 import datetime as dt
 from functools import partial
 
-from exporter.events.facts.counting import Count
+from exporter.events.facts.counting import BotSeen, Count
 from exporter.events.payload import (
     CLOCK_SPREAD_MS,
     Identified,
@@ -93,7 +93,7 @@ class MessageDeleteBulk(InChannel):
 _HUMAN, _BOT, _WEBHOOK, _SYSTEM = (MESSAGES[kind] for kind in MESSAGES.values)
 
 
-def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
+def read_create(message: MessageCreate, received_at: int) -> tuple[Count | BotSeen, ...]:
     """One message, counted at the time in its id."""
     at = moment_of(message.id, received_at)
     author = message.author
@@ -107,7 +107,8 @@ def read_create(message: MessageCreate, received_at: int) -> tuple[Count, ...]:
     else:
         name = clean(author.username)
         return (Count(_HUMAN, message.guild_id, at, message.channel_id, author.id, name=name),)
-    return (Count(series, message.guild_id, at, message.channel_id, person=author.id),)
+    count = Count(series, message.guild_id, at, message.channel_id, person=author.id)
+    return (BotSeen(author.id), count) if author.bot or series is _WEBHOOK else (count,)
 
 
 def read_update(message: MessageUpdate, received_at: int) -> tuple[Count, ...]:

@@ -10,7 +10,7 @@ from functools import partial
 
 import msgspec
 
-from exporter.events.facts.counting import Count
+from exporter.events.facts.counting import BotSeen, Count, ReactionReceived
 from exporter.events.payload import InChannel, MemberOf, Snowflake, clean
 from exporter.events.spec import CLEARED, Dimension, EventSpec, Family, Identity, Measure, Reader
 
@@ -89,8 +89,11 @@ class ReactionClear(InChannel):
     message_id: Snowflake = 0
 
 
-def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
-    """One reaction given and, if it is another's message, one received. Those of bots count for no member."""
+def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count | BotSeen | ReactionReceived, ...]:
+    """One reaction given and, if it is another's message, one received. Those of bots count for no member.
+
+    Whether the author is a bot is not said: ``state.known_bots`` knows.
+    """
     user = reaction.member.user if reaction.member else None
     giver = 0 if user and user.bot else reaction.user_id
     given = Count(
@@ -104,10 +107,11 @@ def read_add(reaction: ReactionAdd, received_at: int) -> tuple[Count, ...]:
         person=reaction.user_id,
     )
     author = reaction.message_author_id
-    if author in {0, reaction.user_id} or not giver:
+    if not giver:
+        return (BotSeen(reaction.user_id), given)
+    if author in {0, giver}:
         return (given,)
-    received = Count(RECEIVED.series, reaction.guild_id, received_at, user_id=author, person=reaction.user_id)
-    return (given, received)
+    return (given, ReactionReceived(reaction.guild_id, received_at, author, giver))
 
 
 def read_remove(reaction: ReactionRemove, received_at: int) -> tuple[Count, ...]:

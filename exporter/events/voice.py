@@ -9,7 +9,7 @@ from __future__ import annotations
 import zlib
 from functools import partial
 
-from exporter.events.facts.counting import Person
+from exporter.events.facts.counting import BotSeen, Person
 from exporter.events.facts.guilds import VoiceState
 from exporter.events.members import LEFT
 from exporter.events.moderation import ACTIONS, RECORDS, VOICE_ORDERS
@@ -127,12 +127,14 @@ class VoicePayload(InGuild):
         )
 
 
-def read_state(state: VoicePayload, received_at: int) -> tuple[Person | VoiceState, ...]:
+def read_state(state: VoicePayload, received_at: int) -> tuple[BotSeen | Person | VoiceState, ...]:
     """The member's name, which for members who only use voice is in no other dispatch, and the state."""
     user = state.member.user if state.member else None
     fact = state.fact(state.guild_id, received_at, bot=bool(user and user.bot))
-    if user is None or user.bot or not user.username:
+    if user is None or not (user.bot or user.username):
         return (fact,)
+    if user.bot:
+        return (BotSeen(state.user_id), fact)
     return (Person(state.user_id, clean(user.username)), fact)
 
 

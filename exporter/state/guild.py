@@ -6,11 +6,15 @@ import enum
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
+import msgspec
+
 from exporter.events.facts.guilds import GuildUpdated, GuildUpserted
 from exporter.events.records.occurrences import GuildRecord
 from exporter.events.records.values import Changes
 
 _Record = TypeVar("_Record", bound=GuildRecord)
+
+_NAMES = msgspec.msgpack.Decoder(dict[int, str])
 
 _CHANGEABLE = (
     "name",
@@ -47,6 +51,11 @@ class Guild:
     joined_at: int = 0
     channel_names: bytes = b"\x80"
     known: bool = False
+
+    @property
+    def names(self) -> dict[int, str]:
+        """The names of its channels, threads not among them; decoded at each call."""
+        return _NAMES.decode(self.channel_names)
 
     def describe(self, record: type[_Record], **more: Any) -> _Record:
         """The settings as an entry's data, with ``more`` fields that this kind of record has."""

@@ -48,8 +48,6 @@ most 1,000 active."""
 MAX_CHANNELS = 1_000
 """Most channels of a guild whose names are kept, twice what Discord allows."""
 
-_NAMES = msgspec.msgpack.Decoder(dict[int, str])
-
 
 class GuildCache(Component):
     """All known guilds, and the names of their channels and members.
@@ -175,7 +173,7 @@ class GuildCache(Component):
         if guild is None:
             return
         del self.guilds[fact.guild_id]
-        channels = _NAMES.decode(guild.channel_names)
+        channels = guild.names
         for thread in [thread for thread, parent in self.parents.items() if parent in channels]:
             del self.parents[thread]
         key = f"gone:{fact.guild_id}:{fact.at}"
@@ -186,7 +184,7 @@ class GuildCache(Component):
         self._see_parent(fact)
         guild = self.guilds.get(fact.guild_id)
         if guild is not None and fact.kind not in THREAD_TYPES:
-            names = _NAMES.decode(guild.channel_names)
+            names = guild.names
             if fact.channel_id not in names and len(names) >= MAX_CHANNELS:
                 return
             names[fact.channel_id] = fact.name
@@ -197,7 +195,7 @@ class GuildCache(Component):
         self.parents.pop(fact.channel_id, None)
         guild = self.guilds.get(fact.guild_id)
         if guild is not None:
-            names = _NAMES.decode(guild.channel_names)
+            names = guild.names
             if names.pop(fact.channel_id, None) is not None:
                 guild.channel_names = msgspec.msgpack.encode(names)
 
@@ -229,7 +227,7 @@ class GuildCache(Component):
     def channel_names(self, guild_id: int) -> dict[int, str]:
         """The names of a guild's channels."""
         guild = self.guilds.get(guild_id)
-        return {} if guild is None else _NAMES.decode(guild.channel_names)
+        return {} if guild is None else guild.names
 
     def _see_parent(self, channel: ChannelUpserted) -> None:
         if channel.kind in THREAD_TYPES and channel.parent_id:

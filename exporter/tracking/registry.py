@@ -24,8 +24,10 @@ from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import MEMBERS
 from exporter.events.rest_request import Submit
 from exporter.events.structure import STRUCTURE_TYPES
+from exporter.state.channel_changes import ChannelChanges
 from exporter.state.guild import Guild
 from exporter.state.guild_cache import GuildCache
+from exporter.state.known_bots import KnownBots
 from exporter.state.member_count_sync import MemberCountSync
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
@@ -118,6 +120,8 @@ def add_state(
             counts_members=counts_members,
         )
     )
+    add(KnownBots)
+    add(lambda emit: ChannelChanges(emit, known, clock))
     guilds = add(lambda emit: GuildCache(emit, known, counts_members=counts_members))
     permissions = add(lambda emit: Permissions(emit, catalogue, clear_refusals))
     states = add(VoiceStates)

@@ -10,6 +10,7 @@ from exporter.tracking.levels.config import LevelsConfig
 from tests.goldens.script import READY, Script, Step, audit, begin, first_case, script, step
 
 CHANNEL, SECOND_VOICE, NEW_CHANNEL = "197038439483310087", "197038439483310092", "197038439483310099"
+AFK_VOICE = "197038439483310091"
 THREAD, NEW_THREAD = "1174000000000000001", "1174000000000000002"
 EMOJI, NEW_EMOJI = "41771983429993937", "1174000000000000011"
 STICKER, NEW_STICKER = "749054660769218631", "1174000000000000012"
@@ -84,6 +85,15 @@ _INVITES: dict[str, Script] = {
 _GUILDS: dict[str, Script] = {
     "GUILD_SYNC": script(
         *begin(), step("REST_COUNTS", "counts", 3600), AN_HOUR_LATER, before=(), alongside=("MESSAGE_CREATE",)
+    ),
+    "GUILD_CHANNELS": script(
+        *begin(),
+        step("CHANNEL_CREATE", "text", id=NEW_CHANNEL, name="news"),
+        step("CHANNEL_UPDATE", "text", name="chat"),
+        step("CHANNEL_DELETE", "text", id=AFK_VOICE, name="away", type=2),
+        step("THREAD_DELETE", "gone"),
+        before=(),
+        alongside=("GUILD_SYNC",),
     ),
     "GUILD_CREATE": script(
         step("GUILD_CREATE", "full", voice_states=[]), before=(step("READY", READY.case, guilds=[]),)

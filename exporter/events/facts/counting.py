@@ -47,6 +47,21 @@ class Count(Fact, frozen=True, gc=False):
         return None if self.user_id in people or self.person in people else self
 
 
+class BotSeen(Fact, frozen=True, gc=False):
+    """A user is a bot, or the author of a webhook's messages: on boards of people it has no place."""
+
+    user_id: Subject
+
+
+class ReactionReceived(Fact, frozen=True, gc=False):
+    """A person, ``person``, reacted to a message of ``user_id``, of whom the dispatch says nothing else."""
+
+    guild_id: int
+    at: int
+    user_id: Subject
+    person: Subject
+
+
 class TimeElapsed(Fact, frozen=True, gc=False):
     """Time of a live measure that passed: ``amount`` in ms, for the running totals alone.
 

@@ -44,6 +44,15 @@ class GuildSyncRecord(GuildRecord, frozen=True, kw_only=True):
     channels: Annotated[list[ListedChannel] | None, Doc("Channels: id, name, type, parent.")] = None
 
 
+class GuildChannelsRecord(EntryData, frozen=True, kw_only=True):
+    """Channels and threads of a guild that have changed, as they are now."""
+
+    channels: Annotated[
+        list[ListedChannel] | None, Doc("Those created or changed: id, name, type, parent.")
+    ] = None
+    deleted: Annotated[list[Id] | None, Doc("Those deleted.")] = None
+
+
 class GuildUpdateRecord(GuildRecord, frozen=True, kw_only=True):
     """A guild's settings after a change."""
 

@@ -14,6 +14,7 @@ from sqlalchemy import Table
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import MEMBERS
 from exporter.events.records.occurrences import (
+    GuildChannelsRecord,
     GuildDeleteRecord,
     GuildRecord,
     GuildSyncRecord,
@@ -24,8 +25,9 @@ from exporter.events.records.occurrences import (
 )
 from exporter.events.records.snapshots import MemberActivitySnapshot, MetricsSnapshot
 from exporter.model import Entry, EntryData, Row
+from exporter.sinks.sql.channel_plan import ChannelPlan
 from exporter.sinks.sql.column_mapping import ColumnMapping
-from exporter.sinks.sql.dimension_rows import Member, channel_rows, guild_row
+from exporter.sinks.sql.dimension_rows import Member, guild_row
 from exporter.sinks.sql.increments import Increments, Parameters, snapshot_row
 from exporter.sinks.sql.records import invite_row, record_row, record_table
 from exporter.sinks.sql.statements import AT
@@ -76,7 +78,7 @@ class BatchPlan:
     occurrences: dict[str, list[Run]] = field(default_factory=dict)
     guilds: list[Parameters] = field(default_factory=list)
     member_counts: dict[int, Parameters] = field(default_factory=dict)
-    channels: dict[tuple[int, int], Parameters] = field(default_factory=dict)
+    channels: ChannelPlan = field(default_factory=ChannelPlan)
     members: dict[MemberKey, Member] = field(default_factory=dict)
     invites: list[Parameters] = field(default_factory=list)
     snapshots: dict[str, Parameters] = field(default_factory=dict)
@@ -120,8 +122,10 @@ def _take(entry: Entry, data: EntryData, plan: BatchPlan, rules: Rules, now: int
         case GuildRecord() | GuildDeleteRecord():
             plan.guilds.append(guild_row(entry, data))
             if isinstance(data, GuildSyncRecord):
-                for channel in channel_rows(entry, data):
-                    plan.channels[channel["guild_id"], channel["channel_id"]] = channel
+                plan.channels.add_sync(entry, data)
+        case GuildChannelsRecord():
+            plan.channels.add_changes(entry, data)
+            return
     table = record_table(rules.tables.get(entry.type))
     if table is not None:
         _take_record(table, entry, data, plan, now)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
 
 from exporter.events.records.occurrences import (
     GuildDeleteRecord,
     GuildRecord,
-    GuildSyncRecord,
+    ListedChannel,
     MemberJoinRecord,
     MemberLeaveRecord,
 )
@@ -73,14 +74,14 @@ def guild_row(entry: Entry, data: GuildRecord | GuildDeleteRecord) -> Parameters
     return row
 
 
-def channel_rows(entry: Entry, data: GuildSyncRecord) -> list[Parameters]:
-    """Rows for ``channels``.
+def channel_rows(entry: Entry, channels: Iterable[ListedChannel]) -> list[Parameters]:
+    """Rows for ``channels`` that are there.
 
     Raises:
         InvalidValueError: a name does not fit its column.
     """
     rows = []
-    for channel_id, name, kind, parent_id in data.channels or ():
+    for channel_id, name, kind, parent_id in channels:
         check_text(name, "channel name")
         rows.append(
             {
@@ -89,6 +90,7 @@ def channel_rows(entry: Entry, data: GuildSyncRecord) -> list[Parameters]:
                 "name": name,
                 "type": kind,
                 "parent_id": parent_id or None,
+                "deleted_at": None,
             }
         )
     return rows

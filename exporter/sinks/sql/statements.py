@@ -13,11 +13,14 @@ from sqlalchemy import (
     ColumnElement,
     Executable,
     Table,
+    Text,
     and_,
     bindparam,
     case,
+    cast,
     exists,
     func,
+    literal_column,
     null,
     or_,
     select,
@@ -25,6 +28,7 @@ from sqlalchemy import (
 )
 from sqlalchemy.dialects import postgresql, sqlite
 
+from exporter.events.guilds import THREAD_TYPES
 from exporter.sinks.sql.increments import DAILY
 from exporter.sinks.sql.records import OCCURRENCES
 from exporter.sinks.sql.schema import (
@@ -44,7 +48,7 @@ Insert: TypeAlias = postgresql.Insert | sqlite.Insert
 Merge: TypeAlias = Callable[[ColumnElement[Any], ColumnElement[Any]], ColumnElement[Any]]
 
 AT: Final = "observed_at"
-"""Parameter of ``member_count`` and ``expel``: the time of the observation."""
+"""Parameter of statements that are not inserts: the time of the observation."""
 
 _IDENTITY: Final = frozenset({"guild_id", "at", "action", "event", "type"})
 """What an occurrence is; an amendment may not know it and never changes it."""
@@ -73,6 +77,17 @@ EXPEL: Final = (
 )
 """``members``: a known member was kicked or banned in an absence; no row is added for others."""
 
+CHANNEL_DELETED: Final = (
+    update(channels)
+    .where(
+        channels.columns.guild_id == bindparam("the_guild"),
+        channels.columns.channel_id == bindparam("the_channel"),
+        channels.columns.deleted_at.is_(None),
+    )
+    .values(deleted_at=bindparam(AT, type_=UtcMilliseconds))
+)
+"""``channels``: one was deleted; no row is added for a channel that was never described."""
+
 
 class Statements:
     """Every statement of one dialect, by SQLAlchemy's name for it; maps are by the name of the table."""
@@ -89,6 +104,8 @@ class Statements:
         self.enrol: Executable = self._insert(deliveries).on_conflict_do_nothing()
         self.guild = self._guild()
         self.member_count = self._member_count()
+        self.channel_deleted: Executable = CHANNEL_DELETED
+        self.channels_listed = self._channels_listed(dialect)
         self.channel = self._channel()
         self.member = self._member()
         self.expel: Executable = EXPEL
@@ -170,10 +187,33 @@ class Statements:
             where=or_(old.updated_at.is_(None), old.updated_at <= bindparam(AT, type_=UtcMilliseconds)),
         )
 
+    @staticmethod
+    def _channels_listed(dialect: str) -> Executable:
+        """``channels``: those of a guild that a list of all, in JSON, does not have are gone, but threads."""
+        listed = bindparam("listed", type_=Text)
+        if dialect == "postgresql":
+            elements = func.jsonb_array_elements_text(cast(listed, postgresql.JSONB)).column_valued("listed")
+            ids = select(cast(elements, BigInteger))
+        else:
+            ids = select(func.json_each(listed).table_valued("value").columns.value)
+        # Values of a list would be expanded, which a statement of many rows cannot be.
+        threads: list[ColumnElement[Any]] = [literal_column(str(kind)) for kind in sorted(THREAD_TYPES)]
+        table = channels.columns
+        return (
+            update(channels)
+            .where(
+                table.guild_id == bindparam("the_guild"),
+                table.deleted_at.is_(None),
+                or_(table.type.is_(None), table.type.not_in(threads)),
+                table.channel_id.not_in(ids),
+            )
+            .values(deleted_at=bindparam(AT, type_=UtcMilliseconds))
+        )
+
     def _channel(self) -> Executable:
         """``channels``: the last report counts; an unchanged row is not written again."""
         insert = self._insert(channels)
-        changed = {name: insert.excluded[name] for name in ("name", "type", "parent_id")}
+        changed = {name: insert.excluded[name] for name in ("name", "type", "parent_id", "deleted_at")}
         return self._only_if_changed(insert, channels, changed)
 
     def _member(self) -> Executable:

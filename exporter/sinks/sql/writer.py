@@ -89,7 +89,9 @@ class SqlWriter:
         use = self._statements
         yield use.guild, sorted(plan.guilds, key=itemgetter("guild_id"))
         yield use.member_count, _by_key(plan.member_counts)
-        yield use.channel, _by_key(plan.channels)
+        for single, removals in plan.channels.removal_runs():
+            yield use.channel_deleted if single else use.channels_listed, removals
+        yield use.channel, plan.channels.rows()
         yield use.member, plan.member_rows()
         yield use.expel, _by_key(plan.expelled)
         yield use.invite, sorted(plan.invites, key=itemgetter("guild_id", "code"))

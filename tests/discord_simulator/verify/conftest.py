@@ -72,6 +72,7 @@ class DispatchCounter:
     voice: dict[tuple[int, int], tuple[int, int]] = field(default_factory=dict)
     afk: dict[int, int] = field(default_factory=dict)
     edits: set[tuple[str, str]] = field(default_factory=set)
+    bots: set[int] = field(default_factory=set)
     entries: dict[tuple[int, int, int], dict[str, Any]] = field(default_factory=dict)
 
     def add(self, name: str, guild: int, amount: float = 1, **place: int | str) -> None:
@@ -104,6 +105,8 @@ class DispatchCounter:
 
     def message_create(self, guild: int, data: dict[str, Any]) -> None:
         author = int(data["author"]["id"])
+        if data["author"].get("bot") or "webhook_id" in data:
+            self.bots.add(author)
         channel = self.counted_channel(data)
         if data["type"] not in {0, 19}:
             self.add("system_messages", guild, channel=channel)
@@ -131,7 +134,7 @@ class DispatchCounter:
         self.add("reactions", guild, channel=self.counted_channel(data), emoji=emoji)
         self.amounts[Quantity("reactions_given", Scope.MEMBER)][guild, int(data["user_id"])] += 1
         author = data.get("message_author_id")
-        if author and author != data["user_id"]:
+        if author and author != data["user_id"] and int(author) not in self.bots:
             self.amounts[Quantity("reactions_received", Scope.MEMBER)][guild, int(author)] += 1
 
     def message_reaction_remove(self, guild: int, data: dict[str, Any]) -> None:

@@ -82,8 +82,20 @@ def _record(draw: st.DrawFn) -> Entry:
     )
 
 
+@st.composite
+def _channels(draw: st.DrawFn) -> Entry:
+    """A list of all channels, or some that changed; the last one is a thread."""
+    at, of = draw(_times), draw(_guilds)
+    numbers = draw(st.lists(st.integers(1, 4), max_size=4, unique=True))
+    described = [[number, f"{number} at {at}", 11 if number == 4 else 0, 0] for number in numbers]
+    if draw(st.booleans()):
+        return guild("GUILD_SYNC", at, guild_id=of, name=f"at {at}", channels=described)
+    deleted = draw(st.lists(st.integers(1, 4).filter(lambda number: number not in numbers), unique=True))
+    return guild("GUILD_CHANNELS", at, guild_id=of, channels=described, deleted=deleted)
+
+
 counters = st.lists(_metrics() | _activity(), min_size=1, max_size=12)
-records = st.lists(_record(), min_size=1, max_size=12)
+records = st.lists(_record() | _channels(), min_size=1, max_size=12)
 
 Sums = dict[str, dict[tuple[Any, ...], Counter[str]]]
 

@@ -124,13 +124,12 @@ def offenders(world: World) -> Iterable[Row]:
 
 def _outcome(world: World, guild: int, uses: list[Row]) -> Row:
     last = [row for row in uses if world.find("members", guild, row["invitee_id"])["joined_at"] == row["at"]]
-    here = [row["invitee_id"] for row in last if world.here(guild, row["invitee_id"])]
-    fresh = world.now - 14 * 24 * HOUR
+    here = [row["invitee_id"] for row in uses if world.stayed(row, row["invitee_id"])]
     leaves = grouped(world.tables["member_events"], "guild_id", "user_id", "event")
     return {
         "joined": len(uses),
         "still_here": len(here),
-        "active": sum(world.find("member_stats", guild, user).get("last_seen", 0) >= fresh for user in here),
+        "active": sum(world.active(guild, user, 14) for user in here),
         "banned": sum(
             leaves[guild, row["invitee_id"], "leave"][-1]["reason"] == "ban"
             for row in last
@@ -197,7 +196,7 @@ def invite_uses(world: World) -> Iterable[Row]:
             "username": row["invitee_username"],
             "inviter_id": shown(row["inviter_id"]),
             "inviter_name": row["inviter_username"],
-            "here": world.here(row["guild_id"], row["invitee_id"]),
+            "here": world.stayed(row, row["invitee_id"]),
         }
 
 

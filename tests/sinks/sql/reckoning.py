@@ -43,6 +43,19 @@ class World:
         member = self.find("members", guild, user)
         return member["left_at"] is None if member else None
 
+    def stayed(self, join: Row, user: int) -> bool:
+        """Whether the member is in the guild since this join."""
+        member = self.find("members", join["guild_id"], user)
+        return bool(member) and member["left_at"] is None and member["joined_at"] == join["at"]
+
+    def active(self, guild: int, user: int, days: int) -> bool:
+        """Whether the member wrote, spoke or reacted on one of so many days, today among them."""
+        return any(
+            row["messages"] or row["voice_seconds"] or row["reactions_given"]
+            for row in self.tables["member_daily"]
+            if (row["guild_id"], row["user_id"]) == (guild, user) and row["day"] > self.ago(days)
+        )
+
 
 def day_of(ms: int) -> dt.date:
     return EPOCH + dt.timedelta(days=ms // DAY)
@@ -166,7 +179,7 @@ def channel_daily(world: World) -> Iterable[Row]:
 
 def channels(world: World) -> Iterable[Row]:
     for row in world.tables["channels"]:
-        if row["type"] == 4:
+        if row["type"] == 4 or row["deleted_at"] is not None:
             continue
         guild, channel, parent = row["guild_id"], row["channel_id"], row["parent_id"]
         own = grouped(world.tables["channel_daily"], "guild_id", "channel_id")[guild, channel]
@@ -340,7 +353,7 @@ def joiners(world: World) -> Iterable[Row]:
                 "account_age_seconds": age,
                 "account_age": classed(age, AGES),
                 "inviter_id": shown(row["inviter_id"]),
-                "here": world.here(row["guild_id"], user),
+                "here": world.stayed(row, user),
                 "url": linked(USERS, user),
             }
 

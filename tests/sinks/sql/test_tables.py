@@ -196,8 +196,15 @@ class TestGuilds:
             "updated_at": NOON,
         }
         assert await store.read(channels) == [
-            {"guild_id": GUILD, "channel_id": 1, "name": "general", "type": 0, "parent_id": None},
-            {"guild_id": GUILD, "channel_id": 2, "name": "voice", "type": 2, "parent_id": 1},
+            {
+                "guild_id": GUILD,
+                "channel_id": number,
+                "name": name,
+                "type": kind,
+                "parent_id": parent,
+                "deleted_at": None,
+            }
+            for number, name, kind, parent in ((1, "general", 0, None), (2, "voice", 2, 1))
         ]
         assert await store.read(guild_events) == []
 
@@ -253,6 +260,7 @@ class TestGuilds:
         await stored(store, guild(at=NOON + 1, channels=[[1, "new", 0, 0]]))
         assert await store.only(channels) == {
             "guild_id": GUILD, "channel_id": 1, "name": "new", "type": 0, "parent_id": None,
+            "deleted_at": None,
         }  # fmt: skip
 
 

@@ -13,13 +13,17 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
+from dashboards.cookbook.page import GUILD
+from dashboards.cookbook.sql import RECIPES
 from exporter.clock import SystemClock
 from exporter.model import STORED, Priority
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS
 from exporter.sinks.sql.views.columns import ColumnKind
+from exporter.sinks.sql.views.dialect import DIALECTS
 from exporter.sinks.sql.views.view import View
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.communities import DAY, FIRST, HOUR, SECOND, tell
@@ -106,6 +110,125 @@ async def test_it_shows_what_the_tables_say(communities: tuple[SqlConfig, World]
             name: pytest.approx(value, abs=2e-3) if isinstance(value, float) else value
             for name, value in wanted.items()
         }
+
+
+PAIRS = {
+    "still here, by invite": (
+        "SELECT guild_id, code, still_here FROM v_invites WHERE joined > 0",
+        (
+            "SELECT guild_id, invite_code, COUNT(CASE WHEN here THEN 1 END) FROM v_invite_uses "
+            "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code"
+        ),
+    ),
+    "still here, by invite, of those who joined": (
+        "SELECT guild_id, code, still_here FROM v_invites WHERE joined > 0",
+        (
+            "SELECT guild_id, invite_code, COUNT(CASE WHEN here THEN 1 END) FROM v_joiners "
+            "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code"
+        ),
+    ),
+    "still here, by inviter": (
+        "SELECT guild_id, inviter_id, still_here FROM v_inviters",
+        (
+            "SELECT guild_id, inviter_id, COUNT(CASE WHEN here THEN 1 END) FROM v_invite_uses "
+            "WHERE inviter_id IS NOT NULL GROUP BY guild_id, inviter_id"
+        ),
+    ),
+    "still here, of all who joined": (
+        (
+            "SELECT guild_id, COUNT(CASE WHEN here THEN 1 END) FROM v_members "
+            "WHERE joined_at IS NOT NULL GROUP BY guild_id"
+        ),
+        "SELECT guild_id, COUNT(CASE WHEN here THEN 1 END) FROM v_joiners GROUP BY guild_id",
+    ),
+    "joined, by invite": (
+        "SELECT guild_id, code, joined FROM v_invites WHERE joined > 0",
+        (
+            "SELECT guild_id, invite_code, COUNT(*) FROM v_invite_uses "
+            "WHERE invite_code IS NOT NULL GROUP BY guild_id, invite_code"
+        ),
+    ),
+    "active in 14 days, by invite": (
+        "SELECT guild_id, code, active FROM v_invites WHERE active > 0",
+        (
+            "SELECT u.guild_id, u.invite_code, COUNT(DISTINCT d.user_id) FROM v_invite_uses u "
+            "JOIN v_guilds g ON g.guild_id = u.guild_id "
+            "JOIN v_member_daily d ON d.guild_id = u.guild_id AND d.user_id = u.user_id "
+            "AND (d.messages > 0 OR d.voice_seconds > 0 OR d.reactions_given > 0) "
+            "AND d.day > {two_weeks_ago} "
+            "WHERE u.here AND u.invite_code IS NOT NULL GROUP BY u.guild_id, u.invite_code"
+        ),
+    ),
+    "active today": (
+        "SELECT guild_id, active_today FROM v_guilds WHERE active_today > 0",
+        (
+            "SELECT d.guild_id, d.active_members FROM v_guild_daily d "
+            "JOIN v_guilds g ON g.guild_id = d.guild_id AND g.day = d.day WHERE d.active_members > 0"
+        ),
+    ),
+    "messages of a day": (
+        "SELECT guild_id, messages_today FROM v_guilds",
+        (
+            "SELECT d.guild_id, SUM(d.messages) FROM v_channel_daily d "
+            "JOIN v_guilds g ON g.guild_id = d.guild_id AND g.day = d.day GROUP BY d.guild_id"
+        ),
+    ),
+    "messages in 30 days": (
+        "SELECT guild_id, channel_id, messages_30d FROM v_channels WHERE messages_30d > 0",
+        (
+            "SELECT d.guild_id, d.channel_id, SUM(d.messages) FROM v_channel_daily d "
+            "WHERE d.day > {a_month_ago} GROUP BY d.guild_id, d.channel_id HAVING SUM(d.messages) > 0"
+        ),
+    ),
+    "moderation actions of a day": (
+        "SELECT guild_id, actions_24h FROM v_guilds",
+        "SELECT guild_id, SUM(actions_24h) FROM v_moderators GROUP BY guild_id",
+    ),
+}
+"""The same number by two ways: a word that two views have means one thing."""
+
+
+@pytest.mark.parametrize("pair", PAIRS.values(), ids=PAIRS)
+async def test_a_word_means_the_same_in_two_views(
+    communities: tuple[SqlConfig, World], pair: tuple[str, str]
+) -> None:
+    config, world = communities
+    quoted = {"two_weeks_ago": f"'{world.ago(14)}'", "a_month_ago": f"'{world.ago(30)}'"}
+    store = await open_store(config)
+    try:
+        async with store.engine.connect() as connection:
+            one, other = [
+                sorted(tuple(row) for row in await connection.execute(text(query.format(**quoted))))
+                for query in pair
+            ]
+    finally:
+        await close_store(store)
+    assert one
+    assert one == other
+
+
+async def test_the_cookbook_counts_who_stayed_as_the_view_of_invites_does(
+    communities: tuple[SqlConfig, World],
+) -> None:
+    config, _ = communities
+    store = await open_store(config)
+    name = store.engine.dialect.name
+    (recipe,) = [each for each in RECIPES if each.question == "Which invites bring members who stay?"]
+    query = recipe.text(DIALECTS[name]).replace(GUILD, str(FIRST))
+    try:
+        async with store.engine.connect() as connection:
+            found = {code: (joined, percent) for code, _, joined, percent in await _rows(connection, query)}
+            shown = await _rows(
+                connection, f"SELECT code, joined, still_here FROM v_invites WHERE guild_id = '{FIRST}'"
+            )
+    finally:
+        await close_store(store)
+    expected = {code: (joined, round(100 * here / joined)) for code, joined, here in shown if joined}
+    assert {code: found[code] for code in expected} == expected
+
+
+async def _rows(connection: AsyncConnection, query: str) -> list[tuple[Any, ...]]:
+    return [tuple(row) for row in await connection.execute(text(query))]
 
 
 @pytest.mark.parametrize("view", VIEWS, ids=lambda view: view.name)

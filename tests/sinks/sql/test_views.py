@@ -199,6 +199,7 @@ class TestMaking:
             "ix_metrics_snapshots_sums",
         ):
             await run(engine, f"DROP INDEX {name}")
+        await run(engine, "ALTER TABLE channels DROP COLUMN deleted_at")
         await run(engine, "UPDATE alembic_version SET version_num = '0004'")
         mark = sync.definitions(engine.dialect.name)[0].mark
         if engine.dialect.name == "sqlite":

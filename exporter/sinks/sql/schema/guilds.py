@@ -34,6 +34,7 @@ channels = Table(
     words("name", "Name when last reported."),
     integer("type", "Discord's channel type."),
     integer("parent_id", "The category, or a thread's channel; 0 for none."),
+    moment("deleted_at", "When it was found to be deleted; null while it is there."),
     comment="Names of channels; those removed at Discord stay, for old numbers.",
 )
 

@@ -42,7 +42,7 @@ LEFT JOIN channels c ON c.guild_id = d.guild_id AND c.channel_id = d.channel_id"
 
 @view(
     "v_channels",
-    "One row for each channel that can be active: its activity, and the days since the last one.",
+    "One row for each channel there is that can be active: its activity, and the days since the last one.",
 )
 def _channels(sql: Dialect) -> Select:
     def within(column: str, first: int, last: int) -> str:
@@ -63,7 +63,7 @@ JOIN channels c ON c.guild_id = g.guild_id
 LEFT JOIN channels p ON p.guild_id = c.guild_id AND p.channel_id = c.parent_id
 LEFT JOIN channel_daily d
   ON d.guild_id = c.guild_id AND d.channel_id = c.channel_id AND d.day >= {sql.days_ago(59)}
-WHERE c.type IS NULL OR c.type NOT IN ({_CATEGORY}, {_THREADS})
+WHERE c.deleted_at IS NULL AND (c.type IS NULL OR c.type NOT IN ({_CATEGORY}, {_THREADS}))
 GROUP BY g.guild_id, c.guild_id, c.channel_id, c.name, c.type, p.channel_id, p.name""",
         col.guild(),
         col.ident("channel_id", "The channel.", "c.channel_id"),

@@ -138,7 +138,7 @@ WHERE e.event = 'join'""",
         col.text("account_age", ages, _class(age, _AGES)),
         col.text("invite_code", "Code of the invite used, if known."),
         col.ident("inviter_id", "Creator of that invite.", "e.inviter_id"),
-        col.here("Whether the member is in the guild now."),
+        col.stayed("e"),
         col.profile("url", "the profile", "e.user_id"),
     )
 

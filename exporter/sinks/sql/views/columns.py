@@ -94,6 +94,16 @@ def here(comment: str) -> ViewColumn:
     return flag("here", comment, "(m.left_at IS NULL)")
 
 
+def stayed(join: str) -> ViewColumn:
+    """Whether a join ended in no leave: of who came back the last join is meant, so each member counts once.
+
+    ``join`` is its row; that of ``members`` is ``m``.
+    """
+    comment = "Whether the member is in the guild since this join; a later return does not count."
+    last = f"m.joined_at = {join}.at AND m.left_at IS NULL"
+    return flag("here", comment, f"(CASE WHEN m.joined_at IS NOT NULL THEN {last} END)")
+
+
 def days(sql: Dialect, row: str) -> tuple[ViewColumn, ViewColumn]:
     """The day of a row of a ``*_daily`` table, and its beginning."""
     return (

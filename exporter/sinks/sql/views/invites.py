@@ -6,17 +6,15 @@ from typing import Final
 
 from exporter.sinks.sql.views import columns as col
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import Select, select, union, view
+from exporter.sinks.sql.views.view import Select, select, union, view, was_active
 
-_ACTIVE_HOURS: Final = 14 * 24
+_ACTIVE_DAYS: Final = 14
 
 _INVITEE: Final = """LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id
   AND m.joined_at = t.at
-LEFT JOIN member_stats s ON s.guild_id = m.guild_id
-  AND s.user_id = CASE WHEN m.left_at IS NULL THEN m.user_id END
 LEFT JOIN member_events b ON b.guild_id = m.guild_id AND b.user_id = m.user_id AND b.at = m.left_at
   AND b.event = 'leave' AND b.reason = 'ban'"""
-"""The member of a use ``t`` (``t.at`` is the time of the join), their activity and their ban.
+"""The member of a use ``t`` (``t.at`` is the time of the join) and their ban.
 
 A member counts for the last join only, so each member counts once. Only a ban at the time of the last leave
 counts."""
@@ -25,13 +23,15 @@ counts."""
 def _outcome(sql: Dialect) -> tuple[col.ViewColumn, ...]:
     """What became of those who joined by the uses ``t``, joined with ``_INVITEE``."""
     here = "COUNT(CASE WHEN m.left_at IS NULL THEN m.user_id END)"
-    active = f"COUNT(CASE WHEN s.last_seen >= {sql.ago(hours=_ACTIVE_HOURS)} THEN 1 END)"
+    active = f"""COUNT(CASE WHEN m.left_at IS NULL AND EXISTS (SELECT 1 FROM member_daily a
+    WHERE a.guild_id = m.guild_id AND a.user_id = m.user_id
+      AND a.day >= {sql.days_ago(_ACTIVE_DAYS - 1)} AND {was_active("a")}) THEN 1 END)"""
     share = sql.rounded(f"1.0 * {here} / NULLIF(COUNT(t.id), 0)")
     last = "Joins that were the last of the member"
     return (
         col.count("joined", "Observed joins by the invite.", "COUNT(t.id)"),
         col.count("still_here", f"{last}, with the member in the guild now.", here),
-        col.count("active", "Number of those members active in the last 14 days.", active),
+        col.count("active", "Number of those members active today or in the 13 days before.", active),
         col.count("banned", f"{last} and ended with a ban.", "COUNT(b.id)"),
         col.number(
             "still_here_share", "`still_here` as a share of `joined`, 0 to 1; null without joins.", share
@@ -41,7 +41,8 @@ def _outcome(sql: Dialect) -> tuple[col.ViewColumn, ...]:
 
 @view("v_invites", "One row for each invite: its uses, and how many of the joined members stayed.")
 def _invites(sql: Dialect) -> Select:
-    valid = f"(i.deleted_at IS NULL AND (i.expires_at IS NULL OR i.expires_at > {sql.now}))"
+    there = "i.deleted_at IS NULL AND c.deleted_at IS NULL"
+    valid = f"({there} AND (i.expires_at IS NULL OR i.expires_at > {sql.now}))"
     larger = "CASE WHEN i.uses > COUNT(t.id) THEN i.uses ELSE COUNT(t.id) END"
     uses = "Uses: the larger of the last number from Discord and the observed joins."
     # Codes that no list of invites contains, such as a vanity URL.
@@ -62,8 +63,8 @@ JOIN invites i ON i.guild_id = g.guild_id
 LEFT JOIN channels c ON c.guild_id = i.guild_id AND c.channel_id = i.channel_id
 LEFT JOIN invite_tracking t ON t.guild_id = i.guild_id AND t.invite_code = i.code
 {_INVITEE}
-GROUP BY g.guild_id, i.guild_id, i.code, i.channel_id, c.name, i.inviter_id, i.inviter_username,
-  i.deleted_at, i.created_at, i.expires_at, i.max_uses, i.uses{union(unlisted)}""",
+GROUP BY g.guild_id, i.guild_id, i.code, i.channel_id, c.name, c.deleted_at, i.inviter_id,
+  i.inviter_username, i.deleted_at, i.created_at, i.expires_at, i.max_uses, i.uses{union(unlisted)}""",
         col.guild(),
         col.text("code", "Code of the invite."),
         col.ident("channel_id", "Target channel.", "i.channel_id"),
@@ -117,7 +118,7 @@ LEFT JOIN members m ON m.guild_id = t.guild_id AND m.user_id = t.invitee_id""",
         col.text("inviter_name", "Name of that member.", "t.inviter_username"),
         col.text("method", "Method by which the invite was found."),
         col.text("confidence", "Confidence in the match."),
-        col.here("Whether the member is in the guild now."),
+        col.stayed("t"),
     )
 
 
