@@ -89,7 +89,8 @@ def read_back(visibility: Visibility, lines: tuple[LedgerLine, ...], kills: Sequ
 
     The log of a guild the bot was removed from cannot be read, and of one it was added to meanwhile nothing
     from before is read on purpose. What a guild was sent right before a kill (``kills``, in ms) is read back
-    afterwards as well, if it is not removed before.
+    afterwards as well, if it is not removed before; but not when a timeout by AutoModeration ends: its entry
+    does not say, and the update that did was lost with the process.
     """
     closed = {line.guild_id for line in lines if line.type in {"GUILD_DELETE", "GUILD_CREATE"}}
     kept = {line.audit_entry_id for line in lines if line.type == ENTRY and line.guild_id in closed}
@@ -98,7 +99,9 @@ def read_back(visibility: Visibility, lines: tuple[LedgerLine, ...], kills: Sequ
         line
         for line in lines
         if any(
-            kill - UNCOMMITTED_MS <= line.at <= kill < removed.get(line.guild_id or 0, 0) for kill in kills
+            kill - UNCOMMITTED_MS <= line.at <= kill
+            and (kill < removed.get(line.guild_id or 0, 0) or line.action == "automod_timeout")
+            for kill in kills
         )
     ]
     unread = {line.audit_entry_id or 0 for line in underway if line.type == ENTRY}
