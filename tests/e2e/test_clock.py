@@ -43,9 +43,9 @@ async def test_reasons_and_time_in_voice_are_right_with_a_wrong_clock(
     async def counted(amount: int) -> bool:
         return (await exporter.metrics()).total("discord_messages_total") >= amount
 
-    await until(lambda: counted(300), "the first messages")
+    await until(lambda: counted(100), "the first messages")
     set_clock(offset, step)
-    await until(lambda: counted(900), "messages after the clock was set")
+    await until(lambda: counted(400), "messages after the clock was set")
     await simulation.control("stop")
     await simulation.over()
     await exporter.flush()
