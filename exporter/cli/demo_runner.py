@@ -114,6 +114,7 @@ class DemoRun:
                     if interrupted.is_set() and reading.is_connected:
                         simulator.end_traffic()
                     await asyncio.wait({over}, timeout=_POLL_S)
+                progress.end(await _read(base))
             await over
         finally:
             over.cancel()

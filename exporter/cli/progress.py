@@ -56,6 +56,11 @@ class Progress:
             sys.stdout.write(self._line(reading, now) + "\n")
             sys.stdout.flush()
 
+    def end(self, reading: MetricsReading) -> None:
+        """Show the last reading, even where less than a line's time has passed."""
+        self._line_at = 0.0
+        self.show(reading)
+
     def _elapsed(self, now: float) -> str:
         whole = f" of {self._duration:.0f}" if self._duration is not None else ""
         return f"{now - self._started:.0f}{whole} s"

@@ -42,6 +42,9 @@ FASTEST_MS = 1_800_000
 """How long the fastest message is the measure of the others, at least: clocks drift apart by less than a
 second meanwhile."""
 
+DATE_MS = 1_000
+"""How exactly an answer of Discord's names its time: to the second (RFC 9110 §5.6.7)."""
+
 MAX_GAPS = 8
 """Gaps remembered of each shard: more within a minute, and Discord would refuse another session."""
 
@@ -98,7 +101,8 @@ class ShardTimeline(Component):
         self._messages: dict[int, tuple[int, int]] = {}
         self._open: dict[int, deque[TimeBounds]] = {}
         self._gaps: dict[int, deque[TimeBounds]] = {}
-        self._began: dict[int, int] = {}
+        self._began: dict[int, tuple[int, int]] = {}
+        """When each shard asked for its session: on the steady clock, and on the wall clock."""
         self._before = 0
         self.shards = 1
 
@@ -181,10 +185,14 @@ class ShardTimeline(Component):
             self._fastest = (now, way)
         elif way < self._fastest[1]:
             self._fastest = (self._fastest[0], way)
-        best = (
-            self._fastest[1] if self._fastest_before is None else min(self._fastest[1], self._fastest_before)
-        )
-        self._late[shard] = (way - best, now)
+        self._late[shard] = (way - (self._way or 0), now)
+
+    @property
+    def _way(self) -> int | None:
+        """How far the steady clock was ahead of Discord's when the fastest message came, ms."""
+        if self._fastest is None or self._fastest_before is None:
+            return None if self._fastest is None else self._fastest[1]
+        return min(self._fastest[1], self._fastest_before)
 
     def delay(self, shard: int) -> int:
         """By how much longer than usual what comes of a shard has been under way, ms.
@@ -219,8 +227,15 @@ class ShardTimeline(Component):
         self._wait_for_message(shard, gap)
 
     def predates(self, guild_id: int, at: int) -> bool:
-        """Whether a time lies before the guild's session began, whose dispatches do not report it."""
-        return at < self._began.get(self.shard_of(guild_id), 0)
+        """Whether a time of Discord's lies before the guild's session, whose dispatches do not report it.
+
+        The wall clock is Discord's within a second; messages show more exactly what its time was.
+        """
+        began = self._began.get(self.shard_of(guild_id))
+        if began is None:
+            return False
+        steady, wall = began
+        return at < (wall if self._way is None else max(wall - DATE_MS, steady - self._way))
 
     def missed(self, guild_id: int, since: int, until: int) -> bool:
         """Whether something that happened between two moments may never have been received."""
@@ -243,7 +258,7 @@ class ShardTimeline(Component):
         if news.state == "lost":
             self._silent.add(shard)
         elif news.state == "identifying":
-            self._began[shard] = self._clock.now_ms()
+            self._began[shard] = (self._now(), self._clock.now_ms())
         elif news.state == "resuming":
             self._replays[shard] = self._last.get(shard, self._clock.now_ms())
             self._resumes[shard] = (self._now(), 0)

@@ -142,8 +142,10 @@ def test_outside_a_terminal_progress_is_a_line_now_and_then(capsys):
         for second in range(11):
             progress.show(MetricsReading(received={"MESSAGE_CREATE": 10.0 * second}, pending={"sql": 1.0}))
             clock.advance(1)
+        progress.end(MetricsReading(received={"MESSAGE_CREATE": 107.0}))
     lines = capsys.readouterr().out.splitlines()
-    assert len(lines) == 1 + 10 // LINE_EVERY_S
+    assert len(lines) == 1 + 10 // LINE_EVERY_S + 1
+    assert lines[-1].startswith("11 of 60 s: 107 events"), "the end is shown whenever it comes"
     assert lines[1] == "5 of 60 s: 50 events, 10/s; 0 entries spooled; sql 0 stored, 1 waiting"
 
 

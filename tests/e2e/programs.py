@@ -203,7 +203,10 @@ class Exporter:
         code, out, err = await self.run_command(
             "verify", "--ledger", str(ledger), "--format", "json", *options
         )
-        assert code == 0, f"{out}\n{err}\n{self.log.read_text()[-3000:]}"
+        if code:
+            differing = [line for line in json.loads(out or "{}").get("lines", ()) if not line["ok"]]
+            msg = f"{json.dumps(differing, indent=1)}\n{err}\n{self.log.read_text()[-3000:]}"
+            raise AssertionError(msg)
         return json.loads(out)
 
     async def terminate(self, deadline: float = 10.0) -> int:

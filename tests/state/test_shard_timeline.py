@@ -69,6 +69,19 @@ def test_what_was_before_its_session_began_is_known_only_in_passing(
     assert not streams.predates(GUILD, NOW + 30_000), "a resumed session tells of what was missed, too"
 
 
+@pytest.mark.parametrize("error_ms", [-700, 700])
+def test_when_a_session_began_by_discord_s_time_shows_in_its_messages(
+    streams: ShardTimeline, clock: ManualClock, error_ms: int
+) -> None:
+    streams.take(ShardStateChanged(0, "identifying"))
+    streams.take(ShardStateChanged(0, "settled"))
+    clock.advance(3)
+    began = NOW - error_ms
+    streams.pass_message(0, began + 3_000, clock.now_ms())
+    assert not streams.predates(GUILD, began)
+    assert streams.predates(GUILD, began - 1_000)
+
+
 def test_another_shard_s_replay_changes_nothing(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(1, "resuming"))
     assert streams.date(0, NOW + 7) == NOW + 7
