@@ -121,10 +121,13 @@ def _groups(arrivals: Sequence[Arrival], readings: Sequence[Reading]) -> list[_G
     groups: list[_Group] = [_Group(number, number, [], {}) for number in range(len(readings) + 1)]
     for index, window in enumerate(strict):
         _put(groups, index, window)
-    while short := next((one for one in groups if not one.late and _is_short(one, readings)), None):
-        short.late = True
-        for index in short.arrivals.copy():
-            _widen(groups, short, index, late[index])
+    place = 0
+    while place < len(groups):
+        group = groups[place]
+        if group.late or not _is_short(group, readings):
+            place += 1
+        else:
+            _widen(groups, group, {index: late[index] for index in group.arrivals})
     return [one for one in groups if one.first < len(readings) or one.arrivals]
 
 
@@ -134,10 +137,11 @@ def _put(groups: list[_Group], index: int, window: Window) -> None:
     group.windows[index] = window
 
 
-def _widen(groups: list[_Group], group: _Group, index: int, window: Window) -> None:
-    """A late use may be in the readings after: they are one case with this one."""
-    whole = _join(groups, group.first, max(group.last, window[1]))
-    whole.windows[index] = window
+def _widen(groups: list[_Group], group: _Group, windows: dict[int, Window]) -> None:
+    """Late uses may be in the readings after: they are one case with this one."""
+    group.late = True
+    last = max((window[1] for window in windows.values()), default=group.last)
+    _join(groups, group.first, max(group.last, last)).windows |= windows
 
 
 def _join(groups: list[_Group], first: int, last: int) -> _Group:
