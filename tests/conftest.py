@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import json
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +19,34 @@ from tests.site import FIXTURES, Site
 # Without a deadline: how long an example takes says how busy the machine is, and nothing of the program.
 settings.register_profile("scaled", max_examples=scaled(100), deadline=None)
 settings.load_profile("scaled")
+
+
+WAITING = ("e2e", "crash")
+"""Directories of tests that start programs, and wait for them most of the time."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Spread the tests that wait among those that compute, so that the workers never all do the same.
+
+    They are put between modules: a module in two parts would set up its fixtures twice.
+    """
+    here = Path(__file__).parent
+    waiting: list[pytest.Item] = []
+    modules: list[list[pytest.Item]] = []
+    for path, found in itertools.groupby(items, key=lambda item: item.path):
+        if path.relative_to(here).parts[0] in WAITING:
+            waiting += found
+        else:
+            modules.append(list(found))
+    computing = sum(map(len, modules))
+    items.clear()
+    done = placed = 0
+    for module in modules:
+        due = len(waiting) * done // computing
+        items += (*waiting[placed:due], *module)
+        placed = due
+        done += len(module)
+    items += waiting[placed:]
 
 
 @pytest.fixture

@@ -150,6 +150,7 @@ async def test_who_leaves_and_comes_back_has_joined_twice(site: Site, payload: P
     site.feed(pipeline, "GUILD_MEMBER_REMOVE", leave)
     site.clock.advance(1)
     site.feed(pipeline, "GUILD_MEMBER_ADD", join | {"joined_at": "2023-11-14T22:13:22.000000+00:00"})
+    await pass_seconds(site, pipeline, 40)
     await pipeline.flush()
     assert total(pipeline, "member_joins") == 2
     assert pipeline.gauges(MEMBERS.name) == {GUILD: 8}
