@@ -21,12 +21,12 @@ demo: $(INSTALLED)  ## observe a simulated Discord for DURATION and compare ever
 
 test: $(INSTALLED_DEV)  ## run all tests, against real servers where they can be installed
 	@scripts/servers
-	@$(PYTHON_IN) -m pytest -n 4 --dist worksteal -q $(ARGS)
+	@$(PYTHON_IN) -m pytest -n 5 --dist worksteal -q $(ARGS)
 
 coverage: $(INSTALLED_DEV)  ## run all tests and list the lines of exporter/ they do not reach; fails below 90 %
 	@scripts/servers
 	@$(VENV)/bin/coverage erase
-	@$(VENV)/bin/coverage run -m pytest -n 4 --dist worksteal -q $(ARGS)
+	@$(VENV)/bin/coverage run -m pytest -n 5 --dist worksteal -q $(ARGS)
 	@$(VENV)/bin/coverage combine --quiet
 	@$(VENV)/bin/coverage report
 
