@@ -30,6 +30,9 @@ SECONDS = scaled(8)
 
 RATE = 500
 
+MOST_MEMORY = 250 * 2**20
+"""Bytes a process of a few guilds may occupy, whatever its disk does."""
+
 VOICE = [kind for kind in full_catalogue().events if kind.startswith("VOICE")]
 """Without time in voice, what is counted is occurrences, and so is what is shed."""
 
@@ -89,6 +92,12 @@ class Watch:
         waited = (waiting_for_cpu(self.exporter.process.pid) - self.waited) / self.rss[-1][0]
         print(f"  loop lag p50 <= {self.lag(0.5)} s, p99 <= {self.lag(0.99)} s")
         print(f"  the event loop's thread waited for a processor {waited:.0%} of the time")
+
+        assert max(size for _, size in self.rss) <= MOST_MEMORY
+        # A heartbeat that is missed costs the connection.
+        for name in ("discord_gateway_resumes_total", "discord_gateway_identifies_total"):
+            first, last = (metrics.total(name) for metrics in self.metrics)
+            assert first == last, name
 
     def _is_shown(self, at: float) -> bool:
         step = max(1, SECONDS // 20)
@@ -279,6 +288,21 @@ async def test_a_disk_that_refuses_for_a_while_loses_nothing(simulation, exporte
     await settled(exporter)
     assert_conserved(await exporter.metrics())
     assert exporter.log.read_text().count("the spool takes nothing") == 1
+
+
+async def test_a_slow_disk_loses_nothing(simulation, exporter, faulty_disk):
+    exporter.environ = in_sqlite(exporter, faulty_disk)
+    await simulation.start("--rate", str(RATE), "--duration", f"{SECONDS + 4}s", "--seed", "38")
+    exporter.api_url = simulation.url
+    await exporter.start()
+    faulty_disk.slow(0.2)
+    watch = Watch(exporter)
+    await watch.watch(SECONDS)
+    watch.report("slow disk")
+    await simulation.over()
+    await exporter.verify(simulation.ledger)
+    await settled(exporter)
+    assert_conserved(await exporter.metrics())
 
 
 async def test_a_stop_on_a_disk_that_refuses_ends_in_order_and_with_an_error(
