@@ -28,7 +28,8 @@ WAITING = ("e2e", "crash")
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """Spread the tests that wait among those that compute, so that the workers never all do the same.
 
-    They are put between modules: a module in two parts would set up its fixtures twice.
+    They are put between modules, since a module in two parts would set up its fixtures twice, and none among
+    the last: one of them alone at the end would keep every other worker waiting.
     """
     here = Path(__file__).parent
     waiting: list[pytest.Item] = []
@@ -42,7 +43,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.clear()
     done = placed = 0
     for module in modules:
-        due = len(waiting) * done // computing
+        due = min(len(waiting), len(waiting) * done * 10 // (computing * 9))
         items += (*waiting[placed:due], *module)
         placed = due
         done += len(module)
