@@ -30,7 +30,7 @@ from exporter.aggregation.increments import (
 from exporter.aggregation.unsaved import Unsaved
 from exporter.clock import Clock
 from exporter.model import Entry
-from exporter.spool.ports import StoredIncrement
+from exporter.spool.ports import NumberedBody
 
 log = logging.getLogger(__name__)
 
@@ -173,7 +173,7 @@ class Windows:
         self._source = source
         self._made = clock.now_ms()
 
-    def restore(self, increments: Iterable[StoredIncrement]) -> int:
+    def restore(self, increments: Iterable[NumberedBody]) -> int:
         """Rebuild the open windows; returns how many increments could not be read and are left out."""
         unread = 0
         for stored in increments:

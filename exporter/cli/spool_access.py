@@ -20,7 +20,7 @@ from exporter.errors import ExporterError
 from exporter.notation import counted
 from exporter.spool.config import SPOOL_DIRECTORY, SpoolConfig
 from exporter.spool.dead_letters import DeadLetterFilter
-from exporter.spool.disk import SpoolDirectory
+from exporter.spool.directory import SpoolDirectory
 from exporter.spool.inspection import SpoolInspector
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry

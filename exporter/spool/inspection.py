@@ -16,7 +16,7 @@ from typing import TypeVar
 from exporter.errors import SpoolError
 from exporter.spool import delivery
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import connect_reader, read_version, spool_error, transaction
+from exporter.spool.database import connect_reader, read_at_once, spool_error
 from exporter.spool.dead_letters import (
     DeadLetterFilter,
     KeptDeadLetters,
@@ -24,8 +24,9 @@ from exporter.spool.dead_letters import (
     kept_dead_letters,
     list_dead_letters,
 )
-from exporter.spool.disk import SpoolDirectory
+from exporter.spool.directory import SpoolDirectory
 from exporter.spool.ports import DeadLetter, SpoolStats
+from exporter.spool.schema import read_version
 
 T = TypeVar("T")
 
@@ -107,20 +108,13 @@ class SpoolInspector:
         """
         return self._read(partial(dead_letter_ids, chosen=chosen, limit=limit))
 
-    def dead_letters(
-        self, chosen: DeadLetterFilter, *, after: int = 0, limit: int | None = None
-    ) -> list[DeadLetter]:
-        """Dead letters with an id above ``after``, oldest first.
+    def dead_letters(self, chosen: DeadLetterFilter, *, limit: int | None = None) -> list[DeadLetter]:
+        """Dead letters with what they say, oldest first.
 
         Raises:
             SpoolError: the file cannot be read.
         """
-        return self._read(partial(list_dead_letters, chosen=chosen, after=after, limit=limit))
+        return self._read(partial(list_dead_letters, chosen=chosen, limit=limit))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with transaction(self._connection, "BEGIN"):
-                return work(self._connection)
-        except (sqlite3.Error, TypeError, ValueError) as error:
-            # Of a damaged file a column may have any type.
-            raise spool_error(self._directory.database, "reading", error) from error
+        return read_at_once(self._connection, self._directory.database, work)

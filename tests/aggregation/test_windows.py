@@ -18,7 +18,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.facts.counting import Count
 from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
-from exporter.spool.ports import StateRow, StoredIncrement
+from exporter.spool.ports import NumberedBody, StateRow
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry
 from tests.emitted import discard
@@ -58,8 +58,8 @@ class Disk(GatedSpool):
         self.parts |= dict(zip(numbers, increments, strict=True))
         return numbers
 
-    async def increments(self) -> list[StoredIncrement]:
-        return [StoredIncrement(number, body) for number, body in sorted(self.parts.items())]
+    async def increments(self) -> list[NumberedBody]:
+        return [NumberedBody(number, body) for number, body in sorted(self.parts.items())]
 
     def amounts(self, kind: str) -> dict[int, int]:
         sums: dict[int, int] = {}
