@@ -28,9 +28,8 @@ from exporter.spool.dead_letters import discard, replay, trim_dead_letters
 from exporter.spool.directory import SpoolDirectory
 from exporter.spool.disk_quota import DiskQuota
 from exporter.spool.inspection import read_stats
-from exporter.spool.lane_tips import LaneTips
 from exporter.spool.ports import NumberedBody, SpoolReader, SpoolStats, SpoolWriter, StateRow
-from exporter.spool.reader import ReaderThread
+from exporter.spool.reader import LaneTips, ReaderThread
 from exporter.spool.recovery import mark_clean, open_database
 from exporter.spool.writer import WriterThread
 from exporter.telemetry import Telemetry
