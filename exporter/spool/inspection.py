@@ -42,7 +42,10 @@ def read_stats(connection: sqlite3.Connection, directory: SpoolDirectory, config
 
 
 class SpoolInspector:
-    """A spool opened for reading only. Made by ``SpoolInspector.open``."""
+    """A spool opened for reading only. Made by ``SpoolInspector.open``.
+
+    Every method raises ``SpoolError`` if the file cannot be read.
+    """
 
     def __init__(self, connection: sqlite3.Connection, directory: SpoolDirectory) -> None:
         self._connection = connection
@@ -75,45 +78,25 @@ class SpoolInspector:
             yield inspector
 
     def stats(self, config: SpoolConfig) -> SpoolStats:
-        """The accounts, exact at one moment.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """The accounts, exact at one moment."""
         return self._read(partial(read_stats, directory=self._directory, config=config))
 
     def is_closed(self) -> bool:
-        """Whether the exporter has stopped and closed the spool; False while it runs and after a crash.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """Whether the exporter has stopped and closed the spool; False while it runs and after a crash."""
         return bool(
             self._read(lambda connection: connection.execute("SELECT clean FROM books").fetchone())[0]
         )
 
     def kept_dead_letters(self) -> list[KeptDeadLetters]:
-        """How many dead letters are kept for each sink.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """How many dead letters are kept for each sink."""
         return self._read(kept_dead_letters)
 
     def dead_letter_ids(self, chosen: DeadLetterFilter, *, limit: int | None = None) -> list[int]:
-        """The ids of dead letters, oldest first.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """The ids of dead letters, oldest first."""
         return self._read(partial(dead_letter_ids, chosen=chosen, limit=limit))
 
     def dead_letters(self, chosen: DeadLetterFilter, *, limit: int | None = None) -> list[DeadLetter]:
-        """Dead letters with what they say, oldest first.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """Dead letters with what they say, oldest first."""
         return self._read(partial(list_dead_letters, chosen=chosen, limit=limit))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -175,7 +175,7 @@ class WebServer:
             {
                 "ready": not obstacles,
                 "reasons": [asdict(reason) for reason in obstacles],
-                "degraded": [str(failing) for failing in status.failing],
+                "degraded": status.degraded(),
             },
             status=HTTPStatus.SERVICE_UNAVAILABLE if obstacles else HTTPStatus.OK,
         )
