@@ -22,7 +22,7 @@ from typing import Final
 
 from exporter.errors import SpoolError
 from exporter.model import Priority, Row
-from exporter.spool.codec import ROW_OVERHEAD, UnreadableError, unpack
+from exporter.spool.codec import UnreadableError, unpack
 from exporter.spool.database import split_joined
 from exporter.spool.ports import SinkStats
 from exporter.spool.schema import on_lanes
@@ -31,6 +31,12 @@ log = logging.getLogger(__name__)
 
 DELETE_ROWS: Final = 5_000
 """Passed rows deleted in one transaction: about 10 ms, so that a waiting commit is not held up."""
+
+EVICT_ROWS: Final = 64
+"""Rows evicted at a time, so that no more is lost than the space asked for: about 16 KiB."""
+
+EVICT_BYTES: Final = 128 * 1024
+"""Of large rows only as many are evicted at a time as take so much; one may be as large as thousands."""
 
 _BETWEEN: Final = on_lanes(
     "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND {visible}"
@@ -44,11 +50,9 @@ _CUT: Final = on_lanes(
     "SELECT max(position) FROM (SELECT position FROM {lane} WHERE position <= ? ORDER BY position LIMIT ?)"
 )
 _OLDEST_ROWS: Final = on_lanes(
-    "SELECT max(position) FROM (SELECT position, sum(length(body) + :overhead) OVER (ORDER BY position"
-    " ROWS UNBOUNDED PRECEDING) - length(body) - :overhead AS older FROM {lane}"
-    " WHERE position <= :last LIMIT :limit) WHERE older < :size"
+    "SELECT max(position), count(*), sum(size) FROM (SELECT position, length(body) AS size FROM {lane}"
+    " WHERE position <= ? ORDER BY position LIMIT ?)"
 )
-"""The last of the oldest rows that take so many bytes together, or of as many as the limit says."""
 _HOLDS_ROWS: Final = on_lanes("SELECT EXISTS (SELECT 1 FROM {lane})")
 _DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position <= ?")
 _PAGE_END: Final = on_lanes(
@@ -225,18 +229,20 @@ def delete_passed(connection: sqlite3.Connection, limit: int = DELETE_ROWS) -> i
     return deleted
 
 
-def evict(connection: sqlite3.Connection, lane: Priority, size: int, *, lagging: bool = False) -> int:
+def evict(
+    connection: sqlite3.Connection, lane: Priority, limit: int = EVICT_ROWS, *, lagging: bool = False
+) -> int:
     """Delete the oldest rows of a lane, counted as evicted for each sink that has not passed them.
 
-    As few as take ``size`` bytes; with ``lagging`` only those that a sink has passed. Returns how many.
+    One at least, and no more than take ``EVICT_BYTES`` together; with ``lagging`` only those that a sink has
+    passed. Returns how many.
     """
     last = sys.maxsize
     if lagging:
         (last,) = connection.execute(
             "SELECT coalesce(max(position), 0) FROM cursors WHERE lane = ? AND active = 1", (lane,)
         ).fetchone()
-    oldest = {"last": last, "size": size, "overhead": ROW_OVERHEAD, "limit": DELETE_ROWS}
-    (upto,) = connection.execute(_OLDEST_ROWS[lane], oldest).fetchone()
+    upto = _end_of_oldest(connection, lane, last, limit)
     if upto is None:
         return 0
     behind = connection.execute(
@@ -250,6 +256,16 @@ def evict(connection: sqlite3.Connection, lane: Priority, size: int, *, lagging:
             (upto, lost, sink, lane),
         )
     return connection.execute(_DELETE[lane], (upto,)).rowcount
+
+
+def _end_of_oldest(connection: sqlite3.Connection, lane: Priority, last: int, rows: int) -> int | None:
+    """The last of at most ``rows`` of the oldest rows up to ``last`` that may be evicted at a time."""
+    while True:
+        upto, rows, size = connection.execute(_OLDEST_ROWS[lane], (last, rows)).fetchone()
+        if rows <= 1 or size <= EVICT_BYTES:
+            return None if upto is None else int(upto)
+        # By their mean size. A running sum over rows would take several times as long.
+        rows = max(1, rows * EVICT_BYTES // size)
 
 
 def holds_rows(connection: sqlite3.Connection, lane: Priority) -> bool:

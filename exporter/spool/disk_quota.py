@@ -47,10 +47,6 @@ LAGGING_SHARE: Final = 14 / 16
 """Part of ``max_bytes`` that entries are kept in which a sink has passed and another has not; what is between
 the two is for what no sink has passed. So a sink that is away costs another one nothing."""
 
-EVICT_BYTES: Final = 16 * 1024
-"""Evicted at a time, at least, so that a full spool does not evict a page with each commit. Counted in bytes:
-one entry may be as large as thousands of others."""
-
 STATE_SHARE: Final = 2
 """Saved state leaves one part in this many of the reserve to what drains the spool."""
 
@@ -81,8 +77,8 @@ class DiskQuota:
         self._directory = directory
         self._config = config
         self._clock = clock
-        (self._page_size,) = connection.execute("PRAGMA page_size").fetchone()
-        pages = config.max_bytes // self._page_size
+        (page_size,) = connection.execute("PRAGMA page_size").fetchone()
+        pages = config.max_bytes // page_size
         self._goal, self._lagging_goal = int(pages * SPACE_SHARE), int(pages * LAGGING_SHARE)
         self.starved = False
         """Whether the reserve was released and not taken again."""
@@ -109,12 +105,9 @@ class DiskQuota:
             pass
         for lower in range(max(Priority), lane - 1, -1):
             for goal, lagging in ((self._lagging_goal, True), (self._goal, False)):
-                while (beyond := self._used() - goal) > 0:
-                    # Half of it at a time, since pages may be half empty.
-                    size = max(EVICT_BYTES, beyond * self._page_size // 2)
-                    evicted = evict(self._connection, Priority(lower), size, lagging=lagging)
-                    if not evicted:
-                        break
+                while self._used() > goal and (
+                    evicted := evict(self._connection, Priority(lower), lagging=lagging)
+                ):
                     self._evicted += evicted
             if holds_rows(self._connection, Priority(lower)):
                 return
