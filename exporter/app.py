@@ -38,7 +38,6 @@ from exporter.telemetry import Telemetry, total, value
 from exporter.web.server import WebServer
 from exporter.web.status import (
     BlindFeature,
-    ComponentErrors,
     ShardConnection,
     SinkStatus,
     SpoolStatus,
@@ -246,9 +245,6 @@ class Application:
             for spot in self._pipeline.permissions.blind()
             if spot.guilds
         )
-        failing = tuple(
-            ComponentErrors(name, errors) for name, errors in self._pipeline.component_errors.items()
-        )
         return Status(
             self._started_at,
             self._source.connected,
@@ -256,7 +252,7 @@ class Application:
             sinks,
             spool,
             blind,
-            failing,
+            dict(self._pipeline.component_errors),
             self._source.rest_problem,
         )
 

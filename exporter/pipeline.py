@@ -156,7 +156,7 @@ class Pipeline:
             SpoolError: the spool cannot be read, or does not take what the previous layout left.
         """
         await take_over(self._spool)
-        self._windows.restore(await self._spool.increments())
+        self._telemetry.damaged_state.inc(self._windows.restore(await self._spool.increments()))
         self._dispatcher.restore(await self._spool.state())
         if self._counters.lengths() != self._lengths:
             if await self._windows.close(self.checkpoint.commit, everything=True):
@@ -240,10 +240,10 @@ class Pipeline:
 
     async def _step(self) -> None:
         """Run a tick of the components; never waits for the disk."""
-        self._counters.limit = self._batching.max_cells if self.checkpoint.is_stuck else None
+        self._counters.limit = self._batching.max_cells if self.checkpoint.problem else None
         self._dispatcher.tick()
         self._settling.accrue()
-        if self.checkpoint.is_stuck:
+        if self.checkpoint.problem:
             # What changes meanwhile is encoded as it changes: all at once would hold up the loop later.
             self._dispatcher.each(lambda component: component.prepare(PREPARED_AT_ONCE))
         self.checkpoint.shed_counts(self._counters.take_shed())
@@ -263,8 +263,7 @@ class Pipeline:
 
     async def _revert_suspended(self) -> None:
         """Reset components that failed to what was committed last."""
-        suspended = list(self._dispatcher.suspended)
-        if not suspended:
+        if not (suspended := list(self._dispatcher.suspended)):
             return
         # Under the turn: a commit in flight may hold newer rows of theirs.
         async with self.checkpoint.turn:

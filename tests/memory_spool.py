@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from exporter.errors import SpoolError
 from exporter.model import Entry
-from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
+from exporter.spool.ports import NumberedBody, StateRow
 
 
 class MemorySpool:
@@ -23,10 +23,10 @@ class MemorySpool:
 
     async def probe(self) -> None: ...
 
-    async def journal(self) -> list[JournalPart]:
+    async def journal(self) -> list[NumberedBody]:
         return []
 
-    async def increments(self) -> list[StoredIncrement]:
+    async def increments(self) -> list[NumberedBody]:
         return []
 
     async def state(self, prefix: str = "") -> list[StateRow]:

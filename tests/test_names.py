@@ -28,7 +28,6 @@ SMALL: Mapping[str, str] = {
     "dispatch/error_counts.py": "what dispatcher, reader and pipeline report errors to",
     "events/aggregates.py": "declarations of one family of events",
     "events/levels.py": "declarations of one family of events",
-    "sinks/sql/setup.py": "what `migrate` does, apart from delivering",
     "sinks/sql/migrations/*.py": "a migration each; Alembic loads them by file",
     "tracking/moderation/audit_access.py": "the port through which components read the state of audit logs",
 }

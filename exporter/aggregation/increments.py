@@ -16,10 +16,12 @@ from typing import Final, NamedTuple, TypeAlias
 
 import msgspec
 
-Cells: TypeAlias = list[tuple[int, str, str, int, int, int, str, int]]
+from exporter.events.records.values import Milliseconds
+
+Cells: TypeAlias = list[tuple[Milliseconds, str, str, int, int, int, str, int]]
 """Start of the smallest window, measure, label value, guild, channel, user, emoji, amount."""
 
-Seen: TypeAlias = list[tuple[int, int, int, int]]
+Seen: TypeAlias = list[tuple[int, int, Milliseconds, Milliseconds]]
 """Guild, user, first and last activity in ms."""
 
 CELLS_AT_ONCE: Final = 5_000
@@ -37,7 +39,7 @@ class Closed(msgspec.Struct, frozen=True, tag="closed", array_like=True):
     """Guilds left a window as snapshots, committed with the increment this step is in."""
 
     kind: str
-    start: int
+    start: Milliseconds
     guild_ids: list[int]
 
 
@@ -64,7 +66,7 @@ def decode_increment(body: bytes) -> Increment:
     """The increment back from bytes.
 
     Raises:
-        msgspec.MsgspecError: the bytes were not written by ``encode_increment``.
+        msgspec.MsgspecError: the bytes were not written by ``encode_increment``, or no store can hold a time.
     """
     increment = _DECODER.decode(body)
     if not all(length > 0 for length in increment.lengths.values()):

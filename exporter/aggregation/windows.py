@@ -30,7 +30,7 @@ from exporter.aggregation.increments import (
 from exporter.aggregation.unsaved import Unsaved
 from exporter.clock import Clock
 from exporter.model import Entry
-from exporter.spool.ports import StoredIncrement
+from exporter.spool.ports import NumberedBody
 
 log = logging.getLogger(__name__)
 
@@ -173,18 +173,17 @@ class Windows:
         self._source = source
         self._made = clock.now_ms()
 
-    def restore(self, increments: Iterable[StoredIncrement]) -> int:
-        """Rebuild the open windows; returns how many increments could not be read and are left out."""
+    def restore(self, increments: Iterable[NumberedBody]) -> int:
+        """Rebuild the open windows; returns how many increments could not be read and are set aside."""
         unread = 0
         for stored in increments:
             try:
                 increment = decode_increment(stored.body)
                 self.counters.resize(increment.lengths)
                 touched = self.counters.replay(increment.steps)
-            except Exception:
-                # Whatever the error is, the next start would have it again.
+            except Exception as error:  # noqa: BLE001 - whatever it is, the next start would have it again
                 unread += 1
-                log.exception("increment %d cannot be read; its counts are lost", stored.number)
+                log.warning("increment %d cannot be read; its counts are lost: %s", stored.number, error)
                 continue
             touched |= {(step.kind, step.start) for step in increment.steps if isinstance(step, Closed)}
             self.log.keep(stored.number, touched)

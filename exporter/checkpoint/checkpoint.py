@@ -20,8 +20,9 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
-from typing import Any, Final, Protocol, TypeVar
+from typing import Any, Final, TypeVar
 
+from exporter.aggregation.windows import CountsCapture
 from exporter.checkpoint.config import BatchingConfig
 from exporter.checkpoint.waiting_entries import WaitingEntries
 from exporter.clock import Clock
@@ -44,32 +45,6 @@ HANGING_SECONDS: Final = 5.0
 """A commit that takes longer is taken to hang: memory is bounded from then on."""
 
 T = TypeVar("T")
-
-
-class Capture(Protocol):
-    """What was counted up to one moment; ``entries`` go with it, once ``encode`` has made them."""
-
-    @property
-    def entries(self) -> Sequence[Entry]:
-        """The snapshots."""
-        ...
-
-    @property
-    def forget(self) -> int:
-        """The number up to which increments are not needed any more; 0 for none."""
-        ...
-
-    async def encode(self) -> list[bytes]:
-        """Make the entries, and the increments to write."""
-        ...
-
-    def confirm(self, numbers: Sequence[int], forgotten: int) -> None:
-        """They are committed under these numbers."""
-        ...
-
-    def merge_back(self) -> None:
-        """They are not committed."""
-        ...
 
 
 async def finish(work: Coroutine[Any, Any, T]) -> T:
@@ -99,7 +74,7 @@ class Checkpoint:
         clock: Clock,
         telemetry: Telemetry,
         state: Dispatcher,
-        capture: Callable[[], Capture],
+        capture: Callable[[], CountsCapture],
         has_counts: Callable[[], bool],
     ) -> None:
         self._spool = spool
@@ -123,11 +98,6 @@ class Checkpoint:
     def waiting(self) -> int:
         """Entries that are in memory only."""
         return self._entries.number
-
-    @property
-    def is_stuck(self) -> bool:
-        """Whether the disk takes no commit now: it refuses, or a commit hangs."""
-        return bool(self.problem)
 
     @property
     def problem(self) -> str:
@@ -177,7 +147,7 @@ class Checkpoint:
         """
         if number:
             self._shed("counts", number)
-        elif not self.is_stuck and self.waiting < self._config.max_pending:
+        elif not self.problem and self.waiting < self._config.max_pending:
             self._shedding.clear()
 
     def _shed_entry(self, priority: Priority) -> None:
@@ -209,7 +179,7 @@ class Checkpoint:
             if not committed:
                 await asyncio.sleep(RETRY_SECONDS)
 
-    async def commit(self, capture: Callable[[], Capture] | None = None) -> bool:
+    async def commit(self, capture: Callable[[], CountsCapture] | None = None) -> bool:
         """Commit all there is at this moment; False if the disk refuses, and everything is kept.
 
         ``capture`` takes the counts, where a window closes with this commit.
@@ -241,7 +211,7 @@ class Checkpoint:
             pass
         return not self.unsaved or await self.commit()
 
-    async def _commit(self, take: Callable[[], Capture]) -> bool:
+    async def _commit(self, take: Callable[[], CountsCapture]) -> bool:
         async with self.turn:
             if self._refusal and not await self._probe():
                 return False

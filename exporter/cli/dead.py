@@ -45,17 +45,10 @@ LimitOption = Annotated[
     int | None,
     typer.Option("--limit", metavar="NUMBER", min=1, help="At most so many, the oldest.", show_default=False),
 ]
-DryRunOption = Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")]
-YesOption = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 
 dead = typer.Typer(
     name="dead", help="Entries that a sink refused for good (dead letters).", no_args_is_help=True
 )
-
-
-@dead.callback()
-def group() -> None:
-    """Entries that a sink refused for good (dead letters)."""
 
 
 @dead.command(name="list")
@@ -122,45 +115,31 @@ def export(
         export_letters(spool, _filter(ids, types, sinks, older_than), limit, output)
 
 
-@dead.command()
-def replay(
+@dead.command(name="discard", help="Delete dead letters for good; the exporter has to be stopped.")
+@dead.command(
+    name="replay",
+    help="Deliver dead letters once more, to the sink that refused them; the exporter has to be stopped.\n\n"
+    "They go back into the spool and are delivered after the next start.",
+)
+def change(
+    context: typer.Context,
     config: ConfigOption = None,
     ids: IdOption = None,
     types: TypeOption = None,
     sinks: SinkOption = None,
     older_than: OlderOption = None,
     limit: LimitOption = None,
-    dry_run: DryRunOption = False,  # noqa: FBT002 - typer's way
-    yes: YesOption = False,  # noqa: FBT002 - typer's way
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Only say what would be done.")] = False,  # noqa: FBT002 - typer's way
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,  # noqa: FBT002 - typer's way
     format_: TableFormatOption = TableFormat.TABLE,
 ) -> None:
-    """Deliver dead letters once more, to the sink that refused them; the exporter has to be stopped.
-
-    They go back into the spool and are delivered after the next start.
-    """
-    from exporter.cli.spool_access import REPLAY, change
+    """Do to dead letters what the command's name says."""
+    from exporter.cli.spool_access import CHANGES, change_dead_letters
 
     chosen = _filter(ids, types, sinks, older_than)
-    change(REPLAY, config, chosen, limit, dry_run=dry_run, yes=yes, as_json=format_ is TableFormat.JSON)
-
-
-@dead.command()
-def discard(
-    config: ConfigOption = None,
-    ids: IdOption = None,
-    types: TypeOption = None,
-    sinks: SinkOption = None,
-    older_than: OlderOption = None,
-    limit: LimitOption = None,
-    dry_run: DryRunOption = False,  # noqa: FBT002 - typer's way
-    yes: YesOption = False,  # noqa: FBT002 - typer's way
-    format_: TableFormatOption = TableFormat.TABLE,
-) -> None:
-    """Delete dead letters for good; the exporter has to be stopped."""
-    from exporter.cli.spool_access import DISCARD, change
-
-    chosen = _filter(ids, types, sinks, older_than)
-    change(DISCARD, config, chosen, limit, dry_run=dry_run, yes=yes, as_json=format_ is TableFormat.JSON)
+    as_json = format_ is TableFormat.JSON
+    action = CHANGES[context.command.name or ""]
+    change_dead_letters(action, config, chosen, limit, dry_run=dry_run, yes=yes, as_json=as_json)
 
 
 def _filter(

@@ -15,11 +15,6 @@ spool = typer.Typer(
 spool.add_typer(dead)
 
 
-@spool.callback()
-def group() -> None:
-    """Show the spool on disk, and handle the entries that a store refused."""
-
-
 @spool.command()
 def status(config: ConfigOption = None, format_: TableFormatOption = TableFormat.TABLE) -> None:
     """Print sizes, what waits for each sink and what became of the rest; also beside a running exporter."""

@@ -7,7 +7,7 @@ import contextlib
 import json
 import pathlib
 import sys
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -20,7 +20,7 @@ from exporter.errors import ExporterError
 from exporter.notation import counted
 from exporter.spool.config import SPOOL_DIRECTORY, SpoolConfig
 from exporter.spool.dead_letters import DeadLetterFilter
-from exporter.spool.disk import SpoolDirectory
+from exporter.spool.directory import SpoolDirectory
 from exporter.spool.inspection import SpoolInspector
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
@@ -39,13 +39,12 @@ class DeadLetterChange:
     after: str
 
 
-REPLAY: Final = DeadLetterChange(
-    "replay",
-    "replayed",
-    Spool.replay,
-    "delivered after the next start of the exporter",
-)
-DISCARD: Final = DeadLetterChange("discard", "discarded", Spool.discard, "deleted for good")
+_AFTER_REPLAY: Final = "delivered after the next start of the exporter"
+CHANGES: Final[Mapping[str, DeadLetterChange]] = {
+    "replay": DeadLetterChange("replay", "replayed", Spool.replay, _AFTER_REPLAY),
+    "discard": DeadLetterChange("discard", "discarded", Spool.discard, "deleted for good"),
+}
+"""By the command's name."""
 
 
 @contextlib.contextmanager
@@ -60,7 +59,7 @@ def open_spool(config: pathlib.Path | None) -> Iterator[SpoolInspector]:
         yield inspector
 
 
-def change(
+def change_dead_letters(
     action: DeadLetterChange,
     config: pathlib.Path | None,
     chosen: DeadLetterFilter,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pathlib
 import sys
 from collections.abc import Sequence
+from dataclasses import asdict
 
 from exporter.cli.dead_letter_report import format_time
 from exporter.cli.output import print_table
@@ -85,14 +86,4 @@ def write_status(
 
 
 def _counts(sink: SinkStats | None) -> dict[str, Json]:
-    if sink is None:
-        return {"configured": False}
-    return {
-        "configured": True,
-        "spooled": sink.spooled,
-        "delivered": sink.delivered,
-        "dead": sink.dead,
-        "evicted": sink.evicted,
-        "pending": sink.pending,
-        "oldest_pending_at": sink.oldest_pending_at,
-    }
+    return {"configured": False} if sink is None else {"configured": True, **asdict(sink)}

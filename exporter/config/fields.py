@@ -117,15 +117,7 @@ def _kind(annotation: Any) -> str:
         return f"list of {_kind(arguments[0])}s"
     if origin is dict:
         return "table by event type"
-    words = {
-        bool: "switch",
-        int: "number",
-        float: "number",
-        str: "text",
-        pathlib.Path: "path",
-        SecretStr: "secret",
-    }
-    return words.get(annotation, "value")
+    return _WORDS.get(annotation, "value")
 
 
 def _either(words: Iterable[str]) -> str:

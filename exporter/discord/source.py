@@ -33,7 +33,8 @@ from exporter.discord.gateway.fatal_errors import (
 )
 from exporter.discord.gateway.frame_reader import FrameReader, Intake
 from exporter.discord.gateway.identify_budget import IdentifyGate, IdentifyLedger
-from exporter.discord.gateway.shard import ConnectionTimings, Shard, ShardSnapshot
+from exporter.discord.gateway.shard import Shard, ShardSnapshot
+from exporter.discord.gateway.timings import ConnectionTimings
 from exporter.discord.intents import intent_mask, refused_intents
 from exporter.discord.rest.client import (
     GatewayBot,

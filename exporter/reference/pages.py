@@ -15,7 +15,7 @@ from exporter.config.problems import dotted
 from exporter.config.schema import write_schema
 from exporter.events.catalogue import Catalogue, full_catalogue
 from exporter.events.permissions import name_together
-from exporter.events.spec import EventSpec, Measure, Unit
+from exporter.events.spec import EventSpec, Unit
 from exporter.exposition.guilds import CHANNEL_MEASURES
 from exporter.markdown import code, page, table
 from exporter.reference.events import describe_event
@@ -90,7 +90,10 @@ def _event(event: EventSpec) -> str:
         ("Permissions", code(*event.permissions)),
         (
             "Not recorded without",
-            "; ".join(f"{_together(group)}: {lost}" for group, lost in event.losses.items()),
+            "; ".join(
+                f"{name_together(f'`{name}`' for name in group)}: {lost}"
+                for group, lost in event.losses.items()
+            ),
         ),
         ("Prometheus", code(*found.prometheus)),
         *((sink.title, code(*found.stores[sink.name])) for sink in built_in_sinks()),
@@ -100,11 +103,6 @@ def _event(event: EventSpec) -> str:
         rows = ((f"`{field.name}`", field.help, "yes" if field.personal else "") for field in event.fields)
         lines += ["", table(("data", "what", "personal"), rows)]
     return "\n".join(lines)
-
-
-def _together(group: tuple[str, ...]) -> str:
-    """Permissions that are missing at once."""
-    return name_together(f"`{name}`" for name in group)
 
 
 def _metrics(catalogue: Catalogue) -> str:
@@ -136,8 +134,9 @@ def _metrics(catalogue: Catalogue) -> str:
 def _counters(catalogue: Catalogue) -> Iterator[tuple[str, str, str, str]]:
     for measure in catalogue.measures.values():
         if measure.metric:
-            label = f", `{measure.label}` ({_values(measure)})" if measure.label else ""
-            yield f"`{measure.metric}_total`", "counter", f"`guild_id`{label}", _help(measure)
+            label = f", `{measure.label}` ({code(*measure.values)})" if measure.label else ""
+            seconds = " In seconds." if measure.unit is Unit.MILLISECONDS else ""
+            yield f"`{measure.metric}_total`", "counter", f"`guild_id`{label}", measure.help + seconds
 
 
 def _configuration(catalogue: Catalogue) -> str:
@@ -158,23 +157,13 @@ def _configuration(catalogue: Catalogue) -> str:
     for name, members in sections.items():
         parts.append(f"## {name}")
         parts.append(members[0].help if members[0].section else "")
-        rows = ((f"`{dotted(each.path)}`", each.kind, _default(each), each.help) for each in members)
-        parts.append(
-            table(("setting", "kind", "default", "what"), (row for row in rows if row[1] != "section"))
+        rows = (
+            (f"`{dotted(each.path)}`", each.kind, each.default and f"`{each.default}`", each.help)
+            for each in members
+            if not each.section
         )
+        parts.append(table(("setting", "kind", "default", "what"), rows))
     return page("Configuration", *parts)
-
-
-def _default(setting: Setting) -> str:
-    return f"`{setting.default}`" if setting.default else ""
-
-
-def _values(measure: Measure) -> str:
-    return code(*measure.values)
-
-
-def _help(measure: Measure) -> str:
-    return f"{measure.help} In seconds." if measure.unit is Unit.MILLISECONDS else measure.help
 
 
 def _on(default: bool) -> str:  # noqa: FBT001 - the value itself

@@ -12,7 +12,7 @@ import logging
 import random
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Final, Protocol, TypeAlias
+from typing import Final, TypeAlias
 
 from exporter.backoff import Backoff
 from exporter.errors import SpoolError
@@ -38,18 +38,6 @@ UNEXPLAINED: Final = "unexplained"
 SPOOL: Final = "spool"
 
 
-class Feed(SpoolReader, Protocol):
-    """The reader's side of the spool, and where each lane ends."""
-
-    def tip(self, lane: Priority) -> int:
-        """The position of the last entry committed to the lane; 0 before the first."""
-        ...
-
-    def compare(self, sink: str, lane: Priority, position: int) -> None:
-        """Take note of the position up to which a sink held a lane when this process began to deliver."""
-        ...
-
-
 @dataclass(frozen=True, slots=True)
 class _Part:
     rows: Sequence[Row]
@@ -63,7 +51,7 @@ class DeliveryLoop:
         self,
         sink: str,
         lane: Priority,
-        spool: Feed,
+        spool: SpoolReader,
         guard: DeadlineGuard,
         health: Health,
         config: RunnerConfig,

@@ -20,10 +20,10 @@ from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.sinks.base import Sink
 from exporter.sinks.deadline import DeadlineGuard, Sleeper
-from exporter.sinks.delivery_loop import DeliveryLoop, Feed, Screen
+from exporter.sinks.delivery_loop import DeliveryLoop, Screen
 from exporter.sinks.health import Health
 from exporter.sinks.runner_config import RunnerConfig
-from exporter.spool.ports import SpoolStats
+from exporter.spool.ports import SpoolReader, SpoolStats
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -31,15 +31,13 @@ log = logging.getLogger(__name__)
 REFRESH_SECONDS: Final = 1.0
 """Scrapes that come faster than this get the same numbers."""
 
-__all__ = ["Feed", "Runner", "RunnerConfig", "Sleeper"]
-
 
 class Runner:
     """Moves entries from the spool into sinks; ``screen`` says what of an entry may still be delivered."""
 
     def __init__(
         self,
-        spool: Feed,
+        spool: SpoolReader,
         sinks: Sequence[Sink],
         config: RunnerConfig,
         clock: Clock,

@@ -17,8 +17,9 @@ from zlib import crc32
 from exporter.model import Entry, Priority
 from exporter.spool.codec import ROW_OVERHEAD, PackedEntry, RefusedError, pack
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import counted_as_state, on_lanes, split_joined
-from exporter.spool.ports import StateRow
+from exporter.spool.database import split_joined
+from exporter.spool.ports import NumberedBody, StateRow
+from exporter.spool.schema import counted_as_state, on_lanes
 
 ROWS_PER_STATEMENT: Final = (128, 16, 1)
 """Rows written by one statement. sqlite3 gives up the interpreter lock once a statement, and beside a busy
@@ -26,7 +27,7 @@ event loop gets it back only after up to 5 ms: row by row, 10,000 rows would tak
 
 PORTION_SHARE: Final = 32
 """Entries are written in portions of one part in this many of ``max_bytes``, and space is made after each:
-even in pages half full a portion fits into what ``disk.SPACE_SHARE`` leaves."""
+even in pages half full a portion fits into what ``disk_quota.SPACE_SHARE`` leaves."""
 
 READ_ROWS: Final = 5_000
 """Rows of state joined by one statement (see ``database.split_joined``)."""
@@ -236,8 +237,8 @@ def _checksum(table: str, key: bytes, value: bytes) -> int:
 
 def read_numbered(
     connection: sqlite3.Connection, table: Literal["increments", "journal"]
-) -> tuple[list[tuple[int, bytes]], int]:
-    """Number and body of each row, oldest first, and how many damaged ones were left out."""
+) -> tuple[list[NumberedBody], int]:
+    """The rows, oldest first, and how many damaged ones were left out."""
     rows = connection.execute(_NUMBERED.replace("{table}", table)).fetchall()
-    kept = [(number, body) for number, crc, body in rows if crc32(body) == crc]
+    kept = [NumberedBody(number, body) for number, crc, body in rows if crc32(body) == crc]
     return kept, len(rows) - len(kept)

@@ -2,7 +2,8 @@
 
 Every function runs inside a transaction of the writer or of a reader. A dead letter is an entry that a sink
 will never take. A replayed one goes back into its lane with a new position, visible only to the sink that
-refused it: the others have it already. A discarded one is deleted; it stays counted as dead.
+refused it: the others have it already. A discarded one is deleted; it stays counted as dead, and so do the
+oldest, which are deleted beyond a number, a size and an age.
 """
 
 from __future__ import annotations
@@ -15,8 +16,12 @@ from typing import Final
 
 from exporter.model import Priority
 from exporter.spool.codec import try_unpack
-from exporter.spool.database import on_lanes
+from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import DeadLetter
+from exporter.spool.schema import on_lanes
+
+DEAD_SHARE: Final = 4
+"""Dead letters take at most one part in this many of ``max_bytes``, not the space of what is to be sent."""
 
 _CHOSEN: Final = (
     "(:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
@@ -26,7 +31,7 @@ _CHOSEN: Final = (
 )
 _LIST: Final = (
     "SELECT id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body FROM dead"
-    " WHERE id > :after AND {chosen} ORDER BY id LIMIT :limit"
+    " WHERE {chosen} ORDER BY id LIMIT :limit"
 ).replace("{chosen}", _CHOSEN)
 _IDS: Final = "SELECT id FROM dead WHERE {chosen} ORDER BY id LIMIT :limit".replace("{chosen}", _CHOSEN)
 _KEPT: Final = "SELECT sink, count(*), min(buried_at), coalesce(sum(length(body)), 0) FROM dead GROUP BY sink"
@@ -41,6 +46,12 @@ _REPLAY: Final = on_lanes(
 _NO_LIMIT: Final = -1
 """SQLite takes a negative limit for none."""
 
+_BEYOND_ROWS: Final = "DELETE FROM dead WHERE id <= (SELECT id FROM dead ORDER BY id DESC LIMIT 1 OFFSET ?)"
+_BEYOND_BYTES: Final = (
+    "DELETE FROM dead WHERE id IN (SELECT id FROM"
+    " (SELECT id, sum(length(body)) OVER (ORDER BY id DESC) AS size FROM dead) WHERE size > ?)"
+)
+
 
 @dataclass(frozen=True, slots=True)
 class DeadLetterFilter:
@@ -52,15 +63,14 @@ class DeadLetterFilter:
     dead_before: int | None = None
     """Time in ms since the epoch before which the sink refused them."""
 
-    def parameters(self) -> dict[str, object]:
-        """The values of the statements' conditions."""
+    def parameters(self, limit: int | None) -> dict[str, object]:
+        """The values of the statements' conditions; without a limit, all there are."""
         lists = {"ids": self.ids, "types": self.types, "sinks": self.sinks}
-        return {name: json.dumps(values) if values else None for name, values in lists.items()} | {
-            "before": self.dead_before
+        return {
+            **{name: json.dumps(values) if values else None for name, values in lists.items()},
+            "before": self.dead_before,
+            "limit": _NO_LIMIT if limit is None else limit,
         }
-
-
-ALL_DEAD_LETTERS: Final = DeadLetterFilter()
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,11 +84,10 @@ class KeptDeadLetters:
 
 
 def list_dead_letters(
-    connection: sqlite3.Connection, chosen: DeadLetterFilter, *, after: int = 0, limit: int | None = None
+    connection: sqlite3.Connection, chosen: DeadLetterFilter, *, limit: int | None = None
 ) -> list[DeadLetter]:
-    """Dead letters with an id above ``after``, oldest first."""
-    where = chosen.parameters() | {"after": after, "limit": _NO_LIMIT if limit is None else limit}
-    rows = connection.execute(_LIST, where)
+    """Dead letters with what they say, oldest first."""
+    rows = connection.execute(_LIST, chosen.parameters(limit))
     values = ([*row[:2], Priority(row[2]), *row[3:10], try_unpack(row[11], row[10])] for row in rows)
     return [DeadLetter(*columns) for columns in values]
 
@@ -87,8 +96,7 @@ def dead_letter_ids(
     connection: sqlite3.Connection, chosen: DeadLetterFilter, *, limit: int | None = None
 ) -> list[int]:
     """The ids of dead letters, oldest first."""
-    where = chosen.parameters() | {"limit": _NO_LIMIT if limit is None else limit}
-    return [number for (number,) in connection.execute(_IDS, where)]
+    return [number for (number,) in connection.execute(_IDS, chosen.parameters(limit))]
 
 
 def kept_dead_letters(connection: sqlite3.Connection) -> list[KeptDeadLetters]:
@@ -127,3 +135,11 @@ def replay(
 def discard(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
     """Delete dead letters; returns how many there were."""
     return sum(connection.execute("DELETE FROM dead WHERE id = ?", (number,)).rowcount for number in ids)
+
+
+def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> None:
+    """Delete the oldest dead letters beyond the bounds."""
+    oldest = now_ms - round(config.dead_max_age * 1000)
+    connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
+    connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
+    connection.execute(_BEYOND_BYTES, (min(config.dead_max_bytes, config.max_bytes // DEAD_SHARE),))

@@ -9,9 +9,7 @@ it sees behind its cursor. The accounts are written in the same transaction as t
 A row is deleted once every sink has passed it, or evicted when the spool is full; each function that deletes
 takes a bounded number of rows.
 
-Dead letters are entries a sink will never take, kept for a while to be looked at and replayed (see
-``exporter.spool.dead_letters``). Bounded by rows, bytes and age, the oldest are deleted first; they were
-counted as dead when they were refused.
+Dead letters are entries a sink will never take (see ``exporter.spool.dead_letters``).
 """
 
 from __future__ import annotations
@@ -25,20 +23,20 @@ from typing import Final
 from exporter.errors import SpoolError
 from exporter.model import Priority, Row
 from exporter.spool.codec import UnreadableError, unpack
-from exporter.spool.config import SpoolConfig
-from exporter.spool.database import on_lanes, split_joined
+from exporter.spool.database import split_joined
 from exporter.spool.ports import SinkStats
+from exporter.spool.schema import on_lanes
 
 log = logging.getLogger(__name__)
 
 DELETE_ROWS: Final = 5_000
 """Passed rows deleted in one transaction: about 10 ms, so that a waiting commit is not held up."""
 
-DEAD_SHARE: Final = 4
-"""Dead letters take at most one part in this many of ``max_bytes``, not the space of what is to be sent."""
-
 EVICT_ROWS: Final = 64
-"""Rows evicted at a time: about 16 KiB, so that no more is lost than the space asked for."""
+"""Rows evicted at a time, so that no more is lost than the space asked for: about 16 KiB."""
+
+EVICT_BYTES: Final = 128 * 1024
+"""Of large rows only as many are evicted at a time as take so much; one may be as large as thousands."""
 
 _BETWEEN: Final = on_lanes(
     "SELECT count(*) FROM {lane} WHERE position > :after AND position <= :upto AND {visible}"
@@ -50,6 +48,10 @@ _OLDEST: Final = on_lanes(
 _HIGHEST: Final = on_lanes("SELECT coalesce(max(position), 0) FROM {lane}")
 _CUT: Final = on_lanes(
     "SELECT max(position) FROM (SELECT position FROM {lane} WHERE position <= ? ORDER BY position LIMIT ?)"
+)
+_OLDEST_ROWS: Final = on_lanes(
+    "SELECT max(position), count(*), sum(size) FROM (SELECT position, length(body) AS size FROM {lane}"
+    " WHERE position <= ? ORDER BY position LIMIT ?)"
 )
 _HOLDS_ROWS: Final = on_lanes("SELECT EXISTS (SELECT 1 FROM {lane})")
 _DELETE: Final = on_lanes("DELETE FROM {lane} WHERE position <= ?")
@@ -73,11 +75,6 @@ _DEAD_LETTER: Final = on_lanes(
 _DELETE_ONE: Final = on_lanes("DELETE FROM {lane} WHERE position = ?")
 _LAGGING: Final = (
     "SELECT sink FROM cursors WHERE lane = :lane AND position < :position AND active = 1 ORDER BY sink"
-)
-_BEYOND_ROWS: Final = "DELETE FROM dead WHERE id <= (SELECT id FROM dead ORDER BY id DESC LIMIT 1 OFFSET ?)"
-_BEYOND_BYTES: Final = (
-    "DELETE FROM dead WHERE id IN (SELECT id FROM"
-    " (SELECT id, sum(length(body)) OVER (ORDER BY id DESC) AS size FROM dead) WHERE size > ?)"
 )
 
 
@@ -237,14 +234,15 @@ def evict(
 ) -> int:
     """Delete the oldest rows of a lane, counted as evicted for each sink that has not passed them.
 
-    With ``lagging`` only those that a sink has passed.
+    One at least, and no more than take ``EVICT_BYTES`` together; with ``lagging`` only those that a sink has
+    passed. Returns how many.
     """
     last = sys.maxsize
     if lagging:
         (last,) = connection.execute(
             "SELECT coalesce(max(position), 0) FROM cursors WHERE lane = ? AND active = 1", (lane,)
         ).fetchone()
-    (upto,) = connection.execute(_CUT[lane], (last, limit)).fetchone()
+    upto = _end_of_oldest(connection, lane, last, limit)
     if upto is None:
         return 0
     behind = connection.execute(
@@ -258,6 +256,16 @@ def evict(
             (upto, lost, sink, lane),
         )
     return connection.execute(_DELETE[lane], (upto,)).rowcount
+
+
+def _end_of_oldest(connection: sqlite3.Connection, lane: Priority, last: int, rows: int) -> int | None:
+    """The last of at most ``rows`` of the oldest rows up to ``last`` that may be evicted at a time."""
+    while True:
+        upto, rows, size = connection.execute(_OLDEST_ROWS[lane], (last, rows)).fetchone()
+        if rows <= 1 or size <= EVICT_BYTES:
+            return None if upto is None else int(upto)
+        # By their mean size. A running sum over rows would take several times as long.
+        rows = max(1, rows * EVICT_BYTES // size)
 
 
 def holds_rows(connection: sqlite3.Connection, lane: Priority) -> bool:
@@ -288,11 +296,3 @@ def quarantine(
                 "UPDATE cursors SET dead = dead + ? WHERE sink = ? AND lane = ?", (dead, sink, lane)
             )
         connection.execute(_DELETE_ONE[lane], (position,))
-
-
-def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> None:
-    """Delete the oldest dead letters beyond the bounds."""
-    oldest = now_ms - round(config.dead_max_age * 1000)
-    connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
-    connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
-    connection.execute(_BEYOND_BYTES, (min(config.dead_max_bytes, config.max_bytes // DEAD_SHARE),))

@@ -16,7 +16,7 @@ from typing import TypeVar
 from exporter.errors import SpoolError
 from exporter.spool import delivery
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import connect_reader, read_version, spool_error, transaction
+from exporter.spool.database import connect_reader, read_at_once, spool_error
 from exporter.spool.dead_letters import (
     DeadLetterFilter,
     KeptDeadLetters,
@@ -24,8 +24,9 @@ from exporter.spool.dead_letters import (
     kept_dead_letters,
     list_dead_letters,
 )
-from exporter.spool.disk import SpoolDirectory
+from exporter.spool.directory import SpoolDirectory
 from exporter.spool.ports import DeadLetter, SpoolStats
+from exporter.spool.schema import read_version
 
 T = TypeVar("T")
 
@@ -41,7 +42,10 @@ def read_stats(connection: sqlite3.Connection, directory: SpoolDirectory, config
 
 
 class SpoolInspector:
-    """A spool opened for reading only. Made by ``SpoolInspector.open``."""
+    """A spool opened for reading only. Made by ``SpoolInspector.open``.
+
+    Every method raises ``SpoolError`` if the file cannot be read.
+    """
 
     def __init__(self, connection: sqlite3.Connection, directory: SpoolDirectory) -> None:
         self._connection = connection
@@ -74,53 +78,26 @@ class SpoolInspector:
             yield inspector
 
     def stats(self, config: SpoolConfig) -> SpoolStats:
-        """The accounts, exact at one moment.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """The accounts, exact at one moment."""
         return self._read(partial(read_stats, directory=self._directory, config=config))
 
     def is_closed(self) -> bool:
-        """Whether the exporter has stopped and closed the spool; False while it runs and after a crash.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """Whether the exporter has stopped and closed the spool; False while it runs and after a crash."""
         return bool(
             self._read(lambda connection: connection.execute("SELECT clean FROM books").fetchone())[0]
         )
 
     def kept_dead_letters(self) -> list[KeptDeadLetters]:
-        """How many dead letters are kept for each sink.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """How many dead letters are kept for each sink."""
         return self._read(kept_dead_letters)
 
     def dead_letter_ids(self, chosen: DeadLetterFilter, *, limit: int | None = None) -> list[int]:
-        """The ids of dead letters, oldest first.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
+        """The ids of dead letters, oldest first."""
         return self._read(partial(dead_letter_ids, chosen=chosen, limit=limit))
 
-    def dead_letters(
-        self, chosen: DeadLetterFilter, *, after: int = 0, limit: int | None = None
-    ) -> list[DeadLetter]:
-        """Dead letters with an id above ``after``, oldest first.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
-        return self._read(partial(list_dead_letters, chosen=chosen, after=after, limit=limit))
+    def dead_letters(self, chosen: DeadLetterFilter, *, limit: int | None = None) -> list[DeadLetter]:
+        """Dead letters with what they say, oldest first."""
+        return self._read(partial(list_dead_letters, chosen=chosen, limit=limit))
 
     def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with transaction(self._connection, "BEGIN"):
-                return work(self._connection)
-        except (sqlite3.Error, TypeError, ValueError) as error:
-            # Of a damaged file a column may have any type.
-            raise spool_error(self._directory.database, "reading", error) from error
+        return read_at_once(self._connection, self._directory.database, work)

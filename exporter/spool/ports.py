@@ -27,17 +27,8 @@ class StateRow(NamedTuple):
     value: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class StoredIncrement:
-    """One committed increment; numbers rise and are never used twice."""
-
-    number: int
-    body: bytes
-
-
-@dataclass(frozen=True, slots=True)
-class JournalPart:
-    """One part of the journal that the previous layout left; numbers rise."""
+class NumberedBody(NamedTuple):
+    """A committed increment, or a part of the journal; numbers rise and are never used twice."""
 
     number: int
     body: bytes
@@ -142,11 +133,11 @@ class SpoolWriter(Protocol):
         """
         ...
 
-    async def increments(self) -> list[StoredIncrement]:
+    async def increments(self) -> list[NumberedBody]:
         """The increments not forgotten, oldest first; damaged ones are left out, counted and logged."""
         ...
 
-    async def journal(self) -> list[JournalPart]:
+    async def journal(self) -> list[NumberedBody]:
         """What the previous layout left, oldest first; damaged parts are left out, counted and logged."""
         ...
 
@@ -185,6 +176,14 @@ class SpoolReader(Protocol):
         Raises:
             SpoolError: nothing was changed.
         """
+        ...
+
+    def tip(self, lane: Priority) -> int:
+        """The position of the last entry committed to the lane; 0 for a lane that was empty when opened."""
+        ...
+
+    def compare(self, sink: str, lane: Priority, position: int) -> None:
+        """Log an error if the sink holds the lane up to a position that this file gave to no entry."""
         ...
 
     async def stats(self) -> SpoolStats:

@@ -12,7 +12,6 @@ import logging
 import sqlite3
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -24,25 +23,13 @@ from exporter.spool import delivery
 from exporter.spool.accounts import AccountsFile
 from exporter.spool.commit import Append, read_numbered, read_state
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import connect_reader, full_volume_error, spool_error, transaction
-from exporter.spool.dead_letters import (
-    ALL_DEAD_LETTERS,
-    DeadLetterFilter,
-    discard,
-    list_dead_letters,
-    replay,
-)
-from exporter.spool.disk import DiskQuota, SpoolDirectory
+from exporter.spool.database import full_volume_error, spool_error
+from exporter.spool.dead_letters import discard, replay, trim_dead_letters
+from exporter.spool.directory import SpoolDirectory
+from exporter.spool.disk_quota import DiskQuota
 from exporter.spool.inspection import read_stats
-from exporter.spool.ports import (
-    DeadLetter,
-    JournalPart,
-    SpoolReader,
-    SpoolStats,
-    SpoolWriter,
-    StateRow,
-    StoredIncrement,
-)
+from exporter.spool.ports import NumberedBody, SpoolReader, SpoolStats, SpoolWriter, StateRow
+from exporter.spool.reader import LaneTips, ReaderThread
 from exporter.spool.recovery import mark_clean, open_database
 from exporter.spool.writer import WriterThread
 from exporter.telemetry import Telemetry
@@ -63,9 +50,6 @@ class Spool(SpoolWriter, SpoolReader):
         self._clock = clock
         self._telemetry = telemetry
         self._source = ""
-        self._tips: dict[Priority, int] = {}
-        self._skipped = (0, 0)
-        self._grown = {lane: asyncio.Event() for lane in Priority}
         self._refused: set[tuple[str, str]] = set()
         self._refused_bytes = 0
         self._closed = False
@@ -101,25 +85,23 @@ class Spool(SpoolWriter, SpoolReader):
             undo.callback(directory.release)
             accounts = AccountsFile(directory.accounts)
             undo.callback(accounts.close)
-            opened = open_database(directory, self._clock, accounts.read())
-            self._skipped, lost = opened.skipped, opened.lost_increments
+            self._opened = opened = open_database(directory, self._clock, accounts.read())
             self._connection = connection = opened.connection
             undo.callback(connection.close)
             self._quota = DiskQuota(connection, directory, self._config, self._clock)
             self._quota.take_reserve()
             try:
-                self._tips = delivery.tips(connection)
+                self._tips = LaneTips(delivery.tips(connection))
                 (self._source,) = connection.execute(
                     "SELECT value FROM meta WHERE name = 'source'"
                 ).fetchone()
-                self._read_connection = connect_reader(directory.database)
+                self._reader = ReaderThread(directory.database)
             except sqlite3.Error as error:
                 raise spool_error(directory.database, "opening", error) from error
             undo.pop_all()
-        if lost:
+        if lost := opened.lost_increments:
             self._telemetry.damaged_state.inc(lost)
             log.error("spool: %d increments are lost: counts of windows that were open are too low", lost)
-        self._reader = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
         self._writer = WriterThread(connection, self._quota, accounts, directory.database, self._clock)
 
     async def close(self) -> None:
@@ -127,14 +109,13 @@ class Spool(SpoolWriter, SpoolReader):
         if self._closed:
             return
         self._closed = True
-        for event in self._grown.values():
-            event.set()
+        for lane in Priority:
+            self._tips.wake(lane)
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
         self._writer.close()
-        self._reader.shutdown()
-        self._read_connection.close()
+        self._reader.close()
         try:
             mark_clean(self._connection, clean=True)
             self._quota.empty_log()
@@ -151,8 +132,7 @@ class Spool(SpoolWriter, SpoolReader):
         Raises:
             SpoolError: it could not be written.
         """
-        names = tuple(sinks)
-        await self._writer.submit(lambda connection: delivery.register(connection, names))
+        await self._writer.submit(partial(delivery.register, sinks=tuple(sinks)))
 
     # ------------------------------------------------------------------ the pipeline's side
 
@@ -193,13 +173,7 @@ class Spool(SpoolWriter, SpoolReader):
             if (kind, reason) not in self._refused:
                 self._refused.add((kind, reason))
                 log.error("spool: an entry of type %s cannot be kept (%s): %s", kind, reason, detail)
-        self._grow(append.tips)
-
-    def _grow(self, tips: Mapping[Priority, int]) -> None:
-        for lane, position in tips.items():
-            self._tips[lane] = max(position, self._tips[lane])
-            self._grown[lane].set()
-            self._grown[lane] = asyncio.Event()
+        self._tips.raise_to(append.tips)
 
     async def probe(self) -> None:
         # A page fits into the log on a volume that is full; what was refused last has to have space, too.
@@ -216,13 +190,11 @@ class Spool(SpoolWriter, SpoolReader):
     async def state(self, prefix: str = "") -> list[StateRow]:
         return await self._read_saved(partial(read_state, prefix=prefix), "rows of saved state")
 
-    async def increments(self) -> list[StoredIncrement]:
-        rows = await self._read_saved(partial(read_numbered, table="increments"), "increments")
-        return [StoredIncrement(*row) for row in rows]
+    async def increments(self) -> list[NumberedBody]:
+        return await self._read_saved(partial(read_numbered, table="increments"), "increments")
 
-    async def journal(self) -> list[JournalPart]:
-        rows = await self._read_saved(partial(read_numbered, table="journal"), "parts of the journal")
-        return [JournalPart(*row) for row in rows]
+    async def journal(self) -> list[NumberedBody]:
+        return await self._read_saved(partial(read_numbered, table="journal"), "parts of the journal")
 
     async def _read_saved(
         self, read: Callable[[sqlite3.Connection], tuple[list[T], int]], what: str
@@ -259,30 +231,16 @@ class Spool(SpoolWriter, SpoolReader):
             )
 
     def tip(self, lane: Priority) -> int:
-        """The position of the last entry committed to the lane; 0 for a lane that was empty when opened."""
         return self._tips[lane]
 
     def compare(self, sink: str, lane: Priority, position: int) -> None:
-        """Log an error if a sink has stored entries that this file never held.
-
-        Positions that a start skipped are given out to no entry: it was a later state of the spool that did.
-        """
-        known, begin = self._skipped
-        if known < position <= begin:
-            log.error(
-                "spool: sink %s holds %s entries up to position %d, and the file knows none after %d: it is "
-                "of an earlier time, and what was accepted since and not stored is lost",
-                sink,
-                lane.name.lower(),
-                position,
-                known,
-            )
+        self._opened.compare(sink, lane, position)
 
     async def wait(self, lane: Priority, after: int) -> None:
         while self._tips[lane] <= after:
             if self._closed:
                 raise self._closed_error()
-            await self._grown[lane].wait()
+            await self._tips.growth(lane)
 
     async def advance(
         self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
@@ -300,23 +258,13 @@ class Spool(SpoolWriter, SpoolReader):
         await self._writer.submit(advance)
 
     def _bound_dead_letters(self, connection: sqlite3.Connection, lane: Priority, now_ms: int) -> None:
-        delivery.trim_dead_letters(connection, self._config, now_ms)
+        trim_dead_letters(connection, self._config, now_ms)
         self._quota.make_space(lane)
 
     async def stats(self) -> SpoolStats:
         return await self._read(partial(read_stats, directory=self._directory, config=self._config))
 
     # ------------------------------------------------------------------ for operators
-
-    async def dead_letters(
-        self, chosen: DeadLetterFilter = ALL_DEAD_LETTERS, *, after: int = 0, limit: int = 100
-    ) -> list[DeadLetter]:
-        """Dead letters with an id above ``after``, oldest first.
-
-        Raises:
-            SpoolError: the file cannot be read.
-        """
-        return await self._read(partial(list_dead_letters, chosen=chosen, after=after, limit=limit))
 
     async def replay(self, ids: Sequence[int]) -> int:
         """Put dead letters back behind their lane for the sink that refused them; returns how many.
@@ -326,10 +274,9 @@ class Spool(SpoolWriter, SpoolReader):
         Raises:
             SpoolError: nothing was changed.
         """
-        now, numbers = self._clock.now_ms(), tuple(ids)
         count, _ = await self._writer.submit(
-            lambda connection: replay(connection, numbers, now),
-            lambda replayed: self._grow(replayed[1]),
+            partial(replay, ids=tuple(ids), now_ms=self._clock.now_ms()),
+            lambda replayed: self._tips.raise_to(replayed[1]),
         )
         return count
 
@@ -339,23 +286,12 @@ class Spool(SpoolWriter, SpoolReader):
         Raises:
             SpoolError: nothing was changed.
         """
-        numbers = tuple(ids)
-        return await self._writer.submit(lambda connection: discard(connection, numbers))
-
-    # ------------------------------------------------------------------ reading
+        return await self._writer.submit(partial(discard, ids=tuple(ids)))
 
     async def _read(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do the work in the thread that reads, of one moment; short: the log cannot be cut meanwhile."""
         if self._closed:
             raise self._closed_error()
-        return await asyncio.get_running_loop().run_in_executor(self._reader, self._transact, work)
-
-    def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        try:
-            with transaction(self._read_connection, "BEGIN"):
-                return work(self._read_connection)
-        except sqlite3.Error as error:
-            raise spool_error(self._directory.database, "reading", error) from error
+        return await self._reader.read(work)
 
     def _closed_error(self) -> SpoolError:
         return SpoolError(f"the spool {self._directory.path} is closed")

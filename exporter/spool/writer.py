@@ -23,7 +23,7 @@ from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.spool.accounts import AccountsFile, read_accounts
 from exporter.spool.database import full_volume_error, is_full, spool_error
-from exporter.spool.disk import DiskQuota
+from exporter.spool.disk_quota import DiskQuota
 
 log = logging.getLogger(__name__)
 

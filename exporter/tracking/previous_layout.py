@@ -15,7 +15,7 @@ import msgspec
 from exporter.aggregation.increments import Increment, encode_increment
 from exporter.events.structure import STRUCTURE_TYPES
 from exporter.notation import counted
-from exporter.spool.ports import JournalPart, SpoolWriter, StateRow
+from exporter.spool.ports import NumberedBody, SpoolWriter, StateRow
 from exporter.state.shard_timeline import SavedTimeline, TimeBounds
 from exporter.tracking.levels.levels import MemberXp
 from exporter.tracking.membership.evidence import PendingDeparture
@@ -56,7 +56,7 @@ async def take_over(spool: SpoolWriter) -> None:
         log.info("took over the state that the previous version saved: %s", counted(len(journal), "part"))
 
 
-def convert(parts: Iterable[JournalPart]) -> Converted:
+def convert(parts: Iterable[NumberedBody]) -> Converted:
     """The journal's parts, the oldest first, as rows and increments."""
     increments: list[bytes] = []
     rows: Rows = {}

@@ -86,7 +86,7 @@ def _tables(status: Status) -> str:
             _table(
                 "Failing components",
                 ("component", "errors since start"),
-                [(failing.component, f"{failing.errors:,}") for failing in status.failing],
+                [(name, f"{errors:,}") for name, errors in status.failing.items()],
             ),
             _table(
                 "Missing permissions",

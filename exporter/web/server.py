@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import asdict
 from http import HTTPStatus
 from typing import Final
 
@@ -173,11 +174,8 @@ class WebServer:
         return web.json_response(
             {
                 "ready": not obstacles,
-                "reasons": [
-                    {"part": reason.part, "name": reason.name, "detail": reason.detail}
-                    for reason in obstacles
-                ],
-                "degraded": [str(failing) for failing in status.failing],
+                "reasons": [asdict(reason) for reason in obstacles],
+                "degraded": status.degraded(),
             },
             status=HTTPStatus.SERVICE_UNAVAILABLE if obstacles else HTTPStatus.OK,
         )

@@ -5,7 +5,8 @@ Built for each request from the state of the parts; nothing here is kept.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from exporter.notation import counted
 
@@ -53,17 +54,6 @@ class BlindFeature:
 
 
 @dataclass(frozen=True, slots=True)
-class ComponentErrors:
-    """A component in which errors were isolated; ``errors`` counts them since the start."""
-
-    component: str
-    errors: int
-
-    def __str__(self) -> str:
-        return f"component {self.component} failing: {counted(self.errors, 'error')} since start"
-
-
-@dataclass(frozen=True, slots=True)
 class Reason:
     """Why the program is not ready; ``part`` is one of ``discord``, ``sink`` and ``spool``."""
 
@@ -76,6 +66,7 @@ class Reason:
 class Status:
     """The whole state; ``started_at`` is in milliseconds since the epoch.
 
+    ``failing`` are the components in which errors were isolated, with their number since the start;
     ``rest_problem`` is why Discord's REST API has not answered for minutes, empty if it does.
     """
 
@@ -85,8 +76,15 @@ class Status:
     sinks: tuple[SinkStatus, ...] = ()
     spool: SpoolStatus = SpoolStatus()
     blind: tuple[BlindFeature, ...] = ()
-    failing: tuple[ComponentErrors, ...] = ()
+    failing: Mapping[str, int] = field(default_factory=dict)
     rest_problem: str = ""
+
+    def degraded(self) -> list[str]:
+        """What works only in part."""
+        return [
+            f"component {name} failing: {counted(errors, 'error')} since start"
+            for name, errors in self.failing.items()
+        ]
 
     def obstacles(self) -> tuple[Reason, ...]:
         """What keeps the program from being ready; empty when it is.

@@ -9,7 +9,15 @@ import pytest
 from exporter.aggregation import windows as module
 from exporter.aggregation.cells import Activity, WindowKind
 from exporter.aggregation.counters import Counters
-from exporter.aggregation.increments import decode_increment
+from exporter.aggregation.increments import (
+    Added,
+    Cells,
+    Closed,
+    Increment,
+    Step,
+    decode_increment,
+    encode_increment,
+)
 from exporter.aggregation.windows import GRACE_MS, MAX_TRIES, Windows
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchingConfig
@@ -18,7 +26,7 @@ from exporter.events.catalogue import full_catalogue
 from exporter.events.facts.counting import Count
 from exporter.events.messages import MESSAGES
 from exporter.model import Entry, Priority
-from exporter.spool.ports import StateRow, StoredIncrement
+from exporter.spool.ports import NumberedBody, StateRow
 from exporter.state.shard_timeline import ShardTimeline
 from exporter.telemetry import Telemetry
 from tests.emitted import discard
@@ -58,8 +66,8 @@ class Disk(GatedSpool):
         self.parts |= dict(zip(numbers, increments, strict=True))
         return numbers
 
-    async def increments(self) -> list[StoredIncrement]:
-        return [StoredIncrement(number, body) for number, body in sorted(self.parts.items())]
+    async def increments(self) -> list[NumberedBody]:
+        return [NumberedBody(number, body) for number, body in sorted(self.parts.items())]
 
     def amounts(self, kind: str) -> dict[int, int]:
         sums: dict[int, int] = {}
@@ -472,6 +480,26 @@ async def test_an_increment_that_cannot_be_read_is_passed_over(
     process.disk.parts[99] = b"\xc1nonsense"
     restarted = await Process(process.disk, process.clock).begin()
     assert "increment 99 cannot be read" in caplog.text
+    await restarted.close(everything=True)
+    assert process.disk.amounts("short") == {1: 1}
+
+
+@pytest.mark.parametrize("at", [10**15, -(10**15), 2**62])
+@pytest.mark.parametrize("place", ["cells", "seen", "closed"])
+async def test_an_increment_with_an_impossible_time_is_set_aside_with_a_warning(
+    process: Process, caplog: pytest.LogCaptureFixture, place: str, at: int
+) -> None:
+    process.count()
+    await process.save()
+    now = process.clock.now_ms()
+    cells: Cells = [(at if place == "cells" else now, "messages", "human", 1, 9, 0, "", 1)]
+    steps: list[Step] = [Added(cells, [(1, 7, now, at if place == "seen" else now)])]
+    if place == "closed":
+        steps.append(Closed("short", at, [1]))
+    process.disk.parts[99] = encode_increment(Increment(steps, process.lengths))
+    restarted = Process(process.disk, process.clock)
+    assert restarted.windows.restore(await process.disk.increments()) == 1
+    assert [record.levelname for record in caplog.records if "increment 99" in record.message] == ["WARNING"]
     await restarted.close(everything=True)
     assert process.disk.amounts("short") == {1: 1}
 

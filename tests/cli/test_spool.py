@@ -20,7 +20,7 @@ from exporter.errors import SpoolError
 from exporter.events.records.occurrences import ModerationRecord
 from exporter.model import Entry, Priority
 from exporter.spool.config import SPOOL_DIRECTORY, SpoolConfig
-from exporter.spool.disk import SpoolDirectory
+from exporter.spool.directory import SpoolDirectory
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from tests.cli.conftest import ROOT

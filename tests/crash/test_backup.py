@@ -10,7 +10,8 @@ from pathlib import Path
 from pydantic import SecretStr
 
 from exporter.clock import SystemClock
-from exporter.sinks.runner import Runner, RunnerConfig
+from exporter.sinks.runner import Runner
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.sink import SqlSink
 from exporter.spool.config import SpoolConfig

@@ -39,7 +39,8 @@ from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
 from exporter.sinks.influx.config import InfluxConfig
 from exporter.sinks.influx.sink import InfluxSink
-from exporter.sinks.runner import Runner, RunnerConfig
+from exporter.sinks.runner import Runner
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.sink import SqlSink
 from exporter.spool.config import SpoolConfig

@@ -13,7 +13,7 @@ import msgspec
 from exporter.backoff import Backoff
 from exporter.clock import SystemClock
 from exporter.discord.config import DiscordConfig
-from exporter.discord.gateway.shard import ConnectionTimings
+from exporter.discord.gateway.timings import ConnectionTimings
 from exporter.discord.source import DiscordSource
 from exporter.telemetry import Telemetry, value
 from tests.discord.fake_gateway import Gateway

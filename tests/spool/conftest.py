@@ -12,8 +12,8 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.model import Entry, Priority
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import counted_as_state
 from exporter.spool.ports import SpoolStats
+from exporter.spool.schema import counted_as_state
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 

@@ -16,13 +16,15 @@ from hypothesis import strategies as st
 from exporter.clock import ManualClock
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
-from exporter.spool import commit, delivery, disk, recovery
+from exporter.spool import commit, delivery, disk_quota, recovery
 from exporter.spool.config import SpoolConfig
+from exporter.spool.disk_quota import SPACE_SHARE
 from exporter.spool.ports import StateRow
-from exporter.spool.recovery import inspect
+from exporter.spool.salvage import inspect
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
+from tests.spool.letters import dead_letters
 from tests.spool.maintenance import tidy
 
 MIB = 1024**2
@@ -258,6 +260,18 @@ async def test_critical_entries_go_only_when_nothing_else_is_left(
     assert len(numbers) > 500
 
 
+async def test_of_large_entries_no_more_are_given_up_than_the_space_asked_for(
+    open_spool, make_entry, check_accounts
+):
+    spool = await open_spool(SpoolConfig(max_bytes=64 * MIB, reserve=0))
+    for number in range(80):
+        await spool.append([make_entry(number, padding=900_000)])
+        await check_accounts(spool)
+    stats = await spool.stats()
+    assert stats.sinks["sql"].evicted > 0
+    assert stats.bytes > 64 * MIB * SPACE_SHARE - 2 * MIB, "what is left fills the space there is"
+
+
 async def test_only_sinks_that_lag_count_an_eviction(open_spool, make_entry, drain, check_accounts):
     spool = await open_spool(SMALL, sinks=("live", "dead"))
     for start in range(30):
@@ -323,7 +337,7 @@ async def test_dead_letters_keep_the_bound_and_leave_space_for_entries(
         dead = [(row.position, "bad") for row in batch.rows]
         await spool.advance("refusing", Priority.CRITICAL, batch.rows[-1].position, dead=dead)
         assert (await spool.stats()).bytes <= MIB
-    assert 200 < len(await spool.dead_letters(limit=10**6)) < 300
+    assert 200 < len(dead_letters(spool)) < 300
     assert (await check_accounts(spool)).sinks["lagging"].pending > 350
 
 
@@ -613,7 +627,7 @@ async def test_passed_rows_and_free_pages_go_in_smaller_portions_where_a_large_o
 
         return in_portions(small, size)
 
-    monkeypatch.setattr(disk, "delete_passed", delete)
+    monkeypatch.setattr(disk_quota, "delete_passed", delete)
     monkeypatch.setattr(spool._quota, "_in_portions", limited)
     for _ in range(200):
         await tidy(spool)

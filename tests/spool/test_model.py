@@ -18,12 +18,13 @@ from exporter.clock import ManualClock
 from exporter.model import Entry, Priority
 from exporter.spool import delivery
 from exporter.spool.config import SpoolConfig
-from exporter.spool.database import counted_as_state
 from exporter.spool.dead_letters import DeadLetterFilter
 from exporter.spool.ports import StateRow
+from exporter.spool.schema import counted_as_state
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from tests.scale import scaled
+from tests.spool.letters import dead_letters
 from tests.spool.maintenance import tidy
 from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
 
@@ -179,7 +180,7 @@ class SpoolMachine(RuleBasedStateMachine):
         sink = self.sinks.get(name)
         if sink is None:
             return
-        letters = self.do(self.spool.dead_letters(DeadLetterFilter(sinks=(name,)), limit=10**6))
+        letters = dead_letters(self.spool, DeadLetterFilter(sinks=(name,)))
         assert [letter.key for letter in letters] == sink.dead
         assert self.do(self.spool.replay([letter.id for letter in letters])) == len(letters)
         for letter in letters:

@@ -11,12 +11,13 @@ import pytest
 
 from exporter.errors import SchemaError, SpoolError
 from exporter.model import Priority
-from exporter.spool import database
+from exporter.spool import schema
 from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import StateRow
 from exporter.spool.recovery import POSITION_GAP
 from exporter.spool.store import Spool
 from tests.spool import version_1
+from tests.spool.letters import dead_letters
 
 
 def files(directory: Path) -> dict[str, bytes]:
@@ -89,7 +90,7 @@ async def test_a_path_that_cannot_be_a_directory_is_reported(tmp_path, open_spoo
 async def test_a_spool_of_a_newer_version_is_refused_and_left_as_it_is(
     open_spool, make_entry, tmp_path, monkeypatch, clean
 ):
-    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
     spool = await open_spool()
     await spool.append([make_entry(1)])
     directory = tmp_path / "spool"
@@ -113,7 +114,7 @@ async def test_a_spool_of_an_older_version_is_brought_up_to_date(open_spool, mak
     await spool.append([make_entry(1)])
     source = spool.source
     await spool.close()
-    monkeypatch.setattr(database, "MIGRATIONS", (*database.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE later (id INTEGER)",)))
     again = await open_spool()
     assert again.source == source
     assert again._connection.execute("SELECT count(*) FROM later").fetchone() == (0,)
@@ -141,7 +142,7 @@ async def test_a_spool_of_version_1_is_taken_over_whole(
     assert [(part.number, part.body) for part in await spool.journal()] == list(
         enumerate(version_1.JOURNAL, 1)
     )
-    letters = await spool.dead_letters()
+    letters = dead_letters(spool)
     assert [(letter.sink, letter.lane, letter.reason, letter.key) for letter in letters] == [
         ("sql", lane, "bad", version_1.key(number))
         for lane, number in zip(Priority, (60, 58, 59), strict=True)
@@ -186,12 +187,12 @@ async def test_a_migration_that_fails_leaves_the_old_version(open_spool, make_en
     await spool.close()
     connection = sqlite3.connect(tmp_path / "spool" / "spool.db", isolation_level=None)
     monkeypatch.setattr(
-        database, "MIGRATIONS", (*database.MIGRATIONS, ("CREATE TABLE later (id INTEGER)", "NONSENSE"))
+        schema, "MIGRATIONS", (*schema.MIGRATIONS, ("CREATE TABLE later (id INTEGER)", "NONSENSE"))
     )
     with pytest.raises(sqlite3.OperationalError):
-        database.migrate(connection)
+        schema.migrate(connection)
     monkeypatch.undo()
-    assert database.read_version(connection) == 2
+    assert schema.read_version(connection) == 2
     connection.close()
     assert (await (await open_spool()).stats()).spooled == 1
 

@@ -6,7 +6,7 @@ from exporter.errors import SpoolError
 from exporter.model import Priority
 from exporter.spool import commit
 from exporter.spool.config import SpoolConfig
-from exporter.spool.ports import JournalPart, StateRow, StoredIncrement
+from exporter.spool.ports import NumberedBody, StateRow
 from exporter.telemetry import value
 from tests.spool.maintenance import tidy
 from tests.spool.state_pages import HAS_DBSTAT, noted_and_found
@@ -63,9 +63,9 @@ async def test_increments_are_numbered_and_come_back_in_order(open_spool, make_e
     (third,) = await spool.append([make_entry(1)], increments=[b"three"])
     assert 0 < first < second < third
     assert await spool.increments() == [
-        StoredIncrement(first, b"one"),
-        StoredIncrement(second, b"two"),
-        StoredIncrement(third, b"three"),
+        NumberedBody(first, b"one"),
+        NumberedBody(second, b"two"),
+        NumberedBody(third, b"three"),
     ]
 
 
@@ -73,7 +73,7 @@ async def test_forget_removes_increments_up_to_a_number_with_the_same_commit(ope
     spool = await open_spool()
     numbers = await spool.append([], increments=[b"0", b"1", b"2"])
     (last,) = await spool.append([make_entry(1)], increments=[b"new"], forget=numbers[1])
-    assert await spool.increments() == [StoredIncrement(numbers[2], b"2"), StoredIncrement(last, b"new")]
+    assert await spool.increments() == [NumberedBody(numbers[2], b"2"), NumberedBody(last, b"new")]
     assert await spool.append([], forget=last) == ()
     assert await spool.increments() == []
 
@@ -81,7 +81,7 @@ async def test_forget_removes_increments_up_to_a_number_with_the_same_commit(ope
 async def test_an_empty_increment_is_one(open_spool):
     spool = await open_spool()
     (number,) = await spool.append([], increments=[b""])
-    assert await spool.increments() == [StoredIncrement(number, b"")]
+    assert await spool.increments() == [NumberedBody(number, b"")]
 
 
 async def test_numbers_of_increments_are_not_used_again_after_a_restart(open_spool):
@@ -96,7 +96,7 @@ async def test_numbers_of_increments_are_not_used_again_after_a_restart(open_spo
 async def test_the_journal_comes_back_in_order_until_a_commit_drops_it(open_spool, make_entry, leave_journal):
     spool = await open_spool()
     await leave_journal(spool, b"one", b"", b"three")
-    assert await spool.journal() == [JournalPart(1, b"one"), JournalPart(2, b""), JournalPart(3, b"three")]
+    assert await spool.journal() == [NumberedBody(1, b"one"), NumberedBody(2, b""), NumberedBody(3, b"three")]
     await spool.append([make_entry(1)], increments=[b"new"], forget=10**6)
     assert len(await spool.journal()) == 3
     (number,) = await spool.append([make_entry(1)], increments=[b"newer"], forget_journal=True)

@@ -196,7 +196,7 @@ async def test_what_changes_while_the_disk_refuses_is_encoded_tick_by_tick(
     pipeline = await begin(site, payload)
     site.full = True
     await pass_time(site, pipeline, 10)
-    assert pipeline.checkpoint.is_stuck
+    assert pipeline.checkpoint.problem
     site.feed(pipeline, "MESSAGE_CREATE", payload("MESSAGE_CREATE", "human"))
     levels = find(pipeline, "levels")
     (table,) = levels.tables

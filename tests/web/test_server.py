@@ -16,7 +16,7 @@ import pytest
 from exporter.errors import ConfigError
 from exporter.web.config import WebConfig
 from exporter.web.server import SCRAPE_LIMIT, WebServer
-from exporter.web.status import BlindFeature, ComponentErrors, ShardConnection, SinkStatus, SpoolStatus
+from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus
 
 PATHS = ("/", "/metrics", "/healthz", "/readyz")
 
@@ -172,7 +172,7 @@ async def test_a_blind_feature_is_no_reason_not_to_be_ready(client, address, sta
     ],
 )
 async def test_a_failing_component_is_shown_and_the_rest_stays_ready(client, address, stages, errors, text):
-    stages.status = dataclasses.replace(stages.status, failing=(ComponentErrors("voice", errors),))
+    stages.status = dataclasses.replace(stages.status, failing={"voice": errors})
     async with client.get(f"{address}/readyz") as answer:
         assert answer.status == 200
         assert await answer.json() == {"ready": True, "reasons": [], "degraded": [text]}

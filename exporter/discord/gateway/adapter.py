@@ -4,8 +4,6 @@ disnake holds the connection (HELLO, heartbeat, IDENTIFY, RESUME, close codes, r
 public surface gives no access to raw frames, to a session's state or to one shard's connection. Each private
 name needed for that stands here, behind a named function, with the reason. An upgrade of either library is
 checked by ``tests/discord/gateway/test_adapter.py``, with one behavioural test per name.
-
-``ConnectionClosed``, ``HTTPException`` and ``LoginFailure`` are documented and are imported from ``disnake``.
 """
 
 from __future__ import annotations
@@ -17,22 +15,14 @@ from typing import Any, Final
 
 import aiohttp
 import disnake
+import disnake.gateway
 import msgspec
-from disnake.gateway import (
-    DiscordClientWebSocketResponse,
-    DiscordWebSocket,
-    KeepAliveHandler,
-    ReconnectWebSocket,
-)
 from disnake.http import HTTPClient, Route
 from disnake.state import ConnectionState
 from disnake.user import ClientUser
 from disnake.voice_client import VoiceClient
 
-_DEFAULT_SILENCE: Final = 60.0
-"""Seconds to wait for HELLO, before the heartbeat's interval is known; disnake's own default."""
-
-ConnectionLost = ReconnectWebSocket
+ConnectionLost = disnake.gateway.ReconnectWebSocket
 """The connection ended, and may be resumed or begun anew."""
 
 CONNECTION_ENDS: Final = (ConnectionLost, disnake.ConnectionClosed, OSError, aiohttp.ClientError)
@@ -76,13 +66,13 @@ class ApiClient(HTTPClient):
         timeout: aiohttp.ClientTimeout,
         middleware: aiohttp.ClientMiddlewareType | None = None,
     ) -> None:
-        """Open the session for all requests and websockets, authorised by ``token``.
+        """Open the session for all requests and websockets.
 
         ``HTTPClient.__session`` (name-mangled) is set because disnake makes its session without deadlines and
         without trace in ``static_login``, and takes no other.
         """
         self._HTTPClient__session = aiohttp.ClientSession(
-            ws_response_class=DiscordClientWebSocketResponse,
+            ws_response_class=disnake.gateway.DiscordClientWebSocketResponse,
             trace_configs=[trace],
             timeout=timeout,
             middlewares=() if middleware is None else (middleware,),
@@ -107,16 +97,17 @@ class ApiClient(HTTPClient):
 class GatewaySocket:
     """One shard's websocket, from its connection to its end.
 
-    ``poll`` takes one frame and hands it to the receiver. Raises:
+    ``poll`` takes one frame and hands it to the receiver; ``handle`` lets disnake handle a message: HELLO,
+    heartbeats, READY and RESUMED, and orders to reconnect. Both raise:
         ConnectionLost: the connection ended and may be resumed or begun anew.
         disnake.ConnectionClosed: it ended with a code after which Discord refuses to go on.
     """
 
-    __slots__ = ("_handle", "_heartbeat_sent", "_send_heartbeat", "_ws", "poll")
+    __slots__ = ("_heartbeat_sent", "_send_heartbeat", "_ws", "handle", "poll")
 
-    def __init__(self, ws: DiscordWebSocket) -> None:
+    def __init__(self, ws: disnake.gateway.DiscordWebSocket) -> None:
         self._ws = ws
-        self._handle = ws.received_message
+        self.handle: Callable[[str], Awaitable[None]] = ws.received_message
         self._send_heartbeat = ws.send_heartbeat
         self._heartbeat_sent: Callable[[], None] = lambda: None
         self.poll: Callable[[], Awaitable[None]] = ws.poll_event
@@ -134,10 +125,6 @@ class GatewaySocket:
         self._ws.received_message = receive  # type: ignore[method-assign, assignment]  # see above
         self._ws.send_heartbeat = self._beat  # type: ignore[method-assign]  # see above
 
-    async def handle(self, message: str) -> None:
-        """Let disnake handle a message: HELLO, heartbeats, READY and RESUMED, and orders to reconnect."""
-        await self._handle(message)
-
     async def _beat(self, data: Any) -> None:
         self._heartbeat_sent()
         if (keep_alive := self._keep_alive) is not None:
@@ -147,7 +134,7 @@ class GatewaySocket:
         await self._send_heartbeat(data)
 
     @property
-    def _keep_alive(self) -> KeepAliveHandler | None:
+    def _keep_alive(self) -> disnake.gateway.KeepAliveHandler | None:
         return self._ws._keep_alive  # noqa: SLF001 - disnake gives no access to a connection's heartbeat
 
     @property
@@ -218,16 +205,13 @@ class _ConnectionState(ConnectionState):
     def clear(self, *, views: bool = True, application_commands: bool = True, modals: bool = True) -> None:
         """Reset; called by the constructor after it has set all of disnake's parsers."""
         super().clear(views=views, application_commands=application_commands, modals=modals)
-        self.parsers = {"READY": self.parse_ready, "RESUMED": self.parse_resumed}
+        self.parsers = {"READY": self.parse_ready, "RESUMED": lambda _: None}
 
     def parse_ready(self, data: Any) -> None:
         """Keep who the bot is; guilds are read from the raw payload."""
         self.user = ClientUser(state=self, data=data["user"])
 
-    def parse_resumed(self, data: Any) -> None:
-        """Nothing to do: the session goes on."""
-
-    def _update_references(self, ws: DiscordWebSocket) -> None:
+    def _update_references(self, ws: disnake.gateway.DiscordWebSocket) -> None:
         # Called for each new websocket once its shard is known and before its first frame.
         self.attach(GatewaySocket(ws))
 
@@ -235,7 +219,9 @@ class _ConnectionState(ConnectionState):
 class ConnectionOnlyClient(disnake.Client):
     """The client that websockets and REST requests of a process belong to; it caches nothing.
 
-    Why not ``disnake.AutoShardedClient``: see ``docs/decisions/shards.md``.
+    ``attach`` is given each new socket before its first frame, ``identifying`` each shard about to IDENTIFY;
+    ``silence`` is the fixed timeout of a connection in seconds. Why not ``disnake.AutoShardedClient``: see
+    ``docs/decisions/shards.md``.
     """
 
     _connection: _ConnectionState
@@ -251,11 +237,6 @@ class ConnectionOnlyClient(disnake.Client):
         attach: Callable[[GatewaySocket], None],
         identifying: Callable[[int], None],
     ) -> None:
-        """Make a client.
-
-        ``attach`` is given each new socket before its first frame, ``identifying`` each shard about to
-        IDENTIFY; ``silence`` is the fixed timeout of a connection in seconds.
-        """
         # Class attributes: warnings about missing voice libraries, which an exporter does not use.
         VoiceClient.warn_nacl = VoiceClient.warn_dave = False
         self._make_api = make_api
@@ -268,7 +249,7 @@ class ConnectionOnlyClient(disnake.Client):
             asyncio_debug=loop.get_debug(),
             intents=wanted,
             max_messages=None,
-            heartbeat_timeout=silence or _DEFAULT_SILENCE,
+            heartbeat_timeout=silence or 60.0,  # disnake's default, until HELLO says the heartbeat's interval
             gateway_params=disnake.GatewayParams(zlib=compress),
         )
         self._connection.attach = attach
@@ -297,7 +278,7 @@ class ConnectionOnlyClient(disnake.Client):
 
         ``from_client`` is for disnake's internal use: ``Client.connect`` would also decide when to reconnect.
         """
-        await DiscordWebSocket.from_client(
+        await disnake.gateway.DiscordWebSocket.from_client(
             self,
             shard_id=shard_id,
             gateway=gateway,

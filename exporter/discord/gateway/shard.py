@@ -21,23 +21,17 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import Final
 
-import disnake
-import msgspec
-
 from exporter.backoff import Backoff
 from exporter.clock import Clock
 from exporter.discord.gateway.adapter import (
     CONNECTION_ENDS,
-    ConnectionLost,
     ConnectionOnlyClient,
     GatewaySocket,
-    RateLimitedError,
 )
-from exporter.discord.gateway.fatal_errors import FATAL_CODES
+from exporter.discord.gateway.connection_end import ConnectionEnd
 from exporter.discord.gateway.identify_budget import IdentifyGate
 from exporter.discord.gateway.resume_ladder import ResumeLadder
-from exporter.discord.rest.failure import describe_failure
-from exporter.errors import CredentialsError
+from exporter.discord.gateway.timings import ConnectionTimings
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -49,58 +43,8 @@ could not be resumed anyway, as its id and sequence are not kept over a restart.
 _RESUMABLE_CODE: Final = 4000
 """Sent before a reconnection: any code but 1000 and 1001 keeps the session."""
 
-_SESSION_ENDING_CODES: Final = frozenset({4007, 4009})
-"""Invalid sequence and session timed out: Discord asks for a new session."""
-
-_CUT_OFF: Final = 1006
-"""Code of a socket without a closing handshake (RFC 6455 §7.1.5), as after our own timeout."""
-
 FRAMES_PER_TURN: Final = 64
 """Frames handled in one turn of the event loop; they take some milliseconds."""
-
-_LONGEST_SILENCE: Final = 30.0
-"""Seconds without RESUMED and without a dispatch of a replay after which a RESUME has failed."""
-
-_LONGEST_WITHOUT_IDENTIFY: Final = 60.0
-"""Seconds between two attempts, at most, where none got as far as IDENTIFY, so that none was spent."""
-
-_EXPECTED: Final = (*CONNECTION_ENDS, disnake.HTTPException, msgspec.DecodeError)
-"""Failures whose text says enough; any other is logged with its traceback."""
-
-_RECONNECT: Final = Backoff(base=1.0, cap=600.0, floor=0.5)
-_RESUME: Final = Backoff(base=1.0, cap=5.0, floor=0.5)
-
-
-@dataclass(frozen=True, slots=True)
-class ConnectionTimings:
-    """Every wait of the source, in seconds."""
-
-    identify_spacing: float = 5.0
-    """Between two IDENTIFYs of one bucket (Discord docs, Gateway › Session Start Limit Object)."""
-    invalid_session: tuple[float, float] = (1.0, 5.0)
-    """Bounds of the random wait before the IDENTIFY that answers an INVALID_SESSION, as Discord asks."""
-    reconnect: Backoff = _RECONNECT
-    """Before a new session; at ten minutes a shard that always fails asks for 144 sessions a day."""
-    resume: Backoff = _RESUME
-    """Before a RESUME: Discord keeps a session for minutes only, and does not limit RESUMEs."""
-    resume_attempts: int = 5
-    """RESUMEs in a row without RESUMED after which the session is given up."""
-    resume_patience: float = 60.0
-    """Or two of them, and so many seconds since the first."""
-    stable_after: float = 60.0
-    """A connection that lived this long was good; the next failure starts from the base again."""
-    connect_timeout: float = 20.0
-    """From connecting to HELLO."""
-    ready_timeout: float = 60.0
-    """From connecting to READY; Discord takes some seconds. To RESUMED half of it at most, but anew with each
-    dispatch of a replay."""
-    close_timeout: float = 1.0
-    """For the closing handshake; a half-open socket never answers it."""
-
-    @property
-    def without_identify(self) -> Backoff:
-        """Before another attempt where no IDENTIFY was spent."""
-        return replace(self.reconnect, cap=min(self.reconnect.cap, _LONGEST_WITHOUT_IDENTIFY))
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +152,10 @@ class Shard:
                 await self._disconnect(CLOSE_CODE)
                 raise
             except Exception as error:
-                if _is_fatal(error):
+                end = ConnectionEnd(error, None if self._socket is None else self._socket.close_code)
+                if end.is_fatal:
                     raise
-                self._note_loss(error)
+                self._note_loss(end)
             finally:
                 await self._disconnect(_RESUMABLE_CODE)
             pause = max(self._choose_backoff().wait(self._failures, self._rng), self._hold)
@@ -244,9 +189,7 @@ class Shard:
     ) -> None:
         """Read until READY or RESUMED; a replay, which comes before RESUMED, may be of any length."""
         loop = asyncio.get_running_loop()
-        patience = self._timings.ready_timeout
-        if resuming:
-            patience = min(patience / 2, _LONGEST_SILENCE)
+        patience = self._timings.resumed_timeout if resuming else self._timings.ready_timeout
         received: int | None = -1
         for frame in itertools.count():
             if self.status.connected:
@@ -263,13 +206,10 @@ class Shard:
         spent = self._gate.sent_by(self.id)
         self._lived = 0.0
         try:
-            await self._identify_in_turn()
+            async with self._gate.turn(self.id) as gateway, asyncio.timeout(self._timings.connect_timeout):
+                await self._client.connect_shard(self.id, gateway)
         finally:
             self._spent = self._gate.sent_by(self.id) > spent
-
-    async def _identify_in_turn(self) -> None:
-        async with self._gate.turn(self.id) as gateway, asyncio.timeout(self._timings.connect_timeout):
-            await self._client.connect_shard(self.id, gateway)
 
     async def _resume(self, session: _ResumableSession) -> None:
         self._publish_state(self.id, "resuming")
@@ -281,24 +221,19 @@ class Shard:
             )
         self._ladder.note_sent()
 
-    def _note_loss(self, error: Exception) -> None:
+    def _note_loss(self, end: ConnectionEnd) -> None:
         """Record why the connection ended, and keep what is needed to resume."""
         self._publish_state(self.id, "lost")
         had_session = self.connected or self._session is not None
         socket = self._socket
-        code = None if socket is None else socket.close_code
-        if isinstance(error, ConnectionLost):
-            problem = "silent or cut off" if code in {None, _CUT_OFF} else f"closed with {code}"
-        else:
-            problem = describe_failure(error)
         now = self._clock.monotonic()
         stable = self.connected and now - self._since >= self._timings.stable_after
         self._failures = 0 if stable else self._failures + 1
         if self.connected:
             self._lived = now - self._began
-        self._hold = error.retry_after if isinstance(error, RateLimitedError) else 0.0
-        self._invalidated = isinstance(error, ConnectionLost) and not error.resume
-        if self._invalidated or code in _SESSION_ENDING_CODES or self._gives_up_session():
+        self._hold = end.hold
+        self._invalidated = end.is_invalidation
+        if end.ends_session or self._gives_up_session():
             # The wait before another session depends on how many short sessions there were in a row, not on
             # how often the connection was resumed, which is free.
             lasted = self._lived >= self._timings.stable_after
@@ -312,17 +247,15 @@ class Shard:
             elif self._session is not None:
                 # Lost in the middle of a replay: continue from where it got to.
                 self._session = replace(self._session, sequence=socket.sequence)
+        level, text = logging.WARNING, "Shard %d could not begin a session (%s); it tries again."
         if self._session is not None:
-            level, text = logging.WARNING, "Shard %d lost its connection (%s); it asks to resume its session."
+            text = "Shard %d lost its connection (%s); it asks to resume its session."
         elif had_session:
             level, text = (
                 logging.ERROR,
                 "Shard %d lost its session (%s), and what happens until the next one.",
             )
-        else:
-            level, text = logging.WARNING, "Shard %d could not begin a session (%s); it tries again."
-        unexpected = None if isinstance(error, _EXPECTED) else error
-        _log.log(level, text, self.id, problem, exc_info=unexpected)
+        _log.log(level, text, self.id, end.problem, exc_info=end.unexpected)
 
     def _gives_up_session(self) -> bool:
         """Whether so many RESUMEs have failed by now that the session is to be given up."""
@@ -354,9 +287,3 @@ class Shard:
             # Not wait_for: up to Python 3.11 it swallows a cancellation that comes as the close completes.
             async with asyncio.timeout(self._timings.close_timeout):
                 await socket.close(code)
-
-
-def _is_fatal(error: Exception) -> bool:
-    if isinstance(error, disnake.ConnectionClosed):
-        return error.code in FATAL_CODES
-    return isinstance(error, CredentialsError)

@@ -29,12 +29,8 @@ def _refuse_link(section: SqlConfig) -> None:
         refuse_link(pathlib.Path(section.url.database))
 
 
-def _data_dir_defaults(data_dir: pathlib.Path) -> Mapping[str, object]:
-    return {"dsn": f"sqlite:///{data_dir}/{LOG_FILE}"}
-
-
 def _migrate(section: SqlConfig, options: MigrateOptions) -> Iterable[str]:
-    from exporter.sinks.sql.setup import prepare
+    from exporter.sinks.sql.migration import prepare
 
     _refuse_link(section)
     return prepare(section, options.reader_role)
@@ -59,7 +55,7 @@ SINK: Final = SinkSpec(
     section=SqlConfig,
     make=_make,
     environment={"DISCORD_EXPORTER_DSN": "dsn"},
-    data_dir_defaults=_data_dir_defaults,
+    data_dir_defaults=lambda data_dir: {"dsn": f"sqlite:///{data_dir}/{LOG_FILE}"},
     loggers={
         "aiosqlite": logging.INFO,
         "asyncpg": logging.INFO,

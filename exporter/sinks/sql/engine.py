@@ -72,7 +72,11 @@ def make_engine(config: SqlConfig) -> AsyncEngine:
         hide_parameters=True,
         json_serializer=encode_json,
         execution_options={_TIMEOUT: config.statement_timeout},
-        connect_args=_sqlite_arguments(config) if sqlite else _postgresql_arguments(config),
+        connect_args=(
+            {"timeout": min(config.statement_timeout, _LOCK_SLICE)}
+            if sqlite
+            else _postgresql_arguments(config)
+        ),
     )
     if sqlite:
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
@@ -94,10 +98,6 @@ async def dispose_engine(engine: AsyncEngine) -> None:
     for thread in threading.enumerate():
         if thread.name.endswith(_WORKER_THREAD):
             await asyncio.to_thread(thread.join, _JOIN_SECONDS)
-
-
-def _sqlite_arguments(config: SqlConfig) -> dict[str, Any]:
-    return {"timeout": min(config.statement_timeout, _LOCK_SLICE)}
 
 
 def _postgresql_arguments(config: SqlConfig) -> dict[str, Any]:

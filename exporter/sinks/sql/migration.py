@@ -8,6 +8,7 @@ change and are made again after; where only they differ and may not be changed, 
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
@@ -17,11 +18,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlalchemy.schema import SetColumnComment, SetTableComment
 
-from exporter.errors import SchemaError
+from exporter.errors import ExporterError, SchemaError
 from exporter.sinks.sql.config import SqlConfig
 from exporter.sinks.sql.engine import dispose_engine, execute_unlocked, make_engine
 from exporter.sinks.sql.error_mapping import describe
@@ -66,6 +67,27 @@ class SchemaState:
                 "install the newer version again, or use another database"
             )
             raise SchemaError(msg)
+
+
+def prepare(config: SqlConfig, reader_role: str | None = None) -> Iterator[str]:
+    """What the command ``migrate`` does here; yields what was done. Blocks.
+
+    Raises:
+        ExporterError: the database cannot be reached or changed, or is newer than this program.
+    """
+    address = config.url.render_as_string(hide_password=True)
+    try:
+        state = asyncio.run(migrate(config, reader_role=reader_role))
+    except (SQLAlchemyError, OSError) as error:
+        reason = str(getattr(error, "orig", None) or error).partition("\n")[0]
+        msg = f"cannot migrate {address}: {reason}; check that the database is there and may be changed"
+        raise ExporterError(msg) from error
+    if state.views_lack:
+        msg = f"the tables of {address} are at version {state.current}, but {state.views_lack}"
+        raise ExporterError(msg)
+    yield f"{address} is at version {state.current}."
+    if reader_role is not None:
+        yield f"{reader_role} may read the views."
 
 
 async def migrate(config: SqlConfig, *, reader_role: str | None = None) -> SchemaState:
@@ -149,15 +171,12 @@ def _versions() -> tuple[str, frozenset[str]]:
 
 
 async def _prepare_file(engine: AsyncEngine) -> None:
-    await asyncio.to_thread(_make_directory, engine.url.database or "")
+    directory = Path(engine.url.database or "").parent
+    await asyncio.to_thread(directory.mkdir, parents=True, exist_ok=True)
     async with engine.connect() as connection:
         # The mode is a property of the file and cannot be changed within a transaction.
         outside = await connection.execution_options(isolation_level="AUTOCOMMIT")
         await outside.run_sync(execute_unlocked, "PRAGMA journal_mode=WAL")
-
-
-def _make_directory(file: str) -> None:
-    Path(file).parent.mkdir(parents=True, exist_ok=True)
 
 
 def _alembic_config() -> Config:

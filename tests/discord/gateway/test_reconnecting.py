@@ -18,7 +18,7 @@ from hypothesis import strategies as st
 
 from exporter.backoff import Backoff
 from exporter.discord.gateway.frame_reader import SHORTEST_TIMEOUT
-from exporter.discord.gateway.shard import ConnectionTimings
+from exporter.discord.gateway.timings import ConnectionTimings
 from exporter.log import REPEAT_LIMIT, LogConfig, configure
 from exporter.redaction import Redactor
 from exporter.telemetry import samples, total, value

@@ -15,7 +15,8 @@ import pytest
 from exporter.discord.gateway.adapter import ConnectionLost, ConnectionOnlyClient, GatewaySocket
 from exporter.discord.gateway.fatal_errors import FATAL_CODES
 from exporter.discord.gateway.identify_budget import IdentifyGate, IdentifyLedger
-from exporter.discord.gateway.shard import ConnectionTimings, Shard
+from exporter.discord.gateway.shard import Shard
+from exporter.discord.gateway.timings import ConnectionTimings
 from exporter.discord.rest.client import GatewayBot, SessionStartLimit
 from exporter.errors import CredentialsError
 from exporter.telemetry import Telemetry, samples, value

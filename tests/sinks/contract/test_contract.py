@@ -17,13 +17,15 @@ from exporter.events.records.snapshots import ALL_DETAILS
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Sink
 from exporter.sinks.registry import built_in_sinks
-from exporter.sinks.runner import Runner, RunnerConfig
+from exporter.sinks.runner import Runner
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry
 from tests.sinks.contract.harness import Harness, closing
 from tests.sinks.contract.harnesses import harnesses
 from tests.sinks.sql.entries import MINUTE, NOON, ban, metrics
+from tests.spool.letters import dead_letters
 
 REASON = re.compile(r"[a-z][a-z_]{0,39}")
 """Reasons are values of a label."""
@@ -278,7 +280,7 @@ class TestBadRow:
         async with running(harness, tmp_path) as (spool, runner):
             await spool.append([*good[:10], entry, *good[10:]])
             assert await runner.drain(20)
-            (letter,) = await spool.dead_letters(limit=10)
+            (letter,) = dead_letters(spool, limit=10)
         assert letter.key == entry.key
         assert REASON.fullmatch(letter.reason)
         assert len(await harness.records(lanes.guild)) + await harness.messages(lanes.guild) == 20
@@ -330,7 +332,7 @@ class TestAbsence:
             await harness.come_back()
             assert await runner.drain(30)
             assert runner.problems() == {harness.spec.name: ""}
-            assert await spool.dead_letters(limit=1) == []
+            assert dead_letters(spool, limit=1) == []
         assert await harness.records(lanes.guild) == seconds_of(bans)
         assert await harness.messages(lanes.guild) == 40
 

@@ -12,7 +12,8 @@ from exporter.clock import ManualClock
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.delivery_loop import Screen
-from exporter.sinks.runner import Runner, RunnerConfig
+from exporter.sinks.runner import Runner
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.spool.config import SpoolConfig
 from exporter.spool.store import Spool
 from exporter.telemetry import Telemetry

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from exporter.model import STORED, Outcome, Priority, Verdict
 from exporter.sinks.deadline import requested_wait
-from exporter.sinks.runner import RunnerConfig
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.telemetry import value
 
 AWAY = Verdict(Outcome.RETRY, reason="unreachable", detail="connection refused")

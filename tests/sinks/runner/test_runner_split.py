@@ -11,9 +11,10 @@ from hypothesis import strategies as st
 
 from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.delivery_loop import DeliveryLoop
-from exporter.sinks.runner import RunnerConfig
+from exporter.sinks.runner_config import RunnerConfig
 from exporter.telemetry import Telemetry, value
 from tests.scale import scaled
+from tests.spool.letters import dead_letters
 
 PARTIAL = Verdict(Outcome.PARTIAL_FAILURE, reason="conflict", detail="field type conflict")
 
@@ -30,7 +31,7 @@ async def test_exactly_the_bad_rows_become_dead_letters(world, far_end, bad):
     runner = await world.run(sink)
     assert await runner.drain(20)
     assert sink.keys == [key for number, key in enumerate(keys) if number not in bad]
-    letters = await world.spool.dead_letters(limit=1_000)
+    letters = dead_letters(world.spool)
     assert [letter.key for letter in letters] == [f"key:{number}" for number in bad]
     assert {letter.reason for letter in letters} == {"conflict"}
     tally = (await world.spool.stats()).sinks["sql"]
@@ -128,7 +129,7 @@ async def test_rows_that_the_sink_itself_lists_become_dead_letters(world, far_en
     runner = await world.run(sink)
     await world.append(9)
     assert await runner.drain(20)
-    letters = await world.spool.dead_letters()
+    letters = dead_letters(world.spool)
     assert [letter.key for letter in letters] == ["key:0", "key:3", "key:6"]
     assert {letter.reason for letter in letters} == {"too old"}
 
@@ -162,7 +163,7 @@ async def test_a_sink_that_refuses_everything_is_at_fault_itself(world, far_end,
     await world.run(sink)
     await world.append(200)
     await world.until(lambda: "sink sql blocked (breaker" in caplog.text)
-    assert len(await world.spool.dead_letters(limit=1_000)) == 50
+    assert len(dead_letters(world.spool)) == 50
     assert (await world.spool.stats()).sinks["sql"].pending == 150
 
 

@@ -8,7 +8,7 @@ from pydantic import SecretStr
 from exporter.errors import SchemaError
 from exporter.model import Outcome
 from exporter.sinks.sql.config import SqlConfig
-from exporter.sinks.sql.setup import prepare
+from exporter.sinks.sql.migration import prepare
 from exporter.sinks.sql.sink import SqlSink
 from tests.servers.postgres import Postgres
 from tests.sinks.sql.conftest import close_store, open_store

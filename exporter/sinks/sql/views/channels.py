@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Final
 
 from exporter.sinks.sql.views import columns as col
@@ -45,8 +46,7 @@ LEFT JOIN channels c ON c.guild_id = d.guild_id AND c.channel_id = d.channel_id"
     "One row for each channel there is that can be active: its activity, and the days since the last one.",
 )
 def _channels(sql: Dialect) -> Select:
-    def within(column: str, first: int, last: int) -> str:
-        return sum_of_days(sql, column, first, last)
+    within = partial(sum_of_days, sql)
 
     last = (
         "(SELECT MAX(l.day) FROM channel_daily l WHERE l.guild_id = c.guild_id"

@@ -6,7 +6,7 @@ from typing import Final
 
 from exporter.sinks.sql.views import columns as col
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import Select, select, view, was_active
+from exporter.sinks.sql.views.view import Select, number_where, select, view, was_active
 
 _COHORTS: Final = 8
 """Weeks before the current one: two months show a trend, and the cost grows with the square."""
@@ -81,16 +81,13 @@ GROUP BY g.guild_id, w.cohort, w.joined_from, w.week""",
 def _newcomers(sql: Dialect) -> Select:
     joined = sql.day_of("m.joined_at")
 
-    def those(condition: str) -> str:
-        return f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END)"
-
     def did(first: int, last: int, what: str) -> str:
-        return those(f"""EXISTS (SELECT 1 FROM member_daily d
+        return number_where(f"""EXISTS (SELECT 1 FROM member_daily d
     WHERE d.guild_id = m.guild_id AND d.user_id = m.user_id AND {what}
       AND d.day >= {sql.days_later(joined, str(first))} AND d.day <= {sql.days_later(joined, str(last))})
    """)
 
-    within_day = those(f"s.first_seen <= {sql.hours_later('m.joined_at', 24)}")
+    within_day = number_where(f"s.first_seen <= {sql.hours_later('m.joined_at', 24)}")
     week_2 = "Number of them active 7 to 13 days later; incomplete for the last 13 days."
     return select(
         "m",
@@ -111,7 +108,7 @@ GROUP BY g.guild_id, {joined}""",
             did(0, 1, "d.messages > 0"),
         ),
         col.count("active_week_2", week_2, did(7, 13, was_active("d"))),
-        col.count("still_here", "Number of them who have not left.", those("m.left_at IS NULL")),
+        col.count("still_here", "Number of them who have not left.", number_where("m.left_at IS NULL")),
     )
 
 

@@ -6,16 +6,11 @@ from typing import Final
 
 from exporter.sinks.sql.views import columns as col
 from exporter.sinks.sql.views.dialect import Dialect
-from exporter.sinks.sql.views.view import Select, select, union, view
+from exporter.sinks.sql.views.view import Select, number_where, select, union, view
 
 _AUTOMOD: Final = ("automod_block", "automod_flag", "automod_timeout")
 _OFFENCES: Final = ("ban", "kick", "timeout", *_AUTOMOD)
 """Actions against a member for an offence; an unban or a new role is not one."""
-
-
-def _those(condition: str) -> str:
-    """The number of rows that meet a condition."""
-    return f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END)"
 
 
 def _listed(actions: tuple[str, ...]) -> str:
@@ -87,12 +82,12 @@ LEFT JOIN members m ON m.guild_id = e.guild_id AND m.user_id = e.inviter_id{unio
 @view("v_moderators", "One row for each moderator with an action in the last 30 days.")
 def _moderators(sql: Dialect) -> Select:
     def since(hours: int) -> str:
-        return _those(f"l.at >= {sql.ago(hours=hours)}")
+        return number_where(f"l.at >= {sql.ago(hours=hours)}")
 
     name = """COALESCE((SELECT m.username FROM members m
     WHERE m.guild_id = g.guild_id AND m.user_id = l.moderator_id),
     MAX(l.moderator_username))"""
-    deletions = _those("l.action IN ('message_delete', 'message_bulk_delete')")
+    deletions = number_where("l.action IN ('message_delete', 'message_bulk_delete')")
     grouped = "Message deletions within 30 days; a grouped audit entry counts once."
     people = "Number of members concerned within 30 days."
     return select(
@@ -106,9 +101,9 @@ GROUP BY g.guild_id, l.moderator_id""",
         col.count("actions_24h", "Actions within 24 hours.", since(24)),
         col.count("actions_7d", "Actions within 7 days.", since(7 * 24)),
         col.count("actions_30d", "Actions within 30 days.", "COUNT(*)"),
-        col.count("bans_30d", "Bans within 30 days.", _those("l.action = 'ban'")),
-        col.count("kicks_30d", "Kicks within 30 days.", _those("l.action = 'kick'")),
-        col.count("timeouts_30d", "Timeouts within 30 days.", _those("l.action = 'timeout'")),
+        col.count("bans_30d", "Bans within 30 days.", number_where("l.action = 'ban'")),
+        col.count("kicks_30d", "Kicks within 30 days.", number_where("l.action = 'kick'")),
+        col.count("timeouts_30d", "Timeouts within 30 days.", number_where("l.action = 'timeout'")),
         col.count("deletions_30d", grouped, deletions),
         col.count("people_30d", people, "COUNT(DISTINCT l.target_user_id)"),
         col.time("last_at", "Time of the last action.", "MAX(l.at)"),
@@ -121,7 +116,7 @@ GROUP BY g.guild_id, l.moderator_id""",
 )
 def _offenders(sql: Dialect) -> Select:
     def acts(*actions: str) -> str:
-        return _those(f"l.action IN ({_listed(actions)})")
+        return number_where(f"l.action IN ({_listed(actions)})")
 
     member = "FROM members m WHERE m.guild_id = g.guild_id AND m.user_id = l.target_user_id"
     name = f"COALESCE((SELECT m.username {member}), MAX(l.target_username))"

@@ -60,6 +60,11 @@ def union(*others: Select | str) -> str:
     return "".join(f"\nUNION ALL\n{other}" for other in others)
 
 
+def number_where(condition: str) -> str:
+    """The number of rows that meet a condition."""
+    return f"SUM(CASE WHEN {condition} THEN 1 ELSE 0 END)"
+
+
 def was_active(row: str) -> str:
     """Whether a member was active in a row of ``member_daily``; received reactions do not count."""
     return f"({row}.messages > 0 OR {row}.voice_seconds > 0 OR {row}.reactions_given > 0)"

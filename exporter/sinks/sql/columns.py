@@ -5,20 +5,12 @@ from __future__ import annotations
 from functools import partial
 from typing import Any, TypeVar
 
-from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, MetaData, Text, text
+from sqlalchemy import BigInteger, Boolean, Column, Date, Double, Index, Text, text
 from sqlalchemy.types import TypeEngine
 
 from exporter.sinks.sql.types import Document, RowId, UtcMilliseconds
 
 _Value = TypeVar("_Value")
-
-metadata = MetaData(
-    naming_convention={
-        "pk": "pk_%(table_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-    }
-)
 
 
 def _column(kind: type[TypeEngine[_Value]], name: str, comment: str, **options: Any) -> Column[_Value]:
@@ -80,3 +72,28 @@ def recovered(**default: Any) -> Column[bool]:
     """Whether it was found afterwards."""
     comment = "Found in the audit log afterwards, not seen live."
     return Column("recovered", Boolean, nullable=False, comment=comment, **default)
+
+
+def activity() -> tuple[Column[Any], ...]:
+    """What is counted of a guild and of its channels."""
+    return (
+        count("messages", "Messages by people."),
+        count("bot_messages", "Messages by bots."),
+        count("webhook_messages", "Messages by webhooks."),
+        count("system_messages", "Messages by Discord itself."),
+        count("message_edits", "Messages edited by their author."),
+        count("message_deletes", "Messages deleted."),
+        seconds("voice_seconds", "Time people spent in voice, the AFK channel apart."),
+        seconds("bot_voice_seconds", "Time bots spent in voice."),
+    )
+
+
+def member_activity(prefix: str = "") -> tuple[Column[Any], ...]:
+    """What is counted of a member."""
+    return (
+        count(f"{prefix}messages", "Messages written."),
+        seconds(f"{prefix}voice_seconds", "Time spent in voice, the AFK channel apart."),
+        count(f"{prefix}voice_sessions", "Voice sessions that ended."),
+        count(f"{prefix}reactions_given", "Reactions added to messages."),
+        count(f"{prefix}reactions_received", "Reactions others added to the member's messages."),
+    )
