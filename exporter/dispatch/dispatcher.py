@@ -66,6 +66,7 @@ class Dispatcher:
         self.errors = ErrorCounts(telemetry)
         self.report = self.errors.report
         self.reader = DispatchReader(catalogue, telemetry, self.report)
+        self._read = self.reader.read
         self._components: list[Component] = []
         self._handlers: list[Mapping[type, Handler]] = []
         self._routes: dict[type, tuple[_Route, ...]] = {}
@@ -119,9 +120,9 @@ class Dispatcher:
 
     def accept(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> None:
         """Take one dispatch: its name, the JSON of its data, its shard, and when it was received in ms."""
-        for fact in self.reader.read(name, body, shard, received_at):
+        for fact in self._read(name, body, shard, received_at):
             if type(fact) is Count and not self._people:
-                self._count(fact, -1)
+                self._count(fact)
             else:
                 self._handle(fact, -1)
             if self._queue or self._left:
@@ -162,7 +163,7 @@ class Dispatcher:
         elif type(fact) is ElementsRejected:
             self.reader.leave_out(fact)
 
-    def _count(self, count: Count, after: int) -> None:
+    def _count(self, count: Count, after: int = -1) -> None:
         """Have a count handled: the hot path."""
         waiting = len(self._queue)
         for index, handle in self._counts:

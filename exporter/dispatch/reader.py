@@ -53,8 +53,12 @@ class Timeline(Protocol):
 
 
 class _KnownDispatch(NamedTuple):
+    """What of a kind of dispatch is prepared; ``label`` counts it, it ``forgets`` if it is one of ``FORGETTING``."""
+
     ours: bool
-    reader: PayloadReader
+    forgets: bool
+    label: tuple[str]
+    read: Callable[[bytes | msgspec.Raw, int, int, int], list[Fact] | None]
 
 
 class DispatchReader:
@@ -69,7 +73,10 @@ class DispatchReader:
         self._repeats = Repeats()
         self._known = {
             name: _KnownDispatch(
-                name.startswith(OURS), PayloadReader(name, readers, self._repeats, catalogue.readers)
+                name.startswith(OURS),
+                name in FORGETTING,
+                (name,),
+                PayloadReader(name, readers, self._repeats, catalogue.readers).read,
             )
             for name, readers in catalogue.readers.items()
         }
@@ -83,22 +90,28 @@ class DispatchReader:
     def read(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> Sequence[Fact]:
         """The facts of one dispatch; none of one that is rejected. Never raises."""
         known = self._known.get(name)
-        ours = name.startswith(OURS) if known is None else known.ours
-        at = received_at if ours else self._date(shard, received_at)
+        at = received_at
+        if not (name.startswith(OURS) if known is None else known.ours):
+            try:
+                at = self.timeline.date(shard, received_at)
+            except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+                self._report("shard_timeline", error)
         if known is None:
             return ()
-        if name in FORGETTING:
+        ours, forgets, label, read = known
+        if forgets:
             self._repeats.forget_shard(shard)
-        label = (name,)
         self._received[label] = self._received.get(label, 0) + 1
         try:
             # Everything is read before anything is handled: a dispatch counts whole or not at all.
-            facts = known.reader.read(body, at, shard, received_at)
+            facts = read(body, at, shard, received_at)
             if facts is None:
                 self._repeated.labels(name).inc()
                 facts = []
             elif name == MESSAGE:
-                self._pass_messages(shard, facts, received_at)
+                for fact in facts:
+                    if type(fact) is Count:
+                        self.timeline.pass_message(shard, fact.at, received_at)
             if at < received_at and not ours and self.timeline.replaying:
                 self._learn_time(shard, facts, at, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
@@ -110,18 +123,6 @@ class DispatchReader:
     def tick(self, wall: int) -> None:
         """Forget what is too long ago to be repeated."""
         self._repeats.tick(wall)
-
-    def _date(self, shard: int, received_at: int) -> int:
-        try:
-            return self.timeline.date(shard, received_at)
-        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
-            self._report("shard_timeline", error)
-            return received_at
-
-    def _pass_messages(self, shard: int, facts: Iterable[Fact], received_at: int) -> None:
-        for fact in facts:
-            if type(fact) is Count:
-                self.timeline.pass_message(shard, fact.at, received_at)
 
     def _learn_time(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
         """Update the time of a shard in a replay from facts that carry their own."""

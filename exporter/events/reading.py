@@ -53,7 +53,7 @@ class PayloadReader:
         read: Container[str] = frozenset(),
     ) -> None:
         self._name = name
-        self._repeats = repeats
+        self._is_repeated = _never if repeats is None else repeats.note
         readers = tuple(readers)
         identified = next((reader for reader in readers if _is_identified(reader, read)), None)
         self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool, Identity | None]] = []
@@ -90,11 +90,6 @@ class PayloadReader:
         except UNREADABLE:
             return self._read_parts(body, at, shard, now, noted=noted)
         return facts
-
-    def _is_repeated(
-        self, identity: Identity, payload: Any, body: bytes | msgspec.Raw, shard: int, now: int
-    ) -> bool:
-        return self._repeats is not None and self._repeats.note(identity, payload, body, shard, now)
 
     def _read_parts(
         self, body: bytes | msgspec.Raw, at: int, shard: int, now: int, *, noted: bool
@@ -185,6 +180,10 @@ class PartDecoder:
             yield place
         except UNREADABLE as error:
             self._rejected.setdefault(place, self.describe(error))
+
+
+def _never(*_: object) -> bool:
+    return False
 
 
 def _is_identified(reader: Reader, read: Container[str]) -> bool:

@@ -147,7 +147,7 @@ class ShardTimeline(Component):
 
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
         """Note a message: what came before it happened before, what comes after it later."""
-        self._measure(shard, sent_at, received_at)
+        self._measure(shard, sent_at)
         if sent_at > self._messages.get(shard, (0, 0))[0]:
             self._messages[shard] = (sent_at, received_at)
         for moment in self._open.pop(shard, ()) if self._open else ():
@@ -168,22 +168,27 @@ class ShardTimeline(Component):
     def _wait_for_message(self, shard: int, moment: TimeBounds) -> None:
         self._open.setdefault(shard, deque(maxlen=MAX_OPEN)).append(moment)
 
-    def _measure(self, shard: int, sent_at: int, received_at: int) -> None:
-        """Measure by a message how late its shard is; only differences of Discord's clock and ours count."""
-        now = self._now()
-        if shard in self._replays or (self._fastest is None and now < self._resumes.get(shard, (0, 0))[1]):
+    def _measure(self, shard: int, sent_at: int) -> None:
+        """Measure by a message how late its shard is; only differences of Discord's clock and ours count.
+
+        Ours is the steady one: the wall clock may be set meanwhile.
+        """
+        now = round(self._clock.monotonic() * 1000)
+        if shard in self._replays:
             return
-        self._resumes.pop(shard, None)
-        # On the steady clock: the wall clock may be set meanwhile.
-        way = now - (self._clock.now_ms() - received_at) - sent_at
+        if self._resumes:
+            if self._fastest is None and now < self._resumes.get(shard, (0, 0))[1]:
+                return
+            self._resumes.pop(shard, None)
+        way = now - sent_at
         if self._fastest is None or now - self._fastest[0] >= FASTEST_MS:
             self._fastest_before = None if self._fastest is None else self._fastest[1]
             self._fastest = (now, way)
         elif way < self._fastest[1]:
             self._fastest = (self._fastest[0], way)
-        best = (
-            self._fastest[1] if self._fastest_before is None else min(self._fastest[1], self._fastest_before)
-        )
+        best = self._fastest[1]
+        if self._fastest_before is not None and self._fastest_before < best:
+            best = self._fastest_before
         self._late[shard] = (way - best, now)
 
     def delay(self, shard: int) -> int:
