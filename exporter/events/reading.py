@@ -9,11 +9,12 @@ Discord sends every day costs nothing extra.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -34,6 +35,10 @@ _Read: TypeAlias = Callable[[Any, int], Iterable[Fact]]
 
 _NOTHING = frozenset({b"null", b'""'})
 """What says the same as absence where it is no value of the field."""
+
+MAX_TAKEN_APART: Final = 1_000
+"""Elements of one type in a dispatch that are taken apart, about 0.1 ms each. A list with more of them is
+given up from there on, so that no dispatch keeps the event loop busy for seconds."""
 
 _INDEX = re.compile(r"\[\d+\]")
 
@@ -117,6 +122,8 @@ class PartDecoder:
     def __init__(self, dispatch: str) -> None:
         self._dispatch = dispatch
         self._rejected: dict[str, str] = {}
+        self._given_up: dict[str, int] = {}
+        self._taken_apart: Counter[Any] = Counter()
         self._failed_at = ""
 
     def describe(self, error: Exception) -> str:
@@ -125,12 +132,16 @@ class PartDecoder:
 
     def report(self) -> list[ElementsRejected]:
         """What was left out, by list."""
-        found: dict[str, list[str]] = {}
+        numbers: Counter[str] = Counter()
+        first: dict[str, str] = {}
         for path, reason in self._rejected.items():
-            found.setdefault(_INDEX.sub("[]", path), []).append(reason)
+            numbers[within := _INDEX.sub("[]", path)] += 1
+            first.setdefault(within, reason)
+        for path, number in self._given_up.items():
+            numbers[within := _INDEX.sub("[]", path)] += number
+            first.setdefault(within, f"given up after {MAX_TAKEN_APART} elements that are not as declared")
         return [
-            ElementsRejected(self._dispatch, path, len(reasons), reasons[0])
-            for path, reasons in found.items()
+            ElementsRejected(self._dispatch, path, number, first[path]) for path, number in numbers.items()
         ]
 
     def decode(self, kind: Any, body: bytes | msgspec.Raw, path: str = "$") -> Any:
@@ -169,9 +180,20 @@ class PartDecoder:
         return kind(**values)
 
     def _decode_elements(self, kind: Any, body: bytes | msgspec.Raw, path: str) -> Iterator[Any]:
-        for index, raw in enumerate(_decoder(list[msgspec.Raw]).decode(body)):
-            with self.element(f"{path}[{index}]") as place:
-                yield self.decode(kind, raw, place)
+        decode = _decoder(kind).decode
+        elements = _decoder(list[msgspec.Raw]).decode(body)
+        for index, raw in enumerate(elements):
+            try:
+                whole = decode(raw)
+            except UNREADABLE:
+                if self._taken_apart[kind] >= MAX_TAKEN_APART:
+                    self._given_up[f"{path}[]"] = len(elements) - index
+                    return
+                self._taken_apart[kind] += 1
+                with self.element(f"{path}[{index}]") as place:
+                    yield self.decode(kind, raw, place)
+            else:
+                yield whole
 
     @contextmanager
     def element(self, place: str) -> Iterator[str]:
