@@ -14,7 +14,7 @@ from exporter.dispatch.rejections import Rejections
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.counting import Count
-from exporter.events.reading import PayloadReader
+from exporter.events.reading import PayloadReader, ReadDispatch
 from exporter.events.repeats import Repeats
 from exporter.events.rest_request import ANSWERS
 from exporter.events.spec import SHARD_STATE
@@ -52,9 +52,7 @@ class Timeline(Protocol):
         ...
 
 
-_Read: TypeAlias = Callable[[bytes | msgspec.Raw, int, int, int], list[Fact] | None]
-
-_KnownDispatch: TypeAlias = tuple[bool, bool, tuple[str], _Read]
+_KnownDispatch: TypeAlias = tuple[bool, bool, tuple[str], ReadDispatch]
 """What of a kind of dispatch is prepared: whether it is one of ``OURS``, of ``FORGETTING``, the label it is
 counted by, what reads it. A plain tuple, which is taken apart faster than a named one."""
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, Final, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -43,8 +43,22 @@ given up from there on, so that no dispatch keeps the event loop busy for second
 _INDEX = re.compile(r"\[\d+\]")
 
 
+class ReadDispatch(Protocol):
+    """Reads one kind of dispatch."""
+
+    def __call__(self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
+        """The facts of a dispatch that happened at ``at``, by its readers; None if it repeats another one.
+
+        ``now`` is the time of receipt, for what is recognised for a while.
+
+        Raises:
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError: the dispatch cannot be read.
+        """
+        ...
+
+
 class PayloadReader:
-    """All that is made of one kind of dispatch; ``name`` is the dispatch's, for reports.
+    """All that is made of one kind of dispatch by ``read``; ``name`` is the dispatch's, for reports.
 
     ``repeats`` remembers what was received, to pass over what Discord delivers again; ``read`` are the names
     of all dispatches that are read.
@@ -62,7 +76,7 @@ class PayloadReader:
         readers = tuple(readers)
         identified = next((reader for reader in readers if _is_identified(reader, read)), None)
         self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool, Identity | None]] = []
-        previous = None
+        previous = identity = None
         for reader in readers:
             # Readers of one payload type that follow each other share what is decoded.
             decode = None if reader.payload is previous else _decoder(reader.payload).decode
@@ -70,15 +84,13 @@ class PayloadReader:
             in_guild = issubclass(reader.payload, InGuild)
             identity = reader.identity if reader is identified and repeats is not None else None
             self._steps.append((reader.payload, decode, reader.read, in_guild, identity))
+        self.read: ReadDispatch = (
+            self._read_one(readers[0], identity) if len(readers) == 1 else self._read_all
+        )
 
-    def read(self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
-        """The facts of a dispatch that happened at ``at``, by its readers; None if it repeats another one.
-
-        ``now`` is the time of receipt, for what is recognised for a while.
-
-        Raises:
-            msgspec.DecodeError, UnicodeDecodeError, RecursionError: the dispatch cannot be read.
-        """
+    def _read_all(
+        self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0
+    ) -> list[Fact] | None:
         facts: list[Fact] = []
         payload: Any = None
         noted = False
@@ -95,6 +107,29 @@ class PayloadReader:
         except UNREADABLE:
             return self._read_parts(body, at, shard, now, noted=noted)
         return facts
+
+    def _read_one(self, reader: Reader, identity: Identity | None) -> ReadDispatch:
+        """The same for a dispatch with one reader, as nearly all that are received: the hot path."""
+        decode, read, in_guild = (
+            _decoder(reader.payload).decode,
+            reader.read,
+            issubclass(reader.payload, InGuild),
+        )
+        is_repeated = self._is_repeated
+
+        def read_one(body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
+            noted = False
+            try:
+                payload = decode(body)
+                if identity is not None:
+                    if is_repeated(identity, payload, body, shard, now):
+                        return None
+                    noted = True
+                return [*read(payload, at)] if not in_guild or payload.guild_id else []
+            except UNREADABLE:
+                return self._read_parts(body, at, shard, now, noted=noted)
+
+        return read_one
 
     def _read_parts(
         self, body: bytes | msgspec.Raw, at: int, shard: int, now: int, *, noted: bool
