@@ -150,9 +150,9 @@ class ShardTimeline(Component):
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
         """Note a message: what came before it happened before, what comes after it later."""
         if not self._replays and not self._resumes:
-            self._measure(shard, sent_at)
+            self._measure(shard, sent_at, received_at)
         elif shard not in self._replays:
-            self._measure_resumed(shard, sent_at)
+            self._measure_resumed(shard, sent_at, received_at)
         before = self._messages.get(shard)
         if before is None or sent_at > before[0]:
             self._messages[shard] = (sent_at, received_at)
@@ -175,19 +175,17 @@ class ShardTimeline(Component):
     def _wait_for_message(self, shard: int, moment: TimeBounds) -> None:
         self._open.setdefault(shard, deque(maxlen=MAX_OPEN)).append(moment)
 
-    def _measure_resumed(self, shard: int, sent_at: int) -> None:
+    def _measure_resumed(self, shard: int, sent_at: int, received_at: int) -> None:
         """Measure after a replay, unless this may be of it and no other message says how fast one can be."""
         if self._measured_until or self._now() >= self._resumes.get(shard, (0, 0))[1]:
             self._resumes.pop(shard, None)
-            self._measure(shard, sent_at)
+            self._measure(shard, sent_at, received_at)
 
-    def _measure(self, shard: int, sent_at: int) -> None:
-        """Measure by a message how late its shard is; only differences of Discord's clock and ours count.
-
-        Ours is the steady one: the wall clock may be set meanwhile.
-        """
+    def _measure(self, shard: int, sent_at: int, received_at: int) -> None:
+        """Measure by a message how late its shard is; only differences of Discord's clock and ours count."""
         now = self._clock.monotonic() * 1000
-        way = now - sent_at
+        # On the steady clock: the wall clock may be set meanwhile.
+        way = now - (self._clock.now_ms() - received_at) - sent_at
         if now >= self._measured_until:
             self._fastest_before, self._fastest = self._fastest, way
             self._measured_until = now + FASTEST_MS
