@@ -10,8 +10,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from prometheus_client.metrics_core import CounterMetricFamily, GaugeMetricFamily, Metric
+from prometheus_client.metrics_core import Metric
 from prometheus_client.registry import Collector
+from prometheus_client.samples import Sample
 
 MetricType = Literal["counter", "gauge", "histogram"]
 
@@ -57,6 +58,7 @@ class PlainMetric(Collector):
     def __init__(self, spec: MetricSpec) -> None:
         self.spec = spec
         self.values: dict[tuple[str, ...], float] = {}
+        self._family = Metric(spec.name, spec.help, spec.kind)
         if spec.kind == "counter" and not spec.labels:
             self.set(0)
 
@@ -74,8 +76,9 @@ class PlainMetric(Collector):
 
     def collect(self) -> Iterator[Metric]:
         """The family with its samples."""
-        kind = CounterMetricFamily if self.spec.kind == "counter" else GaugeMetricFamily
-        family = kind(self.spec.name, self.spec.help, labels=self.spec.labels)
-        for labels, value in self.values.items():
-            family.add_metric(labels, value)
-        yield family
+        name = self.spec.exposed_name
+        self._family.samples = [
+            Sample(name, dict(zip(self.spec.labels, labels, strict=True)), value)
+            for labels, value in self.values.items()
+        ]
+        yield self._family

@@ -27,8 +27,11 @@ class Activity:
 
     def extend_seen(self, user_id: int, first: int, last: int) -> None:
         """Note that a member was active from one moment to another, ms."""
-        before = self.seen.get(user_id, (first, last))
-        self.seen[user_id] = (min(first, before[0]), max(last, before[1]))
+        before = self.seen.get(user_id)
+        if before is None:
+            self.seen[user_id] = (first, last)
+        elif first < before[0] or last > before[1]:
+            self.seen[user_id] = (min(first, before[0]), max(last, before[1]))
 
 
 Window: TypeAlias = dict[int, Activity]

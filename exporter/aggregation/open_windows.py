@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Container, Iterable
 
-from exporter.aggregation.cells import Activity, Amounts, Cell, WindowKind
+from exporter.aggregation.cells import Activity, Amounts, WindowKind
 
 
 class OpenWindows:
@@ -22,17 +22,21 @@ class OpenWindows:
                 activity = window.get(guild_id)
                 if activity is None:
                     activity = window[guild_id] = Activity()
-                self._keep(activity.cells, (series, channel_id, user_id, emoji), amount)
+                cells, cell = activity.cells, (series, channel_id, user_id, emoji)
+                before = cells.get(cell)
+                cells[cell] = amount if before is None else before + amount
+                self.cells += before is None
 
     def extend_seen(self, guild_id: int, user_id: int, first: int, last: int) -> None:
         """Note when a member was active, in the window of each moment: they may be two."""
         for kind in self.kinds:
-            for at in {kind.start_of(first): first, kind.start_of(last): last}.values():
-                window = kind.windows.get(kind.start_of(at))
+            begin, end = kind.start_of(first), kind.start_of(last)
+            one = ((begin, first, last),)
+            for start, since, until in one if begin == end else ((begin, first, first), (end, last, last)):
+                window = kind.windows.get(start)
                 # Without an activity the guild's counts were shed, and nothing is to be said of its members.
                 if window is not None and (activity := window.get(guild_id)) is not None:
-                    same = kind.start_of(first) == kind.start_of(last)
-                    activity.extend_seen(user_id, first if same else at, last if same else at)
+                    activity.extend_seen(user_id, since, until)
 
     def close(self, kind: WindowKind, start: int, guild_ids: Iterable[int]) -> list[tuple[int, Activity]]:
         """Take guilds out of a window.
@@ -58,7 +62,9 @@ class OpenWindows:
             window[guild_id] = kept
             self.cells += len(kept.cells)
             for cell, amount in added.cells.items():
-                self._keep(kept.cells, cell, amount)
+                before = kept.cells.get(cell)
+                kept.cells[cell] = amount if before is None else before + amount
+                self.cells += before is None
             for user_id, (first, last) in added.seen.items():
                 kept.extend_seen(user_id, first, last)
 
@@ -80,10 +86,3 @@ class OpenWindows:
                     del activity.cells[cell]
                 for user_id in [user_id for user_id in activity.seen if user_id in people]:
                     del activity.seen[user_id]
-
-    def _keep(self, cells: dict[Cell, int], cell: Cell, amount: int) -> None:
-        before = cells.get(cell)
-        if before is None:
-            self.cells += 1
-            before = 0
-        cells[cell] = before + amount

@@ -35,8 +35,11 @@ class Unsaved:
 
     def extend_seen(self, member: tuple[int, int], first: int, last: int) -> None:
         """Note that a member (guild and user) was active."""
-        before = self.seen.get(member, (first, last))
-        self.seen[member] = (min(first, before[0]), max(last, before[1]))
+        before = self.seen.get(member)
+        if before is None:
+            self.seen[member] = (first, last)
+        elif first < before[0] or last > before[1]:
+            self.seen[member] = (min(first, before[0]), max(last, before[1]))
 
     def merge(self, newer: Unsaved) -> None:
         """Take what was added after this could not be committed."""

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from functools import partial
+from operator import attrgetter
 
 from exporter.events.facts.counting import BotSeen, Count
 from exporter.events.payload import (
@@ -152,7 +153,7 @@ def _declare(kind: str, help_: str, reader: Reader, measure: Measure) -> EventSp
     )
 
 
-CREATED = Identity("created", lambda message: message.id)
+CREATED = Identity("created", attrgetter("id"))
 DELETED = Identity("deleted", lambda message: ("deleted", message.id))
 _DELETED_BULK = Identity("deleted", lambda messages: ("bulk", messages.channel_id, *messages.ids[:1]))
 

@@ -76,7 +76,8 @@ def believable(at: int, received_at: int) -> int:
 
 def moment_of(snowflake: int, received_at: int) -> int:
     """When the id was made, if that can be true, else the time of receipt; in ms since the epoch."""
-    return believable(snowflake_ms(snowflake), received_at)
+    at = (snowflake >> 22) + DISCORD_EPOCH_MS  # no further calls: every message has an id
+    return at if -CLOCK_SPREAD_MS <= received_at - at <= CLOCK_SPREAD_MS else received_at
 
 
 def unix_ms(moment: dt.datetime | None) -> int:

@@ -9,11 +9,12 @@ Discord sends every day costs nothing extra.
 from __future__ import annotations
 
 import re
+from collections import Counter
 from collections.abc import Callable, Container, Iterable, Iterator
 from contextlib import contextmanager
 from functools import cache
 from types import NoneType, UnionType
-from typing import Annotated, Any, TypeAlias, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Final, Protocol, TypeAlias, TypeVar, Union, get_args, get_origin
 
 import msgspec
 
@@ -35,11 +36,29 @@ _Read: TypeAlias = Callable[[Any, int], Iterable[Fact]]
 _NOTHING = frozenset({b"null", b'""'})
 """What says the same as absence where it is no value of the field."""
 
+MAX_TAKEN_APART: Final = 1_000
+"""Elements of one type in a dispatch that are taken apart, about 0.1 ms each. A list with more of them is
+given up from there on, so that no dispatch keeps the event loop busy for seconds."""
+
 _INDEX = re.compile(r"\[\d+\]")
 
 
+class ReadDispatch(Protocol):
+    """Reads one kind of dispatch."""
+
+    def __call__(self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
+        """The facts of a dispatch that happened at ``at``, by its readers; None if it repeats another one.
+
+        ``now`` is the time of receipt, for what is recognised for a while.
+
+        Raises:
+            msgspec.DecodeError, UnicodeDecodeError, RecursionError: the dispatch cannot be read.
+        """
+        ...
+
+
 class PayloadReader:
-    """All that is made of one kind of dispatch; ``name`` is the dispatch's, for reports.
+    """All that is made of one kind of dispatch by ``read``; ``name`` is the dispatch's, for reports.
 
     ``repeats`` remembers what was received, to pass over what Discord delivers again; ``read`` are the names
     of all dispatches that are read.
@@ -53,11 +72,11 @@ class PayloadReader:
         read: Container[str] = frozenset(),
     ) -> None:
         self._name = name
-        self._repeats = repeats
+        self._is_repeated = _never if repeats is None else repeats.note
         readers = tuple(readers)
         identified = next((reader for reader in readers if _is_identified(reader, read)), None)
         self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool, Identity | None]] = []
-        previous = None
+        previous = identity = None
         for reader in readers:
             # Readers of one payload type that follow each other share what is decoded.
             decode = None if reader.payload is previous else _decoder(reader.payload).decode
@@ -65,15 +84,13 @@ class PayloadReader:
             in_guild = issubclass(reader.payload, InGuild)
             identity = reader.identity if reader is identified and repeats is not None else None
             self._steps.append((reader.payload, decode, reader.read, in_guild, identity))
+        self.read: ReadDispatch = (
+            self._read_one(readers[0], identity) if len(readers) == 1 else self._read_all
+        )
 
-    def read(self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
-        """The facts of a dispatch that happened at ``at``, by its readers; None if it repeats another one.
-
-        ``now`` is the time of receipt, for what is recognised for a while.
-
-        Raises:
-            msgspec.DecodeError, UnicodeDecodeError, RecursionError: the dispatch cannot be read.
-        """
+    def _read_all(
+        self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0
+    ) -> list[Fact] | None:
         facts: list[Fact] = []
         payload: Any = None
         noted = False
@@ -91,10 +108,28 @@ class PayloadReader:
             return self._read_parts(body, at, shard, now, noted=noted)
         return facts
 
-    def _is_repeated(
-        self, identity: Identity, payload: Any, body: bytes | msgspec.Raw, shard: int, now: int
-    ) -> bool:
-        return self._repeats is not None and self._repeats.note(identity, payload, body, shard, now)
+    def _read_one(self, reader: Reader, identity: Identity | None) -> ReadDispatch:
+        """The same for a dispatch with one reader, as nearly all that are received: the hot path."""
+        decode, read, in_guild = (
+            _decoder(reader.payload).decode,
+            reader.read,
+            issubclass(reader.payload, InGuild),
+        )
+        is_repeated = self._is_repeated
+
+        def read_one(body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
+            noted = False
+            try:
+                payload = decode(body)
+                if identity is not None:
+                    if is_repeated(identity, payload, body, shard, now):
+                        return None
+                    noted = True
+                return [*read(payload, at)] if not in_guild or payload.guild_id else []
+            except UNREADABLE:
+                return self._read_parts(body, at, shard, now, noted=noted)
+
+        return read_one
 
     def _read_parts(
         self, body: bytes | msgspec.Raw, at: int, shard: int, now: int, *, noted: bool
@@ -122,6 +157,8 @@ class PartDecoder:
     def __init__(self, dispatch: str) -> None:
         self._dispatch = dispatch
         self._rejected: dict[str, str] = {}
+        self._given_up: dict[str, int] = {}
+        self._taken_apart: Counter[Any] = Counter()
         self._failed_at = ""
 
     def describe(self, error: Exception) -> str:
@@ -130,12 +167,16 @@ class PartDecoder:
 
     def report(self) -> list[ElementsRejected]:
         """What was left out, by list."""
-        found: dict[str, list[str]] = {}
+        numbers: Counter[str] = Counter()
+        first: dict[str, str] = {}
         for path, reason in self._rejected.items():
-            found.setdefault(_INDEX.sub("[]", path), []).append(reason)
+            numbers[within := _INDEX.sub("[]", path)] += 1
+            first.setdefault(within, reason)
+        for path, number in self._given_up.items():
+            numbers[within := _INDEX.sub("[]", path)] += number
+            first.setdefault(within, f"given up after {MAX_TAKEN_APART} elements that are not as declared")
         return [
-            ElementsRejected(self._dispatch, path, len(reasons), reasons[0])
-            for path, reasons in found.items()
+            ElementsRejected(self._dispatch, path, number, first[path]) for path, number in numbers.items()
         ]
 
     def decode(self, kind: Any, body: bytes | msgspec.Raw, path: str = "$") -> Any:
@@ -174,9 +215,20 @@ class PartDecoder:
         return kind(**values)
 
     def _decode_elements(self, kind: Any, body: bytes | msgspec.Raw, path: str) -> Iterator[Any]:
-        for index, raw in enumerate(_decoder(list[msgspec.Raw]).decode(body)):
-            with self.element(f"{path}[{index}]") as place:
-                yield self.decode(kind, raw, place)
+        decode = _decoder(kind).decode
+        elements = _decoder(list[msgspec.Raw]).decode(body)
+        for index, raw in enumerate(elements):
+            try:
+                whole = decode(raw)
+            except UNREADABLE:
+                if self._taken_apart[kind] >= MAX_TAKEN_APART:
+                    self._given_up[f"{path}[]"] = len(elements) - index
+                    return
+                self._taken_apart[kind] += 1
+                with self.element(f"{path}[{index}]") as place:
+                    yield self.decode(kind, raw, place)
+            else:
+                yield whole
 
     @contextmanager
     def element(self, place: str) -> Iterator[str]:
@@ -185,6 +237,10 @@ class PartDecoder:
             yield place
         except UNREADABLE as error:
             self._rejected.setdefault(place, self.describe(error))
+
+
+def _never(*_: object) -> bool:
+    return False
 
 
 def _is_identified(reader: Reader, read: Container[str]) -> bool:

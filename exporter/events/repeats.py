@@ -81,7 +81,9 @@ class Repeats:
         if len(memory.young) > MAX_THINGS:
             memory.age()
         thing, state = identity.thing(payload), identity.becomes
-        known = memory.last(thing)
+        known = memory.young.get(thing)
+        if known is None:
+            known = memory.old.get(thing)
         said: Hashable
         if state is None:
             said = hash(bytes(body))

@@ -20,6 +20,7 @@ happened between their times (``TimeBounds``), whenever it was received.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Iterator, Mapping
 
@@ -93,10 +94,11 @@ class ShardTimeline(Component):
         self._replays: dict[int, int] = {}
         self._resumes: dict[int, tuple[int, int]] = {}
         """When each shard asked for its last replay, and until when frames from that time may come."""
-        self._late: dict[int, tuple[int, int]] = {}
-        """By how much each shard's last message was late, and when it came."""
-        self._fastest: tuple[int, int] | None = None
-        self._fastest_before: int | None = None
+        self._late: dict[int, tuple[float, float]] = {}
+        """How long each shard's last message was under way, by clocks that differ, and when it came."""
+        self._fastest = self._fastest_before = math.inf
+        """The least of them since the measure was last renewed, and in the time before."""
+        self._measured_until = 0.0
         self._silent: set[int] = set()
         self._messages: dict[int, tuple[int, int]] = {}
         self._open: dict[int, deque[TimeBounds]] = {}
@@ -151,11 +153,16 @@ class ShardTimeline(Component):
 
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
         """Note a message: what came before it happened before, what comes after it later."""
-        self._measure(shard, sent_at, received_at)
-        if sent_at > self._messages.get(shard, (0, 0))[0]:
+        if not self._replays and not self._resumes:
+            self._measure(shard, sent_at, received_at)
+        elif shard not in self._replays:
+            self._measure_resumed(shard, sent_at, received_at)
+        before = self._messages.get(shard)
+        if before is None or sent_at > before[0]:
             self._messages[shard] = (sent_at, received_at)
-        for moment in self._open.pop(shard, ()) if self._open else ():
-            moment.until = max(moment.since, min(moment.until, sent_at))
+        if self._open:
+            for moment in self._open.pop(shard, ()):
+                moment.until = max(moment.since, min(moment.until, sent_at))
 
     def moment(self, guild_id: int, at: int) -> TimeBounds:
         """When, by Discord's clock, what is now received of a guild happened; ``at`` is its date."""
@@ -172,27 +179,23 @@ class ShardTimeline(Component):
     def _wait_for_message(self, shard: int, moment: TimeBounds) -> None:
         self._open.setdefault(shard, deque(maxlen=MAX_OPEN)).append(moment)
 
+    def _measure_resumed(self, shard: int, sent_at: int, received_at: int) -> None:
+        """Measure after a replay, unless this may be of it and no other message says how fast one can be."""
+        if self._measured_until or self._now() >= self._resumes.get(shard, (0, 0))[1]:
+            self._resumes.pop(shard, None)
+            self._measure(shard, sent_at, received_at)
+
     def _measure(self, shard: int, sent_at: int, received_at: int) -> None:
         """Measure by a message how late its shard is; only differences of Discord's clock and ours count."""
-        now = self._now()
-        if shard in self._replays or (self._fastest is None and now < self._resumes.get(shard, (0, 0))[1]):
-            return
-        self._resumes.pop(shard, None)
+        now = self._clock.monotonic() * 1000
         # On the steady clock: the wall clock may be set meanwhile.
         way = now - (self._clock.now_ms() - received_at) - sent_at
-        if self._fastest is None or now - self._fastest[0] >= FASTEST_MS:
-            self._fastest_before = None if self._fastest is None else self._fastest[1]
-            self._fastest = (now, way)
-        elif way < self._fastest[1]:
-            self._fastest = (self._fastest[0], way)
-        self._late[shard] = (way - (self._way or 0), now)
-
-    @property
-    def _way(self) -> int | None:
-        """How far the steady clock was ahead of Discord's when the fastest message came, ms."""
-        if self._fastest is None or self._fastest_before is None:
-            return None if self._fastest is None else self._fastest[1]
-        return min(self._fastest[1], self._fastest_before)
+        if now >= self._measured_until:
+            self._fastest_before, self._fastest = self._fastest, way
+            self._measured_until = now + FASTEST_MS
+        elif way < self._fastest:
+            self._fastest = way
+        self._late[shard] = (way, now)
 
     def delay(self, shard: int) -> int:
         """By how much longer than usual what comes of a shard has been under way, ms.
@@ -203,8 +206,15 @@ class ShardTimeline(Component):
         asked_at, until = self._resumes.get(shard, (0, 0))
         if now < until:
             return now - asked_at
-        late, noted_at = self._late.get(shard, (0, now))
-        return min(late, LONGEST_SILENCE_MS) if now - noted_at < LONGEST_SILENCE_MS else 0
+        way, noted_at = self._late.get(shard, (math.inf, -math.inf))
+        if now - noted_at >= LONGEST_SILENCE_MS:
+            return 0
+        return min(round(way - self._least_way), LONGEST_SILENCE_MS)
+
+    @property
+    def _least_way(self) -> float:
+        """How far the steady clock was ahead of Discord's when the fastest message came, ms; else infinite."""
+        return min(self._fastest, self._fastest_before)
 
     def earliest(self, guild_id: int) -> int:
         """The monotonic moment after which what is now received of a guild was sent, ms."""
@@ -235,7 +245,8 @@ class ShardTimeline(Component):
         if began is None:
             return False
         steady, wall = began
-        return at < (wall if self._way is None else max(wall - DATE_MS, steady - self._way))
+        way = self._least_way
+        return at < (wall if way == math.inf else max(wall - DATE_MS, steady - way))
 
     def missed(self, guild_id: int, since: int, until: int) -> bool:
         """Whether something that happened between two moments may never have been received."""

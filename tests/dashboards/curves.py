@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import accumulate
 
 from exporter.events.catalogue import full_catalogue
-from exporter.exposition.renderer import ReadableFamilies
+from exporter.exposition.own_families import ReadableFamilies
 from exporter.exposition.text import escape_label
 from exporter.telemetry import Telemetry
 from tests.dashboards.past import HOUR, Past
@@ -58,7 +58,7 @@ def curves(past: Past, days: int) -> Iterator[Curve]:
 
 def own_curves(telemetry: Telemetry, times: list[int]) -> Iterator[Curve]:
     """Every series of the exporter's own, which over ``times`` came to what it is now."""
-    for family in ReadableFamilies(telemetry.registry).collect():
+    for family in ReadableFamilies(telemetry.registry.collect()).collect():
         for sample in family.samples:
             state = family.type == "gauge"
             values = [

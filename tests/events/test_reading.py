@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ from hypothesis import strategies as st
 from exporter.aggregation.config import MetricsConfig
 from exporter.checkpoint.config import BatchingConfig
 from exporter.clock import ManualClock
+from exporter.events import reading
 from exporter.events.catalogue import full_catalogue
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.guilds import GuildUpserted
@@ -116,6 +118,27 @@ def test_a_broken_part_of_an_element_costs_no_more_than_the_element(
             continue
         for broken in (None, {}, "\x00", 2**64):
             assert outcome(dispatch, put(case["d"], place, broken)) is not None, (place, broken)
+
+
+@pytest.mark.parametrize("broken", [5, {"id": None}, {"id": "5", "type": 0, "name": {}}], ids=str)
+def test_a_list_with_too_many_broken_elements_is_given_up_and_counted(
+    broken: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "MAX_TAKEN_APART", 10)
+    good = GOOD["channels"]
+    found = outcome("GUILD_CREATE", guild() | {"channels": [*[good, broken] * 11, *[good] * 5]})
+    assert found is not None
+    assert dict(found[1])["$.channels[]"] == 10 + 1 + 5
+    (upserted,) = (fact for fact in found[0] if isinstance(fact, GuildUpserted))
+    assert len([channel for channel in upserted.channels if channel.channel_id == int(good["id"])]) == 11
+
+
+def test_a_hundred_thousand_broken_elements_keep_the_loop_busy_for_no_second() -> None:
+    started = time.process_time()
+    found = outcome("GUILD_CREATE", guild() | {"channels": [{"id": None}] * 100_000})
+    assert time.process_time() - started < 1
+    assert found is not None
+    assert dict(found[1])["$.channels[]"] == 100_000
 
 
 def guild() -> Any:

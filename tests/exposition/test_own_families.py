@@ -8,7 +8,7 @@ from prometheus_client.openmetrics.exposition import generate_latest as generate
 from prometheus_client.openmetrics.parser import text_string_to_metric_families as parse_openmetrics
 from prometheus_client.parser import text_string_to_metric_families as parse_text
 
-from exporter.exposition.renderer import ReadableFamilies
+from exporter.exposition.own_families import ReadableFamilies
 from exporter.plain_metric import MetricSpec, PlainMetric
 from exporter.telemetry import (
     SECONDS_BUCKETS,
@@ -26,7 +26,7 @@ FORMATS = pytest.mark.parametrize(
 
 
 def read(metric, encode, parse):
-    (found,) = parse(encode(ReadableFamilies(metric)).decode())
+    (found,) = parse(encode(ReadableFamilies(metric.collect())).decode())
     return {(s.name, frozenset(s.labels.items())): float(s.value) for s in found.samples}
 
 
@@ -104,6 +104,14 @@ async def test_one_scrape_has_every_family_of_the_exporter(accept: str | None) -
     for spec in metric_specs():
         assert found[spec.name].type == spec.kind
         assert found[spec.name].documentation == spec.help
+
+
+async def test_a_histogram_that_moved_is_seen_by_the_next_scrape() -> None:
+    telemetry = Telemetry()
+    by = rendering(Held(), telemetry)
+    for observed in range(3):
+        assert (await scrape(by))[key("discord_exporter_commit_seconds_count")] == observed
+        telemetry.commit_seconds.observe(0.02)
 
 
 async def test_a_metric_that_moved_is_seen_by_the_next_scrape() -> None:

@@ -118,7 +118,8 @@ class Levels(Component):
         self._members[member] = xp_of  # to the end: forgotten last
         gained = earn(xp_of, count)
         self._table.touch(member)
-        self._drop_idle()
+        if len(self._members) > self._config.max_members:
+            self._drop_idle()
         if gained:
             before = self._curve.level(xp_of.xp)
             xp_of.xp += gained
@@ -160,7 +161,8 @@ class Levels(Component):
     def _load(self, member: Member, saved: MemberXp) -> None:
         if self.earners:
             self._members[member] = saved
-            self._drop_idle()
+            if len(self._members) > self._config.max_members:
+                self._drop_idle()
 
     def clear(self) -> None:
         """Forget the XP of all members."""
@@ -173,9 +175,8 @@ class Levels(Component):
             self._table.touch(member)
 
     def _drop_idle(self) -> None:
-        """Forget the member idle the longest, if there are too many."""
-        if len(self._members) > self._config.max_members:
-            member = next(iter(self._members))
-            del self._members[member]
-            self._table.touch(member)
-            self._telemetry.levels_forgotten.inc()
+        """Forget the member idle the longest, as there are too many."""
+        member = next(iter(self._members))
+        del self._members[member]
+        self._table.touch(member)
+        self._telemetry.levels_forgotten.inc()
