@@ -213,7 +213,7 @@ class ShardTimeline(Component):
 
     @property
     def _least_way(self) -> float:
-        """How far the steady clock was ahead of Discord's when the fastest message came, ms; else infinite."""
+        """How far the steady clock was ahead of Discord's at the fastest message, ms; infinite before one."""
         return min(self._fastest, self._fastest_before)
 
     def earliest(self, guild_id: int) -> int:

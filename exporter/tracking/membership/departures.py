@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Container
 from typing import Final
 
@@ -24,6 +25,9 @@ from exporter.tracking.moderation.waiting_table import WaitingTable
 MAX_DEPARTURES: Final = 50_000
 """Departures not decided; the oldest is decided early beyond this."""
 
+MAX_DECIDED: Final = 10_000
+"""Departures decided without an entry that are remembered: those of the last minute, but for a raid."""
+
 
 class Departures:
     """The departures of the last seconds. ``unreadable`` says of which guilds no entry can be known."""
@@ -43,6 +47,7 @@ class Departures:
         self._evidence = evidence
         self._unreadable = unreadable
         self._fresh: list[str] = []
+        self._decided: deque[PendingDeparture] = deque(maxlen=MAX_DECIDED)
         self.table: WaitingTable[PendingDeparture] = WaitingTable(
             *("departures", PendingDeparture, MAX_DEPARTURES, emit),
             give_up=self.decide,
@@ -95,9 +100,18 @@ class Departures:
             reason = "unknown"
         self.end(departure, reason, entry)
 
+    def was_decided(self, guild_id: int, at: int) -> bool:
+        """Whether a departure that may have been at a moment has been decided, and not by an entry."""
+        return any(
+            departure.guild_id == guild_id and departure.spans(at) and departure.may_be_at(at)
+            for departure in self._decided
+        )
+
     def end(self, departure: PendingDeparture, reason: str, entry: AuditEntry | None) -> None:
         """Amend the record of a departure, and count it."""
         departure.decided = True
+        if entry is None:
+            self._decided.append(departure)
         if entry is not None and reason != "leave":
             actor_id = entry.actor_id or None
             data = MemberLeaveRecord(

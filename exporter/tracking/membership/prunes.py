@@ -5,8 +5,8 @@ the order of dispatches separates moments. If there are just as many departures,
 there are more, those in the middle belong to it wherever it began, and those at the edges are doubtful. Where
 Discord took longer, so that fewer left at that very moment, the rest are those that lie closest together.
 
-Where part of what happened then was not received, the number says nothing: all who left at that moment are
-doubtful.
+Where part of what happened then was not received, or was decided before the entry came, the number says
+nothing: all who left at that moment are doubtful.
 
 A prune is settled after its window, when those who may have been pruned have no reason of their own, nor may
 get one. Prunes so close that a departure may be of either are settled together.
@@ -84,8 +84,11 @@ class Prunes:
         """Find the departures of the prunes that are ready, and forget those that are complete or too old."""
         for guild_id in dict.fromkeys(guild_id for guild_id, _ in self.table.rows):
             prunes = self.of(guild_id)
-            for prune in prunes:
-                if prune.ready <= now and self._is_unripe(prune, prunes, now):
+            # One that has to wait may have others wait that were looked at before it.
+            while unripe := [
+                prune for prune in prunes if prune.ready <= now and self._is_unripe(prune, prunes, now)
+            ]:
+                for prune in unripe:
                     prune.ready = now + 1
             ready = [prune for prune in prunes if prune.ready <= now]
             for prune in ready:
@@ -124,7 +127,10 @@ class Prunes:
         beside = mixed([prune], [other for other in ready if other.remaining and other is not prune], found)
         number = sum(each.remaining for each in beside)
         moments = [each.entry.at for each in beside]
-        whole = not any(self._timeline.missed(entry.guild_id, at, at) for at in moments)
+        whole = not any(
+            self._timeline.missed(entry.guild_id, at, at) or self._departures.was_decided(entry.guild_id, at)
+            for at in moments
+        )
         pruned, doubtful = assign_departures(found, number, moments, whole=whole)
         if doubtful and len(beside) > 1:  # which of them lie in the middle of what is not known
             pruned, doubtful = (), (*pruned, *doubtful)

@@ -229,3 +229,24 @@ def test_of_leaves_before_a_gap_the_rest_of_a_prune_is_not_made_up() -> None:
     log.start_session()
     log.wait(75 * SECOND)
     assert reasons(log) == ["prune", "leave"]
+
+
+def test_a_prune_read_after_another_had_its_departures_takes_none_from_another_time() -> None:
+    """Which of those that are unknown by now were its own is not known: nor how many are left."""
+    log = Log()
+    log.take(
+        *(act("leave", AT, 40 + number) for number in range(6)), audit("prune", AT, 2, target=0, amount=3)
+    )
+    log.wait(12 * SECOND)
+    log.take(act("leave", log.wall, 60), audit("prune", AT + 10, 3, target=0, amount=3))
+    log.wait(25 * SECOND)
+    assert reasons(log) == ["unknown"] * 6 + ["leave"]
+
+
+def test_a_prune_read_after_its_departures_were_decided_takes_none_from_another_time() -> None:
+    log = Log()
+    log.take(*(act("leave", AT, 40 + number) for number in range(3)))
+    log.wait(12 * SECOND)
+    log.take(act("leave", log.wall, 60), prune(3))
+    log.wait(25 * SECOND)
+    assert reasons(log)[-1] == "leave"
