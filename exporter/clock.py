@@ -83,7 +83,7 @@ class DiscordClock:
         it. One that contradicts the earlier ones, or this clock by far, is doubted until another one agrees:
         then the clock it is counted on has stood still or drifted, and those before are forgotten.
         """
-        answer = _Interval(second - answered * 1000, second + 999 - asked * 1000)
+        answer = _Interval(second - answered * 1000, second + 1_000 - asked * 1000)
         possible = self._possible.meet(answer)
         if not possible.is_empty and possible.distance(self._zero) <= DOUBT_MS:
             self._possible, self._doubted = possible, None
