@@ -200,7 +200,8 @@ class Dispatcher:
 
     def tick(self) -> None:
         """Call ``tick`` of every component."""
-        now, wall = self.now(), self._clock.now_ms()
+        # Of a clock that cannot be believed yet no component learns: it would end what has not ended.
+        now, wall = self.now(), self._clock.now_ms() if self._clock.is_known else 0
         self.reader.tick(wall)
         self.each(lambda component: component.tick(now, wall))
 

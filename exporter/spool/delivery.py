@@ -22,6 +22,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from typing import Final
 
+from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.model import Priority, Row
 from exporter.spool.codec import UnreadableError, unpack
@@ -290,9 +291,10 @@ def quarantine(
         connection.execute(_DELETE_ONE[lane], (position,))
 
 
-def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> None:
+def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, clock: Clock) -> None:
     """Delete the oldest dead letters beyond the bounds."""
-    oldest = now_ms - round(config.dead_max_age * 1000)
-    connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
+    if clock.is_known:
+        oldest = clock.now_ms() - round(config.dead_max_age * 1000)
+        connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
     connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
     connection.execute(_BEYOND_BYTES, (min(config.dead_max_bytes, config.max_bytes // DEAD_SHARE),))

@@ -41,6 +41,7 @@ class Machine:
     true: int = START
     awake: int = 0
     is_asleep: bool = False
+    is_known = True
 
     def now_ms(self) -> int:
         return self.true + self.skew
