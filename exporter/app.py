@@ -39,6 +39,7 @@ from exporter.web.server import WebServer
 from exporter.web.status import (
     BlindFeature,
     ComponentErrors,
+    PendingDecisions,
     ShardConnection,
     SinkStatus,
     SpoolStatus,
@@ -249,6 +250,9 @@ class Application:
         failing = tuple(
             ComponentErrors(name, errors) for name, errors in self._pipeline.component_errors.items()
         )
+        pending = tuple(
+            PendingDecisions(name, number) for name, number in self._pipeline.undecided().items() if number
+        )
         return Status(
             self._started_at,
             self._source.connected,
@@ -258,6 +262,7 @@ class Application:
             blind,
             failing,
             self._source.rest_problem,
+            pending,
         )
 
     async def _flush_or_fail(self) -> None:

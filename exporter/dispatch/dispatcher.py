@@ -213,6 +213,15 @@ class Dispatcher:
             if index not in self._suspended
         )
 
+    def undecided(self) -> dict[str, int]:
+        """How much each component has that is not decided, by its name; of those that ever have any."""
+        now, wall = self.now(), self._clock.now_ms()
+        return {
+            component.name: self._guard(index, partial(component.undecided, now, wall)) or 0
+            for index, component in enumerate(self._components)
+            if type(component).undecided is not Component.undecided and index not in self._suspended
+        }
+
     def _guard(self, index: int, call: Callable[[], T]) -> T | None:
         """Call into a component; None where it fails."""
         waiting = len(self._queue)

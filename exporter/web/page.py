@@ -84,6 +84,11 @@ def _tables(status: Status) -> str:
                 [(f"{spool.spooled:,}", f"{spool.bytes / 1024:,.0f} KiB", spool.error or "writable")],
             ),
             _table(
+                "Not decided yet",
+                ("component", "waiting"),
+                [(pending.component, f"{pending.number:,}") for pending in status.pending],
+            ),
+            _table(
                 "Failing components",
                 ("component", "errors since start"),
                 [(failing.component, f"{failing.errors:,}") for failing in status.failing],

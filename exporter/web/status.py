@@ -64,6 +64,14 @@ class ComponentErrors:
 
 
 @dataclass(frozen=True, slots=True)
+class PendingDecisions:
+    """A component in which something waits for an answer or for time to pass before it is counted."""
+
+    component: str
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
 class Reason:
     """Why the program is not ready; ``part`` is one of ``discord``, ``sink`` and ``spool``."""
 
@@ -87,6 +95,7 @@ class Status:
     blind: tuple[BlindFeature, ...] = ()
     failing: tuple[ComponentErrors, ...] = ()
     rest_problem: str = ""
+    pending: tuple[PendingDecisions, ...] = ()
 
     def obstacles(self) -> tuple[Reason, ...]:
         """What keeps the program from being ready; empty when it is.
