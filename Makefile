@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test coverage check format bench docs dashboards pictures lock goldens crash faults invites property scenarios soak secrets clean
+.PHONY: help install demo test coverage check format bench docs dashboards pictures lock goldens crash faults invites clocks property scenarios soak secrets clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -73,6 +73,9 @@ faults: $(INSTALLED_DEV)  ## keep the disk full, hanging and slow for ten minute
 
 invites: $(INSTALLED_DEV)  ## attribute ten thousand joins in bursts and report the share that is right
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/tracking/invites/test_invites_at_scale.py
+
+clocks: $(INSTALLED_DEV)  ## play 10,000 histories of wrong clocks and sleep, and report the reasons found
+	@TEST_SCALE=50 $(PYTHON_IN) -m pytest -q -s tests/tracking/clock
 
 property: $(INSTALLED_DEV)  ## run the property tests with SCALE times as many examples
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -n 2 --timeout 3600 -m hypothesis

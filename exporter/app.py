@@ -245,6 +245,7 @@ class Application:
             for spot in self._pipeline.permissions.blind()
             if spot.guilds
         )
+        pending = {name: number for name, number in self._pipeline.undecided().items() if number}
         return Status(
             self._started_at,
             self._source.connected,
@@ -254,6 +255,7 @@ class Application:
             blind,
             dict(self._pipeline.component_errors),
             self._source.rest_problem,
+            pending,
         )
 
     async def _flush_or_fail(self) -> None:

@@ -23,11 +23,17 @@ class Clock(Protocol):
         """Seconds on a clock that never steps; only differences are meaningful."""
         ...
 
+    @property
+    def is_known(self) -> bool:
+        """Whether the wall time can be believed: nothing is ended for its age before that."""
+        ...
+
 
 class SystemClock:
     """The machine's own clocks."""
 
     __slots__ = ()
+    is_known = True
 
     def now_ms(self) -> int:
         """Wall time in milliseconds since the Unix epoch (UTC)."""
@@ -54,6 +60,7 @@ class DiscordClock:
         self._zero = self._machine.now_ms() - self._elapsed() * 1000
         self._possible = _Interval(-math.inf, math.inf)
         self._doubted: _Interval | None = None
+        self._is_believed = False
 
     def now_ms(self) -> int:
         """Discord's time in milliseconds since the Unix epoch (UTC), as far as it is known."""
@@ -62,6 +69,15 @@ class DiscordClock:
     def monotonic(self) -> float:
         """Seconds on a clock that never steps."""
         return self._machine.monotonic()
+
+    @property
+    def is_known(self) -> bool:
+        """Whether Discord has said what time it is, or is not going to (``believe``)."""
+        return self._is_believed or math.isfinite(self._possible.earliest)
+
+    def believe(self) -> None:
+        """Believe the machine where no answer has named a time by now, as behind a proxy that removes it."""
+        self._is_believed = True
 
     @property
     def offset(self) -> float:
@@ -81,7 +97,7 @@ class DiscordClock:
         it. One that contradicts the earlier ones, or this clock by far, is doubted until another one agrees:
         then the clock it is counted on has stood still or drifted, and those before are forgotten.
         """
-        answer = _Interval(second - answered * 1000, second + 999 - asked * 1000)
+        answer = _Interval(second - answered * 1000, second + 1_000 - asked * 1000)
         possible = self._possible.meet(answer)
         if not possible.is_empty and possible.distance(self._zero) <= DOUBT_MS:
             self._possible, self._doubted = possible, None
@@ -128,6 +144,7 @@ class ManualClock:
     """A clock that moves only by ``advance``; ``step`` moves the wall clock alone."""
 
     __slots__ = ("_monotonic", "_wall_ms")
+    is_known = True
 
     def __init__(self, wall_ms: int = 1_700_000_000_000) -> None:
         self._wall_ms = wall_ms

@@ -146,6 +146,7 @@ class Pipeline:
         self.accept = self._dispatcher.accept
         self.gauges = self._contents.gauges
         self.component_errors = self._dispatcher.errors
+        self.undecided = self._dispatcher.undecided
 
     # ------------------------------------------------------------------ life
 
@@ -282,6 +283,8 @@ class Pipeline:
         self._settling.accrue()
         for spot in self.permissions.blind():
             self._telemetry.blind.labels(spot.type, spot.permission).set(spot.guilds)
+        for component, number in self._dispatcher.undecided().items():
+            self._telemetry.pending_decisions.labels(component).set(number)
 
     def guilds(self) -> Mapping[int, str]:
         """Names of the guilds seen whole so far by id, those in an outage among them."""

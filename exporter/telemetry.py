@@ -107,6 +107,11 @@ class Telemetry:
         self.component_errors = self._counter(
             "discord_exporter_component_errors", "Errors isolated in a component.", "component"
         )
+        self.pending_decisions = self._gauge(
+            "discord_exporter_pending_decisions",
+            "What waits for an answer or for time to pass before it is counted, by component.",
+            "component",
+        )
         self.levels_forgotten = self._counter(
             "discord_exporter_levels_forgotten",
             "Members whose experience was removed because more than levels.max_members have some.",

@@ -132,3 +132,15 @@ def test_one_answer_with_another_time_moves_nothing(wrong: float, ways: list[flo
     assert abs(world.error) <= 0.002
     world.settle()
     assert abs(world.error) <= 0.002
+
+
+def test_it_is_known_once_an_answer_has_been_believed() -> None:
+    world = World(skew=3_600)
+    assert not world.clock.is_known
+    world.ask(0, 0)
+    assert not world.clock.is_known  # an answer that is far from the clock is doubted
+    world.ask(0, 0)
+    assert world.clock.is_known
+    right = World()
+    right.ask(0, 0)
+    assert right.clock.is_known

@@ -159,7 +159,8 @@ LOOKUPS = Panel(
     slug="inquiries",
     title="Look-ups with the REST API",
     about="Does Discord answer look-ups (audit log, invites) in time? A growing number of waiting "
-    "look-ups is held back by the rate limit; refused ones need a permission.",
+    "look-ups is held back by the rate limit; refused ones need a permission. What is not decided yet "
+    "is counted when its answer has come or its time has passed.",
     view=Series(),
     queries=(
         Prom(promql.grown("discord_exporter_inquiries_asked_total", over="$__interval"), "submitted"),
@@ -169,6 +170,7 @@ LOOKUPS = Panel(
             "{{outcome}}",
         ),
         Prom(promql.own("discord_exporter_inquiries_waiting"), "waiting"),
+        Prom(promql.own("discord_exporter_pending_decisions"), "not decided yet"),
     ),
     colours={
         "answered": Colour.CALM,
@@ -176,6 +178,7 @@ LOOKUPS = Panel(
         "failed": Colour.BAD,
         "dropped": Colour.HARM,
         "waiting": Colour.MILD,
+        "not decided yet": Colour.VOICE,
         "submitted": Colour.MESSAGE,
         "merged": Colour.OTHER,
     },

@@ -200,7 +200,8 @@ class Dispatcher:
 
     def tick(self) -> None:
         """Call ``tick`` of every component."""
-        now, wall = self.now(), self._clock.now_ms()
+        # Of a clock that cannot be believed yet no component learns: it would end what has not ended.
+        now, wall = self.now(), self._clock.now_ms() if self._clock.is_known else 0
         self.reader.tick(wall)
         self.each(lambda component: component.tick(now, wall))
 
@@ -211,6 +212,15 @@ class Dispatcher:
             for index, component in enumerate(self._components)
             if index not in self._suspended
         )
+
+    def undecided(self) -> dict[str, int]:
+        """How much each component has that is not decided, by its name; of those that ever have any."""
+        now, wall = self.now(), self._clock.now_ms()
+        return {
+            component.name: self._guard(index, partial(component.undecided, now, wall)) or 0
+            for index, component in enumerate(self._components)
+            if type(component).undecided is not Component.undecided and index not in self._suspended
+        }
 
     def _guard(self, index: int, call: Callable[[], T]) -> T | None:
         """Call into a component; None where it fails."""

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from exporter.clock import Clock
 from exporter.model import Priority
 from exporter.spool.codec import try_unpack
 from exporter.spool.config import SpoolConfig
@@ -137,9 +138,10 @@ def discard(connection: sqlite3.Connection, ids: Sequence[int]) -> int:
     return sum(connection.execute("DELETE FROM dead WHERE id = ?", (number,)).rowcount for number in ids)
 
 
-def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, now_ms: int) -> None:
+def trim_dead_letters(connection: sqlite3.Connection, config: SpoolConfig, clock: Clock) -> None:
     """Delete the oldest dead letters beyond the bounds."""
-    oldest = now_ms - round(config.dead_max_age * 1000)
-    connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
+    if clock.is_known:
+        oldest = clock.now_ms() - round(config.dead_max_age * 1000)
+        connection.execute("DELETE FROM dead WHERE buried_at < ?", (oldest,))
     connection.execute(_BEYOND_ROWS, (config.dead_max_rows,))
     connection.execute(_BEYOND_BYTES, (min(config.dead_max_bytes, config.max_bytes // DEAD_SHARE),))

@@ -144,7 +144,7 @@ class DiskQuota:
 
         more = self._in_portions(delete, DELETE_ROWS)
         with transaction(self._connection):
-            trim_dead_letters(self._connection, self._config, self._clock.now_ms())
+            trim_dead_letters(self._connection, self._config, self._clock)
         self.recover()
         return more
 

@@ -222,7 +222,7 @@ class Spool(SpoolWriter, SpoolReader):
         def quarantine(connection: sqlite3.Connection) -> None:
             now = self._clock.now_ms()
             delivery.quarantine(connection, lane, reasons, now)
-            self._bound_dead_letters(connection, lane, now)
+            self._bound_dead_letters(connection, lane)
 
         await self._writer.submit(quarantine)
         for reason, count in Counter(reasons.values()).items():
@@ -253,12 +253,12 @@ class Spool(SpoolWriter, SpoolReader):
             # In this transaction: one of its own would double the commits.
             delivery.delete_passed(connection)
             if refused:
-                self._bound_dead_letters(connection, lane, now)
+                self._bound_dead_letters(connection, lane)
 
         await self._writer.submit(advance)
 
-    def _bound_dead_letters(self, connection: sqlite3.Connection, lane: Priority, now_ms: int) -> None:
-        trim_dead_letters(connection, self._config, now_ms)
+    def _bound_dead_letters(self, connection: sqlite3.Connection, lane: Priority) -> None:
+        trim_dead_letters(connection, self._config, self._clock)
         self._quota.make_space(lane)
 
     async def stats(self) -> SpoolStats:

@@ -3,7 +3,8 @@
 As a rule a dispatch happened when it is received. Not in a replay: after RESUME, Discord sends in one burst
 what was missed in seconds or minutes, and most dispatches carry no time of their own. Some do, in a message's
 id or an audit-log entry's; between two of those the others happened. So in a replay a dispatch is dated by
-the last one that carried its time, starting from when the connection was last heard.
+the last one that carried its time, starting from when the connection was last heard. Nor in what was sent
+while the machine slept: that is received at once when it wakes, and is dated as a replay.
 
 A connection can be dead for a minute before that shows. So nothing is decided for want of news until every
 shard has been heard after the decision was due: ``heard``. While a shard is known to be
@@ -39,12 +40,21 @@ TOGETHER_MS = 100
 SKEW_MS = 5_000
 """How much longer than a message just before a dispatch may have been under way."""
 
+CLOCK_MS = 1_500
+"""How far this clock may be behind Discord's: nothing happened later than this after it was received."""
+
 FASTEST_MS = 1_800_000
 """How long the fastest message is the measure of the others, at least: clocks drift apart by less than a
 second meanwhile."""
 
 DATE_MS = 1_000
 """How exactly an answer of Discord's names its time: to the second (RFC 9110 §5.6.7)."""
+
+SLEPT_MS = 2_000
+"""By how much more time passed than the machine was awake for it to have slept: clocks differ by less."""
+
+PAUSE_MS = 250
+"""What was sent while the machine slept is received without a pause as long as this."""
 
 MAX_GAPS = 8
 """Gaps remembered of each shard: more within a minute, and Discord would refuse another session."""
@@ -91,6 +101,12 @@ class ShardTimeline(Component):
         self._noticed: dict[int, int] = {}
         self._heard: dict[int, int] = {}
         self._looked = 0
+        self._seen = (clock.now_ms(), self._now())
+        """The last tick: Discord's time, and that on the clock that stands still in sleep."""
+        self._woken: dict[int, int] = {}
+        """The shards of which what was sent in a sleep is read, and when the last of it came."""
+        self._slept = (0, 0)
+        self._cut: dict[int, int] = {}
         self._replays: dict[int, int] = {}
         self._resumes: dict[int, tuple[int, int]] = {}
         """When each shard asked for its last replay, and until when frames from that time may come."""
@@ -141,6 +157,10 @@ class ShardTimeline(Component):
 
     def date(self, shard: int, received_at: int) -> int:
         """When a dispatch received now happened."""
+        if received_at - self._seen[0] > SLEPT_MS:
+            self._notice_sleep(received_at)
+        if self._woken:
+            self._follow_backlog(shard)
         if shard in self._replays:
             return min(self._replays[shard], received_at)
         self._last[shard] = received_at
@@ -157,9 +177,11 @@ class ShardTimeline(Component):
             self._measure(shard, sent_at, received_at)
         elif shard not in self._replays:
             self._measure_resumed(shard, sent_at, received_at)
-        before = self._messages.get(shard)
-        if before is None or sent_at > before[0]:
-            self._messages[shard] = (sent_at, received_at)
+        last, last_received = self._messages.get(shard, (0, 0))
+        if sent_at > last:
+            # One that was held up says nothing of how long what comes later is under way.
+            way = last_received - last if shard in self._replays else received_at - sent_at
+            self._messages[shard] = (sent_at, sent_at + way)
         if self._open:
             for moment in self._open.pop(shard, ()):
                 moment.until = max(moment.since, min(moment.until, sent_at))
@@ -172,7 +194,7 @@ class ShardTimeline(Component):
             moment = TimeBounds(sent_at or at, self._clock.now_ms() + SKEW_MS)
         else:
             about = at - (received_at - sent_at)
-            moment = TimeBounds(max(sent_at, about - SKEW_MS), about + SKEW_MS)
+            moment = TimeBounds(max(sent_at, about - SKEW_MS), min(about + SKEW_MS, at + CLOCK_MS))
         self._wait_for_message(shard, moment)
         return moment
 
@@ -216,6 +238,10 @@ class ShardTimeline(Component):
         """How far the steady clock was ahead of Discord's at the fastest message, ms; infinite before one."""
         return min(self._fastest, self._fastest_before)
 
+    def latest(self, guild_id: int, at: int) -> int:
+        """Until when what is now received of a guild, and dated ``at``, may have happened."""
+        return max(at, self._clock.now_ms()) if self.shard_of(guild_id) in self._replays else at
+
     def earliest(self, guild_id: int) -> int:
         """The monotonic moment after which what is now received of a guild was sent, ms."""
         shard, now = self.shard_of(guild_id), self._now()
@@ -253,6 +279,39 @@ class ShardTimeline(Component):
         gaps = self._gaps.get(self.shard_of(guild_id), ())
         return any(gap.since - TOGETHER_MS <= until and since <= gap.until + TOGETHER_MS for gap in gaps)
 
+    def _notice_sleep(self, at: int) -> None:
+        """Note whether the machine has slept since the last tick; if so, what comes now is from meanwhile."""
+        seen, steady = self._seen
+        now = self._now()
+        self._seen = at, now
+        slept = at - seen - (now - steady)
+        if slept > SLEPT_MS:
+            self._slept = slept + self.held_up, now + LONGEST_SILENCE_MS
+            self._woken = dict.fromkeys(self._woken, now)
+            for shard in self._last.keys() - self._replays.keys() - self._silent:
+                self._replays[shard], self._woken[shard] = max(self._last[shard], seen), now
+
+    @property
+    def held_up(self) -> int:
+        """How long the machine has slept lately, ms: so much later things may be looked up."""
+        slept, until = self._slept
+        return slept if self._now() < until else 0
+
+    def _follow_backlog(self, shard: int) -> None:
+        """Something is received of a shard after a sleep."""
+        came, now = self._woken.get(shard), self._now()
+        if came is None:
+            return
+        if now - came >= PAUSE_MS:
+            self._end_backlog(shard)
+        else:
+            self._woken[shard] = now
+
+    def _end_backlog(self, shard: int) -> None:
+        """What comes now of a shard is from after a sleep, or its connection has ended."""
+        if self._woken.pop(shard, None) is not None:
+            self._last[shard] = self._replays.pop(shard)
+
     @property
     def complete_until(self) -> int:
         """Up to when everything was received on all shards, ms by Discord's clock; 0 if unknown."""
@@ -266,15 +325,19 @@ class ShardTimeline(Component):
     def take(self, news: ShardStateChanged) -> None:
         """Follow a connection: lost, identifying or resuming, and settled again by READY or RESUMED."""
         shard = news.shard
+        if news.state in {"lost", "identifying"}:
+            at = self._replays[shard] if shard in self._woken else self._clock.now_ms()
+            self._end_backlog(shard)
         if news.state == "lost":
             self._silent.add(shard)
+            self._cut[shard] = at
         elif news.state == "identifying":
             self._began[shard] = (self._now(), self._clock.now_ms())
         elif news.state == "resuming":
             self._replays[shard] = self._last.get(shard, self._clock.now_ms())
             self._resumes[shard] = (self._now(), 0)
         elif news.state == "heard":
-            self._last[shard] = self._clock.now_ms()
+            self._last[shard] = self.date(shard, self._clock.now_ms())
         else:
             self._silent.discard(shard)
             if self._replays.pop(shard, None) is not None:
@@ -286,6 +349,12 @@ class ShardTimeline(Component):
     def tick(self, now: int, wall: int) -> None:
         """Note which shards have been heard since the last tick, about once a second."""
         del now, wall
+        at = self._clock.now_ms()
+        self._notice_sleep(at)
+        for shard, came in list(self._woken.items()):
+            if self._now() - came >= PAUSE_MS:
+                self._end_backlog(shard)
+                self._last[shard] = at
         for shard, last in self._last.items():
             if shard in self._replays or shard in self._silent:
                 continue
@@ -306,9 +375,15 @@ class ShardTimeline(Component):
         )
         return max(min(moments, default=now), now - LONGEST_SILENCE_MS)
 
+    def cut_at(self, shard: int) -> int:
+        """When the shard's connection was lost that is not there now, as far as that is known."""
+        return self._cut.get(shard, 0)
+
     def is_silent(self, guild_id: int) -> bool:
-        """Whether the guild's shard is without a connection, or still catching up."""
-        return bool(self._silent) and self.shard_of(guild_id) in self._silent
+        """Whether the guild's shard is without a connection, or what it sent in a sleep is to be read."""
+        return bool(self._silent or self._woken) and (
+            (shard := self.shard_of(guild_id)) in self._silent or shard in self._woken
+        )
 
     def shard_of(self, guild_id: int) -> int:
         """The shard a guild is on. Discord docs, Gateway › Sharding."""

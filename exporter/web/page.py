@@ -84,6 +84,11 @@ def _tables(status: Status) -> str:
                 [(f"{spool.spooled:,}", f"{spool.bytes / 1024:,.0f} KiB", spool.error or "writable")],
             ),
             _table(
+                "Not decided yet",
+                ("component", "waiting"),
+                [(name, f"{number:,}") for name, number in status.pending.items()],
+            ),
+            _table(
                 "Failing components",
                 ("component", "errors since start"),
                 [(name, f"{errors:,}") for name, errors in status.failing.items()],

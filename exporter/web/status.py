@@ -78,6 +78,7 @@ class Status:
     blind: tuple[BlindFeature, ...] = ()
     failing: Mapping[str, int] = field(default_factory=dict)
     rest_problem: str = ""
+    pending: Mapping[str, int] = field(default_factory=dict)
 
     def degraded(self) -> list[str]:
         """What works only in part."""

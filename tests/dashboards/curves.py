@@ -83,6 +83,7 @@ def worked() -> Telemetry:
     found.identifies_remaining.set(900)
     found.clock_offset.set(0.2)
     found.unsaved_seconds.set(4)
+    found.pending_decisions.labels("membership").set(3)
     for status in ("200", "403", "429"):
         found.rest_requests.labels("/guilds/{guild.id}/invites", status).inc(30_000)
     found.rest_answers.labels("trouble").inc(900)

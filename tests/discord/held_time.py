@@ -36,6 +36,8 @@ class _HeldLoop(asyncio.SelectorEventLoop):
 class HeldClock:
     """The time of the running loop."""
 
+    is_known = True
+
     def now_ms(self) -> int:
         return EPOCH_MS + round(self.monotonic() * 1000)
 

@@ -126,6 +126,18 @@ async def test_letters_go_when_they_are_too_old(open_spool, make_entry, clock):
     assert dead_letters(spool) == []
 
 
+async def test_no_letter_goes_for_its_age_while_the_time_is_not_known(
+    open_spool, make_entry, clock, monkeypatch
+):
+    spool = await open_spool(SpoolConfig(reserve=0, dead_max_age=100))
+    await spool.append([make_entry(1)])
+    await reject(spool)
+    monkeypatch.setattr(type(clock), "is_known", False)
+    clock.advance(1_000_000)
+    await tidy(spool)
+    assert len(dead_letters(spool)) == 1
+
+
 async def test_a_damaged_row_is_dead_for_every_sink_that_has_not_passed_it(
     open_spool, make_entry, drain, check_accounts, caplog
 ):

@@ -7,9 +7,11 @@ import pytest
 from exporter.clock import ManualClock
 from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
 from exporter.state.shard_timeline import (
+    CLOCK_MS,
     FASTEST_MS,
     LONGEST_SILENCE_MS,
     MAX_OPEN,
+    PAUSE_MS,
     SKEW_MS,
     ShardTimeline,
 )
@@ -256,12 +258,12 @@ def test_a_moment_lies_between_the_messages_around_it(streams: ShardTimeline) ->
 def test_without_messages_a_moment_is_as_sharp_as_the_clock(streams: ShardTimeline) -> None:
     streams.pass_message(0, NOW - 600_000, NOW - 599_000)
     moment = streams.moment(GUILD, NOW)
-    assert (moment.since, moment.until) == (NOW - 1_000 - SKEW_MS, NOW - 1_000 + SKEW_MS)
+    assert (moment.since, moment.until) == (NOW - 1_000 - SKEW_MS, NOW + CLOCK_MS)
 
 
 def test_before_any_message_a_moment_is_that_of_receipt(streams: ShardTimeline) -> None:
     moment = streams.moment(GUILD, NOW)
-    assert (moment.since, moment.until) == (NOW - SKEW_MS, NOW + SKEW_MS)
+    assert (moment.since, moment.until) == (NOW - SKEW_MS, NOW + CLOCK_MS)
 
 
 def test_in_a_replay_only_messages_tell_when_it_was(streams: ShardTimeline, clock: ManualClock) -> None:
@@ -332,3 +334,34 @@ def test_a_revert_forgets_what_was_saved_and_nothing_of_the_connections() -> Non
     timeline.clear()
     assert timeline.is_silent(0)
     assert list(timeline.save()) == [row], "saved again, though it has not moved"
+
+
+def test_what_was_sent_while_the_machine_slept_is_dated_as_a_replay(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    streams.date(0, clock.now_ms())
+    clock.advance(1)
+    streams.tick(0, 0)
+    asleep = clock.now_ms()
+    clock.step(600)  # time has passed, and the clock that drives the timers stood still
+    assert streams.date(0, clock.now_ms()) == asleep
+    assert streams.is_silent(GUILD)
+    assert streams.latest(GUILD, asleep) == clock.now_ms()
+    streams.learn(0, asleep + 5_000)
+    assert streams.date(0, clock.now_ms()) == asleep + 5_000
+    clock.advance(PAUSE_MS / 1000)
+    assert streams.date(0, clock.now_ms()) == clock.now_ms()
+    assert not streams.is_silent(GUILD)
+
+
+def test_a_connection_that_ended_in_a_sleep_was_there_until_the_sleep_began(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    streams.date(0, clock.now_ms())
+    streams.tick(0, 0)
+    clock.step(600)
+    streams.take(ShardStateChanged(0, "heard"))
+    streams.take(ShardStateChanged(0, "lost"))
+    assert streams.cut_at(0) == NOW
+    streams.take(ShardStateChanged(0, "resuming"))
+    assert streams.date(0, clock.now_ms()) == NOW

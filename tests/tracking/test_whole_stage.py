@@ -17,7 +17,7 @@ from exporter.checkpoint.config import BatchingConfig
 from exporter.events.voice import STATES
 from exporter.model import Entry, Priority
 from exporter.screen.config import PrivacyConfig
-from exporter.telemetry import total
+from exporter.telemetry import total, value
 from tests.entry_data import fields_of
 
 EPOCH = 1_420_070_400_000
@@ -508,3 +508,20 @@ async def test_an_answer_from_the_api_is_no_sign_of_life_of_the_connection(
     await pipeline.flush()
     (ban,) = await site.entries("GUILD_BAN_ADD")
     assert ban.at == silent_since
+
+
+async def test_on_a_quiet_shard_what_is_not_decided_is_shown_at_once(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    site.feed(pipeline, "GUILD_MEMBER_REMOVE", payload("GUILD_MEMBER_REMOVE", "person"))
+    shown: list[tuple[float, int]] = []
+    for second in range(60):
+        site.clock.advance(1)
+        if second % 41 == 40:  # nothing is received but heartbeats
+            site.feed(pipeline, "SHARD", {"shard": 0, "state": "heard"})
+        await pipeline.tick()
+        pipeline.refresh()
+        pending = value(site.telemetry.pending_decisions, "membership")
+        shown.append((pending, sum(pipeline.totals("member_leaves", "leave").values())))
+    assert shown[0] == (1, 0)
+    assert shown[-1] == (0, 1)
+    assert all(pending + counted == 1 for pending, counted in shown), shown

@@ -8,7 +8,13 @@ from hypothesis import strategies as st
 
 from exporter.web.config import is_loopback, parse_listen
 from exporter.web.page import write_page
-from exporter.web.status import BlindFeature, ShardConnection, SinkStatus, SpoolStatus, Status
+from exporter.web.status import (
+    BlindFeature,
+    ShardConnection,
+    SinkStatus,
+    SpoolStatus,
+    Status,
+)
 
 
 class Outline(HTMLParser):
@@ -45,6 +51,7 @@ FULL = Status(
     sinks=(SinkStatus("sql", up=True, pending=3, oldest_age=90_061),),
     spool=SpoolStatus(10, 4096),
     blind=(BlindFeature("bans", "view_audit_log", "who and why"),),
+    pending={"membership": 2},
 )
 
 
@@ -54,7 +61,7 @@ def test_the_page_can_be_read_by_a_screen_reader():
     assert dict(tags)["html"] == {"lang": "en"}
     assert names.count("h1") == 1
     assert names.count("main") == 1
-    assert names.count("caption") == names.count("table") == 4
+    assert names.count("caption") == names.count("table") == 5
     assert all(attributes.get("scope") in ("col", "row") for name, attributes in tags if name == "th")
     assert "title" in names
 

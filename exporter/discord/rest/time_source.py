@@ -42,6 +42,7 @@ class TimeSource:
     def settle(self) -> None:
         """Dispatches are dated from now on."""
         self._tolerance_ms = TOLERANCE_MS
+        self._clock.believe()
 
     def now(self) -> float:
         """The moment of a question or an answer."""

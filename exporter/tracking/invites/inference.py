@@ -184,7 +184,7 @@ def _evaluate(group: _Group, readings: Sequence[Reading], *, sure: bool, closed:
     if left and rises != count and (certain or (closed and rises + left == count)):
         found = assign_uses(windows, [_with_used_up(reading) for reading in readings], [()] * len(readings))
         if found is not None:
-            return found if certain else tuple(_downgrade(finding) for finding in found)
+            return found if certain else tuple(downgrade(finding) for finding in found)
     found = assign_uses(windows, risen, gone)
     if found is not None:
         return found
@@ -203,7 +203,7 @@ def _with_used_up(reading: Reading) -> Counter[str]:
     return Counter(reading.uses) + Counter(reading.used_up)
 
 
-def _downgrade(finding: Finding) -> Finding:
+def downgrade(finding: Finding) -> Finding:
     """The same finding with less confidence, where a missing invite may have been revoked."""
     exact = finding.confidence is Confidence.EXACT
     return Finding(Confidence.PROBABLE if exact else finding.confidence, finding.codes)

@@ -6,20 +6,22 @@ when Discord does not answer for long.
 
 Invariants: at most one reading per guild is in progress; a failed reading changes nothing that is known and
 is put again, whatever the answer was, for as long as the bot's roles say that it may read; a reading after a
-gap is never compared with one from before it.
+gap is compared with one from before it only for joins of the previous run, and shows nothing exactly.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Container, Iterable, Mapping
 from functools import partial
+from typing import Any
 
-from exporter.dispatch.component import Component, Emit, Handler
+from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.answer_meaning import AnswerMeaning, pause_after
 from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, PermissionsChanged, SessionStarted
 from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
+    InviteKnown,
     InviteRevoked,
     InvitesRead,
     MemberJoined,
@@ -28,9 +30,11 @@ from exporter.events.rest_request import Submit
 from exporter.state.guild_cache import GuildCache
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
+from exporter.tracking.invites.assignment import Finding
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
-from exporter.tracking.invites.invite_session import MOST_OPEN, InviteSession
+from exporter.tracking.invites.invite_session import MOST_OPEN, Asked, InviteSession
 from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, InviteUseWriter
+from exporter.tracking.invites.open_lookups import OpenLookups, invites_before
 from exporter.tracking.invites.readings import InviteReadings, KnownInvites
 
 MAX_WAITING = 50_000
@@ -80,6 +84,9 @@ class InviteTracker(Component):
         self._known = KnownInvites()
         self._sessions: dict[int, InviteSession] = {}
         self._readings = InviteReadings(submit, permissions, guilds, self._sessions)
+        self._lookups = OpenLookups(self._invites_before)
+        self._resumed = 0
+        self._guilds = guilds
         self._waiting = 0
 
     @property
@@ -103,7 +110,8 @@ class InviteTracker(Component):
         """Joins not explained yet, but for those that wait only for later ones."""
         del wall
         heard = self._timeline.heard
-        return sum(session.undecided(asked_at, heard) for session in self._sessions.values())
+        restored = sum(map(len, self._lookups.restored.values()))
+        return restored + sum(session.undecided(asked_at, heard) for session in self._sessions.values())
 
     # ------------------------------------------------------------------ facts
 
@@ -124,6 +132,7 @@ class InviteTracker(Component):
         """Take a change of the bot's permissions in a guild."""
         if self._permissions.lacks(guild_id, "manage_guild"):
             self._give_up(guild_id)
+            self._give_up_restored(guild_id)
         elif guild_id not in self._known:
             self._readings.want(guild_id)
             if (session := self._sessions.get(guild_id)) is not None:
@@ -137,6 +146,7 @@ class InviteTracker(Component):
         if (session := self._sessions.get(guild_id)) is not None and session.joins:
             self._decide(guild_id, session, now)
         self._give_up(guild_id)
+        self._give_up_restored(guild_id)
         self._readings.unread.pop(guild_id, None)
 
     def create(self, fact: InviteCreated) -> None:
@@ -178,6 +188,7 @@ class InviteTracker(Component):
         session = self._session(guild_id)
         if named:
             self._uses.open(fact)
+            self._lookups.open(fact)
             self._waiting += 1
         if session.join(fact, arrival) and session.asked is None and now >= session.not_before:
             self._readings.request(guild_id, now)
@@ -208,7 +219,9 @@ class InviteTracker(Component):
                     self._uses.record_invite(guild_id, invite, fact.at)
             found |= {code: before[code] for code in session.created if code not in found and code in before}
         else:
+            self._decide_restored(guild_id, session, asked, fact.at, now)
             session.begin(asked, now)
+        self._lookups.read(guild_id)
         self._known.put(guild_id, found.values())
         session.created.clear()
 
@@ -234,8 +247,14 @@ class InviteTracker(Component):
         if session is None:
             return
         for one in session.unexplained:
-            self._uses.leave_unknown(one.fact)
-            self._waiting -= 1
+            self._leave_unknown(one.fact)
+
+    def _leave_unknown(self, fact: MemberJoined) -> None:
+        """Decide a join that waits as unknown, unless the person has opted out since."""
+        self._waiting -= 1
+        self._lookups.close(fact)
+        if fact.person.user_id:
+            self._uses.leave_unknown(fact)
 
     # ------------------------------------------------------------------ time passing
 
@@ -244,6 +263,8 @@ class InviteTracker(Component):
         del wall
         # A replay may still contain a join: nothing is decided before every shard has received data.
         self.for_each(list(self._sessions), partial(self._progress, now, min(self._timeline.heard, now)))
+        if self._lookups.restored and now - self._resumed >= GIVE_UP_MS:
+            self.for_each(list(self._lookups.restored), self._give_up_restored)
         self.look(now)
         self._readings.prime(self._known, now)
 
@@ -278,23 +299,67 @@ class InviteTracker(Component):
         ):
             self._readings.request(guild_id, now)
 
-    def stop(self, now: int) -> None:
-        """Record joins that still wait as unknown, since the process ends."""
-        del now
-        self.for_each(list(self._sessions), self._give_up)
+    # ------------------------------------------------------------------ saved state
+
+    @property
+    def tables(self) -> tuple[SavedTable[Any, Any], ...]:
+        """The joins that wait, and the invites before them."""
+        return (self._lookups.joins, self._lookups.invites)
+
+    def resume(self, now: int, wall: int) -> None:
+        """Decide restored joins by the first reading; after an error the invites are read again."""
+        del wall
+        self._resumed = now
+        self._lookups.resume()
+        self._waiting = len(self._lookups.joins.rows)
+        for guild_id in self._guilds.guilds:
+            self._readings.want(guild_id)
+
+    def clear(self) -> None:
+        """Forget everything; joins that wait are restored, and decided by the next reading."""
+        self._known = KnownInvites()
+        self._sessions.clear()
+        self._lookups.clear()
+
+    def forget_people(self, people: Container[int]) -> None:
+        """Forget the names of these people."""
+        self._lookups.forget_people(people)
+
+    def _invites_before(self, guild_id: int) -> Iterable[InviteKnown]:
+        """The invites of a guild before the first join that waits."""
+        return invites_before(self._known.of(guild_id), self._sessions.get(guild_id))
+
+    def _decide_restored(
+        self, guild_id: int, session: InviteSession, asked: Asked, at: int, now: int
+    ) -> None:
+        """Decide the joins of the previous run by the first reading of this one."""
+        if guild_id in self._lookups.restored:
+            findings, known = self._lookups.compare(guild_id, asked, session.joins, at, now)
+            for fact, finding in findings:
+                self._decide_join(fact, finding, known)
+
+    def _give_up_restored(self, guild_id: int) -> None:
+        for fact in self._lookups.take_restored(guild_id):
+            self._leave_unknown(fact)
 
     def reset_guild(self, guild_id: int) -> None:
         """Read the invites of a guild anew after an error; joins that wait are unknown."""
         self.take_guild(guild_id)
-        self._waiting = sum(len(session.unexplained) for session in self._sessions.values())
+        self._waiting = len(self._lookups.joins.rows)
 
     def _decide(self, guild_id: int, session: InviteSession, heard: int) -> None:
         lacks = partial(self._permissions.lacks, guild_id)
         sure = self._audited and not any(map(lacks, _REVOCATION_PERMISSIONS))
         known = session.known.copy()
         for fact, finding in session.decide(heard, sure=sure):
+            self._decide_join(fact, finding, known)
+
+    def _decide_join(self, fact: MemberJoined, finding: Finding, known: Mapping[str, InviteKnown]) -> None:
+        self._waiting -= 1
+        self._lookups.close(fact)
+        self._lookups.read(fact.guild_id)
+        if fact.person.user_id:
             self._uses.decide(fact, finding, known)
-            self._waiting -= 1
 
     def _session(self, guild_id: int) -> InviteSession:
         return self._sessions.setdefault(guild_id, InviteSession())

@@ -89,9 +89,11 @@ class Departures:
 
     def reason(self, departure: PendingDeparture) -> tuple[str, AuditEntry | None]:
         """The reason of a departure by the evidence so far, and the entry that says so."""
-        guild_id, until = departure.guild_id, departure.at
+        guild_id, left_at = departure.guild_id, departure.at
         member = self._evidence.about(departure)
-        return member.reason(departure, lambda at: self._timeline.missed(guild_id, at, until))
+        return member.reason(
+            departure, lambda at: self._timeline.missed(guild_id, min(at, left_at), max(at, left_at))
+        )
 
     def decide(self, departure: PendingDeparture) -> None:
         """Decide a departure by the evidence about its member."""

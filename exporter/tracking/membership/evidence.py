@@ -23,8 +23,11 @@ BESIDE_MS = 1_000
 """How long after the departure the dispatch of the ban that caused it may come. Both are sent at once;
 whoever is banned later than this had left before."""
 
-SKEW_MS = 5_000
-"""How far this machine's clock may be behind Discord's."""
+SKEW_MS = 2_000
+"""How far the clock may be behind Discord's: an answer that is further from it corrects it (``DOUBT_MS``)."""
+
+VAGUE_MS = 10_000
+"""Between the earliest and the latest moment of a departure that was not held up."""
 
 LATE_MS = LONGEST_MS + WINDOW_MS
 """How long before a departure its entry may have been made: as far back as joins are remembered."""
@@ -69,6 +72,11 @@ class PendingDeparture(msgspec.Struct, array_like=True, eq=False):
         """Whether it may have happened at a moment."""
         return (self.moment or TimeBounds(self.at, self.at)).holds(at)
 
+    @property
+    def is_vague(self) -> bool:
+        """Whether it was held up so long that it is not known when it happened."""
+        return self.moment is not None and self.moment.until - self.moment.since > VAGUE_MS
+
     def waited(self, now: int) -> int:
         """How long it has waited."""
         return now - self.deadline + WINDOW_MS
@@ -109,12 +117,21 @@ class MemberEvidence:
         # Who is banned after having left is no member; a ban made after the departure is not its reason. A
         # kick always is the reason of one, though a clock may be wrong.
         latest = {"ban": received + (SKEW_MS if banned else SLACK_MS), "kick": received + SKEW_MS}
-        causes = [entry for entry in mine if entry.at <= latest[entry.action]]
+        # What is received after a silence is dated by what is known of it, and may have happened later.
+        causes = [
+            entry
+            for entry in mine
+            if entry.at <= latest[entry.action]
+            or ((entry.action == "kick" or banned) and departure.may_be_at(entry.at))
+        ]
         # The first ends the membership: who was kicked can be banned later on. Not if another may have begun
         # unseen; then it is the nearest.
         unseen = any(missed(entry.at) for entry in causes)
         first = min(causes, key=lambda entry: abs(received - entry.at) if unseen else entry.at, default=None)
         if first is not None:
+            if departure.is_vague and missed(first.at):
+                # It may be of a later membership, whose beginning and end were not received.
+                return "unknown", None
             return first.action, first
         return ("ban", None) if banned else ("leave", None)
 

@@ -40,11 +40,11 @@ class ActionPolicy(MatchPolicy):
 
     def may_explain(self, pending: PendingAction, entry: AuditEntry) -> bool:
         """Near in time, unless an opposite says more: then before it was reversed, however far."""
-        if pending.reversed and entry.at > pending.at + SLACK_MS:
+        if pending.reversed and entry.at > max(pending.at, pending.until) + SLACK_MS:
             return False
         if pending.type == ENTRY_CREATE and pending.identity != str(entry.until):
             return False
-        return pending.action in OPPOSITES or abs(entry.at - pending.at) <= WINDOW_MS
+        return pending.action in OPPOSITES or pending.distance(entry.at) <= WINDOW_MS
 
     def repeats(self, known: list[PendingAction], identity: str) -> bool:
         """The same occurrence, or the same action without its opposite between."""
@@ -57,7 +57,8 @@ class ActionPolicy(MatchPolicy):
 class ActionRows:
     """Puts out the rows and counts of actions, and has them wait for their other half.
 
-    ``name_of`` knows people's names; ``types`` holds the event types that are switched on.
+    ``name_of`` knows people's names; ``types`` holds the event types that are switched on; ``latest`` says
+    until when what is received of a guild may have happened.
     """
 
     def __init__(
@@ -66,8 +67,10 @@ class ActionRows:
         matcher: AuditMatcher,
         name_of: Callable[[int], str | None],
         types: Container[str],
+        latest: Callable[[int, int], int],
     ) -> None:
         self._emit = emit
+        self._latest = latest
         self._matcher = matcher
         self._name_of = name_of
         self._types = types
@@ -148,6 +151,7 @@ class ActionRows:
         pending = PendingAction(
             *(key, action.type, guild_id, name, target_id, action.at, action.dedup_key), shown=True
         )
+        pending.until = self._latest(guild_id, action.at)
         self.begin(pending, data)
         self._matcher.keep(pending, now)
 

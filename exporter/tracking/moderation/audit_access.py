@@ -43,6 +43,15 @@ class AuditAccess:
         """Whether something from before may still be learnt of the guild."""
         return self.is_behind(guild_id) or self._timeline.is_silent(guild_id)
 
+    def latest(self, guild_id: int, at: int) -> int:
+        """Until when what is now received of a guild, and dated ``at``, may have happened."""
+        return self._timeline.latest(guild_id, at)
+
+    @property
+    def held_up(self) -> int:
+        """How long the machine has slept lately, ms."""
+        return self._timeline.held_up
+
     def heard(self, now: int) -> int:
         """Up to when everything was received: nothing is decided for want of news in a silence."""
         return min(self._timeline.heard, now)

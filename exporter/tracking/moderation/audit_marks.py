@@ -107,10 +107,11 @@ class AuditMarks:
 
     # ------------------------------------------------------------------ entries
 
-    def take(self, guild_id: int, entry_id: int, *, live: bool, unread: bool) -> bool:
+    def take(self, guild_id: int, entry_id: int, *, live: bool, unread: bool, late: int = 0) -> bool:
         """Whether an entry has not been taken before; from now on it has.
 
-        ``live`` says that it came as a dispatch, ``unread`` that gaps before it are still to be read.
+        ``live`` says that it came as a dispatch, ``unread`` that gaps before it are still to be read. Entries
+        may be ``late`` by so many ms more than usual.
         """
         if guild_id not in self:
             # The dispatch of a guild the bot has just been added to may come before the guild's own.
@@ -121,12 +122,12 @@ class AuditMarks:
         recent[entry_id] = None
         self.recent.touch((guild_id, entry_id))
         if not unread or guild_id in self._unreadable:
-            self.raise_floor(guild_id, entry_id - _OVERTAKING)
+            self.raise_floor(guild_id, entry_id - _OVERTAKING - (late << 22))
             if len(recent) > MOST_RECENT:
                 self.raise_floor(guild_id, sorted(recent)[len(recent) // 2])
             return True
         if live:
-            self._extend_span(guild_id, entry_id)
+            self._extend_span(guild_id, entry_id, late)
         if len(recent) > MOST_UNREAD:
             self._give_up(guild_id, sorted(recent)[len(recent) // 2])
             self._unreadable.add(guild_id)
@@ -136,10 +137,10 @@ class AuditMarks:
         saved = self.floors.rows[guild_id]
         return entry_id <= saved.floor or any(since < entry_id <= until for since, until in saved.spans)
 
-    def _extend_span(self, guild_id: int, entry_id: int) -> None:
+    def _extend_span(self, guild_id: int, entry_id: int, late: int) -> None:
         """Have a span stand for what is received, shorter at both ends by as much as an entry may be late."""
         since = self._first.setdefault(guild_id, entry_id) + _OVERTAKING
-        until = entry_id - _OVERTAKING
+        until = entry_id - _OVERTAKING - (late << 22)
         saved = self.floors.rows[guild_id]
         spans = dict(saved.spans)
         if until <= spans.get(since, since):

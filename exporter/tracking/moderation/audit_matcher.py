@@ -35,6 +35,8 @@ Place: TypeAlias = tuple[int, str, int]
 class PendingAction(msgspec.Struct, array_like=True, eq=False):
     """An action that has its row; ``at`` is when its dispatch was received, or the entry's own time.
 
+    A dispatch that was held up may show what was done later, up to ``until``.
+
     ``identity`` tells it from others of its place, empty where nothing does. ``recovered``: it was logged by
     an entry made in an absence. ``reversed``: the opposite was done since, so that the same dispatch again is
     a new action. ``deadline`` is on the steady clock.
@@ -52,6 +54,11 @@ class PendingAction(msgspec.Struct, array_like=True, eq=False):
     recovered: bool = False
     reversed: bool = False
     deadline: int = 0
+    until: int = 0
+
+    def distance(self, at: int) -> int:
+        """How far a moment is from when it can have been done."""
+        return max(self.at - at, at - max(self.at, self.until), 0)
 
     @property
     def place(self) -> Place:
@@ -128,14 +135,14 @@ class AuditMatcher:
             and self._policy.may_explain(pending, entry)
             and self._is_near(pending, entry.at, recovered=recovered)
         ]
-        return min(found, key=lambda pending: abs(pending.at - entry.at), default=None)
+        return min(found, key=lambda pending: pending.distance(entry.at), default=None)
 
     def _is_near(self, pending: PendingAction, at: int, *, recovered: bool) -> bool:
         """Whether an entry and a dispatch can be of one action.
 
         What was done in an absence was not shown; only what was done right before it may have been.
         """
-        return not recovered or self._policy.is_unique(pending.place) or abs(pending.at - at) <= WINDOW_MS
+        return not recovered or self._policy.is_unique(pending.place) or pending.distance(at) <= WINDOW_MS
 
     # ------------------------------------------------------------------ what waits
 

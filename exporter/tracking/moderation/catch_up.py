@@ -144,7 +144,8 @@ class CatchUp(Component):
     def take(self, entry: AuditEntry, *, live: bool = True) -> bool:
         """Whether an entry has not been taken before; from now on it has."""
         unread = self._access.is_behind(entry.guild_id) or entry.guild_id in self._refused
-        return self._marks.take(entry.guild_id, entry.entry_id, live=live, unread=unread)
+        late = self._access.held_up
+        return self._marks.take(entry.guild_id, entry.entry_id, live=live, unread=unread, late=late)
 
     def _receive(self, entry: AuditEntry, now: int) -> None:
         del now

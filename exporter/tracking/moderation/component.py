@@ -50,8 +50,8 @@ class ModerationTracker(Component):
         super().__init__(emit)
         self._access = access
         self._matcher = AuditMatcher(emit, ActionPolicy(), access.is_unread)
-        self._rows = ActionRows(emit, self._matcher, name_of, types)
-        self._timeouts = Timeouts(emit, self._rows, self._matcher, lookups, access.is_unread)
+        self._rows = ActionRows(emit, self._matcher, name_of, types, access.latest)
+        self._timeouts = Timeouts(emit, self._rows, self._matcher, lookups, access.is_unread, access.latest)
         self._aggregated = AggregatedEntries(submit, access.is_unreadable, access.is_unread)
 
     @property

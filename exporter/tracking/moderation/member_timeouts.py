@@ -22,7 +22,8 @@ class TimeoutChange(msgspec.Struct, array_like=True, eq=False):
     """One change of a member's timeout: made at ``at``, to end at ``until``, 0 where it was lifted; in ms.
 
     One that only an update has ``shown`` may have been made any time before; of one that an entry logged,
-    the update is awaited until ``awaited``, on the steady clock. ``ended``: its end is recorded.
+    the update is awaited until ``awaited``, on the steady clock. ``ended``: its end is recorded. ``since`` is
+    when the update came or, where it was held up, the earliest moment that it may be of.
     """
 
     at: int
@@ -30,6 +31,7 @@ class TimeoutChange(msgspec.Struct, array_like=True, eq=False):
     shown: bool = False
     ended: bool = False
     awaited: int = 0
+    since: int = 0
 
 
 class MemberTimeouts(msgspec.Struct, array_like=True):
@@ -54,7 +56,7 @@ class MemberTimeouts(msgspec.Struct, array_like=True):
             and change.until == entry.until
             and entry.at <= change.at + SLACK_MS
             # Ends are precise to the millisecond, so equal ones are one; a lifting has only its time.
-            and (entry.until or change.at - entry.at <= WINDOW_MS)
+            and (entry.until or (change.since or change.at) - entry.at <= WINDOW_MS)
         ]
         if not found:
             return None
@@ -76,18 +78,21 @@ class MemberTimeouts(msgspec.Struct, array_like=True):
                 return True
         return False
 
-    def show(self, at: int, until: int, now: int) -> bool:
-        """Take a change that only an update shows; False if there is none, or no more than an end."""
+    def show(self, at: int, until: int, now: int, latest: int) -> bool:
+        """Take a change that only an update shows; False if there is none, or no more than an end.
+
+        The update is of ``at``, or later up to ``latest`` where it was held up.
+        """
         unseen = [change.at for change in self.changes if change.awaited > now]
         # Updates come in order: what is shown now was made before what is still to be shown.
-        made = min(at, *(moment - 1 for moment in unseen)) if unseen else at
+        made = min(latest, *(moment - 1 for moment in unseen)) if unseen else latest
         if not until:
             before = [change.until for change in self.changes if change.at <= made]
             if not before or before[-1] <= at + WINDOW_MS:
                 return False
         elif until <= made:
             made = until - 1
-        self.insert(TimeoutChange(made, until, shown=True))
+        self.insert(TimeoutChange(made, until, shown=True, since=min(at, made)))
         return True
 
     def _date_shown(self, changes: list[TimeoutChange], before: int) -> None:

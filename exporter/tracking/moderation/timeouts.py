@@ -77,7 +77,8 @@ def _key(action: str, place: _Place, at: int) -> str:
 class Timeouts:
     """The timeouts of all members. ``now`` is steady, ``wall`` the time of day; both in ms.
 
-    ``unread`` says of which guilds something from before may still be learnt.
+    ``unread`` says of which guilds something from before may still be learnt, ``latest`` until when what is
+    received of one may have happened.
     """
 
     def __init__(
@@ -87,7 +88,9 @@ class Timeouts:
         matcher: AuditMatcher,
         lookups: LookupBoard,
         unread: Callable[[int], bool],
+        latest: Callable[[int, int], int],
     ) -> None:
+        self._latest = latest
         self._rows = rows
         self._matcher = matcher
         self._unread = unread
@@ -143,7 +146,7 @@ class Timeouts:
         if member.confirm(fact.until, now) or member.confirm(until, now):
             self.members.touch(place)
             return
-        if not member.show(fact.at, until, now):
+        if not member.show(fact.at, until, now, self._latest(fact.guild_id, fact.at)):
             return
         self._schedule(place, member)
         if not until or self._automatic.pop(place, None) is None:

@@ -97,7 +97,7 @@ class VoiceTracker(Component):
         guild_ids = [guild_id for guild_id in self.guilds if self._timeline.shard_of(guild_id) == fact.shard]
         if fact.state == "lost":
             # The last known moment: a member missing when the next session begins was there until now.
-            self.for_each(guild_ids, partial(self.time.accrue_guild, self._clock.now_ms()))
+            self.for_each(guild_ids, partial(self.time.accrue_guild, self._timeline.cut_at(fact.shard)))
         self._saved.advance(guild_ids)
         behind = {guild_id for guild_id in self._behind if self._timeline.shard_of(guild_id) == fact.shard}
         self._behind -= behind

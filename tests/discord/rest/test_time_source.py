@@ -51,6 +51,13 @@ def test_a_wrong_clock_is_corrected_exported_and_said_once(
     assert len([record for record in caplog.records if record.levelno == logging.WARNING]) == 2
 
 
+def test_without_any_date_the_machine_is_believed_once_dispatches_are_dated() -> None:
+    machine = Machine(5.0)
+    assert not machine.discord.is_known
+    machine.source.settle()
+    assert machine.discord.is_known
+
+
 @pytest.mark.parametrize(
     "date", [None, "", "yesterday", "Mon, 99 Xyz 2023 00:00:00 GMT", "\x00", "9" * 5_000]
 )

@@ -6,8 +6,10 @@ from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
+from exporter.dispatch.component import StateRow
 from exporter.events.answer_meaning import AnswerMeaning, meaning_of
 from exporter.events.facts.counting import Count, Person, Record
+from exporter.events.facts.guilds import SessionStarted
 from exporter.events.facts.invites import (
     InviteCreated,
     InviteDeleted,
@@ -46,6 +48,7 @@ class _Permissions:
 class _Guilds:
     def __init__(self, world: World) -> None:
         self.world = world
+        self.guilds: dict[int, object] = {}
 
     def has_vanity(self, _: int) -> bool:
         return self.world.vanity is not None
@@ -86,7 +89,10 @@ class World:
         self.emitted = Emitted()
         self.people = 0
         self.timeline: Any = timeline or _Timeline(self)
-        self.stage = InviteTracker(
+        self.stage = self._run()
+
+    def _run(self) -> InviteTracker:
+        return InviteTracker(
             self.emitted,
             self._submit,
             _Permissions(self),  # type: ignore[arg-type]  # a port in all that is used
@@ -101,6 +107,21 @@ class World:
     @property
     def counts(self) -> Counter[str]:
         return Counter(count.series.value for count in self.emitted.of(Count))
+
+    def kill(self, disk: dict[tuple[str, bytes], StateRow], down: int = 5_000) -> None:
+        """The process is killed right after a commit, and another one begins a new session a while later."""
+        for row in self.stage.save():
+            disk.pop((row.table, row.key), None)
+            if row.value is not None:
+                disk[row.table, row.key] = row
+        self.stage.confirm()
+        self.asked.clear()
+        self.now += down
+        self.stage = self._run()
+        assert not self.stage.restore(disk.values())
+        self.stage.resume(self.now, 0)
+        self.stage.start_session(SessionStarted((GUILD,), START + self.now))
+        self.stage.take_guild(GUILD)
 
     def _submit(self, request: RestRequest) -> None:
         self.calls += 1

@@ -28,6 +28,8 @@ class _Clock:
     def __init__(self) -> None:
         self.now = 0
 
+    is_known = True
+
     def now_ms(self) -> int:
         return START + self.now
 

@@ -35,7 +35,7 @@ class Rows:
         self.looked_up: list[str] = []
         self.matcher = AuditMatcher(self._put_out, ActionPolicy(), self.unread.__contains__)
         names = {MODERATOR: "mod", TARGET: "known"}
-        self.log = ActionRows(self._put_out, self.matcher, names.get, types)
+        self.log = ActionRows(self._put_out, self.matcher, names.get, types, lambda _, at: at)
 
     def _put_out(self, fact: Fact) -> None:
         if isinstance(fact, Record):
