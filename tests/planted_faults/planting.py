@@ -27,6 +27,9 @@ FAULTS: tuple[Fault, ...] = (
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "pictures")
 
+TIMEOUT_SECONDS = 60
+"""A fault may make a test wait for ever; the tests here take seconds, also on a busy machine."""
+
 _FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 
 
@@ -54,20 +57,24 @@ def _write(file: Path, source: str) -> None:
 
 
 def failing(tree: Path, tests: Sequence[str]) -> tuple[str, ...] | None:
-    """Run tests up to the first that fails: its id, none if all pass; None if they cannot be run at all."""
+    """Run tests up to the first that fails: its id, none if all pass; None if they cannot be run."""
     # As if it were started by hand: neither a worker of this test run nor measured for coverage.
     inherited = {
         name: text for name, text in os.environ.items() if not name.startswith(("PYTEST_", "COVERAGE_"))
     }
-    options = ("-x", "-q", "-rf", "--tb=no", "-p", "no:cacheprovider")
-    run = subprocess.run(
-        [sys.executable, "-m", "pytest", *options, *tests],
-        cwd=tree,
-        env=inherited | {"PYTHONPATH": str(tree), "COLUMNS": "300"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    options = ("-x", "-q", "-rf", "--tb=no", "-p", "no:cacheprovider", "--timeout", str(TIMEOUT_SECONDS))
+    try:
+        run = subprocess.run(
+            [sys.executable, "-m", "pytest", *options, *tests],
+            cwd=tree,
+            env=inherited | {"PYTHONPATH": str(tree), "COLUMNS": "300"},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=TIMEOUT_SECONDS * (len(tests) + 1),
+        )
+    except subprocess.TimeoutExpired:
+        return None
     if run.returncode == 0:
         return ()
     # Any other code: a test is not there or cannot be loaded, which shows nothing about the fault.

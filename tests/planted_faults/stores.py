@@ -50,22 +50,12 @@ FAULTS = (
         ("tests/sinks/runner/test_runner_patience.py::test_all_lanes_of_a_sink_obey_each_retry_after",),
     ),
     Fault(
-        "two deliveries to one sink overlap",
-        "No delivery starts while an earlier one to the same sink has not ended.",
-        "exporter/sinks/deadline.py",
-        "self._stuck = delivery\n",
-        "",
-        (
-            "tests/sinks/runner/test_runner_patience.py::test_a_delivery_that_cannot_be_cancelled_is_not_joined_by_a_second_one",
-        ),
-    ),
-    Fault(
         "a 413 is not split",
         "A batch that is too large for the far end goes out in parts.",
         RESPONSES,
         "HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (Outcome.PARTIAL_FAILURE, TOO_LARGE)",
         "HTTPStatus.REQUEST_ENTITY_TOO_LARGE: (Outcome.RETRY, TOO_LARGE)",
-        ("tests/sinks/influx/test_sink.py::test_rows_too_large_together_are_left_to_the_runner",),
+        ("tests/sinks/influx/test_responses.py::test_each_status_has_its_verdict",),
     ),
     Fault(
         "the lines of one large entry are not split",
@@ -89,7 +79,7 @@ FAULTS = (
         RESPONSES,
         "if status == HTTPStatus.NO_CONTENT:",
         "if status in {HTTPStatus.NO_CONTENT, HTTPStatus.OK}:",
-        ("tests/sinks/influx/test_responses.py::test_nothing_but_204_counts_as_stored",),
+        ("tests/sinks/influx/test_sink.py::test_each_answer_has_its_verdict",),
     ),
     Fault(
         "the second bucket is not waited for",
@@ -110,12 +100,14 @@ FAULTS = (
         ("tests/sinks/influx/test_timestamps.py::test_two_rows_of_a_spool_never_meet_within_a_window",),
     ),
     Fault(
-        "SQL applies a batch again",
-        "An entry that is delivered again has no further effect in SQL.",
+        "an old batch moves the position in SQL back",
+        "A batch that comes again, however late, has no further effect in SQL.",
         "exporter/sinks/sql/sink.py",
         "            if batch.rows[-1].position <= position:\n                return position\n",
         "",
-        ("tests/sinks/sql/test_exactly_once.py::test_sums_are_those_of_the_entries",),
+        (
+            "tests/sinks/sql/test_exactly_once.py::test_an_old_part_that_comes_again_does_not_move_the_position_back",
+        ),
     ),
     Fault(
         "SQL applies a part of a batch again",
