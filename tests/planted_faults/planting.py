@@ -27,8 +27,8 @@ FAULTS: tuple[Fault, ...] = (
 
 LEFT_OUT = shutil.ignore_patterns(".git", ".venv", ".*_cache", ".hypothesis", "__pycache__", "pictures")
 
-TIMEOUT_SECONDS = 60
-"""A fault may make a test wait for ever; the tests here take seconds, also on a busy machine."""
+TIMEOUT_SECONDS = 120
+"""A fault may make a test wait for ever; a busy machine takes long for the failing examples of a property."""
 
 _FAILED = re.compile(r"^FAILED (\S+)", re.MULTILINE)
 
