@@ -11,7 +11,7 @@ FAULTS = (
         "exporter/dispatch/reader.py",
         "self._accepted[label] = self._accepted.get(label, 0) + 1",
         "self._accepted[label] = self._accepted.get(label, 0)",
-        ("tests/tracking/test_hostile_payloads.py",),
+        ("tests/tracking/test_hostile_payloads.py::test_no_payload_stops_the_stage_or_leaves_it_unclean",),
     ),
     Fault(
         "a repeated dispatch counts",
@@ -43,7 +43,9 @@ FAULTS = (
         "exporter/dispatch/dispatcher.py",
         "self._guard(index, partial(component.forget_people, self._people))",
         "pass",
-        ("tests/screen/test_opting_out_between_runs.py",),
+        (
+            "tests/screen/test_opting_out_between_runs.py::test_nothing_is_written_of_a_person_who_opted_out_between_two_runs",
+        ),
     ),
     Fault(
         "a component that failed goes on with half-changed state",

@@ -139,6 +139,6 @@ FAULTS = (
         "exporter/sinks/sql/error_mapping.py",
         '"40": _BUSY,',
         '"40": _DATA,',
-        ("tests/sinks/sql/test_error_mapping.py",),
+        ("tests/sinks/sql/test_error_mapping.py::TestJudgement::test_postgres_is_classified_by_sqlstate",),
     ),
 )

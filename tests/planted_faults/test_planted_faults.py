@@ -24,8 +24,8 @@ def test_a_fault_fits_the_code_and_its_tests_are_there(fault):
     assert fault.planted != fault.text
     assert fault.tests
     for test in fault.tests:
-        path, _, name = test.partition("::")
-        defined = re.compile(rf"^(async )?def {name or 'test_'}", re.MULTILINE)
+        path, *_, name = test.split("::") if "::" in test else (test, "test_")
+        defined = re.compile(rf"^ *(async )?def {name}", re.MULTILINE)
         assert defined.search((ROOT / path).read_text())
 
 
