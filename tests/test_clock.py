@@ -132,3 +132,13 @@ def test_one_answer_with_another_time_moves_nothing(wrong: float, ways: list[flo
     assert abs(world.error) <= 0.002
     world.settle()
     assert abs(world.error) <= 0.002
+
+
+def test_a_first_answer_far_from_the_machine_is_believed_with_a_second_one_only() -> None:
+    """It may be that of a proxy."""
+    world = World(skew=-3_600)
+    world.ask(0, 0)
+    assert world.error == -3_600
+    assert world.clock.is_doubted
+    world.ask(0, 0)
+    assert abs(world.error) <= 1
