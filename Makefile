@@ -8,7 +8,7 @@ PYTHON_IN := $(VENV)/bin/python
 INSTALLED := $(VENV)/.installed
 INSTALLED_DEV := $(VENV)/.installed-dev
 
-.PHONY: help install demo test coverage check format bench docs dashboards pictures lock goldens crash faults invites clocks property scenarios soak secrets clean
+.PHONY: help install demo test coverage check format bench docs dashboards pictures lock goldens crash faults planted invites clocks property scenarios soak secrets clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -70,6 +70,9 @@ crash: $(INSTALLED_DEV)  ## kill the process again and again under load, damage 
 faults: $(INSTALLED_DEV)  ## keep the disk full, hanging and slow for ten minutes each, and report memory and loop lag
 	@scripts/servers
 	@TEST_SCALE=75 $(PYTHON_IN) -m pytest -q -s tests/faults tests/e2e/test_disk_faults.py
+
+planted: $(INSTALLED_DEV)  ## plant a fault in each promise, one at a time in a copy of the tree, and show the test that fails by it
+	@$(PYTHON_IN) -m tests.planted_faults $(ARGS)
 
 invites: $(INSTALLED_DEV)  ## attribute ten thousand joins in bursts and report the share that is right
 	@TEST_SCALE=$(SCALE) $(PYTHON_IN) -m pytest -q -s tests/tracking/invites/test_invites_at_scale.py

@@ -144,3 +144,13 @@ def test_it_is_known_once_an_answer_has_been_believed() -> None:
     right = World()
     right.ask(0, 0)
     assert right.clock.is_known
+
+
+def test_a_first_answer_far_from_the_machine_is_believed_with_a_second_one_only() -> None:
+    """It may be that of a proxy."""
+    world = World(skew=-3_600)
+    world.ask(0, 0)
+    assert world.error == -3_600
+    assert world.clock.is_doubted
+    world.ask(0, 0)
+    assert abs(world.error) <= 1

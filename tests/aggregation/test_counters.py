@@ -256,6 +256,16 @@ def test_what_is_kept_and_what_is_shed_is_what_was_counted(counts: list[Count], 
     assert sum(cell[-1] for step in counters.take_unsaved().steps() for cell in step.cells) == kept
 
 
+def test_of_a_counter_that_is_shed_each_occurrence_is_counted() -> None:
+    counters = make(limit=2)
+    counters.add(Count(MESSAGES["human"], 1, BASE, 2, 1))
+    counters.fold()
+    for _ in range(5):
+        counters.add(Count(MESSAGES["human"], 1, BASE, 2, 2))
+    counters.fold()
+    assert counters.take_shed() == 5
+
+
 def test_of_members_whose_counts_are_shed_nothing_is_kept() -> None:
     counters = make(limit=20)
     for user in range(1, 1001):

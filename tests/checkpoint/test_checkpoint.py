@@ -438,6 +438,27 @@ async def test_everything_there_is_at_one_moment_is_in_one_commit(bench: Bench) 
     assert bench.balance() == (2, 2)
 
 
+async def test_nothing_arrives_between_the_counts_the_state_and_the_entries_of_a_commit(bench: Bench) -> None:
+    """An event that came between them would have its row in one commit and its count in the next."""
+    bench.counts.unsaved = 1
+
+    def arrive() -> None:
+        bench.counts.unsaved += 2
+        bench.state.changed.append(StateRow("t", b"k", b"x"))
+        bench.offer(Priority.CRITICAL)
+
+    def take() -> Capture:
+        asyncio.get_running_loop().call_soon(arrive)
+        return bench.counts.capture()
+
+    assert await bench.committer.commit(take)
+    assert (bench.disk.increments, bench.disk.rows, bench.disk.keys) == ([[b"1"]], [[]], [])
+    assert await bench.committer.commit()
+    assert bench.disk.increments[1] == [b"2"]
+    assert bench.disk.rows[1] == [StateRow("t", b"k", b"x")]
+    assert bench.disk.keys == ["CRITICAL:1"]
+
+
 async def test_what_arrives_while_a_commit_is_in_flight_belongs_to_the_next(bench: Bench) -> None:
     bench.disk.gate.clear()
     bench.offer(Priority.CRITICAL)

@@ -108,6 +108,18 @@ async def test_a_cursor_never_moves_back(open_spool, make_entry, drain, check_ac
     assert [entry.key for entry in await drain(spool)] == ["key:4"]
 
 
+async def test_what_a_sink_has_passed_does_not_come_again_while_another_one_needs_it(
+    open_spool, make_entry, drain, check_accounts
+):
+    spool = await open_spool(sinks=("sql", "influx"))
+    await spool.append([make_entry(number) for number in range(5)])
+    batch = await spool.read("sql", Priority.SLOW, max_rows=5, max_bytes=10**6)
+    await spool.advance("sql", Priority.SLOW, batch.rows[3].position)
+    await spool.advance("sql", Priority.SLOW, batch.rows[1].position)
+    await check_accounts(spool)
+    assert [entry.key for entry in await drain(spool, "sql")] == ["key:4"]
+
+
 async def test_dead_rows_are_counted_apart_from_delivered_ones(open_spool, make_entry, check_accounts):
     spool = await open_spool()
     await spool.append([make_entry(number) for number in range(5)])

@@ -441,6 +441,29 @@ async def test_too_many_counters_close_their_windows_early(site: Site, payload: 
     assert fields_of(entry)["unique_users"] == 1199
 
 
+async def test_while_the_disk_refuses_counters_are_bounded_and_what_is_shed_is_counted(
+    site: Site, payload: Payload, sum_series: SumSeries
+) -> None:
+    site.batching = BatchingConfig(max_cells=1000)
+    pipeline = await begin(site, payload)
+    await pipeline.flush()
+    site.full = True
+    for second in range(10):
+        for user in range(1, 301):
+            author = {"id": str(300 * second + user), "username": "u"}
+            site.feed(pipeline, "MESSAGE_CREATE", message(payload, site.clock.now_ms(), author=author))
+        await pass_time(site, pipeline, 1)
+    # What came before the disk was known to refuse is kept.
+    assert pipeline._counters.windows.cells <= 1000 + 300 * len(pipeline._counters.windows.kinds)
+    shed = value(site.telemetry.shed, "counts")
+    assert shed > 0
+    site.full = False
+    await pass_time(site, pipeline, 2)
+    await pipeline.flush()
+    sums = sum_series(await site.entries())
+    assert sum(amount for cell, amount in sums.items() if cell[1] == "messages") + shed == 3000
+
+
 async def test_every_entry_is_offered_and_every_offer_spooled(site: Site, payload: Payload) -> None:
     pipeline = await begin(site, payload)
     site.feed(pipeline, "VOICE_STATE_UPDATE", payload("VOICE_STATE_UPDATE", "enter"))

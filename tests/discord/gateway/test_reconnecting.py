@@ -172,6 +172,22 @@ async def test_a_half_open_socket_is_noticed_and_resumed(
     assert "Shard 0 lost its connection (silent or cut off)" in caplog.text
 
 
+@pytest.mark.parametrize("op", [None, 7], ids=["silence", "RECONNECT"])
+async def test_a_connection_is_left_with_a_code_that_keeps_the_session(
+    gateway: Gateway, start: Start, op: int | None
+) -> None:
+    """Discord ends a session that is closed with 1000 or 1001, and replays nothing of it."""
+    start(heartbeat_timeout=0.3)
+    connection = await gateway.connected()
+    if op is None:
+        connection.acknowledge = False
+    else:
+        await connection.send(op, None)
+    await gateway.connected()
+    await connection.closed.wait()
+    assert connection.close_code == 4000
+
+
 async def test_silence_is_measured_by_the_heartbeat_interval_discord_announces(
     gateway: Gateway, start: Start
 ) -> None:

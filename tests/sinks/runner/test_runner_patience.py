@@ -10,8 +10,8 @@ import math
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.model import STORED, Outcome, Priority, Verdict
-from exporter.sinks.deadline import requested_wait
+from exporter.model import STORED, Batch, Outcome, Priority, Verdict
+from exporter.sinks.deadline import DeadlineGuard, requested_wait
 from exporter.sinks.runner_config import RunnerConfig
 from exporter.telemetry import value
 
@@ -78,6 +78,19 @@ async def test_all_lanes_of_a_sink_obey_each_retry_after(world, far_end):
     assert value(world.telemetry.sink_failures, "influxdb", "busy") == 3
     assert len(other.batches) == len(Priority)
     assert all(later >= earlier + 90 for earlier, later in itertools.pairwise(times[:4]))
+
+
+async def test_a_lane_is_not_delivered_while_another_one_was_asked_to_wait(world, far_end):
+    answers = iter([Verdict(Outcome.RETRY, reason="busy", retry_after=90.0)])
+    sink = far_end("influxdb", lambda _: next(answers, STORED))
+    config = RunnerConfig(deadline=1_234.0)  # the timer that the sleeper does not fire by itself
+    guard = DeadlineGuard(sink, config, world.clock, world.telemetry, world.sleeper)
+    assert (await guard.deliver(Batch("source", Priority.CRITICAL, ()))).retry_after == 90.0
+    world.clock.advance(30)
+    assert (await guard.deliver(Batch("source", Priority.SLOW, ()))).retry_after == 60.0
+    assert len(sink.batches) == 1
+    world.clock.advance(60)
+    assert await guard.deliver(Batch("source", Priority.SLOW, ())) == STORED
 
 
 async def test_retry_after_is_not_obeyed_beyond_an_hour(world, far_end):

@@ -420,6 +420,19 @@ def test_in_silence_nothing_is_accrued_and_what_was_accrued_is_settled() -> None
     assert settled.total() == {("alone", 10, 1): 7_000}
 
 
+def test_in_silence_the_running_totals_stand_still_at_each_tick() -> None:
+    """What happened in it is known from the replay, or never."""
+    settled = Settled()
+    settled.tracker.sessions.apply(state(1, 10, 0))
+    settled.tracker.accrue_some(at(7))
+    settled.silent.add(GUILD)
+    for second in range(8, 50):
+        settled.tracker.accrue_some(at(second))
+    settled.tracker.time.settle_guilds(at(50))
+    assert settled.shown == {("alone", 10): 7_000}
+    assert settled.total() == {("alone", 10, 1): 7_000}
+
+
 def test_time_on_stream_and_on_camera_is_counted_beside_the_state() -> None:
     settled = Settled()
     settled.tracker.sessions.apply(state(1, 10, 0, stream=True))
