@@ -29,7 +29,6 @@ SMALL: Mapping[str, str] = {
     "events/aggregates.py": "declarations of one family of events",
     "events/levels.py": "declarations of one family of events",
     "sinks/sql/migrations/*.py": "a migration each; Alembic loads them by file",
-    "tracking/moderation/audit_access.py": "the port through which components read the state of audit logs",
 }
 """Modules under ``MIN_LINES`` lines, by pattern of their path, and why each is a module of its own."""
 
