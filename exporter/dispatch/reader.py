@@ -100,7 +100,7 @@ class DispatchReader:
             facts = read(body, at, shard, received_at)
             if facts is None:
                 self._repeated.labels(name).inc()
-                facts = []
+                facts = ()
             elif name == MESSAGE:
                 for fact in facts:
                     if type(fact) is Count:

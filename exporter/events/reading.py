@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Container, Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from types import NoneType, UnionType
@@ -21,9 +21,9 @@ import msgspec
 from exporter.events.answer_meaning import AnswerMeaning, code_in, meaning_of
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.payload import InGuild
-from exporter.events.repeats import Repeats
+from exporter.events.repeats import IsRepeated, Repeats
 from exporter.events.rest_request import Answer
-from exporter.events.spec import Identity, Reader
+from exporter.events.spec import Reader
 
 _T = TypeVar("_T")
 
@@ -46,7 +46,9 @@ _INDEX = re.compile(r"\[\d+\]")
 class ReadDispatch(Protocol):
     """Reads one kind of dispatch."""
 
-    def __call__(self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
+    def __call__(
+        self, body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0
+    ) -> Sequence[Fact] | None:
         """The facts of a dispatch that happened at ``at``, by its readers; None if it repeats another one.
 
         ``now`` is the time of receipt, for what is recognised for a while.
@@ -72,20 +74,21 @@ class PayloadReader:
         read: Container[str] = frozenset(),
     ) -> None:
         self._name = name
-        self._is_repeated = _never if repeats is None else repeats.note
         readers = tuple(readers)
         identified = next((reader for reader in readers if _is_identified(reader, read)), None)
-        self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool, Identity | None]] = []
-        previous = identity = None
+        self._steps: list[tuple[type[msgspec.Struct], _Decode | None, _Read, bool, IsRepeated | None]] = []
+        previous = is_repeated = None
         for reader in readers:
             # Readers of one payload type that follow each other share what is decoded.
             decode = None if reader.payload is previous else _decoder(reader.payload).decode
             previous = reader.payload
             in_guild = issubclass(reader.payload, InGuild)
-            identity = reader.identity if reader is identified and repeats is not None else None
-            self._steps.append((reader.payload, decode, reader.read, in_guild, identity))
+            is_repeated = None
+            if reader is identified and reader.identity is not None and repeats is not None:
+                is_repeated = repeats.recogniser(reader.identity)
+            self._steps.append((reader.payload, decode, reader.read, in_guild, is_repeated))
         self.read: ReadDispatch = (
-            self._read_one(readers[0], identity) if len(readers) == 1 else self._read_all
+            self._read_one(readers[0], is_repeated) if len(readers) == 1 else self._read_all
         )
 
     def _read_all(
@@ -95,11 +98,11 @@ class PayloadReader:
         payload: Any = None
         noted = False
         try:
-            for _, decode, read, in_guild, identity in self._steps:
+            for _, decode, read, in_guild, is_repeated in self._steps:
                 if decode is not None:
                     payload = decode(body)
-                if identity is not None:
-                    if self._is_repeated(identity, payload, body, shard, now):
+                if is_repeated is not None:
+                    if is_repeated(payload, body, shard, now):
                         return None
                     noted = True
                 if not in_guild or payload.guild_id:
@@ -108,24 +111,25 @@ class PayloadReader:
             return self._read_parts(body, at, shard, now, noted=noted)
         return facts
 
-    def _read_one(self, reader: Reader, identity: Identity | None) -> ReadDispatch:
+    def _read_one(self, reader: Reader, is_repeated: IsRepeated | None) -> ReadDispatch:
         """The same for a dispatch with one reader, as nearly all that are received: the hot path."""
         decode, read, in_guild = (
             _decoder(reader.payload).decode,
             reader.read,
             issubclass(reader.payload, InGuild),
         )
-        is_repeated = self._is_repeated
 
-        def read_one(body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0) -> list[Fact] | None:
+        def read_one(
+            body: bytes | msgspec.Raw, at: int, shard: int = 0, now: int = 0
+        ) -> Sequence[Fact] | None:
             noted = False
             try:
                 payload = decode(body)
-                if identity is not None:
-                    if is_repeated(identity, payload, body, shard, now):
+                if is_repeated is not None:
+                    if is_repeated(payload, body, shard, now):
                         return None
                     noted = True
-                return [*read(payload, at)] if not in_guild or payload.guild_id else []
+                return tuple(read(payload, at)) if not in_guild or payload.guild_id else ()
             except UNREADABLE:
                 return self._read_parts(body, at, shard, now, noted=noted)
 
@@ -136,12 +140,12 @@ class PayloadReader:
     ) -> list[Fact] | None:
         parts = PartDecoder(self._name)
         facts: list[Fact] = []
-        for kind, _, read, in_guild, identity in self._steps:
+        for kind, _, read, in_guild, is_repeated in self._steps:
             try:
                 payload = parts.decode(kind, body)
             except msgspec.ValidationError as error:
                 raise msgspec.ValidationError(parts.describe(error)) from error
-            if identity is not None and not noted and self._is_repeated(identity, payload, body, shard, now):
+            if is_repeated is not None and not noted and is_repeated(payload, body, shard, now):
                 return None
             if not in_guild or payload.guild_id:
                 facts += read(payload, at)
@@ -237,10 +241,6 @@ class PartDecoder:
             yield place
         except UNREADABLE as error:
             self._rejected.setdefault(place, self.describe(error))
-
-
-def _never(*_: object) -> bool:
-    return False
 
 
 def _is_identified(reader: Reader, read: Container[str]) -> bool:

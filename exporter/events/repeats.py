@@ -10,8 +10,9 @@ between two sessions is not received.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from typing import Any, Final
+from collections import defaultdict
+from collections.abc import Callable, Hashable
+from typing import Any, Final, TypeAlias
 
 import msgspec
 
@@ -26,6 +27,9 @@ whose messages AutoModeration blocks."""
 
 MAX_THINGS: Final = 100_000
 """Things of one shard and period, about 20 MB: a shard receives at most some thousand dispatches a second."""
+
+
+IsRepeated: TypeAlias = Callable[[Any, bytes | msgspec.Raw, int, int], bool]
 
 
 class _Memory:
@@ -58,6 +62,12 @@ class _Memory:
         changes = self.last(scope)
         return changes if isinstance(changes, int) else 0
 
+    def bounded(self) -> _Memory:
+        """This memory, with room for another thing."""
+        if len(self.young) > MAX_THINGS:
+            self.age()
+        return self
+
     def age(self) -> None:
         """Begin another period."""
         self.young, self.old = {}, self.young
@@ -67,37 +77,47 @@ class Repeats:
     """The memory of each shard; times are in ms of any clock."""
 
     def __init__(self) -> None:
-        self._shards: dict[int, _Memory] = {}
+        self._shards: defaultdict[int, _Memory] = defaultdict(_Memory)
         self._began = 0
 
     def __len__(self) -> int:
         return sum(len(memory.young) + len(memory.old) for memory in self._shards.values())
 
-    def note(self, identity: Identity, payload: Any, body: bytes | msgspec.Raw, shard: int, now: int) -> bool:
-        """Whether a dispatch repeats one received before; from now on it is the last of its thing."""
-        memory = self._shards.get(shard)
-        if memory is None:
-            memory = self._shards[shard] = _Memory()
-        if len(memory.young) > MAX_THINGS:
-            memory.age()
-        thing, state = identity.thing(payload), identity.becomes
-        known = memory.young.get(thing)
-        if known is None:
-            known = memory.old.get(thing)
-        said: Hashable
-        if state is None:
-            said = hash(bytes(body))
+    def recogniser(self, identity: Identity) -> IsRepeated:
+        """A function that says whether a dispatch repeats one received before.
+
+        It takes what was decoded of the dispatch, its body, its shard and the time of receipt; the dispatch
+        is the last of its thing from then on.
+        """
+        thing_of, state, scopes_of, find = identity.thing, identity.becomes, identity.scopes, self._shards
+
+        def is_same_body(payload: Any, body: bytes | msgspec.Raw, shard: int, now: int) -> bool:
+            memory, thing, said = find[shard].bounded(), thing_of(payload), hash(bytes(body))
+            known = memory.last(thing)
             if isinstance(known, tuple) and known[0] == said and 0 <= now - known[1] < SAME_BODY_MS:
                 return True
             memory.young[thing] = (said, now)
             return False
-        if state == CLEARED:
-            return memory.clear(thing)
-        said = (state, *map(memory.open, identity.scopes(payload))) if identity.scopes else state
-        if known == said:
-            return True
-        memory.young[thing] = said
-        return False
+
+        def is_cleared(payload: Any, _: bytes | msgspec.Raw, shard: int, __: int) -> bool:
+            return find[shard].bounded().clear(thing_of(payload))
+
+        def is_same_state(payload: Any, _: bytes | msgspec.Raw, shard: int, __: int) -> bool:
+            memory, thing = find[shard], thing_of(payload)
+            if len(memory.young) > MAX_THINGS:
+                memory.age()
+            known = memory.young.get(thing)
+            if known is None:
+                known = memory.old.get(thing)
+            said = state if scopes_of is None else (state, *map(memory.open, scopes_of(payload)))
+            if known == said:
+                return True
+            memory.young[thing] = said
+            return False
+
+        if state is None:
+            return is_same_body
+        return is_cleared if state == CLEARED else is_same_state
 
     def tick(self, now: int) -> None:
         """Begin another period when the one that runs is over."""

@@ -118,7 +118,7 @@ def test_a_reason_is_made_fit_to_be_stored(reason: str | None, stored: str | Non
 def test_an_entry_without_actor_or_guild() -> None:
     assert read(audit.KICK, user_id=None).actor_id == 0
     reader = PayloadReader(audit.ENTRY_CREATE, [Reader(EntryPayload, read_entry)])
-    assert reader.read(json.dumps(raw(audit.KICK)).encode(), NOW) == []
+    assert reader.read(json.dumps(raw(audit.KICK)).encode(), NOW) == ()
 
 
 def test_a_type_not_known_is_no_action_and_is_passed_on_for_who_keeps_count() -> None:

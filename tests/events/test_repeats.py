@@ -18,7 +18,7 @@ SAID = Identity(None, lambda thing: thing)
 def note(
     memory: Repeats, identity: Identity, thing: object = 0, now: int = 0, shard: int = 0, body: bytes = b""
 ) -> bool:
-    return memory.note(identity, thing, body, shard, now)
+    return memory.recogniser(identity)(thing, body, shard, now)
 
 
 @given(st.lists(st.tuples(st.integers(0, 3), st.sampled_from([GIVEN, TAKEN, ALL_CLEARED]))))

@@ -17,7 +17,7 @@ FAULTS = (
         "a repeated dispatch counts",
         "A dispatch that Discord delivers twice counts once.",
         "exporter/events/repeats.py",
-        "        if known == said:\n            return True\n",
+        "            if known == said:\n                return True\n",
         "",
         ("tests/cases/test_payloads.py::test_a_message_delivered_twice_is_one",),
     ),
