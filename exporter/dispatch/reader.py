@@ -83,15 +83,22 @@ class DispatchReader:
         self._repeated = telemetry.repeated
         self.timeline: Timeline
 
-    def read(self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int) -> Sequence[Fact]:
+    def read(  # noqa: C901 - every dispatch comes by here: each part on its own would cost a call
+        self, name: str, body: bytes | msgspec.Raw, shard: int, received_at: int
+    ) -> Sequence[Fact]:
         """The facts of one dispatch; none of one that is rejected. Never raises."""
         known = self._known.get(name)
         if known is None:
             if not name.startswith(OURS):
-                self._date(shard, received_at)
+                self._note_unread(shard, received_at)
             return ()
         ours, forgets, label, read = known
-        at = received_at if ours else self._date(shard, received_at)
+        at = received_at
+        if not ours:
+            try:
+                at = self.timeline.date(shard, received_at)
+            except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+                self._report("shard_timeline", error)
         if forgets:
             self._repeats.forget_shard(shard)
         self._received[label] = self._received.get(label, 0) + 1
@@ -117,12 +124,12 @@ class DispatchReader:
         """Forget what is too long ago to be repeated."""
         self._repeats.tick(wall)
 
-    def _date(self, shard: int, received_at: int) -> int:
+    def _note_unread(self, shard: int, received_at: int) -> None:
+        """Note a dispatch that is not read: its shard is alive."""
         try:
-            return self.timeline.date(shard, received_at)
+            self.timeline.date(shard, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._report("shard_timeline", error)
-            return received_at
 
     def _learn_time(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
         """Update the time of a shard in a replay from facts that carry their own."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 import aiohttp
 import disnake
@@ -94,6 +94,12 @@ class ApiClient(HTTPClient):
         return msgspec.json.decode(answer) if isinstance(answer, str) else answer
 
 
+class Numbered(Protocol):
+    """What holds the sequence number of the last dispatch; set without a call, as every dispatch does it."""
+
+    sequence: int | None
+
+
 class GatewaySocket:
     """One shard's websocket, from its connection to its end.
 
@@ -103,10 +109,11 @@ class GatewaySocket:
         disnake.ConnectionClosed: it ended with a code after which Discord refuses to go on.
     """
 
-    __slots__ = ("_heartbeat_sent", "_send_heartbeat", "_ws", "handle", "poll")
+    __slots__ = ("_heartbeat_sent", "_send_heartbeat", "_ws", "handle", "numbered", "poll")
 
     def __init__(self, ws: disnake.gateway.DiscordWebSocket) -> None:
         self._ws = ws
+        self.numbered: Numbered = ws
         self.handle: Callable[[str], Awaitable[None]] = ws.received_message
         self._send_heartbeat = ws.send_heartbeat
         self._heartbeat_sent: Callable[[], None] = lambda: None
@@ -167,10 +174,6 @@ class GatewaySocket:
     def sequence(self) -> int | None:
         """The sequence number of the last dispatch, which heartbeats and RESUME carry."""
         return self._ws.sequence
-
-    @sequence.setter
-    def sequence(self, number: int) -> None:
-        self._ws.sequence = number
 
     @property
     def resume_url(self) -> str:

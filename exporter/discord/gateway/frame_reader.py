@@ -117,6 +117,7 @@ class FrameReader:
         ``silence`` is the fixed timeout in seconds; None takes 1.5 times the heartbeat interval of HELLO.
         """
         self._socket = socket
+        self._numbered = socket.numbered
         self._note_frame: Callable[[], None] | None = None
         self._intake = intake
         self._telemetry = telemetry
@@ -159,7 +160,7 @@ class FrameReader:
             self._reject("untyped")
         else:
             if frame.s is not None:
-                self._socket.sequence = frame.s
+                self._numbered.sequence = frame.s
             self._hand_over(name, frame.d)
 
     def _hand_over(self, name: str, data: msgspec.Raw) -> None:

@@ -180,7 +180,7 @@ async def test_heartbeats_and_resumes_carry_the_sequence_that_was_set(gateway, l
         await send(data)
 
     used.socket._send_heartbeat = keep
-    used.socket.sequence = 4242
+    used.socket.numbered.sequence = 4242
     await until(lambda: 4242 in sent)
 
 

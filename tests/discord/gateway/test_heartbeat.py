@@ -15,6 +15,10 @@ class Socket:
 
     heartbeat_sent: Callable[[], None]
 
+    @property
+    def numbered(self) -> Socket:
+        return self
+
     def receive_with(self, receive: object, heartbeat_sent: Callable[[], None]) -> None:
         del receive
         self.heartbeat_sent = heartbeat_sent

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
+from exporter.discord.gateway.adapter import Numbered
 from exporter.discord.gateway.frame_reader import FrameReader
 from exporter.telemetry import Telemetry, total
 from tests.discord.conftest import Start
@@ -173,6 +174,10 @@ class _Silent:
 
     note_frame = None
     sequence: int | None = None
+
+    @property
+    def numbered(self) -> Numbered:
+        return self
 
     def receive_with(self, receive: object, heartbeat_sent: object) -> None:
         del receive, heartbeat_sent

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from exporter.clock import ManualClock
+from exporter.discord.gateway.adapter import Numbered
 from exporter.discord.gateway.dispatches import LABELS
 from exporter.discord.gateway.frame_reader import OWN_PREFIXES, FrameReader
 from exporter.events.catalogue import full_catalogue
@@ -23,6 +24,10 @@ class Socket:
     """As much of a socket as a reader uses for a dispatch."""
 
     sequence: int | None = None
+
+    @property
+    def numbered(self) -> Numbered:
+        return self
 
     def receive_with(self, receive: object, heartbeat_sent: object) -> None:
         del receive, heartbeat_sent
