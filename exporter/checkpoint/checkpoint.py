@@ -11,7 +11,7 @@ refuses, everything is kept: entries up to ``max_pending``, counters up to ``max
 lowest class is shed first, counted by class, and logged once per episode. A small commit tries every second
 whether the disk takes anything again.
 
-Conservation: offered = spooled + shed + waiting.
+Conservation: offered = spooled + dropped + waiting; what is shed is dropped with a reason.
 """
 
 from __future__ import annotations
