@@ -6,15 +6,9 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
-from exporter.state.shard_timeline import (
-    CLOCK_MS,
-    FASTEST_MS,
-    LONGEST_SILENCE_MS,
-    MAX_OPEN,
-    PAUSE_MS,
-    SKEW_MS,
-    ShardTimeline,
-)
+from exporter.state.dispatch_dates import PAUSE_MS
+from exporter.state.shard_delays import FASTEST_MS, LONGEST_SILENCE_MS
+from exporter.state.shard_timeline import CLOCK_MS, MAX_OPEN, SKEW_MS, ShardTimeline
 from tests.emitted import discard
 
 GUILD = 5 << 22
@@ -138,15 +132,15 @@ def test_a_shard_is_as_late_as_its_last_message_is_against_the_fastest(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
     skew = 90_000
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
     streams.pass_message(0, NOW + skew, NOW)
     clock.advance(10)
     streams.pass_message(0, NOW + skew + 6_000, clock.now_ms())
-    assert streams.delay(0) == 4_000
+    assert streams.delays.of(0) == 4_000
     assert streams.earliest(GUILD) == 6_000
     clock.advance(1)
     streams.pass_message(0, NOW + skew + 11_000, clock.now_ms())
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
     assert streams.earliest(GUILD) == 11_000
 
 
@@ -154,9 +148,9 @@ def test_a_shard_without_messages_is_not_late_for_ever(streams: ShardTimeline, c
     streams.pass_message(0, NOW, NOW)
     clock.advance(600)
     streams.pass_message(0, NOW, clock.now_ms())
-    assert streams.delay(0) == LONGEST_SILENCE_MS, "the longest that is heard late"
+    assert streams.delays.of(0) == LONGEST_SILENCE_MS, "the longest that is heard late"
     clock.advance(LONGEST_SILENCE_MS / 1000)
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
 
 
 def test_a_wall_clock_that_is_set_makes_nothing_late(streams: ShardTimeline, clock: ManualClock) -> None:
@@ -164,7 +158,7 @@ def test_a_wall_clock_that_is_set_makes_nothing_late(streams: ShardTimeline, clo
     clock.advance(1)
     clock.step(61)
     streams.pass_message(0, NOW + 1_000, clock.now_ms())
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
 
 
 def test_clocks_that_drift_apart_make_nothing_late_for_ever(
@@ -176,7 +170,7 @@ def test_clocks_that_drift_apart_make_nothing_late_for_ever(
         clock.advance(FASTEST_MS / 1000)
         sent += FASTEST_MS - 1_000
         streams.pass_message(0, sent, clock.now_ms())
-        assert streams.delay(0) <= 1_000
+        assert streams.delays.of(0) <= 1_000
 
 
 def test_what_comes_after_a_replay_may_have_happened_since_it_was_asked_for(
@@ -240,7 +234,7 @@ def test_a_new_session_is_heard_from_its_start_and_not_late(
     streams.take(ShardStateChanged(0, "resuming"))
     clock.advance(30)
     streams.start_session(SessionStarted((), NOW, (0, 1)))
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
     assert streams.heard == streams.earliest(GUILD) == 30_000
 
 
