@@ -7,15 +7,17 @@ the fact instead. The others go on.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from typing import Final, TypeVar
 
 from exporter.dispatch.component import Component, Emit
-from exporter.dispatch.error_counts import ErrorCounts
 from exporter.events.facts.base import Fact
 from exporter.telemetry import Telemetry
+
+log = logging.getLogger(__name__)
 
 MAX_DERIVED: Final = 200_000
 """Facts that one dispatch or one tick may cause: a prune of the largest guild causes one for each member who
@@ -23,6 +25,33 @@ left. Beyond it a component is taken to cause its own facts without end."""
 
 C = TypeVar("C", bound=Component)
 T = TypeVar("T")
+
+
+class ErrorCounts(dict[str, int]):
+    """The number of errors by component since the start; each kind is logged once with its traceback."""
+
+    def __init__(self, telemetry: Telemetry) -> None:
+        super().__init__()
+        self._metric = telemetry.component_errors
+        self._logged: set[tuple[str, str]] = set()
+
+    def report(self, name: str, error: Exception) -> None:
+        """Count an error of a component, and log it with its traceback the first time."""
+        self.add(name)
+        kind = (name, type(error).__name__)
+        if kind not in self._logged:
+            self._logged.add(kind)
+            log.error(
+                "component %s failed, the others go on; state that it saves is put back to the last commit "
+                "(further errors of this kind are counted, not logged)",
+                name,
+                exc_info=error,
+            )
+
+    def add(self, name: str, number: int = 1) -> None:
+        """Count errors that were logged where they happened."""
+        self[name] = self.get(name, 0) + number
+        self._metric.labels(name).inc(number)
 
 
 class ErrorBorder:
