@@ -151,7 +151,7 @@ class Line(World):
 def begin(**invites: Invite) -> Line:
     line = Line()
     line.invites |= invites
-    line.stage.take_guild(GUILD)
+    line.stage.reset_guild(GUILD)
     for _ in range(60):
         line.turn()
         line.chat()
@@ -180,7 +180,7 @@ def test_what_comes_late_after_a_replay_is_not_taken_for_new() -> None:
 def test_a_loss_right_after_the_session_began_is_not_taken_for_heard() -> None:
     line = Line()
     line.invites |= {"a": Invite(3), "b": Invite(1)}
-    line.stage.take_guild(GUILD)
+    line.stage.reset_guild(GUILD)
     line.stage.tick(0, 0)
     line.turn(4)
     line.lose()
