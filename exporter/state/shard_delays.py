@@ -30,6 +30,8 @@ class ShardDelays:
         """How long each shard's last message was under way, by clocks that differ, and when it came."""
         self._fastest = self._fastest_before = math.inf
         """The least of them since the measure was last renewed, and in the time before."""
+        self.least_way = math.inf
+        """The least of both: how far the steady clock was ahead of Discord's at the fastest message."""
         self._measured_until = 0.0
 
     def measure(self, shard: int, sent_at: int, received_at: int) -> None:
@@ -39,9 +41,11 @@ class ShardDelays:
         way = now - (self._clock.now_ms() - received_at) - sent_at
         if now >= self._measured_until:
             self._fastest_before, self._fastest = self._fastest, way
+            self.least_way = min(way, self._fastest_before)
             self._measured_until = now + FASTEST_MS
         elif way < self._fastest:
             self._fastest = way
+            self.least_way = min(way, self._fastest_before)
         self._late[shard] = (way, now)
 
     def measure_resumed(self, shard: int, sent_at: int, received_at: int) -> None:
@@ -63,11 +67,6 @@ class ShardDelays:
         if now - noted_at >= LONGEST_SILENCE_MS:
             return 0
         return min(round(way - self.least_way), LONGEST_SILENCE_MS)
-
-    @property
-    def least_way(self) -> float:
-        """How far the steady clock was ahead of Discord's at the fastest message; infinite before one."""
-        return min(self._fastest, self._fastest_before)
 
     def begin_replay(self, shard: int) -> None:
         """A shard asks for a replay."""

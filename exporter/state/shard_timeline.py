@@ -81,6 +81,7 @@ class ShardTimeline(Component):
         self._silent: set[int] = set()
         """The shards without a connection."""
         self._dates = DispatchDates(clock, self._silent)
+        self._replays = self._dates.replays
         # Not methods of this class: every dispatch is dated, and a call more would cost.
         self.date = self._dates.date
         self.learn = self._dates.learn
@@ -130,15 +131,14 @@ class ShardTimeline(Component):
 
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
         """Note a message: what came before it happened before, what comes after it later."""
-        replays = self._dates.replays
-        if not replays and not self.delays.resumes:
+        if not self._replays and not self.delays.resumes:
             self.delays.measure(shard, sent_at, received_at)
-        elif shard not in replays:
+        elif shard not in self._replays:
             self.delays.measure_resumed(shard, sent_at, received_at)
         last, last_received = self._messages.get(shard, (0, 0))
         if sent_at > last:
             # One that was held up says nothing of how long what comes later is under way.
-            way = last_received - last if shard in replays else received_at - sent_at
+            way = last_received - last if shard in self._replays else received_at - sent_at
             self._messages[shard] = (sent_at, sent_at + way)
         if self._open:
             for moment in self._open.pop(shard, ()):
@@ -148,7 +148,7 @@ class ShardTimeline(Component):
         """When, by Discord's clock, what is now received of a guild happened; ``at`` is its date."""
         shard = self.shard_of(guild_id)
         sent_at, received_at = self._messages.get(shard, (0, 0))
-        if shard in self._dates.replays:
+        if shard in self._replays:
             moment = TimeBounds(sent_at or at, self._clock.now_ms() + SKEW_MS)
         else:
             about = at - (received_at - sent_at)
@@ -161,12 +161,12 @@ class ShardTimeline(Component):
 
     def latest(self, guild_id: int, at: int) -> int:
         """Until when what is now received of a guild, and dated ``at``, may have happened."""
-        return max(at, self._clock.now_ms()) if self.shard_of(guild_id) in self._dates.replays else at
+        return max(at, self._clock.now_ms()) if self.shard_of(guild_id) in self._replays else at
 
     def earliest(self, guild_id: int) -> int:
         """The monotonic moment after which what is now received of a guild was sent, ms."""
         shard, now = self.shard_of(guild_id), steady_ms(self._clock)
-        if shard in self._dates.replays:
+        if shard in self._replays:
             return self._heard.get(shard, now - LONGEST_SILENCE_MS)
         return max(now - self.delays.of(shard), self._heard.get(shard, 0))
 
@@ -212,7 +212,7 @@ class ShardTimeline(Component):
     @property
     def replaying(self) -> bool:
         """Whether any shard is in a replay."""
-        return bool(self._dates.replays)
+        return bool(self._replays)
 
     def take(self, news: ShardStateChanged) -> None:
         """Follow a connection: lost, identifying or resuming, and settled again by READY or RESUMED."""
@@ -238,7 +238,7 @@ class ShardTimeline(Component):
         del now, wall
         self._dates.tick()
         for shard, last in self._dates.last.items():
-            if shard in self._dates.replays or shard in self._silent:
+            if shard in self._replays or shard in self._silent:
                 continue
             if self._noticed.get(shard) != last:
                 self._noticed[shard] = last
@@ -251,7 +251,7 @@ class ShardTimeline(Component):
         now = steady_ms(self._clock)
         if not self.hurried:
             return max(min(self._heard.values(), default=now), now - LONGEST_SILENCE_MS)
-        waiting = self._silent | self._dates.replays.keys()
+        waiting = self._silent | self._replays.keys()
         moments = (
             heard if shard in waiting else now - self.delays.of(shard) for shard, heard in self._heard.items()
         )
