@@ -56,6 +56,11 @@ class DispatchDates:
         if shard in self.replays:
             self.replays[shard] = max(self.replays[shard], at)
 
+    @property
+    def replaying(self) -> bool:
+        """Whether any shard is in a replay."""
+        return bool(self.replays)
+
     # ------------------------------------------------------------------ connections
 
     def resume(self, shard: int) -> None:

@@ -80,11 +80,8 @@ class ShardTimeline(Component):
         """Whether a connected shard is taken to be heard: a flush or a stop waits for no heartbeat."""
         self._silent: set[int] = set()
         """The shards without a connection."""
-        self._dates = DispatchDates(clock, self._silent)
-        self._replays = self._dates.replays
-        # Not methods of this class: every dispatch is dated, and a call more would cost.
-        self.date = self._dates.date
-        self.learn = self._dates.learn
+        self.dates = DispatchDates(clock, self._silent)
+        self._replays = self.dates.replays
         self.delays = ShardDelays(clock)
         self._noticed: dict[int, int] = {}
         self._heard: dict[int, int] = {}
@@ -202,42 +199,37 @@ class ShardTimeline(Component):
     @property
     def held_up(self) -> int:
         """How long the machine has slept lately, ms: so much later things may be looked up."""
-        return self._dates.held_up
+        return self.dates.held_up
 
     @property
     def complete_until(self) -> int:
         """Up to when everything was received on all shards, ms by Discord's clock; 0 if unknown."""
         return min((sent_at for sent_at, _ in self._messages.values()), default=self._before)
 
-    @property
-    def replaying(self) -> bool:
-        """Whether any shard is in a replay."""
-        return bool(self._replays)
-
     def take(self, news: ShardStateChanged) -> None:
         """Follow a connection: lost, identifying or resuming, and settled again by READY or RESUMED."""
         shard = news.shard
         if news.state == "lost":
-            self._cut[shard] = self._dates.disconnect(shard)
+            self._cut[shard] = self.dates.disconnect(shard)
             self._silent.add(shard)
         elif news.state == "identifying":
-            self._dates.disconnect(shard)
+            self.dates.disconnect(shard)
             self._began[shard] = (steady_ms(self._clock), self._clock.now_ms())
         elif news.state == "resuming":
-            self._dates.resume(shard)
+            self.dates.resume(shard)
             self.delays.begin_replay(shard)
         elif news.state == "heard":
-            self._dates.hear(shard)
+            self.dates.hear(shard)
         else:
             self._silent.discard(shard)
-            if self._dates.settle(shard):
+            if self.dates.settle(shard):
                 self.delays.end_replay(shard)
 
     def tick(self, now: int, wall: int) -> None:
         """Note which shards have been heard since the last tick, about once a second."""
         del now, wall
-        self._dates.tick()
-        for shard, last in self._dates.last.items():
+        self.dates.tick()
+        for shard, last in self.dates.last.items():
             if shard in self._replays or shard in self._silent:
                 continue
             if self._noticed.get(shard) != last:
@@ -263,8 +255,8 @@ class ShardTimeline(Component):
 
     def is_silent(self, guild_id: int) -> bool:
         """Whether the guild's shard is without a connection, or what it sent in a sleep is to be read."""
-        return bool(self._silent or self._dates.woken) and (
-            (shard := self.shard_of(guild_id)) in self._silent or shard in self._dates.woken
+        return bool(self._silent or self.dates.woken) and (
+            (shard := self.shard_of(guild_id)) in self._silent or shard in self.dates.woken
         )
 
     def shard_of(self, guild_id: int) -> int:

@@ -26,28 +26,28 @@ def streams(clock: ManualClock) -> ShardTimeline:
 
 
 def test_a_dispatch_happened_when_it_is_received(streams: ShardTimeline) -> None:
-    assert streams.date(0, NOW + 5) == NOW + 5
+    assert streams.dates.date(0, NOW + 5) == NOW + 5
 
 
 def test_a_replay_is_dated_by_the_last_known_time(streams: ShardTimeline, clock: ManualClock) -> None:
-    streams.date(0, NOW)
+    streams.dates.date(0, NOW)
     clock.advance(60)
     received = NOW + 60_000
     streams.take(ShardStateChanged(0, "lost"))
     streams.take(ShardStateChanged(0, "resuming"))
-    assert streams.date(0, received) == NOW
-    streams.learn(0, NOW + 20_000)
-    assert streams.date(0, received) == NOW + 20_000
-    streams.learn(0, NOW + 10_000)
-    assert streams.date(0, received) == NOW + 20_000
+    assert streams.dates.date(0, received) == NOW
+    streams.dates.learn(0, NOW + 20_000)
+    assert streams.dates.date(0, received) == NOW + 20_000
+    streams.dates.learn(0, NOW + 10_000)
+    assert streams.dates.date(0, received) == NOW + 20_000
     streams.take(ShardStateChanged(0, "settled"))
-    assert streams.date(0, received) == received
+    assert streams.dates.date(0, received) == received
 
 
 def test_nothing_in_a_replay_lies_in_the_future(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(0, "resuming"))
-    streams.learn(0, NOW + 999_999)
-    assert streams.date(0, NOW) == NOW
+    streams.dates.learn(0, NOW + 999_999)
+    assert streams.dates.date(0, NOW) == NOW
 
 
 def test_what_was_before_its_session_began_is_known_only_in_passing(
@@ -80,7 +80,7 @@ def test_when_a_session_began_by_discord_s_time_shows_in_its_messages(
 
 def test_another_shard_s_replay_changes_nothing(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(1, "resuming"))
-    assert streams.date(0, NOW + 7) == NOW + 7
+    assert streams.dates.date(0, NOW + 7) == NOW + 7
 
 
 @pytest.mark.parametrize("state", ["lost", "resuming"])
@@ -105,7 +105,7 @@ def test_a_shard_is_heard_up_to_the_look_before_its_last_sign_of_life(
 ) -> None:
     streams.tick(0, 0)
     clock.advance(1)
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.tick(0, 0)
     clock.advance(50)
     streams.tick(0, 0)
@@ -116,11 +116,11 @@ def test_a_shard_is_heard_up_to_the_look_before_its_last_sign_of_life(
 
 
 def test_a_replay_is_no_sign_of_life(streams: ShardTimeline, clock: ManualClock) -> None:
-    streams.date(0, NOW)
+    streams.dates.date(0, NOW)
     streams.tick(0, 0)
     clock.advance(30)
     streams.take(ShardStateChanged(0, "resuming"))
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.tick(0, 0)
     assert streams.heard == 0
 
@@ -199,13 +199,13 @@ def test_what_comes_after_a_replay_may_have_happened_since_it_was_asked_for(
 def test_a_shard_is_not_heard_up_to_what_is_still_on_its_way(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
-    streams.date(0, NOW)
+    streams.dates.date(0, NOW)
     streams.pass_message(0, NOW, NOW)
     streams.tick(0, 0)
     clock.advance(10)
     streams.tick(0, 0)
     clock.advance(1)
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.pass_message(0, NOW + 8_000, clock.now_ms())
     streams.tick(0, 0)
     assert streams.heard == 7_000
@@ -333,29 +333,29 @@ def test_a_revert_forgets_what_was_saved_and_nothing_of_the_connections() -> Non
 def test_what_was_sent_while_the_machine_slept_is_dated_as_a_replay(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     clock.advance(1)
     streams.tick(0, 0)
     asleep = clock.now_ms()
     clock.step(600)  # time has passed, and the clock that drives the timers stood still
-    assert streams.date(0, clock.now_ms()) == asleep
+    assert streams.dates.date(0, clock.now_ms()) == asleep
     assert streams.is_silent(GUILD)
     assert streams.latest(GUILD, asleep) == clock.now_ms()
-    streams.learn(0, asleep + 5_000)
-    assert streams.date(0, clock.now_ms()) == asleep + 5_000
+    streams.dates.learn(0, asleep + 5_000)
+    assert streams.dates.date(0, clock.now_ms()) == asleep + 5_000
     clock.advance(PAUSE_MS / 1000)
-    assert streams.date(0, clock.now_ms()) == clock.now_ms()
+    assert streams.dates.date(0, clock.now_ms()) == clock.now_ms()
     assert not streams.is_silent(GUILD)
 
 
 def test_a_connection_that_ended_in_a_sleep_was_there_until_the_sleep_began(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.tick(0, 0)
     clock.step(600)
     streams.take(ShardStateChanged(0, "heard"))
     streams.take(ShardStateChanged(0, "lost"))
     assert streams.cut_at(0) == NOW
     streams.take(ShardStateChanged(0, "resuming"))
-    assert streams.date(0, clock.now_ms()) == NOW
+    assert streams.dates.date(0, clock.now_ms()) == NOW

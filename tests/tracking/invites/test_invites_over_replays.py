@@ -78,9 +78,9 @@ class Line(World):
         sent = START + self.now
 
         def read() -> None:
-            self.timeline.date(0, START + self.now)
+            self.timeline.dates.date(0, START + self.now)
             self.timeline.pass_message(0, sent, START + self.now)
-            self.timeline.learn(0, sent)
+            self.timeline.dates.learn(0, sent)
 
         self._send(read)
 
@@ -96,7 +96,7 @@ class Line(World):
                 self._send(lambda: self.stage.delete(InviteDeleted(GUILD, code), self.now))
 
         def read() -> None:
-            at = self.timeline.date(0, START + self.now)
+            at = self.timeline.dates.date(0, START + self.now)
             self.stage.handles[MemberJoined](
                 MemberJoined(GUILD, at, Person(user_id, "p", bot=False)), self.now
             )
