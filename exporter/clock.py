@@ -29,6 +29,11 @@ class Clock(Protocol):
         ...
 
 
+def steady_ms(clock: Clock) -> int:
+    """Now on the clock that never steps, in ms."""
+    return round(clock.monotonic() * 1000)
+
+
 class SystemClock:
     """The machine's own clocks."""
 

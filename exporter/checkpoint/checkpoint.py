@@ -26,7 +26,7 @@ from exporter.aggregation.windows import CountsCapture
 from exporter.checkpoint.config import BatchingConfig
 from exporter.checkpoint.waiting_entries import WaitingEntries
 from exporter.clock import Clock
-from exporter.dispatch.dispatcher import Dispatcher
+from exporter.dispatch.component_states import ComponentStates
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.notation import counted
@@ -73,7 +73,7 @@ class Checkpoint:
         config: BatchingConfig,
         clock: Clock,
         telemetry: Telemetry,
-        state: Dispatcher,
+        state: ComponentStates,
         capture: Callable[[], CountsCapture],
         has_counts: Callable[[], bool],
     ) -> None:

@@ -31,8 +31,8 @@ MESSAGE: Final = "MESSAGE_CREATE"
 """Carries its own time, and comes when it is sent."""
 
 
-class Timeline(Protocol):
-    """Time in the dispatches of each shard, in ms since the epoch."""
+class Dates(Protocol):
+    """When dispatches happened, in ms since the epoch."""
 
     @property
     def replaying(self) -> bool:
@@ -45,6 +45,15 @@ class Timeline(Protocol):
 
     def learn(self, shard: int, at: int) -> None:
         """Note that a dispatch carried its own time."""
+        ...
+
+
+class Timeline(Protocol):
+    """Time in the dispatches of each shard."""
+
+    @property
+    def dates(self) -> Dates:
+        """The dates of dispatches."""
         ...
 
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
@@ -96,7 +105,7 @@ class DispatchReader:
         at = received_at
         if not ours:
             try:
-                at = self.timeline.date(shard, received_at)
+                at = self.timeline.dates.date(shard, received_at)
             except Exception as error:  # noqa: BLE001 - the error border: whatever it is
                 self._report("shard_timeline", error)
         if forgets:
@@ -112,7 +121,7 @@ class DispatchReader:
                 for fact in facts:
                     if type(fact) is Count:
                         self.timeline.pass_message(shard, fact.at, received_at)
-            if at < received_at and not ours and self.timeline.replaying:
+            if at < received_at and not ours and self.timeline.dates.replaying:
                 self._learn_time(shard, facts, at, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._rejections.reject(name, error)
@@ -127,7 +136,7 @@ class DispatchReader:
     def _note_unread(self, shard: int, received_at: int) -> None:
         """Note a dispatch that is not read: its shard is alive."""
         try:
-            self.timeline.date(shard, received_at)
+            self.timeline.dates.date(shard, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._report("shard_timeline", error)
 
@@ -136,7 +145,7 @@ class DispatchReader:
         for fact in facts:
             own = getattr(fact, "at", at)
             if at < own <= received_at:
-                self.timeline.learn(shard, own)
+                self.timeline.dates.learn(shard, own)
 
     def leave_out(self, rejected: ElementsRejected) -> None:
         """Count elements of a list that are left out of a dispatch."""
