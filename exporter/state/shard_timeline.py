@@ -121,6 +121,9 @@ class ShardTimeline(Component):
         self._gaps: dict[int, deque[TimeBounds]] = {}
         self._began: dict[int, tuple[int, int]] = {}
         """When each shard asked for its session: on the steady clock, and on the wall clock."""
+        self._ready: dict[int, tuple[int, int]] = {}
+        """And when it had it."""
+        self._sessions: dict[int, TimeBounds] = {}
         self._before = 0
         self.shards = 1
 
@@ -261,6 +264,30 @@ class ShardTimeline(Component):
         gap = TimeBounds(sent_at, self._clock.now_ms() + SKEW_MS)
         self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
         self._wait_for_message(shard, gap)
+        if shard in self._began:
+            self._ready[shard] = (self._now(), self._clock.now_ms())
+            self._sessions[shard] = TimeBounds(0, 0)
+            self._date_session(shard)
+
+    def session(self, guild_id: int) -> TimeBounds | None:
+        """Between when and when Discord began to report on a guild in its session.
+
+        What is returned is narrowed by the messages of the next minutes.
+        """
+        return self._sessions.get(self.shard_of(guild_id))
+
+    def _date_session(self, shard: int) -> None:
+        session = self._sessions[shard]
+        session.since = self._by_discord(self._began[shard], -DATE_MS)
+        session.until = self._by_discord(self._ready[shard], DATE_MS)
+
+    def _by_discord(self, moment: tuple[int, int], doubt: int) -> int:
+        """A moment on both clocks by Discord's; within ``doubt`` of the wall clock before a message."""
+        steady, wall = moment
+        way = self._least_way
+        return round(
+            wall + doubt if way == math.inf else min(max(steady - way, wall - DATE_MS), wall + DATE_MS)
+        )
 
     def predates(self, guild_id: int, at: int) -> bool:
         """Whether a time of Discord's lies before the guild's session, whose dispatches do not report it.
@@ -362,6 +389,11 @@ class ShardTimeline(Component):
                 self._noticed[shard] = last
                 self._heard[shard] = max(self._heard.get(shard, 0), self._looked - self.delay(shard))
         self._looked = self._now()
+        for shard, (steady, wall) in self._ready.items():
+            passed = self._looked - steady
+            # Where the clocks differ by more than before, the machine has slept or its time was corrected.
+            if passed < LONGEST_SILENCE_MS and abs(at - wall - passed) <= TOGETHER_MS:
+                self._date_session(shard)
 
     @property
     def heard(self) -> int:

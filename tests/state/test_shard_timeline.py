@@ -84,6 +84,40 @@ def test_when_a_session_began_by_discord_s_time_shows_in_its_messages(
     assert streams.predates(GUILD, began - 1_000)
 
 
+def session_of(streams: ShardTimeline) -> tuple[int, int] | None:
+    """Between when and when the session began."""
+    session = streams.session(GUILD)
+    return None if session is None else (session.since, session.until)
+
+
+def test_when_discord_began_to_report_shows_in_the_messages_of_the_session(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    error = 700
+    streams.take(ShardStateChanged(0, "identifying"))
+    assert session_of(streams) is None
+    clock.advance(2)
+    streams.start_session(SessionStarted((GUILD,), clock.now_ms()))
+    assert session_of(streams) == (NOW - 1_000, NOW + 3_000), "before a message, within a second"
+    clock.advance(1)
+    streams.pass_message(0, clock.now_ms() - error - 50, clock.now_ms())
+    streams.tick(0, 0)
+    assert session_of(streams) == (NOW - error - 50, NOW + 2_000 - error - 50)
+
+
+@pytest.mark.parametrize("slept", [0.5, 60])
+def test_a_session_is_not_dated_by_a_clock_that_stood_still(
+    streams: ShardTimeline, clock: ManualClock, slept: float
+) -> None:
+    streams.take(ShardStateChanged(0, "identifying"))
+    streams.start_session(SessionStarted((GUILD,), NOW))
+    clock.advance(1)
+    clock.step(slept)
+    streams.pass_message(0, clock.now_ms(), clock.now_ms())
+    streams.tick(0, 0)
+    assert session_of(streams) == (NOW - 1_000, NOW + 1_000)
+
+
 def test_another_shard_s_replay_changes_nothing(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(1, "resuming"))
     assert streams.date(0, NOW + 7) == NOW + 7
