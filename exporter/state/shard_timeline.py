@@ -23,7 +23,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -88,9 +88,11 @@ class ShardTimeline(Component):
 
     name = "shard_timeline"
 
-    def __init__(self, emit: Emit, clock: Clock) -> None:
+    def __init__(self, emit: Emit, clock: Clock, witness: Callable[[int], None] | None = None) -> None:
+        """``witness`` takes, about once a second, a time that it is at least by Discord's clock."""
         super().__init__(emit)
         self._clock = clock
+        self._witness = witness
         self._table: SavedTable[int, SavedTimeline] = SavedTable(
             "complete", int, SavedTimeline, lambda _: SavedTimeline(self.complete_until), self._load
         )
@@ -388,7 +390,10 @@ class ShardTimeline(Component):
             if self._noticed.get(shard) != last:
                 self._noticed[shard] = last
                 self._heard[shard] = max(self._heard.get(shard, 0), self._looked - self.delay(shard))
-        self._looked = self._now()
+        looked, self._looked = self._looked, self._now()
+        fresh = [way for way, noted_at in self._late.values() if noted_at > looked]
+        if fresh and self._witness is not None:
+            self._witness(math.floor(self._looked - min(fresh)))
         for shard, (steady, wall) in self._ready.items():
             passed = self._looked - steady
             # Where the clocks differ by more than before, the machine has slept or its time was corrected.

@@ -399,3 +399,23 @@ def test_a_connection_that_ended_in_a_sleep_was_there_until_the_sleep_began(
     assert streams.cut_at(0) == NOW
     streams.take(ShardStateChanged(0, "resuming"))
     assert streams.date(0, clock.now_ms()) == NOW
+
+
+# ---------------------------------------------------------------------- messages as a source of time
+
+
+def test_about_once_a_second_the_fastest_message_shows_what_time_it_is_at_least(clock: ManualClock) -> None:
+    seen: list[int] = []
+    streams = ShardTimeline(discard, clock, seen.append)
+    streams.tick(0, 0)
+    clock.advance(0.5)
+    sent = NOW + 60_000
+    streams.pass_message(0, sent, clock.now_ms())
+    streams.pass_message(1, sent - 900, clock.now_ms())
+    assert not seen
+    clock.advance(0.5)
+    streams.tick(0, 0)
+    assert seen == [sent + 500]
+    clock.advance(1)
+    streams.tick(0, 0)
+    assert seen == [sent + 500], "no message came since"
