@@ -68,6 +68,10 @@ class ShardDelays:
             return 0
         return min(round(way - self.least_way), LONGEST_SILENCE_MS)
 
+    def least_since(self, moment: int) -> float | None:
+        """The least way of a shard's last message among those that came after a moment; None without one."""
+        return min((way for way, noted_at in self._late.values() if noted_at > moment), default=None)
+
     def begin_replay(self, shard: int) -> None:
         """A shard asks for a replay."""
         self.resumes[shard] = (steady_ms(self._clock), 0)

@@ -15,7 +15,7 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
@@ -69,9 +69,11 @@ class ShardTimeline(Component):
 
     name = "shard_timeline"
 
-    def __init__(self, emit: Emit, clock: Clock) -> None:
+    def __init__(self, emit: Emit, clock: Clock, witness: Callable[[int], None] | None = None) -> None:
+        """``witness`` takes, about once a second, a time that it is at least by Discord's clock."""
         super().__init__(emit)
         self._clock = clock
+        self._witness = witness
         self._table: SavedTable[int, SavedTimeline] = SavedTable(
             "complete", int, SavedTimeline, lambda _: SavedTimeline(self.complete_until), self._load
         )
@@ -92,6 +94,9 @@ class ShardTimeline(Component):
         self._gaps: dict[int, deque[TimeBounds]] = {}
         self._began: dict[int, tuple[int, int]] = {}
         """When each shard asked for its session: on the steady clock, and on the wall clock."""
+        self._ready: dict[int, tuple[int, int]] = {}
+        """And when it had it."""
+        self._sessions: dict[int, TimeBounds] = {}
         self._before = 0
         self.shards = 1
 
@@ -178,6 +183,30 @@ class ShardTimeline(Component):
         gap = TimeBounds(sent_at, self._clock.now_ms() + SKEW_MS)
         self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
         self._wait_for_message(shard, gap)
+        if shard in self._began:
+            self._ready[shard] = (steady_ms(self._clock), self._clock.now_ms())
+            self._sessions[shard] = TimeBounds(0, 0)
+            self._date_session(shard)
+
+    def session(self, guild_id: int) -> TimeBounds | None:
+        """Between when and when Discord began to report on a guild in its session.
+
+        What is returned is narrowed by the messages of the next minutes.
+        """
+        return self._sessions.get(self.shard_of(guild_id))
+
+    def _date_session(self, shard: int) -> None:
+        session = self._sessions[shard]
+        session.since = self._by_discord(self._began[shard], -DATE_MS)
+        session.until = self._by_discord(self._ready[shard], DATE_MS)
+
+    def _by_discord(self, moment: tuple[int, int], doubt: int) -> int:
+        """A moment on both clocks by Discord's; within ``doubt`` of the wall clock before a message."""
+        steady, wall = moment
+        way = self.delays.least_way
+        return round(
+            wall + doubt if way == math.inf else min(max(steady - way, wall - DATE_MS), wall + DATE_MS)
+        )
 
     def predates(self, guild_id: int, at: int) -> bool:
         """Whether a time of Discord's lies before the guild's session, whose dispatches do not report it.
@@ -185,11 +214,7 @@ class ShardTimeline(Component):
         The wall clock is Discord's within a second; messages show more exactly what its time was.
         """
         began = self._began.get(self.shard_of(guild_id))
-        if began is None:
-            return False
-        steady, wall = began
-        way = self.delays.least_way
-        return at < (wall if way == math.inf else max(wall - DATE_MS, steady - way))
+        return began is not None and at < self._by_discord(began, 0)
 
     def missed(self, guild_id: int, since: int, until: int) -> bool:
         """Whether something that happened between two moments may never have been received."""
@@ -235,7 +260,15 @@ class ShardTimeline(Component):
             if self._noticed.get(shard) != last:
                 self._noticed[shard] = last
                 self._heard[shard] = max(self._heard.get(shard, 0), self._looked - self.delays.of(shard))
-        self._looked = steady_ms(self._clock)
+        looked, self._looked, at = self._looked, steady_ms(self._clock), self._clock.now_ms()
+        fastest = self.delays.least_since(looked)
+        if fastest is not None and self._witness is not None:
+            self._witness(math.floor(self._looked - fastest))
+        for shard, (steady, wall) in self._ready.items():
+            passed = self._looked - steady
+            # Where the clocks differ by more than before, the machine has slept or its time was corrected.
+            if passed < LONGEST_SILENCE_MS and abs(at - wall - passed) <= TOGETHER_MS:
+                self._date_session(shard)
 
     @property
     def heard(self) -> int:

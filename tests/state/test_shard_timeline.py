@@ -78,6 +78,40 @@ def test_when_a_session_began_by_discord_s_time_shows_in_its_messages(
     assert streams.predates(GUILD, began - 1_000)
 
 
+def session_of(streams: ShardTimeline) -> tuple[int, int] | None:
+    """Between when and when the session began."""
+    session = streams.session(GUILD)
+    return None if session is None else (session.since, session.until)
+
+
+def test_when_discord_began_to_report_shows_in_the_messages_of_the_session(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    error = 700
+    streams.take(ShardStateChanged(0, "identifying"))
+    assert session_of(streams) is None
+    clock.advance(2)
+    streams.start_session(SessionStarted((GUILD,), clock.now_ms()))
+    assert session_of(streams) == (NOW - 1_000, NOW + 3_000), "before a message, within a second"
+    clock.advance(1)
+    streams.pass_message(0, clock.now_ms() - error - 50, clock.now_ms())
+    streams.tick(0, 0)
+    assert session_of(streams) == (NOW - error - 50, NOW + 2_000 - error - 50)
+
+
+@pytest.mark.parametrize("slept", [0.5, 60])
+def test_a_session_is_not_dated_by_a_clock_that_stood_still(
+    streams: ShardTimeline, clock: ManualClock, slept: float
+) -> None:
+    streams.take(ShardStateChanged(0, "identifying"))
+    streams.start_session(SessionStarted((GUILD,), NOW))
+    clock.advance(1)
+    clock.step(slept)
+    streams.pass_message(0, clock.now_ms(), clock.now_ms())
+    streams.tick(0, 0)
+    assert session_of(streams) == (NOW - 1_000, NOW + 1_000)
+
+
 def test_another_shard_s_replay_changes_nothing(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(1, "resuming"))
     assert streams.dates.date(0, NOW + 7) == NOW + 7
@@ -359,3 +393,23 @@ def test_a_connection_that_ended_in_a_sleep_was_there_until_the_sleep_began(
     assert streams.cut_at(0) == NOW
     streams.take(ShardStateChanged(0, "resuming"))
     assert streams.dates.date(0, clock.now_ms()) == NOW
+
+
+# ---------------------------------------------------------------------- messages as a source of time
+
+
+def test_about_once_a_second_the_fastest_message_shows_what_time_it_is_at_least(clock: ManualClock) -> None:
+    seen: list[int] = []
+    streams = ShardTimeline(discard, clock, seen.append)
+    streams.tick(0, 0)
+    clock.advance(0.5)
+    sent = NOW + 60_000
+    streams.pass_message(0, sent, clock.now_ms())
+    streams.pass_message(1, sent - 900, clock.now_ms())
+    assert not seen
+    clock.advance(0.5)
+    streams.tick(0, 0)
+    assert seen == [sent + 500]
+    clock.advance(1)
+    streams.tick(0, 0)
+    assert seen == [sent + 500], "no message came since"
