@@ -14,6 +14,7 @@ from exporter.dispatch.rejections import Rejections
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.counting import Count
+from exporter.events.facts.guilds import GuildDeleted, GuildUpserted
 from exporter.events.reading import PayloadReader, ReadDispatch
 from exporter.events.repeats import Repeats
 from exporter.events.rest_request import ANSWERS
@@ -23,9 +24,10 @@ from exporter.telemetry import Telemetry
 OURS: Final = (SHARD_STATE, ANSWERS)
 """What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
 
-FORGETTING: Final = frozenset({"READY", "GUILD_CREATE", "GUILD_DELETE"})
-"""What begins or ends a time in which dispatches are not received: what is received behind it repeats nothing
-from before."""
+NEW_SESSION: Final = "READY"
+FORGETTING: Final = frozenset({NEW_SESSION, "GUILD_CREATE", "GUILD_DELETE"})
+"""What begins or ends a time in which dispatches are not received, of a shard or of a guild: what is received
+behind it repeats nothing from before."""
 
 MESSAGE: Final = "MESSAGE_CREATE"
 """Carries its own time, and comes when it is sent."""
@@ -108,12 +110,12 @@ class DispatchReader:
                 at = self.timeline.dates.date(shard, received_at)
             except Exception as error:  # noqa: BLE001 - the error border: whatever it is
                 self._report("shard_timeline", error)
-        if forgets:
-            self._repeats.forget_shard(shard)
         self._received[label] = self._received.get(label, 0) + 1
         try:
             # Everything is read before anything is handled: a dispatch counts whole or not at all.
             facts = read(body, at, shard, received_at)
+            if forgets:
+                self._forget(name, shard, facts or ())
             if facts is None:
                 self._repeated.labels(name).inc()
                 facts = ()
@@ -139,6 +141,14 @@ class DispatchReader:
             self.timeline.dates.date(shard, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._report("shard_timeline", error)
+
+    def _forget(self, name: str, shard: int, facts: Iterable[Fact]) -> None:
+        """Forget what can no longer be repeated."""
+        if name == NEW_SESSION:
+            self._repeats.forget_shard(shard)
+        for fact in facts:
+            if isinstance(fact, GuildUpserted | GuildDeleted):
+                self._repeats.forget_guild(shard, fact.guild_id, whole=isinstance(fact, GuildUpserted))
 
     def _learn_time(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
         """Update the time of a shard in a replay from facts that carry their own."""
