@@ -4,8 +4,8 @@ A dispatch repeats another one if the last that was received about the same thin
 that was given, taken back and given again counts twice, and one that was reported twice counts once.
 
 Invariants: a thing is remembered for ``PERIOD_MS`` at least and twice that at most, and no more than twice
-``MAX_THINGS`` of a shard; they are forgotten when a new session of the shard begins, and those of a guild after
-an outage of it, since what happened meanwhile is not received.
+``MAX_THINGS`` of a shard. They are forgotten when a new session of the shard begins, those of a guild after
+an outage of it: what happened meanwhile is not received.
 """
 
 from __future__ import annotations
