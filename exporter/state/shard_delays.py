@@ -34,11 +34,10 @@ class ShardDelays:
         """The least of both: how far the steady clock was ahead of Discord's at the fastest message."""
         self._measured_until = 0.0
 
-    def measure(self, shard: int, sent_at: int, received_at: int) -> None:
-        """Measure by a message how late its shard is."""
+    def measure(self, shard: int, sent_at: int) -> None:
+        """Measure by a message that is received now how late its shard is."""
         now = self._clock.monotonic() * 1000
-        # On the steady clock: the wall clock may be set meanwhile.
-        way = now - (self._clock.now_ms() - received_at) - sent_at
+        way = now - sent_at  # on the steady clock: the wall clock may be set meanwhile
         if now >= self._measured_until:
             self._fastest_before, self._fastest = self._fastest, way
             self.least_way = min(way, self._fastest_before)
@@ -48,11 +47,11 @@ class ShardDelays:
             self.least_way = min(way, self._fastest_before)
         self._late[shard] = (way, now)
 
-    def measure_resumed(self, shard: int, sent_at: int, received_at: int) -> None:
+    def measure_resumed(self, shard: int, sent_at: int) -> None:
         """Measure after a replay, unless this may be of it and no other message says how fast one can be."""
         if self._measured_until or steady_ms(self._clock) >= self.resumes.get(shard, (0, 0))[1]:
             self.resumes.pop(shard, None)
-            self.measure(shard, sent_at, received_at)
+            self.measure(shard, sent_at)
 
     def of(self, shard: int) -> int:
         """By how much longer than usual what comes of a shard has been under way.

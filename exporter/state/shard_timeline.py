@@ -134,9 +134,9 @@ class ShardTimeline(Component):
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
         """Note a message: what came before it happened before, what comes after it later."""
         if not self._replays and not self.delays.resumes:
-            self.delays.measure(shard, sent_at, received_at)
+            self.delays.measure(shard, sent_at)
         elif shard not in self._replays:
-            self.delays.measure_resumed(shard, sent_at, received_at)
+            self.delays.measure_resumed(shard, sent_at)
         last, last_received = self._messages.get(shard, (0, 0))
         if sent_at > last:
             # One that was held up says nothing of how long what comes later is under way.
