@@ -63,7 +63,7 @@ class _Memory:
         return changes if isinstance(changes, int) else 0
 
     def bounded(self) -> _Memory:
-        """This memory, with room for another thing."""
+        """This memory, with space for another thing."""
         if len(self.young) > MAX_THINGS:
             self.age()
         return self
