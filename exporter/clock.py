@@ -9,7 +9,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Callable
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 
 class Clock(Protocol):
@@ -29,6 +29,11 @@ class Clock(Protocol):
         ...
 
 
+def steady_ms(clock: Clock) -> int:
+    """Now on the clock that never steps, in ms."""
+    return round(clock.monotonic() * 1000)
+
+
 class SystemClock:
     """The machine's own clocks."""
 
@@ -45,12 +50,17 @@ class SystemClock:
 DOUBT_MS = 2_000
 """An answer that is further from the clock is believed only with another one: a proxy's may be anything."""
 
+TOLERANCE_MS: Final = 1_000
+"""How far the clock may be from Discord's time before it is moved while dispatches are dated by it: a step
+makes a session in voice longer or shorter, an offset does not."""
+
 
 class DiscordClock:
     """Discord's time, counted on a clock that never steps and corrected by what Discord's answers say.
 
-    So a machine whose clock is wrong, is set or sleeps dates nothing wrongly: a step of the wall clock moves
-    nothing, and time in sleep has passed. Until the first answer the machine is believed.
+    Messages narrow what the answers leave possible. So a machine whose clock is wrong, is set or sleeps dates
+    nothing wrongly: a step of the wall clock moves nothing, and time in sleep has passed. Until the first
+    answer the machine is believed.
     """
 
     def __init__(self, machine: Clock | None = None, elapsed: Callable[[], float] | None = None) -> None:
@@ -106,6 +116,21 @@ class DiscordClock:
             return
         else:
             self._possible, self._doubted = self._doubted.meet(answer), None
+        self._move(tolerance_ms)
+
+    def witness(self, least_ms: int) -> None:
+        """Take a time that it is at least by Discord's clock: a message made then has been received.
+
+        It narrows what answers leave possible. One that they exclude, or that is far ahead of the clock, is
+        refused.
+        """
+        earliest = least_ms - self._elapsed() * 1000
+        least, most = self._possible.earliest, min(self._possible.latest, self._zero + DOUBT_MS)
+        if math.isfinite(least) and least < earliest <= most:
+            self._possible = self._possible._replace(earliest=earliest)
+            self._move(TOLERANCE_MS)
+
+    def _move(self, tolerance_ms: float) -> None:
         if self._possible.distance(self._zero) > tolerance_ms:
             self._zero = (self._possible.earliest + self._possible.latest) / 2
 

@@ -25,7 +25,6 @@ from exporter.checkpoint.config import BatchingConfig
 from exporter.checkpoint.event_recorder import EventRecorder
 from exporter.clock import Clock
 from exporter.dispatch.dispatcher import Dispatcher
-from exporter.errors import SpoolError
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.records.snapshots import ALL_DETAILS, SnapshotDetail
@@ -121,7 +120,7 @@ class Pipeline:
             batching,
             clock,
             telemetry,
-            self._dispatcher,
+            self._dispatcher.states,
             lambda: self._windows.capture(),  # noqa: PLW0108 - windows are made of components
             lambda: self._counters.has_unsaved,
         )
@@ -158,7 +157,7 @@ class Pipeline:
         """
         await take_over(self._spool)
         self._telemetry.damaged_state.inc(self._windows.restore(await self._spool.increments()))
-        self._dispatcher.restore(await self._spool.state())
+        self._dispatcher.states.restore(await self._spool.state())
         if self._counters.lengths() != self._lengths:
             if await self._windows.close(self.checkpoint.commit, everything=True):
                 self._counters.resize(self._lengths)
@@ -264,17 +263,10 @@ class Pipeline:
 
     async def _revert_suspended(self) -> None:
         """Reset components that failed to what was committed last."""
-        if not (suspended := list(self._dispatcher.suspended)):
-            return
-        # Under the turn: a commit in flight may hold newer rows of theirs.
-        async with self.checkpoint.turn:
-            for component in suspended:
-                try:
-                    rows = await self._spool.state(f"{component.name}/")
-                except SpoolError as error:
-                    self._dispatcher.report("spool", error)
-                    return
-                self._dispatcher.revert(component, rows)
+        if any(self._dispatcher.states.suspended):
+            # Under the turn: a commit in flight may hold newer rows of theirs.
+            async with self.checkpoint.turn:
+                await self._dispatcher.states.revert_suspended(self._spool.state)
 
     # ------------------------------------------------------------------ what the exposition reads
 

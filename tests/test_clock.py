@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.clock import DiscordClock, ManualClock
+from exporter.clock import TOLERANCE_MS, DiscordClock, ManualClock
 
 START = 1_700_000_000_000
 
@@ -154,3 +155,51 @@ def test_a_first_answer_far_from_the_machine_is_believed_with_a_second_one_only(
     assert world.clock.is_doubted
     world.ask(0, 0)
     assert abs(world.error) <= 1
+
+
+# ---------------------------------------------------------------------- messages
+
+
+@given(SKEWS, st.lists(st.tuples(st.booleans(), WAYS, WAYS, st.floats(0, 90)), min_size=1, max_size=20))
+def test_messages_do_not_make_a_clock_wrong(
+    skew: float, story: list[tuple[bool, float, float, float]]
+) -> None:
+    world = World(skew)
+    world.settle()
+    for is_message, way, back, pause in story:
+        if is_message:
+            sent = int(world.true)
+            world.machine.advance(way)
+            world.clock.witness(sent)
+        else:
+            world.ask(way, back)
+        assert abs(world.error) <= 1.002
+        world.machine.advance(pause)
+
+
+def test_a_message_shows_that_a_clock_is_behind() -> None:
+    """Answers that took long left that open."""
+    world = World(skew=-1.8)
+    asked = world.clock.elapsed
+    world.machine.advance(2)
+    world.clock.observe(int(world.true // 1000) * 1000 - 1_000, asked, world.clock.elapsed, TOLERANCE_MS)
+    assert world.error == pytest.approx(-1.8)
+    world.clock.witness(round(world.true) - 100)
+    assert -0.1 <= world.error <= 1
+
+
+@pytest.mark.parametrize("ahead", [1_100, 3_000, 10**12])
+def test_a_message_from_the_future_says_nothing(ahead: int) -> None:
+    world = World()
+    world.settle()
+    world.clock.witness(round(world.true) + ahead)
+    assert abs(world.error) <= 0.002
+    world.settle()
+    assert not world.clock.is_doubted, "it does not contradict answers either"
+
+
+def test_a_message_alone_does_not_say_what_time_it_is() -> None:
+    world = World(skew=-1.5)
+    world.clock.witness(round(world.true))
+    assert not world.clock.is_known
+    assert world.error == pytest.approx(-1.5)

@@ -25,7 +25,6 @@ SMALL: Mapping[str, str] = {
     "exposition/other_bucket.py": "a counter that guilds and channels both use",
     "exposition/source.py": "the port through which exposition reads the totals",
     "discord/gateway/dispatches.py": "a table",
-    "dispatch/error_counts.py": "what dispatcher, reader and pipeline report errors to",
     "events/aggregates.py": "declarations of one family of events",
     "events/levels.py": "declarations of one family of events",
     "sinks/sql/migrations/*.py": "a migration each; Alembic loads them by file",

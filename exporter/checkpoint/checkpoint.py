@@ -11,7 +11,7 @@ refuses, everything is kept: entries up to ``max_pending``, counters up to ``max
 lowest class is shed first, counted by class, and logged once per episode. A small commit tries every second
 whether the disk takes anything again.
 
-Conservation: offered = spooled + shed + waiting.
+Conservation: offered = spooled + dropped + waiting; what is shed is dropped with a reason.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ from exporter.aggregation.windows import CountsCapture
 from exporter.checkpoint.config import BatchingConfig
 from exporter.checkpoint.waiting_entries import WaitingEntries
 from exporter.clock import Clock
-from exporter.dispatch.dispatcher import Dispatcher
+from exporter.dispatch.component_states import ComponentStates
 from exporter.errors import SpoolError
 from exporter.model import Entry, Priority
 from exporter.notation import counted
@@ -73,7 +73,7 @@ class Checkpoint:
         config: BatchingConfig,
         clock: Clock,
         telemetry: Telemetry,
-        state: Dispatcher,
+        state: ComponentStates,
         capture: Callable[[], CountsCapture],
         has_counts: Callable[[], bool],
     ) -> None:

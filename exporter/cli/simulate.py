@@ -50,6 +50,7 @@ def simulate(
             "--heartbeat",
             metavar="TIME",
             parser=read_duration,
+            show_default="41.25s",
             help="Heartbeat interval; a short one detects half-open sockets sooner.",
         ),
     ] = 41.25,

@@ -14,6 +14,7 @@ from exporter.dispatch.rejections import Rejections
 from exporter.events.catalogue import Catalogue
 from exporter.events.facts.base import ElementsRejected, Fact
 from exporter.events.facts.counting import Count
+from exporter.events.facts.guilds import GuildDeleted, GuildUpserted
 from exporter.events.reading import PayloadReader, ReadDispatch
 from exporter.events.repeats import Repeats
 from exporter.events.rest_request import ANSWERS
@@ -23,16 +24,17 @@ from exporter.telemetry import Telemetry
 OURS: Final = (SHARD_STATE, ANSWERS)
 """What the source itself says is no sign of life of a connection, and in no order with what comes by it."""
 
-FORGETTING: Final = frozenset({"READY", "GUILD_CREATE", "GUILD_DELETE"})
-"""What begins or ends a time in which dispatches are not received: what is received behind it repeats nothing
-from before."""
+NEW_SESSION: Final = "READY"
+FORGETTING: Final = frozenset({NEW_SESSION, "GUILD_CREATE", "GUILD_DELETE"})
+"""What begins or ends a time in which dispatches are not received, of a shard or of a guild: what is received
+behind it repeats nothing from before."""
 
 MESSAGE: Final = "MESSAGE_CREATE"
 """Carries its own time, and comes when it is sent."""
 
 
-class Timeline(Protocol):
-    """Time in the dispatches of each shard, in ms since the epoch."""
+class Dates(Protocol):
+    """When dispatches happened, in ms since the epoch."""
 
     @property
     def replaying(self) -> bool:
@@ -45,6 +47,15 @@ class Timeline(Protocol):
 
     def learn(self, shard: int, at: int) -> None:
         """Note that a dispatch carried its own time."""
+        ...
+
+
+class Timeline(Protocol):
+    """Time in the dispatches of each shard."""
+
+    @property
+    def dates(self) -> Dates:
+        """The dates of dispatches."""
         ...
 
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
@@ -96,15 +107,15 @@ class DispatchReader:
         at = received_at
         if not ours:
             try:
-                at = self.timeline.date(shard, received_at)
+                at = self.timeline.dates.date(shard, received_at)
             except Exception as error:  # noqa: BLE001 - the error border: whatever it is
                 self._report("shard_timeline", error)
-        if forgets:
-            self._repeats.forget_shard(shard)
         self._received[label] = self._received.get(label, 0) + 1
         try:
             # Everything is read before anything is handled: a dispatch counts whole or not at all.
             facts = read(body, at, shard, received_at)
+            if forgets:
+                self._forget(name, shard, facts or ())
             if facts is None:
                 self._repeated.labels(name).inc()
                 facts = ()
@@ -112,7 +123,7 @@ class DispatchReader:
                 for fact in facts:
                     if type(fact) is Count:
                         self.timeline.pass_message(shard, fact.at, received_at)
-            if at < received_at and not ours and self.timeline.replaying:
+            if at < received_at and not ours and self.timeline.dates.replaying:
                 self._learn_time(shard, facts, at, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._rejections.reject(name, error)
@@ -127,16 +138,24 @@ class DispatchReader:
     def _note_unread(self, shard: int, received_at: int) -> None:
         """Note a dispatch that is not read: its shard is alive."""
         try:
-            self.timeline.date(shard, received_at)
+            self.timeline.dates.date(shard, received_at)
         except Exception as error:  # noqa: BLE001 - the error border: whatever it is
             self._report("shard_timeline", error)
+
+    def _forget(self, name: str, shard: int, facts: Iterable[Fact]) -> None:
+        """Forget what can no longer be repeated."""
+        if name == NEW_SESSION:
+            self._repeats.forget_shard(shard)
+        for fact in facts:
+            if isinstance(fact, GuildUpserted | GuildDeleted):
+                self._repeats.forget_guild(shard, fact.guild_id, whole=isinstance(fact, GuildUpserted))
 
     def _learn_time(self, shard: int, facts: Iterable[Fact], at: int, received_at: int) -> None:
         """Update the time of a shard in a replay from facts that carry their own."""
         for fact in facts:
             own = getattr(fact, "at", at)
             if at < own <= received_at:
-                self.timeline.learn(shard, own)
+                self.timeline.dates.learn(shard, own)
 
     def leave_out(self, rejected: ElementsRejected) -> None:
         """Count elements of a list that are left out of a dispatch."""

@@ -4,14 +4,15 @@ A dispatch repeats another one if the last that was received about the same thin
 that was given, taken back and given again counts twice, and one that was reported twice counts once.
 
 Invariants: a thing is remembered for ``PERIOD_MS`` at least and twice that at most, and no more than twice
-``MAX_THINGS`` of a shard; they are forgotten when a new session of the shard begins, since what happened
-between two sessions is not received.
+``MAX_THINGS`` of a shard. They are forgotten when a new session of the shard begins, those of a guild after
+an outage of it: what happened meanwhile is not received.
 """
 
 from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Callable, Hashable
+from functools import partial
 from typing import Any, Final, TypeAlias
 
 import msgspec
@@ -29,17 +30,29 @@ MAX_THINGS: Final = 100_000
 """Things of one shard and period, about 20 MB: a shard receives at most some thousand dispatches a second."""
 
 
+ThingOf: TypeAlias = Callable[[Any], Hashable]
 IsRepeated: TypeAlias = Callable[[Any, bytes | msgspec.Raw, int, int], bool]
 
 
 class _Memory:
-    """What was last received about each thing, in the period that runs and in the one before."""
+    """What was last received about each thing, in the period that runs and in the one before.
 
-    __slots__ = ("old", "young")
+    ``gaps`` counts how often dispatches of a guild may have been missed, where any were: its things of before
+    a gap are not those of after it. ``guilds`` are those that were seen whole.
+    """
+
+    __slots__ = ("gaps", "guilds", "old", "young")
 
     def __init__(self) -> None:
         self.young: dict[Hashable, Hashable] = {}
         self.old: dict[Hashable, Hashable] = {}
+        self.gaps: dict[int, int] = {}
+        self.guilds: set[int] = set()
+
+    def named(self, payload: Any, thing: Hashable) -> Hashable:
+        """A thing of a payload, as another one than the same before a gap in its guild."""
+        gaps = self.gaps.get(getattr(payload, "guild_id", 0))
+        return thing if gaps is None else (thing, gaps)
 
     def last(self, thing: Hashable) -> Hashable:
         """What was last said of a thing, None if nothing was."""
@@ -89,35 +102,51 @@ class Repeats:
         It takes what was decoded of the dispatch, its body, its shard and the time of receipt; the dispatch
         is the last of its thing from then on.
         """
+        if identity.becomes is None:
+            return partial(self._is_same_body, identity.thing)
+        if identity.becomes == CLEARED:
+            return partial(self._is_cleared, identity.thing)
+        return self._state_recogniser(identity)
+
+    def _is_same_body(
+        self, thing_of: ThingOf, payload: Any, body: bytes | msgspec.Raw, shard: int, now: int
+    ) -> bool:
+        memory, said = self._shards[shard].bounded(), hash(bytes(body))
+        thing = memory.named(payload, thing_of(payload))
+        known = memory.last(thing)
+        if isinstance(known, tuple) and known[0] == said and 0 <= now - known[1] < SAME_BODY_MS:
+            return True
+        memory.young[thing] = (said, now)
+        return False
+
+    def _is_cleared(
+        self, thing_of: ThingOf, payload: Any, _: bytes | msgspec.Raw, shard: int, __: int
+    ) -> bool:
+        memory = self._shards[shard].bounded()
+        return memory.clear(memory.named(payload, thing_of(payload)))
+
+    def _state_recogniser(self, identity: Identity) -> IsRepeated:
+        """The same for what becomes of a thing: the hot path, since each message does."""
         thing_of, state, scopes_of, find = identity.thing, identity.becomes, identity.scopes, self._shards
-
-        def is_same_body(payload: Any, body: bytes | msgspec.Raw, shard: int, now: int) -> bool:
-            memory, thing, said = find[shard].bounded(), thing_of(payload), hash(bytes(body))
-            known = memory.last(thing)
-            if isinstance(known, tuple) and known[0] == said and 0 <= now - known[1] < SAME_BODY_MS:
-                return True
-            memory.young[thing] = (said, now)
-            return False
-
-        def is_cleared(payload: Any, _: bytes | msgspec.Raw, shard: int, __: int) -> bool:
-            return find[shard].bounded().clear(thing_of(payload))
 
         def is_same_state(payload: Any, _: bytes | msgspec.Raw, shard: int, __: int) -> bool:
             memory, thing = find[shard], thing_of(payload)
             if len(memory.young) > MAX_THINGS:
                 memory.age()
+            if memory.gaps:
+                thing = memory.named(payload, thing)
             known = memory.young.get(thing)
             if known is None:
                 known = memory.old.get(thing)
-            said = state if scopes_of is None else (state, *map(memory.open, scopes_of(payload)))
+            said: Hashable = state
+            if scopes_of is not None:
+                said = (state, *(memory.open(memory.named(payload, scope)) for scope in scopes_of(payload)))
             if known == said:
                 return True
             memory.young[thing] = said
             return False
 
-        if state is None:
-            return is_same_body
-        return is_cleared if state == CLEARED else is_same_state
+        return is_same_state
 
     def tick(self, now: int) -> None:
         """Begin another period when the one that runs is over."""
@@ -129,3 +158,12 @@ class Repeats:
     def forget_shard(self, shard: int) -> None:
         """A new session of a shard begins."""
         self._shards.pop(shard, None)
+
+    def forget_guild(self, shard: int, guild_id: int, *, whole: bool) -> None:
+        """Dispatches of a guild may have been missed; not if it is seen ``whole`` for the first time."""
+        memory = self._shards[shard]
+        if not whole or guild_id in memory.guilds:
+            memory.gaps[guild_id] = memory.gaps.get(guild_id, 0) + 1
+        memory.guilds.add(guild_id)
+        if len(memory.guilds) > MAX_THINGS:
+            self.forget_shard(shard)

@@ -1,19 +1,11 @@
 """Time in each shard's stream of dispatches.
 
-As a rule a dispatch happened when it is received. Not in a replay: after RESUME, Discord sends in one burst
-what was missed in seconds or minutes, and most dispatches carry no time of their own. Some do, in a message's
-id or an audit-log entry's; between two of those the others happened. So in a replay a dispatch is dated by
-the last one that carried its time, starting from when the connection was last heard. Nor in what was sent
-while the machine slept: that is received at once when it wakes, and is dated as a replay.
+A dispatch has a date (``DispatchDates``), and its shard may be late (``ShardDelays``): what is received of it
+has been heard up to then only, and may have happened then (``earliest``).
 
 A connection can be dead for a minute before that shows. So nothing is decided for want of news until every
-shard has been heard after the decision was due: ``heard``. While a shard is known to be
-without connection (``is_silent``) time in voice is not counted; the replay or the next session shows how long
-it was.
-
-A connection can be late: what happened while a replay was sent comes after RESUMED, and a busy process reads
-seconds after the frames came. How late it is shows in messages, against the fastest one (``delay``). What is
-received of a shard has been heard up to then only, and may have happened then (``earliest``).
+shard has been heard after the decision was due: ``heard``. While a shard is known to be without connection
+(``is_silent``) time in voice is not counted; the replay or the next session shows how long it was.
 
 Messages carry Discord's own time and come in order, also in a replay. So whatever came between two of them
 happened between their times (``TimeBounds``), whenever it was received.
@@ -23,16 +15,15 @@ from __future__ import annotations
 
 import math
 from collections import deque
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 import msgspec
 
-from exporter.clock import Clock
+from exporter.clock import Clock, steady_ms
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
 from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
-
-LONGEST_SILENCE_MS = 120_000
-"""A connection without data for longer is dead: it acknowledges a heartbeat every 41 s."""
+from exporter.state.dispatch_dates import DispatchDates
+from exporter.state.shard_delays import LONGEST_SILENCE_MS, ShardDelays
 
 TOGETHER_MS = 100
 """Discord sends what happens this close to one another in either order: its services are not synchronised."""
@@ -43,18 +34,8 @@ SKEW_MS = 5_000
 CLOCK_MS = 1_500
 """How far this clock may be behind Discord's: nothing happened later than this after it was received."""
 
-FASTEST_MS = 1_800_000
-"""How long the fastest message is the measure of the others, at least: clocks drift apart by less than a
-second meanwhile."""
-
 DATE_MS = 1_000
 """How exactly an answer of Discord's names its time: to the second (RFC 9110 §5.6.7)."""
-
-SLEPT_MS = 2_000
-"""By how much more time passed than the machine was awake for it to have slept: clocks differ by less."""
-
-PAUSE_MS = 250
-"""What was sent while the machine slept is received without a pause as long as this."""
 
 MAX_GAPS = 8
 """Gaps remembered of each shard: more within a minute, and Discord would refuse another session."""
@@ -88,39 +69,34 @@ class ShardTimeline(Component):
 
     name = "shard_timeline"
 
-    def __init__(self, emit: Emit, clock: Clock) -> None:
+    def __init__(self, emit: Emit, clock: Clock, witness: Callable[[int], None] | None = None) -> None:
+        """``witness`` takes, about once a second, a time that it is at least by Discord's clock."""
         super().__init__(emit)
         self._clock = clock
+        self._witness = witness
         self._table: SavedTable[int, SavedTimeline] = SavedTable(
             "complete", int, SavedTimeline, lambda _: SavedTimeline(self.complete_until), self._load
         )
         self._saved_until = 0
         self.hurried = False
         """Whether a connected shard is taken to be heard: a flush or a stop waits for no heartbeat."""
-        self._last: dict[int, int] = {}
+        self._silent: set[int] = set()
+        """The shards without a connection."""
+        self.dates = DispatchDates(clock, self._silent)
+        self._replays = self.dates.replays
+        self.delays = ShardDelays(clock)
         self._noticed: dict[int, int] = {}
         self._heard: dict[int, int] = {}
         self._looked = 0
-        self._seen = (clock.now_ms(), self._now())
-        """The last tick: Discord's time, and that on the clock that stands still in sleep."""
-        self._woken: dict[int, int] = {}
-        """The shards of which what was sent in a sleep is read, and when the last of it came."""
-        self._slept = (0, 0)
         self._cut: dict[int, int] = {}
-        self._replays: dict[int, int] = {}
-        self._resumes: dict[int, tuple[int, int]] = {}
-        """When each shard asked for its last replay, and until when frames from that time may come."""
-        self._late: dict[int, tuple[float, float]] = {}
-        """How long each shard's last message was under way, by clocks that differ, and when it came."""
-        self._fastest = self._fastest_before = math.inf
-        """The least of them since the measure was last renewed, and in the time before."""
-        self._measured_until = 0.0
-        self._silent: set[int] = set()
         self._messages: dict[int, tuple[int, int]] = {}
         self._open: dict[int, deque[TimeBounds]] = {}
         self._gaps: dict[int, deque[TimeBounds]] = {}
         self._began: dict[int, tuple[int, int]] = {}
         """When each shard asked for its session: on the steady clock, and on the wall clock."""
+        self._ready: dict[int, tuple[int, int]] = {}
+        """And when it had it."""
+        self._sessions: dict[int, TimeBounds] = {}
         self._before = 0
         self.shards = 1
 
@@ -155,28 +131,12 @@ class ShardTimeline(Component):
         """Continue where the previous run stopped: later events may never have been received."""
         self._before = saved.complete_until
 
-    def date(self, shard: int, received_at: int) -> int:
-        """When a dispatch received now happened."""
-        if received_at - self._seen[0] > SLEPT_MS:
-            self._notice_sleep(received_at)
-        if self._woken:
-            self._follow_backlog(shard)
-        if shard in self._replays:
-            return min(self._replays[shard], received_at)
-        self._last[shard] = received_at
-        return received_at
-
-    def learn(self, shard: int, at: int) -> None:
-        """Note that a dispatch of this shard carried its own time; only a replay has use for it."""
-        if shard in self._replays:
-            self._replays[shard] = max(self._replays[shard], at)
-
     def pass_message(self, shard: int, sent_at: int, received_at: int) -> None:
         """Note a message: what came before it happened before, what comes after it later."""
-        if not self._replays and not self._resumes:
-            self._measure(shard, sent_at, received_at)
+        if not self._replays and not self.delays.resumes:
+            self.delays.measure(shard, sent_at, received_at)
         elif shard not in self._replays:
-            self._measure_resumed(shard, sent_at, received_at)
+            self.delays.measure_resumed(shard, sent_at, received_at)
         last, last_received = self._messages.get(shard, (0, 0))
         if sent_at > last:
             # One that was held up says nothing of how long what comes later is under way.
@@ -201,66 +161,52 @@ class ShardTimeline(Component):
     def _wait_for_message(self, shard: int, moment: TimeBounds) -> None:
         self._open.setdefault(shard, deque(maxlen=MAX_OPEN)).append(moment)
 
-    def _measure_resumed(self, shard: int, sent_at: int, received_at: int) -> None:
-        """Measure after a replay, unless this may be of it and no other message says how fast one can be."""
-        if self._measured_until or self._now() >= self._resumes.get(shard, (0, 0))[1]:
-            self._resumes.pop(shard, None)
-            self._measure(shard, sent_at, received_at)
-
-    def _measure(self, shard: int, sent_at: int, received_at: int) -> None:
-        """Measure by a message how late its shard is; only differences of Discord's clock and ours count."""
-        now = self._clock.monotonic() * 1000
-        # On the steady clock: the wall clock may be set meanwhile.
-        way = now - (self._clock.now_ms() - received_at) - sent_at
-        if now >= self._measured_until:
-            self._fastest_before, self._fastest = self._fastest, way
-            self._measured_until = now + FASTEST_MS
-        elif way < self._fastest:
-            self._fastest = way
-        self._late[shard] = (way, now)
-
-    def delay(self, shard: int) -> int:
-        """By how much longer than usual what comes of a shard has been under way, ms.
-
-        After a while without a message nothing is taken to be late: what is in line comes sooner.
-        """
-        now = self._now()
-        asked_at, until = self._resumes.get(shard, (0, 0))
-        if now < until:
-            return now - asked_at
-        way, noted_at = self._late.get(shard, (math.inf, -math.inf))
-        if now - noted_at >= LONGEST_SILENCE_MS:
-            return 0
-        return min(round(way - self._least_way), LONGEST_SILENCE_MS)
-
-    @property
-    def _least_way(self) -> float:
-        """How far the steady clock was ahead of Discord's at the fastest message, ms; infinite before one."""
-        return min(self._fastest, self._fastest_before)
-
     def latest(self, guild_id: int, at: int) -> int:
         """Until when what is now received of a guild, and dated ``at``, may have happened."""
         return max(at, self._clock.now_ms()) if self.shard_of(guild_id) in self._replays else at
 
     def earliest(self, guild_id: int) -> int:
         """The monotonic moment after which what is now received of a guild was sent, ms."""
-        shard, now = self.shard_of(guild_id), self._now()
+        shard, now = self.shard_of(guild_id), steady_ms(self._clock)
         if shard in self._replays:
             return self._heard.get(shard, now - LONGEST_SILENCE_MS)
-        return max(now - self.delay(shard), self._heard.get(shard, 0))
+        return max(now - self.delays.of(shard), self._heard.get(shard, 0))
 
     def start_session(self, fact: SessionStarted) -> None:
         """Note that a new session begins: what happened since the last message may never be received."""
         shard, self.shards = fact.shard
         self.take(ShardStateChanged(shard, "settled"))
         # What was before will not come any more, what comes was after.
-        self._heard[shard] = self._now()
-        self._resumes.pop(shard, None)
-        self._late.pop(shard, None)
+        self._heard[shard] = steady_ms(self._clock)
+        self.delays.forget(shard)
         sent_at, _ = self._messages.get(shard, (self._before, 0))
         gap = TimeBounds(sent_at, self._clock.now_ms() + SKEW_MS)
         self._gaps.setdefault(shard, deque(maxlen=MAX_GAPS)).append(gap)
         self._wait_for_message(shard, gap)
+        if shard in self._began:
+            self._ready[shard] = (steady_ms(self._clock), self._clock.now_ms())
+            self._sessions[shard] = TimeBounds(0, 0)
+            self._date_session(shard)
+
+    def session(self, guild_id: int) -> TimeBounds | None:
+        """Between when and when Discord began to report on a guild in its session.
+
+        What is returned is narrowed by the messages of the next minutes.
+        """
+        return self._sessions.get(self.shard_of(guild_id))
+
+    def _date_session(self, shard: int) -> None:
+        session = self._sessions[shard]
+        session.since = self._by_discord(self._began[shard], -DATE_MS)
+        session.until = self._by_discord(self._ready[shard], DATE_MS)
+
+    def _by_discord(self, moment: tuple[int, int], doubt: int) -> int:
+        """A moment on both clocks by Discord's; within ``doubt`` of the wall clock before a message."""
+        steady, wall = moment
+        way = self.delays.least_way
+        return round(
+            wall + doubt if way == math.inf else min(max(steady - way, wall - DATE_MS), wall + DATE_MS)
+        )
 
     def predates(self, guild_id: int, at: int) -> bool:
         """Whether a time of Discord's lies before the guild's session, whose dispatches do not report it.
@@ -268,110 +214,71 @@ class ShardTimeline(Component):
         The wall clock is Discord's within a second; messages show more exactly what its time was.
         """
         began = self._began.get(self.shard_of(guild_id))
-        if began is None:
-            return False
-        steady, wall = began
-        way = self._least_way
-        return at < (wall if way == math.inf else max(wall - DATE_MS, steady - way))
+        return began is not None and at < self._by_discord(began, 0)
 
     def missed(self, guild_id: int, since: int, until: int) -> bool:
         """Whether something that happened between two moments may never have been received."""
         gaps = self._gaps.get(self.shard_of(guild_id), ())
         return any(gap.since - TOGETHER_MS <= until and since <= gap.until + TOGETHER_MS for gap in gaps)
 
-    def _notice_sleep(self, at: int) -> None:
-        """Note whether the machine has slept since the last tick; if so, what comes now is from meanwhile."""
-        seen, steady = self._seen
-        now = self._now()
-        self._seen = at, now
-        slept = at - seen - (now - steady)
-        if slept > SLEPT_MS:
-            self._slept = slept + self.held_up, now + LONGEST_SILENCE_MS
-            self._woken = dict.fromkeys(self._woken, now)
-            for shard in self._last.keys() - self._replays.keys() - self._silent:
-                self._replays[shard], self._woken[shard] = max(self._last[shard], seen), now
-
     @property
     def held_up(self) -> int:
         """How long the machine has slept lately, ms: so much later things may be looked up."""
-        slept, until = self._slept
-        return slept if self._now() < until else 0
-
-    def _follow_backlog(self, shard: int) -> None:
-        """Something is received of a shard after a sleep."""
-        came, now = self._woken.get(shard), self._now()
-        if came is None:
-            return
-        if now - came >= PAUSE_MS:
-            self._end_backlog(shard)
-        else:
-            self._woken[shard] = now
-
-    def _end_backlog(self, shard: int) -> None:
-        """What comes now of a shard is from after a sleep, or its connection has ended."""
-        if self._woken.pop(shard, None) is not None:
-            self._last[shard] = self._replays.pop(shard)
+        return self.dates.held_up
 
     @property
     def complete_until(self) -> int:
         """Up to when everything was received on all shards, ms by Discord's clock; 0 if unknown."""
         return min((sent_at for sent_at, _ in self._messages.values()), default=self._before)
 
-    @property
-    def replaying(self) -> bool:
-        """Whether any shard is in a replay."""
-        return bool(self._replays)
-
     def take(self, news: ShardStateChanged) -> None:
         """Follow a connection: lost, identifying or resuming, and settled again by READY or RESUMED."""
         shard = news.shard
-        if news.state in {"lost", "identifying"}:
-            at = self._replays[shard] if shard in self._woken else self._clock.now_ms()
-            self._end_backlog(shard)
         if news.state == "lost":
+            self._cut[shard] = self.dates.disconnect(shard)
             self._silent.add(shard)
-            self._cut[shard] = at
         elif news.state == "identifying":
-            self._began[shard] = (self._now(), self._clock.now_ms())
+            self.dates.disconnect(shard)
+            self._began[shard] = (steady_ms(self._clock), self._clock.now_ms())
         elif news.state == "resuming":
-            self._replays[shard] = self._last.get(shard, self._clock.now_ms())
-            self._resumes[shard] = (self._now(), 0)
+            self.dates.resume(shard)
+            self.delays.begin_replay(shard)
         elif news.state == "heard":
-            self._last[shard] = self.date(shard, self._clock.now_ms())
+            self.dates.hear(shard)
         else:
             self._silent.discard(shard)
-            if self._replays.pop(shard, None) is not None:
-                # What happened meanwhile is sent after RESUMED; that takes no longer than it has lasted.
-                asked_at, _ = self._resumes[shard]
-                self._resumes[shard] = (asked_at, 2 * self._now() - asked_at)
-            self._last[shard] = self._clock.now_ms()
+            if self.dates.settle(shard):
+                self.delays.end_replay(shard)
 
     def tick(self, now: int, wall: int) -> None:
         """Note which shards have been heard since the last tick, about once a second."""
         del now, wall
-        at = self._clock.now_ms()
-        self._notice_sleep(at)
-        for shard, came in list(self._woken.items()):
-            if self._now() - came >= PAUSE_MS:
-                self._end_backlog(shard)
-                self._last[shard] = at
-        for shard, last in self._last.items():
+        self.dates.tick()
+        for shard, last in self.dates.last.items():
             if shard in self._replays or shard in self._silent:
                 continue
             if self._noticed.get(shard) != last:
                 self._noticed[shard] = last
-                self._heard[shard] = max(self._heard.get(shard, 0), self._looked - self.delay(shard))
-        self._looked = self._now()
+                self._heard[shard] = max(self._heard.get(shard, 0), self._looked - self.delays.of(shard))
+        looked, self._looked, at = self._looked, steady_ms(self._clock), self._clock.now_ms()
+        fastest = self.delays.least_since(looked)
+        if fastest is not None and self._witness is not None:
+            self._witness(math.floor(self._looked - fastest))
+        for shard, (steady, wall) in self._ready.items():
+            passed = self._looked - steady
+            # Where the clocks differ by more than before, the machine has slept or its time was corrected.
+            if passed < LONGEST_SILENCE_MS and abs(at - wall - passed) <= TOGETHER_MS:
+                self._date_session(shard)
 
     @property
     def heard(self) -> int:
         """The monotonic moment up to which everything has been heard, on every shard."""
-        now = self._now()
+        now = steady_ms(self._clock)
         if not self.hurried:
             return max(min(self._heard.values(), default=now), now - LONGEST_SILENCE_MS)
         waiting = self._silent | self._replays.keys()
         moments = (
-            heard if shard in waiting else now - self.delay(shard) for shard, heard in self._heard.items()
+            heard if shard in waiting else now - self.delays.of(shard) for shard, heard in self._heard.items()
         )
         return max(min(moments, default=now), now - LONGEST_SILENCE_MS)
 
@@ -381,13 +288,10 @@ class ShardTimeline(Component):
 
     def is_silent(self, guild_id: int) -> bool:
         """Whether the guild's shard is without a connection, or what it sent in a sleep is to be read."""
-        return bool(self._silent or self._woken) and (
-            (shard := self.shard_of(guild_id)) in self._silent or shard in self._woken
+        return bool(self._silent or self.dates.woken) and (
+            (shard := self.shard_of(guild_id)) in self._silent or shard in self.dates.woken
         )
 
     def shard_of(self, guild_id: int) -> int:
         """The shard a guild is on. Discord docs, Gateway › Sharding."""
         return (guild_id >> 22) % self.shards
-
-    def _now(self) -> int:
-        return round(self._clock.monotonic() * 1000)

@@ -15,7 +15,7 @@ from functools import cached_property
 from typing import TypeAlias
 
 from exporter.aggregation.config import MetricsConfig
-from exporter.clock import Clock
+from exporter.clock import Clock, DiscordClock
 from exporter.dispatch.component import Component, Emit
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.events.aggregates import METRICS_SNAPSHOT
@@ -106,7 +106,8 @@ def add_state(
 ) -> TrackingContext:
     """Add the components of the state; ``clear_refusals`` takes guilds where permissions changed."""
     add = dispatcher.add
-    timeline = dispatcher.reader.timeline = add(lambda emit: ShardTimeline(emit, clock))
+    witness = clock.witness if isinstance(clock, DiscordClock) else None
+    timeline = dispatcher.reader.timeline = add(lambda emit: ShardTimeline(emit, clock, witness))
     counts_members = {"GUILD_MEMBER_ADD", "GUILD_MEMBER_REMOVE"} <= catalogue.events.keys()
     known: dict[int, Guild] = {}
     add(

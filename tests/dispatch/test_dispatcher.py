@@ -10,8 +10,7 @@ import msgspec
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.dispatch import broken_rows
-from exporter.dispatch import dispatcher as module
+from exporter.dispatch import broken_rows, error_border
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable, StateRow
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.events.catalogue import full_catalogue
@@ -152,7 +151,7 @@ def test_an_error_in_dating_a_dispatch_costs_no_dispatch() -> None:
     bench.add("a")
 
     timeline = ShardTimeline(discard, ManualClock())
-    timeline.date = raise_error  # type: ignore[method-assign,assignment]  # a defect
+    timeline.dates.date = raise_error  # type: ignore[method-assign,assignment]  # a defect
     bench.dispatcher.reader.timeline = timeline
     body = b'{"id":"5","guild_id":"6","channel_id":"7"}'
     bench.dispatcher.accept("MESSAGE_DELETE", body, 0, 1_000)
@@ -206,15 +205,15 @@ def test_a_component_that_failed_is_left_out_until_its_rows_are_put_back() -> No
     bench = Bench()
     failing = bench.add("a", Second=raise_error)
     bench.dispatcher.dispatch(First(1))
-    rows = bench.dispatcher.save()
-    bench.dispatcher.confirm()
+    rows = bench.dispatcher.states.save()
+    bench.dispatcher.states.confirm()
     bench.dispatcher.dispatch(First(2))
     bench.dispatcher.dispatch(Second(3))
     bench.dispatcher.dispatch(First(4))
     assert [name for name, fact in bench.journal if fact == First(4)] == []
-    assert bench.dispatcher.save() == [], "half-changed state is never saved"
-    assert list(bench.dispatcher.suspended) == [failing]
-    bench.dispatcher.revert(failing, rows)
+    assert bench.dispatcher.states.save() == [], "half-changed state is never saved"
+    assert list(bench.dispatcher.states.suspended) == [failing]
+    bench.dispatcher.states.revert(failing, rows)
     assert failing.held == {1: Saved(1)}
     bench.dispatcher.dispatch(First(5))
     assert failing.held == {1: Saved(1), 5: Saved(5)}
@@ -225,7 +224,7 @@ def test_an_error_of_one_kind_is_logged_once_and_counted_each_time(caplog: pytes
     failing = bench.add("a", First=raise_error)
     for number in range(3):
         bench.dispatcher.dispatch(First(number))
-        bench.dispatcher.revert(failing, ())
+        bench.dispatcher.states.revert(failing, ())
     assert bench.errors("a") == 3
     assert bench.dispatcher.errors == {"a": 3}
     assert len([record for record in caplog.records if "component a failed" in record.message]) == 1
@@ -237,46 +236,46 @@ def test_a_saved_row_that_cannot_be_read_is_deleted_and_counted() -> None:
     good = StateRow("a/rows", msgspec.msgpack.encode(1), msgspec.msgpack.encode(Saved(1)))
     no_key, no_value = StateRow("a/rows", b"\xc1", good.value), StateRow("a/rows", row(2).key, b"\xc1")
     others = [StateRow("gone/rows", b"", b""), StateRow("a/gone", b"", b"")]
-    bench.dispatcher.restore([no_key, good, no_value, *others])
+    bench.dispatcher.states.restore([no_key, good, no_value, *others])
     assert component.held == {1: Saved(1)}
     assert component.resumed == 1
     assert bench.errors("a") == 2
-    assert bench.dispatcher.unsaved, "the next commit is not waited for"
+    assert bench.dispatcher.states.unsaved, "the next commit is not waited for"
     deleted = [no_key._replace(value=None), no_value._replace(value=None)]
-    assert bench.dispatcher.save() == deleted, "those of no component stay: it may be switched off"
-    bench.dispatcher.merge_back()
-    assert bench.dispatcher.save() == deleted
-    bench.dispatcher.confirm()
-    assert bench.dispatcher.save() == []
+    assert bench.dispatcher.states.save() == deleted, "those of no component stay: it may be switched off"
+    bench.dispatcher.states.merge_back()
+    assert bench.dispatcher.states.save() == deleted
+    bench.dispatcher.states.confirm()
+    assert bench.dispatcher.states.save() == []
 
 
 def test_a_key_that_is_in_use_again_is_saved_behind_the_deletion_of_its_old_row() -> None:
     bench = Bench()
     bench.add("a")
     broken = row(1)._replace(value=b"\xc1")
-    bench.dispatcher.restore([broken])
-    bench.dispatcher.save()
+    bench.dispatcher.states.restore([broken])
+    bench.dispatcher.states.save()
     bench.dispatcher.dispatch(First(1))
-    bench.dispatcher.merge_back()
-    assert bench.dispatcher.save() == [broken._replace(value=None), row(1)]
+    bench.dispatcher.states.merge_back()
+    assert bench.dispatcher.states.save() == [broken._replace(value=None), row(1)]
 
 
 def test_a_row_that_cannot_be_read_is_deleted_also_after_the_component_was_reset_meanwhile() -> None:
     bench = Bench()
     component = bench.add("a", Second=raise_error)
     broken = row(1)._replace(value=b"\xc1")
-    bench.dispatcher.restore([broken])
+    bench.dispatcher.states.restore([broken])
     bench.dispatcher.dispatch(Second(0))
-    assert bench.dispatcher.save() == []
-    bench.dispatcher.revert(component, [broken])
-    assert bench.dispatcher.save() == [broken._replace(value=None)]
+    assert bench.dispatcher.states.save() == []
+    bench.dispatcher.states.revert(component, [broken])
+    assert bench.dispatcher.states.save() == [broken._replace(value=None)]
 
 
 def test_an_error_at_the_restore_of_one_component_keeps_no_other_from_starting() -> None:
     bench = Bench()
     failing, other = bench.add("a"), bench.add("b")
     failing.resume = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # a defect
-    bench.dispatcher.restore([])
+    bench.dispatcher.states.restore([])
     assert bench.errors("a") == 1
     assert other.resumed == 1
 
@@ -310,15 +309,15 @@ def test_rows_that_break_the_resume_are_deleted_and_the_component_goes_on(
     break_on(component, 7, 31)
     if reverts:
         bench.dispatcher.dispatch(Second(0))
-        bench.dispatcher.revert(component, rows)
+        bench.dispatcher.states.revert(component, rows)
     else:
-        bench.dispatcher.restore(rows)
-    assert list(bench.dispatcher.suspended) == []
+        bench.dispatcher.states.restore(rows)
+    assert list(bench.dispatcher.states.suspended) == []
     assert component.held.keys() == set(range(50)) - {7, 31}
     assert bench.errors("a") == 2 + reverts
     assert [fact for name, fact in bench.journal if name == "b"][reverts:] == [Second(48)], "put out once"
     assert any("2 of its 50 saved rows" in record.getMessage() for record in caplog.records)
-    assert bench.dispatcher.save() == [row(number)._replace(value=None) for number in (7, 31)]
+    assert bench.dispatcher.states.save() == [row(number)._replace(value=None) for number in (7, 31)]
     bench.dispatcher.dispatch(First(100))
     assert 100 in component.held
 
@@ -328,11 +327,11 @@ def test_rows_that_break_the_resume_together_are_all_deleted() -> None:
     component = bench.add("a")
     break_on(component, 1, 2, together=True)
     rows = [row(1), row(2), row(3)._replace(value=b"\xc1")]
-    bench.dispatcher.restore(rows)
-    assert list(bench.dispatcher.suspended) == []
+    bench.dispatcher.states.restore(rows)
+    assert list(bench.dispatcher.states.suspended) == []
     assert component.held == {}
     assert bench.errors("a") == 3
-    assert bench.dispatcher.save() == [each._replace(value=None) for each in rows]
+    assert bench.dispatcher.states.save() == [each._replace(value=None) for each in rows]
 
 
 def test_a_search_for_broken_rows_ends(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -340,8 +339,8 @@ def test_a_search_for_broken_rows_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     bench = Bench()
     component = bench.add("a")
     break_on(component, *range(0, 100, 2))
-    bench.dispatcher.restore([row(number) for number in range(100)])
-    assert list(bench.dispatcher.suspended) == []
+    bench.dispatcher.states.restore([row(number) for number in range(100)])
+    assert list(bench.dispatcher.states.suspended) == []
     assert component.resumed <= 10 + 3
 
 
@@ -349,13 +348,13 @@ def test_a_component_that_cannot_resume_without_rows_either_stays_suspended() ->
     bench = Bench()
     component = bench.add("a")
     component.resume = lambda *_: 1 / 0  # type: ignore[method-assign,assignment]  # a defect
-    bench.dispatcher.restore([row(1), row(2)])
-    assert list(bench.dispatcher.suspended) == [component]
+    bench.dispatcher.states.restore([row(1), row(2)])
+    assert list(bench.dispatcher.states.suspended) == [component]
     assert bench.errors("a") == 1
 
 
 def test_components_that_cause_facts_without_end_are_stopped(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(module, "MAX_DERIVED", 100)
+    monkeypatch.setattr(error_border, "MAX_DERIVED", 100)
     bench = Bench()
 
     def flood(self: Component, _: First) -> None:
@@ -393,15 +392,15 @@ def test_rows_that_were_not_committed_are_saved_again() -> None:
     bench = Bench()
     bench.add("a")
     bench.dispatcher.dispatch(First(1))
-    first = bench.dispatcher.save()
-    bench.dispatcher.merge_back()
+    first = bench.dispatcher.states.save()
+    bench.dispatcher.states.merge_back()
     bench.dispatcher.dispatch(First(2))
-    second = bench.dispatcher.save()
-    bench.dispatcher.confirm()
+    second = bench.dispatcher.states.save()
+    bench.dispatcher.states.confirm()
     assert second[: len(first)] == first
     assert len(second) == 2
-    assert bench.dispatcher.save() == []
-    assert not bench.dispatcher.unsaved
+    assert bench.dispatcher.states.save() == []
+    assert not bench.dispatcher.states.unsaved
 
 
 CALLBACKS = ("tick", "hurry", "stop", "save", "restore", "resume", "undecided", "confirm", "merge_back")
@@ -433,22 +432,24 @@ def test_an_error_in_any_callback_stays_in_its_component(callback: str) -> None:
         bench.dispatcher.add(lambda emit: Failing(emit, bench.journal, "a"))
         other = bench.add("b")
     dispatcher = bench.dispatcher
-    dispatcher.restore([StateRow("b/rows", msgspec.msgpack.encode(1), msgspec.msgpack.encode(Saved(1)))])
+    dispatcher.states.restore(
+        [StateRow("b/rows", msgspec.msgpack.encode(1), msgspec.msgpack.encode(Saved(1)))]
+    )
     dispatcher.dispatch(First(2))
     dispatcher.tick()
     dispatcher.each(lambda component: component.hurry(0))
     dispatcher.each(lambda component: component.stop(0))
     assert not dispatcher.holds_for_any(lambda component: component.undecided(0, 0))
     assert not dispatcher.holds_for_any(lambda component: component.urgent)
-    assert dispatcher.unsaved
-    rows = dispatcher.save()
-    dispatcher.merge_back()
+    assert dispatcher.states.unsaved
+    rows = dispatcher.states.save()
+    dispatcher.states.merge_back()
     assert (
         [row for row in rows if row.table == "b/rows"]
-        == [row for row in dispatcher.save() if row.table == "b/rows"]
+        == [row for row in dispatcher.states.save() if row.table == "b/rows"]
         != []
     )
-    dispatcher.confirm()
+    dispatcher.states.confirm()
     assert other.held == {1: Saved(1), 2: Saved(2)}
     assert bench.errors("screen" if callback == "without" else "a") >= 1
     assert bench.errors("b") == 0

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -13,6 +15,12 @@ GIVEN = Identity("given", lambda thing: thing, lambda _: ("all",))
 TAKEN = Identity("taken", lambda thing: thing)
 ALL_CLEARED = Identity(CLEARED, lambda _: "all")
 SAID = Identity(None, lambda thing: thing)
+
+
+class Message(NamedTuple):
+    """As much of a payload as says which guild it is of."""
+
+    guild_id: int
 
 
 def note(
@@ -73,3 +81,16 @@ def test_memory_is_bounded(monkeypatch) -> None:  # type: ignore[no-untyped-def]
     assert len(memory) <= 22
     assert note(memory, TAKEN, 99)
     assert not note(memory, TAKEN, 1)
+
+
+def test_a_gap_in_a_guild_ends_what_can_be_repeated_in_it_alone() -> None:
+    memory = Repeats()
+    here, there = (Message(guild_id) for guild_id in (1, 2))
+    sent = Identity("sent", lambda message: message.guild_id, lambda message: (("all", message.guild_id),))
+    for message in (here, there):
+        memory.forget_guild(0, message.guild_id, whole=True)
+        assert not note(memory, sent, message)
+    memory.forget_guild(0, 1, whole=True)
+    assert [note(memory, sent, message) for message in (here, there)] == [False, True]
+    memory.forget_guild(0, 2, whole=False)
+    assert [note(memory, sent, message) for message in (here, there)] == [True, False]

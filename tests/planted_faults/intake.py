@@ -25,7 +25,7 @@ FAULTS = (
         "repeats are remembered over a gap",
         "What is received after a new session began repeats nothing from before it.",
         "exporter/dispatch/reader.py",
-        "self._repeats.forget_shard(shard)",
+        "self._forget(name, shard, facts or ())",
         "pass",
         ("tests/cases/test_payloads.py::test_an_outage_ends_what_can_be_repeated",),
     ),
@@ -40,8 +40,8 @@ FAULTS = (
     Fault(
         "saved state keeps who opted out since",
         "A member who opted out between two runs is in nothing that is written after the start.",
-        "exporter/dispatch/dispatcher.py",
-        "self._guard(index, partial(component.forget_people, self._people))",
+        "exporter/dispatch/component_states.py",
+        "border.call(index, partial(component.forget_people, self._people))",
         "pass",
         (
             "tests/screen/test_opting_out_between_runs.py::test_nothing_is_written_of_a_person_who_opted_out_between_two_runs",
@@ -50,8 +50,8 @@ FAULTS = (
     Fault(
         "a component that failed goes on with half-changed state",
         "A component that raises is reset to its last commit before it goes on.",
-        "exporter/dispatch/dispatcher.py",
-        "self._suspended.add(index)\n            self._route()\n        elif",
+        "exporter/dispatch/error_border.py",
+        "self.suspended.add(index)\n            self._reroute()\n        elif",
         "pass\n        elif",
         (
             "tests/dispatch/test_dispatcher.py::test_a_component_that_failed_is_left_out_until_its_rows_are_put_back",
@@ -60,9 +60,9 @@ FAULTS = (
     Fault(
         "a failed call keeps what it put out",
         "What a call put out before it raised has no effect.",
-        "exporter/dispatch/dispatcher.py",
-        "        component = self._components[index]\n        self._drop_emitted(index, waiting)\n",
-        "        component = self._components[index]\n",
+        "exporter/dispatch/error_border.py",
+        "        component = self.components[index]\n        self.drop_emitted(index, waiting)\n",
+        "        component = self.components[index]\n",
         (
             "tests/dispatch/test_dispatcher.py::test_an_error_costs_its_component_the_fact_and_no_other_anything",
         ),

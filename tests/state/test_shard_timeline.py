@@ -6,15 +6,9 @@ import pytest
 
 from exporter.clock import ManualClock
 from exporter.events.facts.guilds import SessionStarted, ShardStateChanged
-from exporter.state.shard_timeline import (
-    CLOCK_MS,
-    FASTEST_MS,
-    LONGEST_SILENCE_MS,
-    MAX_OPEN,
-    PAUSE_MS,
-    SKEW_MS,
-    ShardTimeline,
-)
+from exporter.state.dispatch_dates import PAUSE_MS
+from exporter.state.shard_delays import FASTEST_MS, LONGEST_SILENCE_MS
+from exporter.state.shard_timeline import CLOCK_MS, MAX_OPEN, SKEW_MS, ShardTimeline
 from tests.emitted import discard
 
 GUILD = 5 << 22
@@ -32,28 +26,28 @@ def streams(clock: ManualClock) -> ShardTimeline:
 
 
 def test_a_dispatch_happened_when_it_is_received(streams: ShardTimeline) -> None:
-    assert streams.date(0, NOW + 5) == NOW + 5
+    assert streams.dates.date(0, NOW + 5) == NOW + 5
 
 
 def test_a_replay_is_dated_by_the_last_known_time(streams: ShardTimeline, clock: ManualClock) -> None:
-    streams.date(0, NOW)
+    streams.dates.date(0, NOW)
     clock.advance(60)
     received = NOW + 60_000
     streams.take(ShardStateChanged(0, "lost"))
     streams.take(ShardStateChanged(0, "resuming"))
-    assert streams.date(0, received) == NOW
-    streams.learn(0, NOW + 20_000)
-    assert streams.date(0, received) == NOW + 20_000
-    streams.learn(0, NOW + 10_000)
-    assert streams.date(0, received) == NOW + 20_000
+    assert streams.dates.date(0, received) == NOW
+    streams.dates.learn(0, NOW + 20_000)
+    assert streams.dates.date(0, received) == NOW + 20_000
+    streams.dates.learn(0, NOW + 10_000)
+    assert streams.dates.date(0, received) == NOW + 20_000
     streams.take(ShardStateChanged(0, "settled"))
-    assert streams.date(0, received) == received
+    assert streams.dates.date(0, received) == received
 
 
 def test_nothing_in_a_replay_lies_in_the_future(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(0, "resuming"))
-    streams.learn(0, NOW + 999_999)
-    assert streams.date(0, NOW) == NOW
+    streams.dates.learn(0, NOW + 999_999)
+    assert streams.dates.date(0, NOW) == NOW
 
 
 def test_what_was_before_its_session_began_is_known_only_in_passing(
@@ -84,9 +78,43 @@ def test_when_a_session_began_by_discord_s_time_shows_in_its_messages(
     assert streams.predates(GUILD, began - 1_000)
 
 
+def session_of(streams: ShardTimeline) -> tuple[int, int] | None:
+    """Between when and when the session began."""
+    session = streams.session(GUILD)
+    return None if session is None else (session.since, session.until)
+
+
+def test_when_discord_began_to_report_shows_in_the_messages_of_the_session(
+    streams: ShardTimeline, clock: ManualClock
+) -> None:
+    error = 700
+    streams.take(ShardStateChanged(0, "identifying"))
+    assert session_of(streams) is None
+    clock.advance(2)
+    streams.start_session(SessionStarted((GUILD,), clock.now_ms()))
+    assert session_of(streams) == (NOW - 1_000, NOW + 3_000), "before a message, within a second"
+    clock.advance(1)
+    streams.pass_message(0, clock.now_ms() - error - 50, clock.now_ms())
+    streams.tick(0, 0)
+    assert session_of(streams) == (NOW - error - 50, NOW + 2_000 - error - 50)
+
+
+@pytest.mark.parametrize("slept", [0.5, 60])
+def test_a_session_is_not_dated_by_a_clock_that_stood_still(
+    streams: ShardTimeline, clock: ManualClock, slept: float
+) -> None:
+    streams.take(ShardStateChanged(0, "identifying"))
+    streams.start_session(SessionStarted((GUILD,), NOW))
+    clock.advance(1)
+    clock.step(slept)
+    streams.pass_message(0, clock.now_ms(), clock.now_ms())
+    streams.tick(0, 0)
+    assert session_of(streams) == (NOW - 1_000, NOW + 1_000)
+
+
 def test_another_shard_s_replay_changes_nothing(streams: ShardTimeline) -> None:
     streams.take(ShardStateChanged(1, "resuming"))
-    assert streams.date(0, NOW + 7) == NOW + 7
+    assert streams.dates.date(0, NOW + 7) == NOW + 7
 
 
 @pytest.mark.parametrize("state", ["lost", "resuming"])
@@ -111,7 +139,7 @@ def test_a_shard_is_heard_up_to_the_look_before_its_last_sign_of_life(
 ) -> None:
     streams.tick(0, 0)
     clock.advance(1)
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.tick(0, 0)
     clock.advance(50)
     streams.tick(0, 0)
@@ -122,11 +150,11 @@ def test_a_shard_is_heard_up_to_the_look_before_its_last_sign_of_life(
 
 
 def test_a_replay_is_no_sign_of_life(streams: ShardTimeline, clock: ManualClock) -> None:
-    streams.date(0, NOW)
+    streams.dates.date(0, NOW)
     streams.tick(0, 0)
     clock.advance(30)
     streams.take(ShardStateChanged(0, "resuming"))
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.tick(0, 0)
     assert streams.heard == 0
 
@@ -138,15 +166,15 @@ def test_a_shard_is_as_late_as_its_last_message_is_against_the_fastest(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
     skew = 90_000
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
     streams.pass_message(0, NOW + skew, NOW)
     clock.advance(10)
     streams.pass_message(0, NOW + skew + 6_000, clock.now_ms())
-    assert streams.delay(0) == 4_000
+    assert streams.delays.of(0) == 4_000
     assert streams.earliest(GUILD) == 6_000
     clock.advance(1)
     streams.pass_message(0, NOW + skew + 11_000, clock.now_ms())
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
     assert streams.earliest(GUILD) == 11_000
 
 
@@ -154,9 +182,9 @@ def test_a_shard_without_messages_is_not_late_for_ever(streams: ShardTimeline, c
     streams.pass_message(0, NOW, NOW)
     clock.advance(600)
     streams.pass_message(0, NOW, clock.now_ms())
-    assert streams.delay(0) == LONGEST_SILENCE_MS, "the longest that is heard late"
+    assert streams.delays.of(0) == LONGEST_SILENCE_MS, "the longest that is heard late"
     clock.advance(LONGEST_SILENCE_MS / 1000)
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
 
 
 def test_a_wall_clock_that_is_set_makes_nothing_late(streams: ShardTimeline, clock: ManualClock) -> None:
@@ -164,7 +192,7 @@ def test_a_wall_clock_that_is_set_makes_nothing_late(streams: ShardTimeline, clo
     clock.advance(1)
     clock.step(61)
     streams.pass_message(0, NOW + 1_000, clock.now_ms())
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
 
 
 def test_clocks_that_drift_apart_make_nothing_late_for_ever(
@@ -176,7 +204,7 @@ def test_clocks_that_drift_apart_make_nothing_late_for_ever(
         clock.advance(FASTEST_MS / 1000)
         sent += FASTEST_MS - 1_000
         streams.pass_message(0, sent, clock.now_ms())
-        assert streams.delay(0) <= 1_000
+        assert streams.delays.of(0) <= 1_000
 
 
 def test_what_comes_after_a_replay_may_have_happened_since_it_was_asked_for(
@@ -205,13 +233,13 @@ def test_what_comes_after_a_replay_may_have_happened_since_it_was_asked_for(
 def test_a_shard_is_not_heard_up_to_what_is_still_on_its_way(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
-    streams.date(0, NOW)
+    streams.dates.date(0, NOW)
     streams.pass_message(0, NOW, NOW)
     streams.tick(0, 0)
     clock.advance(10)
     streams.tick(0, 0)
     clock.advance(1)
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.pass_message(0, NOW + 8_000, clock.now_ms())
     streams.tick(0, 0)
     assert streams.heard == 7_000
@@ -240,7 +268,7 @@ def test_a_new_session_is_heard_from_its_start_and_not_late(
     streams.take(ShardStateChanged(0, "resuming"))
     clock.advance(30)
     streams.start_session(SessionStarted((), NOW, (0, 1)))
-    assert streams.delay(0) == 0
+    assert streams.delays.of(0) == 0
     assert streams.heard == streams.earliest(GUILD) == 30_000
 
 
@@ -339,29 +367,49 @@ def test_a_revert_forgets_what_was_saved_and_nothing_of_the_connections() -> Non
 def test_what_was_sent_while_the_machine_slept_is_dated_as_a_replay(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     clock.advance(1)
     streams.tick(0, 0)
     asleep = clock.now_ms()
     clock.step(600)  # time has passed, and the clock that drives the timers stood still
-    assert streams.date(0, clock.now_ms()) == asleep
+    assert streams.dates.date(0, clock.now_ms()) == asleep
     assert streams.is_silent(GUILD)
     assert streams.latest(GUILD, asleep) == clock.now_ms()
-    streams.learn(0, asleep + 5_000)
-    assert streams.date(0, clock.now_ms()) == asleep + 5_000
+    streams.dates.learn(0, asleep + 5_000)
+    assert streams.dates.date(0, clock.now_ms()) == asleep + 5_000
     clock.advance(PAUSE_MS / 1000)
-    assert streams.date(0, clock.now_ms()) == clock.now_ms()
+    assert streams.dates.date(0, clock.now_ms()) == clock.now_ms()
     assert not streams.is_silent(GUILD)
 
 
 def test_a_connection_that_ended_in_a_sleep_was_there_until_the_sleep_began(
     streams: ShardTimeline, clock: ManualClock
 ) -> None:
-    streams.date(0, clock.now_ms())
+    streams.dates.date(0, clock.now_ms())
     streams.tick(0, 0)
     clock.step(600)
     streams.take(ShardStateChanged(0, "heard"))
     streams.take(ShardStateChanged(0, "lost"))
     assert streams.cut_at(0) == NOW
     streams.take(ShardStateChanged(0, "resuming"))
-    assert streams.date(0, clock.now_ms()) == NOW
+    assert streams.dates.date(0, clock.now_ms()) == NOW
+
+
+# ---------------------------------------------------------------------- messages as a source of time
+
+
+def test_about_once_a_second_the_fastest_message_shows_what_time_it_is_at_least(clock: ManualClock) -> None:
+    seen: list[int] = []
+    streams = ShardTimeline(discard, clock, seen.append)
+    streams.tick(0, 0)
+    clock.advance(0.5)
+    sent = NOW + 60_000
+    streams.pass_message(0, sent, clock.now_ms())
+    streams.pass_message(1, sent - 900, clock.now_ms())
+    assert not seen
+    clock.advance(0.5)
+    streams.tick(0, 0)
+    assert seen == [sent + 500]
+    clock.advance(1)
+    streams.tick(0, 0)
+    assert seen == [sent + 500], "no message came since"

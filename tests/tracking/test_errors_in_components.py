@@ -77,9 +77,9 @@ async def test_voice_sessions_go_on_after_an_error_in_their_component(
     # While the component is suspended, one leaves and another enters.
     site.feed(pipeline, "VOICE_STATE_UPDATE", enter | {"user_id": str(MASON), "channel_id": None})
     site.feed(pipeline, "VOICE_STATE_UPDATE", enter | {"user_id": str(OTHER)})
-    assert list(pipeline._dispatcher.suspended) == [pipeline.voice]
+    assert list(pipeline._dispatcher.states.suspended) == [pipeline.voice]
     await pass_time(site, pipeline, 20)
-    assert not list(pipeline._dispatcher.suspended)
+    assert not list(pipeline._dispatcher.states.suspended)
     assert pipeline.voice.members(GUILD) == 2
     assert pipeline.totals("voice_joins", "") == {GUILD: 3}, "no join is counted twice"
     assert voice_total(pipeline) == 30_000 + 11_000 + 20_000, "Mason is taken to leave when that is seen"
@@ -148,7 +148,7 @@ async def test_an_error_in_the_time_of_one_guild_costs_no_other_guild_anything(
     assert value(site.telemetry.component_errors, "voice") == 1, "its sessions begin anew"
     assert pipeline.totals("voice_seconds", "alone").get(5) == 9_000
     assert pipeline.totals(JOINS.name, "").get(5) == 1
-    assert not list(pipeline._dispatcher.suspended)
+    assert not list(pipeline._dispatcher.states.suspended)
 
 
 async def test_a_component_is_reverted_to_the_rows_of_a_commit_in_flight(

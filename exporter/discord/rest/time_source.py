@@ -6,7 +6,7 @@ import logging
 from email.utils import parsedate_to_datetime
 from typing import Final
 
-from exporter.clock import DiscordClock
+from exporter.clock import TOLERANCE_MS, DiscordClock
 from exporter.telemetry import Telemetry
 
 _log = logging.getLogger(__name__)
@@ -16,10 +16,6 @@ WARN_SECONDS: Final = 2.0
 
 OFF_SECONDS: Final = 0.5
 """Beyond this the machine's clock is not just read at another moment of the same second."""
-
-TOLERANCE_MS: Final = 1_000
-"""How far the clock may be from Discord's time before it is moved while dispatches are dated by it: a step
-makes a session in voice longer or shorter, an offset does not."""
 
 QUIET_SECONDS: Final = 1.0
 """Below this an offset that was reported is over."""

@@ -42,6 +42,9 @@ DELETED_MS = 10_000
 EXPIRY_MS = 2_000
 """How long after an invite's end a join may be attributed to it: both times are Discord's own."""
 
+ANSWER_MS = 60_000
+"""Longest wait for an answer."""
+
 MAX_WAIT_MS = 120_000
 """Longest wait of a join for its case to close, where further joins never stop."""
 
@@ -57,6 +60,10 @@ class Asked:
     since: int
     wanted: tuple[RequestKind, ...]
     answers: dict[RequestKind, InvitesRead] = field(default_factory=dict)
+
+    def is_overdue(self, now: int) -> bool:
+        """Whether it has waited for an answer for too long."""
+        return now - self.since >= ANSWER_MS
 
     @property
     def found(self) -> dict[str, InviteKnown]:

@@ -75,7 +75,15 @@ class InviteUseWriter:
             join = f"join:{place}"
             self._emit(Record("GUILD_MEMBER_ADD", fact.guild_id, fact.at, join, by, person.user_id, True))
 
-    def record_invite(self, guild_id: int, invite: InviteKnown, at: int) -> None:
+    def record_invites(
+        self, guild_id: int, before: Mapping[str, InviteKnown], found: Mapping[str, InviteKnown], at: int
+    ) -> None:
+        """Record the invites that a reading found new or used."""
+        for code, invite in found.items():
+            if not invite.vanity and (code not in before or invite.uses != before[code].uses):
+                self._record_invite(guild_id, invite, at)
+
+    def _record_invite(self, guild_id: int, invite: InviteKnown, at: int) -> None:
         """Record an invite's uses as read, and its inviter, which no dispatch may have contained."""
         inviter_id, inviter_username = _inviter(invite)
         data = InviteRecord(

@@ -9,6 +9,7 @@ from collections.abc import Container, Iterable
 
 import msgspec
 
+from exporter.events.answer_meaning import AnswerMeaning
 from exporter.events.facts.invites import InviteKnown, InvitesRead
 from exporter.events.rest_request import RequestKind, RestRequest, Submit
 from exporter.state.guild_cache import GuildCache
@@ -19,6 +20,9 @@ PURPOSE = "invite-use"
 
 MOST_PRIMED = 50
 """Most guilds with a first reading in progress: more than the source requests in two seconds."""
+
+USABLE = frozenset({AnswerMeaning.ANSWERED, AnswerMeaning.ABSENT})
+"""Answers of a reading; a guild without an address of its own has none that was used."""
 
 _INVITES = msgspec.msgpack.Decoder(list[InviteKnown])
 
@@ -78,6 +82,11 @@ class InviteReadings:
         if self._submit is not None:
             self.unread[guild_id] = None
 
+    def want_all(self) -> None:
+        """Have the invites of every guild read."""
+        for guild_id in self._guilds.guilds:
+            self.want(guild_id)
+
     def request(self, guild_id: int, now: int) -> None:
         """Request a reading."""
         if self._submit is None:
@@ -92,6 +101,14 @@ class InviteReadings:
         purpose = f"{PURPOSE}:{self._serial}"
         for kind in wanted:
             self._submit(RestRequest(kind, guild_id, urgent=bool(session.joins), purpose=purpose))
+
+    def request_due(self, now: int, guild_id: int, *, hurried: bool = False) -> None:
+        """Request a reading if one is due; ``hurried`` if also one that waits for the end of a burst is."""
+        session = self._sessions[guild_id]
+        if session.is_due(now) or (
+            hurried and session.asked is None and session.unread and now >= session.not_before
+        ):
+            self.request(guild_id, now)
 
     def asked_by(self, fact: InvitesRead) -> Asked | None:
         """The reading in progress that an answer belongs to."""

@@ -16,7 +16,7 @@ from functools import partial
 from typing import Any
 
 from exporter.dispatch.component import Component, Emit, Handler, SavedTable
-from exporter.events.answer_meaning import AnswerMeaning, pause_after
+from exporter.events.answer_meaning import pause_after
 from exporter.events.facts.guilds import GuildDeleted, GuildUpserted, PermissionsChanged, SessionStarted
 from exporter.events.facts.invites import (
     InviteCreated,
@@ -30,18 +30,12 @@ from exporter.events.rest_request import Submit
 from exporter.state.guild_cache import GuildCache
 from exporter.state.permissions import Permissions
 from exporter.state.shard_timeline import ShardTimeline
-from exporter.tracking.invites.assignment import Finding
+from exporter.tracking.invites.decisions import JoinDecisions
 from exporter.tracking.invites.inference import SETTLE_MS, Arrival
-from exporter.tracking.invites.invite_session import MOST_OPEN, Asked, InviteSession
-from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN, InviteUseWriter
-from exporter.tracking.invites.open_lookups import OpenLookups, invites_before
-from exporter.tracking.invites.readings import InviteReadings, KnownInvites
-
-MAX_WAITING = 50_000
-"""Most joins waiting for a finding; a further one is recorded as unknown."""
-
-ANSWER_MS = 60_000
-"""Longest wait for an answer."""
+from exporter.tracking.invites.invite_session import MOST_OPEN, InviteSession
+from exporter.tracking.invites.invite_use_writer import OAUTH, UNKNOWN
+from exporter.tracking.invites.open_lookups import invites_before
+from exporter.tracking.invites.readings import USABLE, InviteReadings, KnownInvites
 
 LOOK_MS = 200
 """Longest delay of a reading that is due."""
@@ -49,12 +43,6 @@ LOOK_MS = 200
 GIVE_UP_MS = 600_000
 """How long joins wait while readings fail: a proxy or an outage of minutes costs nothing, and of a longer one
 the joins are known to be unknown in time. What is read after that is known anew."""
-
-_REVOCATION_PERMISSIONS = ("view_audit_log", "manage_channels")
-"""Permissions with which Discord reports every revoked invite, so that it is not taken for one used up."""
-
-_USABLE = frozenset({AnswerMeaning.ANSWERED, AnswerMeaning.ABSENT})
-"""A guild without an address of its own has none that was used."""
 
 
 class InviteTracker(Component):
@@ -77,17 +65,14 @@ class InviteTracker(Component):
         audited: bool = True,
     ) -> None:
         super().__init__(emit)
-        self._uses = InviteUseWriter(emit)
         self._permissions = permissions
         self._timeline = timeline
-        self._audited = audited
         self._known = KnownInvites()
         self._sessions: dict[int, InviteSession] = {}
         self._readings = InviteReadings(submit, permissions, guilds, self._sessions)
-        self._lookups = OpenLookups(self._invites_before)
+        self._decisions = JoinDecisions(emit, permissions, self._invites_before, audited=audited)
+        self._lookups = self._decisions.lookups
         self._resumed = 0
-        self._guilds = guilds
-        self._waiting = 0
 
     @property
     def handles(self) -> Mapping[type, Handler]:
@@ -100,7 +85,7 @@ class InviteTracker(Component):
             InviteCreated: self.create,
             InviteDeleted: self.delete,
             InviteRevoked: self.revoke,
-            GuildUpserted: lambda fact: self.take_guild(fact.guild_id),
+            GuildUpserted: lambda fact: self.reset_guild(fact.guild_id),
             GuildDeleted: self.delete_guild,
             PermissionsChanged: lambda fact: self.update_permissions(fact.guild_id),
             SessionStarted: self.start_session,
@@ -115,8 +100,11 @@ class InviteTracker(Component):
 
     # ------------------------------------------------------------------ facts
 
-    def take_guild(self, guild_id: int) -> None:
-        """Take a guild that became available: its invites are outdated, as members may have joined unseen."""
+    def reset_guild(self, guild_id: int) -> None:
+        """Read the invites of a guild anew, after an error or where members may have joined unseen.
+
+        Joins that wait are unknown.
+        """
         self._give_up(guild_id)
         self._readings.want(guild_id)
 
@@ -132,7 +120,7 @@ class InviteTracker(Component):
         """Take a change of the bot's permissions in a guild."""
         if self._permissions.lacks(guild_id, "manage_guild"):
             self._give_up(guild_id)
-            self._give_up_restored(guild_id)
+            self._decisions.give_up_restored(guild_id)
         elif guild_id not in self._known:
             self._readings.want(guild_id)
             if (session := self._sessions.get(guild_id)) is not None:
@@ -144,9 +132,9 @@ class InviteTracker(Component):
         if fact.unavailable:
             return
         if (session := self._sessions.get(guild_id)) is not None and session.joins:
-            self._decide(guild_id, session, now)
+            self._decisions.decide(guild_id, session, now)
         self._give_up(guild_id)
-        self._give_up_restored(guild_id)
+        self._decisions.give_up_restored(guild_id)
         self._readings.unread.pop(guild_id, None)
 
     def create(self, fact: InviteCreated) -> None:
@@ -176,20 +164,18 @@ class InviteTracker(Component):
         named = bool(fact.person.user_id)
         if fact.person.bot:
             if named:
-                self._uses.decide_at_once(fact, OAUTH, "oauth")
+                self._decisions.uses.decide_at_once(fact, OAUTH, "oauth")
             return
         arrival = Arrival(min(now, now if since is None else since) - SETTLE_MS, now)
-        if guild_id not in self._known or self._waiting >= MAX_WAITING:
+        if guild_id not in self._known or self._decisions.full:
             if named:
-                self._uses.decide_at_once(fact, UNKNOWN, "unknown")
+                self._decisions.uses.decide_at_once(fact, UNKNOWN, "unknown")
             if guild_id in self._readings.unread or guild_id in self._sessions:
                 self._session(guild_id).precede(fact, arrival)
             return
         session = self._session(guild_id)
         if named:
-            self._uses.open(fact)
-            self._lookups.open(fact)
-            self._waiting += 1
+            self._decisions.open(fact)
         if session.join(fact, arrival) and session.asked is None and now >= session.not_before:
             self._readings.request(guild_id, now)
 
@@ -202,7 +188,7 @@ class InviteTracker(Component):
             return
         guild_id = fact.request.guild_id
         session = self._sessions[guild_id]
-        if fact.meaning not in _USABLE:
+        if fact.meaning not in USABLE:
             self._fail(guild_id, session, now)
             return
         asked.answers[fact.request.kind] = fact
@@ -214,12 +200,10 @@ class InviteTracker(Component):
         if guild_id in self._known:
             before = self._known.of(guild_id)
             session.take_reading(before, asked, fact.at, now)
-            for code, invite in found.items():
-                if not invite.vanity and (code not in before or invite.uses != before[code].uses):
-                    self._uses.record_invite(guild_id, invite, fact.at)
+            self._decisions.uses.record_invites(guild_id, before, found, fact.at)
             found |= {code: before[code] for code in session.created if code not in found and code in before}
         else:
-            self._decide_restored(guild_id, session, asked, fact.at, now)
+            self._decisions.decide_restored(guild_id, session, asked, fact.at, now)
             session.begin(asked, now)
         self._lookups.read(guild_id)
         self._known.put(guild_id, found.values())
@@ -243,18 +227,8 @@ class InviteTracker(Component):
     def _give_up(self, guild_id: int) -> None:
         """Discard what is known of a guild's invites: joins that wait are unknown."""
         self._known.forget(guild_id)
-        session = self._sessions.pop(guild_id, None)
-        if session is None:
-            return
-        for one in session.unexplained:
-            self._leave_unknown(one.fact)
-
-    def _leave_unknown(self, fact: MemberJoined) -> None:
-        """Decide a join that waits as unknown, unless the person has opted out since."""
-        self._waiting -= 1
-        self._lookups.close(fact)
-        if fact.person.user_id:
-            self._uses.leave_unknown(fact)
+        if (session := self._sessions.pop(guild_id, None)) is not None:
+            self._decisions.give_up(session)
 
     # ------------------------------------------------------------------ time passing
 
@@ -264,17 +238,17 @@ class InviteTracker(Component):
         # A replay may still contain a join: nothing is decided before every shard has received data.
         self.for_each(list(self._sessions), partial(self._progress, now, min(self._timeline.heard, now)))
         if self._lookups.restored and now - self._resumed >= GIVE_UP_MS:
-            self.for_each(list(self._lookups.restored), self._give_up_restored)
+            self.for_each(list(self._lookups.restored), self._decisions.give_up_restored)
         self.look(now)
         self._readings.prime(self._known, now)
 
     def _progress(self, now: int, heard: int, guild_id: int) -> None:
         session = self._sessions[guild_id]
-        if session.asked is not None and now - session.asked.since >= ANSWER_MS:
+        if session.asked is not None and session.asked.is_overdue(now):
             self._fail(guild_id, session, now)
             return
         if session.joins:
-            self._decide(guild_id, session, heard)
+            self._decisions.decide(guild_id, session, heard)
         if not session.is_due(now) and session.is_over(heard):
             # A deleted invite belongs to no join that is still to be reported.
             del self._sessions[guild_id]
@@ -286,18 +260,11 @@ class InviteTracker(Component):
 
         To be called every ``LOOK_MS``, so that earlier joins have their reading before the next join.
         """
-        self.for_each(list(self._sessions), partial(self._look_at, now, hurried=False))
+        self.for_each(list(self._sessions), partial(self._readings.request_due, now))
 
     def hurry(self, now: int) -> None:
         """Request readings that wait for the end of a burst at once, since a flush waits for them."""
-        self.for_each(list(self._sessions), partial(self._look_at, now, hurried=True))
-
-    def _look_at(self, now: int, guild_id: int, *, hurried: bool) -> None:
-        session = self._sessions[guild_id]
-        if session.is_due(now) or (
-            hurried and session.asked is None and session.unread and now >= session.not_before
-        ):
-            self._readings.request(guild_id, now)
+        self.for_each(list(self._sessions), partial(self._readings.request_due, now, hurried=True))
 
     # ------------------------------------------------------------------ saved state
 
@@ -311,9 +278,7 @@ class InviteTracker(Component):
         del wall
         self._resumed = now
         self._lookups.resume()
-        self._waiting = len(self._lookups.joins.rows)
-        for guild_id in self._guilds.guilds:
-            self._readings.want(guild_id)
+        self._readings.want_all()
 
     def clear(self) -> None:
         """Forget everything; joins that wait are restored, and decided by the next reading."""
@@ -328,38 +293,6 @@ class InviteTracker(Component):
     def _invites_before(self, guild_id: int) -> Iterable[InviteKnown]:
         """The invites of a guild before the first join that waits."""
         return invites_before(self._known.of(guild_id), self._sessions.get(guild_id))
-
-    def _decide_restored(
-        self, guild_id: int, session: InviteSession, asked: Asked, at: int, now: int
-    ) -> None:
-        """Decide the joins of the previous run by the first reading of this one."""
-        if guild_id in self._lookups.restored:
-            findings, known = self._lookups.compare(guild_id, asked, session.joins, at, now)
-            for fact, finding in findings:
-                self._decide_join(fact, finding, known)
-
-    def _give_up_restored(self, guild_id: int) -> None:
-        for fact in self._lookups.take_restored(guild_id):
-            self._leave_unknown(fact)
-
-    def reset_guild(self, guild_id: int) -> None:
-        """Read the invites of a guild anew after an error; joins that wait are unknown."""
-        self.take_guild(guild_id)
-        self._waiting = len(self._lookups.joins.rows)
-
-    def _decide(self, guild_id: int, session: InviteSession, heard: int) -> None:
-        lacks = partial(self._permissions.lacks, guild_id)
-        sure = self._audited and not any(map(lacks, _REVOCATION_PERMISSIONS))
-        known = session.known.copy()
-        for fact, finding in session.decide(heard, sure=sure):
-            self._decide_join(fact, finding, known)
-
-    def _decide_join(self, fact: MemberJoined, finding: Finding, known: Mapping[str, InviteKnown]) -> None:
-        self._waiting -= 1
-        self._lookups.close(fact)
-        self._lookups.read(fact.guild_id)
-        if fact.person.user_id:
-            self._uses.decide(fact, finding, known)
 
     def _session(self, guild_id: int) -> InviteSession:
         return self._sessions.setdefault(guild_id, InviteSession())

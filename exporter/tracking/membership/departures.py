@@ -69,6 +69,7 @@ class Departures:
             moment=self._timeline.moment(guild_id, action.at),
             key=key,
             order=self._evidence.next(),
+            session=self._timeline.session(guild_id),
         )
         self._record(
             departure,
@@ -89,11 +90,11 @@ class Departures:
 
     def reason(self, departure: PendingDeparture) -> tuple[str, AuditEntry | None]:
         """The reason of a departure by the evidence so far, and the entry that says so."""
+        return self._evidence.about(departure).reason(departure, self._missed(departure))
+
+    def _missed(self, departure: PendingDeparture) -> Callable[[int], bool]:
         guild_id, left_at = departure.guild_id, departure.at
-        member = self._evidence.about(departure)
-        return member.reason(
-            departure, lambda at: self._timeline.missed(guild_id, min(at, left_at), max(at, left_at))
-        )
+        return lambda at: self._timeline.missed(guild_id, min(at, left_at), max(at, left_at))
 
     def decide(self, departure: PendingDeparture) -> None:
         """Decide a departure by the evidence about its member."""
@@ -143,8 +144,9 @@ class Departures:
     def _read(self, key: str) -> PendingDeparture | None:
         departure = self.table.rows.get(key)
         if departure is not None:
-            departure.entry = self.reason(departure)[1]
-            departure.banned = self._evidence.about(departure).is_banned(departure)
+            member = self._evidence.about(departure)
+            departure.entry = member.cause(departure, self._missed(departure))
+            departure.banned = member.is_banned(departure)
         return departure
 
     def resume(self, now: int) -> None:

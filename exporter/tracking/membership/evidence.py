@@ -3,7 +3,9 @@
 An entry of a kick or ban explains the departure that ended the membership it falls in: entries and joins both
 carry Discord's own time, so it does not matter in which order they arrive. The dispatch of a ban comes with
 that of the departure. Where joins and departures may have been missed, only what was made at about the moment
-of the departure is its reason: whoever was removed earlier was a member again.
+of the departure is its reason: whoever was removed earlier was a member again. Nothing made before the
+session in which a departure was received is its reason, and what was made just when the session began may be
+that of an earlier membership.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import Final, TypeVar
 import msgspec
 
 from exporter.events.facts.moderation import AuditEntry
-from exporter.state.shard_timeline import TimeBounds
+from exporter.state.shard_timeline import TOGETHER_MS, TimeBounds
 from exporter.tracking.moderation.audit_matcher import SLACK_MS
 from exporter.tracking.moderation.waiting_table import LONGEST_MS, WINDOW_MS
 
@@ -45,7 +47,8 @@ class PendingDeparture(msgspec.Struct, array_like=True, eq=False):
     """A departure whose reason is not decided; ``after`` and ``before`` are the joins around it, where seen.
 
     ``entry`` is the audit-log entry and ``banned`` the dispatch of a ban that are evidence of its reason,
-    as of when it was saved; ``moment`` is when it happened. What follows is of this run only.
+    as of when it was saved; ``moment`` is when it happened, ``session`` when that in which it was received
+    began. ``key`` and what follows up to ``decided`` is of this run only.
     """
 
     type: str
@@ -63,6 +66,7 @@ class PendingDeparture(msgspec.Struct, array_like=True, eq=False):
     order: int = 0
     deadline: int = 0
     decided: bool = False
+    session: TimeBounds | None = None
 
     def spans(self, at: int) -> bool:
         """Whether a moment lies in the membership this departure ended."""
@@ -70,7 +74,16 @@ class PendingDeparture(msgspec.Struct, array_like=True, eq=False):
 
     def may_be_at(self, at: int) -> bool:
         """Whether it may have happened at a moment."""
-        return (self.moment or TimeBounds(self.at, self.at)).holds(at)
+        moment = self.moment or TimeBounds(self.at, self.at)
+        return moment.holds(at) and not self.is_after(at)
+
+    def is_after(self, at: int) -> bool:
+        """Whether its session began after a moment: what happened then was not dispatched in it."""
+        return self.session is not None and at < self.session.since - TOGETHER_MS
+
+    def may_be_after(self, at: int) -> bool:
+        """Whether its session may have begun after a moment."""
+        return self.session is not None and at < self.session.until
 
     @property
     def is_vague(self) -> bool:
@@ -107,11 +120,25 @@ class MemberEvidence:
 
         ``missed`` says whether what happened between a moment and the departure may never have been received.
         """
+        banned = self.is_banned(departure)
+        entry = self.cause(departure, missed)
+        if entry is None:
+            return ("ban", None) if banned else ("leave", None)
+        unseen = departure.may_be_after(entry.at) and not (banned and entry.action == "ban")
+        if unseen or (departure.is_vague and missed(entry.at)):
+            # It may be of a later membership, whose beginning and end were not received.
+            return "unknown", None
+        return entry.action, entry
+
+    def cause(self, departure: PendingDeparture, missed: Callable[[int], bool]) -> AuditEntry | None:
+        """The entry that may say what the reason of a departure is, doubtful or not."""
         received = departure.at
         mine = [
             entry
             for entry in self.entries
-            if self._is_nearest(departure, entry) and (departure.may_be_at(entry.at) or not missed(entry.at))
+            if self._is_nearest(departure, entry)
+            and not departure.is_after(entry.at)
+            and (departure.may_be_at(entry.at) or not missed(entry.at))
         ]
         banned = self.is_banned(departure)
         # Who is banned after having left is no member; a ban made after the departure is not its reason. A
@@ -127,13 +154,7 @@ class MemberEvidence:
         # The first ends the membership: who was kicked can be banned later on. Not if another may have begun
         # unseen; then it is the nearest.
         unseen = any(missed(entry.at) for entry in causes)
-        first = min(causes, key=lambda entry: abs(received - entry.at) if unseen else entry.at, default=None)
-        if first is not None:
-            if departure.is_vague and missed(first.at):
-                # It may be of a later membership, whose beginning and end were not received.
-                return "unknown", None
-            return first.action, first
-        return ("ban", None) if banned else ("leave", None)
+        return min(causes, key=lambda entry: abs(received - entry.at) if unseen else entry.at, default=None)
 
     def _is_nearest(self, departure: PendingDeparture, entry: AuditEntry) -> bool:
         received = departure.at

@@ -86,6 +86,8 @@ class MemberTimeouts(msgspec.Struct, array_like=True):
         unseen = [change.at for change in self.changes if change.awaited > now]
         # Updates come in order: what is shown now was made before what is still to be shown.
         made = min(latest, *(moment - 1 for moment in unseen)) if unseen else latest
+        # And what was shown earlier was made before this.
+        self._date_shown(self.changes, made + 1)
         if not until:
             before = [change.until for change in self.changes if change.at <= made]
             if not before or before[-1] <= at + WINDOW_MS:

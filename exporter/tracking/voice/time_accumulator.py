@@ -12,7 +12,8 @@ from exporter.dispatch.component import Emit
 from exporter.events.facts.counting import Count, Series, TimeElapsed
 from exporter.events.facts.guilds import VoiceState
 from exporter.events.voice import SECONDS, STREAM_SECONDS, VIDEO_SECONDS
-from exporter.state.shard_timeline import LONGEST_SILENCE_MS, ShardTimeline
+from exporter.state.shard_delays import LONGEST_SILENCE_MS
+from exporter.state.shard_timeline import ShardTimeline
 from exporter.tracking.voice.voice_sessions import GuildVoice, VoiceSession
 
 MAX_GAP_MS = 3_600_000

@@ -60,8 +60,11 @@ class GuildVoice:
 
     def only_other(self, user_id: int, channel_id: int) -> VoiceSession | None:
         """The one other person in a channel; None if there are more, or none."""
-        others = self.people.get(channel_id, set()) - {user_id}
-        return self.sessions[others.pop()] if len(others) == 1 else None
+        people = self.people.get(channel_id, set())
+        if len(people) - (user_id in people) != 1:
+            return None
+        (other,) = people - {user_id}
+        return self.sessions[other]
 
     def is_alone(self, channel_id: int) -> bool:
         """Whether at most one person is in a channel."""

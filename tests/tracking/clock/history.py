@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from exporter.state.shard_timeline import PAUSE_MS
+from exporter.state.dispatch_dates import PAUSE_MS
 from tests.tracking.clock.machine import START, Disk
 from tests.tracking.clock.run import DEAD, GUILD, LOUNGE, SECOND, Departure, Edge, Member, Run
 

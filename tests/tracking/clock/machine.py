@@ -107,7 +107,7 @@ class Process:
             self.dispatcher.add(partial(factory, context))
         self.voice = self.dispatcher.find(VoiceTracker)
         self.outlet = self.dispatcher.add(Outlet)
-        self.dispatcher.restore(disk.state.values())
+        self.dispatcher.states.restore(disk.state.values())
 
     def accept(self, name: str, body: object) -> None:
         """Take a dispatch of the gateway, or an answer."""
@@ -144,9 +144,9 @@ class Process:
             row |= said
         self.outlet.counts.clear()
         self.outlet.records.clear()
-        for saved in self.dispatcher.save():
+        for saved in self.dispatcher.states.save():
             if saved.value is None:
                 self.disk.state.pop((saved.table, saved.key), None)
             else:
                 self.disk.state[saved.table, saved.key] = saved
-        self.dispatcher.confirm()
+        self.dispatcher.states.confirm()

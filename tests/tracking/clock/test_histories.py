@@ -15,6 +15,9 @@ from tests.tracking.clock.run import HOUR, Edge
 HISTORIES = scaled(200)
 """About 15 ms each: ``make clocks SCALE=50`` plays 10,000."""
 
+REGRESSIONS = (10_746, 11_592, 11_823)
+"""Beyond them: a kick right before a session, and a sleep right after its beginning."""
+
 TOLERANCE_MS = 1_000 + 300
 """By how much the time of one session may differ: by what the clock may be wrong, and a dispatch be late."""
 
@@ -29,7 +32,7 @@ def test_in_any_history_of_clocks_voice_and_reasons_are_right_or_unknown(
     caplog.set_level(logging.CRITICAL, "exporter")
     wrong: list[str] = []
     reasons: Counter[str] = Counter()
-    for seed in range(HISTORIES):
+    for seed in (*range(HISTORIES), *REGRESSIONS):
         history = History(seed)
         history.play()
         wrong += (

@@ -121,7 +121,7 @@ class World:
         assert not self.stage.restore(disk.values())
         self.stage.resume(self.now, 0)
         self.stage.start_session(SessionStarted((GUILD,), START + self.now))
-        self.stage.take_guild(GUILD)
+        self.stage.reset_guild(GUILD)
 
     def _submit(self, request: RestRequest) -> None:
         self.calls += 1
@@ -129,7 +129,7 @@ class World:
 
     def begin(self, **invites: Invite) -> World:
         self.invites |= invites
-        self.stage.take_guild(GUILD)
+        self.stage.reset_guild(GUILD)
         self.wait(3_000)
         self.calls = 0
         return self

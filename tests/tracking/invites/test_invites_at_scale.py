@@ -171,7 +171,7 @@ class Site:
 
     def play(self) -> None:
         for guild_id in self.world.guilds:
-            self.stage.take_guild(guild_id)
+            self.stage.reset_guild(guild_id)
         self.pass_time(20_000)
         traffic = Traffic(
             self.world,

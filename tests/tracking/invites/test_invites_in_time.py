@@ -72,7 +72,7 @@ async def test_who_came_before_the_bot_was_removed_is_attributed_if_all_others_w
 async def test_a_late_use_of_who_came_before_the_first_reading_is_not_taken_for_that_of_another() -> None:
     world = World()
     world.invites |= {"a": Invite(3), "b": Invite(1)}
-    world.stage.take_guild(GUILD)
+    world.stage.reset_guild(GUILD)
     world.tell_join()
     world.wait(1_200)
     user_id = world.tell_join()

@@ -78,9 +78,9 @@ class Line(World):
         sent = START + self.now
 
         def read() -> None:
-            self.timeline.date(0, START + self.now)
+            self.timeline.dates.date(0, START + self.now)
             self.timeline.pass_message(0, sent, START + self.now)
-            self.timeline.learn(0, sent)
+            self.timeline.dates.learn(0, sent)
 
         self._send(read)
 
@@ -96,7 +96,7 @@ class Line(World):
                 self._send(lambda: self.stage.delete(InviteDeleted(GUILD, code), self.now))
 
         def read() -> None:
-            at = self.timeline.date(0, START + self.now)
+            at = self.timeline.dates.date(0, START + self.now)
             self.stage.handles[MemberJoined](
                 MemberJoined(GUILD, at, Person(user_id, "p", bot=False)), self.now
             )
@@ -151,7 +151,7 @@ class Line(World):
 def begin(**invites: Invite) -> Line:
     line = Line()
     line.invites |= invites
-    line.stage.take_guild(GUILD)
+    line.stage.reset_guild(GUILD)
     for _ in range(60):
         line.turn()
         line.chat()
@@ -180,7 +180,7 @@ def test_what_comes_late_after_a_replay_is_not_taken_for_new() -> None:
 def test_a_loss_right_after_the_session_began_is_not_taken_for_heard() -> None:
     line = Line()
     line.invites |= {"a": Invite(3), "b": Invite(1)}
-    line.stage.take_guild(GUILD)
+    line.stage.reset_guild(GUILD)
     line.stage.tick(0, 0)
     line.turn(4)
     line.lose()

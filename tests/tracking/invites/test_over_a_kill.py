@@ -139,7 +139,7 @@ def test_after_an_error_what_waits_is_decided_by_a_reading_anew(disk: Disk) -> N
     guild = world()
     guild.join("a")
     guild.kill(disk)
-    guild.stage._guilds.guilds[GUILD] = object()  # type: ignore[assignment]  # only its id is used
+    guild.stage._readings._guilds.guilds[GUILD] = object()  # type: ignore[assignment]  # only its id is used
     guild.stage.clear()
     assert not guild.stage.restore(disk.values())
     guild.stage.resume(guild.now, 0)

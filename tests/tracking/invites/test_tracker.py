@@ -71,7 +71,7 @@ async def test_where_a_removal_would_not_be_dispatched_a_vanished_invite_is_only
 
 async def test_where_no_audit_log_is_received_a_vanished_invite_is_only_probable() -> None:
     world = World()
-    world.stage._audited = False
+    world.stage._decisions.audited = False
     world.begin(once=Invite(0, 1))
     world.join("once")
     assert world.only() == ("once", "invite", "probable")
@@ -301,12 +301,12 @@ async def test_an_answer_that_comes_after_it_was_given_up_is_ignored() -> None:
 async def test_who_joins_before_the_first_reading_or_after_a_gap_is_unknown() -> None:
     world = World()
     world.invites["a"] = Invite()
-    world.stage.take_guild(GUILD)
+    world.stage.reset_guild(GUILD)
     world.join("a")
     assert world.only() == (None, "unknown", "unknown")
     world.wait(3_000)
     world.join("a")
-    world.stage.take_guild(GUILD)
+    world.stage.reset_guild(GUILD)
     assert [row["confidence"] for row in world.rows().values()] == ["unknown", "unknown"]
     assert world.counts == {"unknown": 2}
 
@@ -337,7 +337,7 @@ async def test_an_inviter_who_opted_out_is_not_named() -> None:
 async def test_many_guilds_are_read_a_few_at_a_time() -> None:
     world = World()
     for guild_id in range(1, 4 * MOST_PRIMED):
-        world.stage.take_guild(guild_id)
+        world.stage.reset_guild(guild_id)
     for _ in range(8):
         world.stage.tick(world.now, 0)
         assert len(world.asked) <= MOST_PRIMED
@@ -393,7 +393,7 @@ async def test_an_error_in_one_guild_keeps_no_join_of_another_from_its_finding()
     assert world.rows()[user_id]["invite_code"] == "a"
     assert len(errors) == 1, "what was held of the guild is read anew"
     assert world.counts == {"invite": 1, "unknown": 1}
-    assert not stage._waiting
+    assert not stage._lookups.joins.rows
 
 
 async def test_an_error_in_an_answer_has_the_invites_of_its_guild_read_anew() -> None:

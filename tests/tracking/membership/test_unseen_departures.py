@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import pytest
+
+from exporter.events.facts.guilds import ShardStateChanged
 from tests.tracking.membership.test_departures import SECOND, reasons, restart
 from tests.tracking.moderation.moderators import AT, Log, act, audit
 
@@ -76,3 +79,64 @@ def test_whoever_is_seen_kicked_and_then_banned_was_kicked() -> None:
     log.take(audit("ban", AT + 400, 2), act("ban", AT + 500))
     log.wait()
     assert reasons(log) == ["kick"]
+
+
+# ---------------------------------------------------------------------- when a session began
+
+
+def identify(log: Log) -> None:
+    """A session is asked for, and is there a second later."""
+    log.chat(AT)
+    log.clock.advance(20)
+    log.stage.dispatch(ShardStateChanged(0, "identifying"))
+    log.clock.advance(1)
+    log.start_session()
+
+
+def leave(log: Log) -> None:
+    """A member leaves three seconds later; no message shows that it was not before."""
+    log.clock.advance(3)
+    log.stage.dispatch(act("leave", log.wall))
+
+
+@pytest.mark.parametrize(
+    ("seconds", "reason"),
+    [
+        pytest.param(19.5, "leave", id="before the session was asked for"),
+        pytest.param(20.5, "unknown", id="when it may have begun already, or not"),
+        pytest.param(21.0, "kick", id="when it had begun"),
+    ],
+)
+def test_a_kick_from_before_the_session_is_not_the_reason_of_a_departure_in_it(
+    seconds: float, reason: str
+) -> None:
+    log = Log()
+    identify(log)
+    log.take(audit("kick", AT + round(seconds * SECOND)))
+    leave(log)
+    log.clock.advance(1)
+    log.chat(log.wall)
+    log.wait()
+    assert reasons(log) == [reason]
+
+
+def test_a_doubtful_kick_is_doubtful_after_a_restart() -> None:
+    log = Log()
+    identify(log)
+    log.take(audit("kick", AT + 20_500))
+    leave(log)
+    log.chat(log.wall)
+    log.wait(1_000)
+    log = restart(log)
+    log.wait()
+    assert reasons(log) == ["unknown"]
+
+
+def test_a_ban_that_was_dispatched_is_a_reason_when_its_session_had_just_begun() -> None:
+    log = Log()
+    identify(log)
+    log.take(audit("ban", AT + 20_900))
+    log.stage.dispatch(act("ban", log.wall))
+    log.stage.dispatch(act("leave", log.wall + 1))
+    log.wait()
+    assert reasons(log) == ["ban"]

@@ -107,18 +107,18 @@ class Stage:
 
     def save(self) -> list[StateRow]:
         """Commit what changed; returns all that is on the disk."""
-        for row in self.dispatcher.save():
+        for row in self.dispatcher.states.save():
             if row.value is None:
                 self.disk.pop((row.table, row.key), None)
             else:
                 self.disk[row.table, row.key] = row
-        self.dispatcher.confirm()
+        self.dispatcher.states.confirm()
         self._check()
         return list(self.disk.values())
 
     def restore(self, rows: Iterable[StateRow]) -> None:
         self.disk = {(row.table, row.key): row for row in rows}
-        self.dispatcher.restore(self.disk.values())
+        self.dispatcher.states.restore(self.disk.values())
         self._check()
 
     def saved(self, table: str) -> list[StateRow]:

@@ -18,6 +18,7 @@ from tests.tracking.moderation.absences import Absences
 @example(116, 25, 2)  # an update comes when the timeout it shows has run out, after its entry
 @example(827562231, 102, 3)  # and before its entry
 @example(7518052, 60, 2)  # an entry comes live before that of the same action before the gap is read
+@example(14433707, 126, 2)  # two updates show one lifting, the second after a later entry
 def test_over_any_absences_what_is_known_is_what_was_done(seed: int, steps: int, people: int) -> None:
     history = Absences(seed, steps, people)
     disk = history.play()
