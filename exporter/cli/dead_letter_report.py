@@ -136,7 +136,8 @@ def _describe_whole(letter: DeadLetter) -> dict[str, Json]:
     entry = letter.entry
     return _describe(letter) | {
         "position": letter.position,
-        "key": letter.key,
+        # What cannot be read cannot be screened, and a key may hold the id of a member who opted out since.
+        "key": None if entry is None else letter.key,
         "amends": None if entry is None else entry.amends,
         "data": None if entry is None else msgspec.to_builtins(entry.data),
     }

@@ -1,6 +1,7 @@
 """Finds the saved rows that a component cannot resume with.
 
-Each of them would break the next start and every revert in the same way, so they are set aside.
+Each of them would break the next start and every revert in the same way, so they are deleted: a row that
+stays might name a person who opted out, and no component could take the name out.
 """
 
 from __future__ import annotations
@@ -15,15 +16,16 @@ log = logging.getLogger(__name__)
 
 MAX_RETRIES: Final = 200
 """Parts of a component's rows that are tried when it cannot resume with all of them: enough for some ten
-broken ones among 100,000. What is not tried by then is set aside with them, so that a start always ends."""
+broken ones among 100,000. What is not tried by then is deleted with them, so that a start always ends."""
 
 
 def resume_without_broken(
     name: str, rows: list[StateRow], retry: Callable[[Iterable[StateRow]], int], error: Exception
 ) -> int:
-    """Resume a component without the rows that break it; returns how many are set aside or unread.
+    """Resume a component without the rows that break it; returns how many are deleted.
 
-    ``retry`` resumes it from nothing but the given rows and returns how many of them could not be read;
+    ``retry`` resumes it from nothing but the given rows and returns how many of them could not be read; it
+    deletes those, and the ones given without their value.
     ``error`` is what all rows raised. They are found by halves, each tried alone, so that a broken row among
     many costs about three times what all of them cost.
 
@@ -44,14 +46,20 @@ def resume_without_broken(
             half = len(part) // 2
             parts += [part[half:], part[:half]] if half else []
     try:
-        unread = retry(kept)
+        unread = retry([*kept, *_without_values(rows, kept)])
     except Exception:  # noqa: BLE001 - rows that break it only together
         kept = []
-        unread = retry(kept)
-    aside = len(rows) - len(kept)
+        unread = retry(_without_values(rows, kept))
+    broken = len(rows) - len(kept)
     log.error(
-        "component %s cannot resume with %d of its %d saved rows: they are set aside, what they hold is lost",
-        *(name, aside, len(rows)),
+        "component %s cannot resume with %d of its %d saved rows: they are deleted, what they hold is lost",
+        *(name, broken, len(rows)),
         exc_info=error,
     )
-    return unread + aside
+    return unread + broken
+
+
+def _without_values(rows: Iterable[StateRow], kept: Iterable[StateRow]) -> list[StateRow]:
+    """The rows that are not kept, as they are deleted."""
+    found = {(row.table, row.key) for row in kept}
+    return [row._replace(value=None) for row in rows if (row.table, row.key) not in found]

@@ -16,7 +16,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Container, Iterable, Iterator, Mapping
 from inspect import signature
-from itertools import islice
+from itertools import chain, islice
 from typing import Any, ClassVar, Generic, TypeAlias, TypeVar
 
 import msgspec
@@ -43,7 +43,8 @@ class SavedTable(Generic[K, V]):
 
     The component keeps its state in the form it works with; ``read`` gives the form saved under a key, None
     where there is nothing any more, and ``load`` takes a saved row back at a start. Both must not fail for
-    state that is well formed; a row that fails is logged, left out and counted by the caller.
+    state that is well formed; a row that fails is logged and counted by the caller. Where it fails at a
+    start, the next commit deletes it: it may name a person who opted out, and cannot be asked for them.
 
     Invariant: between ``save`` and the commit's verdict (``confirm`` or ``merge_back``) no other ``save``.
     """
@@ -64,10 +65,13 @@ class SavedTable(Generic[K, V]):
         self._changed: dict[K, None] = {}
         self._encoded: dict[K, StateRow] = {}
         self._saving: dict[K, StateRow] = {}
+        self._unusable: list[StateRow] = []
+        self._deleting: list[StateRow] = []
         self._failing = False
 
     def __len__(self) -> int:
-        return len(self._changed.keys() | self._encoded.keys()) if self._encoded else len(self._changed)
+        changed = len(self._changed.keys() | self._encoded.keys()) if self._encoded else len(self._changed)
+        return changed + len(self._unusable)
 
     def touch(self, key: K) -> None:
         """Note that the row of a key has changed or was deleted."""
@@ -101,20 +105,28 @@ class SavedTable(Generic[K, V]):
         """The rows of this component that changed, encoded; without a value to delete a row."""
         self.prepare(component, len(self._changed))
         self._saving, self._encoded = self._encoded, {}
-        return self._saving.values()
+        self._deleting, self._unusable = self._unusable, []
+        # In this order: a key may be in use again, and its last row counts.
+        return chain(self._deleting, self._saving.values())
 
     def confirm(self) -> None:
         """What was saved last is committed."""
-        self._saving = {}
+        self._saving, self._deleting = {}, []
 
     def merge_back(self) -> None:
         """What was saved last was not committed: it is saved again with the next commit."""
         self._encoded = self._saving | self._encoded
-        self._saving = {}
+        self._unusable = self._deleting + self._unusable
+        self._saving, self._deleting = {}, []
 
     def discard(self) -> None:
         """Discard the changes: the state is reset to what was committed."""
         self._changed, self._encoded, self._saving = {}, {}, {}
+        self._unusable, self._deleting = [], []
+
+    def delete(self, row: StateRow) -> None:
+        """Delete a committed row that is of no use; its key may be one that cannot be read."""
+        self._unusable.append(row._replace(value=None))
 
     def restore(self, key: bytes, value: bytes) -> None:
         """Take a committed row back.
@@ -232,20 +244,28 @@ class Component:
             table.merge_back()
 
     def restore(self, rows: Iterable[StateRow]) -> int:
-        """Take committed rows back; returns how many could not be read and are left out."""
+        """Take committed rows back; returns how many could not be read. Those are deleted.
+
+        So is a row without its value: the component cannot resume with it. Rows of a table that is not of
+        this component stay.
+        """
         tables = {f"{self.name}/{table.name}": table for table in self.tables}
         unread = 0
         for row in rows:
             table = tables.get(row.table)
-            if table is None or row.value is None:
+            if table is None:
+                continue
+            if row.value is None:
+                table.delete(row)
                 continue
             try:
                 table.restore(row.key, row.value)
             except Exception:
-                # Whatever it is, the next start would meet it again: the row is left out, not raised.
+                # Whatever it is, the next start would meet it again: the row is deleted, not raised.
+                table.delete(row)
                 unread += 1
                 if unread == 1:
-                    log.exception("saved rows of %s cannot be read and are left out; the first", row.table)
+                    log.exception("saved rows of %s cannot be read and are deleted; the first", row.table)
         return unread
 
 

@@ -20,7 +20,7 @@ from exporter.model import STORED, Batch, Entry, Outcome, Priority, Row, Verdict
 from exporter.sinks.deadline import DEFECT, DeadlineGuard, Sleeper, requested_wait
 from exporter.sinks.health import Health, State
 from exporter.sinks.runner_config import RunnerConfig
-from exporter.spool.ports import SpoolReader
+from exporter.spool.ports import DeadRows, SpoolReader
 from exporter.telemetry import Telemetry
 
 log = logging.getLogger(__name__)
@@ -75,6 +75,8 @@ class DeliveryLoop:
         self._rng = rng
         self._sleep = sleep
         self._screen = screen
+        self._changed: dict[int, Row] = {}
+        """The rows of the page under way that the screen changed, by position."""
         self._stopping = False
         self._refused_run = 0
         self._compared = False
@@ -115,7 +117,7 @@ class DeliveryLoop:
 
     async def _deliver_screened(self, batch: Batch) -> Verdict | None:
         """Deliver a page without people who opted out since it was committed."""
-        rows = batch.rows if self._screen is None else tuple(_screened(batch.rows, self._screen))
+        rows = batch.rows if self._screen is None else tuple(self._screened(batch.rows, self._screen))
         if len(rows) < len(batch.rows):
             self._telemetry.withheld.labels(self._sink).inc(len(batch.rows) - len(rows))
         verdict = await self._deliver_parts(Batch(batch.source, batch.lane, rows)) if rows else None
@@ -123,6 +125,16 @@ class DeliveryLoop:
         if verdict is None and not self._stopping and (not rows or rows[-1].position < last):
             await self._advance(last, STORED)
         return verdict
+
+    def _screened(self, rows: Iterable[Row], screen: Screen) -> Iterator[Row]:
+        self._changed.clear()
+        for row in rows:
+            remaining = screen(row.entry)
+            if remaining is row.entry:
+                yield row
+            elif remaining is not None:
+                self._changed[row.position] = changed = Row(row.position, remaining)
+                yield changed
 
     async def _deliver_parts(self, batch: Batch) -> Verdict | None:
         """Deliver a page, in smaller parts where the sink asks for it; the verdict that stopped it."""
@@ -153,32 +165,36 @@ class DeliveryLoop:
 
     async def _advance(self, position: int, verdict: Verdict, rows: Sequence[Row] = ()) -> None:
         """Move the cursor; repeated until the spool can write it, without delivering again."""
+        # Of the delivered rows alone, as they were delivered: the spool holds what the screen has left out.
+        delivered = {row.position for row in rows} if verdict.rejected else set()
+        dead = [refused for refused in verdict.rejected if refused[0] in delivered]
+        screened = [self._changed[row] for row, _ in dead if row in self._changed]
         while True:
             try:
-                await self._spool.advance(self._sink, self.lane, position, dead=verdict.rejected)
+                await self._spool.advance(self._sink, self.lane, position, dead=dead, screened=screened)
             except SpoolError as error:
                 if self._stopping:
                     return
                 await self._pause(Verdict(Outcome.RETRY, reason=SPOOL, detail=str(error)))
                 continue
             break
-        self._log_refused(rows, verdict)
+        self._log_refused(rows, dead, verdict.detail)
         self._failures = 0
         await self._health.report(self.lane, State.UP)
         self._pass(position)
 
-    def _log_refused(self, rows: Sequence[Row], verdict: Verdict) -> None:
+    def _log_refused(self, rows: Sequence[Row], dead: DeadRows, detail: str) -> None:
         """Name each kind of entry that became a dead letter; its data and the detail may be personal."""
-        types = {row.position: row.entry.type for row in rows} if verdict.rejected else {}
-        for position, reason in verdict.rejected:
-            kind = types.get(position, UNEXPLAINED)
+        types = {row.position: row.entry.type for row in rows} if dead else {}
+        for position, reason in dead:
+            kind = types[position]
             log.warning(
                 "sink %s refused an entry of type %s for good (%s); it is kept as a dead letter: "
                 "discord-exporter spool dead list",
                 *(self._sink, kind, reason),
                 extra={"once_per": f"{self._sink} {kind} {reason}"},
             )
-            log.debug("sink %s refused row %d: %s %s", self._sink, position, reason, verdict.detail)
+            log.debug("sink %s refused row %d: %s %s", self._sink, position, reason, detail)
 
     def _check_breaker(self, rows: Sequence[Row], verdict: Verdict) -> Verdict | None:
         """``NEEDS_OPERATOR`` once more rows in a row were refused than bad entries can explain."""
@@ -211,13 +227,6 @@ class DeliveryLoop:
         if position > self.passed:
             self.passed = position
             self.moved.set()
-
-
-def _screened(rows: Iterable[Row], screen: Screen) -> Iterator[Row]:
-    for row in rows:
-        remaining = screen(row.entry)
-        if remaining is not None:
-            yield row if remaining is row.entry else Row(row.position, remaining)
 
 
 def _halves(rows: Sequence[Row]) -> tuple[_Part, _Part]:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import json
 import sqlite3
+import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from exporter.clock import Clock
-from exporter.model import Priority
-from exporter.spool.codec import try_unpack
+from exporter.model import Entry, Priority
+from exporter.spool.codec import pack, try_unpack
 from exporter.spool.config import SpoolConfig
 from exporter.spool.ports import DeadLetter
 from exporter.spool.schema import on_lanes
@@ -24,6 +25,12 @@ from exporter.spool.schema import on_lanes
 DEAD_SHARE: Final = 4
 """Dead letters take at most one part in this many of ``max_bytes``, not the space of what is to be sent."""
 
+_KEEP: Final = on_lanes(
+    "INSERT INTO dead (sink, lane, position, reason, buried_at, type, guild, at, key, crc, body)"
+    " SELECT :sink, :lane, position, :reason, :now, type, guild, at,"
+    " coalesce(:key, key), coalesce(:crc, crc), coalesce(:body, body)"
+    " FROM {lane} WHERE position = :position AND {visible}"
+)
 _CHOSEN: Final = (
     "(:ids IS NULL OR id IN (SELECT value FROM json_each(:ids)))"
     " AND (:types IS NULL OR type IN (SELECT value FROM json_each(:types)))"
@@ -82,6 +89,32 @@ class KeptDeadLetters:
     count: int
     oldest: int
     size: int
+
+
+def keep_dead_letter(
+    connection: sqlite3.Connection,
+    sink: str,
+    lane: Priority,
+    position: int,
+    reason: str,
+    now_ms: int,
+    screened: Entry | None = None,
+) -> int:
+    """Copy a row to the dead letters of a sink; returns 1, or 0 if the row is gone or not for this sink.
+
+    With ``screened``, what remains of its entry without people who opted out, that is kept in its place.
+    """
+    # Of any size: what it is a part of was taken.
+    packed = None if screened is None else pack(screened, sys.maxsize)
+    values = {
+        "sink": sink,
+        "lane": lane,
+        "position": position,
+        "reason": reason,
+        "now": now_ms,
+        **{name: getattr(packed, name, None) for name in ("key", "crc", "body")},
+    }
+    return connection.execute(_KEEP[lane], values).rowcount
 
 
 def list_dead_letters(

@@ -24,6 +24,7 @@ from exporter.errors import SpoolError
 from exporter.model import Priority, Row
 from exporter.spool.codec import UnreadableError, unpack
 from exporter.spool.database import split_joined
+from exporter.spool.dead_letters import keep_dead_letter
 from exporter.spool.ports import SinkStats
 from exporter.spool.schema import on_lanes
 
@@ -67,11 +68,6 @@ _PAGE: Final = on_lanes(
     " coalesce(CAST(crc AS INTEGER), 0) AS crc, CAST(coalesce(body, '') AS BLOB) AS body"
     " FROM {lane} WHERE position > :after AND position <= :upto AND {visible} ORDER BY position)"
 )
-_DEAD_LETTER: Final = on_lanes(
-    "INSERT INTO dead (sink, lane, position, reason, buried_at, type, guild, at, key, crc, body)"
-    " SELECT :sink, :lane, position, :reason, :now, type, guild, at, key, crc, body"
-    " FROM {lane} WHERE position = :position AND {visible}"
-)
 _DELETE_ONE: Final = on_lanes("DELETE FROM {lane} WHERE position = ?")
 _LAGGING: Final = (
     "SELECT sink FROM cursors WHERE lane = :lane AND position < :position AND active = 1 ORDER BY sink"
@@ -112,8 +108,11 @@ def advance(
     position: int,
     dead: Mapping[int, str],
     now_ms: int,
+    screened: Sequence[Row] = (),
 ) -> None:
     """Move a cursor forward, never back; rows on the way count as delivered, or dead where listed.
+
+    ``screened`` is what is kept of dead rows in place of what the lane holds.
 
     Raises:
         SpoolError: the sink is not registered.
@@ -123,8 +122,9 @@ def advance(
         return
     span = {"sink": sink, "after": after, "upto": position}
     (passed,) = connection.execute(_BETWEEN[lane], span).fetchone()
+    remaining = {row.position: row.entry for row in screened}
     refused = sum(
-        _keep_dead(connection, sink, lane, row, reason, now_ms)
+        keep_dead_letter(connection, sink, lane, row, reason, now_ms, remaining.get(row))
         for row, reason in dead.items()
         if after < row <= position
     )
@@ -273,14 +273,6 @@ def holds_rows(connection: sqlite3.Connection, lane: Priority) -> bool:
     return bool(connection.execute(_HOLDS_ROWS[lane]).fetchone()[0])
 
 
-def _keep_dead(
-    connection: sqlite3.Connection, sink: str, lane: Priority, position: int, reason: str, now_ms: int
-) -> int:
-    """Copy a row to the dead letters of a sink; returns 1, or 0 if the row is gone or not for this sink."""
-    values = {"sink": sink, "lane": lane, "position": position, "reason": reason, "now": now_ms}
-    return connection.execute(_DEAD_LETTER[lane], values).rowcount
-
-
 def quarantine(
     connection: sqlite3.Connection, lane: Priority, reasons: Mapping[int, str], now_ms: int
 ) -> None:
@@ -291,7 +283,7 @@ def quarantine(
     for position, reason in reasons.items():
         lagging = connection.execute(_LAGGING, {"lane": lane, "position": position}).fetchall()
         for (sink,) in lagging:
-            dead = _keep_dead(connection, sink, lane, position, reason, now_ms)
+            dead = keep_dead_letter(connection, sink, lane, position, reason, now_ms)
             connection.execute(
                 "UPDATE cursors SET dead = dead + ? WHERE sink = ? AND lane = ?", (dead, sink, lane)
             )

@@ -14,9 +14,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import NamedTuple, Protocol
+from typing import NamedTuple, Protocol, TypeAlias
 
-from exporter.model import Batch, Entry, Priority
+from exporter.model import Batch, Entry, Priority, Row
+
+DeadRows: TypeAlias = Sequence[tuple[int, str]]
+"""The positions of rows that a sink will never take, each with the reason."""
 
 
 class StateRow(NamedTuple):
@@ -169,9 +172,12 @@ class SpoolReader(Protocol):
         ...
 
     async def advance(
-        self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
+        self, sink: str, lane: Priority, position: int, *, dead: DeadRows = (), screened: Sequence[Row] = ()
     ) -> None:
-        """Move the cursor to ``position`` and keep the ``dead`` rows (position, reason) as dead letters.
+        """Move the cursor to ``position`` and keep the ``dead`` rows as dead letters.
+
+        ``screened`` holds those of them that were delivered without people who opted out: they are kept as
+        they were delivered.
 
         Raises:
             SpoolError: nothing was changed.

@@ -18,7 +18,7 @@ from typing import TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
-from exporter.model import Batch, Entry, Priority
+from exporter.model import Batch, Entry, Priority, Row
 from exporter.spool import delivery
 from exporter.spool.accounts import AccountsFile
 from exporter.spool.commit import Append, read_numbered, read_state
@@ -28,7 +28,7 @@ from exporter.spool.dead_letters import discard, replay, trim_dead_letters
 from exporter.spool.directory import SpoolDirectory
 from exporter.spool.disk_quota import DiskQuota
 from exporter.spool.inspection import read_stats
-from exporter.spool.ports import NumberedBody, SpoolReader, SpoolStats, SpoolWriter, StateRow
+from exporter.spool.ports import DeadRows, NumberedBody, SpoolReader, SpoolStats, SpoolWriter, StateRow
 from exporter.spool.reader import LaneTips, ReaderThread
 from exporter.spool.recovery import mark_clean, open_database
 from exporter.spool.writer import WriterThread
@@ -243,13 +243,13 @@ class Spool(SpoolWriter, SpoolReader):
             await self._tips.growth(lane)
 
     async def advance(
-        self, sink: str, lane: Priority, position: int, *, dead: Sequence[tuple[int, str]] = ()
+        self, sink: str, lane: Priority, position: int, *, dead: DeadRows = (), screened: Sequence[Row] = ()
     ) -> None:
         refused = dict(dead)
 
         def advance(connection: sqlite3.Connection) -> None:
             now = self._clock.now_ms()
-            delivery.advance(connection, sink, lane, position, refused, now)
+            delivery.advance(connection, sink, lane, position, refused, now, screened)
             # In this transaction: one of its own would double the commits.
             delivery.delete_passed(connection)
             if refused:

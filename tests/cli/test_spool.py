@@ -296,6 +296,19 @@ def test_what_cannot_be_replayed_stays_and_is_an_error(call, use, path):
     assert "cannot be read" in call("spool", "dead", "show", str(number)).out
 
 
+@pytest.mark.usefixtures("refused")
+def test_of_an_entry_that_cannot_be_read_nothing_is_printed_that_may_name_a_member(call, path):
+    number = ids(call, "--sink", "influxdb")[0]
+    with sqlite3.connect(path / "spool.db") as connection:
+        connection.execute("UPDATE dead SET crc = crc + 1, key = '80351110224678912' WHERE id = ?", (number,))
+    connection.close()
+    shown = call("spool", "dead", "show", str(number), "--format", "json")
+    assert (shown.json["readable"], shown.json["key"], shown.json["data"]) == (False, None, None)
+    texts = call("spool", "dead", "show", str(number)).out + call("spool", "dead", "export").out
+    assert "80351110224678912" not in texts
+    assert SECRET_NAME not in call("spool", "dead", "show", str(number)).out
+
+
 def test_many_are_changed_in_portions_with_progress(call, use):
     async def fill(spool: Spool) -> None:
         await spool.append([message(number) for number in range(1_200)])

@@ -230,16 +230,45 @@ def test_an_error_of_one_kind_is_logged_once_and_counted_each_time(caplog: pytes
     assert len([record for record in caplog.records if "component a failed" in record.message]) == 1
 
 
-def test_a_saved_row_that_cannot_be_read_is_left_out_and_counted() -> None:
+def test_a_saved_row_that_cannot_be_read_is_deleted_and_counted() -> None:
     bench = Bench()
     component = bench.add("a")
     good = StateRow("a/rows", msgspec.msgpack.encode(1), msgspec.msgpack.encode(Saved(1)))
-    bench.dispatcher.states.restore(
-        [StateRow("a/rows", b"\xc1", b"\xc1"), good, StateRow("gone/rows", b"", b"")]
-    )
+    no_key, no_value = StateRow("a/rows", b"\xc1", good.value), StateRow("a/rows", row(2).key, b"\xc1")
+    others = [StateRow("gone/rows", b"", b""), StateRow("a/gone", b"", b"")]
+    bench.dispatcher.states.restore([no_key, good, no_value, *others])
     assert component.held == {1: Saved(1)}
     assert component.resumed == 1
-    assert bench.errors("a") == 1
+    assert bench.errors("a") == 2
+    assert bench.dispatcher.states.unsaved, "the next commit is not waited for"
+    deleted = [no_key._replace(value=None), no_value._replace(value=None)]
+    assert bench.dispatcher.states.save() == deleted, "those of no component stay: it may be switched off"
+    bench.dispatcher.states.merge_back()
+    assert bench.dispatcher.states.save() == deleted
+    bench.dispatcher.states.confirm()
+    assert bench.dispatcher.states.save() == []
+
+
+def test_a_key_that_is_in_use_again_is_saved_behind_the_deletion_of_its_old_row() -> None:
+    bench = Bench()
+    bench.add("a")
+    broken = row(1)._replace(value=b"\xc1")
+    bench.dispatcher.states.restore([broken])
+    bench.dispatcher.states.save()
+    bench.dispatcher.dispatch(First(1))
+    bench.dispatcher.states.merge_back()
+    assert bench.dispatcher.states.save() == [broken._replace(value=None), row(1)]
+
+
+def test_a_row_that_cannot_be_read_is_deleted_also_after_the_component_was_reset_meanwhile() -> None:
+    bench = Bench()
+    component = bench.add("a", Second=raise_error)
+    broken = row(1)._replace(value=b"\xc1")
+    bench.dispatcher.states.restore([broken])
+    bench.dispatcher.dispatch(Second(0))
+    assert bench.dispatcher.states.save() == []
+    bench.dispatcher.states.revert(component, [broken])
+    assert bench.dispatcher.states.save() == [broken._replace(value=None)]
 
 
 def test_an_error_at_the_restore_of_one_component_keeps_no_other_from_starting() -> None:
@@ -269,7 +298,7 @@ def break_on(component: Recording, *broken: int, together: bool = False) -> None
 
 
 @pytest.mark.parametrize("reverts", [False, True])
-def test_rows_that_break_the_resume_are_set_aside_and_the_component_goes_on(
+def test_rows_that_break_the_resume_are_deleted_and_the_component_goes_on(
     reverts: bool,  # noqa: FBT001 - a table
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -288,18 +317,21 @@ def test_rows_that_break_the_resume_are_set_aside_and_the_component_goes_on(
     assert bench.errors("a") == 2 + reverts
     assert [fact for name, fact in bench.journal if name == "b"][reverts:] == [Second(48)], "put out once"
     assert any("2 of its 50 saved rows" in record.getMessage() for record in caplog.records)
-    assert bench.dispatcher.states.save() == [], "the rows on the disk stay as they are"
+    assert bench.dispatcher.states.save() == [row(number)._replace(value=None) for number in (7, 31)]
     bench.dispatcher.dispatch(First(100))
     assert 100 in component.held
 
 
-def test_rows_that_break_the_resume_together_are_all_set_aside() -> None:
+def test_rows_that_break_the_resume_together_are_all_deleted() -> None:
     bench = Bench()
     component = bench.add("a")
     break_on(component, 1, 2, together=True)
-    bench.dispatcher.states.restore([row(1), row(2)])
+    rows = [row(1), row(2), row(3)._replace(value=b"\xc1")]
+    bench.dispatcher.states.restore(rows)
     assert list(bench.dispatcher.states.suspended) == []
     assert component.held == {}
+    assert bench.errors("a") == 3
+    assert bench.dispatcher.states.save() == [each._replace(value=None) for each in rows]
 
 
 def test_a_search_for_broken_rows_ends(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -51,6 +51,16 @@ FAULTS = (
         ("tests/checkpoint/test_checkpoint.py::test_nothing_of_a_refused_commit_is_lost_or_doubled",),
     ),
     Fault(
+        "saved rows that cannot be read stay",
+        "A saved row that cannot be read is deleted: it may name a person who opted out.",
+        "exporter/dispatch/component.py",
+        "self._unusable.append(row._replace(value=None))",
+        "pass",
+        (
+            "tests/screen/test_opting_out_between_runs.py::test_a_saved_row_that_cannot_be_read_is_deleted_with_the_name_in_it",
+        ),
+    ),
+    Fault(
         "entries of a refused commit are dropped",
         "An entry waits until a commit has it.",
         CHECKPOINT,

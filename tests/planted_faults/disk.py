@@ -139,8 +139,8 @@ FAULTS = (
     Fault(
         "a refused entry is dropped",
         "An entry that a store refuses for good is kept as a dead letter.",
-        DELIVERY,
-        "return connection.execute(_DEAD_LETTER[lane], values).rowcount",
+        "exporter/spool/dead_letters.py",
+        "return connection.execute(_KEEP[lane], values).rowcount",
         "return int(bool(values))",
         ("tests/spool/test_dead_letters.py::test_dead_letters_hold_what_was_refused_by_whom_and_why",),
     ),

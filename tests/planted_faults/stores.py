@@ -21,7 +21,7 @@ FAULTS = (
         "refused rows are passed as delivered",
         "Exactly the rows that a sink refuses become dead letters.",
         LOOP,
-        "position, dead=verdict.rejected)",
+        "position, dead=dead, screened=screened)",
         "position)",
         ("tests/sinks/runner/test_runner_split.py::test_exactly_the_bad_rows_become_dead_letters",),
     ),
@@ -32,6 +32,14 @@ FAULTS = (
         "rows = batch.rows if self._screen is None else tuple(",
         "rows = batch.rows if self._screen is None else batch.rows or tuple(",
         ("tests/sinks/runner/test_runner_screen.py::test_what_is_withheld_is_passed_and_counted",),
+    ),
+    Fault(
+        "a dead letter names a moderator after an opt-out",
+        "A refused entry is kept without people who opted out since it was spooled.",
+        LOOP,
+        "screened = [self._changed[row] for",
+        "screened = [self._changed[row] for row in () for",
+        ("tests/sinks/runner/test_runner_screen.py::test_a_dead_letter_is_without_people_who_opted_out",),
     ),
     Fault(
         "Retry-After is ignored",

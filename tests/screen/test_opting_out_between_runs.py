@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime
+from logging import ERROR
 from typing import Any
 
+import msgspec
 import pytest
 
 from exporter.model import Priority
 from exporter.pipeline import Pipeline
 from exporter.screen.config import PrivacyConfig
+from exporter.spool.ports import StateRow
 from tests.site import GUILD, Site
 
 OUT, MODERATOR, ELSE = 80351110224678912, 53908099506183680, 90351110224678913
@@ -126,3 +129,24 @@ async def test_nothing_is_written_of_a_person_who_opted_out_between_two_runs(
         assert not any(identity in saved.key + (saved.value or b"") for identity in packed), saved
     for record in caplog.records:
         assert not any(mark in record.getMessage() for mark in marks)
+
+
+async def test_a_saved_row_that_cannot_be_read_is_deleted_with_the_name_in_it(
+    site: Site, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode = msgspec.msgpack.encode
+    broken = StateRow("moderation/actions", encode("key"), encode({"moderator_username": MODERATOR_NAME}))
+    switched_off = StateRow("no_component/rows", encode(1), encode(2))
+    await site.start()
+    await site.spool.append([], state=[broken, switched_off])
+    site.privacy = PrivacyConfig(opt_out=frozenset({MODERATOR}))
+    pipeline = await site.start()
+    assert [record.levelno for record in caplog.records if "moderation" in record.getMessage()] == [ERROR]
+    assert MODERATOR_NAME not in caplog.text
+    await pass_time(site, pipeline, 10)
+    assert {row.table for row in await site.spool.state()} >= {switched_off.table}
+    assert broken not in await site.spool.state()
+
+    caplog.clear()
+    await site.start()
+    assert not [record for record in caplog.records if record.levelno >= ERROR]

@@ -47,7 +47,7 @@ class CountingSpool:
         self.position = 0
         self.dead: list[int] = []
 
-    async def advance(self, _sink, _lane, position, *, dead=()):
+    async def advance(self, _sink, _lane, position, *, dead=(), **_):
         assert position > self.position
         self.position = position
         self.dead += [row for row, _ in dead]
