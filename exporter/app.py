@@ -204,12 +204,24 @@ class Application:
             await self._serving
         self._running_pipeline.cancel()
         await asyncio.wait((self._running_pipeline,))  # `wait` has raised what it ended with
-        if not await self._save():
+        saved = await self._save()
+        with contextlib.suppress(SpoolError):
+            # Where nothing was left to be saved, what was may be gone since.
+            await self._spool.probe()
+        displaced = self._spool.displaced
+        if displaced:
+            self.loss = f"what was counted may be lost: {displaced}"
+        elif not saved:
             log.error("the spool takes nothing: what was counted since the last commit is lost")
             reason = self._pipeline.checkpoint.problem or "the log says why"
             self.loss = f"what was counted since the last commit is lost: the spool took nothing ({reason})"
         if not await self._runner.drain(DRAIN_SECONDS):
-            log.warning("not everything could be delivered yet; the spool keeps it for the next start")
+            kept = (
+                "it may be lost with the spool's file"
+                if displaced
+                else "the spool keeps it for the next start"
+            )
+            log.warning("not everything could be delivered yet; %s", kept)
         await self._runner.stop()
         log.info("stopped")
 
@@ -237,9 +249,8 @@ class Application:
         shards = tuple(
             ShardConnection(shard.id, shard.connected, shard.latency) for shard in self._source.shards
         )
-        spool = SpoolStatus(
-            int(value(meters.spooled)), int(total(meters.spool_bytes)), self._pipeline.checkpoint.problem
-        )
+        problem = self._pipeline.checkpoint.problem or self._spool.displaced
+        spool = SpoolStatus(int(value(meters.spooled)), int(total(meters.spool_bytes)), problem)
         blind = tuple(
             BlindFeature(spot.type, spot.permission, f"in {counted(spot.guilds, 'guild')}: {spot.lost}")
             for spot in self._pipeline.permissions.blind()

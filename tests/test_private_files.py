@@ -86,6 +86,28 @@ async def test_a_link_in_the_spool_is_refused_before_anything_is_written(tmp_pat
     assert [path.name for path in spool.iterdir()] == [name]
 
 
+@pytest.mark.parametrize("exists", [True, False])
+async def test_a_link_in_the_place_of_the_spool_is_refused_before_anything_is_written(tmp_path, *, exists):
+    target = tmp_path / "target"
+    if exists:
+        target.mkdir(mode=0o755)
+    (tmp_path / "spool").symlink_to(target)
+    with pytest.raises(SpoolError, match=f"{tmp_path}/spool is a symbolic link to {target}: remove it"):
+        await Spool.open(tmp_path / "spool", SpoolConfig(), SystemClock(), Telemetry())
+    assert target.exists() is exists
+    if exists:
+        assert target.stat().st_mode & 0o777 == 0o755
+        assert not list(target.iterdir())
+
+
+async def test_data_dir_may_be_a_link(tmp_path):
+    (tmp_path / "target").mkdir()
+    (tmp_path / "data").symlink_to(tmp_path / "target")
+    spool = await Spool.open(tmp_path / "data" / "spool", SpoolConfig(reserve=0), SystemClock(), Telemetry())
+    await spool.close()
+    assert (tmp_path / "target" / "spool" / "spool.db").exists()
+
+
 def test_a_link_in_the_place_of_the_sql_log_is_refused(tmp_path):
     (tmp_path / "discord.db").symlink_to(tmp_path / "target")
     section = SqlConfig(dsn=f"sqlite:///{tmp_path}/discord.db")

@@ -17,7 +17,9 @@ import contextlib
 import logging
 import os
 import sqlite3
+from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain, pairwise
 from pathlib import Path
 from typing import Final, NamedTuple, TypeAlias
 from zlib import crc32
@@ -34,6 +36,9 @@ _HEADER: Final = 8
 
 _SIMILAR: Final = 4
 """Names of spools are random: one that differs from the copy's in no more digits is the same, damaged."""
+
+_GAPS: Final = "lost_increments"
+"""The text of ``meta`` with the gaps in the numbers of increments that were counted."""
 
 _SEPARATOR: Final = "\n"
 _READ: Final = """
@@ -95,6 +100,8 @@ class _Copy(msgspec.Struct, array_like=True):
 
 _encode = msgspec.msgpack.Encoder().encode
 _decode = msgspec.msgpack.Decoder(_Copy).decode
+_encode_gaps = msgspec.json.Encoder().encode
+_decode_gaps = msgspec.json.Decoder(list[tuple[int, int]]).decode
 
 
 class AccountsFile:
@@ -219,9 +226,33 @@ def _restore_increments(connection: sqlite3.Connection, found: tuple[int, int], 
 
 
 def _count_gaps(connection: sqlite3.Connection, first: int, last: int) -> int:
-    """How many of the numbers from the first to the last one are not there."""
+    """How many of the numbers from the first to the last one are not there, without those counted before.
+
+    A gap stays until the windows of the increments before it have closed, over any number of starts; so what
+    was counted is noted, in the same transaction.
+    """
     if not first:
         return 0
-    query = "SELECT count(*) FROM increments WHERE number BETWEEN ? AND ?"
-    (present,) = connection.execute(query, (first, last)).fetchone()
-    return int(last - first + 1 - present)
+    query = "SELECT number FROM increments WHERE number BETWEEN ? AND ? ORDER BY number"
+    present = (number for (number,) in connection.execute(query, (first, last)))
+    gaps = [(a + 1, b - 1) for a, b in pairwise(chain((first - 1,), present, (last + 1,))) if b - a > 1]
+    missing: int = sum(end - begin + 1 for begin, end in gaps)
+    counted = _overlap(gaps, _counted_gaps(connection))
+    if missing > counted:
+        connection.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_GAPS, _encode_gaps(gaps).decode()))
+    return max(0, missing - counted)
+
+
+def _counted_gaps(connection: sqlite3.Connection) -> Sequence[tuple[int, int]]:
+    row = connection.execute("SELECT value FROM meta WHERE name = ?", (_GAPS,)).fetchone()
+    try:
+        return _decode_gaps(row[0]) if row else ()
+    except (msgspec.MsgspecError, TypeError):
+        # Damaged: counted twice rather than never.
+        return ()
+
+
+def _overlap(some: Sequence[tuple[int, int]], others: Sequence[tuple[int, int]]) -> int:
+    """How many numbers are in both; each is ranges in order, apart from each other."""
+    both = ((max(a[0], b[0]), min(a[1], b[1])) for a in some for b in others)
+    return sum(end - begin + 1 for begin, end in both if begin <= end)

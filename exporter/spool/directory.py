@@ -52,12 +52,15 @@ class SpoolDirectory:
         """Make the directory and take it for this process.
 
         Raises:
-            SpoolError: it cannot be used, another process uses it, or it holds a link.
+            SpoolError: it cannot be used, another process uses it, or it is or holds a link.
         """
+        # The directory above may be a link, by which an operator says where the data is.
+        self._refuse_link(self.path)
         try:
             self.path.mkdir(mode=0o700, parents=True, exist_ok=True)
             self.path.chmod(0o700)
-            self._refuse_links()
+            for path in self.path.iterdir():
+                self._refuse_link(path)
             lock = os.open(self._lock_path, _FLAGS, 0o600)
         except OSError as error:
             msg = (
@@ -82,14 +85,14 @@ class SpoolDirectory:
             os.close(self._lock)
             self._lock = None
 
-    def _refuse_links(self) -> None:
-        for path in self.path.iterdir():
-            if path.is_symlink():
-                msg = (
-                    f"{path} is a symbolic link to {path.readlink()}: remove it; "
-                    "to have the spool elsewhere, name another data_dir"
-                )
-                raise SpoolError(msg)
+    @staticmethod
+    def _refuse_link(path: Path) -> None:
+        if path.is_symlink():
+            msg = (
+                f"{path} is a symbolic link to {path.readlink()}: remove it; "
+                "to have the spool elsewhere, name another data_dir"
+            )
+            raise SpoolError(msg)
 
     def touch(self, path: Path) -> None:
         """Make an empty file that only its owner may read; SQLite gives its side files the same mode."""

@@ -55,6 +55,12 @@ class ReaderThread:
         """
         self._path = path
         self._connection = connect_reader(path)
+        try:
+            # SQLite opens the files with the first read: now, since others may be in their place later.
+            self._connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+        except sqlite3.Error:
+            self._connection.close()
+            raise
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="spool-reader")
 
     async def read(self, work: Callable[[sqlite3.Connection], T]) -> T:

@@ -51,8 +51,7 @@ class Spool(SpoolWriter, SpoolReader):
         self._telemetry = telemetry
         self._source = ""
         self._refused: set[tuple[str, str]] = set()
-        self._refused_bytes = 0
-        self._closed = False
+        self._refused_bytes, self._closed = 0, False
 
     # ------------------------------------------------------------------ opening and closing
 
@@ -102,7 +101,7 @@ class Spool(SpoolWriter, SpoolReader):
         if lost := opened.lost_increments:
             self._telemetry.damaged_state.inc(lost)
             log.error("spool: %d increments are lost: counts of windows that were open are too low", lost)
-        self._writer = WriterThread(connection, self._quota, accounts, directory.database, self._clock)
+        self._writer = WriterThread(connection, self._quota, accounts, directory, self._clock)
 
     async def close(self) -> None:
         """Commit what waits, write the log back and release the directory; safe twice."""
@@ -139,6 +138,11 @@ class Spool(SpoolWriter, SpoolReader):
     @property
     def source(self) -> str:
         return self._source
+
+    @property
+    def displaced(self) -> str:
+        """Which file is not in its place, so that nothing is saved, and what to do; empty while all are."""
+        return self._writer.displaced
 
     async def append(
         self,
@@ -220,11 +224,10 @@ class Spool(SpoolWriter, SpoolReader):
 
     async def _quarantine(self, lane: Priority, reasons: Mapping[int, str]) -> None:
         def quarantine(connection: sqlite3.Connection) -> None:
-            now = self._clock.now_ms()
-            delivery.quarantine(connection, lane, reasons, now)
+            delivery.quarantine(connection, lane, reasons, self._clock.now_ms())
             self._bound_dead_letters(connection, lane)
 
-        await self._writer.submit(quarantine)
+        await self._writer.submit(quarantine, drains=True)
         for reason, count in Counter(reasons.values()).items():
             log.error(
                 "spool: %d %s %s entries were moved to the dead letters", count, reason, lane.name.lower()
@@ -255,7 +258,7 @@ class Spool(SpoolWriter, SpoolReader):
             if refused:
                 self._bound_dead_letters(connection, lane)
 
-        await self._writer.submit(advance)
+        await self._writer.submit(advance, drains=True)
 
     def _bound_dead_letters(self, connection: sqlite3.Connection, lane: Priority) -> None:
         trim_dead_letters(connection, self._config, self._clock)

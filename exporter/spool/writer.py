@@ -16,21 +16,22 @@ import sqlite3
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Final, Generic, TypeVar
 
 from exporter.clock import Clock
 from exporter.errors import SpoolError
 from exporter.spool.accounts import AccountsFile, read_accounts
 from exporter.spool.database import full_volume_error, is_full, spool_error
+from exporter.spool.directory import SpoolDirectory
 from exporter.spool.disk_quota import DiskQuota
+from exporter.spool.file_watch import FileWatch
 
 log = logging.getLogger(__name__)
 
 T = TypeVar("T")
 
 IDLE_SECONDS: Final = 1.0
-"""Quiet time after which the log is emptied and the file tidied."""
+"""Quiet time after which the log is emptied, the file tidied, and checked to be in its place."""
 
 TIDY_SECONDS: Final = 60.0
 """The file is tidied this often when it never gets quiet; that it fails is logged at most this often."""
@@ -41,7 +42,7 @@ class WriteJob(Generic[T]):
     """Work on the connection that writes, and the future of its result.
 
     The work may be done more than once, each time in a new transaction. What ``takes_entries`` is refused on
-    a full volume while that drains.
+    a full volume while that drains. All but what ``drains`` is refused while a file of the spool is gone.
     """
 
     work: Callable[[sqlite3.Connection], T]
@@ -49,6 +50,7 @@ class WriteJob(Generic[T]):
     takes_entries: bool
     state_size: int
     """Bytes of saved state it writes."""
+    drains: bool
 
     def answer(self, result: T) -> None:
         """Give the result to the caller; called in the writer thread, after the commit."""
@@ -72,13 +74,14 @@ class WriterThread:
         connection: sqlite3.Connection,
         quota: DiskQuota,
         accounts: AccountsFile,
-        path: Path,
+        directory: SpoolDirectory,
         clock: Clock,
     ) -> None:
         self._connection = connection
         self._quota = quota
         self._accounts = accounts
-        self._path = path
+        self._path = directory.database
+        self._watch = FileWatch(directory)
         self._clock = clock
         self._queue: queue.SimpleQueue[WriteJob[Any] | None] = queue.SimpleQueue()
         self._closed = False
@@ -95,6 +98,7 @@ class WriterThread:
         *,
         takes_entries: bool = False,
         state_size: int = 0,
+        drains: bool = False,
     ) -> asyncio.Future[T]:
         """Do the work in a transaction; the future has its result once that is committed.
 
@@ -110,8 +114,13 @@ class WriterThread:
         future: asyncio.Future[T] = asyncio.get_running_loop().create_future()
         if then is not None:
             future.add_done_callback(lambda done: None if done.exception() else then(done.result()))
-        self._queue.put(WriteJob(work, future, takes_entries, state_size))
+        self._queue.put(WriteJob(work, future, takes_entries, state_size, drains))
         return asyncio.shield(future)
+
+    @property
+    def displaced(self) -> str:
+        """Which file is not in its place and what to do, as of the last second; empty while all are."""
+        return self._watch.problem
 
     def close(self) -> None:
         """Finish what waits and end the thread; blocks, safe twice."""
@@ -133,22 +142,30 @@ class WriterThread:
         """All that waits, ended by None when closed; the wait for it is used for maintenance."""
         while True:
             try:
-                jobs = [self._queue.get(timeout=IDLE_SECONDS if self._untidy else None)]
+                jobs = [self._queue.get(timeout=IDLE_SECONDS)]
                 break
             except queue.Empty:
-                self._guard(self._tidy)
+                self._watch.check()
+                if self._untidy:
+                    self._guard(self._tidy)
         with contextlib.suppress(queue.Empty):
             while True:
                 jobs.append(self._queue.get_nowait())
         return jobs
 
     def _admitted(self, jobs: Sequence[WriteJob[Any]]) -> list[WriteJob[Any]]:
-        """Refuse what a full volume has no space for: the reserve was released for what drains it."""
+        """Refuse what a full volume has no space for: the reserve was released for what drains it.
+
+        And what would be saved in a file that is gone; what it holds can still be delivered.
+        """
+        problem = self._watch.check()
         if self._quota.starved:
             self._guard(self._quota.recover)
         admitted: list[WriteJob[Any]] = []
         for job in jobs:
-            if not self._quota.starved or self._may_use_reserve(job):
+            if problem and not job.drains:
+                job.fail(SpoolError(problem))
+            elif not self._quota.starved or self._may_use_reserve(job):
                 admitted.append(job)
             else:
                 job.fail(full_volume_error(self._path))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import shutil
 import signal
 from collections.abc import Sequence
 from functools import partial
@@ -128,6 +129,36 @@ async def test_the_page_says_why_the_disk_takes_nothing(
         assert application.status().spool.error == ""
     finally:
         await application.stop()
+
+
+async def test_a_spool_that_is_deleted_meanwhile_is_no_longer_ready_and_ends_with_an_error(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    async def remove(application: Application) -> None:
+        url = f"http://127.0.0.1:{application.port}/readyz"
+        shutil.rmtree(tmp_path / "spool")
+        async with asyncio.timeout(30), aiohttp.ClientSession() as session:
+            # Nothing is counted meanwhile: without a commit, too.
+            while not application.status().spool.error:
+                await asyncio.sleep(0.05)
+            async with session.get(url) as answer:
+                assert answer.status == 503
+                assert "spool.db was deleted or moved" in await answer.text()
+
+    with pytest.raises(SpoolError, match=r"what was counted may be lost: .*spool\.db was deleted or moved"):
+        await run(configure(tmp_path), on_started=remove)
+    errors = [record for record in caplog.records if record.levelname == "ERROR"]
+    assert len(errors) == 1
+    assert "the spool keeps it" not in caplog.text
+
+
+async def test_a_spool_that_is_deleted_at_the_last_moment_ends_with_an_error(tmp_path: Path) -> None:
+    async def remove(_: Application) -> None:
+        for path in (tmp_path / "spool").glob("spool.db*"):
+            path.unlink()
+
+    with pytest.raises(SpoolError, match=r"what was counted may be lost: .*spool\.db was deleted or moved"):
+        await run(configure(tmp_path), on_started=remove)
 
 
 async def test_a_component_that_failed_is_on_the_page_and_on_metrics(tmp_path: Path) -> None:

@@ -160,4 +160,32 @@ FAULTS = (
         "",
         ("tests/spool/test_dead_letters.py::test_replaying_twice_or_what_is_not_there_does_nothing",),
     ),
+    Fault(
+        "commits go into a file that was deleted",
+        "What would go into a file of the spool that is gone is refused, not acknowledged.",
+        "exporter/spool/writer.py",
+        "if problem and not job.drains:",
+        "if False:",
+        (
+            "tests/spool/test_file_watch.py::test_nothing_is_acknowledged_that_would_go_into_a_file_that_is_gone",
+        ),
+    ),
+    Fault(
+        "the log of the spool is not watched",
+        "What would go into a file of the spool that is gone is refused, not acknowledged.",
+        "exporter/spool/file_watch.py",
+        "dict.fromkeys((directory.database, directory.wal))",
+        "dict.fromkeys((directory.database,))",
+        (
+            "tests/spool/test_file_watch.py::test_nothing_is_acknowledged_that_would_go_into_a_file_that_is_gone",
+        ),
+    ),
+    Fault(
+        "lost increments are counted by every start",
+        "Every increment that is lost is counted once.",
+        "exporter/spool/accounts.py",
+        "    if missing > counted:\n",
+        "    if missing < counted:\n",
+        ("tests/spool/test_accounts_copy.py::test_lost_increments_are_counted_by_one_start_only",),
+    ),
 )

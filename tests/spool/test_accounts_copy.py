@@ -114,6 +114,62 @@ async def test_increments_whose_windows_were_committed_do_not_come_back(
     assert number == 4
 
 
+@pytest.fixture
+async def behind(open_spool, leave_killed, tmp_path):
+    """A spool killed with 5 increments, whose file was put back to when it had 2 of them."""
+    spool = await open_spool()
+    await spool.append([], increments=[b"1", b"2"])
+    await spool.close()
+    before = (tmp_path / "spool" / "spool.db").read_bytes()
+    spool = await open_spool()
+    for number in (b"3", b"4", b"5"):
+        await spool.append([], increments=[number])
+    directory = await leave_killed(spool)
+    (directory / "spool.db-wal").unlink()
+    (directory / "spool.db").write_bytes(before)
+    return directory
+
+
+@pytest.mark.usefixtures("behind")
+async def test_lost_increments_are_counted_by_one_start_only(open_spool, telemetry, caplog):
+    await (await open_spool()).close()
+    assert "3 increments are lost" in caplog.text
+    caplog.clear()
+    spool = await open_spool()
+    assert [increment.body for increment in await spool.increments()] == [b"1", b"2"]
+    await spool.append([], increments=[b"6"])
+    await spool.close()
+    await (await open_spool()).close()
+    assert "increments are lost" not in caplog.text
+    assert value(telemetry.damaged_state) == 3
+
+
+async def test_what_is_lost_after_a_loss_that_was_counted_is_counted_for_itself(
+    behind, open_spool, telemetry
+):
+    spool = await open_spool()
+    await spool.append([], increments=[b"6", b"7"])
+    await spool.close()
+    connection = sqlite3.connect(behind / "spool.db")
+    connection.execute("DELETE FROM increments WHERE number IN (2, 6)")
+    connection.commit()
+    connection.close()
+    for _ in range(2):
+        await (await open_spool()).close()
+        assert value(telemetry.damaged_state) == 3 + 2
+
+
+@pytest.mark.parametrize("note", ["", "[[3,", "[[3]]", "[[1,9],[1,9]]", b"\xff"])
+async def test_a_damaged_note_of_what_was_counted_ends_no_start(behind, open_spool, telemetry, note):
+    await (await open_spool()).close()
+    connection = sqlite3.connect(behind / "spool.db")
+    connection.execute("UPDATE meta SET value = ? WHERE name = 'lost_increments'", (note,))
+    connection.commit()
+    connection.close()
+    assert len(await (await open_spool()).increments()) == 2
+    assert value(telemetry.damaged_state) in (3, 6)
+
+
 async def test_a_spool_whose_accounts_are_damaged_takes_them_from_the_copy(
     open_spool, make_entry, tmp_path, drain, check_accounts
 ):
