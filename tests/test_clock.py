@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.clock import DiscordClock, ManualClock
+from exporter.clock import DOUBT_MS, DiscordClock, ManualClock
 
 START = 1_700_000_000_000
 
@@ -154,3 +155,21 @@ def test_a_first_answer_far_from_the_machine_is_believed_with_a_second_one_only(
     assert world.clock.is_doubted
     world.ask(0, 0)
     assert abs(world.error) <= 1
+
+
+@pytest.mark.parametrize(
+    ("ahead", "is_doubted"),
+    [(2_000, False), (2_001, True), (-3_000, False), (-3_001, True)],  # an answer names a whole second
+)
+def test_an_answer_that_differs_by_more_than_2_s_is_believed_only_with_another_one(
+    ahead: int, *, is_doubted: bool
+) -> None:
+    """The figure of docs/promises.md."""
+    world = World()
+    world.clock.observe(START + ahead, 0.0, 0.0)
+    assert world.clock.is_doubted is is_doubted
+    assert (world.clock.now_ms() == START) is is_doubted
+    world.clock.observe(START + ahead, 0.0, 0.0)
+    assert not world.clock.is_doubted
+    assert world.clock.now_ms() != START
+    assert DOUBT_MS == 2_000

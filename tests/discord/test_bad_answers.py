@@ -193,7 +193,7 @@ def test_retry_after_is_a_number_or_a_date_of_any_form_and_bounded(
     assert retry_after(header, AT) == seconds
 
 
-# ------------------------------------------------------------------------------ an answer that lacks something
+# ----------------------------------------------------------------------------- an answer that lacks something
 
 LIMIT = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 16}
 
