@@ -30,11 +30,8 @@ async def run(
     config: Config,
     *,
     on_started: Callable[[Application], Awaitable[None]] | None = None,
-    stop_requested: Callable[[], bool] = lambda: False,
 ) -> None:
     """Run the program until SIGTERM or SIGINT, or until ``on_started`` returns where one is given.
-
-    ``stop_requested`` says whether a signal came before this could take it; then nothing is started.
 
     Raises:
         ExporterError: it cannot start, Discord refuses it, or the stop could not save what was counted.
@@ -43,9 +40,6 @@ async def run(
     stopping = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stopping.set)
-    if stop_requested():
-        log.info("stopped before the start")
-        return
     sys.setswitchinterval(SWITCH_SECONDS)
     restrict_umask()
     application = Application(config)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from exporter.clock import TOLERANCE_MS, DiscordClock, ManualClock
+from exporter.clock import DOUBT_MS, TOLERANCE_MS, DiscordClock, ManualClock
 
 START = 1_700_000_000_000
 
@@ -203,3 +203,21 @@ def test_a_message_alone_does_not_say_what_time_it_is() -> None:
     world.clock.witness(round(world.true))
     assert not world.clock.is_known
     assert world.error == pytest.approx(-1.5)
+
+
+@pytest.mark.parametrize(
+    ("ahead", "is_doubted"),
+    [(2_000, False), (2_001, True), (-3_000, False), (-3_001, True)],  # an answer names a whole second
+)
+def test_an_answer_that_differs_by_more_than_2_s_is_believed_only_with_another_one(
+    ahead: int, *, is_doubted: bool
+) -> None:
+    """The figure of docs/promises.md."""
+    world = World()
+    world.clock.observe(START + ahead, 0.0, 0.0)
+    assert world.clock.is_doubted is is_doubted
+    assert (world.clock.now_ms() == START) is is_doubted
+    world.clock.observe(START + ahead, 0.0, 0.0)
+    assert not world.clock.is_doubted
+    assert world.clock.now_ms() != START
+    assert DOUBT_MS == 2_000

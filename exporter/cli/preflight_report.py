@@ -236,7 +236,8 @@ def _online_lines(report: OnlineReport) -> Iterator[str]:
     limit = report.session_start_limit
     guilds, shards = counted(report.guilds, "guild"), counted(report.shards, "shard")
     yield f"discord    {report.bot_name} ({report.bot_id}), {guilds}, {shards}"
-    yield f"           {limit.remaining} of {limit.total} sessions left today"
+    left = "unknown how many" if limit is None else f"{limit.remaining} of {limit.total}"
+    yield f"           {left} sessions left today"
     for guild in report.blind[:20]:
         yield f"           guild {guild.id} {guild.name!r} lacks {', '.join(guild.missing)}"
     if len(report.blind) > 20:  # noqa: PLR2004 - as above: what fits on a screen

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import contextlib
-import signal
 from typing import TYPE_CHECKING, Final
 
 from exporter.cli.options import ConfigOption
 
 if TYPE_CHECKING:
-    from collections.abc import Awaitable, Callable, Iterator
+    from collections.abc import Awaitable
 
 EXIT_SECONDS: Final = 1.0
 """How long threads may still run once everything is stopped: the stop has 8 s, the service manager kills
@@ -18,32 +16,15 @@ after 10 s. A thread that waits for a disk or a name server would keep the proce
 
 def run(config: ConfigOption = None) -> None:
     """Observe Discord and deliver to every configured store, until SIGTERM or Ctrl-C."""
-    # Before the imports, which take most of a second.
-    with early_signals() as stop_requested:
-        import asyncio
+    import asyncio
 
-        from exporter.cli.bootstrap import prepare
-        from exporter.config.load import require_token
-        from exporter.process import run as observe
+    from exporter.cli.bootstrap import prepare
+    from exporter.config.load import require_token
+    from exporter.process import run as observe
 
-        loaded = prepare(config)
-        require_token(loaded)
-        asyncio.run(_end_with(observe(loaded, stop_requested=stop_requested)))
-
-
-@contextlib.contextmanager
-def early_signals() -> Iterator[Callable[[], bool]]:
-    """Note a signal to stop until the program can take it; yields whether one has come."""
-    received: list[int] = []
-    previous = {
-        number: signal.signal(number, lambda number, _: received.append(number))
-        for number in (signal.SIGTERM, signal.SIGINT)
-    }
-    try:
-        yield lambda: bool(received)
-    finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+    loaded = prepare(config)
+    require_token(loaded)
+    asyncio.run(_end_with(observe(loaded)))
 
 
 async def _end_with(work: Awaitable[None]) -> None:

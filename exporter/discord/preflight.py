@@ -19,13 +19,13 @@ from exporter.discord.gateway.adapter import set_api_base
 from exporter.discord.gateway.fatal_errors import read_token
 from exporter.discord.intents import granted_intents, refused_intents
 from exporter.discord.rest.client import (
-    GatewayBot,
     RestClient,
     SessionStartLimit,
     fetch,
     fetch_application,
 )
 from exporter.discord.rest.failure import describe_failure
+from exporter.discord.rest.gateway_answer import GatewayReader
 from exporter.errors import ExporterError
 from exporter.events.permissions import missing_permissions
 from exporter.telemetry import Telemetry
@@ -50,7 +50,8 @@ class BlindGuild:
 class OnlineReport:
     """What Discord says. ``refused`` are privileged intents requested and not granted.
 
-    ``blind`` looks at the permissions of the bot's roles in each guild; a channel may still deny them.
+    ``session_start_limit`` is None where Discord does not say. ``blind`` looks at the permissions of the
+    bot's roles in each guild; a channel may still deny them.
     """
 
     bot_id: int
@@ -60,7 +61,7 @@ class OnlineReport:
     refused: tuple[str, ...]
     gateway: str
     shards: int
-    session_start_limit: SessionStartLimit
+    session_start_limit: SessionStartLimit | None
     guilds: int
     blind: tuple[BlindGuild, ...]
 
@@ -97,7 +98,7 @@ async def inspect_online(
     try:
         user = msgspec.convert(await rest.static_login(token), _User, strict=False)
         application = await fetch_application(rest)
-        gateway = await fetch(rest, "/gateway/bot", GatewayBot)
+        gateway = await GatewayReader().fetch(rest)
         guilds = await _list_guilds(rest)
     except (disnake.HTTPException, aiohttp.ClientError, OSError, msgspec.DecodeError) as error:
         msg = f"Discord's API at {config.api_url} gave no usable answer: {describe_failure(error)}"
@@ -112,7 +113,7 @@ async def inspect_online(
         refused=refused_intents(intents, application.flags),
         gateway=gateway.url,
         shards=gateway.shards,
-        session_start_limit=gateway.session_start_limit,
+        session_start_limit=gateway.session_start_limit if gateway.is_limit_known else None,
         guilds=len(guilds),
         blind=tuple(_blind(guilds, permissions, alternatives)),
     )

@@ -36,13 +36,9 @@ from exporter.discord.gateway.identify_budget import IdentifyGate, IdentifyLedge
 from exporter.discord.gateway.shard import Shard, ShardSnapshot
 from exporter.discord.gateway.timings import ConnectionTimings
 from exporter.discord.intents import intent_mask, refused_intents
-from exporter.discord.rest.client import (
-    GatewayBot,
-    RestClient,
-    fetch,
-    fetch_application,
-)
+from exporter.discord.rest.client import RestClient, fetch_application
 from exporter.discord.rest.failure import describe_failure
+from exporter.discord.rest.gateway_answer import GatewayReader
 from exporter.discord.rest.health import RestHealth
 from exporter.discord.rest.time_source import TimeSource
 from exporter.discord.rest.worker import RestWorker
@@ -97,6 +93,7 @@ class DiscordSource:
         rate = config.requests_per_second / config.cluster.count
         self._rest_worker = RestWorker(intake, telemetry, clock, self._rng, rate=rate)
         self._health = RestHealth(telemetry, clock)
+        self._gateway_reader = GatewayReader()
         self._shards: dict[int, Shard] = {}
         self._is_logged_in = False
         self._closing = False
@@ -194,7 +191,7 @@ class DiscordSource:
             await self._find_second(client)
             ledger = IdentifyLedger(self._state_path, client.bot_id)
             gate = IdentifyGate(
-                lambda: fetch(client.http, "/gateway/bot", GatewayBot),
+                partial(self._gateway_reader.fetch, client.http),
                 ledger,
                 self._telemetry,
                 self._clock,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import datetime as dt
 from collections.abc import Iterable
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 
@@ -19,6 +19,7 @@ from exporter.events.facts.moderation import AuditEntry, AuditPage
 from exporter.events.payload import (
     CLOCK_SPREAD_MS,
     MAX_ID,
+    MAX_NUMBER,
     Identified,
     InGuild,
     Number,
@@ -67,6 +68,7 @@ ACTIONS_BY_TYPE = {
 GROUPED = frozenset({MEMBER_MOVE, MEMBER_DISCONNECT, MESSAGE_DELETE})
 """Types of which only the first action is an entry; further ones raise its count. discord-api-docs 5911."""
 
+_COUNTED = GROUPED | {PRUNE, MESSAGE_BULK_DELETE}
 _SWITCHES = {"mute": ("voice_unmute", "voice_mute"), "deaf": ("voice_undeafen", "voice_deafen")}
 
 _PLACELESS = frozenset({MESSAGE_BULK_DELETE, PRUNE, MEMBER_MOVE, MEMBER_DISCONNECT})
@@ -87,12 +89,20 @@ class Change(msgspec.Struct):
     old_value: msgspec.Raw = msgspec.Raw(b"null")
 
 
-class Options(msgspec.Struct):
-    """Optional fields that some types have; numbers come as text."""
+_ABSENT = msgspec.Raw(b"null")
 
-    members_removed: Number = 0
-    delete_member_days: Number = 0
-    count: Number = 0
+_Count = Annotated[int, msgspec.Meta(ge=0, le=MAX_NUMBER)]
+
+
+class Options(msgspec.Struct):
+    """Optional fields that some types have; numbers come as text.
+
+    Counts are decoded one by one: one that cannot be read must not cost the entry.
+    """
+
+    members_removed: msgspec.Raw = _ABSENT
+    delete_member_days: msgspec.Raw = _ABSENT
+    count: msgspec.Raw = _ABSENT
     channel_id: Snowflake = 0
     auto_moderation_rule_name: str | None = None
     id: Snowflake = 0
@@ -117,6 +127,9 @@ class LogPayload(msgspec.Struct):
     audit_log_entries: tuple[msgspec.Raw, ...]
     users: tuple[User, ...] = ()
 
+
+_NO_COUNT = frozenset({b"null", b'""'})
+_DETAILS = {"delete_member_days": "days"}
 
 _VALUES: dict[str, Any] = {
     "communication_disabled_until": dt.datetime | None,
@@ -165,8 +178,10 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int, parts: PartDecoder, pat
     actor = entry.user_id or 0
     action = ACTIONS_BY_TYPE.get(kind, "")
     effects = _EntryEffects()
+    names = ("members_removed", "delete_member_days") if kind == PRUNE else ("count",)
+    counts = _read_counts(options, names, parts, path)
     if action:
-        effects.details = _describe(kind, options, channel_id)
+        effects.details = _describe(kind, counts, options, channel_id)
     elif kind == MEMBER_UPDATE:
         _read_update(effects, _read_values(entry, parts, path), at, own=actor == target)
     elif kind == MEMBER_ROLE_UPDATE:
@@ -184,7 +199,7 @@ def to_fact(entry: EntryPayload, guild_id: int, at: int, parts: PartDecoder, pat
         0 if action.startswith("automod_") else actor,
         0 if kind in _PLACELESS else target,
         clean_or_none(entry.reason),
-        options.members_removed if kind == PRUNE else options.count,
+        counts.get(names[0], 0),
         action or effects.action,
         channel_id,
         effects.until,
@@ -220,12 +235,20 @@ def _read_values(entry: EntryPayload, parts: PartDecoder, path: str) -> dict[str
     return found
 
 
-def _describe(kind: int, options: Options, channel_id: int) -> dict[str, Json]:
+def _read_counts(options: Options, names: Iterable[str], parts: PartDecoder, path: str) -> dict[str, int]:
+    """The counts of those names, 0 where there is none; without those that cannot be read."""
+    counts: dict[str, int] = {}
+    for name in names:
+        with parts.element(f"{path}.options.{name}") as place:
+            raw: msgspec.Raw = getattr(options, name)
+            counts[name] = 0 if bytes(raw) in _NO_COUNT else parts.decode(_Count, raw, place)
+    return counts
+
+
+def _describe(kind: int, counts: dict[str, int], options: Options, channel_id: int) -> dict[str, Json]:
     details: dict[str, Json] = {}
-    if kind == PRUNE:
-        details = {"members_removed": options.members_removed, "days": options.delete_member_days}
-    elif kind in GROUPED or kind == MESSAGE_BULK_DELETE:
-        details = {"count": options.count}
+    if kind in _COUNTED:
+        details = {_DETAILS.get(name, name): count for name, count in counts.items()}
     if options.auto_moderation_rule_name is not None:
         details["rule"] = clean(options.auto_moderation_rule_name)
     if channel_id:

@@ -108,7 +108,7 @@ class GuildUpdate(Identified):
             self.owner_id or 0,
             tuple(clean(feature, 64) for feature in self.features),
             self.premium_tier,
-            self.premium_subscription_count or 0,
+            _count(self.premium_subscription_count) or 0,
             self.afk_channel_id or 0,
         )
 
@@ -167,7 +167,11 @@ def read_create(guild: GuildCreate, received_at: int) -> tuple[BotSeen | GuildUp
     in_voice = (state for state in guild.voice_states if state.channel_id)
     states = tuple(state.fact(guild.id, received_at, bot=state.user_id in bots) for state in in_voice)
     upserted = GuildUpserted(
-        *guild.settings(received_at), guild.member_count, unix_ms(guild.joined_at), channels, states
+        *guild.settings(received_at),
+        _count(guild.member_count) or 0,
+        unix_ms(guild.joined_at),
+        channels,
+        states,
     )
     return (*map(BotSeen, sorted(bots)), upserted)
 
@@ -181,8 +185,13 @@ def read_counts(answer: Answer, _received_at: int) -> tuple[GuildCountsRead, ...
     """How many members there are, or that they could not be read."""
     meaning, found = read_body(answer, GuildCounts)
     counts = found or GuildCounts()
-    numbers = counts.approximate_member_count, counts.approximate_presence_count
-    return (GuildCountsRead(answer.request.guild_id, meaning, *numbers),)
+    members, online = _count(counts.approximate_member_count), _count(counts.approximate_presence_count)
+    return (GuildCountsRead(answer.request.guild_id, meaning, members, online),)
+
+
+def _count(number: int | None) -> int | None:
+    """A number of members or boosts; one below zero says as little as none."""
+    return None if number is None or number < 0 else number
 
 
 def read_delete(guild: GuildStub, received_at: int) -> tuple[GuildDeleted, ...]:

@@ -134,12 +134,10 @@ def read_delete(message: MessageDelete, received_at: int) -> tuple[Count, ...]:
 
 
 def read_delete_bulk(message: MessageDeleteBulk, received_at: int) -> tuple[Count, ...]:
-    """As many deletions as there are ids."""
-    if not message.ids:
+    """As many deletions as there are different ids."""
+    if not (amount := len(set(message.ids))):
         return ()
-    return (
-        Count(DELETES["bulk"], message.guild_id, received_at, message.channel_id, amount=len(message.ids)),
-    )
+    return (Count(DELETES["bulk"], message.guild_id, received_at, message.channel_id, amount=amount),)
 
 
 def _declare(kind: str, help_: str, reader: Reader, measure: Measure) -> EventSpec:

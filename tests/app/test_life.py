@@ -98,12 +98,6 @@ async def test_a_run_whose_stop_loses_what_was_counted_ends_with_an_error(
     assert await can_be_opened(tmp_path)
 
 
-async def test_a_signal_before_the_run_starts_nothing(tmp_path: Path) -> None:
-    async with asyncio.timeout(30):
-        await run(configure(tmp_path / "data"), stop_requested=lambda: True)
-    assert not (tmp_path / "data").exists()
-
-
 async def test_the_page_says_why_the_disk_takes_nothing(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 
-from exporter.events.guilds import MEMBERS
+from exporter.events.guilds import BOOSTS, MEMBERS
 from exporter.pipeline import Pipeline
 from tests.entry_data import fields_of
 from tests.site import GUILD, Site
@@ -96,6 +96,33 @@ async def test_an_odd_part_of_a_guild_costs_that_part_alone(site: Site, payload:
     site.feed(pipeline, "GUILD_CREATE", _odd_part(whole, part))
     assert pipeline.guilds() == {GUILD: "Friendly place"}
     assert pipeline.gauges(MEMBERS.name) == {GUILD: 7}
+
+
+async def test_a_member_count_below_zero_is_unknown(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload, member_count=-5, premium_subscription_count=-1)
+    assert pipeline.gauges(MEMBERS.name) == {GUILD: 0}
+    assert pipeline.gauges(BOOSTS.name) == {GUILD: 0}
+
+
+async def test_an_id_that_is_listed_again_in_a_bulk_deletion_is_one_deletion(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    deletion = payload("MESSAGE_DELETE_BULK", "three")
+    first, second, _ = deletion["ids"]
+    site.feed(pipeline, "MESSAGE_DELETE_BULK", deletion | {"ids": [first, second, first, first]})
+    await pipeline.flush()
+    assert total(pipeline, "message_deletes", "bulk") == 2
+
+
+async def test_a_prune_whose_count_cannot_be_read_is_a_row(site: Site, payload: Payload) -> None:
+    pipeline = await begin(site, payload)
+    entry = payload("GUILD_AUDIT_LOG_ENTRY_CREATE", "prune without target")
+    entry |= {"options": {"members_removed": "x", "delete_member_days": "7"}}
+    site.feed(pipeline, "GUILD_AUDIT_LOG_ENTRY_CREATE", entry)
+    await pipeline.flush()
+    rows = [fields_of(row) for row in await site.entries() if fields_of(row).get("action") == "prune"]
+    assert [(row.get("members_removed"), row.get("days")) for row in rows] == [(None, 7)]
 
 
 @pytest.mark.parametrize("kind", [143, 144])

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -32,37 +33,57 @@ def test_threads_that_wait_do_not_keep_a_process_that_has_stopped(how: str, code
     assert done.returncode == code
 
 
-INTERRUPTED = """
+INTERRUPT = """
 import os, signal, sys
-
-number, module = int(sys.argv[1]), sys.argv[2]
 
 class Interrupt:
     @staticmethod
     def find_spec(name, path=None, target=None):
-        if name == module:
-            os.kill(os.getpid(), number)
+        if name == os.environ["INTERRUPT_AT"]:
+            os.kill(os.getpid(), int(os.environ["INTERRUPT_BY"]))
+            print("went on", flush=True)
 
 sys.meta_path.insert(0, Interrupt)
-from exporter.__main__ import main
-sys.argv[1:] = ["run"]
-main()
 """
+"""A signal to itself at an import, in every process that has this on its path."""
+
+STARTS = {
+    "module": [sys.executable, "-m", "exporter"],
+    "script": [str(Path(sys.executable).with_name("discord-exporter"))],
+}
 
 
-@pytest.mark.parametrize("module", ["exporter.process", "exporter.config.yaml_source", "asyncio.runners"])
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_a_signal_while_the_program_is_loaded_is_a_clean_stop(tmp_path, module, number):
+def interrupt(
+    tmp_path: Path, number: int, module: str, start: str, command: str
+) -> subprocess.CompletedProcess[str]:
+    hook, place = tmp_path / "hook", tmp_path / "place"
+    for directory in (hook, place):
+        directory.mkdir()
+    (hook / "sitecustomize.py").write_text(INTERRUPT)
+    environ = {name: os.environ[name] for name in KEPT if name in os.environ}
+    environ |= {"PYTHONPATH": f"{hook}{os.pathsep}{ROOT}", "DISCORD_TOKEN": "any"}
+    environ |= {"INTERRUPT_AT": module, "INTERRUPT_BY": str(int(number))}
     done = subprocess.run(
-        [sys.executable, "-c", INTERRUPTED, str(int(number)), module],
-        cwd=tmp_path,
-        env={name: os.environ[name] for name in KEPT if name in os.environ}
-        | {"PYTHONPATH": str(ROOT), "DISCORD_TOKEN": "any"},
+        [*STARTS[start], command],
+        cwd=place,
+        env=environ,
         capture_output=True,
         text=True,
         timeout=60,
         check=False,
     )
-    assert done.returncode == 0, done.stderr
-    assert "stopped before the start" in done.stderr
-    assert list(tmp_path.iterdir()) == []
+    assert list(place.iterdir()) == []
+    return done
+
+
+@pytest.mark.parametrize("start", STARTS)
+@pytest.mark.parametrize("module", ["exporter.cli.app", "typer", "asyncio.runners", "exporter.process"])
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_while_the_program_is_loaded_ends_it_at_once_and_in_order(tmp_path, number, module, start):
+    done = interrupt(tmp_path, number, module, start, "run")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "stopped before the start\n")
+
+
+def test_another_command_is_ended_by_a_signal_as_any_program(tmp_path):
+    done = interrupt(tmp_path, signal.SIGTERM, "exporter.cli.app", "module", "schema")
+    assert (done.returncode, done.stdout) == (-signal.SIGTERM, "")

@@ -60,6 +60,8 @@ TROUBLES: Mapping[str, FarAnswer] = {
     "500 json": discords(500, {"message": "500: Internal Server Error", "code": 0}),
     "502 page": page(502),
     "503 page": page(503),
+    "503 page, retry after": page(503, Retry_After="0.02"),
+    "503 page, retry after a date": page(503, Retry_After="Wed, 21 Oct 2015 07:28:00 GMT"),
     "521 page": page(521),
     "200 page": page(200),
     "200 no json": _answer(200, '{"code":', "application/json"),

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import random
+import re
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from email.utils import format_datetime
+from http import HTTPStatus
 from types import SimpleNamespace
 from typing import cast
 
@@ -13,12 +17,14 @@ import disnake
 import msgspec
 import pytest
 
-from exporter.clock import ManualClock
+from exporter.clock import DiscordClock, ManualClock
 from exporter.discord.config import DiscordConfig
-from exporter.discord.gateway.adapter import ApiClient, RateLimitedError
+from exporter.discord.gateway.adapter import ApiClient, RateLimitedError, set_api_base
 from exporter.discord.preflight import inspect_online
-from exporter.discord.rest.failure import LONGEST_HOLD, judge
+from exporter.discord.rest.client import RestClient
+from exporter.discord.rest.failure import LONGEST_HOLD, judge, retry_after
 from exporter.discord.rest.health import PATIENCE, RestHealth
+from exporter.discord.rest.time_source import TimeSource
 from exporter.discord.rest.worker import RestWorker
 from exporter.errors import CredentialsError, ExporterError
 from exporter.events.answer_meaning import AnswerMeaning, code_in, meaning_of, pause_after
@@ -120,6 +126,127 @@ async def test_a_wait_that_is_asked_for_at_the_log_in_is_kept(
     await until(lambda: "next attempt in 77 s" in caplog.text)
 
 
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_wait_is_kept_as_a_number_and_as_a_date(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture, status: int
+) -> None:
+    later = format_datetime(datetime.now(UTC) + timedelta(seconds=600), usegmt=True)
+    gateway.troubles["users/@me"] = [page(status, Retry_After=later)]
+    harness = start()
+    await until(lambda: f"{status} " in caplog.text)
+    assert re.search(r"next attempt in (59[0-9]|600) s", caplog.text)
+    assert value(harness.telemetry.rest_requests, "/users/@me", str(status)) == 1
+
+
+async def test_a_wait_of_a_503_for_a_number_of_seconds_is_kept(
+    gateway: Gateway, start: Start, caplog: pytest.LogCaptureFixture
+) -> None:
+    gateway.troubles["users/@me"] = [page(503, Retry_After="77")]
+    start()
+    await until(lambda: "next attempt in 77 s" in caplog.text)
+
+
+async def test_a_date_to_wait_for_is_compared_with_discords_time_and_not_with_the_machines(
+    gateway: Gateway,
+) -> None:
+    telemetry, machine = Telemetry(), ManualClock(1_700_000_000_000)
+    source = TimeSource(DiscordClock(machine), telemetry)
+    for _ in range(2):  # a time that is far from the machine's is believed with the second answer
+        source.take("Wed, 15 Nov 2023 22:13:20 GMT", source.now())
+    rest = RestClient(telemetry, asyncio.get_running_loop(), time_source=source)
+    set_api_base(gateway.url)
+    gateway.troubles["users/@me"] = [page(429, Retry_After="Wed, 15 Nov 2023 22:15:00 GMT")]
+    try:
+        with pytest.raises(RateLimitedError) as caught:
+            await rest.static_login(TOKEN)
+    finally:
+        await rest.close()
+    assert caught.value.retry_after == pytest.approx(100, abs=1)
+
+
+AT = 784_111_777_000
+"""Sun, 06 Nov 1994 08:49:37 GMT, the example of RFC 9110 §5.6.7."""
+
+
+@pytest.mark.parametrize(
+    ("header", "seconds"),
+    [
+        (None, 0),
+        ("120", 120),
+        ("0.02", 0.02),
+        ("-5", 0),
+        ("nan", 0),
+        ("soon", 0),
+        ("", 0),
+        ("86400", 3600),
+        ("Sun, 06 Nov 1994 08:50:37 GMT", 60),
+        ("Sunday, 06-Nov-94 08:50:37 GMT", 60),
+        ("Sun Nov  6 08:50:37 1994", 60),
+        ("Sun, 06 Nov 1994 08:48:37 GMT", 0),
+        ("Sun, 06 Nov 2094 08:49:37 GMT", 3600),
+        ("Sun, 06 Nov 99999 08:49:37 GMT", 0),
+    ],
+)
+def test_retry_after_is_a_number_or_a_date_of_any_form_and_bounded(
+    header: str | None, seconds: float
+) -> None:
+    assert retry_after(header, AT) == seconds
+
+
+# ----------------------------------------------------------------------------- an answer that lacks something
+
+LIMIT = {"total": 1000, "remaining": 999, "reset_after": 0, "max_concurrency": 16}
+
+
+@pytest.mark.parametrize(
+    ("odd", "words"),
+    [
+        ({"session_start_limit": None}, "session_start_limit.total"),
+        ({"session_start_limit": {}}, "session_start_limit.remaining"),
+        ({"session_start_limit": [1]}, "session_start_limit.reset_after"),
+        ({"session_start_limit": LIMIT | {"remaining": -1}}, "session_start_limit.remaining"),
+        ({"session_start_limit": LIMIT | {"max_concurrency": 0}}, "session_start_limit.max_concurrency"),
+        ({"session_start_limit": LIMIT | {"max_concurrency": None}}, "session_start_limit.max_concurrency"),
+        ({"shards": 0}, "shards"),
+        ({"shards": None}, "shards"),
+        ({"shards": "x"}, "shards"),
+    ],
+)
+async def test_for_what_the_answer_about_the_gateway_lacks_stand_the_defaults(
+    gateway: Gateway,
+    start: Start,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+    odd: dict[str, object],
+    words: str,
+) -> None:
+    monkeypatch.setattr("exporter.discord.gateway.identify_budget._FRESH", 0.0)
+    body = {"url": gateway.ws_url, "shards": 1, "session_start_limit": LIMIT} | odd
+    gateway.troubles["gateway/bot"] = [discords(200, body)] * 1000
+    harness = start()
+    await gateway.connected()
+    await harness.connected()
+    assert len(harness.source.shards) == 1
+    warnings = [
+        record.getMessage()
+        for record in caplog.records
+        if record.levelname == "WARNING" and "has no usable" in record.getMessage()
+    ]
+    assert len(warnings) == 1
+    assert words in warnings[0]
+    # One was sent: of 999 that Discord names, or of the 1,000 of a day.
+    is_known = words == "shards" or words.endswith("max_concurrency")
+    assert value(harness.telemetry.identifies_remaining) == (998 if is_known else 999)
+
+
+async def test_a_check_says_that_the_sessions_left_are_unknown(gateway: Gateway, start: Start) -> None:
+    del start  # for the address it puts back
+    gateway.troubles["gateway/bot"] = [discords(200, {"url": gateway.ws_url, "shards": 2})]
+    config = DiscordConfig.model_validate({"token": TOKEN, "api_url": gateway.url})
+    report = await inspect_online(config, (), (), Telemetry())
+    assert (report.shards, report.session_start_limit) == (2, None)
+
+
 # ---------------------------------------------------------------------------------------------- what it means
 
 MEANINGS = [
@@ -200,6 +327,7 @@ def test_a_failure_says_whether_to_try_again_and_whether_all_must_wait(
     [
         RateLimitedError(0.0, everywhere=True),
         RateLimitedError(3.0, everywhere=False),
+        RateLimitedError(3.0, everywhere=False, status=HTTPStatus.SERVICE_UNAVAILABLE),
         failed(403, {"code": 40333}),
         failed(403, {"code": 50013}),
         failed(401, {"code": 0}),

@@ -98,6 +98,28 @@ def test_a_prune_tells_how_many_and_after_how_many_days() -> None:
     assert (entry.amount, entry.details) == (8, {"members_removed": 8, "days": 30})
 
 
+@pytest.mark.parametrize("odd", ["x", "-1", "1.5", [], {"a": 1}, "9" * 30])
+def test_a_count_that_cannot_be_read_costs_the_count_and_not_the_entry(odd: object) -> None:
+    options = {"members_removed": odd, "delete_member_days": "30"}
+    entry, rejected = read_all(audit.PRUNE, target_id=None, options=options)
+    assert (entry.action, entry.actor_id, entry.amount, entry.details) == (
+        "prune",
+        MODERATOR,
+        0,
+        {"days": 30},
+    )
+    assert rejected == ["$.options.members_removed"]
+    entry, rejected = read_all(audit.MESSAGE_DELETE, options={"count": odd, "channel_id": "12"})
+    assert (entry.action, entry.amount, entry.details) == ("message_delete", 0, {"channel_id": 12})
+    assert rejected == ["$.options.count"]
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+def test_a_count_of_nothing_is_none(nothing: str | None) -> None:
+    entry = read(audit.PRUNE, options={"members_removed": nothing, "delete_member_days": nothing})
+    assert (entry.amount, entry.details) == (0, {"members_removed": 0, "days": 0})
+
+
 @pytest.mark.parametrize("target", [None, "", "x", "-1", "1.0", "٣", str(MAX_ID + 1), "9" * 40, " 9"])
 def test_a_target_that_is_no_id_is_none(target: str | None) -> None:
     assert read(audit.BAN, target_id=target).target_id == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -94,3 +95,33 @@ def test_a_gap_in_a_guild_ends_what_can_be_repeated_in_it_alone() -> None:
     assert [note(memory, sent, message) for message in (here, there)] == [False, True]
     memory.forget_guild(0, 2, whole=False)
     assert [note(memory, sent, message) for message in (here, there)] == [True, False]
+
+
+@pytest.mark.parametrize("at", range(0, 30_000, 500))
+def test_what_comes_again_within_30_s_is_repeated_and_after_a_minute_is_not(at: int) -> None:
+    """The figures of docs/promises.md, whenever within a period it came."""
+    for pause, is_repeated in ((30_000, True), (60_001, False)):
+        memory = Repeats()
+        note_ticking(memory, at, since=0)
+        assert note_ticking(memory, at + pause, since=at) is is_repeated
+
+
+def note_ticking(memory: Repeats, now: int, since: int) -> bool:
+    """Note at a moment, with a tick every 100 ms until then, as the pipeline does."""
+    for moment in (*range(since, now, 100), now):
+        memory.tick(moment)
+    return note(memory, TAKEN, now=now)
+
+
+def test_the_figures_are_those_of_the_promises() -> None:
+    assert (PERIOD_MS, SAME_BODY_MS) == (30_000, 500)
+
+
+def test_the_same_body_half_a_second_later_is_no_repetition() -> None:
+    memory = Repeats()
+    assert [note(memory, SAID, now=now, body=b"1") for now in (0, 499, 999, 1_499)] == [
+        False,
+        True,
+        False,
+        False,
+    ]

@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 import aiohttp
@@ -30,12 +31,18 @@ CONNECTION_ENDS: Final = (ConnectionLost, disnake.ConnectionClosed, OSError, aio
 
 
 class RateLimitedError(aiohttp.ClientError):
-    """The answer was 429: not before ``retry_after`` seconds; ``everywhere`` if that is not for one route."""
+    """The answer was 429, or 503 with a time to wait: not before ``retry_after`` seconds.
 
-    def __init__(self, retry_after: float, *, everywhere: bool) -> None:
-        super().__init__(f"429 Too Many Requests, again in {retry_after:g} s")
+    ``everywhere`` if that is not for one route.
+    """
+
+    def __init__(
+        self, retry_after: float, *, everywhere: bool, status: HTTPStatus = HTTPStatus.TOO_MANY_REQUESTS
+    ) -> None:
+        super().__init__(f"{status.value} {status.phrase}, again in {retry_after:g} s")
         self.retry_after = retry_after
         self.everywhere = everywhere
+        self.status = status
 
 
 def set_api_base(url: str) -> None:

@@ -208,7 +208,7 @@ class IdentifyGate:
                     self._answer = answer
                     self._answered_at = self._clock.monotonic()
                     self._sent_since = 0
-                    self._show(answer.session_start_limit.remaining)
+                    self._show_remaining(answer)
                 self._next_fetch = self._clock.monotonic() + _FRESH
             return self._answer
 
@@ -241,13 +241,18 @@ class IdentifyGate:
         self._ledger.add(self._clock.now_ms())
         self._telemetry.gateway_identifies.labels(str(shard)).inc()
         if self._answer is not None:
-            self._show(self._answer.session_start_limit.remaining - self._sent_since)
+            self._show_remaining(self._answer)
 
     def sent_by(self, shard: int) -> int:
         """How many IDENTIFYs a shard has sent since the start."""
         return self._sent.get(shard, 0)
 
-    def _show(self, remaining: int) -> None:
+    def _show_remaining(self, answer: GatewayBot) -> None:
+        limit = answer.session_start_limit
+        if answer.is_limit_known:
+            remaining = limit.remaining - self._sent_since
+        else:
+            remaining = limit.total - self._ledger.spent(self._clock.now_ms())
         self._telemetry.identifies_remaining.set(max(0, remaining))
 
     async def _await_allowance(self, shard: int) -> None:

@@ -12,16 +12,17 @@ import asyncio
 from collections.abc import Mapping
 from http import HTTPStatus
 from types import SimpleNamespace
-from typing import TYPE_CHECKING, Annotated, Final, TypeVar, cast
+from typing import TYPE_CHECKING, Annotated, Final, TypeAlias, TypeVar, cast
 
 import aiohttp
 import disnake
 import msgspec
 from msgspec import Meta
 
+from exporter.clock import SystemClock
 from exporter.discord.gateway.adapter import ApiClient, RateLimitedError, api_base
 from exporter.discord.gateway.fatal_errors import token_refused
-from exporter.discord.rest.failure import describe_failure, judge, raise_rate_limit
+from exporter.discord.rest.failure import describe_failure, judge, raise_rate_limits
 from exporter.discord.rest.health import RestHealth
 from exporter.discord.rest.time_source import TimeSource
 from exporter.events.answer_meaning import AnswerMeaning
@@ -90,7 +91,9 @@ class RestClient(ApiClient):
         trace.on_request_start.append(self._note_question)
         trace.on_request_end.append(self._count_answer)
         trace.on_request_exception.append(self._count_failure)
-        self.use_session(token, trace=trace, timeout=_DEADLINES, middleware=raise_rate_limit)
+        clock = self._time_source or SystemClock()
+        middleware = raise_rate_limits(clock.now_ms)
+        self.use_session(token, trace=trace, timeout=_DEADLINES, middleware=middleware)
         return cast("User", await fetch(self, "/users/@me", object))
 
     async def get(
@@ -130,8 +133,10 @@ class RestClient(ApiClient):
     async def _count_failure(
         self, _: aiohttp.ClientSession, __: SimpleNamespace, params: aiohttp.TraceRequestExceptionParams
     ) -> None:
-        limited = isinstance(params.exception, RateLimitedError)
-        self._count(str(params.url), str(HTTPStatus.TOO_MANY_REQUESTS.value) if limited else "failed")
+        error = params.exception
+        self._count(
+            str(params.url), str(error.status.value) if isinstance(error, RateLimitedError) else "failed"
+        )
 
     def _count(self, url: str, status: str) -> None:
         # The session also carries the gateway's websocket, which is no REST request.
@@ -140,7 +145,9 @@ class RestClient(ApiClient):
             self._telemetry.rest_requests.labels(route_label(path), status).inc()
 
 
-_Count = Annotated[int, Meta(ge=0, le=10**9)]
+StartCount: TypeAlias = Annotated[int, Meta(ge=0, le=10**9)]
+StartConcurrency: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
+ShardCount: TypeAlias = Annotated[int, Meta(ge=1, le=100_000)]
 
 
 class SessionStartLimit(msgspec.Struct, frozen=True):
@@ -149,18 +156,22 @@ class SessionStartLimit(msgspec.Struct, frozen=True):
     ``reset_after`` is in milliseconds.
     """
 
-    total: _Count
-    remaining: _Count
-    reset_after: _Count
-    max_concurrency: Annotated[int, Meta(ge=1, le=100_000)] = 1
+    total: StartCount
+    remaining: StartCount
+    reset_after: StartCount
+    max_concurrency: StartConcurrency = 1
 
 
 class GatewayBot(msgspec.Struct, frozen=True):
-    """Answer of ``GET /gateway/bot``: where to connect, with how many shards, how often."""
+    """Answer of ``GET /gateway/bot``: where to connect, with how many shards, how often.
+
+    ``is_limit_known`` unless the limit is Discord's default because the answer named none.
+    """
 
     url: str
-    shards: Annotated[int, Meta(ge=1, le=100_000)]
+    shards: ShardCount
     session_start_limit: SessionStartLimit
+    is_limit_known: bool = True
 
 
 async def fetch(rest: ApiClient, path: str, shape: type[_T], query: Mapping[str, str] | None = None) -> _T:

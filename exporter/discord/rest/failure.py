@@ -1,15 +1,17 @@
 """What a request to the REST API failed with, in the terms of ``exporter.events.answer_meaning``.
 
 A 429 is taken out of disnake's hands: it would wait for as long as it is asked to, holding a slot meanwhile,
-or for none at all if the answer comes from a proxy.
+or for none at all if the answer comes from a proxy. So is a 503 with a time to wait, which disnake ignores.
 """
 
 from __future__ import annotations
 
+import datetime as dt
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from email.utils import parsedate_to_datetime
 from http import HTTPStatus
 from typing import Final
 
@@ -53,7 +55,7 @@ def judge(error: Exception) -> RestFailure:
     if isinstance(error, RateLimitedError):
         return RestFailure(
             AnswerMeaning.TROUBLE,
-            HTTPStatus.TOO_MANY_REQUESTS,
+            error.status,
             retry_after=error.retry_after,
             everywhere=error.everywhere,
         )
@@ -92,17 +94,30 @@ def describe_failure(error: Exception) -> str:
     return " ".join(f"{type(error).__name__}: {error}".split()).rstrip(":")[:_LONGEST_TEXT]
 
 
-async def raise_rate_limit(
-    request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
-) -> aiohttp.ClientResponse:
-    """Raise for a 429; a middleware of aiohttp's session.
+def raise_rate_limits(now_ms: Callable[[], int]) -> aiohttp.ClientMiddlewareType:
+    """A middleware of aiohttp's session that raises ``RateLimitedError`` for a 429 and a 503 with a wait.
 
-    Raises:
-        RateLimitedError: the answer is 429.
+    ``now_ms`` is Discord's time, with which a date to wait for is compared.
     """
-    response = await handler(request)
-    if response.status != HTTPStatus.TOO_MANY_REQUESTS:
+
+    async def handle(
+        request: aiohttp.ClientRequest, handler: aiohttp.ClientHandlerType
+    ) -> aiohttp.ClientResponse:
+        response = await handler(request)
+        if response.status == HTTPStatus.TOO_MANY_REQUESTS:
+            raise await _rate_limit(response, now_ms())
+        if response.status == HTTPStatus.SERVICE_UNAVAILABLE:
+            wait = retry_after(response.headers.get("Retry-After"), now_ms())
+            if wait:
+                response.close()
+                raise RateLimitedError(wait, everywhere=False, status=HTTPStatus.SERVICE_UNAVAILABLE)
         return response
+
+    return handle
+
+
+async def _rate_limit(response: aiohttp.ClientResponse, now_ms: int) -> RateLimitedError:
+    """What a 429 asks for."""
     try:
         body = await response.content.read(_MOST_READ)
     finally:
@@ -112,8 +127,23 @@ async def raise_rate_limit(
     except (ValueError, RecursionError):
         decoded = None
     own = decoded if isinstance(decoded, dict) else {}
-    wait = max(_seconds(response.headers.get("Retry-After")), _seconds(own.get("retry_after")))
-    raise RateLimitedError(wait, everywhere=not own or _is_global(own, response.headers))
+    wait = max(retry_after(response.headers.get("Retry-After"), now_ms), _seconds(own.get("retry_after")))
+    return RateLimitedError(wait, everywhere=not own or _is_global(own, response.headers))
+
+
+def retry_after(header: str | None, now_ms: int) -> float:
+    """Seconds that ``Retry-After`` asks to wait (RFC 9110 §10.2.3); 0 for what is neither number nor date."""
+    if header is None:
+        return 0.0
+    if wait := _seconds(header):
+        return wait
+    try:
+        moment = parsedate_to_datetime(header)
+        if moment.tzinfo is None:  # the form of asctime has no zone, and means UTC
+            moment = moment.replace(tzinfo=dt.UTC)
+        return _seconds(moment.timestamp() - now_ms / 1000)
+    except (ValueError, OverflowError):
+        return 0.0
 
 
 def _is_global(body: Mapping[str, object], headers: Mapping[str, str]) -> bool:

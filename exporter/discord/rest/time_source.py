@@ -40,6 +40,10 @@ class TimeSource:
         self._tolerance_ms = TOLERANCE_MS
         self._clock.believe()
 
+    def now_ms(self) -> int:
+        """Discord's time in milliseconds since the Unix epoch (UTC), as far as it is known."""
+        return self._clock.now_ms()
+
     def now(self) -> float:
         """The moment of a question or an answer."""
         return self._clock.elapsed

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from pathlib import Path
+from typing import cast
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
+from exporter.discord.gateway.adapter import ApiClient
 from exporter.discord.gateway.identify_budget import IdentifyGate, IdentifyLedger, daily_allowance, reserve
 from exporter.discord.rest.client import GatewayBot, SessionStartLimit
+from exporter.discord.rest.gateway_answer import GatewayReader
 from exporter.telemetry import Telemetry, value
 from tests.discord.harness import until
 
@@ -163,6 +167,22 @@ async def test_buckets_in_parallel_do_not_exceed_the_allowance_together() -> Non
     moments = sorted(moment for _, moment in gated.sent_at)
     assert len(moments) == 8
     assert all(later - earlier >= day for earlier, later in zip(moments, moments[3:], strict=False))
+
+
+async def test_where_the_limit_is_unknown_the_own_count_decides() -> None:
+    class Api:
+        async def get(self, *_: object, **__: object) -> object:
+            return {"url": "ws://gateway", "shards": 1, "session_start_limit": None}
+
+    ledger = IdentifyLedger(None, 1)
+    gated = Gated(ledger=ledger)
+    gated.gate._fetch_gateway = partial(GatewayReader().fetch, cast("ApiClient", Api()))
+    for _ in range(299):
+        ledger.add(gated.clock.now_ms())
+    await gated.identify(0)
+    assert value(gated.telemetry.identifies_remaining) == 700
+    await gated.identify(0)
+    assert [moment for _, moment in gated.sent_at] == [0.0, pytest.approx(24 * 3600, abs=10)]
 
 
 async def test_a_failed_attempt_gives_its_turn_to_the_next() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import random
+import time
 from collections import Counter
 from collections.abc import AsyncIterator, Hashable, Mapping, Sequence
 from dataclasses import replace
@@ -29,7 +30,7 @@ from exporter.events.rest_request import Answer, RequestKind, RestRequest
 from exporter.telemetry import Telemetry, total, value
 from tests.discord.conftest import Start
 from tests.discord.fake_gateway import Gateway, answer
-from tests.discord.far_answers import TROUBLES, FarAnswer
+from tests.discord.far_answers import TROUBLES, FarAnswer, page
 from tests.discord.harness import until
 
 INVITES = [{"code": "abc", "uses": 3}]
@@ -220,6 +221,19 @@ async def test_a_trouble_that_lasts_is_answered_as_no_answer(bench: Bench, troub
     assert len(bench.api.seen) == ATTEMPTS
     (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
     assert found.status == 200, "nothing of it is remembered"
+    bench.settled()
+
+
+@pytest.mark.parametrize("status", [429, 503])
+async def test_a_question_is_not_put_again_before_the_time_the_answer_names(
+    bench: Bench, status: int
+) -> None:
+    bench.api.answers = [page(status, Retry_After="0.5")]
+    asked = time.monotonic()
+    (found,) = await bench.submit(RestRequest(RequestKind.INVITES, 7))
+    assert found.status == 200
+    assert time.monotonic() - asked >= 0.5
+    assert len(bench.api.seen) == 2
     bench.settled()
 
 
