@@ -22,7 +22,7 @@ from exporter.spool.codec import INTEGER_LIMIT, try_unpack
 from exporter.spool.commit import is_intact
 from exporter.spool.database import connect_reader, connect_writer, transaction
 from exporter.spool.delivery import tips
-from exporter.spool.schema import counted_as_state, migrate, read_version
+from exporter.spool.schema import check_schema, counted_as_state, migrate, read_version
 
 MAX_HOLES: Final = 2_000
 """Damaged places stepped over in one table before the rest is left; each costs a few reads."""
@@ -54,8 +54,10 @@ def inspect(path: Path) -> None:
     if not path.exists() or path.stat().st_size == 0:
         return
     with contextlib.closing(connect_reader(path)) as connection:
-        if read_version(connection) == 0:
+        version = read_version(connection)
+        if version == 0:
             return
+        check_schema(connection, version)
         (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
             raise ValueError(result)
