@@ -59,6 +59,9 @@ CREATE TABLE {lane} (
 )
 """
 
+NUMBERED: Final = {"increments": "number", "journal": "number", "dead": "id"}
+"""Tables whose rows SQLite numbers, and the column of the number."""
+
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL)",

@@ -168,3 +168,66 @@ async def test_a_newer_version_without_a_table_is_still_refused(open_spool, make
     with pytest.raises(SchemaError, match="this program knows 2"):
         await open_spool()
     assert not SpoolDirectory(tmp_path / "spool").damaged()
+
+
+LARGEST = 2**63 - 1
+SET_NUMBER = "UPDATE increments SET number = {number} WHERE number = (SELECT {end}(number) FROM increments)"
+NUMBERS = {
+    "increment": SET_NUMBER.replace("{number}", str(LARGEST)),
+    "negative increment": SET_NUMBER.replace("{number}", "-9"),
+    "dead letter": f"UPDATE dead SET id = {LARGEST} WHERE id = (SELECT {{end}}(id) FROM dead)",
+    "entry": f"UPDATE slow SET position = {LARGEST} WHERE position = (SELECT {{end}}(position) FROM slow)",
+    "entry behind the last": (
+        "UPDATE slow SET position = 2 * position + 1000 WHERE position = (SELECT {end}(position) FROM slow)"
+    ),
+    "sequences": f"UPDATE sqlite_sequence SET seq = {LARGEST}",
+    "sequence of increments": f"UPDATE sqlite_sequence SET seq = {LARGEST} WHERE name = 'increments'",
+}
+"""A number that leaves none to give out, or a position that will be given out again."""
+
+
+@pytest.mark.parametrize("end", ["min", "max"])
+@pytest.mark.parametrize("what", NUMBERS)
+@pytest.mark.parametrize("has_copy", [True, False])
+async def test_a_file_without_numbers_to_give_out_is_rebuilt_whole(
+    open_spool, make_file, execute, tmp_path, check_accounts, check_use, telemetry, what, end, has_copy
+):
+    source = await make_file()
+    execute(NUMBERS[what].replace("{end}", end))
+    if not has_copy:
+        (tmp_path / "spool" / "spool.accounts").unlink()
+    spool = await open_spool()
+    assert len(SpoolDirectory(tmp_path / "spool").damaged()) == 1
+    assert spool.source == source
+    assert await spool.state() == STATE
+    assert {increment.body for increment in await spool.increments()} == set(INCREMENTS)
+    assert value(telemetry.damaged_state) == 0
+    assert sorted(letter.key for letter in dead_letters(spool)) == ["key:0", "key:1", "key:2"]
+    stats = (await check_accounts(spool)).sinks["sql"]
+    assert (stats.spooled, stats.dead, stats.pending) == (ROWS + 3, 3, ROWS)
+    await check_use(spool)
+    await spool.close()
+    inspect(tmp_path / "spool" / "spool.db")
+    again = await open_spool()
+    await check_use(again)
+    assert len(SpoolDirectory(tmp_path / "spool").damaged()) == 1
+
+
+async def test_an_increment_with_another_number_gets_its_own_again(open_spool, make_file, execute):
+    await make_file()
+    execute(f"UPDATE increments SET number = {LARGEST} WHERE number = 2")
+    spool = await open_spool()
+    assert [tuple(increment) for increment in await spool.increments()] == list(enumerate(INCREMENTS, 1))
+
+
+async def test_a_copy_of_damaged_numbers_is_not_taken(open_spool, make_file, execute, check_use, make_entry):
+    await make_file()
+    spool = await open_spool()
+    execute(NUMBERS["sequences"])
+    for number in range(3):
+        await spool.append([make_entry(number + 2_000)])
+    await spool.close()
+    again = await open_spool()
+    assert again.source == spool.source
+    assert [increment.body for increment in await again.increments()] == INCREMENTS
+    await check_use(again)
