@@ -248,6 +248,9 @@ def _walk(
     select = _SELECT.replace("{table}", table).replace("{key}", key)
     stride, end = 1, after
     with contextlib.suppress(sqlite3.Error):
+        # What is in a column that is missing is said by the body, or unknown.
+        there = {row[1] for row in source.execute("PRAGMA table_info({table})".replace("{table}", table))}
+        columns = ", ".join(name if name in there else "NULL" for name in columns.split(", "))
         newest = select.replace("{columns}", key) + " DESC LIMIT 1"
         (end,) = source.execute(newest, (after, last)).fetchone() or (after,)
     for _ in range(MAX_HOLES):
@@ -277,8 +280,10 @@ def _mend_entry(row: DamagedRow) -> DamagedRow | None:
     """The row with the columns that its body says."""
     position, _, _, _, _, crc, body, committed_at, only_for = row
     entry = try_unpack(body, crc)
-    if entry is None or not isinstance(committed_at, int):
+    if entry is None:
         return None
+    if not isinstance(committed_at, int):
+        committed_at = entry.at
     return (position, entry.type, entry.guild_id, entry.at, entry.key, crc, body, committed_at, only_for)
 
 

@@ -120,6 +120,7 @@ async def test_a_schema_that_is_not_the_declared_one_is_rebuilt(
         ("DROP TABLE dead", 3, 3, 9, 0),
         ("CREATE TRIGGER stop BEFORE DELETE ON slow BEGIN SELECT RAISE(ABORT, 'no'); END", 3, 3, 9, 3),
         ("ALTER TABLE dead ADD COLUMN more INTEGER", 3, 3, 9, 3),
+        ("ALTER TABLE slow DROP COLUMN only_for; ALTER TABLE critical DROP COLUMN committed_at", 3, 3, 9, 3),
     ],
 )
 async def test_all_else_of_a_file_that_lacks_a_table_is_kept_and_what_is_lost_is_counted(
