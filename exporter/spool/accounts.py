@@ -26,6 +26,8 @@ from zlib import crc32
 
 import msgspec
 
+from exporter.spool.codec import NUMBER_LIMIT
+
 log = logging.getLogger(__name__)
 
 PLACE: Final = 64 * 1024
@@ -165,8 +167,17 @@ def read_accounts(connection: sqlite3.Connection) -> CopiedRow:
 
 
 def _parse(row: CopiedRow) -> Accounts:
+    """The accounts.
+
+    Raises:
+        ValueError: a number in them is damaged; a copy of it would damage a sound database.
+    """
     source, spooled, position, first, last, lines = row
     cursors = tuple(_cursor(line) for line in lines.split(_SEPARATOR)) if lines else ()
+    numbers = [spooled, position, first, last, *(number for *some, _ in cursors for number in some)]
+    if not all(0 <= number < NUMBER_LIMIT for number in numbers):
+        msg = "a number in the accounts is damaged"
+        raise ValueError(msg)
     return Accounts(source, spooled, position, (first, last), cursors)
 
 

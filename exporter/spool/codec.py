@@ -27,6 +27,10 @@ from exporter.model import Entry, EntryData, Json, Priority
 INTEGER_LIMIT: Final = 2**63
 """SQLite integers are signed 64-bit; msgpack would also take unsigned ones."""
 
+NUMBER_LIMIT: Final = INTEGER_LIMIT // 2
+"""Below it is each position, number and count of the spool: a larger one is damage, and SQLite gives out no
+number after the largest integer."""
+
 ROW_OVERHEAD: Final = 96
 """Bytes of a row beside its body: the other columns and SQLite's own, about."""
 

@@ -11,18 +11,19 @@ from __future__ import annotations
 import contextlib
 import sqlite3
 import string
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, TypeAlias, TypeVar
 from zlib import crc32
 
 from exporter.model import Priority
 from exporter.spool.accounts import Accounts
-from exporter.spool.codec import INTEGER_LIMIT, try_unpack
+from exporter.spool.codec import INTEGER_LIMIT, NUMBER_LIMIT, try_unpack
 from exporter.spool.commit import is_intact
 from exporter.spool.database import connect_reader, connect_writer, transaction
 from exporter.spool.delivery import tips
-from exporter.spool.schema import counted_as_state, migrate, read_version
+from exporter.spool.schema import NUMBERED, check_schema, counted_as_state, migrate, read_version
 
 MAX_HOLES: Final = 2_000
 """Damaged places stepped over in one table before the rest is left; each costs a few reads."""
@@ -30,7 +31,12 @@ MAX_HOLES: Final = 2_000
 _SOURCE_LENGTH: Final = 32
 _LANE_COLUMNS: Final = "position, type, guild, at, key, crc, body, committed_at, only_for"
 _DEAD_COLUMNS: Final = "id, sink, lane, position, reason, buried_at, type, guild, at, key, crc, body"
-_SELECT: Final = "SELECT {columns} FROM {table} WHERE {key} > ? ORDER BY {key}"
+_GIVEN: Final = ((0, NUMBER_LIMIT - 1),)
+"""Where the numbers and positions are that were given out: after the first, up to the last one."""
+
+_NOT_GIVEN: Final = ((-INTEGER_LIMIT, 0), (NUMBER_LIMIT - 1, INTEGER_LIMIT - 1))
+_SELECT: Final = "SELECT {columns} FROM {table} WHERE {key} > ? AND {key} <= ? ORDER BY {key}"
+_ENDS: Final = "SELECT (SELECT min({key}) FROM {table}), (SELECT max({key}) FROM {table})"
 _INSERT: Final = "INSERT OR IGNORE INTO {table} ({columns}) VALUES ({marks})"
 _CURSOR_COLUMNS: Final = "lane, position, spooled, delivered, dead, evicted, active, sink"
 _INSERT_CURSOR: Final = "INSERT OR REPLACE INTO cursors ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)".replace(
@@ -38,10 +44,15 @@ _INSERT_CURSOR: Final = "INSERT OR REPLACE INTO cursors ({columns}) VALUES (?, ?
 )
 _SELECT_STATE: Final = "SELECT name, key, crc, value FROM state ORDER BY name{order}, key{order}"
 
+_LANES: Final = tuple(lane.name.lower() for lane in Priority)
+
 T = TypeVar("T")
 
 DamagedRow: TypeAlias = tuple[Any, ...]
 """A row as it was read; a column may be of any type, by damage."""
+
+Check: TypeAlias = Callable[[DamagedRow], DamagedRow | None]
+"""Returns the row as it is to be copied, or None for one that is damaged."""
 
 
 def inspect(path: Path) -> None:
@@ -54,14 +65,17 @@ def inspect(path: Path) -> None:
     if not path.exists() or path.stat().st_size == 0:
         return
     with contextlib.closing(connect_reader(path)) as connection:
-        if read_version(connection) == 0:
+        version = read_version(connection)
+        if version == 0:
             return
+        check_schema(connection, version)
         (result,) = connection.execute("PRAGMA quick_check(1)").fetchone()
         if result != "ok":
             raise ValueError(result)
         _read_source(connection)
-        _read_totals(connection)
+        _, position = _read_totals(connection)
         _read_cursors(connection)
+        _check_numbers(connection, position)
 
 
 def rebuild(damaged: Path, fresh: Path, copy: Accounts | None) -> str:
@@ -86,19 +100,23 @@ def rebuild(damaged: Path, fresh: Path, copy: Accounts | None) -> str:
 
 def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, copy: Accounts | None) -> str:
     """Copy everything that can be read, each table by itself; never raises for what ``source`` holds."""
+    name = _readable(_read_source, source)
+    if copy is not None and name is not None and not copy.is_of(name):
+        copy = None
     entries = sum(
-        _copy_rows(source, target, lane.name.lower(), _LANE_COLUMNS, _mend_entry) for lane in Priority
+        _insert(target, lane, _LANE_COLUMNS, _read_rows(source, lane, _LANE_COLUMNS, _mend_entry, _GIVEN))
+        for lane in _LANES
     )
-    _copy_rows(source, target, "dead", _DEAD_COLUMNS, _check_dead)
+    _copy_numbered(source, target, "dead", _DEAD_COLUMNS, _check_dead)
     with counted_as_state(target):
         insert = "INSERT OR IGNORE INTO state VALUES (?, ?, ?, ?)"
         state = sum(target.execute(insert, row).rowcount for row in _walk_state(source) if is_intact(*row))
-        for table in ("increments", "journal"):
-            state += _copy_rows(source, target, table, "number, crc, body", _check_numbered)
+        firsts = {"increments": copy.increments[0] if copy else 0, "journal": 0}
+        for table, first in firsts.items():
+            state += _copy_numbered(source, target, table, "number, crc, body", _check_numbered, first)
     cursors: Sequence[DamagedRow] | None = _readable(_read_cursors, source)
     totals = _readable(_read_totals, source)
-    name = _readable(_read_source, source)
-    if copy is not None and (name is None or copy.is_of(name)):
+    if copy is not None:
         name, totals = copy.source, totals or (copy.spooled, copy.position)
         cursors = cursors or copy.cursors
     if not totals:
@@ -107,6 +125,12 @@ def _copy_all(source: sqlite3.Connection, target: sqlite3.Connection, copy: Acco
     target.executemany(_INSERT_CURSOR, cursors or ())
     spooled, position = totals or (0, 0)
     highest = max(position, *tips(target).values(), *(row[1] for row in cursors or ()))
+    for lane in _LANES:
+        # At a new position, so that no sink has passed them.
+        displaced = _read_rows(source, lane, _LANE_COLUMNS, _mend_entry, _NOT_GIVEN)
+        positions = zip(displaced, count(highest + 1), strict=False)
+        entries += _insert(target, lane, _LANE_COLUMNS, ((at, *row[1:]) for row, at in positions))
+        highest = max(highest, *tips(target).values())
     target.execute("UPDATE books SET spooled = ?, position = ?, clean = 0", (spooled, highest))
     if name:
         target.execute("UPDATE meta SET value = ? WHERE name = 'source'", (name,))
@@ -150,48 +174,93 @@ def _read_cursors(connection: sqlite3.Connection) -> list[DamagedRow]:
     return rows
 
 
+def _check_numbers(connection: sqlite3.Connection, position: int) -> None:
+    """Check that there are numbers left to give out, and that none is given out twice."""
+    # Version 1 has no increments.
+    there = {name for (name,) in connection.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    keys = dict.fromkeys(_LANES, "position") | NUMBERED
+    for table in sorted(keys.keys() & there):
+        key = keys[table]
+        ends = connection.execute(_ENDS.replace("{table}", table).replace("{key}", key)).fetchone()
+        _integers([0 if end is None else end for end in ends])
+    for (last,) in connection.execute("SELECT coalesce(seq, 0) FROM sqlite_sequence").fetchall():
+        _integers([last])
+    if max(tips(connection).values()) > position:
+        msg = "an entry is behind the last position that was given out"
+        raise ValueError(msg)
+
+
 def _integers(values: Sequence[object] | None) -> list[int]:
-    numbers = [value for value in values or () if isinstance(value, int) and 0 <= value < INTEGER_LIMIT // 2]
+    numbers = [value for value in values or () if isinstance(value, int) and 0 <= value < NUMBER_LIMIT]
     if not values or len(numbers) != len(values):
         msg = "a number in the accounts is damaged"
         raise ValueError(msg)
     return numbers
 
 
-def _copy_rows(
+def _copy_numbered(
     source: sqlite3.Connection,
     target: sqlite3.Connection,
     table: str,
     columns: str,
-    check: Callable[[DamagedRow], DamagedRow | None],
+    check: Check,
+    first: int = 0,
 ) -> int:
-    """Copy the rows that ``check`` returns, of a table whose first column is its integer key."""
+    """Copy the rows that ``check`` returns; one whose number was not given out gets the first free one.
+
+    So it takes the place of a row that is missing, as by the accounts its own is; they begin with ``first``.
+    """
+    copied = _insert(target, table, columns, _read_rows(source, table, columns, check, _GIVEN))
+    keys = "SELECT {key} FROM {table}".replace("{table}", table).replace("{key}", NUMBERED[table])
+    taken = {number for (number,) in target.execute(keys)}
+    free = (number for number in count(first or min(taken, default=1)) if number not in taken)
+    displaced = zip(_read_rows(source, table, columns, check, _NOT_GIVEN), free, strict=False)
+    return copied + _insert(target, table, columns, ((number, *row[1:]) for row, number in displaced))
+
+
+def _insert(target: sqlite3.Connection, table: str, columns: str, rows: Iterable[DamagedRow]) -> int:
     marks = ", ".join("?" * len(columns.split(",")))
     insert = _INSERT.replace("{table}", table).replace("{columns}", columns).replace("{marks}", marks)
-    copied = 0
-    for row in _walk(source, table, columns):
-        # Of the wrong type is damaged, too.
-        with contextlib.suppress(TypeError):
-            if (sound := check(row)) is not None:
-                copied += target.execute(insert, sound).rowcount
-    return copied
+    return sum(target.execute(insert, row).rowcount for row in rows)
 
 
-def _walk(source: sqlite3.Connection, table: str, columns: str) -> Iterator[DamagedRow]:
+def _read_rows(
+    source: sqlite3.Connection,
+    table: str,
+    columns: str,
+    check: Check,
+    ranges: Iterable[tuple[int, int]],
+) -> Iterator[DamagedRow]:
+    """The rows that ``check`` returns, of a table whose first column is its integer key."""
+    for after, last in ranges:
+        for row in _walk(source, table, columns, after, last):
+            # Of the wrong type is damaged, too.
+            with contextlib.suppress(TypeError):
+                if (sound := check(row)) is not None:
+                    yield sound
+
+
+def _walk(
+    source: sqlite3.Connection, table: str, columns: str, after: int, last: int
+) -> Iterator[DamagedRow]:
     """Rows in order of their key, stepping over places that cannot be read in growing strides."""
     key = columns.split(",", maxsplit=1)[0]
     select = _SELECT.replace("{table}", table).replace("{key}", key)
-    after, stride, end = 0, 1, 0
+    stride, end = 1, after
     with contextlib.suppress(sqlite3.Error):
-        (end,) = source.execute(select.replace("{columns}", key) + " DESC LIMIT 1", (0,)).fetchone() or (0,)
+        # What is in a column that is missing is said by the body, or unknown.
+        there = {row[1] for row in source.execute("PRAGMA table_info({table})".replace("{table}", table))}
+        columns = ", ".join(name if name in there else "NULL" for name in columns.split(", "))
+        newest = select.replace("{columns}", key) + " DESC LIMIT 1"
+        (end,) = source.execute(newest, (after, last)).fetchone() or (after,)
     for _ in range(MAX_HOLES):
         try:
-            for row in source.execute(select.replace("{columns}", columns), (after,)):
+            for row in source.execute(select.replace("{columns}", columns), (after, last)):
                 if not isinstance(row[0], int) or row[0] <= after:
                     return
                 after, stride = row[0], 1
                 yield row
-        except (sqlite3.Error, OverflowError):
+        except sqlite3.Error:
             after += stride
             stride *= 2
             if after >= end:
@@ -211,8 +280,10 @@ def _mend_entry(row: DamagedRow) -> DamagedRow | None:
     """The row with the columns that its body says."""
     position, _, _, _, _, crc, body, committed_at, only_for = row
     entry = try_unpack(body, crc)
-    if entry is None or not isinstance(committed_at, int):
+    if entry is None:
         return None
+    if not isinstance(committed_at, int):
+        committed_at = entry.at
     return (position, entry.type, entry.guild_id, entry.at, entry.key, crc, body, committed_at, only_for)
 
 

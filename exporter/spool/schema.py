@@ -13,7 +13,7 @@ from __future__ import annotations
 import sqlite3
 import uuid
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from itertools import chain
 from typing import Final
 
@@ -30,6 +30,9 @@ Those follow from the size of the file and belong to no table."""
 
 _SUBTRACT: Final = "UPDATE books SET state_pages = state_pages - {used}".replace("{used}", PAGES_USED)
 _ADD_BACK: Final = "UPDATE books SET state_pages = max(0, state_pages + {used})".replace("{used}", PAGES_USED)
+
+_OBJECTS: Final = "SELECT type, name, sql FROM sqlite_master WHERE name NOT LIKE 'sqlite\\_%' ESCAPE '\\'"
+"""What was created by a statement. SQLite makes others itself, as statistics for its planner."""
 
 _VISIBLE: Final = "(only_for IS NULL OR only_for = :sink)"
 """Rows a sink sees: those for all sinks, and those replayed from its own dead letters."""
@@ -55,6 +58,9 @@ CREATE TABLE {lane} (
     only_for TEXT
 )
 """
+
+NUMBERED: Final = {"increments": "number", "journal": "number", "dead": "id"}
+"""Tables whose rows SQLite numbers, and the column of the number."""
 
 MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
@@ -149,6 +155,43 @@ def read_version(connection: sqlite3.Connection) -> int:
         )
         raise SchemaError(msg)
     return int(header)
+
+
+def check_schema(connection: sqlite3.Connection, version: int) -> None:
+    """Compare the tables of a file of this version with those that it declares.
+
+    The whole statements are compared, so that a column, a constraint or AUTOINCREMENT that is not there is
+    found as well. An object that is not declared is damage, too: a trigger or an index can refuse any commit.
+
+    Raises:
+        sqlite3.DatabaseError: they differ.
+    """
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as model:
+        for statement in chain.from_iterable(MIGRATIONS[:version]):
+            model.execute(statement)
+        declared = _read_objects(model)
+    found = _read_objects(connection)
+    differences = [
+        f"the {kind} {name} is {_difference((kind, name), declared, found)}"
+        for kind, name in sorted(declared.keys() | found.keys())
+        if declared.get((kind, name)) != found.get((kind, name))
+    ]
+    if differences:
+        raise sqlite3.DatabaseError(", ".join(differences))
+
+
+def _read_objects(connection: sqlite3.Connection) -> dict[tuple[str, str], str]:
+    """The statement of each object by its type and name, without white space, which says nothing."""
+    rows = connection.execute(_OBJECTS).fetchall()
+    return {(str(kind), str(name)): "".join(str(sql).split()) for kind, name, sql in rows}
+
+
+def _difference(
+    key: tuple[str, str], declared: dict[tuple[str, str], str], found: dict[tuple[str, str], str]
+) -> str:
+    if key not in found:
+        return "missing"
+    return "altered" if key in declared else "foreign"
 
 
 def migrate(connection: sqlite3.Connection) -> None:

@@ -119,6 +119,22 @@ FAULTS = (
         ),
     ),
     Fault(
+        "the tables of the spool's file are not compared with the declared ones",
+        "A damaged spool never prevents a start.",
+        "exporter/spool/salvage.py",
+        "        check_schema(connection, version)\n",
+        "",
+        ("tests/spool/test_altered_file.py::test_a_schema_that_is_not_the_declared_one_is_rebuilt",),
+    ),
+    Fault(
+        "numbers that leave none to give out are not found",
+        "A damaged spool never prevents a start.",
+        "exporter/spool/salvage.py",
+        "        _check_numbers(connection, position)\n",
+        "",
+        ("tests/spool/test_altered_file.py::test_a_file_without_numbers_to_give_out_is_rebuilt_whole",),
+    ),
+    Fault(
         "positions are used again after a crash",
         "No position is used twice, so a store never takes a new entry for one that it has.",
         "exporter/spool/recovery.py",
