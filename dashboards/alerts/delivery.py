@@ -115,7 +115,7 @@ LOSS: Final = Alert(
         "`dropped`: memory was full while the disk was not writable, or an entry was too large. `shed`: "
         "memory was full, and counts were discarded. `evicted`: the spool was full and discarded the oldest"
         " unsent counters. `dead`: a store rejected entries permanently. `replaced`: the SQLite file was "
-        "deleted or replaced while the exporter wrote to it; the new file lacks what was stored before."
+        "deleted or replaced; the new file lacks what was stored before."
     ),
     steps="""
         1. The log names type and reason at level error.

@@ -33,7 +33,7 @@ from exporter.config.model import Config
 from exporter.config.yaml_source import YamlSource
 from exporter.errors import ConfigError
 from exporter.process import run
-from exporter.sinks.sql.declaration import LOG_FILE
+from exporter.sinks.sql.declaration import DELIVERED_FILES, LOG_FILE
 from exporter.spool.config import SPOOL_DIRECTORY
 
 _log = logging.getLogger(__name__)
@@ -43,7 +43,10 @@ SIMULATOR_LOG: Final = "simulator.log"
 SETTLE_TIMEOUT_S: Final = 30.0
 """Longest wait for the last entries to be stored; a SQLite file needs a fraction of a second."""
 _POLL_S: Final = 1.0
-_SQLITE_FILES: Final = tuple(f"{LOG_FILE}{suffix}" for suffix in ("", "-wal", "-shm", "-journal"))
+_SQLITE_FILES: Final = (
+    *(f"{LOG_FILE}{suffix}" for suffix in ("", "-wal", "-shm", "-journal")),
+    *DELIVERED_FILES,
+)
 _OWN: Final = frozenset({LEDGER, SIMULATOR_LOG, SPOOL_DIRECTORY, IDENTIFIES_FILE, *_SQLITE_FILES})
 """The files that a demo creates in its directory; no other file is ever deleted."""
 

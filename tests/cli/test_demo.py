@@ -70,7 +70,7 @@ async def test_a_demo_ends_by_itself_with_numbers_that_agree(tmp_path):
 
 def leave_an_earlier_demo(directory: pathlib.Path) -> None:
     (directory / "spool").mkdir(parents=True)
-    for name in (LEDGER, "discord.db", "discord.db-wal", "identifies.json", "spool/old"):
+    for name in (LEDGER, "discord.db", "discord.db-wal", "discord.delivered", "identifies.json", "spool/old"):
         (directory / name).write_text("of the demo before")
 
 

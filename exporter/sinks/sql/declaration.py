@@ -15,6 +15,8 @@ from exporter.sinks.spec import MigrateOptions, SinkContext, SinkSpec
 from exporter.sinks.sql.config import SqlConfig
 
 LOG_FILE: Final = "discord.db"
+DELIVERED_FILES: Final = ("discord.delivered", "discord.delivered.new")
+"""Of ``LOG_FILE``: what it has confirmed, and a copy being written."""
 
 
 def _make(section: SqlConfig, context: SinkContext) -> Sink:

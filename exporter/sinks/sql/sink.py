@@ -23,11 +23,12 @@ from exporter.model import STORED, Batch, Outcome, Priority, Row, Verdict
 from exporter.sinks.base import Probe
 from exporter.sinks.sql.batch_plan import Rules, plan_batch
 from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.sql.delivered import Delivered
 from exporter.sinks.sql.engine import dispose_engine, make_engine
 from exporter.sinks.sql.error_mapping import FAILURES, describe, verdict_of
 from exporter.sinks.sql.log_file import LogFile, empty_wal
 from exporter.sinks.sql.migration import migrate_engine, schema_state
-from exporter.sinks.sql.writer import Positions, SqlWriter, WriteSet
+from exporter.sinks.sql.writer import SqlWriter, WriteSet
 
 log = logging.getLogger(__name__)
 
@@ -54,8 +55,9 @@ class SqlSink:
         self._prepared = False
         sqlite = config.url.get_backend_name() == "sqlite"
         self._file = LogFile(config.url.database or "") if sqlite else None
-        self._confirmed: Positions = {}
-        self._replaced = False
+        self._delivered = Delivered(self._file.path) if self._file is not None else None
+        self._compared: set[Priority] = set()
+        self._replaced: Path | None = None
         self._lost = 0
 
     @property
@@ -71,7 +73,13 @@ class SqlSink:
     async def open(self) -> None:
         """Make the pool; connects to nothing."""
         if self._engine is None:
-            self._engine = make_engine(self._config)
+            self._engine = self._make_engine()
+
+    def _make_engine(self) -> AsyncEngine:
+        engine = make_engine(self._config)
+        if self._file is not None:
+            self._file.watch(engine)
+        return engine
 
     async def close(self) -> None:
         """Close every connection."""
@@ -98,8 +106,15 @@ class SqlSink:
             if verdict.outcome is Outcome.NEEDS_OPERATOR:
                 self._prepared = False
             return verdict
-        self._confirmed[batch.source, batch.lane] = batch.rows[-1].position
+        if self._delivered is not None:
+            self._delivered.add(batch)
+            await asyncio.to_thread(self._note_files)
         return replace(STORED, before=before)
+
+    def _note_files(self) -> None:
+        if self._file is not None and self._delivered is not None:
+            self._file.complete()
+            self._delivered.save()
 
     async def probe(self) -> Probe:
         """Connect and read the schema's version."""
@@ -129,22 +144,31 @@ class SqlSink:
     async def _prepare(self) -> AsyncEngine:
         """An engine whose database is the one at its path and has its tables."""
         async with self._preparing:
-            engine, file = self._engine or make_engine(self._config), self._file
-            if file is not None and await asyncio.to_thread(file.is_other):
+            engine, file = self._engine or self._make_engine(), self._file
+            if file is not None and (changed := await asyncio.to_thread(file.changed)) is not None:
+                await asyncio.to_thread(file.refuse_links)
                 await empty_wal(engine)
                 await dispose_engine(engine)
-                engine = make_engine(self._config)
-                self._prepared, self._replaced = False, True
+                engine = self._make_engine()
+                self._prepared, self._replaced = False, changed
             self._engine = engine
             if not self._prepared:
-                await self._prepare_schema(engine)
-                if file is not None:
-                    await asyncio.to_thread(file.remember)
+                await self._prepare_files(engine)
                 self._prepared = True
-            if self._replaced and file is not None:
-                await self._report_loss(engine, file)
-                self._replaced = False
+            if self._replaced is not None and file is not None and self._delivered is not None:
+                await self._report_loss(engine, self._delivered, file, self._replaced)
+                self._replaced = None
             return engine
+
+    async def _prepare_files(self, engine: AsyncEngine) -> None:
+        file, delivered = self._file, self._delivered
+        if file is None or delivered is None:
+            await self._prepare_schema(engine)
+            return
+        await asyncio.to_thread(file.refuse_links)
+        await asyncio.to_thread(delivered.load)
+        await self._prepare_schema(engine)
+        await asyncio.to_thread(file.remember)
 
     async def _prepare_schema(self, engine: AsyncEngine) -> None:
         if self._config.migrate_on_start:
@@ -165,30 +189,49 @@ class SqlSink:
             )
         log.info("SQL store ready: %s, schema %s", engine.dialect.name, state.current)
 
-    async def _report_loss(self, engine: AsyncEngine, file: LogFile) -> None:
+    async def _report_loss(
+        self, engine: AsyncEngine, delivered: Delivered, file: LogFile, changed: Path
+    ) -> None:
         """Say which entries were confirmed to the runner and are not in the file that is there now."""
         async with engine.begin() as connection:
             held = await self._writer.positions(connection)
-        missing = {
-            lane: (held.get(lane, 0), confirmed)
-            for lane, confirmed in sorted(self._confirmed.items())
-            if held.get(lane, 0) < confirmed
-        }
-        if not missing:
-            log.warning("the SQLite file %s was replaced by one that holds all that was delivered", file.path)
+        ranges = []
+        for source, lane in delivered.lanes():
+            position = max(held.get((source, lane), 0), 0)
+            if missing := delivered.take_missing(source, lane, position):
+                ranges.append(self._count(lane, position, *missing))
+        if not ranges:
+            log.warning(
+                "%s was deleted or replaced while it was in use; the SQLite file %s that is there now holds "
+                "all that was delivered",
+                *(changed, file.path),
+            )
             return
-        self._lost += sum(confirmed - position for position, confirmed in missing.values())
-        ranges = (
-            f"{lane.name.lower()} {position + 1} to {confirmed}"
-            for (_, lane), (position, confirmed) in missing.items()
-        )
         log.error(
             "the SQLite file %s was deleted or replaced while it was in use; delivery goes on in the file "
             "that is there now. Delivered before and not in it, by position: %s. To have them, stop the "
             "exporter, put the earlier file back and start it; replace the file only while it is stopped",
-            file.path,
-            ", ".join(ranges),
+            *(file.path, ", ".join(ranges)),
         )
+
+    def _compare(self, batch: Batch, position: int) -> None:
+        """Once for each lane: say what an earlier run confirmed and the file that is there now lacks."""
+        if self._file is None or self._delivered is None or batch.lane in self._compared:
+            return
+        self._compared.add(batch.lane)
+        held = max(position, 0)
+        missing = self._delivered.take_missing(batch.source, batch.lane, held, batch.rows[0].position)
+        if missing:
+            log.error(
+                "the SQLite file %s was deleted or replaced since an earlier run wrote to it, or its -wal "
+                "was; delivery goes on in the file that is there now. Delivered before and not in it, by "
+                "position: %s. To have them, stop the exporter, put the earlier file back and start it",
+                *(self._file.path, self._count(batch.lane, held, *missing)),
+            )
+
+    def _count(self, lane: Priority, held: int, last: int, entries: int) -> str:
+        self._lost += entries
+        return f"{lane.name.lower()} {held + 1} to {last}"
 
     async def _apply(self, engine: AsyncEngine, batch: Batch) -> int:
         """Write what is not stored yet; returns the position up to which the lane was."""
@@ -196,6 +239,7 @@ class SqlSink:
         write_set = await self._plan(batch, batch.rows)
         async with engine.begin() as connection:
             position = await self._writer.lock_position(connection, batch)
+            self._compare(batch, position)
             if batch.rows[-1].position <= position:
                 return position
             if batch.rows[0].position <= position:
