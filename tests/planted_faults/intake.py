@@ -58,6 +58,16 @@ FAULTS = (
         ),
     ),
     Fault(
+        "what a suspended component misses is not counted",
+        "What a component does not handle after an error is counted.",
+        "exporter/dispatch/error_border.py",
+        "            skipped.inc()\n",
+        "",
+        (
+            "tests/tracking/test_errors_in_components.py::test_bans_that_moderation_does_not_handle_after_an_error_are_counted",
+        ),
+    ),
+    Fault(
         "a failed call keeps what it put out",
         "What a call put out before it raised has no effect.",
         "exporter/dispatch/error_border.py",
