@@ -253,7 +253,7 @@ class Application:
         spool = SpoolStatus(int(value(meters.spooled)), int(total(meters.spool_bytes)), problem)
         blind = tuple(
             BlindFeature(spot.type, spot.permission, f"in {counted(spot.guilds, 'guild')}: {spot.lost}")
-            for spot in self._pipeline.permissions.blind()
+            for spot in self._pipeline.blind()
             if spot.guilds
         )
         pending = {name: number for name, number in self._pipeline.undecided().items() if number}

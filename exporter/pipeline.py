@@ -13,7 +13,7 @@ import logging
 import random
 from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 
 from exporter.aggregation.cells import WindowKind
 from exporter.aggregation.config import MetricsConfig
@@ -23,6 +23,7 @@ from exporter.aggregation.windows import Windows
 from exporter.checkpoint.checkpoint import Checkpoint
 from exporter.checkpoint.config import BatchingConfig
 from exporter.checkpoint.event_recorder import EventRecorder
+from exporter.checkpoint.reverting import Reverting
 from exporter.clock import Clock
 from exporter.dispatch.dispatcher import Dispatcher
 from exporter.events.aggregates import MEMBER_ACTIVITY_SNAPSHOT, METRICS_SNAPSHOT
@@ -42,6 +43,8 @@ from exporter.tracking.voice.settling import VoiceSettling
 from exporter.tracking.voice.tracker import VoiceTracker
 
 log = logging.getLogger(__name__)
+
+T = TypeVar("T")
 
 TICK_SECONDS: Final = 1.0
 """Interval of ticks. It is the resolution of every interval below it."""
@@ -124,6 +127,7 @@ class Pipeline:
             lambda: self._windows.capture(),  # noqa: PLW0108 - windows are made of components
             lambda: self._counters.has_unsaved,
         )
+        self._reverting = Reverting(self._dispatcher.states, self.checkpoint, spool)
         self._recorder = add(lambda emit: EventRecorder(emit, catalogue, self.checkpoint.offer, details))
         self._contents = SnapshotContents(
             self.guild_cache, self.voice, self._recorder, catalogue, metrics, details
@@ -146,6 +150,7 @@ class Pipeline:
         self.gauges = self._contents.gauges
         self.component_errors = self._dispatcher.errors
         self.undecided = self._dispatcher.undecided
+        self.blind = partial(self.permissions.ask, lambda: tuple(self.permissions.blind()), ())
 
     # ------------------------------------------------------------------ life
 
@@ -171,6 +176,7 @@ class Pipeline:
             tasks.create_task(self._repeat(self._step, watch=self._telemetry.loop_lag.observe))
             tasks.create_task(self._repeat(self._maintain))
             tasks.create_task(self._look_at_invites())
+            tasks.create_task(self._reverting.run())
 
     async def flush(self) -> bool:
         """Close every window now, as deltas, and commit all there is; False if the disk refuses.
@@ -187,24 +193,29 @@ class Pipeline:
                 break
             await asyncio.sleep(FLUSH_POLL_SECONDS)
             self._decide()
-        await self._settling.settle()
-        closed = await self._windows.close(self.checkpoint.commit, everything=True)
-        return await self.checkpoint.drain() and closed
+        return await self._save(everything=True)
 
     async def stop(self) -> bool:
         """Save everything, so that the next process continues where this one stops."""
         self._decide()
         now = self._dispatcher.now()
         self._dispatcher.each(lambda component: component.stop(now))
-        await self._settling.settle()
-        closed = await self._windows.close(self.checkpoint.commit)
-        return await self.checkpoint.drain() and closed
+        return await self._save(everything=False)
+
+    async def _save(self, *, everything: bool) -> bool:
+        """Close windows and commit; an error in what comes first keeps nothing from being committed."""
+        await self._guard(self._settling.settle)
+        close = partial(self._windows.close, self.checkpoint.commit, everything=everything)
+        closed = await self._guard(close)
+        return await self.checkpoint.drain() and bool(closed)
 
     def _decide(self) -> None:
         """Decide what can be decided by now, without waiting for further data of every shard."""
         self.timeline.hurried = True
         try:
             self._dispatcher.tick()
+        except Exception as error:  # noqa: BLE001 - whatever it is, what is known by now is saved
+            self._dispatcher.report("pipeline", error)
         finally:
             self.timeline.hurried = False
 
@@ -219,11 +230,12 @@ class Pipeline:
             watch(max(0.0, loop.time() - woken))
             await self._guard(work)
 
-    async def _guard(self, work: Callable[[], Awaitable[None]]) -> None:
+    async def _guard(self, work: Callable[[], Awaitable[T]]) -> T | None:
         try:
-            await work()
+            return await work()
         except Exception as error:  # noqa: BLE001 - whatever it is, the timer goes on
             self._dispatcher.report("pipeline", error)
+            return None
 
     async def _look_at_invites(self) -> None:
         invites = [found for found in self._dispatcher.components if isinstance(found, InviteTracker)]
@@ -252,28 +264,21 @@ class Pipeline:
 
     async def _maintain(self) -> None:
         """Close windows that have ended, commit what is due, restore failed components."""
-        await self._revert_suspended()
+        await self._reverting.revert()
         if self._windows.due() or self._settling.due:
             # A window closed without its last seconds in voice would have to be written twice.
-            await self._settling.settle()
+            await self._guard(self._settling.settle)
         await self._windows.close(
             self.checkpoint.commit, everything=self._counters.windows.cells > self._batching.max_cells
         )
         await self.checkpoint.save(urgent=self._dispatcher.holds_for_any(lambda each: each.urgent))
-
-    async def _revert_suspended(self) -> None:
-        """Reset components that failed to what was committed last."""
-        if any(self._dispatcher.states.suspended):
-            # Under the turn: a commit in flight may hold newer rows of theirs.
-            async with self.checkpoint.turn:
-                await self._dispatcher.states.revert_suspended(self._spool.state)
 
     # ------------------------------------------------------------------ what the exposition reads
 
     def refresh(self) -> None:
         """Bring totals up to date; before each scrape."""
         self._settling.accrue()
-        for spot in self.permissions.blind():
+        for spot in self.blind():
             self._telemetry.blind.labels(spot.type, spot.permission).set(spot.guilds)
         for component, number in self._dispatcher.undecided().items():
             self._telemetry.pending_decisions.labels(component).set(number)

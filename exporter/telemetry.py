@@ -107,6 +107,11 @@ class Telemetry:
         self.component_errors = self._counter(
             "discord_exporter_component_errors", "Errors isolated in a component.", "component"
         )
+        self.component_skipped = self._plain_counter(
+            "discord_exporter_component_skipped",
+            "Facts not handled by a component because it was suspended after an error.",
+            "component",
+        )
         self.pending_decisions = self._gauge(
             "discord_exporter_pending_decisions",
             "What waits for an answer or for time to pass before it is counted, by component.",

@@ -22,6 +22,7 @@ SMALL: Mapping[str, str] = {
     "markdown.py": "how a page is written, shared by the reference pages and the sinks' own",
     "gc_tuning.py": "process-wide settings of the interpreter, apart from the composition root",
     "reference/__main__.py": "`python -m exporter.reference`",
+    "checkpoint/reverting.py": "when components are reverted, between the checkpoint and the states",
     "exposition/other_bucket.py": "a counter that guilds and channels both use",
     "exposition/source.py": "the port through which exposition reads the totals",
     "discord/gateway/dispatches.py": "a table",

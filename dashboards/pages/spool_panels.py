@@ -79,6 +79,11 @@ GIVEN_UP = Panel(
             "failed: {{component}}",
         ),
         Prom(
+            promql.grown("discord_exporter_component_skipped_total", by="component", over="$__interval")
+            + " > 0",
+            "not handled: {{component}}",
+        ),
+        Prom(
             promql.grown("discord_exporter_damaged_state_total", over="$__interval") + " > 0",
             "damaged: rows of state",
         ),

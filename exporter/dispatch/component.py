@@ -34,6 +34,8 @@ Handler: TypeAlias = Callable[..., None]
 
 Handlers of ``Count`` take only the fact: they are the hot path, and a count carries its own time."""
 
+A = TypeVar("A")
+D = TypeVar("D")
 K = TypeVar("K")
 V = TypeVar("V")
 
@@ -149,7 +151,7 @@ class Component:
     name: ClassVar[str]
 
     report: Callable[[Exception], None]
-    """Takes an error that cost only one guild something; set by the dispatcher."""
+    """Takes an error that cost only one guild or one answer something; set by the dispatcher."""
 
     def __init__(self, emit: Emit) -> None:
         self.emit = emit
@@ -215,6 +217,17 @@ class Component:
             self.report(error)
             return False
         return True
+
+    def ask(self, question: Callable[[], A], default: D) -> A | D:
+        """What the component answers, ``default`` where it fails.
+
+        For those who read its state: the error is counted as its own, and costs no more than the answer.
+        """
+        try:
+            return question()
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            self.report(error)
+            return default
 
     # ------------------------------------------------------------------ over the tables
 

@@ -27,6 +27,7 @@ class ComponentStates:
         self._people = people
         self._drain = drain
         self.report = border.errors.report
+        self.failed = border.failed
 
     # ------------------------------------------------------------------ for a commit
 
@@ -82,13 +83,19 @@ class ComponentStates:
             self.revert(component, rows)
 
     def revert(self, component: Component, rows: Iterable[StateRow]) -> None:
-        """Reset a suspended component to the rows committed last."""
+        """Reset a suspended component to the rows committed last; it stays so if it cannot be cleared."""
         index = self._border.components.index(component)
-        for table in component.tables:
+        for table in self._border.tables[index]:
             table.discard()
-        self._border.call(index, component.clear)
+        try:
+            component.clear()
+        except Exception as error:  # noqa: BLE001 - the error border: whatever it is
+            # Restored over what is left of its state, it would save a mixture of both.
+            self._border.fail(index, error, len(self._border.emitted))
+            return
         self._border.release(index)
         self._restore(index, component, rows)
+        self._border.log_skipped(index)
 
     def _restore(self, index: int, component: Component, rows: Iterable[StateRow]) -> None:
         border, rows = self._border, list(rows)
@@ -125,7 +132,7 @@ class ComponentStates:
     def _retry(self, index: int, component: Component, rows: Iterable[StateRow]) -> int:
         """Resume a component from nothing but these rows."""
         self._border.drop_emitted(index)
-        for table in component.tables:
+        for table in self._border.tables[index]:
             table.discard()
         component.clear()
         return self._resume(index, component, rows)

@@ -81,12 +81,12 @@ class Dispatcher:
         return next(found for found in self.components if isinstance(found, kind))
 
     def _route(self) -> None:
-        """Route facts to the components that are not suspended."""
+        """Route facts to the components; those of a suspended one are counted, at no cost to the others."""
         routes: dict[type, tuple[_Route, ...]] = {}
         for index, handlers in enumerate(self._handlers):
-            if index not in self._border.suspended:
-                for kind, handle in handlers.items():
-                    routes[kind] = (*routes.get(kind, ()), (index, handle))
+            skip = self._border.skip(index) if index in self._border.suspended else None
+            for kind, handle in handlers.items():
+                routes[kind] = (*routes.get(kind, ()), (index, skip or handle))
         self._counts = routes.pop(Count, ())
         self._routes = routes
 

@@ -2,18 +2,19 @@
 
 It is logged with its traceback and counted. What the failed call put out is dropped; the component is
 suspended until its state is put back to what was committed last. One that saves nothing resets the guild of
-the fact instead. The others go on.
+the fact instead. The others go on. What a suspended component does not handle is counted.
 """
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final, TypeVar
+from typing import Any, Final, TypeVar
 
-from exporter.dispatch.component import Component, Emit
+from exporter.dispatch.component import Component, Emit, Handler, SavedTable
 from exporter.events.facts.base import Fact
 from exporter.telemetry import Telemetry
 
@@ -42,8 +43,8 @@ class ErrorCounts(dict[str, int]):
         if kind not in self._logged:
             self._logged.add(kind)
             log.error(
-                "component %s failed, the others go on; state that it saves is put back to the last commit "
-                "(further errors of this kind are counted, not logged)",
+                "component %s failed, the others go on; saved state that it may have changed halfway is put "
+                "back to the last commit (further errors of this kind are counted, not logged)",
                 name,
                 exc_info=error,
             )
@@ -62,17 +63,24 @@ class ErrorBorder:
 
     def __init__(self, telemetry: Telemetry, reroute: Callable[[], None]) -> None:
         self._reroute = reroute
+        self._skipped_metric = telemetry.component_skipped
+        self._skipped: dict[int, int] = {}
         self.errors = ErrorCounts(telemetry)
         self.components: list[Component] = []
+        self.tables: list[tuple[SavedTable[Any, Any], ...]] = []
+        """The tables of each component, read once: an error must not depend on what the failed one says."""
         self.emitted: deque[tuple[int, Fact]] = deque()
         """Facts that are not handled yet, each with the position of the component that emitted it."""
         self.suspended: set[int] = set()
+        self.failed = asyncio.Event()
+        """Set when a component is suspended, for what puts it back."""
 
     def add(self, make: Callable[[Emit], C]) -> C:
         """Create a component, and append it to the list."""
         component = make(self._outlet(len(self.components)))
         component.report = partial(self.errors.report, component.name)
         self.components.append(component)
+        self.tables.append(component.tables)
         return component
 
     def _outlet(self, index: int) -> Emit:
@@ -109,9 +117,8 @@ class ErrorBorder:
         """
         component = self.components[index]
         self.drop_emitted(index, waiting)
-        if component.tables:
-            self.suspended.add(index)
-            self._reroute()
+        if self.tables[index]:
+            self._suspend(index)
         elif guild_id := getattr(fact, "guild_id", 0):
             self.call(index, partial(component.reset_guild, guild_id))
         self.errors.report(component.name, error)
@@ -121,7 +128,33 @@ class ErrorBorder:
         while len(self.emitted) > waiting and self.emitted[-1][0] == index:
             self.emitted.pop()
 
+    # ------------------------------------------------------------------ suspended components
+
+    def _suspend(self, index: int) -> None:
+        self.suspended.add(index)
+        self._reroute()
+        self.failed.set()
+
+    def skip(self, index: int) -> Handler:
+        """What counts the facts of a suspended component in place of its handlers, of either signature."""
+        skipped = self._skipped_metric.labels(self.components[index].name)
+
+        def count(*_: object) -> None:
+            skipped.inc()
+            self._skipped[index] = self._skipped.get(index, 0) + 1
+
+        return count
+
     def release(self, index: int) -> None:
         """Let a suspended component take facts again."""
         self.suspended.discard(index)
         self._reroute()
+
+    def log_skipped(self, index: int) -> None:
+        """Log how many facts a component did not handle, once it is no longer suspended."""
+        if index not in self.suspended and (number := self._skipped.pop(index, 0)):
+            log.error(
+                "component %s handles facts again; it did not handle %d while it was suspended, counted in "
+                "discord_exporter_component_skipped_total",
+                *(self.components[index].name, number),
+            )

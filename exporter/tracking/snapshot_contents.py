@@ -1,13 +1,18 @@
-"""What stands in the snapshots of a window, and what is forgotten once they are committed."""
+"""What stands in the snapshots of a window, and what is forgotten once they are committed.
+
+A component that cannot say its part costs a snapshot that part alone: the counts leave without it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from functools import partial
 
 from exporter.aggregation.cells import Activity
 from exporter.aggregation.config import MetricsConfig
 from exporter.aggregation.snapshot_builder import NAMED, Surroundings, activity_entry, metrics_entry
 from exporter.checkpoint.event_recorder import EventRecorder
+from exporter.dispatch.component import Component
 from exporter.events.aggregates import METRICS_SNAPSHOT
 from exporter.events.catalogue import Catalogue
 from exporter.events.guilds import BOOSTS, MEMBERS, ONLINE
@@ -46,6 +51,13 @@ class SnapshotContents:
 
     def gauges(self, gauge: str) -> Mapping[int, float]:
         """A state by guild; guilds not seen whole yet have none."""
+        nothing: dict[int, float] = {}
+        return self._owner(gauge).ask(partial(self._read_gauge, gauge), nothing)
+
+    def _owner(self, gauge: str) -> Component:
+        return self._voice if gauge == VOICE_MEMBERS.name else self._guilds
+
+    def _read_gauge(self, gauge: str) -> dict[int, float]:
         read = self._gauges[gauge]
         return {
             guild.guild_id: value
@@ -59,10 +71,15 @@ class SnapshotContents:
         gauges = {
             name: value
             for name in self._catalogue.gauges
-            if guild and guild.known and (value := self._gauges[name](guild)) is not None
+            if guild
+            and guild.known
+            and (value := self._owner(name).ask(partial(self._gauges[name], guild), None)) is not None
         }
-        peak, channel_peaks = self._voice.peaks(guild_id)
-        names = {} if self._details.isdisjoint(NAMED) else self._guilds.channel_names(guild_id)
+        nothing: tuple[int, dict[int, int]] = (0, {})
+        peak, channel_peaks = self._voice.ask(partial(self._voice.peaks, guild_id), nothing)
+        names: dict[int, str] = {}
+        if not self._details.isdisjoint(NAMED):
+            names = self._guilds.ask(partial(self._guilds.channel_names, guild_id), names)
         around = Surroundings(gauges, peak, channel_peaks, names, self._guilds.people)
         return metrics_entry(guild_id, period, key, activity, around, self._metrics, self._details)
 
@@ -78,6 +95,6 @@ class SnapshotContents:
         """Forget what the snapshots just committed have said."""
         for guild_id in guild_ids:
             if kind == METRICS_SNAPSHOT:
-                self._voice.reset_peaks(guild_id)
+                self._voice.ask(partial(self._voice.reset_peaks, guild_id), None)
             else:
-                self._recorder.forget_newcomers(guild_id, period[1])
+                self._recorder.ask(partial(self._recorder.forget_newcomers, guild_id, period[1]), None)

@@ -103,6 +103,7 @@ def worked() -> Telemetry:
     found.shed.labels("counts").inc(900)
     found.damaged_state.inc(900)
     found.component_errors.labels("voice").inc(900)
+    found.component_skipped.labels("voice").inc(900)
     for meter in (found.member_corrections, found.member_drift, found.levels_forgotten, found.audit_gaps):
         meter.inc(900)
     found.spooled.set(200_000)

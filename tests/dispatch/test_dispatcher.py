@@ -219,6 +219,67 @@ def test_a_component_that_failed_is_left_out_until_its_rows_are_put_back() -> No
     assert failing.held == {1: Saved(1), 5: Saved(5)}
 
 
+def test_what_a_suspended_component_does_not_handle_is_counted_and_logged_once(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    bench = Bench()
+    failing = bench.add("a", Second=raise_error)
+    bench.add("b")
+    for fact in (First(1), Second(2), First(3), Count(SERIES, 1, 0), First(4)):
+        bench.dispatcher.dispatch(fact)
+    assert value(bench.telemetry.component_skipped, "a") == 3
+    assert not any("handles facts again" in record.getMessage() for record in caplog.records)
+    bench.dispatcher.states.revert(failing, ())
+    bench.dispatcher.dispatch(First(5))
+    assert failing.held == {5: Saved(5)}
+    (record,) = (record for record in caplog.records if "handles facts again" in record.getMessage())
+    assert "did not handle 3 " in record.getMessage()
+    bench.dispatcher.dispatch(Second(6))
+    bench.dispatcher.states.revert(failing, ())
+    assert value(bench.telemetry.component_skipped, "a") == 3
+    assert value(bench.telemetry.component_skipped, "b") == 0
+    assert len([record for record in caplog.records if "handles facts again" in record.getMessage()]) == 1
+
+
+def test_a_component_that_cannot_be_cleared_stays_suspended(monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = Bench()
+    failing = bench.add("a", Second=raise_error)
+    bench.dispatcher.dispatch(First(1))
+    bench.dispatcher.dispatch(Second(2))
+    with monkeypatch.context() as broken:
+        broken.setattr(failing, "clear", raise_error)
+        bench.dispatcher.states.revert(failing, [row(7)])
+    assert list(bench.dispatcher.states.suspended) == [failing]
+    assert failing.held == {1: Saved(1)}, "nothing is restored over it"
+    assert bench.errors("a") == 2
+    bench.dispatcher.states.revert(failing, [row(7)])
+    assert list(bench.dispatcher.states.suspended) == []
+    assert failing.held == {7: Saved(7)}
+
+
+def test_a_component_whose_tables_raise_is_suspended_and_put_back_like_any_other() -> None:
+    bench = Bench()
+
+    class Failing(Recording):
+        broken = False
+
+        @property
+        def tables(self) -> tuple[SavedTable[Any, Any], ...]:
+            return raise_error() if self.broken else super().tables  # type: ignore[no-any-return]
+
+    failing = bench.dispatcher.add(lambda emit: Failing(emit, bench.journal, "a", First=raise_error))
+    bench.add("b")
+    failing.broken = True
+    bench.dispatcher.dispatch(First(1))
+    assert bench.journal == [("a", First(1)), ("b", First(1))]
+    assert list(bench.dispatcher.states.suspended) == [failing]
+    bench.dispatcher.states.revert(failing, ())
+    assert list(bench.dispatcher.states.suspended) == [failing], "it cannot be restored"
+    failing.broken = False
+    bench.dispatcher.states.revert(failing, [row(7)])
+    assert failing.held == {7: Saved(7)}
+
+
 def test_an_error_of_one_kind_is_logged_once_and_counted_each_time(caplog: pytest.LogCaptureFixture) -> None:
     bench = Bench()
     failing = bench.add("a", First=raise_error)

@@ -51,10 +51,20 @@ FAULTS = (
         "a component that failed goes on with half-changed state",
         "A component that raises is reset to its last commit before it goes on.",
         "exporter/dispatch/error_border.py",
-        "self.suspended.add(index)\n            self._reroute()\n        elif",
+        "self._suspend(index)\n        elif",
         "pass\n        elif",
         (
             "tests/dispatch/test_dispatcher.py::test_a_component_that_failed_is_left_out_until_its_rows_are_put_back",
+        ),
+    ),
+    Fault(
+        "what a suspended component misses is not counted",
+        "What a component does not handle after an error is counted.",
+        "exporter/dispatch/error_border.py",
+        "            skipped.inc()\n",
+        "",
+        (
+            "tests/tracking/test_errors_in_components.py::test_bans_that_moderation_does_not_handle_after_an_error_are_counted",
         ),
     ),
     Fault(

@@ -207,3 +207,27 @@ async def test_what_changes_while_the_disk_refuses_is_encoded_tick_by_tick(
     await pass_time(site, pipeline, 10)
     (row,) = await site.spool.state("levels/members")
     assert row.value is not None, "encoded before, while the member was there"
+
+
+async def test_bans_that_moderation_does_not_handle_after_an_error_are_counted(
+    site: Site, payload: Payload
+) -> None:
+    pipeline = await begin(site, payload)
+    ban = payload("GUILD_BAN_ADD", "person")
+
+    def feed(numbers: range) -> None:
+        for number in numbers:
+            user = ban["user"] | {"id": str(1_000 + number)}
+            site.feed(pipeline, "GUILD_BAN_ADD", ban | {"guild_id": str(GUILD), "user": user})
+
+    feed(range(5))
+    await pipeline.checkpoint.commit()
+    pipeline._dispatcher.guard(find(pipeline, "moderation"), fail)
+    feed(range(5, 20))
+    await pipeline.tick()
+    feed(range(20, 30))
+    await pipeline.flush()
+    rows = await site.entries("GUILD_BAN_ADD")
+    assert len({entry.key for entry in rows}) == 15
+    assert value(site.telemetry.received, "GUILD_BAN_ADD") == 30
+    assert value(site.telemetry.component_skipped, "moderation") == 15

@@ -51,7 +51,8 @@ class VoiceSettling:
     async def settle(self) -> None:
         """Settle the time in progress of all members in voice, some guilds at a time."""
         self._settled = self._clock.monotonic()
-        for guild_ids in self._voice.time.slices(VOICE_SLICE):
+        nothing: list[list[int]] = []
+        for guild_ids in self._voice.ask(lambda: list(self._voice.time.slices(VOICE_SLICE)), nothing):
             wall = self._clock.now_ms()
             self._dispatcher.guard(self._voice, partial(self._voice.time.settle_guilds, wall, guild_ids))
             if self._voice.sessions.number > VOICE_SLICE:
