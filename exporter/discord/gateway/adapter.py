@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
-from typing import Any, Final, Protocol
+from typing import Any, Final
 
 import aiohttp
 import disnake
@@ -31,10 +31,7 @@ CONNECTION_ENDS: Final = (ConnectionLost, disnake.ConnectionClosed, OSError, aio
 
 
 class RateLimitedError(aiohttp.ClientError):
-    """The answer was 429, or 503 with a time to wait: not before ``retry_after`` seconds.
-
-    ``everywhere`` if that is not for one route.
-    """
+    """The answer was 429, or 503 with a wait, in seconds; ``everywhere`` if not for one route alone."""
 
     def __init__(
         self, retry_after: float, *, everywhere: bool, status: HTTPStatus = HTTPStatus.TOO_MANY_REQUESTS
@@ -101,12 +98,6 @@ class ApiClient(HTTPClient):
         return msgspec.json.decode(answer) if isinstance(answer, str) else answer
 
 
-class Numbered(Protocol):
-    """What holds the sequence number of the last dispatch; set without a call, as every dispatch does it."""
-
-    sequence: int | None
-
-
 class GatewaySocket:
     """One shard's websocket, from its connection to its end.
 
@@ -120,7 +111,7 @@ class GatewaySocket:
 
     def __init__(self, ws: disnake.gateway.DiscordWebSocket) -> None:
         self._ws = ws
-        self.numbered: Numbered = ws
+        self.numbered = ws
         self.handle: Callable[[str], Awaitable[None]] = ws.received_message
         self._send_heartbeat = ws.send_heartbeat
         self._heartbeat_sent: Callable[[], None] = lambda: None

@@ -15,7 +15,7 @@ import enum
 import json
 import logging
 from collections.abc import Callable
-from typing import Annotated, Final, TypeAlias
+from typing import Annotated, Final, Protocol, TypeAlias
 
 import msgspec
 from msgspec import Meta
@@ -69,6 +69,12 @@ OWN_PREFIXES: Final = (SHARD_STATE, ANSWERS)
 """How the names of the source's own dispatches begin: state of connections, answers of the REST API."""
 
 
+class Numbered(Protocol):
+    """What holds the sequence number of the last dispatch; set without a call, as every dispatch does it."""
+
+    sequence: int | None
+
+
 class Hello(msgspec.Struct, frozen=True):
     """Data of HELLO. Bounded, since disnake starts a thread that wakes at this interval, in milliseconds."""
 
@@ -117,7 +123,7 @@ class FrameReader:
         ``silence`` is the fixed timeout in seconds; None takes 1.5 times the heartbeat interval of HELLO.
         """
         self._socket = socket
-        self._numbered = socket.numbered
+        self._numbered: Numbered = socket.numbered
         self._note_frame: Callable[[], None] | None = None
         self._intake = intake
         self._telemetry = telemetry

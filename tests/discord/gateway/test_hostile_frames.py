@@ -10,8 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from exporter.clock import ManualClock
-from exporter.discord.gateway.adapter import Numbered
-from exporter.discord.gateway.frame_reader import FrameReader
+from exporter.discord.gateway.frame_reader import FrameReader, Numbered
 from exporter.telemetry import Telemetry, total
 from tests.discord.conftest import Start
 from tests.discord.fake_gateway import Connection, Gateway

@@ -8,9 +8,8 @@ from typing import Any
 import pytest
 
 from exporter.clock import ManualClock
-from exporter.discord.gateway.adapter import Numbered
 from exporter.discord.gateway.dispatches import LABELS
-from exporter.discord.gateway.frame_reader import OWN_PREFIXES, FrameReader
+from exporter.discord.gateway.frame_reader import OWN_PREFIXES, FrameReader, Numbered
 from exporter.events.catalogue import full_catalogue
 from exporter.events.rest_request import RequestKind, RestRequest
 from exporter.events.spec import SHARD_STATE
