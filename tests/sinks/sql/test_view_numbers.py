@@ -20,6 +20,7 @@ from dashboards.cookbook.sql import RECIPES
 from exporter.clock import SystemClock
 from exporter.model import STORED, Priority
 from exporter.sinks.sql.config import SqlConfig
+from exporter.sinks.sql.engine import make_engine
 from exporter.sinks.sql.types import EPOCH, MILLISECOND
 from exporter.sinks.sql.views import VIEWS
 from exporter.sinks.sql.views.columns import ColumnKind
@@ -82,12 +83,12 @@ def order(row: Row) -> str:
 
 
 async def ask(config: SqlConfig, view: View, where: str = "") -> list[Row]:
-    store = await open_store(config)
+    engine = make_engine(config)
     try:
-        async with store.engine.connect() as connection:
+        async with engine.connect() as connection:
             rows = (await connection.execute(text(f"SELECT * FROM {view.name} {where}"))).all()
     finally:
-        await close_store(store)
+        await engine.dispose()
     return [
         {column.name: read(value, column.kind) for column, value in zip(view.columns, row, strict=True)}
         for row in rows
