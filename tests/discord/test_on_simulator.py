@@ -39,7 +39,7 @@ class Discord:
         options: dict[str, object] = {
             "token": TOKEN,
             "heartbeat_interval_ms": 1_000,
-            # How far apart two IDENTIFYs arrive depends on the machine; test_identify_budget tests their pace.
+            # How far apart two IDENTIFYs arrive depends on the machine; test_identify_budget tests the pace.
             "identify_window_s": 0.0,
             "shards": 2,
             **settings,
